@@ -1,0 +1,17 @@
+#include "common/broker_private.h"
+
+enum { SILENT_TICKS_MAX = 4 }; /* two heartbeats, at two ticks each */
+
+/* A server that has blocked us still sends heartbeats and does not miss ours, so both rules stay in force then. Nothing is
+ * added behind octets that the socket has not taken: those prove as much once they go out. */
+void broker_heartbeat_tick(struct broker *b)
+{
+    static const uint8_t heartbeat[] = {AMQP_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, AMQP_FRAME_END};
+    if (++b->silent_ticks > SILENT_TICKS_MAX) {
+        broker_down(b, "nothing from the server for two heartbeats of %d s", b->heartbeat_s);
+        return;
+    }
+    if (!b->sent_since_tick && !ev_is_active(&b->io_write))
+        broker_output_raw(b, heartbeat, sizeof(heartbeat));
+    b->sent_since_tick = false;
+}

@@ -1,0 +1,301 @@
+#pragma once
+/* Inside the AMQP client: what the broker_*.c files share. Nobody else includes this, or librabbitmq.
+ *
+ *   broker.c           the public face: new, free, publish, ack; the states and what ends a connection
+ *   broker_url.c       amqp:// URLs
+ *   broker_resolve.c   host names, off the loop
+ *   broker_connect.c   addresses tried in turn, back-off, the TCP connection
+ *   broker_handshake.c from the protocol header to the open channel in confirm mode
+ *   broker_heartbeat.c heartbeats both ways
+ *   broker_frames.c    one message as frames
+ *   broker_confirms.c  the ring of unconfirmed messages
+ *   broker_declare.c   declarations and consumers, answered in order
+ *   broker_output.c    frames to the socket, once per turn of the loop
+ *   broker_input.c     frames from the socket, and the table of methods
+ *   broker_content.c   deliveries and returns: a method, its properties and its body put together
+ *   broker_properties.c properties and headers of a delivery
+ */
+
+#ifdef CORTEX_RABBITMQ_C_SUBDIR
+#include <rabbitmq-c/amqp.h>
+#include <rabbitmq-c/framing.h>
+#else
+#include <amqp.h>
+#include <amqp_framing.h>
+#endif
+
+#include <endian.h>
+#include <netdb.h>
+
+#include "common/broker.h"
+#include "common/buf.h"
+
+enum {
+    FRAME_HEAD = 7, /* type, channel, size (AMQP 0-9-1, 4.2.3) */
+    FRAME_TAIL = 1, /* frame-end */
+    FRAME_MIN = 4096, /* frame-min-size: every peer takes that much */
+    FRAME_MAX = 131072, /* what we ask for, which is RabbitMQ's own default */
+    FRAME_BEFORE_TUNE = 8192, /* RabbitMQ's initial_frame_max */
+    INPUT_SIZE = 2 * FRAME_MAX,
+    CONTROL_MAX = 4 << 20, /* methods waiting for the socket; a server that lets so many gather is not reading */
+    CONTROL_METHOD_MAX = FRAME_MIN - FRAME_HEAD - 4 - FRAME_TAIL,
+    SHORT_STRING_MAX = 255,
+    CHANNEL = 1,
+};
+
+enum broker_state {
+    BROKER_DOWN,
+    BROKER_RESOLVING,
+    BROKER_CONNECTING,
+    BROKER_HANDSHAKE,
+    BROKER_UP,
+    BROKER_BLOCKED,
+    BROKER_CLOSED,
+};
+
+struct broker_url {
+    char *text; /* owns what the others point to */
+    const char *host, *user, *password, *vhost;
+    int port;
+};
+
+/* A published message: its frames exactly as they are written, however often. One allocation. */
+struct broker_frames {
+    broker_on_confirm *on_confirm;
+    void *arg;
+    uint32_t size;          /* in octets */
+    uint32_t largest_frame; /* of them, for a later connection that takes less */
+    uint32_t message_id_at; /* offset in octets; the octet before it is the length */
+    bool has_message_id;
+    bool mandatory;
+    bool returned; /* the server could not route it; its confirm comes after */
+    uint8_t octets[];
+};
+
+/* Messages in the order of publishing, in slots numbered from 0 for the life of the broker:
+ *
+ *      first            unsent                next
+ *        ▼                ▼                     ▼
+ *   ─────[m][ ][m][m][ ][m|written      ][m][m]─────
+ *         written, some confirmed  ↑ at most one partly written
+ *
+ * Delivery tag t of this connection is slot tag_base + t - 1. */
+struct broker_confirms {
+    struct broker_frames **ring;
+    size_t capacity; /* a power of two */
+    uint64_t first, unsent, next;
+    uint64_t tag_base;
+    uint64_t return_from; /* returns come in order: where the search for the next one begins */
+    size_t written;       /* octets of slot `unsent` */
+    size_t count;         /* of messages */
+    size_t bytes;         /* of their frames */
+    size_t unsent_bytes;
+    size_t count_max, bytes_max;
+};
+
+struct broker_declaration {
+    amqp_method_number_t answer; /* 0: a marker, which waits for nothing but its turn */
+    void (*on_done)(void *arg);
+    void *arg;
+};
+
+/* Answers that are still to come, first in first out. */
+struct broker_declarations {
+    struct broker_declaration *items;
+    size_t begin, end, capacity;
+};
+
+/* Deliveries acked in an unbroken run from tag 1 become one multiple ack per turn of the loop. */
+struct broker_acks {
+    uint64_t run;     /* every tag up to it is acked or rejected */
+    uint64_t written; /* the server knows up to here */
+};
+
+/* A delivery or a return that is coming in: method, then header, then body frames. */
+struct broker_content {
+    enum { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY } awaits;
+    amqp_method_number_t method;
+    struct buf meta;    /* the payloads of the method and the header frame */
+    size_t method_size; /* of them the method's */
+    uint64_t body_size, body_got;
+    struct buf body; /* only for what comes in several frames */
+};
+
+struct broker_resolution;
+
+struct broker {
+    struct ev_loop *loop;
+    struct broker_callbacks callbacks;
+    void *ctx;
+    char *name;
+    int heartbeat_wanted_s;
+    double reconnect_min_s, reconnect_max_s;
+
+    enum broker_state state;
+    uint32_t epoch;
+    char why[512];     /* of the last break */
+    const char *fault; /* found inside a broker_* call: the connection ends at the next turn */
+
+    struct broker_url *urls;
+    size_t url_count, url_at;
+    size_t urls_failed;    /* in this round */
+    unsigned rounds_failed; /* since the last connection that lasted */
+    double up_since;
+    struct broker_resolution *resolution;
+    struct addrinfo *addresses, *address;
+
+    int fd;
+    ev_io io_read, io_write;
+    ev_timer timer; /* DOWN: back-off; on the way up: the limit of that step; UP, BLOCKED: half a heartbeat */
+    ev_async resolved;
+    ev_prepare prepare;
+
+    unsigned handshake_step;
+    size_t frame_max;
+    int heartbeat_s;
+    unsigned silent_ticks; /* half heartbeats without an octet from the server */
+    bool sent_since_tick;
+
+    struct buf control; /* frames other than messages */
+    struct broker_confirms confirms;
+    struct broker_declarations declarations;
+    struct broker_acks acks;
+    char **consumers;
+    size_t consumer_count;
+    bool draining;
+
+    uint8_t *input;
+    size_t input_begin, input_end;
+    struct broker_content content;
+    amqp_pool_t pool; /* of the method being handled */
+    struct broker_header headers[BROKER_HEADERS_MAX];
+};
+
+/* Numbers on the wire are big-endian. */
+static inline void wire_put16(uint8_t *at, uint16_t value)
+{
+    value = htobe16(value);
+    memcpy(at, &value, sizeof(value));
+}
+static inline void wire_put32(uint8_t *at, uint32_t value)
+{
+    value = htobe32(value);
+    memcpy(at, &value, sizeof(value));
+}
+static inline void wire_put64(uint8_t *at, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(at, &value, sizeof(value));
+}
+static inline uint16_t wire_get16(const void *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return be16toh(value);
+}
+static inline uint32_t wire_get32(const void *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return be32toh(value);
+}
+static inline uint64_t wire_get64(const void *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
+}
+
+static inline amqp_bytes_t amqp_bytes_of(struct slice s)
+{
+    return (amqp_bytes_t){.len = s.len, .bytes = (void *)(uintptr_t)s.data};
+}
+static inline struct slice slice_of_amqp(amqp_bytes_t b)
+{
+    return (struct slice){b.len > 0 ? (const char *)b.bytes : "", b.len};
+}
+static inline bool broker_has_channel(const struct broker *b)
+{
+    return b->state == BROKER_UP || b->state == BROKER_BLOCKED;
+}
+
+/* broker.c */
+/* The only function that changes the state. after_s: of the timer that belongs to the new state. */
+void broker_set_state(struct broker *b, enum broker_state state, double after_s);
+/* Ends the connection (or the attempt), tells on_down why and plans the next attempt. From the loop only. */
+void broker_down(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* broker_url.c */
+/* Parses "amqp://…,amqp://…" into an array; false when one does not parse. */
+bool broker_urls_parse(const char *text, struct broker_url **ret_urls, size_t *ret_count) MUST_CHECK;
+void broker_urls_free(struct broker_url *urls, size_t count);
+
+/* broker_resolve.c */
+/* Begins to look the host up: at once when it is numeric (then returns true), else in a thread that wakes b->resolved. */
+bool broker_resolve(struct broker *b, const struct broker_url *url);
+/* After a wake-up: takes the answer into b->addresses; false while there is none. *ret_why: NULL or what went wrong. */
+bool broker_resolve_take(struct broker *b, const char **ret_why) MUST_CHECK;
+void broker_resolve_abandon(struct broker *b);
+
+/* broker_connect.c */
+void broker_connect_plan(struct broker *b); /* chooses the next address or URL and its time */
+void broker_connect_resolve(struct broker *b);
+void broker_connect_resolved(struct broker *b);
+void broker_connect_writable(struct broker *b);
+void broker_connect_close(struct broker *b);
+void broker_connect_timed_out(struct broker *b);
+
+/* broker_handshake.c */
+void broker_handshake_begin(struct broker *b);
+void broker_handshake_method(struct broker *b, amqp_method_number_t id, const void *method);
+
+/* broker_heartbeat.c */
+void broker_heartbeat_tick(struct broker *b);
+
+/* broker_frames.c */
+enum err broker_frames_new(const struct broker_message *message, size_t frame_max, struct broker_frames **ret_frames) MUST_CHECK;
+/* The same message in frames of at most frame_max; NULL when its header alone is larger. */
+struct broker_frames *broker_frames_reframe(const struct broker_frames *old, size_t frame_max) MUST_CHECK;
+struct slice broker_frames_exchange(const struct broker_frames *m);
+struct slice broker_frames_routing_key(const struct broker_frames *m);
+struct slice broker_frames_message_id(const struct broker_frames *m);
+
+/* broker_confirms.c */
+void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t bytes_max);
+bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
+void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
+void broker_confirms_restart(struct broker *b); /* a new connection: everything is unsent */
+void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum err err);
+void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key, struct slice id);
+void broker_confirms_done(struct broker *b); /* ends every message with ERR_SHUTTING_DOWN and frees the ring */
+static inline struct broker_frames *broker_confirms_at(const struct broker_confirms *c, uint64_t slot)
+{
+    return c->ring[slot & (c->capacity - 1)];
+}
+
+/* broker_declare.c */
+void broker_declarations_answered(struct broker *b, amqp_method_number_t id);
+void broker_declarations_run_markers(struct broker *b);
+void broker_declarations_clear(struct broker *b);
+
+/* broker_output.c */
+void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);
+void broker_output_raw(struct broker *b, const void *data, size_t size);
+void broker_output_flush(struct broker *b);
+/* Frame head and end around a payload of `size` octets at frame + FRAME_HEAD. Returns the size of the frame. */
+size_t broker_frame_close(uint8_t *frame, uint8_t type, uint16_t channel, size_t size);
+
+/* broker_input.c */
+void broker_input_readable(struct broker *b);
+void broker_input_reset(struct broker *b);
+
+/* broker_content.c */
+void broker_content_method(struct broker *b, amqp_method_number_t id, struct slice payload);
+void broker_content_header(struct broker *b, struct slice payload);
+void broker_content_body(struct broker *b, struct slice payload);
+void broker_content_reset(struct broker_content *c);
+
+/* broker_properties.c */
+/* Reads basic properties (flags onwards). false: malformed. The delivery's slices point into raw. */
+bool broker_properties_read(struct slice raw, struct broker_header headers[BROKER_HEADERS_MAX],
+                     struct broker_delivery *delivery) MUST_CHECK;

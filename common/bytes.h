@@ -1,0 +1,27 @@
+#pragma once
+/* Immutable bytes with a reference count: one event, many sockets; one database row, one response.
+ * One thread, one process: the count is not atomic. */
+
+#include <stdint.h>
+
+#include "common/macros.h"
+#include "common/slice.h"
+
+struct bytes {
+    struct slice slice;
+    uint32_t references;
+    void (*release)(void *owner); /* called with `owner` when the last reference goes; NULL: bytes follow the struct */
+    void *owner;
+};
+
+struct bytes *bytes_copy(struct slice s);                                          /* one reference, one allocation */
+struct bytes *bytes_wrap(struct slice s, void (*release)(void *owner), void *owner); /* borrows until released */
+/* Uninitialised space of `len` bytes for the caller to fill through *ret_space before anyone else sees it. */
+struct bytes *bytes_new(size_t len, char **ret_space);
+
+static inline struct bytes *bytes_ref(struct bytes *b)
+{
+    b->references++;
+    return b;
+}
+void bytes_unref(struct bytes *b); /* NULL is fine */

@@ -1,0 +1,12 @@
+#pragma once
+/* Wall clock and monotonic clock in milliseconds and microseconds, and RFC 3339 text. */
+
+#include <stdint.h>
+
+int64_t clock_wall_ms(void);
+int64_t clock_wall_us(void);
+int64_t clock_monotonic_us(void);
+
+/* "2026-01-31T09:15:00.123456Z" and a NUL: 28 octets. */
+#define CLOCK_TEXT_SIZE 28
+void clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE]);

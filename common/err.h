@@ -1,0 +1,30 @@
+#pragma once
+/* The one table of failures (err.def) as an enum and its facts. Functions that can fail return `enum err`
+ * and are MUST_CHECK; ERR_OK is zero. */
+
+#include "common/log.h"
+#include "common/macros.h"
+
+enum err {
+#define ERR(name, status, fate, level, title) ERR_##name,
+#include "common/err.def"
+#undef ERR
+    ERR_COUNT
+};
+
+enum err_fate { FATE_ACK, FATE_RETRY, FATE_DEAD };
+
+struct err_info {
+    const char *name; /* "VERSION_CONFLICT" */
+    const char *slug; /* "version-conflict": the problem type, the inbox and the event header use it */
+    int http_status;
+    enum err_fate fate;
+    enum log_level level;
+    const char *title;
+};
+
+/* Never NULL; an unknown value yields the row of ERR_INTERNAL. */
+const struct err_info *err_info(enum err err);
+
+/* The error whose slug is `slug`; ERR_INTERNAL when there is none. */
+enum err err_from_slug(const char *slug, size_t len);

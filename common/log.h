@@ -1,0 +1,50 @@
+#pragma once
+/* JSON lines on standard error: time, level, process, event, then fields. Libraries return errors and do not log
+ * them; the caller that handles an error logs it, once. Secrets and bodies are never logged. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+struct log_field {
+    const char *name;
+    enum { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_REAL } kind;
+    struct slice text;
+    int64_t integer;
+    double real;
+};
+
+#define LOG_S(name_, text_)                                                                                  \
+    ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = slice_of(text_)})
+#define LOG_B(name_, slice_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = (slice_)})
+#define LOG_I(name_, int_)                                                                                   \
+    ((struct log_field){.name = (name_), .kind = LOG_FIELD_INT, .integer = (int64_t)(int_)})
+#define LOG_R(name_, real_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_REAL, .real = (real_)})
+
+/* log_info("broker.connected", LOG_S("host", host), LOG_I("port", port)): an event name, then fields. */
+#define log_at(level, ...)                                                                                   \
+    do {                                                                                                     \
+        if ((level) >= log_threshold)                                                                        \
+            log_at_(level, __VA_ARGS__);                                                                     \
+    } while (0)
+#define log_at_(level, event, ...)                                                                           \
+    log_write((level), (event), (const struct log_field[]){{0}, ##__VA_ARGS__},                              \
+              sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
+#define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
+
+extern enum log_level log_threshold;
+
+/* Names the process in every line ("gateway", "worker.projects"). `name` is kept, not copied. */
+void log_init(const char *name, enum log_level threshold);
+
+/* fields[0] is a placeholder; `count` fields follow it. Lines longer than 4 KiB are cut at a field. */
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+
+/* "debug", "info", "warn", "error"; false for anything else. */
+bool log_level_parse(const char *text, enum log_level *ret_level);

@@ -1,0 +1,23 @@
+#pragma once
+/* What one value must satisfy beside its type: the same rules whether it came as JSON or as msgpack. */
+
+#include "common/msg.h"
+
+/* Takes the complaints about a value; embedded in what knows where the value stands. */
+struct msg_sink {
+    void (*complain)(struct msg_sink *sink, const char *detail);
+};
+
+void msg_complain(struct msg_sink *sink, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Each complains about everything that does not fit. The text is valid UTF-8. */
+void msg_check_text(const struct msg_shape *shape, struct slice text, struct msg_sink *sink);
+void msg_check_number(const struct msg_shape *shape, double value, struct msg_sink *sink);
+void msg_check_count(const struct msg_shape *shape, size_t count, struct msg_sink *sink);
+
+/* "must be a string": for a value of another type. */
+const char *msg_type_demand(enum msg_type type);
+
+/* The shortest decimal text that reads back as `value` (finite), which PostgreSQL takes for any of its numeric types. */
+enum { MSG_NUMBER_TEXT_SIZE = 32 };
+size_t msg_number_text(double value, char text[MSG_NUMBER_TEXT_SIZE]);

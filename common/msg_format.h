@@ -1,0 +1,23 @@
+#pragma once
+/* The formats that schemas may name, checked. PostgreSQL's own limits count too: what passes here can be stored. */
+
+#include "common/msg.h"
+
+/* MSG_FORMAT_NONE accepts everything. */
+bool msg_format_accepts(enum msg_format format, struct slice text);
+
+/* "must be a UUID": what a value of that format must be. */
+const char *msg_format_demand(enum msg_format format);
+
+/* "uuid"; NULL for MSG_FORMAT_NONE. */
+const char *msg_format_name(enum msg_format format);
+bool msg_format_from_name(const char *name, enum msg_format *ret_format);
+
+/* msg_format_uri.c: an absolute URI (RFC 3986 section 3). */
+bool msg_format_is_uri(struct slice text);
+/* msg_format_email.c: a mailbox (RFC 5321 section 4.1.2). */
+bool msg_format_is_email(struct slice text);
+/* Four octets in decimal, without leading zeros (RFC 3986 IPv4address). */
+bool msg_format_is_ipv4(struct slice text);
+/* RFC 4291 section 2.2 without a zone. */
+bool msg_format_is_ipv6(struct slice text);

@@ -1,0 +1,240 @@
+/* The walk over a JSON value by its shape: checks everything, and packs it on the way when asked to. */
+
+#include <math.h>
+#include <msgpack.h>
+
+#include "common/msg_check.h"
+#include "common/msg_problem.h"
+
+#define EXACT_INTEGERS 9007199254740992.0 /* 2^53: up to here every integer is a double */
+
+struct walk {
+    struct msg_sink sink;
+    struct msg_problems *problems;
+    const struct msg_place *place; /* where the value in hand stands */
+    msgpack_packer *packer;        /* NULL: validating only, or something was wrong already */
+    bool valid;
+};
+
+static void walk_value(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json);
+
+static void on_complaint(struct msg_sink *sink, const char *detail)
+{
+    struct walk *w = CONTAINER_OF(sink, struct walk, sink);
+    msg_problem_add(w->problems, w->place, detail);
+    w->valid = false;
+    w->packer = NULL;
+}
+
+static struct walk walk_begin(struct msg_problems *problems, msgpack_packer *packer)
+{
+    return (struct walk){
+        .sink = {on_complaint}, .problems = problems, .packer = packer, .valid = true};
+}
+
+static bool complain(struct walk *w, const char *detail)
+{
+    on_complaint(&w->sink, detail);
+    return false;
+}
+
+static void walk_text(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    (void)mode;
+    struct slice text = {json_string_value(json), json_string_length(json)};
+    msg_check_text(shape, text, &w->sink);
+    if (w->packer)
+        msgpack_pack_str_with_body(w->packer, text.data, text.len);
+}
+
+/* 5000 and 5000.0 are one value and must be the same bytes: a replay is recognised by its fingerprint. */
+static void pack_real(msgpack_packer *packer, double value)
+{
+    if (fabs(value) <= EXACT_INTEGERS && value == trunc(value))
+        msgpack_pack_int64(packer, (int64_t)value);
+    else
+        msgpack_pack_double(packer, value);
+}
+
+static void walk_number(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    (void)mode;
+    double value = json_number_value(json);
+    if (shape->type == MSG_INTEGER && value != trunc(value)) {
+        complain(w, msg_type_demand(MSG_INTEGER));
+        return;
+    }
+    msg_check_number(shape, value, &w->sink);
+    if (!w->packer)
+        return;
+    if (json_is_integer(json))
+        msgpack_pack_int64(w->packer, json_integer_value(json));
+    else
+        pack_real(w->packer, value);
+}
+
+static void walk_boolean(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    (void)shape, (void)mode;
+    if (w->packer)
+        json_is_true(json) ? msgpack_pack_true(w->packer) : msgpack_pack_false(w->packer);
+}
+
+/* Elements replace each other as a whole in a merge patch, so those must be complete. */
+static void walk_array(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    size_t count = json_array_size(json);
+    msg_check_count(shape, count, &w->sink);
+    if (!shape->items || (shape->max_items >= 0 && count > (uint64_t)shape->max_items))
+        return;
+    if (w->packer)
+        msgpack_pack_array(w->packer, count);
+    struct msg_place place = {.above = w->place};
+    for (size_t i = 0; i < count; i++) {
+        place.index = i;
+        w->place = &place;
+        walk_value(w, shape->items, mode == MSG_UPDATE ? MSG_CREATE : mode, json_array_get(json, i));
+    }
+    w->place = place.above;
+}
+
+static size_t field_index(const struct msg_object *object, const char *name)
+{
+    size_t i = 0;
+    while (i < object->field_count && strcmp(object->fields[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* members[i]: the value of object->fields[i], NULL when absent. Returns how many there are. */
+static size_t match_members(struct walk *w, const struct msg_object *object, const json_t *json,
+                            const json_t *members[])
+{
+    struct msg_place place = {.above = w->place};
+    size_t matched = 0;
+    json_t *iterable = (json_t *)json; /* jansson's iterators change nothing */
+    memset(members, 0, object->field_count * sizeof(members[0]));
+    for (void *i = json_object_iter(iterable); i; i = json_object_iter_next(iterable, i)) {
+        const char *name = json_object_iter_key(i);
+        size_t index = field_index(object, name);
+        if (index < object->field_count) {
+            members[index] = json_object_iter_value(i);
+            matched++;
+        } else if (object->closed) {
+            place.name = name;
+            w->place = &place;
+            complain(w, "is not a known field");
+            w->place = place.above;
+        }
+    }
+    return matched;
+}
+
+static bool may_be_sent(struct walk *w, const struct msg_field *field, enum msg_mode mode)
+{
+    if (mode != MSG_EXACT && field->read_only)
+        return complain(w, "is set by the server");
+    if (mode == MSG_UPDATE && field->create_only)
+        return complain(w, "can only be given on creation");
+    return true;
+}
+
+static void walk_member(struct walk *w, const struct msg_field *field, enum msg_mode mode, const json_t *json)
+{
+    if (!json) {
+        if (field->required && mode != MSG_UPDATE)
+            complain(w, "is required");
+        return;
+    }
+    if (!may_be_sent(w, field, mode))
+        return;
+    if (w->packer)
+        msgpack_pack_uint32(w->packer, field->id);
+    walk_value(w, &field->shape, mode, json);
+}
+
+static void walk_object(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    const struct msg_object *object = shape->object;
+    const json_t *members[MSG_FIELDS_MAX];
+    if (!object)
+        return;
+    size_t count = match_members(w, object, json, members);
+    if (w->packer)
+        msgpack_pack_map(w->packer, count);
+    struct msg_place place = {.above = w->place};
+    w->place = &place;
+    for (size_t i = 0; i < object->field_count; i++) {
+        place.name = object->fields[i].name;
+        walk_member(w, &object->fields[i], mode, members[i]);
+    }
+    w->place = place.above;
+}
+
+static void walk_null(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    (void)json;
+    bool fits = shape->nullable || shape->type == MSG_NULL || (shape->type == MSG_ANY && !shape->allowed);
+    if (!fits)
+        complain(w, mode == MSG_UPDATE ? "cannot be cleared" : "must not be null");
+    if (w->packer)
+        msgpack_pack_nil(w->packer);
+}
+
+static enum msg_type type_of(const json_t *json)
+{
+    static const enum msg_type types[] = {
+        [JSON_OBJECT] = MSG_OBJECT,   [JSON_ARRAY] = MSG_ARRAY,  [JSON_STRING] = MSG_STRING,
+        [JSON_INTEGER] = MSG_NUMBER,  [JSON_REAL] = MSG_NUMBER,  [JSON_TRUE] = MSG_BOOLEAN,
+        [JSON_FALSE] = MSG_BOOLEAN,   [JSON_NULL] = MSG_NULL,
+    };
+    return types[json_typeof(json)];
+}
+
+static void walk_value(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+{
+    static void (*const walkers[])(struct walk *, const struct msg_shape *, enum msg_mode, const json_t *) = {
+        [MSG_OBJECT] = walk_object, [MSG_ARRAY] = walk_array,     [MSG_STRING] = walk_text,
+        [MSG_NUMBER] = walk_number, [MSG_BOOLEAN] = walk_boolean, [MSG_NULL] = walk_null,
+    };
+    enum msg_type type = type_of(json);
+    bool fits = shape->type == type || shape->type == MSG_ANY || type == MSG_NULL ||
+                (shape->type == MSG_INTEGER && type == MSG_NUMBER);
+    if (!fits) {
+        complain(w, msg_type_demand(shape->type));
+        return;
+    }
+    if (shape->allowed && type != MSG_STRING && type != MSG_NULL)
+        complain(w, "must be one of the allowed values");
+    walkers[type](w, shape, mode, json);
+}
+
+bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json, struct msg_problems *problems)
+{
+    struct walk walk = walk_begin(problems, NULL);
+    walk_value(&walk, shape, mode, json);
+    return walk.valid;
+}
+
+static int append(void *out, const char *data, size_t len)
+{
+    return buf_append(out, data, len) ? 0 : -1;
+}
+
+enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json, struct buf *out,
+                       struct msg_problems *problems)
+{
+    const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
+    size_t before = buf_len(out);
+    bool truncated = out->truncated;
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, out, append);
+    struct walk walk = walk_begin(problems, &packer);
+    walk_value(&walk, &shape, mode, json);
+    enum err err = !walk.valid ? ERR_VALIDATION : out->truncated ? ERR_BODY_TOO_LARGE : ERR_OK;
+    if (err) {
+        out->end = out->begin + before;
+        out->truncated = truncated;
+    }
+    return err;
+}

@@ -1,0 +1,33 @@
+#include "common/resource_sql.h"
+
+static void append_quoted(struct buf *out, const char *identifier)
+{
+    buf_append_char(out, '"');
+    for (const char *c = identifier; *c; c++) {
+        if (*c == '"')
+            buf_append_char(out, '"');
+        buf_append_char(out, *c);
+    }
+    buf_append_char(out, '"');
+}
+
+void resource_sql_column(const char *alias, const char *column, struct buf *out)
+{
+    buf_append_text(out, alias);
+    buf_append_char(out, '.');
+    append_quoted(out, column);
+}
+
+void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out)
+{
+    buf_append_text(out, "row_to_json((SELECT r FROM (SELECT ");
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_field *field = &resource->object->fields[i];
+        if (i > 0)
+            buf_append_text(out, ", ");
+        resource_sql_column(alias, field->column, out);
+        buf_append_text(out, " AS ");
+        append_quoted(out, field->name);
+    }
+    buf_append_text(out, ") AS r))::text");
+}

@@ -1,0 +1,62 @@
+#include "common/utf8.h"
+
+#include <stdint.h>
+
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static uint64_t word_at(const char *data)
+{
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    return word;
+}
+
+/* RFC 3629 section 4, one row for each line of its grammar: which second octets may follow which first. */
+static const struct lead {
+    uint8_t from, to, second_from, second_to, length;
+} leads[] = {
+    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
+/* Octets of the sequence at `at` (not ASCII), 0 when it is malformed or cut short. */
+static size_t sequence_length(const uint8_t *at, size_t left)
+{
+    const struct lead *lead = leads;
+    const struct lead *end = leads + sizeof(leads) / sizeof(leads[0]);
+    while (lead < end && !(at[0] >= lead->from && at[0] <= lead->to))
+        lead++;
+    if (lead == end || left < lead->length || at[1] < lead->second_from || at[1] > lead->second_to)
+        return 0;
+    for (size_t i = 2; i < lead->length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return lead->length;
+}
+
+bool utf8_valid(struct slice text)
+{
+    size_t i = 0;
+    while (i < text.len) {
+        if (text.len - i >= sizeof(uint64_t) && !(word_at(text.data + i) & HIGH_BITS)) {
+            i += sizeof(uint64_t);
+        } else if (!(text.data[i] & 0x80)) {
+            i++;
+        } else {
+            size_t length = sequence_length((const uint8_t *)text.data + i, text.len - i);
+            if (length == 0)
+                return false;
+            i += length;
+        }
+    }
+    return true;
+}
+
+size_t utf8_length(struct slice text)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < text.len; i++)
+        length += ((uint8_t)text.data[i] & 0xc0) != 0x80;
+    return length;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* UUIDs (RFC 9562): version 7 for what is new, version 8 for what is derived from an Idempotency-Key. */
+
+#include <stdint.h>
+
+#include "common/macros.h"
+#include "common/slice.h"
+
+#define UUID_TEXT_LEN 36
+
+struct uuid {
+    uint8_t octet[16];
+};
+
+/* Version 7: 48 bits of milliseconds, then 74 random bits; monotonic within a process. Random from getrandom(2). */
+struct uuid uuid_v7(void);
+
+/* Version 8: the first 122 free bits of SHA-256 over the parts, each preceded by its length as 8 octets. */
+struct uuid uuid_derive(const struct slice *parts, size_t count);
+
+/* Accepts the canonical 36 characters in either case, and nothing else. */
+bool uuid_parse(struct slice text, struct uuid *ret_uuid);
+
+/* Lower case; writes UUID_TEXT_LEN characters and a NUL. */
+void uuid_format(const struct uuid *uuid, char text[UUID_TEXT_LEN + 1]);
+
+static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}

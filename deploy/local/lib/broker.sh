@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# A private RabbitMQ: own node name, cookie, epmd and ports, everything bound to the loopback, no plugins. To be sourced after common.sh.
+
+RABBITMQ_BIN=/usr/lib/rabbitmq/bin
+
+# The environment of the server and of rabbitmqctl: nothing of the machine's own RabbitMQ is read.
+broker_env() {
+    local broker=$STATE/broker
+    printf '%s\n' \
+        "HOME=$broker" \
+        "PATH=$PATH" \
+        "LANG=C.UTF-8" \
+        "RABBITMQ_NODENAME=cortex@localhost" \
+        "RABBITMQ_CONF_ENV_FILE=$broker/none" \
+        "RABBITMQ_CONFIG_FILE=$broker/rabbitmq.conf" \
+        "RABBITMQ_ENABLED_PLUGINS_FILE=$broker/enabled_plugins" \
+        "RABBITMQ_MNESIA_BASE=$broker/data" \
+        "RABBITMQ_LOG_BASE=$broker/log" \
+        "RABBITMQ_LOGS=-" \
+        "RABBITMQ_PID_FILE=$broker/pid" \
+        "RABBITMQ_DIST_PORT=$(port_of broker_dist)" \
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}" \
+        "RABBITMQ_CTL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}" \
+        "ERL_EPMD_PORT=$(port_of epmd)" \
+        "ERL_EPMD_ADDRESS=127.0.0.1" \
+        "RUNNING_UNDER_SYSTEMD=true" # the script then becomes the server instead of watching over it
+}
+
+broker_url() {
+    printf 'amqp://cortex:%s@127.0.0.1:%s/%s' "$(secret broker_password)" "$(port_of broker)" "${1:-}"
+}
+
+broker_configure() {
+    local broker=$STATE/broker
+    put_file 600 "$broker/rabbitmq.conf" <<END
+listeners.tcp.1 = 127.0.0.1:$(port_of broker)
+default_user = cortex
+default_pass = $(secret broker_password)
+default_user_tags.administrator = true
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+disk_free_limit.absolute = 200MB
+raft.wal_max_size_bytes = 67108864
+log.console.level = info
+END
+    put_file 600 "$broker/enabled_plugins" <<<'[].'
+    [ -s "$broker/.erlang.cookie" ] || secret broker_cookie | put_file 400 "$broker/.erlang.cookie"
+}
+
+# The server greets with connection.start as soon as its listener is open, which is the end of its start.
+broker_answers() {
+    local first
+    exec 8<>"/dev/tcp/127.0.0.1/$(port_of broker)" || return 1
+    printf 'AMQP\x00\x00\x09\x01' >&8
+    IFS= read -r -t 2 -n 1 -d '' first <&8
+    exec 8>&-
+    [ "$first" = $'\x01' ]
+}
+
+epmd_answers() {
+    (exec 8<>"/dev/tcp/127.0.0.1/$(port_of epmd)")
+}
+
+broker_start() {
+    is_running broker && return
+    [ -x "$RABBITMQ_BIN/rabbitmq-server" ] || die "RabbitMQ is not installed; ./cortex up installs it"
+    ensure_state
+    local -a environment
+    if ! is_running epmd; then
+        choose_port epmd
+        start_process epmd env -i "PATH=$PATH" epmd -port "$(port_of epmd)" -address 127.0.0.1
+        wait_ready epmd 10 epmd_answers
+    fi
+    choose_port broker
+    choose_port broker_dist
+    broker_configure
+    mapfile -t environment < <(broker_env)
+    start_process broker env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmq-server"
+    wait_ready broker 120 broker_answers
+}
+
+broker_stop() {
+    stop_process broker TERM 60
+    stop_process epmd TERM 10
+}
+
+broker_kill() {
+    stop_process broker KILL 10
+}
+
+# broker_ctl ARGUMENTS…: rabbitmqctl of this node.
+broker_ctl() {
+    is_running broker || die "the private RabbitMQ of $STATE is not running"
+    local -a environment
+    mapfile -t environment < <(broker_env)
+    cd "$STATE" && as_service env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmqctl" --quiet "$@"
+}

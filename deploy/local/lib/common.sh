@@ -1,0 +1,234 @@
+# shellcheck shell=bash
+# What every command of ./cortex shares: messages, where things are, who runs the servers, processes by pid file, free ports.
+# To be sourced. A state directory holds everything of one private stack:
+#
+#   STATE/secrets/   keys and passwords, a file each (600, of the service user)
+#   STATE/broker/    RabbitMQ's data and configuration        STATE/database/   PostgreSQL's
+#   STATE/run/       pid files: "pid start-time"               STATE/log/        one log a part
+#   STATE/ports      name=number, kept so that addresses survive a restart
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
+STATE=${CORTEX_STATE:-$ROOT/.cortex}
+SERVICE_USER=${CORTEX_SERVICE_USER:-cortex} # runs the servers where we are root
+
+say() {
+    printf '%s\n' "$*"
+}
+
+step() {
+    printf '\033[1m==>\033[0m %s\n' "$*" >&2
+}
+
+warn() {
+    printf 'cortex: %s\n' "$*" >&2
+}
+
+# One sentence that says what is wrong and, where there is one, the way out.
+die() {
+    warn "$*"
+    exit 1
+}
+
+# A script that stops for a reason that nobody foresaw says at least where.
+set -o errtrace
+trap 'warn "unexpected failure in ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+
+am_root() {
+    [ "$(id -u)" -eq 0 ]
+}
+
+# Runs a command as root, by sudo where we are not; dies when neither works.
+as_root() {
+    if am_root; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root and there is no sudo; run as root: $*"
+    fi
+}
+
+# --- the service user: neither RabbitMQ nor PostgreSQL should, or will, run as root ---
+
+service_user() {
+    if am_root; then
+        printf '%s' "$SERVICE_USER"
+    else
+        id -un
+    fi
+}
+
+ensure_service_user() {
+    am_root || return 0
+    id -u "$SERVICE_USER" >/dev/null 2>&1 && return 0
+    step "creating the system user $SERVICE_USER, which runs the servers"
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$SERVICE_USER"
+}
+
+# as_service COMMAND…: in this process where we are not root; else as the service user.
+as_service() {
+    if am_root; then
+        setpriv --reuid="$SERVICE_USER" --regid="$SERVICE_USER" --clear-groups -- "$@"
+    else
+        "$@"
+    fi
+}
+
+service_can_reach() {
+    as_service test -x "$1" 2>/dev/null
+}
+
+# own PATH…: gives them to the service user.
+own() {
+    ! am_root || chown -R "$SERVICE_USER:$SERVICE_USER" "$@"
+}
+
+# --- the state directory ---
+
+ensure_state() {
+    ensure_service_user
+    mkdir -p "$STATE/run" "$STATE/log" "$STATE/secrets" "$STATE/broker" "$STATE/database" ||
+        die "cannot write to $STATE; choose another folder with CORTEX_STATE"
+    chmod 755 "$STATE" "$STATE/run" "$STATE/log"
+    chmod 700 "$STATE/secrets" "$STATE/broker" "$STATE/database"
+    if ! service_can_reach "$STATE"; then
+        die "user $(service_user) cannot reach $STATE (a folder above it is closed to others);" \
+            "open that folder with chmod o+x, or move the state elsewhere with CORTEX_STATE=/path"
+    fi
+    own "$STATE/secrets" "$STATE/broker" "$STATE/database"
+}
+
+# put_file MODE PATH: standard input into a file of the service user, replaced in one step.
+put_file() {
+    local mode=$1 path=$2
+    (umask 077 && cat >"$path.new")
+    chmod "$mode" "$path.new"
+    own "$path.new"
+    mv -f "$path.new" "$path"
+}
+
+# secret NAME: the value, made at random when first asked for.
+secret() {
+    local path=$STATE/secrets/$1
+    [ -s "$path" ] || openssl rand -hex 32 | tr -d '\n' | put_file 600 "$path"
+    cat "$path"
+}
+
+# --- ports ---
+
+port_taken() {
+    local hex
+    printf -v hex ':%04X ' "$1"
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qF -- "$hex"
+}
+
+# A port below the range from which the kernel gives out its own.
+free_port() {
+    local port tries
+    for tries in {1..200}; do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        port_taken "$port" || { printf '%s' "$port" && return; }
+    done
+    die "found no free port after $tries tries"
+}
+
+port_of() {
+    sed -n "s/^$1=//p" "$STATE/ports"
+}
+
+# choose_port NAME: keeps the old one while nobody else has taken it. Call it only while the part is not running.
+choose_port() {
+    local name=$1 port
+    touch "$STATE/ports"
+    port=$(port_of "$name")
+    if [ -z "$port" ] || port_taken "$port"; then
+        port=$(free_port)
+        sed -i "/^$name=/d" "$STATE/ports"
+        printf '%s=%s\n' "$name" "$port" >>"$STATE/ports"
+    fi
+}
+
+# --- processes ---
+
+# The start time tells a process from a later one that was given the same pid.
+start_time() {
+    sed -n 's/^.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+}
+
+# pid_of PART: prints the pid when it is running; a stale pid file counts for nothing.
+pid_of() {
+    local pid started
+    read -r pid started <"$STATE/run/$1.pid" 2>/dev/null || return 1
+    [ -n "$pid" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null &&
+        printf '%s' "$pid"
+}
+
+is_running() {
+    pid_of "$1" >/dev/null 2>&1
+}
+
+# start_process PART COMMAND…: in a session of its own, as the service user, output to the part's log.
+start_process() {
+    local part=$1 log=$STATE/log/$1.log pid
+    shift
+    [ ! -f "$log" ] || [ "$(stat -c %s "$log")" -lt 16777216 ] || mv -f "$log" "$log.1"
+    : >>"$log"
+    local -a become=()
+    ! am_root || become=(setpriv "--reuid=$SERVICE_USER" "--regid=$SERVICE_USER" --clear-groups --)
+    (
+        cd "$STATE" || exit
+        # The lock of ./cortex must not live on in what it starts.
+        exec 9>&-
+        exec setsid "${become[@]}" "$@"
+    ) </dev/null >>"$log" 2>&1 &
+    pid=$!
+    disown "$pid"
+    printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$STATE/run/$part.pid"
+}
+
+# stop_process PART SIGNAL SECONDS: asks, waits, and after that time insists.
+stop_process() {
+    local part=$1 signal=$2 seconds=$3 pid
+    pid=$(pid_of "$part") || { rm -f "$STATE/run/$part.pid" && return; }
+    signal_service "$signal" "$pid"
+    if ! wait_until "$seconds" process_gone "$part"; then
+        warn "$part did not stop within $seconds s; killing it"
+        signal_service KILL "$pid"
+        wait_until 10 process_gone "$part" || die "$part (pid $pid) cannot be killed"
+    fi
+    rm -f "$STATE/run/$part.pid"
+}
+
+signal_service() {
+    kill -s "$1" "$2" 2>/dev/null || true
+}
+
+process_gone() {
+    ! is_running "$1"
+}
+
+# wait_until SECONDS COMMAND…
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.1
+    done
+}
+
+# wait_ready PART SECONDS COMMAND…: until the command succeeds; dies with the end of the log when the part dies or is too slow.
+wait_ready() {
+    local part=$1 seconds=$2 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        is_running "$part" || part_failed "$part" "stopped while starting"
+        [ "$SECONDS" -lt "$deadline" ] || part_failed "$part" "did not answer within $seconds s"
+        sleep 0.1
+    done
+}
+
+part_failed() {
+    tail -n 15 "$STATE/log/$1.log" >&2 || true
+    die "$1 $2; its log is $STATE/log/$1.log"
+}

@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# A private PostgreSQL on a loopback port, no sockets in shared folders. To be sourced after common.sh.
+#
+# Logins: postgres (superuser, only for this script), cortex (owns the database, migrates), cortex_gateway and cortex_worker
+# (what the processes use; the migrations make them, database_logins gives them their passwords).
+
+# The newest server installed.
+postgres_bin() {
+    local path newest=
+    while IFS= read -r path; do
+        newest=${path%/postgres}
+    done < <(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V)
+    [ -x "$newest/postgres" ] || die "PostgreSQL is not installed; ./cortex up installs it"
+    printf '%s' "$newest"
+}
+
+# The data belongs to the version that made it.
+database_bin() {
+    local bin version=$STATE/database/data/PG_VERSION
+    if [ -f "$version" ]; then
+        bin=/usr/lib/postgresql/$(cat "$version")/bin
+        [ -x "$bin/postgres" ] || die "the data in $STATE/database needs PostgreSQL $(cat "$version"), which is not installed"
+        printf '%s' "$bin"
+    else
+        postgres_bin
+    fi
+}
+
+# database_url [LOGIN [NAME]]
+database_url() {
+    local login=${1:-cortex} name=${2:-cortex}
+    printf 'postgresql://%s:%s@127.0.0.1:%s/%s' "$login" "$(secret "database_$login")" "$(port_of database)" "$name"
+}
+
+# database_sql LOGIN NAME: SQL from standard input; the password never stands in a command line.
+database_sql() {
+    is_running database || die "the private PostgreSQL of $STATE is not running"
+    PGPASSWORD=$(secret "database_$1") "$(database_bin)/psql" --no-psqlrc --quiet --tuples-only --no-align \
+        --set ON_ERROR_STOP=1 --host 127.0.0.1 --port "$(port_of database)" --username "$1" --dbname "$2"
+}
+
+database_create() {
+    local bin
+    bin=$(database_bin)
+    rm -rf "$STATE/database/data.new"
+    secret database_postgres >/dev/null
+    (cd "$STATE" && as_service "$bin/initdb" --pgdata "$STATE/database/data.new" --username postgres --encoding UTF8 \
+        --locale C.UTF-8 --auth scram-sha-256 --pwfile "$STATE/secrets/database_postgres" --no-instructions) \
+        >>"$STATE/log/database.log" 2>&1 || die "initdb failed; see $STATE/log/database.log"
+    printf "include '../cortex.conf'\n" >>"$STATE/database/data.new/postgresql.conf"
+    mv "$STATE/database/data.new" "$STATE/database/data"
+}
+
+database_configure() {
+    put_file 600 "$STATE/database/cortex.conf" <<END
+listen_addresses = '127.0.0.1'
+port = $(port_of database)
+unix_socket_directories = ''
+max_connections = 100
+shared_buffers = 128MB
+max_wal_size = 1GB
+log_line_prefix = '%m [%p] %u@%d '
+timezone = 'UTC'
+log_timezone = 'UTC'
+END
+}
+
+database_answers() {
+    database_sql postgres postgres <<<'SELECT 1'
+}
+
+database_start() {
+    is_running database && return
+    ensure_state
+    local bin
+    bin=$(database_bin)
+    [ -f "$STATE/database/data/PG_VERSION" ] || database_create
+    choose_port database
+    database_configure
+    # Left behind when the machine went down; the pid in it may belong to anybody by now.
+    rm -f "$STATE/database/data/postmaster.pid"
+    start_process database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
+    wait_ready database 60 database_answers
+    database_own cortex
+}
+
+# database_own NAME: the owner's role and a database of that name, where they are missing.
+database_own() {
+    database_sql postgres postgres <<END
+SELECT format('CREATE ROLE cortex LOGIN CREATEROLE CREATEDB PASSWORD %L', '$(secret database_cortex)')
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cortex') \gexec
+SELECT format('CREATE DATABASE %I OWNER cortex', '$1')
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$1') \gexec
+END
+}
+
+# After the migrations: the processes' own logins.
+database_logins() {
+    database_sql postgres postgres <<END
+ALTER ROLE cortex_gateway LOGIN PASSWORD '$(secret database_cortex_gateway)';
+ALTER ROLE cortex_worker LOGIN PASSWORD '$(secret database_cortex_worker)';
+END
+}
+
+database_stop() {
+    stop_process database INT 60
+}
+
+# The whole server at once, as when the machine loses power: its children leave when the postmaster is gone.
+database_kill() {
+    stop_process database KILL 10
+}

@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# The gateway and the worker pools of this state. To be sourced after common.sh, broker.sh, database.sh and build.sh.
+#
+# Their settings go into STATE/secrets/<part>.conf, which CORTEX_CONFIG names to them: passwords stand in no command line and
+# in no environment. What the caller's environment sets (CORTEX_LISTEN, CORTEX_AMQP_URL, …) goes above our own.
+
+# shellcheck disable=SC2034 # for the commands
+PARTS=(gateway projects) # in the order of their start; all but the gateway are worker pools
+
+own_broker() {
+    [ -z "${CORTEX_AMQP_URL:-}" ]
+}
+
+own_database() {
+    [ -z "${CORTEX_DATABASE_URL:-}" ]
+}
+
+process_role() {
+    if [ "$1" = gateway ]; then echo cortex_gateway; else echo cortex_worker; fi
+}
+
+process_settings() {
+    local part=$1 name
+    own_broker && printf 'CORTEX_AMQP_URL=%s\n' "$(broker_url)"
+    if own_database; then
+        printf 'CORTEX_DATABASE_URL=%s\n' "$(database_url "$(process_role "$part")")"
+    else
+        printf 'CORTEX_DATABASE_ROLE=%s\n' "$(process_role "$part")"
+    fi
+    printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
+    while read -r name; do
+        [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
+    done < <(sed -n 's/^CONFIG([^"]*"\(CORTEX_[A-Z0-9_]*\)".*/\1/p' "$ROOT/common/config.def")
+}
+
+# process_start PART PRESET: a no-op when it runs as it should; starts it again when its program or settings have changed.
+process_start() {
+    local part=$1 preset=$2 binary settings=$STATE/secrets/$1.conf as
+    secret token_key >/dev/null
+    process_settings "$part" | put_file 600 "$settings"
+    local -a command
+    if [ "$part" = gateway ]; then
+        binary=$(program "$preset" gateway/cortex-gateway)
+        command=("$binary")
+    else
+        binary=$(program "$preset" workers/cortex-worker)
+        command=("$binary" "$part")
+    fi
+    as_service test -x "$binary" ||
+        die "user $(service_user) cannot run $binary; open the folders above it with chmod o+x, or clone somewhere else"
+    as=$(stat -c '%i %Y' "$binary" && sha256sum <"$settings")
+    if is_running "$part"; then
+        [ "$(cat "$STATE/run/$part.as" 2>/dev/null)" != "$as" ] || return 0
+        step "$part: its program or settings have changed; starting it again"
+        stop_process "$part" TERM 30
+    else
+        step "starting $part"
+    fi
+    [ "$part" != gateway ] || gateway_port_is_free
+    start_process "$part" env -i "PATH=$PATH" LANG=C.UTF-8 "CORTEX_CONFIG=$settings" "${command[@]}"
+    printf '%s\n' "$as" >"$STATE/run/$part.as"
+}
+
+gateway_listen() {
+    local listen
+    listen=$(sed -n 's/^CORTEX_LISTEN=//p' "$STATE/secrets/gateway.conf" 2>/dev/null | tail -n 1)
+    printf '%s' "${listen:-127.0.0.1:8080}"
+}
+
+# Where a client on this machine reaches it.
+gateway_url() {
+    local listen
+    listen=$(gateway_listen)
+    case $listen in
+    0.0.0.0:* | '[::]':* | '*':*) listen=127.0.0.1:${listen##*:} ;;
+    esac
+    printf 'http://%s' "$listen"
+}
+
+gateway_port_is_free() {
+    local listen
+    listen=$(gateway_listen)
+    ! port_taken "${listen##*:}" ||
+        die "port ${listen##*:} is taken by another program; choose another with CORTEX_LISTEN=127.0.0.1:PORT ./cortex up"
+}
+
+gateway_is_ready() {
+    curl --silent --fail --max-time 2 --output /dev/null "$(gateway_url)/readyz"
+}
+
+# issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
+issue_token() {
+    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "$(program release gateway/tools/cortex-token)" "$@"
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The private servers of one state directory (CORTEX_STATE, default .cortex), for tests and by hand:
+#
+#   servers.sh start|stop|kill|restart [broker|database]     both when none is named
+#   servers.sh url broker [VHOST] | url database [LOGIN [NAME]]
+#   servers.sh vhost NAME          an empty vhost           servers.sh createdb NAME    an empty database
+#   servers.sh sql LOGIN NAME      SQL from standard input  servers.sh ctl ARGUMENTS…   rabbitmqctl
+set -euo pipefail
+here=$(dirname "$0")
+. "$here/lib/common.sh"
+. "$here/lib/broker.sh"
+. "$here/lib/database.sh"
+
+each() {
+    local verb=$1 part
+    shift
+    [ $# -gt 0 ] || set -- database broker
+    for part; do
+        case $part in
+        broker | database) "${part}_$verb" ;;
+        *) die "there is no server $part; it is broker or database" ;;
+        esac
+    done
+}
+
+restart() {
+    each stop "$@"
+    each start "$@"
+}
+
+url() {
+    case ${1:-} in
+    broker | database) "${1}_url" "${@:2}" ;;
+    *) die "url of what: broker or database" ;;
+    esac
+    echo
+}
+
+vhost() {
+    broker_ctl add_vhost "$1"
+    broker_ctl set_permissions --vhost "$1" cortex '.*' '.*' '.*'
+}
+
+command=${1:-}
+shift || true
+case $command in
+start | stop | kill) each "$command" "$@" ;;
+restart) restart "$@" ;;
+url) url "$@" ;;
+vhost) vhost "${1:?a name}" ;;
+createdb) database_own "${1:?a name}" ;;
+logins) database_logins ;;
+sql) database_sql "${1:?a login}" "${2:?a database}" ;;
+ctl) broker_ctl "$@" ;;
+*) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
+esac

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# status: a table of what runs here
+set -euo pipefail
+here=$(dirname "$0")
+. "$here/lib/stack.sh"
+
+# Resident memory of the part's session, shared pages counted once where the kernel tells.
+memory_of() {
+    local session=$1 total=0 stat pid fields kilobytes
+    for stat in /proc/[0-9]*/stat; do
+        fields=$(sed 's/^.*) //' "$stat" 2>/dev/null) || continue
+        [ "$(cut -d' ' -f4 <<<"$fields")" = "$session" ] || continue
+        pid=${stat#/proc/}
+        pid=${pid%/stat}
+        kilobytes=$(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "/proc/$pid/smaps_rollup" 2>/dev/null) || kilobytes=
+        [ -n "$kilobytes" ] || kilobytes=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null) || true
+        total=$((total + ${kilobytes:-0}))
+    done
+    printf '%s MB' $(((total + 512) / 1024))
+}
+
+address_of() {
+    case $1 in
+    gateway) gateway_listen ;;
+    broker | database | epmd) printf '127.0.0.1:%s' "$(port_of "$1")" ;;
+    *) printf -- '-' ;;
+    esac
+}
+
+# The queues in one question: "name ready in-work consumers" a line.
+queues=
+! is_running broker || queues=$(broker_ctl list_queues --no-table-headers name messages_ready messages_unacknowledged 2>/dev/null) ||
+    true
+
+waiting_of() {
+    awk -v queue="commands.$1" '$1 == queue { printf "%d waiting, %d in work", $2, $3 }' <<<"$queues"
+}
+
+state_of_gateway() {
+    if gateway_is_ready; then printf 'ready'; else printf 'not ready'; fi
+}
+
+row() {
+    printf '%-10s %-10s %8s  %-19s %8s  %-21s %s\n' "$@"
+}
+
+show() {
+    local part=$1 pid state=running
+    if ! pid=$(pid_of "$part"); then
+        row "$part" stopped - - - - -
+        return
+    fi
+    [ "$part" != gateway ] || state=$(state_of_gateway)
+    row "$part" "$state" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
+        "$(memory_of "$pid")" "$(address_of "$part")" "$(waiting_of "$part")"
+}
+
+row PART STATE PID SINCE MEMORY ADDRESS QUEUE
+for part in "${PARTS[@]}" broker database; do
+    show "$part"
+done
+dead=$(awk '$1 ~ /^dead\./ { n += $2 + $3 } END { print n + 0 }' <<<"$queues")
+[ "$dead" -eq 0 ] || say "$dead dead letters wait for an operator"

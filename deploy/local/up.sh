@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# up: build and start everything here; run again it changes nothing that is right
+#
+# CORTEX_AMQP_URL and CORTEX_DATABASE_URL: servers to use instead of private ones. CORTEX_LISTEN: address:port (127.0.0.1:8080).
+set -euo pipefail
+here=$(dirname "$0")
+. "$here/lib/stack.sh"
+[ $# -eq 0 ] || die "up takes no arguments; settings come from the environment (see README.md)"
+
+all_running() {
+    local part
+    for part in "${PARTS[@]}"; do
+        is_running "$part" || return 1
+    done
+    gateway_is_ready
+}
+
+start_servers() {
+    if own_broker; then
+        is_running broker || step "starting a private RabbitMQ"
+        broker_start
+    else
+        step "using the RabbitMQ of CORTEX_AMQP_URL"
+    fi
+    if own_database; then
+        is_running database || step "starting a private PostgreSQL"
+        database_start
+    else
+        step "using the PostgreSQL of CORTEX_DATABASE_URL"
+    fi
+}
+
+migrate() {
+    local url=${CORTEX_DATABASE_URL:-}
+    ! own_database || url=$(database_url)
+    CORTEX_DATABASE_URL=$url "$here/migrate.sh" >>"$STATE/log/migrate.log" 2>&1 ||
+        part_failed migrate "could not bring the database up to date"
+    ! own_database || database_logins
+}
+
+start_processes() {
+    local part
+    for part in "${PARTS[@]}"; do
+        process_start "$part" release
+    done
+    wait_ready gateway 60 gateway_is_ready
+}
+
+explain() {
+    local url
+    url=$(gateway_url)
+    cat <<END
+
+CortexBuild answers at $url
+
+A token for the demo company (./cortex token prints a new one):
+  $(issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN")
+
+Three commands to try:
+  # create a project
+  curl -sS $url/v1/projects -H "Authorization: Bearer \$(./cortex token)" \\
+       -H 'Content-Type: application/json' -d '{"name": "Harbour bridge"}'
+  # read the first three
+  curl -sS "$url/v1/projects?limit=3" -H "Authorization: Bearer \$(./cortex token)"
+  # watch what happens in the company over a WebSocket (then create another project in a second terminal)
+  ./cortex watch
+
+./cortex status shows what runs, ./cortex logs what it says, ./cortex down stops it and keeps the data.
+END
+}
+
+before=stopped
+mkdir -p "$STATE"
+exec 9>"$STATE/lock"
+flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+! all_running 2>/dev/null || before=$(cat "$STATE"/run/*.pid)
+
+packages_need build servers client
+ensure_state
+build release
+start_servers
+migrate
+start_processes
+demo_seed
+
+if [ "$(cat "$STATE"/run/*.pid)" = "$before" ]; then
+    say "Everything was up already; nothing was changed."
+fi
+explain

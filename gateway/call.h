@@ -1,0 +1,63 @@
+#pragma once
+/* One HTTP request and its answer. http.c makes it when head and body are there and frees it when the answer is written;
+ * a handler answers it exactly once, at once or later. When the client goes away first, on_gone is called and the
+ * call must not be touched any more.
+ */
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/msg.h"
+#include "common/token.h"
+#include "gateway/gateway.h"
+
+struct conn;
+struct route;
+
+enum http_method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+
+struct call_header {
+    struct slice name, value; /* as sent; names compare without case */
+};
+
+enum { CALL_PARAMS_MAX = 3 };
+
+struct call {
+    struct gateway *gateway;
+    struct conn *conn;
+    enum http_method method;
+    struct slice path;  /* percent-decoded, without the query */
+    struct slice query; /* raw */
+    struct call_header *headers;
+    size_t header_count;
+    struct slice body;
+    const struct route *route;
+    const struct msg_resource *resource;   /* of the route, where it has one */
+    struct slice params[CALL_PARAMS_MAX];  /* the {…} of the route, in order */
+    struct identity identity;              /* set where the route asks for a token */
+    char correlation_id[UUID_TEXT_LEN + 1]; /* the client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id */
+    struct arena arena;                    /* freed with the call */
+    void (*on_gone)(struct call *call);    /* set by a handler that answers later: forget the call */
+    void *waiter;                          /* the handler's own */
+    bool answered;
+};
+
+/* The first header of that name; SLICE_NONE when absent. */
+struct slice call_header(const struct call *call, const char *name);
+/* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
+struct slice call_query(struct call *call, const char *name);
+
+/* Response headers beyond status, Content-Length, Date, X-Request-Id and Connection; before the answer. */
+void call_add_header(struct call *call, const char *name, struct slice value);
+
+/* The answer. content_type NULL: no body. HEAD gets the head alone. `body` may be NULL; a reference is taken. */
+void call_respond(struct call *call, int status, const char *content_type, struct slice body);
+void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole, struct slice body);
+
+/* A problem document (RFC 9457): type, title, status, detail, instance (correlation id), errors[{pointer, detail}]. 503 and 429 carry
+ * Retry-After, 401 WWW-Authenticate. detail may be NULL. */
+void call_fail(struct call *call, enum err err, const char *detail);
+void call_fail_fields(struct call *call, enum err err, const char *detail, const struct msg_problems *problems);
+
+/* Leaves HTTP: writes 101 and the given extra head lines, gives the connection to the protocol and frees the call. */
+void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol, void *state);

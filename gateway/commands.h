@@ -1,0 +1,26 @@
+#pragma once
+/* Publishes commands and keeps the calls that wait for their results; receives replies and events.
+ *
+ * A waiting call ends by the first of: its reply; a nack, return or full window (503); its time (then the inbox is asked: the
+ * result, or 202 with Location when the broker confirmed, or 503 when it did not); the client going away.
+ *
+ *   WAITING ─ confirmed ─▶ ACCEPTED ─ reply ─▶ answered          (respond-async answers 202 at ACCEPTED)
+ */
+
+#include "common/envelope.h"
+#include "gateway/call.h"
+
+struct commands;
+
+enum err commands_new(struct gateway *gateway, struct commands **ret_commands) MUST_CHECK;
+void commands_free(struct commands *commands);
+bool commands_ready(const struct commands *commands); /* both connections are up and not blocked */
+size_t commands_waiting(const struct commands *commands);
+
+/* Publishes and makes the call wait: wait_ms 0 is respond-async. Answers the call itself in every case. */
+void commands_submit(struct commands *commands, struct call *call, const struct command *command, int64_t wait_ms);
+
+/* Events of a company are delivered to hub_on_event while it has subscribers here. hub_on_watched is called when the broker
+ * has confirmed the binding; after a reconnection hub_on_gap, once, when all bindings are confirmed again. Not from inside commands_watch. */
+void commands_watch(struct commands *commands, const struct uuid *company);
+void commands_unwatch(struct commands *commands, const struct uuid *company);

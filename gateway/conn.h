@@ -1,0 +1,69 @@
+#pragma once
+/* One client connection: bytes in, bytes out, time limits. What the bytes mean is its protocol's business.
+ *
+ *   socket ─▶ (one read buffer per process) ─▶ protocol.on_bytes ──┐ not consumed: kept by the connection, bounded
+ *   socket ◀── one writev per turn of the loop ◀── output queue ◀──┘ own bytes and shared `struct bytes`
+ *
+ * Protocols: http (every connection begins there) and ws (after an upgrade). A connection at rest holds no buffers, so
+ * that ten thousand idle sockets cost little. Freed connections are reaped at the end of the turn, never inside a callback.
+ *
+ *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD ── end of turn ──▶ freed
+ *     └──────────────────────┴── conn_abort, socket error, write time-out ──────────────────────┘
+ */
+
+#include <ev.h>
+#include <sys/socket.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+
+struct conn;
+struct conn_set;
+struct gateway;
+
+struct conn_protocol {
+    const char *name;
+    /* Looks at what has arrived; returns how many octets it is done with. What is left comes again, with more behind it.
+     * After a pause it is called at once, also with nothing kept (an empty slice). */
+    size_t (*on_bytes)(struct conn *conn, void *state, struct slice bytes);
+    void (*on_end)(struct conn *conn, void *state);      /* the peer will send nothing more, and all that it sent was offered */
+    void (*on_timeout)(struct conn *conn, void *state);  /* the limit set by conn_limit has passed */
+    void (*on_overflow)(struct conn *conn, void *state); /* output passed max_output_bytes: say goodbye or conn_abort */
+    void (*on_drain)(struct conn *conn, void *state);    /* the process is leaving: finish and close */
+    void (*on_free)(struct conn *conn, void *state);     /* last call: free the state */
+};
+
+struct gateway *conn_gateway(const struct conn *conn);
+const char *conn_peer(const struct conn *conn); /* "127.0.0.1" for logs and limits; valid until the next call */
+
+/* Hands the connection over to another protocol (an upgrade). The old state is not freed: the caller does that. */
+void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
+
+/* Output is gathered and written once per turn of the loop. */
+void conn_write(struct conn *conn, struct slice bytes);         /* copied */
+void conn_write_shared(struct conn *conn, struct bytes *bytes); /* takes one reference of its own */
+size_t conn_output(const struct conn *conn);                    /* bytes not yet accepted by the kernel */
+/* So much waits for the peer that nothing more is read or offered until it has taken some. */
+bool conn_is_congested(const struct conn *conn);
+bool conn_is_open(const struct conn *conn); /* neither closed nor aborted */
+
+/* While paused nothing is offered: one request at a time, back-pressure on the socket. Resuming offers what is kept at once
+ * (from the loop, not from inside the call). */
+void conn_pause(struct conn *conn, bool paused);
+/* One timer: on_timeout after `ms` from now; 0: none. Cheap enough to be set for every request. */
+void conn_limit(struct conn *conn, int64_t ms);
+void conn_close(struct conn *conn); /* when the output is written; reads no more */
+void conn_abort(struct conn *conn); /* now, what waits is dropped */
+
+/* The connections of one process, and what they share: the read buffer, the pool of output pieces, the turn of the loop. */
+enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set) MUST_CHECK;
+void conn_set_free(struct conn_set *set); /* frees its connections too */
+size_t conn_set_count(const struct conn_set *set);
+/* on_freed: a connection has gone (the server may accept again). */
+void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
+/* What has already arrived is looked at, then each protocol's on_drain. */
+void conn_set_drain(struct conn_set *set);
+void conn_set_abort(struct conn_set *set);
+
+/* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */
+struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer, const struct conn_protocol *protocol);

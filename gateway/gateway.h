@@ -1,0 +1,19 @@
+#pragma once
+/* What one gateway process has: made in main.c, borrowed by everybody else. No global state beside it. */
+
+#include <ev.h>
+
+#include "common/config.h"
+#include "common/token.h"
+
+struct gateway {
+    struct ev_loop *loop;
+    const struct config *config;
+    struct token_keys *keys;
+    struct server *server;     /* server.h: listening, connections, drain */
+    struct db_pool *reads;     /* common/db.h */
+    struct commands *commands; /* commands.h: publishes, waits for results (pending) */
+    struct hub *hub;           /* hub.h: channels and subscribers, fed by events */
+    char reply_key[48];        /* "reply.<uuid>": where workers answer this process */
+    bool draining;
+};

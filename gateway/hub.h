@@ -1,0 +1,105 @@
+#pragma once
+/* Channels and their subscribers in this process, fed by the events of the broker and healed from the database.
+ *
+ *   hub_on_event ─▶ tenant (one a company): stream in order of seq, without holes or repeats
+ *                       ├─▶ channel company:<id> ─▶ subscribers ─▶ feed (what bytes an event becomes) ─▶ socket
+ *                       └─▶ channel project:<id> ─▶ …
+ *
+ *   subscriber:  hub_subscribe ─▶ WAITING ─▶ RECOVERING ─▶ LIVE ─▶ lost
+ *                                    └─▶ refused  └─▶ lost
+ *
+ * - The events of one turn of the loop become one piece of bytes a channel and feed, shared by all its subscribers.
+ * - offset is the company's seq, also on project channels (where holes in it mean nothing missed).
+ * - An event that was overtaken is waited for (hole_wait_ms), then read from the events table; nobody gets a later one
+ *   before it. The position is compared with the database after every (re)binding and now and then, so what the
+ *   broker lost is found and read too: after a gap sockets stay open and get what they missed, in order, which costs one query
+ *   a company where reconnecting would cost every socket a handshake and a recovery.
+ * - A subscriber that gives epoch and offset gets what it missed, from memory when recent, else from the database, a
+ *   page at a time so that its output stays bounded, and then goes on live.
+ * - When a company's stream cannot go on (epoch changed, events dropped by retention), its subscribers are lost: told
+ *   to subscribe again with their position.
+ */
+
+#include "common/envelope.h"
+#include "gateway/gateway.h"
+#include "gateway/stream.h"
+
+struct hub;
+struct channel;
+struct subscriber;
+
+struct hub *hub_new(struct gateway *gateway);
+void hub_free(struct hub *hub); /* subscribers that are left are let go without a word */
+
+/* Called by commands.c. */
+
+/* For every event of a watched company. Refusals (seq 0) and other companies are not for us and are dropped. */
+void hub_on_event(struct hub *hub, const struct event *event);
+/* The broker has confirmed the binding of this company: what is published from now on will arrive. */
+void hub_on_watched(struct hub *hub, const struct uuid *company);
+/* The connection that brings events was lost and is back, with its bindings confirmed: events may have been missed. */
+void hub_on_gap(struct hub *hub);
+
+/* Channels. */
+
+enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT };
+
+#define CHANNEL_NAME_SIZE (sizeof("company:") + UUID_TEXT_LEN)
+
+/* "company:<id>" or "project:<id>", as channel_name writes it; false for anything else. */
+bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id);
+/* The name and a NUL. */
+void channel_name(const struct channel *channel, char name[CHANNEL_NAME_SIZE]);
+
+/* Subscribing. */
+
+#define EPOCH_SIZE 17
+
+struct hub_ask {
+    struct uuid company; /* of the one who asks */
+    enum channel_kind kind;
+    struct uuid id;
+    bool recover;
+    struct slice epoch; /* "" or SLICE_NONE: any */
+    int64_t offset;
+};
+
+struct hub_start {
+    const char *epoch;
+    int64_t offset; /* what follows is newer; the one asked for when publications come along */
+    bool recover;   /* was asked for */
+    bool recovered; /* nothing is missing between the offset asked for and what follows */
+    const struct publication *const *publications;
+    size_t publication_count;
+};
+
+/* What a kind of client makes of a channel. Constant. A subscriber may be unsubscribed inside any of these, but its
+ * memory must stay until the call returns, except where the hub has let go of it before. */
+struct feed {
+    /* One piece of bytes for these events (at least one), in their order. */
+    struct bytes *(*encode)(const struct channel *channel, const struct publication *const *publications, size_t count);
+    void (*on_started)(struct subscriber *subscriber, const struct hub_start *start);
+    void (*on_publications)(struct subscriber *subscriber, struct bytes *encoded);
+    /* Let go: NOT_FOUND (no such company), FORBIDDEN (not of this company, or no such project), or why it could not be found out. */
+    void (*on_refused)(struct subscriber *subscriber, enum err err);
+    /* Let go: subscribe again with the last position. */
+    void (*on_lost)(struct subscriber *subscriber);
+    /* Bytes that its socket has not taken yet. */
+    size_t (*backlog)(const struct subscriber *subscriber);
+};
+
+enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_WAITING, SUBSCRIBER_RECOVERING, SUBSCRIBER_LIVE };
+
+/* One client on one channel: a part of the client's own struct, all zero but for `feed` before it subscribes. */
+struct subscriber {
+    const struct feed *feed;
+    struct channel *channel;
+    struct subscriber *previous, *next;
+    struct start *start;  /* until it is live */
+    int64_t after;        /* gets only what is newer */
+    enum subscriber_state state;
+};
+
+/* The answer is on_started or on_refused, at once or later. */
+void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask);
+void hub_unsubscribe(struct subscriber *subscriber); /* also of one that is not subscribed */

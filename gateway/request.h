@@ -1,0 +1,70 @@
+#pragma once
+/* One HTTP/1 request as it arrives: a core that does no I/O. Bytes go in, in any portions; a head, a body or a refusal comes out.
+ *
+ *   LEAD ─▶ LINE ─▶ PROTOCOL ─▶ FIELDS ─▶ (REQUEST_HEAD) ─▶ BODY ─▶ (REQUEST_DONE)
+ *     └───────┴─────────┴─────────┴──────────────────────────┴──▶ (REQUEST_REFUSED): answer and close, the framing is lost
+ *
+ * llhttp parses, with none of its leniencies. Beyond it (RFC 9112): Host exactly once, no transfer coding but chunked and none
+ * in HTTP/1.0, only CRLF before a request, the protocol must be HTTP, bounds on head, fields, body and chunk overhead.
+ */
+
+#include <llhttp.h>
+
+#include "common/buf.h"
+#include "common/config.h"
+#include "common/err.h"
+
+enum request_phase {
+    PHASE_LEAD,     /* empty lines before the request line */
+    PHASE_LINE,     /* method and target */
+    PHASE_PROTOCOL, /* " HTTP/" */
+    PHASE_FIELDS,
+    PHASE_BODY,
+    PHASE_DONE,
+    PHASE_REFUSED
+};
+
+struct request_field {
+    uint32_t name_at, name_len, value_at, value_len; /* in `text` */
+};
+
+struct request {
+    llhttp_t parser;
+    const struct config *config;
+    enum request_phase phase;
+    struct buf text; /* target, then names and values */
+    size_t target_len;
+    struct request_field *fields;
+    size_t field_count, field_capacity;
+    size_t head_bytes;     /* octets of the head as sent */
+    size_t body_overhead;  /* octets of the chunked framing */
+    size_t body_bytes;     /* decoded */
+    struct buf body;
+    uint8_t protocol_seen; /* octets of " HTTP/" */
+    bool lead_cr;          /* the last octet was the CR of an empty line */
+    bool discard_body;     /* it is read and not kept: the answer is known already */
+    bool keep_alive;
+    bool expects_continue;
+    enum err refusal;
+    const char *why; /* constant text */
+};
+
+enum request_step { REQUEST_MORE, REQUEST_HEAD, REQUEST_DONE, REQUEST_REFUSED };
+
+void request_init(struct request *request, const struct config *config);
+void request_done(struct request *request);
+/* Ready for the next one; keeps a little memory. */
+void request_reset(struct request *request);
+
+/* Takes bytes up to the next step. *ret_used of them are done with; after REQUEST_HEAD call again, also with nothing. */
+enum request_step request_feed(struct request *request, struct slice bytes, size_t *ret_used);
+
+/* After REQUEST_HEAD. */
+struct slice request_target(const struct request *request);
+struct slice request_name(const struct request *request, size_t field);
+struct slice request_value(const struct request *request, size_t field);
+bool request_has_body(const struct request *request);
+static inline bool request_is_1_0(const struct request *request)
+{
+    return request->parser.http_minor == 0;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* The table of routes: method, path pattern, who may call, handler. A new endpoint is a row here. */
+
+#include "gateway/call.h"
+
+enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN };
+
+struct route {
+    enum http_method method;
+    const char *pattern; /* "/v1/projects/{id}" */
+    enum route_access access;
+    const char *resource; /* name of the msg_resource; NULL: none */
+    void (*handler)(struct call *call);
+    const char *summary; /* for /openapi.json */
+};
+
+/* The row for method and path, its params filled in; ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
+enum err routes_find(struct call *call) MUST_CHECK;
+
+/* Handlers, by file. */
+void healthz(struct call *call);         /* health.c: the process answers */
+void readyz(struct call *call);          /* health.c: broker and database are connected and we are not draining */
+void openapi_document(struct call *call); /* openapi.c */
+void read_entity(struct call *call);     /* read/entity.c: GET one; ETag, If-None-Match */
+void read_list(struct call *call);       /* read/list.c: GET many; filters, cursor */
+void read_operation(struct call *call);  /* read/operation.c: GET /v1/operations/{id} */
+void write_create(struct call *call);    /* write.c: POST, PATCH, DELETE become commands */
+void write_update(struct call *call);
+void write_delete(struct call *call);
+void ws_upgrade(struct call *call);      /* ws.c: GET /connection/websocket */

@@ -1,0 +1,305 @@
+#include "gateway/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/conn.h"
+#include "gateway/http.h"
+
+enum {
+    BACKLOG = 4096,         /* cut by net.core.somaxconn */
+    ACCEPTS_PER_TURN = 128, /* so that accepting does not starve those who are in */
+    RETRY_MS = 100,         /* after running out of descriptors */
+    LATECOMER_MS = 1000,    /* for one who comes during a drain to ask something */
+    LAST_ACCEPTS_MS = 250,  /* of a drain: handshakes that are under way end in the queue and are still served */
+};
+
+struct server {
+    struct gateway *gateway;
+    struct conn_set *conns;
+    struct ev_io accept;
+    struct ev_timer retry;
+    struct ev_timer stop_accepting;
+    struct ev_timer deadline;
+    char refusal[512]; /* sent as it is to those who come when max_connections are open */
+    size_t refusal_len;
+    int listen_fd; /* -1: none, or closed by the drain */
+    int spare_fd;  /* given up to turn a client away when there are no descriptors left */
+    bool draining, drained;
+    void (*on_drained)(void *arg);
+    void *on_drained_arg;
+};
+
+struct conn_set *server_conns(struct server *server)
+{
+    return server->conns;
+}
+
+static bool is_full(const struct server *server)
+{
+    return conn_set_count(server->conns) >= (size_t)server->gateway->config->max_connections;
+}
+
+static void write_refusal(struct server *server)
+{
+    const struct err_info *info = err_info(ERR_TOO_MANY_CONNECTIONS);
+    char body[256];
+    int len = snprintf(body, sizeof(body), "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}", info->slug,
+                       info->title, info->http_status);
+    int total = snprintf(server->refusal, sizeof(server->refusal),
+                         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                         "Content-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
+                         len, body);
+    server->refusal_len = (size_t)total;
+}
+
+static void turn_away(const struct server *server, int fd)
+{
+    char sink[4096];
+    (void)!recv(fd, sink, sizeof(sink), MSG_DONTWAIT); /* unread bytes would make the close a reset */
+    (void)!send(fd, server->refusal, server->refusal_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* No descriptor is left: one client is turned away with the spare one, and accepting rests for a moment, since the
+ * listening socket stays readable and would spin the loop. */
+static void on_descriptors_exhausted(struct server *server, int error)
+{
+    log_warn("server.no_descriptors", LOG_S("error", strerror(error)),
+             LOG_I("connections", conn_set_count(server->conns)));
+    if (server->spare_fd >= 0) {
+        close(server->spare_fd);
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            turn_away(server, fd);
+        server->spare_fd = open_spare();
+    }
+    ev_io_stop(server->gateway->loop, &server->accept);
+    ev_timer_set(&server->retry, RETRY_MS / 1000.0, 0);
+    ev_timer_start(server->gateway->loop, &server->retry);
+}
+
+enum accepted { ACCEPTED, ACCEPT_NONE, ACCEPT_FAILED };
+
+static enum accepted accept_one(struct server *server)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+    int fd = accept4(server->listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && is_full(server)) {
+        turn_away(server, fd);
+        return ACCEPTED;
+    }
+    if (fd >= 0) {
+        struct conn *conn = conn_new(server->conns, fd, (const struct sockaddr *)&peer, &http_protocol);
+        if (server->draining)
+            conn_limit(conn, LATECOMER_MS);
+        return ACCEPTED;
+    }
+    switch (errno) {
+    case EAGAIN:
+        return ACCEPT_NONE;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        on_descriptors_exhausted(server, errno);
+        return ACCEPT_FAILED;
+    default:
+        return ACCEPTED; /* that client has gone, or the network failed for it (accept(2)): the next one */
+    }
+}
+
+static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop;
+    (void)revents;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++)
+        if (accept_one(io->data) != ACCEPTED)
+            return;
+}
+
+static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    (void)revents;
+    struct server *server = timer->data;
+    if (server->listen_fd >= 0)
+        ev_io_start(loop, &server->accept);
+}
+
+/* ---- leaving ---- */
+
+static void finish_when_empty(void *arg)
+{
+    struct server *server = arg;
+    if (!server->draining || server->drained || server->listen_fd >= 0 || conn_set_count(server->conns) > 0)
+        return;
+    server->drained = true;
+    ev_timer_stop(server->gateway->loop, &server->deadline);
+    server->on_drained(server->on_drained_arg);
+}
+
+static void close_listener(struct server *server)
+{
+    struct ev_loop *loop = server->gateway->loop;
+    if (server->listen_fd < 0)
+        return;
+    while (accept_one(server) == ACCEPTED) /* what waits in the queue would be reset by the close */
+        ;
+    ev_io_stop(loop, &server->accept);
+    ev_timer_stop(loop, &server->retry);
+    close(server->listen_fd);
+    server->listen_fd = -1;
+}
+
+static void on_stop_accepting(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct server *server = timer->data;
+    close_listener(server);
+    finish_when_empty(server);
+}
+
+static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct server *server = timer->data;
+    log_warn("server.drain_cut", LOG_I("connections", conn_set_count(server->conns)));
+    close_listener(server);
+    conn_set_abort(server->conns);
+    finish_when_empty(server);
+}
+
+void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg)
+{
+    if (server->draining)
+        return;
+    struct ev_loop *loop = server->gateway->loop;
+    int64_t drain_ms = server->gateway->config->drain_ms;
+    server->draining = true;
+    server->gateway->draining = true;
+    server->on_drained = on_drained;
+    server->on_drained_arg = arg;
+    ev_timer_set(&server->deadline, (ev_tstamp)drain_ms / 1000, 0);
+    ev_timer_start(loop, &server->deadline);
+    int64_t last_accepts_ms = drain_ms / 4 < LAST_ACCEPTS_MS ? drain_ms / 4 : LAST_ACCEPTS_MS;
+    if (server->listen_fd >= 0) {
+        listen(server->listen_fd, 0); /* newcomers' handshakes are put off until another process takes them */
+        ev_timer_set(&server->stop_accepting, (ev_tstamp)last_accepts_ms / 1000, 0);
+        ev_timer_start(loop, &server->stop_accepting);
+    }
+    conn_set_drain(server->conns);
+    finish_when_empty(server);
+}
+
+/* ---- beginning ---- */
+
+static enum err parse_listen(const char *listen, struct addrinfo **ret_info, char why[256])
+{
+    const char *colon = strrchr(listen, ':');
+    char host[64];
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    bool bracketed = len >= 2 && listen[0] == '[' && listen[len - 1] == ']';
+    if (!colon || len >= sizeof(host)) {
+        snprintf(why, 256, "CORTEX_LISTEN: \"%s\" is not address:port", listen);
+        return ERR_BAD_REQUEST;
+    }
+    snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), listen + (bracketed ? 1 : 0));
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    int error = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, ret_info);
+    if (error != 0) {
+        snprintf(why, 256, "CORTEX_LISTEN: \"%s\": %s", listen, gai_strerror(error));
+        return ERR_BAD_REQUEST;
+    }
+    return ERR_OK;
+}
+
+static bool prepare_socket(int fd, const struct addrinfo *info)
+{
+    const int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 && /* accepted sockets inherit it */
+           bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+}
+
+enum err server_listen(const char *listen, int *ret_fd, char why[256])
+{
+    struct addrinfo *info = NULL;
+    enum err err = parse_listen(listen, &info, why);
+    if (err)
+        return err;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || !prepare_socket(fd, info)) {
+        snprintf(why, 256, "cannot listen on %s: %s", listen, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        freeaddrinfo(info);
+        return ERR_INTERNAL;
+    }
+    freeaddrinfo(info);
+    *ret_fd = fd;
+    return ERR_OK;
+}
+
+enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+    server->gateway = gateway;
+    server->listen_fd = listen_fd;
+    server->spare_fd = open_spare();
+    write_refusal(server);
+    enum err err = conn_set_new(gateway, &server->conns);
+    if (err) {
+        free(server);
+        return err;
+    }
+    conn_set_on_freed(server->conns, finish_when_empty, server);
+    ev_timer_init(&server->retry, on_retry, 0, 0);
+    ev_timer_init(&server->stop_accepting, on_stop_accepting, 0, 0);
+    ev_timer_init(&server->deadline, on_deadline, 0, 0);
+    server->retry.data = server->stop_accepting.data = server->deadline.data = server;
+    ev_io_init(&server->accept, on_acceptable, listen_fd, EV_READ);
+    server->accept.data = server;
+    if (listen_fd >= 0)
+        ev_io_start(gateway->loop, &server->accept);
+    *ret_server = server;
+    return ERR_OK;
+}
+
+void server_adopt(struct server *server, int fd)
+{
+    conn_new(server->conns, fd, NULL, &http_protocol);
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    struct ev_loop *loop = server->gateway->loop;
+    ev_timer_stop(loop, &server->retry);
+    ev_timer_stop(loop, &server->stop_accepting);
+    ev_timer_stop(loop, &server->deadline);
+    if (server->listen_fd >= 0) {
+        ev_io_stop(loop, &server->accept);
+        close(server->listen_fd);
+    }
+    conn_set_free(server->conns);
+    if (server->spare_fd >= 0)
+        close(server->spare_fd);
+    free(server);
+}

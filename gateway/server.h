@@ -1,0 +1,29 @@
+#pragma once
+/* One process's share of the port: accepts, bounds the number of connections, drains.
+ *
+ *   LISTENING ⇄ PAUSED (too many connections, or no descriptors)
+ *       └── server_drain ──▶ DRAINING (queue emptied, socket closed) ── last connection or drain_ms ──▶ on_drained
+ *
+ * The listening socket is made by the parent, one per process with SO_REUSEPORT, so that the kernel balances; the parent
+ * keeps its copy, so that what waits in the queue of a process that dies is served by the one that replaces it.
+ */
+
+#include "gateway/gateway.h"
+
+struct conn_set;
+struct server;
+
+/* "address:port" or "[address]:port", numeric; non-blocking. Writes a sentence into `why` on failure. */
+enum err server_listen(const char *listen, int *ret_fd, char why[256]) MUST_CHECK;
+
+/* Accepts from listen_fd (owned from now on); -1: connections come from server_adopt only. */
+enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server) MUST_CHECK;
+void server_free(struct server *server);
+
+struct conn_set *server_conns(struct server *server);
+/* A socket that is connected already; tests use it with socketpair. */
+void server_adopt(struct server *server, int fd);
+
+/* Readiness off, what waits in the queue is accepted, what is in work is answered, the rest is closed within drain_ms;
+ * then on_drained, once. */
+void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg);

@@ -1,0 +1,30 @@
+#pragma once
+/* A hash table of things that have a struct uuid_node inside, keyed by its UUID. It owns none of them. Clients choose
+ * some of the keys (a project that they ask for), so the hash is seeded at random. */
+
+#include "common/uuid.h"
+
+struct uuid_node {
+    struct uuid key; /* set before insertion, not changed while inside */
+    struct uuid_node *next;
+};
+
+struct uuid_map {
+    struct uuid_node **buckets;
+    size_t bucket_count; /* a power of two, or 0 before the first insertion */
+    size_t count;
+    uint64_t seed;
+};
+
+void uuid_map_init(struct uuid_map *map);
+void uuid_map_done(struct uuid_map *map);
+
+/* NULL when there is none. */
+struct uuid_node *uuid_map_find(const struct uuid_map *map, const struct uuid *key);
+/* The key must not be there yet. */
+void uuid_map_insert(struct uuid_map *map, struct uuid_node *node);
+/* The node must be there. */
+void uuid_map_remove(struct uuid_map *map, struct uuid_node *node);
+
+/* Calls `visit` for each; it may remove the node that it was given, and no other. */
+void uuid_map_each(struct uuid_map *map, void (*visit)(struct uuid_node *node, void *arg), void *arg);

@@ -1,0 +1,38 @@
+#pragma once
+/* The bound: the bare chain that the gateway and the worker are measured against. Two processes, so that two
+ * cores can work:
+ *
+ *   publisher ──command, confirmed──▶ exchange `commands` ──▶ quorum queue ──▶ worker ──one transaction a
+ * batch──▶ PostgreSQL ▲                                                                        │ └──
+ * exclusive classic queue ◀── exchange `events` ◀──event, confirmed────┘ then the command is acked
+ *
+ * The same messages, queue arguments and rows as for a project.create through the API; no HTTP, no JSON, no
+ * checks. An operation lasts from its publish to the arrival of its event. */
+
+#include <stdint.h>
+
+#include "common/uuid.h"
+
+/* A company of its own: the chain never waits for a row that the real worker has locked. */
+#define BOUND_COMPANY "00000000-0000-7000-8000-0000000b0b0d"
+
+enum {
+    BOUND_NAME_LEN = 24,   /* of a project; at BOUND_NAME_AT in the msgpack body */
+    BOUND_BATCH_MAX = 128, /* as CORTEX_BATCH_MAX */
+    BOUND_PREFETCH = 512,  /* as CORTEX_PREFETCH */
+};
+
+struct bound_options {
+    const char *amqp_url, *database_url, *database_role;
+    int64_t in_flight;
+    int64_t rate; /* operations per second at fixed times, latency counted from those; 0: closed loop */
+    int64_t duration_s, warmup_s;
+    bool json;
+};
+
+/* Declares what both sides need; prints the report. Returns when the time is over. */
+void bound_publisher(const struct bound_options *options);
+/* Runs until it is killed; writes one octet to `ready_fd` when it consumes. */
+void bound_worker(const struct bound_options *options, int ready_fd);
+
+extern const struct slice bound_body_head, bound_body_tail; /* msgpack around the name */

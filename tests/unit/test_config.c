@@ -1,0 +1,166 @@
+/* config, err and log: the three tables that every process starts with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "common/config.h"
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int forget_environment(void **state)
+{
+    (void)state;
+    unsetenv("CORTEX_CONFIG");
+    unsetenv("CORTEX_LISTEN");
+    unsetenv("CORTEX_MAX_BODY");
+    unsetenv("CORTEX_PREFETCH");
+    unsetenv("CORTEX_AMQP_URL");
+    return 0;
+}
+
+static void test_load_when_nothing_is_set_then_every_default_is_within_its_bounds(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "";
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_string_equal(config.listen, "127.0.0.1:8080");
+    assert_int_equal(config.max_body_bytes, 256 * 1024);
+    config_done(&config);
+}
+
+static void test_load_when_file_and_environment_differ_then_the_environment_wins(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "", path[] = "/tmp/cortex-config-XXXXXX";
+    assert_true(mkstemp(path) >= 0);
+    write_file(path, "# comment\n\n CORTEX_LISTEN = 127.0.0.1:1 \nCORTEX_MAX_BODY=2m\n");
+    setenv("CORTEX_CONFIG", path, 1);
+    setenv("CORTEX_LISTEN", "127.0.0.1:2", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_string_equal(config.listen, "127.0.0.1:2");
+    assert_int_equal(config.max_body_bytes, 2 * 1024 * 1024);
+    config_done(&config);
+    unlink(path);
+}
+
+static void assert_refused(const char *name, const char *value, const char *sentence)
+{
+    struct config config;
+    char why[256] = "";
+    setenv(name, value, 1);
+    assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
+    assert_string_equal(why, sentence);
+    unsetenv(name);
+}
+
+static void test_load_when_a_value_is_wrong_then_a_sentence_names_it(void **state)
+{
+    (void)state;
+    assert_refused("CORTEX_PREFETCH", "many", "CORTEX_PREFETCH=many is not a number.");
+    assert_refused("CORTEX_PREFETCH", "0", "CORTEX_PREFETCH=0 must lie between 1 and 65535.");
+    assert_refused("CORTEX_PREFETCH", "12k", "CORTEX_PREFETCH=12k is not a number.");
+    assert_refused("CORTEX_MAX_BODY", "9t",
+                   "CORTEX_MAX_BODY=9t is not a number of bytes (such as 16k or 1m).");
+    assert_refused("CORTEX_MAX_BODY", "9223372036854775807g",
+                   "CORTEX_MAX_BODY=9223372036854775807g is not a number of bytes (such as 16k or 1m).");
+    assert_refused("CORTEX_CONFIG", "/nowhere",
+                   "CORTEX_CONFIG=/nowhere cannot be read: No such file or directory.");
+}
+
+static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_told(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "", path[] = "/tmp/cortex-config-XXXXXX";
+    assert_true(mkstemp(path) >= 0);
+    write_file(path, "CORTEX_LISTEN=127.0.0.1:1\nCORTEX_LISTN=x\n");
+    setenv("CORTEX_CONFIG", path, 1);
+    assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
+    assert_non_null(strstr(why, "line 2: there is no setting CORTEX_LISTN."));
+    unlink(path);
+}
+
+static void test_print_when_there_are_secrets_then_they_are_hidden(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256], *text = NULL;
+    size_t size = 0;
+    setenv("CORTEX_AMQP_URL", "amqp://user:hunter2@host/", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    FILE *out = open_memstream(&text, &size);
+    config_print(&config, out);
+    config_print_help(out);
+    fclose(out);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "CORTEX_AMQP_URL=***"));
+    free(text);
+    config_done(&config);
+}
+
+static void test_err_when_asked_by_slug_then_the_same_row(void **state)
+{
+    (void)state;
+    for (int e = 0; e < ERR_COUNT; e++) {
+        const struct err_info *info = err_info((enum err)e);
+        assert_int_equal(err_from_slug(info->slug, strlen(info->slug)), e);
+        assert_in_range(info->http_status, 200, 599);
+    }
+    assert_string_equal(err_info(ERR_VERSION_CONFLICT)->slug, "version-conflict");
+    assert_int_equal(err_from_slug("nonsense", 8), ERR_INTERNAL);
+    assert_int_equal(err_info((enum err)999)->http_status, 500);
+}
+
+static void test_log_when_a_field_is_too_long_then_the_line_is_still_json(void **state)
+{
+    (void)state;
+    static char huge[8192];
+    memset(huge, 'x', sizeof(huge) - 1);
+    char path[] = "/tmp/cortex-log-XXXXXX", line[8192];
+    int file = mkstemp(path), saved = dup(STDERR_FILENO);
+    dup2(file, STDERR_FILENO);
+    log_error("test.event", LOG_S("huge", huge), LOG_I("kept", -7), LOG_S("absent", NULL),
+              LOG_S("quote", "a\"b\n"));
+    dup2(saved, STDERR_FILENO);
+    ssize_t len = pread(file, line, sizeof(line), 0);
+    close(file);
+    close(saved);
+    unlink(path);
+    assert_in_range(len, 1, 4096);
+    json_t *json = json_loadb(line, (size_t)len, 0, NULL);
+    assert_non_null(json);
+    assert_null(json_object_get(json, "huge"));
+    assert_int_equal(json_integer_value(json_object_get(json, "kept")), -7);
+    assert_string_equal(json_string_value(json_object_get(json, "quote")), "a\"b\n");
+    json_decref(json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_load_when_nothing_is_set_then_every_default_is_within_its_bounds,
+                               forget_environment),
+        cmocka_unit_test_setup(test_load_when_file_and_environment_differ_then_the_environment_wins,
+                               forget_environment),
+        cmocka_unit_test_setup(test_load_when_a_value_is_wrong_then_a_sentence_names_it, forget_environment),
+        cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_told,
+                               forget_environment),
+        cmocka_unit_test_setup(test_print_when_there_are_secrets_then_they_are_hidden, forget_environment),
+        cmocka_unit_test(test_err_when_asked_by_slug_then_the_same_row),
+        cmocka_unit_test(test_log_when_a_field_is_too_long_then_the_line_is_still_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
