@@ -9,16 +9,19 @@
  * librabbitmq is the codec; the socket, the time-outs, the heartbeat and the confirm window are here.
  *
  * What must hold:
- * - Nothing here waits. Host names are resolved off the loop; a socket that does not accept bytes leaves them in the output.
+ * - Nothing here waits. Host names are resolved off the loop; what a socket does not take waits in the
+ * output.
  * - Every accepted broker_publish ends in exactly one on_confirm call, however often the connection breaks in
  *   between: what is unconfirmed is published again, in order, after on_up's declarations.
- * - At most `unconfirmed_max` messages and `unconfirmed_bytes` bytes are unconfirmed; beyond that broker_publish refuses.
- * - Callbacks run from the loop, never from inside a broker_* call.
- * - Use one broker for publishing and another for consuming: a connection that the server blocks stops both ways.
+ * - At most `unconfirmed_max` messages and `unconfirmed_bytes` bytes are unconfirmed, or broker_publish
+ * refuses.
+ * - Callbacks run from the loop, never from inside a broker_* call, but for broker_free.
+ * - Publishing and consuming each have a broker of their own: a connection that the server blocks stops both
+ * ways.
  *
  * States:  DOWN ──▶ RESOLVING ──▶ CONNECTING ──▶ HANDSHAKE ──▶ UP ⇄ BLOCKED
  *           ▲           │             │              │         │       │
- *           └───────────┴── back-off with jitter ────┴─────────┴───────┘          broker_drain ──▶ CLOSED
+ *           └───────────┴── back-off with jitter ────┴─────────┴───────┘          broker_free ──▶ CLOSED
  */
 
 #include <ev.h>
@@ -29,11 +32,12 @@
 struct broker;
 
 struct broker_options {
-    const char *url;         /* amqp://user:password@host[:port][/vhost]; several separated by commas are tried in turn */
+    /* amqp://user:password@host[:port][/vhost]; several separated by commas are tried in turn. */
+    const char *url;
     const char *name;        /* shown in the management UI (connection_name) */
     int64_t unconfirmed_max; /* messages */
     int64_t unconfirmed_bytes;
-    int heartbeat_s;        /* asked for; 0: 10 */
+    int heartbeat_s;          /* asked for; 0: 10 */
     int64_t reconnect_min_ms; /* 0: 100 */
     int64_t reconnect_max_ms; /* 0: 5000 */
 };
@@ -46,7 +50,11 @@ struct broker_header {
     int64_t integer;
 };
 
-enum { BROKER_HEADERS_MAX = 24 };
+enum {
+    BROKER_HEADERS_MAX = 24,
+    /* max_message_size of RabbitMQ 4. A larger delivery is rejected to the dead letters. */
+    BROKER_BODY_MAX = 16 << 20,
+};
 
 struct broker_message {
     struct slice exchange, routing_key;
@@ -76,26 +84,34 @@ struct broker_delivery {
 /* The header of that name, or NULL. */
 const struct broker_header *broker_delivery_header(const struct broker_delivery *delivery, const char *name);
 
+/* Each may be NULL. */
 struct broker_callbacks {
-    /* The channel is open and in confirm mode: declare, bind and consume from here. Called at every (re)connection. */
+    /* The channel is open and in confirm mode: declare, bind and consume from here. Called at every
+     * (re)connection. */
     void (*on_up)(void *ctx, struct broker *broker);
-    /* The connection is gone: every delivery not yet acked will come again, to somebody. */
+    /* The connection is gone, and why, in the server's words where it gave any: every delivery not yet acked
+     * will come again, to somebody. Also called, without an on_up before it, for each attempt to connect that
+     * failed. */
     void (*on_down)(void *ctx, struct broker *broker, const char *why);
     void (*on_delivery)(void *ctx, struct broker *broker, const struct broker_delivery *delivery);
-    /* The server cancelled the consumer (its queue went away); the connection is closed and made again. */
-    void (*on_blocked)(void *ctx, struct broker *broker, bool blocked); /* may be NULL */
+    /* The server stopped (or resumed) taking messages: they stay here until it resumes. */
+    void (*on_blocked)(void *ctx, struct broker *broker, bool blocked);
 };
 
-/* err: OK when the broker has the message; QUEUE_FULL after a nack; UNROUTABLE after a return of a mandatory one;
- * SHUTTING_DOWN when broker_free came first. */
+/* err: OK when the broker has the message; QUEUE_FULL after a nack; UNROUTABLE after a return of a mandatory
+ * one; SHUTTING_DOWN when broker_free came first (called from it); HEADERS_TOO_LARGE in the odd case that a
+ * later connection takes smaller frames than the message's properties. */
 typedef void broker_on_confirm(void *arg, enum err err);
 
-/* Connects at once, in the background. The strings of `options` are copied. ERR_BAD_REQUEST for a URL that does not parse. */
+/* Connects at once, in the background. The strings of `options` are copied. ERR_BAD_REQUEST for a URL that
+ * does not parse. */
 enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
-                    const struct broker_callbacks *callbacks, void *ctx, struct broker **ret_broker) MUST_CHECK;
+                    const struct broker_callbacks *callbacks, void *ctx,
+                    struct broker **ret_broker) MUST_CHECK;
 void broker_free(struct broker *broker); /* closes at once; not from inside its own callbacks */
 
-/* Stops consuming (basic.cancel), keeps publishing and acking; on_drained comes when nothing is unconfirmed. */
+/* Stops consuming for good: no on_delivery comes after it, and what the server still sends is left unacked.
+ * Publishing and acking go on: a process that leaves waits until broker_unconfirmed is 0, then frees. */
 void broker_cancel_consumers(struct broker *broker);
 
 bool broker_is_up(const struct broker *broker); /* UP or BLOCKED */
@@ -104,17 +120,22 @@ uint32_t broker_epoch(const struct broker *broker); /* counts connections; 0 bef
 size_t broker_unconfirmed(const struct broker *broker);
 size_t broker_unsent_bytes(const struct broker *broker);
 
-/* Takes a copy of the message. ERR_BROKER_BUSY when the window is full (on_confirm will not be called then); also
- * accepted while the connection is down, within the same bounds. on_confirm may be NULL. */
-enum err broker_publish(struct broker *broker, const struct broker_message *message, broker_on_confirm *on_confirm,
-                        void *arg) MUST_CHECK;
+/* Takes a copy of the message. Also accepted while the connection is down or blocked, within the same bounds.
+ * on_confirm may be NULL. Any error means that on_confirm will not be called: BROKER_BUSY when the window is
+ * full; BODY_TOO_LARGE past BROKER_BODY_MAX; HEADERS_TOO_LARGE for properties larger than a frame;
+ * BAD_REQUEST for a key or a property that is longer than the 255 octets of AMQP or for too many headers. */
+enum err broker_publish(struct broker *broker, const struct broker_message *message,
+                        broker_on_confirm *on_confirm, void *arg) MUST_CHECK;
 
-/* Acks are gathered and written once per turn. Calls with a stale epoch do nothing. */
+/* Acks are gathered and written once per turn. Calls with a stale epoch do nothing. broker_reject without
+ * requeue sends the message to the dead letters of its queue. */
 void broker_ack(struct broker *broker, uint32_t epoch, uint64_t tag, bool multiple);
 void broker_reject(struct broker *broker, uint32_t epoch, uint64_t tag, bool requeue);
 
-/* Declarations: sent in the order of the calls, without waiting in between; a refusal closes the connection, is
- * reported through on_down with the server's text, and is tried again after the back-off. */
+/* Declarations: sent in the order of the calls, without waiting in between; a refusal closes the connection,
+ * is reported through on_down with the server's text, and is tried again after the back-off. They belong to
+ * the connection that is up: without one the calls do nothing, and on_up declares again. Exchanges are
+ * durable. */
 enum broker_exchange_kind { BROKER_TOPIC, BROKER_FANOUT, BROKER_DIRECT };
 void broker_declare_exchange(struct broker *broker, const char *exchange, enum broker_exchange_kind kind);
 
@@ -130,5 +151,6 @@ void broker_unbind(struct broker *broker, const char *queue, const char *exchang
 /* prefetch 0: no limit. no_ack: the server forgets a delivery as it sends it. */
 void broker_consume(struct broker *broker, const char *queue, const char *consumer_tag, uint16_t prefetch,
                     bool no_ack, bool exclusive);
-/* on_done once everything declared, bound or consumed before it has been answered; never when the connection breaks first. */
+/* on_done once everything declared, bound or consumed before it has been answered; never when the connection
+ * breaks first. */
 void broker_after_declarations(struct broker *broker, void (*on_done)(void *arg), void *arg);

@@ -1,10 +1,10 @@
 #include "common/broker_private.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { STEP_LIMIT_S = 10, ROUNDS_MAX = 16 };
@@ -14,7 +14,8 @@ static const struct broker_url *url_now(const struct broker *b)
     return &b->urls[b->url_at];
 }
 
-/* Half of the time is sure, half by chance, so that the clients of a restarted server do not come back all at once. */
+/* Half of the time is sure, half by chance, so that the clients of a restarted server do not come back all at
+ * once. */
 static double back_off(const struct broker *b)
 {
     double delay = b->reconnect_min_s * (double)(1u << b->rounds_failed);
@@ -26,81 +27,100 @@ static double back_off(const struct broker *b)
     return delay / 2 + delay / 2 * ((double)chance / UINT32_MAX);
 }
 
-static void forget_addresses(struct broker *b)
-{
-    if (b->addresses)
-        freeaddrinfo(b->addresses);
-    b->addresses = b->address = NULL;
-}
-
-/* The next address of this host, then the next URL, then, when a whole round has failed, the first again after a while. */
+/* The next address of this host, then the next URL, then, when a whole round has failed, the first again
+ * after a while. A connection that breaks soon after it came up counts as a failure too: a refused
+ * declaration would else be tried again without a pause. */
 void broker_connect_plan(struct broker *b)
 {
-    if (broker_has_channel(b) && ev_now(b->loop) - b->up_since >= b->reconnect_max_s) {
-        b->urls_failed = 0;
-        b->rounds_failed = 0;
+    if (broker_has_channel(b) && ev_now(b->loop) - b->up_since >= b->reconnect_max_s)
+        b->urls_failed = b->rounds_failed = 0;
+    double delay = 0;
+    if (b->state != BROKER_CONNECTING || ++b->address_at >= b->address_count) {
+        b->address_at = b->address_count = 0;
+        b->url_at = (b->url_at + 1) % b->url_count;
+        if (++b->urls_failed >= b->url_count) {
+            delay = back_off(b);
+            b->urls_failed = 0;
+            if (b->rounds_failed < ROUNDS_MAX)
+                b->rounds_failed++;
+        }
     }
-    if (b->state == BROKER_CONNECTING && b->address && b->address->ai_next) {
-        b->address = b->address->ai_next;
-        broker_set_state(b, BROKER_DOWN, 0);
-        return;
-    }
-    forget_addresses(b);
-    b->url_at = (b->url_at + 1) % b->url_count;
-    if (++b->urls_failed < b->url_count) {
-        broker_set_state(b, BROKER_DOWN, 0);
-        return;
-    }
-    b->urls_failed = 0;
-    double delay = back_off(b);
-    if (b->rounds_failed < ROUNDS_MAX)
-        b->rounds_failed++;
     broker_set_state(b, BROKER_DOWN, delay);
 }
 
 static void open_socket(struct broker *b)
 {
+    const struct broker_address *address = &b->addresses[b->address_at];
     broker_set_state(b, BROKER_CONNECTING, STEP_LIMIT_S);
-    int fd = socket(b->address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    b->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (b->fd < 0) {
         broker_down(b, "socket: %s", strerror(errno));
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    b->fd = fd;
-    if (connect(fd, b->address->ai_addr, b->address->ai_addrlen) < 0 && errno != EINPROGRESS) {
+    setsockopt(b->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (connect(b->fd, (const struct sockaddr *)&address->socket, address->size) < 0 &&
+        errno != EINPROGRESS) {
         broker_down(b, "connecting to %s:%d: %s", url_now(b)->host, url_now(b)->port, strerror(errno));
         return;
     }
-    ev_io_set(&b->io_read, fd, EV_READ);
-    ev_io_set(&b->io_write, fd, EV_WRITE);
+    ev_io_set(&b->io_read, b->fd, EV_READ);
+    ev_io_set(&b->io_write, b->fd, EV_WRITE);
     ev_io_start(b->loop, &b->io_write);
 }
 
-void broker_connect_resolve(struct broker *b)
+static void set_port(struct sockaddr_storage *address, int port)
 {
-    if (b->address) {
+    if (address->ss_family == AF_INET)
+        ((struct sockaddr_in *)address)->sin_port = htobe16((uint16_t)port);
+    else
+        ((struct sockaddr_in6 *)address)->sin6_port = htobe16((uint16_t)port);
+}
+
+static void take_addresses(struct broker *b, const struct addrinfo *found)
+{
+    b->address_at = b->address_count = 0;
+    for (; found && b->address_count < ADDRESSES_MAX; found = found->ai_next) {
+        struct broker_address *address = &b->addresses[b->address_count++];
+        memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
+        address->size = found->ai_addrlen;
+        set_port(&address->socket, url_now(b)->port);
+    }
+}
+
+static void on_resolved(void *arg, const struct addrinfo *found, const char *why)
+{
+    struct broker *b = arg;
+    b->resolve = NULL;
+    if (!found) {
+        broker_down(b, "looking up %s: %s", url_now(b)->host, why);
+        return;
+    }
+    take_addresses(b, found);
+    open_socket(b);
+}
+
+/* Needs no server, so it may be done on the loop. */
+static bool take_numeric_address(struct broker *b)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(url_now(b)->host, NULL, &hints, &found) != 0)
+        return false;
+    take_addresses(b, found);
+    freeaddrinfo(found);
+    return true;
+}
+
+void broker_connect_begin(struct broker *b)
+{
+    if (b->address_count > 0 || take_numeric_address(b)) {
         open_socket(b);
         return;
     }
     broker_set_state(b, BROKER_RESOLVING, STEP_LIMIT_S);
-    if (broker_resolve(b, url_now(b))) {
-        b->address = b->addresses;
-        open_socket(b);
-    }
-}
-
-void broker_connect_resolved(struct broker *b)
-{
-    const char *why = NULL;
-    if (!broker_resolve_take(b, &why))
-        return;
-    if (why) {
-        broker_down(b, "looking up %s: %s", url_now(b)->host, why);
-        return;
-    }
-    b->address = b->addresses;
-    open_socket(b);
+    b->resolve = resolve_start(b->loop, url_now(b)->host, on_resolved, b);
+    if (!b->resolve)
+        broker_down(b, "looking up %s: no thread", url_now(b)->host);
 }
 
 void broker_connect_writable(struct broker *b)
@@ -119,15 +139,6 @@ void broker_connect_writable(struct broker *b)
     broker_handshake_begin(b);
 }
 
-void broker_connect_close(struct broker *b)
-{
-    ev_io_stop(b->loop, &b->io_read);
-    ev_io_stop(b->loop, &b->io_write);
-    if (b->fd >= 0)
-        close(b->fd);
-    b->fd = -1;
-}
-
 void broker_connect_timed_out(struct broker *b)
 {
     static const char *const steps[] = {
@@ -135,5 +146,16 @@ void broker_connect_timed_out(struct broker *b)
         [BROKER_CONNECTING] = "connecting to",
         [BROKER_HANDSHAKE] = "the handshake with",
     };
-    broker_down(b, "%s %s:%d took longer than %d s", steps[b->state], url_now(b)->host, url_now(b)->port, STEP_LIMIT_S);
+    broker_down(b, "%s %s:%d took longer than %d s", steps[b->state], url_now(b)->host, url_now(b)->port,
+                STEP_LIMIT_S);
+}
+
+void broker_connect_close(struct broker *b)
+{
+    resolve_cancel(TAKE(b->resolve));
+    ev_io_stop(b->loop, &b->io_read);
+    ev_io_stop(b->loop, &b->io_write);
+    if (b->fd >= 0)
+        close(b->fd);
+    b->fd = -1;
 }

@@ -34,8 +34,9 @@ static bool list_has(amqp_bytes_t list, const char *word)
 
 static void send_start_ok(struct broker *b)
 {
-    static const char *const capability_names[] = {"consumer_cancel_notify", "connection.blocked", "publisher_confirms",
-                                                   "basic.nack", "authentication_failure_close"};
+    static const char *const capability_names[] = {"consumer_cancel_notify", "connection.blocked",
+                                                   "publisher_confirms", "basic.nack",
+                                                   "authentication_failure_close"};
     amqp_table_entry_t capabilities[ARRAY_LEN(capability_names)];
     for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
         capabilities[i] = (amqp_table_entry_t){
@@ -89,7 +90,8 @@ static void on_tune(struct broker *b, const void *method)
     const amqp_connection_tune_t *tune = method;
     uint32_t frame_max = lesser(tune->frame_max, FRAME_MAX);
     if (frame_max < FRAME_MIN) {
-        broker_down(b, "the server offers frames of %u octets; AMQP asks for %d at least", frame_max, FRAME_MIN);
+        broker_down(b, "the server offers frames of %u octets; AMQP asks for %d at least", frame_max,
+                    FRAME_MIN);
         return;
     }
     b->frame_max = frame_max;
@@ -133,16 +135,15 @@ static const struct {
     amqp_method_number_t method;
     void (*handle)(struct broker *b, const void *method);
 } steps[] = {
-    {AMQP_CONNECTION_START_METHOD, on_start},
-    {AMQP_CONNECTION_TUNE_METHOD, on_tune},
-    {AMQP_CONNECTION_OPEN_OK_METHOD, on_open_ok},
-    {AMQP_CHANNEL_OPEN_OK_METHOD, on_channel_open_ok},
+    {AMQP_CONNECTION_START_METHOD, on_start},      {AMQP_CONNECTION_TUNE_METHOD, on_tune},
+    {AMQP_CONNECTION_OPEN_OK_METHOD, on_open_ok},  {AMQP_CHANNEL_OPEN_OK_METHOD, on_channel_open_ok},
     {AMQP_CONFIRM_SELECT_OK_METHOD, on_select_ok},
 };
 
 void broker_handshake_method(struct broker *b, amqp_method_number_t id, const void *method)
 {
-    if (b->state != BROKER_HANDSHAKE || b->handshake_step >= ARRAY_LEN(steps) || steps[b->handshake_step].method != id) {
+    if (b->state != BROKER_HANDSHAKE || b->handshake_step >= ARRAY_LEN(steps) ||
+        steps[b->handshake_step].method != id) {
         broker_down(b, "the server sent %s out of turn", amqp_method_name(id));
         return;
     }

@@ -2,8 +2,9 @@
 
 enum { SILENT_TICKS_MAX = 4 }; /* two heartbeats, at two ticks each */
 
-/* A server that has blocked us still sends heartbeats and does not miss ours, so both rules stay in force then. Nothing is
- * added behind octets that the socket has not taken: those prove as much once they go out. */
+/* A server that has blocked us still sends heartbeats and does not miss ours, so both rules stay in force
+ * then. Nothing is added behind octets that the socket has not taken: those prove as much once they go out.
+ */
 void broker_heartbeat_tick(struct broker *b)
 {
     static const uint8_t heartbeat[] = {AMQP_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, AMQP_FRAME_END};

@@ -3,7 +3,6 @@
  *
  *   broker.c           the public face: new, free, publish, ack; the states and what ends a connection
  *   broker_url.c       amqp:// URLs
- *   broker_resolve.c   host names, off the loop
  *   broker_connect.c   addresses tried in turn, back-off, the TCP connection
  *   broker_handshake.c from the protocol header to the open channel in confirm mode
  *   broker_heartbeat.c heartbeats both ways
@@ -25,21 +24,24 @@
 #endif
 
 #include <endian.h>
-#include <netdb.h>
+#include <sys/socket.h>
 
 #include "common/broker.h"
 #include "common/buf.h"
+#include "common/resolve.h"
 
 enum {
-    FRAME_HEAD = 7, /* type, channel, size (AMQP 0-9-1, 4.2.3) */
-    FRAME_TAIL = 1, /* frame-end */
-    FRAME_MIN = 4096, /* frame-min-size: every peer takes that much */
-    FRAME_MAX = 131072, /* what we ask for, which is RabbitMQ's own default */
+    FRAME_HEAD = 7,           /* type, channel, size (AMQP 0-9-1, 4.2.3) */
+    FRAME_TAIL = 1,           /* frame-end */
+    FRAME_MIN = 4096,         /* frame-min-size: every peer takes that much */
+    FRAME_MAX = 131072,       /* what we ask for, which is RabbitMQ's own default */
     FRAME_BEFORE_TUNE = 8192, /* RabbitMQ's initial_frame_max */
     INPUT_SIZE = 2 * FRAME_MAX,
-    CONTROL_MAX = 4 << 20, /* methods waiting for the socket; a server that lets so many gather is not reading */
+    CONTROL_MAX =
+        4 << 20, /* methods waiting for the socket; a server that lets so many gather is not reading */
     CONTROL_METHOD_MAX = FRAME_MIN - FRAME_HEAD - 4 - FRAME_TAIL,
     SHORT_STRING_MAX = 255,
+    ADDRESSES_MAX = 8, /* of one host */
     CHANNEL = 1,
 };
 
@@ -57,6 +59,11 @@ struct broker_url {
     char *text; /* owns what the others point to */
     const char *host, *user, *password, *vhost;
     int port;
+};
+
+struct broker_address {
+    struct sockaddr_storage socket;
+    socklen_t size;
 };
 
 /* A published message: its frames exactly as they are written, however often. One allocation. */
@@ -121,8 +128,6 @@ struct broker_content {
     struct buf body; /* only for what comes in several frames */
 };
 
-struct broker_resolution;
-
 struct broker {
     struct ev_loop *loop;
     struct broker_callbacks callbacks;
@@ -138,16 +143,16 @@ struct broker {
 
     struct broker_url *urls;
     size_t url_count, url_at;
-    size_t urls_failed;    /* in this round */
+    size_t urls_failed;     /* in this round */
     unsigned rounds_failed; /* since the last connection that lasted */
     double up_since;
-    struct broker_resolution *resolution;
-    struct addrinfo *addresses, *address;
+    struct resolve *resolve; /* in RESOLVING */
+    struct broker_address addresses[ADDRESSES_MAX];
+    size_t address_count, address_at;
 
     int fd;
     ev_io io_read, io_write;
     ev_timer timer; /* DOWN: back-off; on the way up: the limit of that step; UP, BLOCKED: half a heartbeat */
-    ev_async resolved;
     ev_prepare prepare;
 
     unsigned handshake_step;
@@ -230,20 +235,12 @@ void broker_down(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 bool broker_urls_parse(const char *text, struct broker_url **ret_urls, size_t *ret_count) MUST_CHECK;
 void broker_urls_free(struct broker_url *urls, size_t count);
 
-/* broker_resolve.c */
-/* Begins to look the host up: at once when it is numeric (then returns true), else in a thread that wakes b->resolved. */
-bool broker_resolve(struct broker *b, const struct broker_url *url);
-/* After a wake-up: takes the answer into b->addresses; false while there is none. *ret_why: NULL or what went wrong. */
-bool broker_resolve_take(struct broker *b, const char **ret_why) MUST_CHECK;
-void broker_resolve_abandon(struct broker *b);
-
 /* broker_connect.c */
 void broker_connect_plan(struct broker *b); /* chooses the next address or URL and its time */
-void broker_connect_resolve(struct broker *b);
-void broker_connect_resolved(struct broker *b);
+void broker_connect_begin(struct broker *b);
 void broker_connect_writable(struct broker *b);
-void broker_connect_close(struct broker *b);
 void broker_connect_timed_out(struct broker *b);
+void broker_connect_close(struct broker *b);
 
 /* broker_handshake.c */
 void broker_handshake_begin(struct broker *b);
@@ -253,7 +250,8 @@ void broker_handshake_method(struct broker *b, amqp_method_number_t id, const vo
 void broker_heartbeat_tick(struct broker *b);
 
 /* broker_frames.c */
-enum err broker_frames_new(const struct broker_message *message, size_t frame_max, struct broker_frames **ret_frames) MUST_CHECK;
+enum err broker_frames_new(const struct broker_message *message, size_t frame_max,
+                           struct broker_frames **ret_frames) MUST_CHECK;
 /* The same message in frames of at most frame_max; NULL when its header alone is larger. */
 struct broker_frames *broker_frames_reframe(const struct broker_frames *old, size_t frame_max) MUST_CHECK;
 struct slice broker_frames_exchange(const struct broker_frames *m);
@@ -266,8 +264,10 @@ bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
 void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
 void broker_confirms_restart(struct broker *b); /* a new connection: everything is unsent */
 void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum err err);
-void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key, struct slice id);
-void broker_confirms_done(struct broker *b); /* ends every message with ERR_SHUTTING_DOWN and frees the ring */
+void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key,
+                              struct slice id);
+void broker_confirms_done(
+    struct broker *b); /* ends every message with ERR_SHUTTING_DOWN and frees the ring */
 static inline struct broker_frames *broker_confirms_at(const struct broker_confirms *c, uint64_t slot)
 {
     return c->ring[slot & (c->capacity - 1)];
@@ -281,8 +281,10 @@ void broker_declarations_clear(struct broker *b);
 /* broker_output.c */
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);
 void broker_output_raw(struct broker *b, const void *data, size_t size);
+void broker_output_acks(struct broker *b);
 void broker_output_flush(struct broker *b);
-/* Frame head and end around a payload of `size` octets at frame + FRAME_HEAD. Returns the size of the frame. */
+/* Frame head and end around a payload of `size` octets at frame + FRAME_HEAD. Returns the size of the frame.
+ */
 size_t broker_frame_close(uint8_t *frame, uint8_t type, uint16_t channel, size_t size);
 
 /* broker_input.c */
@@ -293,9 +295,11 @@ void broker_input_reset(struct broker *b);
 void broker_content_method(struct broker *b, amqp_method_number_t id, struct slice payload);
 void broker_content_header(struct broker *b, struct slice payload);
 void broker_content_body(struct broker *b, struct slice payload);
+void broker_content_init(struct broker_content *c);
+void broker_content_done(struct broker_content *c);
 void broker_content_reset(struct broker_content *c);
 
 /* broker_properties.c */
 /* Reads basic properties (flags onwards). false: malformed. The delivery's slices point into raw. */
 bool broker_properties_read(struct slice raw, struct broker_header headers[BROKER_HEADERS_MAX],
-                     struct broker_delivery *delivery) MUST_CHECK;
+                            struct broker_delivery *delivery) MUST_CHECK;

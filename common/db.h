@@ -39,7 +39,7 @@ struct db_options {
 
 struct db_callbacks {
     void (*on_up)(void *ctx, struct db *db);
-    void (*on_down)(void *ctx, struct db *db, const char *why);
+    void (*on_down)(void *ctx, struct db *db, const char *why); /* also after each round of attempts that failed */
 };
 
 enum err db_new(struct ev_loop *loop, const struct db_options *options, const struct db_callbacks *callbacks, void *ctx,
@@ -52,7 +52,8 @@ size_t db_outstanding(const struct db *db); /* statements sent and not yet answe
 typedef void db_on_result(void *arg, struct db_result *result);
 typedef void db_on_sync(void *arg, enum err err);
 
-/* Parameters are in text form; SLICE_NONE is SQL NULL. Copied. on_result may be NULL. */
+/* Parameters are in text form; SLICE_NONE is SQL NULL. Copied. They hold no NUL, which PostgreSQL's text cannot (what follows
+ * one is lost). on_result may be NULL. */
 void db_send(struct db *db, const struct db_statement *statement, const struct slice *params, size_t param_count,
              db_on_result *on_result, void *arg);
 /* Asks the server to answer what was sent so far without ending the transaction. */
@@ -71,6 +72,7 @@ struct slice db_text(const struct db_result *result, int row, int col);
 int64_t db_int(const struct db_result *result, int row, int col); /* 0 for NULL */
 /* The column's bytes without copying them; they keep the result alive. */
 struct bytes *db_share(struct db_result *result, int row, int col);
+struct db_result *db_result_new_error(enum err err); /* an answer without the database: who waits gets it in its place */
 struct db_result *db_result_hold(struct db_result *result);
 void db_result_release(struct db_result *result);
 

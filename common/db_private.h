@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 
+#include "common/buf.h"
 #include "common/db.h"
 #include "common/resolve.h"
 
@@ -32,6 +33,7 @@ struct db_target {
     struct db_host *hosts;
     size_t host_count, host_at;
     unsigned rounds_failed; /* over all hosts, since the last connection that lasted */
+    bool second_choice;     /* prefer-standby: this round takes any server */
     struct resolve *resolve;
     char (*addresses)[64]; /* of the present host, when it had to be looked up */
     size_t address_count, address_at;
@@ -39,6 +41,7 @@ struct db_target {
 
 struct db_entry {
     enum { ENTRY_PREPARE, ENTRY_STATEMENT, ENTRY_SYNC } kind;
+    bool sent;           /* on the present connection; the others are at the front and wait for their failure only */
     unsigned generation; /* of a PREPARE: see db_statements.c */
     const struct db_statement *statement;
     union {
@@ -53,6 +56,7 @@ struct db_pipeline {
     struct db_entry *ring;
     size_t capacity; /* a power of two */
     uint64_t head, tail;
+    size_t statements;              /* of the entries */
     uint64_t asked;                 /* entries before it have been asked for by a flush or a sync */
     enum err transaction_err;       /* first failure of the transaction whose answers are coming */
     struct db_result *prepare_error; /* of the statement whose answer comes next */
@@ -87,14 +91,15 @@ struct db {
     ev_prepare prepare; /* flushes what this turn has gathered */
     double up_since, heard_at;
     bool unflushed;
+    struct buf scratch; /* parameters with a NUL behind each */
     const char *fault; /* why the connection must end, found where it could not be ended */
     char why[512];
 
     struct db_pipeline pipeline;
     struct db_statements statements;
     uint64_t transaction; /* counts db_sync calls */
-    bool in_transaction;  /* something was sent since the last db_sync */
-    bool transaction_lost; /* …and its connection broke: what belongs to it must not run on the next one */
+    bool in_transaction;   /* db_send was called since the last db_sync */
+    bool transaction_lost; /* …and part of it had no connection: the rest must not run on the next one */
 };
 
 struct db_result {
@@ -108,6 +113,8 @@ struct db_result {
 /* db.c */
 /* The only function that changes the state. after_s: of the timer that belongs to the new state; 0: none. */
 void db_set_state(struct db *db, enum db_state state, double after_s);
+void db_up(struct db *db);
+void db_watch(struct db *db, int events); /* of the connection's socket, which may be another one than before */
 /* Ends the connection or the attempt, fails what waits and plans the next attempt. From the loop only. */
 void db_down(struct db *db, const char *why);
 void db_fault(struct db *db, const char *why); /* the same, at the next turn */
@@ -125,6 +132,12 @@ void db_pipeline_read(struct db *db);  /* takes what has arrived and calls back 
 void db_pipeline_flush(struct db *db); /* writes; watches the socket for both when it does not take everything */
 /* Answers everything that waits at this moment, in order. */
 void db_pipeline_fail(struct db *db, enum err err, const char *why);
+void db_pipeline_fail_unsent(struct db *db);
+/* Something was asked for and has not been answered. */
+static inline bool db_pipeline_awaits(const struct db_pipeline *pipeline)
+{
+    return pipeline->asked > pipeline->head;
+}
 void db_pipeline_done(struct db_pipeline *pipeline);
 
 /* db_statements.c */
@@ -138,4 +151,4 @@ void db_statements_done(struct db_statements *statements);
 
 /* db_result.c */
 struct db_result *db_result_wrap(PGresult *pg); /* takes it */
-struct db_result *db_result_make(enum err err, const char *message);
+struct db_result *db_result_make(enum err err, const char *message); /* copied */

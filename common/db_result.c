@@ -7,7 +7,8 @@ static const struct {
     const char *prefix;
     enum err err;
 } meanings[] = {
-    {"40001", ERR_DATABASE_CONFLICT},    /* serialization_failure; also a query in the way of a replica's recovery */
+    {"40001",
+     ERR_DATABASE_CONFLICT}, /* serialization_failure; also a query in the way of a replica's recovery */
     {"40P01", ERR_DATABASE_CONFLICT},    /* deadlock_detected */
     {"55P03", ERR_DATABASE_CONFLICT},    /* lock_not_available */
     {"26000", ERR_DATABASE_CONFLICT},    /* the prepared statement is gone: the next use prepares it again */
@@ -66,6 +67,11 @@ struct db_result *db_result_make(enum err err, const char *message)
     result->err = err;
     memcpy(result->message, message, len);
     return result;
+}
+
+struct db_result *db_result_new_error(enum err err)
+{
+    return db_result_make(err, "");
 }
 
 struct db_result *db_result_hold(struct db_result *result)

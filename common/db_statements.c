@@ -1,7 +1,8 @@
-/* A statement is prepared in the transaction that first uses it, and that transaction may fail before it gets there: then it
- * is not prepared after all, while transactions behind it have been sent already. So only an answered PREPARE
- * counts for later transactions; until it comes, each of them prepares the statement again, under the name of the
- * next generation (two statements of one name would be an error). This happens on a cold connection only. */
+/* A statement is prepared in the transaction that first uses it, and that transaction may fail before it gets
+ * there: then it is not prepared after all, while transactions behind it have been sent already. So only an
+ * answered PREPARE counts for later transactions; until it comes, each of them prepares the statement again,
+ * under the name of the next generation (two statements of one name would be an error). This happens on a
+ * cold connection only. */
 
 #include "common/db_private.h"
 
@@ -15,7 +16,8 @@ static size_t slot_of(const struct db_statement *statement, size_t capacity)
     return (size_t)(hash >> 32) & (capacity - 1);
 }
 
-static struct db_prepared *find(struct db_prepared *slots, size_t capacity, const struct db_statement *statement)
+static struct db_prepared *find(struct db_prepared *slots, size_t capacity,
+                                const struct db_statement *statement)
 {
     size_t at = slot_of(statement, capacity);
     while (slots[at].statement && slots[at].statement != statement)

@@ -1,5 +1,6 @@
 #include "common/json.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 /* Where `text` first nests deeper than max_depth, or its length. Malformed text gets an answer too: the parser
@@ -27,7 +28,8 @@ static size_t too_deep_at(struct slice text, int64_t max_depth)
     return text.len;
 }
 
-static void explain_depth(struct slice text, size_t at, int64_t max_depth, char why[160])
+static void explain(struct slice text, size_t at, char why[160], const char *format, ...) PRINTF_LIKE(4, 5);
+static void explain(struct slice text, size_t at, char why[160], const char *format, ...)
 {
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at; i++) {
@@ -37,13 +39,17 @@ static void explain_depth(struct slice text, size_t at, int64_t max_depth, char 
             column = 1;
         }
     }
-    snprintf(why, 160, "line %zu, column %zu: nested deeper than %lld levels", line, column, (long long)max_depth);
+    int len = snprintf(why, 160, "line %zu, column %zu: ", line, column);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why + len, 160 - (size_t)len, format, args);
+    va_end(args);
 }
 
 /* jansson quotes what stands near the error, cut anywhere: keep what is safe in any answer and any log. */
 static void explain_syntax(const json_error_t *error, char why[160])
 {
-    snprintf(why, 160, "line %d, column %d: %s", error->line, error->column, error->text);
+    snprintf(why, 160, "line %d, column %d: %.110s", error->line, error->column, error->text);
     for (char *c = why; *c; c++)
         if (*c < 0x20 || *c > 0x7e)
             *c = '?';
@@ -53,7 +59,13 @@ enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, cha
 {
     size_t deep = too_deep_at(text, max_depth);
     if (deep < text.len) {
-        explain_depth(text, deep, max_depth, why);
+        explain(text, deep, why, "nested deeper than %lld levels", (long long)max_depth);
+        return ERR_BAD_REQUEST;
+    }
+    /* jansson 2.14 takes a NUL between tokens for the end, whatever follows it. */
+    const char *nul = text.len ? memchr(text.data, '\0', text.len) : NULL;
+    if (nul) {
+        explain(text, (size_t)(nul - text.data), why, "the octet 0 is not allowed");
         return ERR_BAD_REQUEST;
     }
     json_error_t error;

@@ -3,29 +3,39 @@
 
 #include "common/msg_check.h"
 
-static size_t digits_of(uint64_t value, char *end)
+static size_t put_digits(uint64_t value, char *at)
 {
-    size_t count = 0;
+    char digits[20];
+    size_t from = sizeof(digits);
     do {
-        end[-(ptrdiff_t)++count] = (char)('0' + value % 10);
+        digits[--from] = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    return count;
+    memcpy(at, digits + from, sizeof(digits) - from);
+    return sizeof(digits) - from;
 }
 
-/* Money and hours: whole hundredths. A decimal of at most 15 digits that rounds to `value` is the shortest one that does. */
+size_t msg_integer_text(int64_t value, char text[MSG_NUMBER_TEXT_SIZE])
+{
+    size_t len = 0;
+    if (value < 0)
+        text[len++] = '-';
+    len += put_digits(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, text + len);
+    text[len] = '\0';
+    return len;
+}
+
+/* Money and hours: whole hundredths. Of decimals with at most 15 digits only one rounds to `value`, so it is the shortest. */
 static size_t hundredths_text(double value, char text[MSG_NUMBER_TEXT_SIZE])
 {
     double hundredths = round(fabs(value) * 100);
     if (hundredths >= 1e15 || hundredths / 100 != fabs(value))
         return 0;
-    uint64_t whole = (uint64_t)hundredths / 100, part = (uint64_t)hundredths % 100;
-    char digits[24];
-    size_t count = digits_of(whole, digits + sizeof(digits)), len = 0;
-    if (signbit(value) && hundredths > 0)
+    uint64_t part = (uint64_t)hundredths % 100;
+    size_t len = 0;
+    if (value < 0)
         text[len++] = '-';
-    memcpy(text + len, digits + sizeof(digits) - count, count);
-    len += count;
+    len += put_digits((uint64_t)hundredths / 100, text + len);
     if (part) {
         text[len++] = '.';
         text[len++] = (char)('0' + part / 10);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 struct resolve {
     pthread_mutex_t mutex; /* guards finished, abandoned and, against resolve_cancel, the use of loop */
@@ -26,7 +27,8 @@ static void resolve_free(struct resolve *r)
 static void *look_up(void *arg)
 {
     struct resolve *r = arg;
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *addresses = NULL;
     int error = getaddrinfo(r->host, NULL, &hints, &addresses);
 

@@ -7,6 +7,8 @@
 #include <ev.h>
 #include <netdb.h>
 
+#include <stdbool.h>
+
 #include "common/macros.h"
 
 struct resolve;

@@ -21,5 +21,8 @@ void token_keys_free(struct token_keys *keys);
 enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s, struct identity *ret_identity,
                       const char **ret_why) MUST_CHECK;
 
+/* What `why` is for a token that was in order until its exp: its owner should get a new one. */
+extern const char token_why_expired[];
+
 /* Signs with HS256 (for `cortex token` and tests). ERR_BAD_REQUEST when the keys have no HS256 secret. */
 enum err token_sign(const struct token_keys *keys, const struct identity *identity, char *text, size_t size) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "gateway/gateway.h"
 
 struct conn;
+struct conn_protocol;
 struct route;
 
 enum http_method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
@@ -37,6 +38,8 @@ struct call {
     struct identity identity;              /* set where the route asks for a token */
     char correlation_id[UUID_TEXT_LEN + 1]; /* the client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id */
     struct arena arena;                    /* freed with the call */
+    struct buf added;                      /* header lines for the answer */
+    bool keep_alive, is_1_0;
     void (*on_gone)(struct call *call);    /* set by a handler that answers later: forget the call */
     void *waiter;                          /* the handler's own */
     bool answered;
@@ -47,10 +50,12 @@ struct slice call_header(const struct call *call, const char *name);
 /* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
 struct slice call_query(struct call *call, const char *name);
 
-/* Response headers beyond status, Content-Length, Date, X-Request-Id and Connection; before the answer. */
+/* Header lines of the answer beyond status, Content-Length, Date, X-Request-Id and Connection; before the answer. */
 void call_add_header(struct call *call, const char *name, struct slice value);
 
-/* The answer. content_type NULL: no body. HEAD gets the head alone. `body` may be NULL; a reference is taken. */
+/* The answer. content_type NULL: no body. HEAD gets the head alone. call_respond copies the body; call_respond_shared takes
+ * a reference of its own to `whole`, of which `body` is a part. The call is freed when its handler has returned, or, when it is
+ * answered later, in the next turn of the loop. */
 void call_respond(struct call *call, int status, const char *content_type, struct slice body);
 void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole, struct slice body);
 
@@ -59,5 +64,5 @@ void call_respond_shared(struct call *call, int status, const char *content_type
 void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail, const struct msg_problems *problems);
 
-/* Leaves HTTP: writes 101 and the given extra head lines, gives the connection to the protocol and frees the call. */
+/* Leaves HTTP: writes 101 and the given extra head lines (each with its CRLF), gives the connection to the protocol and frees the call. */
 void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol, void *state);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "gateway/gateway.h"
 #include "gateway/output.h"
 
@@ -20,9 +21,9 @@ enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_LINGERING, CONN_DEAD };
 struct conn {
     struct ev_io io;
     struct ev_timer timer; /* armed for the earliest deadline or before it, so that moving one costs nothing */
-    ev_tstamp wakes_at;    /* of the timer; 0: not armed */
-    ev_tstamp deadline;    /* conn_limit; 0: none */
-    ev_tstamp write_deadline;
+    int64_t wakes_at;      /* of the timer; 0: not armed. Milliseconds of the monotonic clock, as those below */
+    int64_t deadline;      /* conn_limit; 0: none */
+    int64_t write_deadline;
     struct conn_set *set;
     const struct conn_protocol *protocol;
     void *protocol_state;
@@ -53,6 +54,8 @@ struct conn_set {
     struct conn *dead;
     size_t count;
     size_t kept_max;
+    int64_t now; /* of this turn, monotonic, in milliseconds */
+    struct ev_check begin_of_turn;
     struct ev_prepare end_of_turn;
     struct ev_idle again; /* running: the loop must not sleep before its next turn */
     bool ending;          /* inside end_of_turn */
@@ -129,7 +132,7 @@ static void on_again(struct ev_loop *loop, struct ev_idle *idle, int revents)
 
 /* ---- time ---- */
 
-static ev_tstamp earliest(ev_tstamp a, ev_tstamp b)
+static int64_t earliest(int64_t a, int64_t b)
 {
     if (a == 0 || b == 0)
         return a + b;
@@ -138,20 +141,20 @@ static ev_tstamp earliest(ev_tstamp a, ev_tstamp b)
 
 static void arm(struct conn *conn)
 {
-    ev_tstamp due = earliest(conn->deadline, conn->write_deadline);
+    int64_t due = earliest(conn->deadline, conn->write_deadline);
     if (due == 0 || (conn->wakes_at != 0 && conn->wakes_at <= due))
         return;
     struct ev_loop *loop = conn->set->loop;
-    ev_tstamp after = due - ev_now(loop);
+    int64_t after = due - conn->set->now;
     ev_timer_stop(loop, &conn->timer);
-    ev_timer_set(&conn->timer, after > 0 ? after : 0, 0);
+    ev_timer_set(&conn->timer, after > 0 ? (ev_tstamp)after / 1000 : 0, 0);
     ev_timer_start(loop, &conn->timer);
     conn->wakes_at = due;
 }
 
-static ev_tstamp from_now(const struct conn *conn, int64_t ms)
+static int64_t from_now(const struct conn *conn, int64_t ms)
 {
-    return ev_now(conn->set->loop) + (ev_tstamp)ms / 1000;
+    return conn->set->now + ms;
 }
 
 void conn_limit(struct conn *conn, int64_t ms)
@@ -164,9 +167,10 @@ void conn_limit(struct conn *conn, int64_t ms)
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
+    (void)loop;
     (void)revents;
     struct conn *conn = timer->data;
-    ev_tstamp now = ev_now(loop);
+    int64_t now = conn->set->now;
     conn->wakes_at = 0;
     if (conn->write_deadline != 0 && conn->write_deadline <= now) {
         conn_kill(conn);
@@ -278,12 +282,17 @@ void conn_write(struct conn *conn, struct slice bytes)
     mark_dirty(conn);
 }
 
-void conn_write_shared(struct conn *conn, struct bytes *bytes)
+void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part)
 {
     if (conn->state != CONN_OPEN)
         return;
-    output_append_shared(&conn->set->pool, &conn->output, bytes);
+    output_append_shared(&conn->set->pool, &conn->output, bytes, part);
     mark_dirty(conn);
+}
+
+void conn_write_shared(struct conn *conn, struct bytes *bytes)
+{
+    conn_write_part(conn, bytes, bytes->slice);
 }
 
 static void note_progress(struct conn *conn, size_t sent)
@@ -512,6 +521,14 @@ static void reap_dead(struct conn_set *set)
     flush_dirty(set);
 }
 
+static void on_begin_of_turn(struct ev_loop *loop, struct ev_check *check, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct conn_set *set = check->data;
+    set->now = clock_monotonic_us() / 1000;
+}
+
 static void on_end_of_turn(struct ev_loop *loop, struct ev_prepare *prepare, int revents)
 {
     (void)loop;
@@ -534,6 +551,12 @@ enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set)
     set->gateway = gateway;
     set->loop = gateway->loop;
     set->kept_max = (size_t)largest + 2 * READ_SIZE;
+    set->now = clock_monotonic_us() / 1000;
+    ev_check_init(&set->begin_of_turn, on_begin_of_turn);
+    ev_set_priority(&set->begin_of_turn, EV_MAXPRI);
+    set->begin_of_turn.data = set;
+    ev_check_start(set->loop, &set->begin_of_turn);
+    ev_unref(set->loop);
     ev_prepare_init(&set->end_of_turn, on_end_of_turn);
     ev_set_priority(&set->end_of_turn, EV_MINPRI); /* after everybody else's end of turn */
     set->end_of_turn.data = set;
@@ -552,6 +575,8 @@ void conn_set_free(struct conn_set *set)
     conn_set_abort(set);
     reap_dead(set);
     ev_idle_stop(set->loop, &set->again);
+    ev_ref(set->loop);
+    ev_check_stop(set->loop, &set->begin_of_turn);
     ev_ref(set->loop);
     ev_prepare_stop(set->loop, &set->end_of_turn);
     output_pool_done(&set->pool);

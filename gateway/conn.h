@@ -42,6 +42,7 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
 void conn_write_shared(struct conn *conn, struct bytes *bytes); /* takes one reference of its own */
+void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part); /* the same for a part of them */
 size_t conn_output(const struct conn *conn);                    /* bytes not yet accepted by the kernel */
 /* So much waits for the peer that nothing more is read or offered until it has taken some. */
 bool conn_is_congested(const struct conn *conn);

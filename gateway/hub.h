@@ -46,9 +46,10 @@ enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT };
 
 #define CHANNEL_NAME_SIZE (sizeof("company:") + UUID_TEXT_LEN)
 
-/* "company:<id>" or "project:<id>", as channel_name writes it; false for anything else. */
+/* "company:<id>" or "project:<id>", as channel_format writes it; false for anything else. */
 bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id);
 /* The name and a NUL. */
+void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE]);
 void channel_name(const struct channel *channel, char name[CHANNEL_NAME_SIZE]);
 
 /* Subscribing. */
@@ -95,8 +96,8 @@ struct subscriber {
     const struct feed *feed;
     struct channel *channel;
     struct subscriber *previous, *next;
-    struct start *start;  /* until it is live */
-    int64_t after;        /* gets only what is newer */
+    struct start *start; /* until it is live */
+    int64_t after;       /* gets only what is newer */
     enum subscriber_state state;
 };
 

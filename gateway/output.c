@@ -41,7 +41,7 @@ static struct output_piece *take_chunk(struct output_pool *pool, size_t size)
     return piece;
 }
 
-static struct output_piece *take_link(struct output_pool *pool, struct bytes *shared)
+static struct output_piece *take_link(struct output_pool *pool, struct bytes *shared, struct slice part)
 {
     struct output_piece *piece = pool->links;
     if (piece) {
@@ -50,7 +50,8 @@ static struct output_piece *take_link(struct output_pool *pool, struct bytes *sh
     } else {
         piece = xmalloc(sizeof(*piece));
     }
-    *piece = (struct output_piece){.shared = bytes_ref(shared), .end = shared->slice.len};
+    size_t begin = (size_t)(part.data - shared->slice.data);
+    *piece = (struct output_piece){.shared = bytes_ref(shared), .begin = begin, .end = begin + part.len};
     return piece;
 }
 
@@ -112,12 +113,12 @@ void output_append(struct output_pool *pool, struct output *output, struct slice
     output->bytes += bytes.len;
 }
 
-void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes)
+void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes, struct slice part)
 {
-    if (bytes->slice.len == 0)
+    if (part.len == 0)
         return;
-    push(output, take_link(pool, bytes));
-    output->bytes += bytes->slice.len;
+    push(output, take_link(pool, bytes, part));
+    output->bytes += part.len;
 }
 
 static void pop(struct output_pool *pool, struct output *output)

@@ -24,7 +24,8 @@ struct output_pool {
 void output_pool_done(struct output_pool *pool);
 
 void output_append(struct output_pool *pool, struct output *output, struct slice bytes);
-void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes); /* takes a reference */
+/* `part` lies within `bytes`, to which a reference is taken. */
+void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes, struct slice part);
 void output_clear(struct output_pool *pool, struct output *output);
 
 enum output_state { OUTPUT_DONE, OUTPUT_BLOCKED, OUTPUT_BROKEN };

@@ -7,7 +7,7 @@ enum {
     CHUNK_OVERHEAD = 16, /* octets of framing allowed for each octet of body, beyond max_head_bytes */
 };
 
-static const char protocol_text[] = " HTTP/";
+static const char protocol_text[] = "HTTP/";
 
 /* ---- refusals ---- */
 
@@ -45,6 +45,8 @@ static void refuse_by_verdict(struct request *request, llhttp_errno_t verdict)
 {
     if (request->phase == PHASE_REFUSED)
         return; /* a callback has said why */
+    if (verdict == HPE_INVALID_VERSION && request->parser.http_major == 1 && request->parser.http_minor <= 1)
+        verdict = HPE_CR_EXPECTED; /* the version is fine, what follows it is not */
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
         if (verdicts[i].verdict == verdict) {
             refuse(request, verdicts[i].err, verdicts[i].why);
@@ -132,7 +134,8 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 
 static int on_headers_complete(llhttp_t *parser)
 {
-    (void)parser;
+    struct request *request = parser->data;
+    request->phase = PHASE_BODY;
     return HPE_PAUSED;
 }
 
@@ -354,21 +357,26 @@ static size_t skip_empty_lines(struct request *request, struct slice bytes)
     return bytes.len;
 }
 
-/* llhttp also knows RTSP and ICE, and requests without a version; this looks at the octets that it is about to be fed. */
+/* llhttp also knows RTSP and ICE, and more than one space before them; this looks at what it is about to be fed. */
 static void check_protocol(struct request *request, struct slice bytes)
 {
-    for (size_t i = 0; i < bytes.len && request->protocol_seen < sizeof(protocol_text) - 1; i++) {
-        if (bytes.data[i] == protocol_text[request->protocol_seen]) {
-            request->protocol_seen++;
-            continue;
+    for (size_t i = 0; i < bytes.len && request->protocol_seen < sizeof(protocol_text) - 1; i++)
+        if (bytes.data[i] != protocol_text[request->protocol_seen++]) {
+            refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
+            return;
         }
-        bool simple = bytes.data[i] == '\r' || bytes.data[i] == '\n';
-        refuse(request, simple ? ERR_VERSION_UNSUPPORTED : ERR_BAD_REQUEST,
-               simple ? "HTTP/0.9 is not spoken here" : "the request line is malformed");
-        return;
-    }
     if (request->protocol_seen == sizeof(protocol_text) - 1)
         request->phase = PHASE_FIELDS;
+}
+
+/* Where the target has ended: a line end there is a request of HTTP/0.9; and llhttp takes any number of spaces before it. */
+static void check_target(struct request *request)
+{
+    size_t method_len = strlen(llhttp_method_name((llhttp_method_t)request->parser.method));
+    if (request->last_octet != ' ')
+        refuse(request, ERR_VERSION_UNSUPPORTED, "HTTP/0.9 is not spoken here");
+    else if (request->head_bytes - request->lead_bytes != method_len + 1 + request->target_len + 1)
+        refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
 }
 
 static bool in_head(const struct request *request)
@@ -412,29 +420,49 @@ static void check_overhead(struct request *request, size_t used, size_t body_bef
         too_large(request);
 }
 
-static enum request_step step_after(struct request *request, enum request_phase before)
+/* One run of the parser and what follows from it. Returns the octets that are done with. */
+static size_t advance(struct request *request, struct slice bytes)
 {
-    (void)before;
-    switch (request->phase) {
-    case PHASE_DONE:
-        return REQUEST_DONE;
-    case PHASE_REFUSED:
-        return REQUEST_REFUSED;
-    default:
-        return REQUEST_MORE;
-    }
+    bool head = in_head(request);
+    size_t body_before = request->body_bytes;
+    if (request->phase == PHASE_PROTOCOL)
+        check_protocol(request, bytes);
+    if (request->phase == PHASE_REFUSED)
+        return 0;
+    size_t used = run_parser(request, bytes);
+    if (used > 0)
+        request->last_octet = bytes.data[used - 1];
+    bool line_ended = request->last_octet == '\r' || request->last_octet == '\n';
+    if ((request->phase == PHASE_PROTOCOL && request->protocol_seen == 0) ||
+        (request->phase == PHASE_LINE && line_ended))
+        check_target(request);
+    if (in_head(request))
+        check_head_size(request);
+    else if (head && request->phase == PHASE_BODY)
+        check_head(request);
+    else if (!head && request->phase != PHASE_REFUSED)
+        check_overhead(request, used, body_before);
+    return used;
 }
 
 enum request_step request_feed(struct request *request, struct slice bytes, size_t *ret_used)
 {
-    (void)step_after;
-    *ret_used = 0;
-    (void)check_head;
-    (void)check_head_size;
-    (void)check_overhead;
-    (void)check_protocol;
-    (void)skip_empty_lines;
-    (void)run_parser;
-    (void)bytes;
-    return REQUEST_MORE;
+    size_t used = 0;
+    bool head = in_head(request);
+    if (request->phase == PHASE_LEAD) {
+        used = skip_empty_lines(request, bytes);
+        request->head_bytes = request->lead_bytes += used;
+        check_head_size(request);
+    }
+    while (request->phase < PHASE_DONE && (used < bytes.len || request->phase == PHASE_BODY)) {
+        used += advance(request, (struct slice){bytes.data + used, bytes.len - used});
+        if (request->phase == PHASE_BODY && (head || used == bytes.len))
+            break;
+    }
+    *ret_used = used;
+    if (request->phase == PHASE_REFUSED)
+        return REQUEST_REFUSED;
+    if (request->phase == PHASE_DONE)
+        return REQUEST_DONE;
+    return head && request->phase == PHASE_BODY ? REQUEST_HEAD : REQUEST_MORE;
 }

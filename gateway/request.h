@@ -17,7 +17,7 @@
 enum request_phase {
     PHASE_LEAD,     /* empty lines before the request line */
     PHASE_LINE,     /* method and target */
-    PHASE_PROTOCOL, /* " HTTP/" */
+    PHASE_PROTOCOL, /* "HTTP/" */
     PHASE_FIELDS,
     PHASE_BODY,
     PHASE_DONE,
@@ -37,10 +37,12 @@ struct request {
     struct request_field *fields;
     size_t field_count, field_capacity;
     size_t head_bytes;     /* octets of the head as sent */
+    size_t lead_bytes;     /* of those, empty lines before the request line */
     size_t body_overhead;  /* octets of the chunked framing */
     size_t body_bytes;     /* decoded */
     struct buf body;
-    uint8_t protocol_seen; /* octets of " HTTP/" */
+    uint8_t protocol_seen; /* octets of "HTTP/" */
+    char last_octet;       /* that the parser has taken */
     bool lead_cr;          /* the last octet was the CR of an empty line */
     bool discard_body;     /* it is read and not kept: the answer is known already */
     bool keep_alive;

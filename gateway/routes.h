@@ -17,6 +17,12 @@ struct route {
 /* The row for method and path, its params filled in; ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
 enum err routes_find(struct call *call) MUST_CHECK;
 
+/* Adds Allow for the call's path (RFC 9110 10.2.1); ERR_NOT_FOUND when nothing is there. */
+enum err routes_allow(struct call *call) MUST_CHECK;
+
+/* All rows, in the order of the table, for /openapi.json. */
+const struct route *routes_all(size_t *ret_count);
+
 /* Handlers, by file. */
 void healthz(struct call *call);         /* health.c: the process answers */
 void readyz(struct call *call);          /* health.c: broker and database are connected and we are not draining */

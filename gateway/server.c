@@ -208,13 +208,20 @@ void server_drain(struct server *server, void (*on_drained)(void *arg), void *ar
 
 /* ---- beginning ---- */
 
+static bool is_port(const char *text)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && port <= 65535;
+}
+
 static enum err parse_listen(const char *listen, struct addrinfo **ret_info, char why[256])
 {
     const char *colon = strrchr(listen, ':');
     char host[64];
     size_t len = colon ? (size_t)(colon - listen) : 0;
     bool bracketed = len >= 2 && listen[0] == '[' && listen[len - 1] == ']';
-    if (!colon || len >= sizeof(host)) {
+    if (!colon || !is_port(colon + 1) || len >= sizeof(host)) {
         snprintf(why, 256, "CORTEX_LISTEN: \"%s\" is not address:port", listen);
         return ERR_BAD_REQUEST;
     }

@@ -45,13 +45,13 @@ row() {
 }
 
 show() {
-    local part=$1 pid state=running
+    local part=$1 pid how=running
     if ! pid=$(pid_of "$part"); then
         row "$part" stopped - - - - -
         return
     fi
-    [ "$part" != gateway ] || state=$(state_of_gateway)
-    row "$part" "$state" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
+    [ "$part" != gateway ] || how=$(state_of_gateway)
+    row "$part" "$how" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
         "$(memory_of "$pid")" "$(address_of "$part")" "$(waiting_of "$part")"
 }
 

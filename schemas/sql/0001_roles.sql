@@ -10,6 +10,7 @@
 DO $$
 DECLARE
     role_name text;
+    may_set   text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     FOREACH role_name IN ARRAY ARRAY['cortex_gateway', 'cortex_worker'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
@@ -24,8 +25,9 @@ BEGIN
                                             current_user);
             END;
         END IF;
-        -- So that a login which owns the database can run every process in development.
-        IF NOT pg_has_role(current_user, role_name, 'MEMBER') THEN
+        -- So that a login which owns the database can run every process in development. Since PostgreSQL 16 the creator of
+        -- a role is a member of it that may not SET ROLE, until it grants itself that.
+        IF NOT pg_has_role(current_user, role_name, may_set) THEN
             BEGIN
                 EXECUTE format('GRANT %I TO %I', role_name, current_user);
             EXCEPTION

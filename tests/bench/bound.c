@@ -6,13 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/bench/bound_wire.h"
 #include "tests/bench/flags.h"
 
 static void parse(int argc, char **argv, struct bound_options *o)
 {
     const struct flag flags[] = {
-        {"amqp", "URL", "RabbitMQ", .text = &o->amqp_url},
-        {"database", "URL", "PostgreSQL, with the migrations applied", .text = &o->database_url},
+        {"amqp", "URL", "RabbitMQ (CORTEX_AMQP_URL, which others cannot read off the command line)",
+         .text = &o->amqp_url},
+        {"database", "URL", "PostgreSQL, with the migrations applied (CORTEX_DATABASE_URL)",
+         .text = &o->database_url},
         {"role", "ROLE", "taken after connecting", .text = &o->database_role},
         {"in-flight", "N", "operations at a time (64)", .number = &o->in_flight},
         {"rate", "N", "operations per second at fixed times, instead of a fixed number at a time",
@@ -20,7 +23,7 @@ static void parse(int argc, char **argv, struct bound_options *o)
         {"duration", "SECONDS", "what is measured (10)", .number = &o->duration_s},
         {"warmup", "SECONDS", "before that, not counted (2)", .number = &o->warmup_s},
         {"json", NULL, "a line of JSON as the report", .on = &o->json},
-        {NULL},
+        {.name = NULL},
     };
     flags_parse(argc, argv, flags,
                 "bound: the bare chain of a create, without HTTP and checks: what the servers allow.");
@@ -50,13 +53,33 @@ static pid_t start_worker(const struct bound_options *options)
     return pid;
 }
 
+void bound_forget_queue(struct wire *wire)
+{
+    amqp_queue_delete(wire->connection, WIRE_CHANNEL, amqp_cstring_bytes(BOUND_QUEUE), 0, 0);
+    wire_must(wire, "queue.delete");
+}
+
+static void forget(const struct bound_options *options)
+{
+    struct wire *wire = xcalloc(1, sizeof(*wire));
+    wire_open(wire, options->amqp_url);
+    bound_forget_queue(wire);
+    wire_done(wire);
+    free(wire);
+}
+
 int main(int argc, char **argv)
 {
-    struct bound_options options = {.in_flight = 64, .duration_s = 10, .warmup_s = 2};
+    struct bound_options options = {.amqp_url = getenv("CORTEX_AMQP_URL"),
+                                    .database_url = getenv("CORTEX_DATABASE_URL"),
+                                    .in_flight = 64,
+                                    .duration_s = 10,
+                                    .warmup_s = 2};
     parse(argc, argv, &options);
     pid_t worker = start_worker(&options);
     bound_publisher(&options);
     kill(worker, SIGKILL);
     waitpid(worker, NULL, 0);
+    forget(&options);
     return 0;
 }

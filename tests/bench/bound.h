@@ -15,6 +15,9 @@
 
 /* A company of its own: the chain never waits for a row that the real worker has locked. */
 #define BOUND_COMPANY "00000000-0000-7000-8000-0000000b0b0d"
+/* And a queue of its own, beside the pools'. */
+#define BOUND_QUEUE       "commands.bound"
+#define BOUND_ROUTING_KEY "bound.project.create"
 
 enum {
     BOUND_NAME_LEN = 24,   /* of a project; at BOUND_NAME_AT in the msgpack body */
@@ -32,6 +35,9 @@ struct bound_options {
 
 /* Declares what both sides need; prints the report. Returns when the time is over. */
 void bound_publisher(const struct bound_options *options);
+/* Deletes the queue with what an interrupted run has left in it; before wire_take. */
+struct wire;
+void bound_forget_queue(struct wire *wire);
 /* Runs until it is killed; writes one octet to `ready_fd` when it consumes. */
 void bound_worker(const struct bound_options *options, int ready_fd);
 

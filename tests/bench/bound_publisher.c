@@ -9,9 +9,9 @@
 
 #include "common/clock.h"
 #include "common/topology.h"
+#include "tests/bench/bound_wire.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/histogram.h"
-#include "tests/bench/wire.h"
 
 enum {
     WINDOW_MAX = 1 << 15, /* operations in flight */
@@ -54,7 +54,7 @@ static void publish(struct publisher *p, int64_t started_at)
     }
     const struct wire_message message = {
         .exchange = SLICE(EXCHANGE_COMMANDS),
-        .routing_key = SLICE("bound.project.create"),
+        .routing_key = SLICE(BOUND_ROUTING_KEY),
         .content_type = SLICE("application/msgpack"),
         .message_id = {id, UUID_TEXT_LEN},
         .correlation_id = {correlation, (size_t)correlation_len},
@@ -154,13 +154,14 @@ static void open_events(struct publisher *p)
 {
     struct wire *w = &p->events;
     wire_open(w, p->options->amqp_url);
-    amqp_exchange_declare(w->connection, 1, amqp_cstring_bytes(EXCHANGE_EVENTS), amqp_cstring_bytes("topic"),
-                          0, 1, 0, 0, amqp_empty_table);
+    amqp_exchange_declare(w->connection, WIRE_CHANNEL, amqp_cstring_bytes(EXCHANGE_EVENTS),
+                          amqp_cstring_bytes("topic"), 0, 1, 0, 0, amqp_empty_table);
     wire_must(w, "exchange events");
-    amqp_queue_declare(w->connection, 1, amqp_cstring_bytes(p->reply_key), 0, 0, 1, 1, amqp_empty_table);
+    amqp_queue_declare(w->connection, WIRE_CHANNEL, amqp_cstring_bytes(p->reply_key), 0, 0, 1, 1,
+                       amqp_empty_table);
     wire_must(w, "event queue");
-    amqp_queue_bind(w->connection, 1, amqp_cstring_bytes(p->reply_key), amqp_cstring_bytes(EXCHANGE_EVENTS),
-                    amqp_cstring_bytes(p->reply_key), amqp_empty_table);
+    amqp_queue_bind(w->connection, WIRE_CHANNEL, amqp_cstring_bytes(p->reply_key),
+                    amqp_cstring_bytes(EXCHANGE_EVENTS), amqp_cstring_bytes(p->reply_key), amqp_empty_table);
     wire_must(w, "binding of the event queue");
     wire_take(w, p->reply_key, 0);
 }

@@ -45,14 +45,6 @@ static int on_message_complete(llhttp_t *parser)
     return 0;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t len)
-{
-    (void)at;
-    struct client *client = parser->data;
-    client->body_octets += len;
-    return 0;
-}
-
 static void disconnect(struct client *client)
 {
     ev_io_stop(client->loop, &client->reads);
@@ -102,12 +94,14 @@ static void finish(struct client *client, bool reconnect)
     int status = client->complete ? client->parser.status_code : 0;
     client->complete = false;
     client->state = CLIENT_IDLE;
-    if (reconnect) {
+    if (reconnect || !waited) { /* nothing was asked: no answer can be meant for us */
         disconnect(client);
         begin_connect(client);
     }
     if (waited)
         client->callbacks->on_answer(client->ctx, client, status);
+    else
+        client->callbacks->on_lost(client->ctx, client);
 }
 
 static void parse(struct client *client, const char *data, size_t len)
@@ -146,7 +140,7 @@ static void send_unsent(struct client *client)
             return;
         }
         if (sent < 0) /* the read side will say so */
-            return;
+            break;
         buf_consume(&client->unsent, (size_t)sent);
     }
     ev_io_stop(client->loop, &client->writes);
@@ -179,7 +173,6 @@ void client_init(struct client *client, struct ev_loop *loop, const struct clien
     static llhttp_settings_t settings;
     llhttp_settings_init(&settings);
     settings.on_message_complete = on_message_complete;
-    settings.on_body = on_body;
     *client = (struct client){
         .loop = loop, .callbacks = callbacks, .ctx = ctx, .address = address, .address_len = address_len};
     llhttp_init(&client->parser, HTTP_RESPONSE, &settings);

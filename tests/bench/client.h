@@ -36,6 +36,9 @@ struct client {
 struct client_callbacks {
     void (*on_idle)(void *ctx,
                     struct client *client); /* connected, or connected again: client_send may be called */
+    void (*on_lost)(
+        void *ctx,
+        struct client *client); /* an idle connection ended: not to be used before the next on_idle */
     /* The answer to the request is whole, or status 0: the connection broke before it was. The client is idle
      * again, or connecting, and then on_idle follows. */
     void (*on_answer)(void *ctx, struct client *client, int status);

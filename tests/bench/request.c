@@ -5,7 +5,7 @@
 
 #include "common/uuid.h"
 
-enum { REQUEST_MAX = 1 << 20, RUN_LEN = 4, DIGITS = REQUEST_MARK_LEN - RUN_LEN };
+enum { REQUEST_MAX = 1 << 20, DIGITS = REQUEST_MARK_LEN - REQUEST_RUN_LEN };
 
 static const char mark[] = "{n}";
 
@@ -59,7 +59,7 @@ void request_init(struct request *request, const struct request_parts *parts)
 
     struct uuid run = uuid_v7();
     for (size_t i = 0; i < request->mark_count; i++)
-        for (size_t j = 0; j < RUN_LEN; j++)
+        for (size_t j = 0; j < REQUEST_RUN_LEN; j++)
             request->text.data[request->marks[i] + j] = (char)('a' + run.octet[12 + j] % 26);
 }
 
@@ -75,7 +75,7 @@ struct slice request_text(struct request *request, uint64_t n)
         for (size_t i = DIGITS; i-- > 0; n /= 10)
             digits[i] = (char)('0' + n % 10);
         for (size_t i = 0; i < request->mark_count; i++)
-            memcpy(request->text.data + request->marks[i] + RUN_LEN, digits, DIGITS);
+            memcpy(request->text.data + request->marks[i] + REQUEST_RUN_LEN, digits, DIGITS);
     }
     return buf_slice(&request->text);
 }

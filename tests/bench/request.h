@@ -6,7 +6,7 @@
 
 #include "common/buf.h"
 
-enum { REQUEST_MARKS_MAX = 8, REQUEST_MARK_LEN = 16 };
+enum { REQUEST_MARKS_MAX = 8, REQUEST_MARK_LEN = 16, REQUEST_RUN_LEN = 4 };
 
 struct request {
     struct buf text;

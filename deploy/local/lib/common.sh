@@ -119,7 +119,7 @@ secret() {
 port_taken() {
     local hex
     printf -v hex ':%04X ' "$1"
-    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qF -- "$hex"
+    grep -qsF -- "$hex" /proc/net/tcp /proc/net/tcp6
 }
 
 # A port below the range from which the kernel gives out its own.

@@ -24,6 +24,7 @@ client   curl                                   curl
 test     /usr/include/cmocka.h                  libcmocka-dev
 test     node                                   nodejs
 test     npm                                    npm
+test     -                                      libtest-json-schema-acceptance-perl
 fuzz     clang                                  clang
 lint     clang-format                           clang-format
 lint     clang-tidy                             clang-tidy
@@ -44,7 +45,7 @@ packages_need() {
 
 has_package() {
     case $1 in
-    -) dpkg-query -W -f '${db:Status-Status}' "$2" 2>/dev/null | grep -qx installed ;;
+    -) [ "$(dpkg-query -W -f '${db:Status-Status}' "$2" 2>/dev/null)" = installed ] ;;
     /*) compgen -G "$1" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -72,7 +73,7 @@ packages_install() {
 first_available() {
     local name
     for name in ${1//|/ }; do
-        if apt-cache policy "$name" | grep -q '^  Candidate: [^(]'; then
+        if [[ $(apt-cache policy "$name") == *'Candidate: '[!\(]* ]]; then
             printf '%s' "$name"
             return
         fi
@@ -120,9 +121,9 @@ service_known() {
 keep_off() {
     local unit
     for unit in "$1.service" "$1.socket"; do
-        as_root deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+        ! command -v systemctl >/dev/null || as_root systemctl disable "$unit" >/dev/null 2>&1 || true
     done
-    as_root update-rc.d "$1" disable >/dev/null 2>&1 || true
+    ! command -v update-rc.d >/dev/null || as_root update-rc.d "$1" disable >/dev/null 2>&1 || true
 }
 
 # Debian 12 has no llhttp; Debian 13's two packages need the C library only. They come from the mirror that this machine uses already, by
@@ -137,7 +138,7 @@ llhttp_from_trixie() {
     [ ! -f "$keyring" ] || options="[signed-by=$keyring] "
     printf 'deb %s%s trixie main\n' "$options" "$uri" >"$work/sources.list"
     local -a apt=(-qq -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o "Dir::Etc::sourcelist=$work/sources.list"
-        -o Dir::Etc::sourceparts=- -o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts=- -o "APT::Sandbox::User=$(id -un)")
+        -o Dir::Etc::sourceparts=- -o "APT::Sandbox::User=$(id -un)")
     apt-get "${apt[@]}" update >&2 || die "the mirror $uri gave no Debian 13 package list"
     (cd "$work/packages" && apt-get "${apt[@]}" download libllhttp9.2 libllhttp-dev >&2) ||
         die "could not download libllhttp from the mirror"

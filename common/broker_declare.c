@@ -1,0 +1,160 @@
+#include "common/broker_private.h"
+
+/* Methods are sent without waiting for the answer to the one before; the server answers in order. */
+
+static void push(struct broker *b, struct broker_declaration declaration)
+{
+    struct broker_declarations *d = &b->declarations;
+    if (d->end == d->capacity) {
+        d->capacity = d->capacity ? d->capacity * 2 : 16;
+        d->items = xrealloc(d->items, d->capacity * sizeof(*d->items));
+    }
+    d->items[d->end++] = declaration;
+}
+
+static void ask(struct broker *b, amqp_method_number_t id, void *method, amqp_method_number_t answer)
+{
+    broker_output_method(b, CHANNEL, id, method);
+    push(b, (struct broker_declaration){.answer = answer});
+}
+
+/* Callbacks may declare more, which may move the items. */
+void broker_declarations_run_markers(struct broker *b)
+{
+    struct broker_declarations *d = &b->declarations;
+    while (d->begin < d->end && d->items[d->begin].answer == 0) {
+        struct broker_declaration marker = d->items[d->begin++];
+        marker.on_done(marker.arg);
+    }
+    if (d->begin == d->end)
+        d->begin = d->end = 0;
+}
+
+void broker_declarations_answered(struct broker *b, amqp_method_number_t id)
+{
+    struct broker_declarations *d = &b->declarations;
+    if (d->begin == d->end || d->items[d->begin].answer != id) {
+        broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(id));
+        return;
+    }
+    d->begin++;
+    broker_declarations_run_markers(b);
+}
+
+static void forget_consumers(struct broker *b)
+{
+    for (size_t i = 0; i < b->consumer_count; i++)
+        free(b->consumers[i]);
+    free(TAKE(b->consumers));
+    b->consumer_count = 0;
+}
+
+void broker_declarations_clear(struct broker *b)
+{
+    free(b->declarations.items);
+    b->declarations = (struct broker_declarations){0};
+    forget_consumers(b);
+}
+
+void broker_declare_exchange(struct broker *b, const char *exchange, enum broker_exchange_kind kind)
+{
+    static const char *const kinds[] = {
+        [BROKER_TOPIC] = "topic",
+        [BROKER_FANOUT] = "fanout",
+        [BROKER_DIRECT] = "direct",
+    };
+    if (!broker_has_channel(b))
+        return;
+    amqp_exchange_declare_t declare = {
+        .exchange = amqp_cstring_bytes(exchange),
+        .type = amqp_cstring_bytes(kinds[kind]),
+        .durable = 1,
+    };
+    ask(b, AMQP_EXCHANGE_DECLARE_METHOD, &declare, AMQP_EXCHANGE_DECLARE_OK_METHOD);
+}
+
+static amqp_field_value_t argument_value(const struct broker_header *argument)
+{
+    if (argument->is_integer)
+        return (amqp_field_value_t){.kind = AMQP_FIELD_KIND_I64, .value.i64 = argument->integer};
+    return (amqp_field_value_t){.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_bytes_of(argument->text)};
+}
+
+void broker_declare_queue(struct broker *b, const struct broker_queue *queue)
+{
+    if (!broker_has_channel(b))
+        return;
+    amqp_table_entry_t arguments[BROKER_HEADERS_MAX];
+    size_t count = queue->argument_count < BROKER_HEADERS_MAX ? queue->argument_count : BROKER_HEADERS_MAX;
+    for (size_t i = 0; i < count; i++)
+        arguments[i] = (amqp_table_entry_t){
+            .key = amqp_bytes_of(queue->arguments[i].name),
+            .value = argument_value(&queue->arguments[i]),
+        };
+    amqp_queue_declare_t declare = {
+        .queue = amqp_cstring_bytes(queue->name),
+        .durable = queue->durable,
+        .exclusive = queue->exclusive,
+        .auto_delete = queue->auto_delete,
+        .arguments = {(int)count, arguments},
+    };
+    ask(b, AMQP_QUEUE_DECLARE_METHOD, &declare, AMQP_QUEUE_DECLARE_OK_METHOD);
+}
+
+void broker_bind(struct broker *b, const char *queue, const char *exchange, const char *routing_key)
+{
+    if (!broker_has_channel(b))
+        return;
+    amqp_queue_bind_t bind = {
+        .queue = amqp_cstring_bytes(queue),
+        .exchange = amqp_cstring_bytes(exchange),
+        .routing_key = amqp_cstring_bytes(routing_key),
+    };
+    ask(b, AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD);
+}
+
+void broker_unbind(struct broker *b, const char *queue, const char *exchange, const char *routing_key)
+{
+    if (!broker_has_channel(b))
+        return;
+    amqp_queue_unbind_t unbind = {
+        .queue = amqp_cstring_bytes(queue),
+        .exchange = amqp_cstring_bytes(exchange),
+        .routing_key = amqp_cstring_bytes(routing_key),
+    };
+    ask(b, AMQP_QUEUE_UNBIND_METHOD, &unbind, AMQP_QUEUE_UNBIND_OK_METHOD);
+}
+
+void broker_consume(struct broker *b, const char *queue, const char *consumer_tag, uint16_t prefetch,
+                    bool no_ack, bool exclusive)
+{
+    if (!broker_has_channel(b) || b->draining)
+        return;
+    b->consumers = xrealloc(b->consumers, (b->consumer_count + 1) * sizeof(*b->consumers));
+    b->consumers[b->consumer_count++] = xstrdup(consumer_tag);
+    amqp_basic_qos_t qos = {.prefetch_count = prefetch}; /* of the consumers begun after it */
+    ask(b, AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD);
+    amqp_basic_consume_t consume = {
+        .queue = amqp_cstring_bytes(queue),
+        .consumer_tag = amqp_cstring_bytes(consumer_tag),
+        .no_ack = no_ack,
+        .exclusive = exclusive,
+    };
+    ask(b, AMQP_BASIC_CONSUME_METHOD, &consume, AMQP_BASIC_CONSUME_OK_METHOD);
+}
+
+void broker_cancel_consumers(struct broker *b)
+{
+    b->draining = true;
+    for (size_t i = 0; i < b->consumer_count; i++) {
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(b->consumers[i])};
+        ask(b, AMQP_BASIC_CANCEL_METHOD, &cancel, AMQP_BASIC_CANCEL_OK_METHOD);
+    }
+    forget_consumers(b);
+}
+
+void broker_after_declarations(struct broker *b, void (*on_done)(void *arg), void *arg)
+{
+    if (broker_has_channel(b))
+        push(b, (struct broker_declaration){.on_done = on_done, .arg = arg});
+}

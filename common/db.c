@@ -1,0 +1,314 @@
+#include "common/db_private.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static const double WATCHDOG_S = 1;
+static const int64_t ANSWER_GRACE_MS =
+    5000; /* past the statement's own limit: then it is the server that hangs */
+
+void db_set_state(struct db *db, enum db_state state, double after_s)
+{
+    db->state = state;
+    ev_timer_stop(db->loop, &db->timer);
+    ev_timer_set(&db->timer, after_s, 0);
+    if (after_s > 0)
+        ev_timer_start(db->loop, &db->timer);
+}
+
+void db_watch(struct db *db, int events)
+{
+    ev_io_stop(db->loop, &db->io);
+    ev_io_set(&db->io, PQsocket(db->conn), events);
+    ev_io_start(db->loop, &db->io);
+}
+
+void db_up(struct db *db)
+{
+    db_watch(db, EV_READ);
+    db->up_since = db->heard_at = ev_now(db->loop);
+    db_pipeline_fail_unsent(db);
+    db_set_state(db, DB_UP, WATCHDOG_S);
+    if (db->callbacks.on_up)
+        db->callbacks.on_up(db->ctx, db);
+}
+
+static void wake(struct db *db)
+{
+    if (!ev_is_active(&db->wake))
+        ev_timer_start(db->loop, &db->wake);
+}
+
+void db_fault(struct db *db, const char *why)
+{
+    if (!db->fault)
+        db->fault = why;
+    wake(db);
+}
+
+static void close_connection(struct db *db)
+{
+    ev_io_stop(db->loop, &db->io);
+    PQfinish(db->conn);
+    db->conn = NULL;
+    db->fault = NULL;
+    db->unflushed = false;
+    db_statements_clear(&db->statements);
+}
+
+void db_down(struct db *db, const char *why)
+{
+    /* `why` may belong to the connection. libpq ends its messages with a line feed. */
+    snprintf(db->why, sizeof(db->why), "%s", why);
+    db->why[strcspn(db->why, "\n")] = '\0';
+    bool was_up = db->state == DB_UP;
+    close_connection(db);
+    if (!was_up) {
+        db_connect_failed(db, db->why);
+        return;
+    }
+    db->transaction_lost = db->in_transaction;
+    db_connect_failed(db, NULL);
+    db_pipeline_fail(db, ERR_DATABASE_UNAVAILABLE, db->why);
+    if (db->callbacks.on_down)
+        db->callbacks.on_down(db->ctx, db, db->why);
+}
+
+/* A server that answers nothing although it should have cancelled the statement itself. */
+static void watch_answers(struct db *db)
+{
+    double limit = (double)(db->statement_timeout_ms + ANSWER_GRACE_MS) / 1000;
+    if (db->statement_timeout_ms > 0 && db_pipeline_awaits(&db->pipeline) &&
+        ev_now(db->loop) - db->heard_at > limit)
+        db_down(db, "the server does not answer");
+    else
+        db_set_state(db, DB_UP, WATCHDOG_S);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct db *db = CONTAINER_OF(watcher, struct db, timer);
+    switch (db->state) {
+    case DB_DOWN:
+        db_connect_now(db);
+        break;
+    case DB_RESOLVING:
+        resolve_cancel(TAKE(db->target.resolve));
+        db_down(db, "the host name was not resolved in time");
+        break;
+    case DB_CONNECTING:
+    case DB_SETTING_UP:
+        db_down(db, "the server did not accept the connection in time");
+        break;
+    case DB_UP:
+        watch_answers(db);
+        break;
+    }
+}
+
+static void on_io(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    struct db *db = CONTAINER_OF(watcher, struct db, io);
+    if (db->state != DB_UP) {
+        db_connect_event(db);
+        return;
+    }
+    if (events & EV_WRITE)
+        db_pipeline_flush(db);
+    db_pipeline_read(db);
+}
+
+static void on_wake(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct db *db = CONTAINER_OF(watcher, struct db, wake);
+    if (db->fault && db->conn)
+        db_down(db, db->fault);
+    else
+        db_pipeline_fail_unsent(db);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct db *db = CONTAINER_OF(watcher, struct db, prepare);
+    if (db->unflushed)
+        db_pipeline_flush(db);
+}
+
+enum err db_new(struct ev_loop *loop, const struct db_options *options, const struct db_callbacks *callbacks,
+                void *ctx, struct db **ret_db)
+{
+    struct db *db = xcalloc(1, sizeof(*db));
+    db->loop = loop;
+    db->callbacks = callbacks ? *callbacks : (struct db_callbacks){0};
+    db->ctx = ctx;
+    db->read_only = options->read_only;
+    enum err err = db_target_init(db, options->url ? options->url : "");
+    if (err) {
+        free(db);
+        return err;
+    }
+    db->role = xstrdup(options->role ? options->role : "");
+    db->application_name = xstrdup(options->application_name ? options->application_name : "cortex");
+    db->statement_timeout_ms = options->statement_timeout_ms;
+    buf_init(&db->scratch, SIZE_MAX / 2);
+    ev_init(&db->io, on_io);
+    ev_init(&db->timer, on_timer);
+    ev_timer_init(&db->wake, on_wake, 0, 0);
+    ev_prepare_init(&db->prepare, on_prepare);
+    ev_set_priority(&db->prepare, EV_MINPRI); /* after everybody who may still send in this turn */
+    ev_prepare_start(loop, &db->prepare);
+    ev_unref(loop); /* a watcher of housekeeping does not keep the loop alive */
+    db_set_state(db, DB_DOWN, 1e-6);
+    *ret_db = db;
+    return ERR_OK;
+}
+
+void db_free(struct db *db)
+{
+    if (!db)
+        return;
+    resolve_cancel(db->target.resolve);
+    close_connection(db);
+    db_set_state(db, DB_DOWN, 0);
+    db_pipeline_fail(db, ERR_SHUTTING_DOWN, "");
+    assert(db_outstanding(db) == 0);
+    ev_timer_stop(db->loop, &db->wake);
+    ev_ref(db->loop);
+    ev_prepare_stop(db->loop, &db->prepare);
+    db_target_done(db);
+    db_pipeline_done(&db->pipeline);
+    db_statements_done(&db->statements);
+    buf_done(&db->scratch);
+    free(db->role);
+    free(db->application_name);
+    free(db);
+}
+
+bool db_is_up(const struct db *db)
+{
+    return db->state == DB_UP && !db->fault;
+}
+
+size_t db_outstanding(const struct db *db)
+{
+    return db->pipeline.statements;
+}
+
+/* The values as C strings; libpq copies them. */
+static void terminate_params(struct db *db, const struct slice *params, size_t count,
+                             const char *values[DB_PARAMS_MAX])
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += params[i].len + 1;
+    buf_clear(&db->scratch);
+    char *at = buf_reserve(&db->scratch, size + 1);
+    assert(at); /* the process would have ended before */
+    for (size_t i = 0; i < count; i++) {
+        values[i] = params[i].data ? at : NULL;
+        if (!params[i].data)
+            continue;
+        memcpy(at, params[i].data, params[i].len);
+        at += params[i].len;
+        *at++ = '\0';
+    }
+}
+
+static bool send_prepare(struct db *db, struct db_prepared *prepared)
+{
+    if (prepared->state == PREPARED_READY ||
+        (prepared->state == PREPARED_SENT && prepared->transaction == db->transaction))
+        return true;
+    prepared->state = PREPARED_SENT;
+    prepared->transaction = db->transaction;
+    prepared->generation++;
+    char name[DB_PREPARED_NAME_MAX];
+    db_prepared_name(prepared, name);
+    if (!PQsendPrepare(db->conn, name, prepared->statement->sql, 0, NULL))
+        return false;
+    db_pipeline_push(&db->pipeline, &(struct db_entry){.kind = ENTRY_PREPARE,
+                                                       .sent = true,
+                                                       .generation = prepared->generation,
+                                                       .statement = prepared->statement});
+    return true;
+}
+
+static bool send_statement(struct db *db, const struct db_statement *statement, const struct slice *params,
+                           size_t param_count)
+{
+    struct db_prepared *prepared = db_statements_get(&db->statements, statement);
+    if (!send_prepare(db, prepared))
+        return false;
+    const char *values[DB_PARAMS_MAX];
+    terminate_params(db, params, param_count, values);
+    char name[DB_PREPARED_NAME_MAX];
+    db_prepared_name(prepared, name);
+    return PQsendQueryPrepared(db->conn, name, (int)param_count, values, NULL, NULL, 0);
+}
+
+/* Whether what is sent now belongs on the connection; if not, it only waits for its failure. */
+static bool takes(struct db *db)
+{
+    if (db_is_up(db) && !db->transaction_lost)
+        return true;
+    wake(db);
+    return false;
+}
+
+void db_send(struct db *db, const struct db_statement *statement, const struct slice *params,
+             size_t param_count, db_on_result *on_result, void *arg)
+{
+    assert(param_count <= DB_PARAMS_MAX);
+    struct db_entry entry = {.kind = ENTRY_STATEMENT,
+                             .sent = takes(db),
+                             .statement = statement,
+                             .on_result = on_result,
+                             .arg = arg};
+    db->in_transaction = true;
+    if (!entry.sent)
+        db->transaction_lost = true;
+    else if (send_statement(db, statement, params, param_count))
+        db->unflushed = true;
+    else
+        db_fault(db, "libpq refused to send a statement");
+    db_pipeline_push(&db->pipeline, &entry);
+}
+
+static void ask_for_answers(struct db *db)
+{
+    if (!db_pipeline_awaits(&db->pipeline))
+        db->heard_at = ev_now(db->loop);
+    db->pipeline.asked = db->pipeline.tail;
+    db->unflushed = true;
+}
+
+void db_ask(struct db *db)
+{
+    if (!takes(db))
+        return;
+    if (PQsendFlushRequest(db->conn))
+        ask_for_answers(db);
+    else
+        db_fault(db, "libpq refused to send a flush");
+}
+
+void db_sync(struct db *db, db_on_sync *on_sync, void *arg)
+{
+    struct db_entry entry = {.kind = ENTRY_SYNC, .sent = takes(db), .on_sync = on_sync, .arg = arg};
+    db_pipeline_push(&db->pipeline, &entry);
+    db->in_transaction = db->transaction_lost = false;
+    db->transaction++;
+    if (!entry.sent)
+        return;
+    if (PQpipelineSync(db->conn)) /* libpq 15 writes at once what the socket takes */
+        ask_for_answers(db);
+    else
+        db_fault(db, "libpq refused to send a sync");
+}

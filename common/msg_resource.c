@@ -1,0 +1,19 @@
+/* Look-ups in the generated table of resources; built with it, in the target cortex_schemas. */
+
+#include "common/msg.h"
+
+const struct msg_resource *msg_resource_by_name(struct slice name)
+{
+    for (const struct msg_resource *const *r = msg_resources; *r; r++)
+        if (slice_is(name, (*r)->name))
+            return *r;
+    return NULL;
+}
+
+const struct msg_resource *msg_resource_by_collection(struct slice collection)
+{
+    for (const struct msg_resource *const *r = msg_resources; *r; r++)
+        if (slice_is(collection, (*r)->collection))
+            return *r;
+    return NULL;
+}

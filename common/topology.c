@@ -1,0 +1,96 @@
+#include "common/topology.h"
+
+#include <stdio.h>
+
+enum { QUEUE_NAME_SIZE = 128, POOL_RESOURCES_MAX = 16 };
+
+/* A new pool is a row, a new resource of a pool a word. */
+static const struct pool {
+    const char *name;
+    const char *resources[POOL_RESOURCES_MAX];
+} pools[] = {
+    {"projects", {"project", "task"}},
+};
+
+static struct broker_header text_argument(const char *name, const char *value)
+{
+    return (struct broker_header){.name = slice_of(name), .text = slice_of(value)};
+}
+
+static struct broker_header integer_argument(const char *name, int64_t value)
+{
+    return (struct broker_header){.name = slice_of(name), .is_integer = true, .integer = value};
+}
+
+static void declare(struct broker *broker, const char *name, const struct broker_header *arguments,
+                    size_t count)
+{
+    const struct broker_queue queue = {
+        .name = name,
+        .durable = true,
+        .arguments = arguments,
+        .argument_count = count,
+    };
+    broker_declare_queue(broker, &queue);
+}
+
+/* at-least-once keeps a dead letter in its queue until the `dead` exchange has it for sure; it asks for
+ * reject-publish. */
+static void declare_command_queue(struct broker *broker, const struct config *config, const char *pool)
+{
+    char name[QUEUE_NAME_SIZE], key[QUEUE_NAME_SIZE];
+    topology_command_queue(pool, name, sizeof(name));
+    snprintf(key, sizeof(key), "%s.#", pool);
+    const struct broker_header arguments[] = {
+        text_argument("x-queue-type", "quorum"),
+        integer_argument("x-delivery-limit", config->delivery_limit),
+        text_argument("x-dead-letter-exchange", EXCHANGE_DEAD),
+        text_argument("x-dead-letter-strategy", "at-least-once"),
+        integer_argument("x-max-length", config->queue_max_length),
+        text_argument("x-overflow", "reject-publish"),
+    };
+    declare(broker, name, arguments, ARRAY_LEN(arguments));
+    broker_bind(broker, name, EXCHANGE_COMMANDS, key);
+}
+
+/* Looking at a dead letter and putting it back counts as a delivery, and RabbitMQ 4 would drop it after
+ * twenty. -1 (no limit) is not known to 3.10, so the limit is one that nobody reaches. */
+static void declare_dead_queue(struct broker *broker, const struct config *config, const char *pool)
+{
+    char name[QUEUE_NAME_SIZE], key[QUEUE_NAME_SIZE];
+    snprintf(name, sizeof(name), EXCHANGE_DEAD ".%s", pool);
+    snprintf(key, sizeof(key), "%s.#", pool);
+    const struct broker_header arguments[] = {
+        text_argument("x-queue-type", "quorum"),
+        integer_argument("x-delivery-limit", 1000000),
+        integer_argument("x-max-length", config->queue_max_length),
+        text_argument("x-overflow", "reject-publish"),
+    };
+    declare(broker, name, arguments, ARRAY_LEN(arguments));
+    broker_bind(broker, name, EXCHANGE_DEAD, key);
+}
+
+void topology_declare(struct broker *broker, const struct config *config)
+{
+    broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
+    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
+        declare_dead_queue(broker, config, pools[i].name);
+        declare_command_queue(broker, config, pools[i].name);
+    }
+}
+
+const char *topology_pool(const char *resource)
+{
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++)
+        for (size_t j = 0; j < POOL_RESOURCES_MAX && pools[i].resources[j]; j++)
+            if (strcmp(pools[i].resources[j], resource) == 0)
+                return pools[i].name;
+    return NULL;
+}
+
+void topology_command_queue(const char *pool, char *name, size_t size)
+{
+    snprintf(name, size, EXCHANGE_COMMANDS ".%s", pool);
+}

@@ -1,0 +1,14 @@
+#!/bin/bash
+# The migrate job: brings the database up to date and gives the processes their logins.
+set -euo pipefail
+
+/cortex/deploy/local/migrate.sh
+
+url=${CORTEX_DATABASE_URL#*@}
+PGPASSWORD=$(cat "$DATABASE_PASSWORD_FILE")
+export PGPASSWORD
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 -- "postgresql://$DATABASE_LOGIN@$url" <<END
+ALTER ROLE cortex_gateway LOGIN PASSWORD '$(cat /run/secrets/gateway_password)';
+ALTER ROLE cortex_worker LOGIN PASSWORD '$(cat /run/secrets/worker_password)';
+INSERT INTO company (id, name) VALUES ('00000000-0000-7000-8000-000000000001', 'Demo Construction') ON CONFLICT DO NOTHING;
+END

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# fuzz [SECONDS]: run every fuzz target that long (60 s), a line a target; what they found stays in .cortex/fuzz
+set -euo pipefail
+here=$(dirname "$0")
+for file in common packages build; do
+    # shellcheck source=/dev/null
+    . "$here/lib/$file.sh"
+done
+
+seconds=${1:-60}
+[[ $seconds =~ ^[0-9]+$ ]] || die "fuzz takes a number of seconds, not $seconds"
+corpus=$ROOT/.cortex/fuzz
+packages_need build fuzz
+build fuzz
+
+# fuzz_target BINARY: its corpus is kept, so that the next run begins where this one ended.
+fuzz_target() {
+    local name=${1##*/} log
+    log=$corpus/$name.log
+    local -a seeds=("$corpus/$name")
+    mkdir -p "$corpus/$name"
+    [ ! -d "$1.corpus" ] || seeds+=("$1.corpus")
+    if (cd "$corpus" && "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/$name." \
+        "${seeds[@]}") >"$log" 2>&1; then
+        printf 'ok    fuzz  %s (%s runs)\n' "$name" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")"
+    else
+        printf 'FAIL  fuzz  %s\n%s\n' "$name" "$(tail -n 40 "$log" | sed 's/^/        /')"
+        return 1
+    fi
+}
+
+failed=0
+shopt -s nullglob
+targets=("$ROOT"/build/fuzz/tests/fuzz/fuzz_*)
+found=0
+for target in "${targets[@]}"; do
+    [ -f "$target" ] && [ -x "$target" ] || continue
+    found=1
+    fuzz_target "$target" || failed=1
+done
+[ "$found" -eq 1 ] || die "there are no fuzz targets in build/fuzz/tests/fuzz"
+exit "$failed"

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# A line a test ("ok    file  test" or "FAIL  file  test"), counted at the end. To be sourced after common.sh; RESULTS is the file
+# that keeps the lines.
+
+# results_of NAME COMMAND…: the command prints such lines; one that ends badly without a FAIL line is a failure itself.
+results_of() {
+    local name=$1 before status=0
+    shift
+    before=$(results_count FAIL)
+    "$@" 2>&1 | tee -a "$RESULTS" || status=${PIPESTATUS[0]}
+    if [ "$status" -ne 0 ] && [ "$(results_count FAIL)" -eq "$before" ]; then
+        printf 'FAIL  %s  ended with status %s\n' "$name" "$status" | tee -a "$RESULTS"
+    fi
+}
+
+results_count() {
+    grep -c "^$1 " "$RESULTS" || true
+}
+
+# The closing line; fails when a test has failed or none has run.
+results_summary() {
+    local passed failed
+    passed=$(results_count ok)
+    failed=$(results_count FAIL)
+    if [ "$failed" -gt 0 ]; then
+        printf '\nFailed:\n'
+        grep '^FAIL ' "$RESULTS"
+    fi
+    printf '\n%s passed, %s failed\n' "$passed" "$failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+# cmocka's TAP output, in our words; everything else a program prints is indented below.
+results_from_tap() {
+    awk -v file="$1" '
+        /^ok [0-9]+ .*# SKIP/  { sub(/^ok [0-9]+ (- )?/, ""); printf "skip  %s  %s\n", file, $0; next }
+        /^ok [0-9]+/           { sub(/^ok [0-9]+ (- )?/, ""); printf "ok    %s  %s\n", file, $0; next }
+        /^not ok [0-9]+/       { sub(/^not ok [0-9]+ (- )?/, ""); printf "FAIL  %s  %s\n", file, $0; failed = 1; next }
+        /^(TAP version|1\.\.|# (ok|not ok))/ { next }
+        NF                     { printf "        %s\n", $0 }
+        { fflush() }'
+}

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# lint: formatting, clang-tidy, shellcheck, and who may include whom; a line a check
+set -euo pipefail
+here=$(dirname "$0")
+for file in common packages build; do
+    # shellcheck source=/dev/null
+    . "$here/lib/$file.sh"
+done
+
+# Other releases format and warn a little differently; the tree is kept in order with this one.
+readonly CLANG=14
+
+packages_need build lint
+failed=0
+
+# check NAME COMMAND…: the command prints what is wrong and fails.
+check() {
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'ok    lint  %s\n' "$name"
+    else
+        printf 'FAIL  lint  %s\n' "$name"
+        head -n 100 <<<"$output" | sed 's/^/        /'
+        failed=1
+    fi
+}
+
+# check_clang NAME PROGRAM COMMAND…
+check_clang() {
+    local name=$1 program=$2
+    shift 2
+    if [[ $("$program" --version) == *"version $CLANG."* ]]; then
+        check "$name" "$@"
+    else
+        printf 'skip  lint  %s: it wants %s of LLVM %s\n' "$name" "$program" "$CLANG"
+    fi
+}
+
+c_files() {
+    find "$ROOT"/common "$ROOT"/gateway "$ROOT"/workers "$ROOT"/schemas "$ROOT"/tests -name node_modules -prune -o \
+        -name "*.[$1]" -print | sort
+}
+
+formatted() {
+    c_files ch | xargs clang-format --dry-run --Werror
+}
+
+# clang-tidy needs to know how each file is compiled.
+tidy() {
+    [ -f "$ROOT/build/asan/compile_commands.json" ] || build asan
+    c_files c | grep -v /tests/ | xargs -n 4 -P "$(nproc)" clang-tidy --quiet -p "$ROOT/build/asan" 2>/dev/null
+}
+
+shell_scripts() {
+    (cd "$ROOT" && shellcheck -x cortex .ci/run deploy/local/*.sh deploy/local/lib/*.sh)
+}
+
+# only_in PATTERN REGEX…: files that match the pattern and none of the paths that may.
+only_in() {
+    local pattern=$1 allowed=$2 found
+    found=$(cd "$ROOT" && grep -rnE --include='*.[ch]' --exclude-dir=node_modules "$pattern" common gateway workers schemas tests |
+        grep -vE "^($allowed)[^:]*:" || true)
+    [ -z "$found" ] || { printf '%s\n' "$found" && return 1; }
+}
+
+check_clang format clang-format formatted
+check_clang clang-tidy clang-tidy tidy
+check shellcheck shell_scripts
+check 'librabbitmq is named by the broker alone' \
+    only_in '#include.*[<"/](amqp|amqp_[a-z]+)\.h' 'common/broker|common/envelope|common/topology|tests/bench/bound'
+check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db|tests/bench/bound'
+check 'the gateway does not see the workers' only_in '#include "workers/' 'workers/|tests/'
+check 'the workers do not see the gateway' only_in '#include "gateway/' 'gateway/|tests/'
+check 'common sees neither' only_in '#include "(gateway|workers|schemas)/' 'gateway/|workers/|schemas/|tests/'
+exit "$failed"

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# test [unit|contract|e2e|chaos|lint|fuzz|FILE]…: run the tests against servers of their own; everything but fuzz when nothing is named
+#
+# The C programs are built with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan). The servers live in .cortex/test-* on
+# ports of their own and go away again; what `up` runs is not touched.
+set -euo pipefail
+here=$(dirname "$0")
+for file in common packages build broker database results; do
+    # shellcheck source=/dev/null
+    . "$here/lib/$file.sh"
+done
+
+readonly ALL=(lint unit contract e2e chaos)
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export CORTEX_BUILD=$ROOT/build/asan
+
+# --- C: every program of a folder, each with a database of its own ---
+
+run_c() {
+    local binary name
+    for binary in "$CORTEX_BUILD/tests/$1"/test_*; do
+        [ -f "$binary" ] && [ -x "$binary" ] || continue
+        name=${binary##*/}
+        results_of "$name" run_c_program "$binary" "$name"
+    done
+}
+
+run_c_program() {
+    local status=0
+    database_own "$2"
+    (cd "$ROOT" && CORTEX_TEST_AMQP_URL=$(broker_url tests) CORTEX_TEST_DATABASE_URL=$(database_url cortex "$2") \
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "$1" 2>&1) | results_from_tap "$2" || status=${PIPESTATUS[0]}
+    return "$status"
+}
+
+# --- Node: every file of a folder, one after the other ---
+
+run_node() {
+    local file
+    for file in "$ROOT/tests/$1"/*.test.mjs; do
+        [ -f "$file" ] || continue
+        run_node_file "$file"
+    done
+}
+
+run_node_file() {
+    results_of "$(basename "$1" .test.mjs)" timeout 900 node --test-reporter="$ROOT/tests/lib/reporter.mjs" \
+        --test-reporter-destination=stdout "$1"
+}
+
+node_packages() {
+    local installed=$ROOT/tests/node_modules/.package-lock.json
+    [ ! "$installed" -nt "$ROOT/tests/package-lock.json" ] || return 0
+    step "installing the test clients from npm"
+    (cd "$ROOT/tests" && npm ci --no-audit --no-fund --ignore-scripts >"$STATE/log/npm.log" 2>&1) ||
+        part_failed npm "could not install the packages of tests/package.json"
+    touch "$installed"
+}
+
+# --- the parts ---
+
+run_lint() {
+    results_of lint "$here/lint.sh"
+}
+
+run_fuzz() {
+    results_of fuzz "$here/fuzz.sh"
+}
+
+run_unit() {
+    run_c unit
+}
+
+run_contract() {
+    run_c contract
+    run_node contract
+}
+
+run_e2e() {
+    run_node e2e
+}
+
+run_chaos() {
+    run_node chaos
+}
+
+# One file by its name: test_db, or e2e/api.
+run_one() {
+    local binary=$CORTEX_BUILD/tests
+    case $1 in
+    test_*)
+        binary=$(find "$binary/unit" "$binary/contract" -name "$1" -type f | head -n 1)
+        [ -n "$binary" ] || die "there is no test $1 in tests/unit or tests/contract"
+        results_of "$1" run_c_program "$binary" "$1"
+        ;;
+    */*)
+        [ -f "$ROOT/tests/$1.test.mjs" ] || die "there is no tests/$1.test.mjs"
+        run_node_file "$ROOT/tests/$1.test.mjs"
+        ;;
+    esac
+}
+
+run_part() {
+    case $1 in
+    lint | fuzz | unit | contract | e2e | chaos)
+        step "$1"
+        "run_$1"
+        ;;
+    test_* | */*) run_one "$1" ;;
+    esac
+}
+
+check_names() {
+    local name
+    for name; do
+        case $name in
+        lint | fuzz | unit | contract | e2e | chaos | test_* | e2e/* | chaos/* | contract/*) ;;
+        *) die "there is no test part $name; the parts are: ${ALL[*]} fuzz" ;;
+        esac
+    done
+}
+
+# --- the private servers ---
+
+# In the checkout, or, where the service user cannot get there (root's own folder), in the temporary folder.
+choose_state() {
+    ensure_service_user
+    mkdir -p "$ROOT/.cortex"
+    STATE=$ROOT/.cortex/test-$$
+    if ! service_can_reach "$ROOT/.cortex"; then
+        STATE=$(mktemp -d "${TMPDIR:-/tmp}/cortex-test-XXXXXX")
+    fi
+    export CORTEX_STATE=$STATE
+}
+
+# A run that was killed could not clean up; its pid files say what it has left.
+reap_abandoned() {
+    local old
+    for old in "$ROOT"/.cortex/test-*; do
+        [ -d "$old/run" ] && ! kill -0 "${old##*-}" 2>/dev/null || continue
+        CORTEX_STATE=$old "$here/servers.sh" stop
+        rm -rf "$old"
+    done
+}
+
+# They go when the tests have passed; after a failure their logs stay.
+finish() {
+    local status=$?
+    trap - EXIT ERR
+    broker_stop
+    database_stop
+    rm -rf "$STATE/broker" "$STATE/database" "$STATE/secrets"
+    if [ "$status" -eq 0 ]; then
+        rm -rf "$STATE"
+    else
+        say "The logs are in $STATE/log." >&2
+    fi
+    exit "$status"
+}
+
+start_servers() {
+    step "starting a private PostgreSQL and RabbitMQ for the tests"
+    database_start
+    broker_start
+    broker_ctl add_vhost tests
+    broker_ctl set_permissions --vhost tests cortex '.*' '.*' '.*'
+}
+
+needs_servers() {
+    local part
+    for part; do
+        case $part in lint | fuzz) ;; *) return 0 ;; esac
+    done
+    return 1
+}
+
+check_names "$@"
+[ $# -gt 0 ] || set -- "${ALL[@]}"
+reap_abandoned
+choose_state
+trap finish EXIT
+trap 'exit 130' INT TERM
+mkdir -p "$STATE/log"
+RESULTS=$STATE/log/results
+: >"$RESULTS"
+started=$SECONDS
+
+if needs_servers "$@"; then
+    packages_need build servers client test
+    ensure_state
+    build asan
+    node_packages
+    start_servers
+fi
+for part; do
+    run_part "$part"
+done
+step "took $((SECONDS - started)) s"
+results_summary

@@ -1,0 +1,129 @@
+#include "gateway/auth.h"
+
+#include <openssl/crypto.h>
+#include <sys/random.h>
+
+enum {
+    SETS = 256, /* a power of two */
+    WAYS = 4,   /* so 1,024 tokens at most, 4 KB each at most */
+};
+
+struct remembered {
+    uint64_t hash; /* 0: empty */
+    char *token;
+    size_t len;
+    struct identity identity;
+};
+
+struct auth {
+    struct gateway *gateway;
+    uint64_t key[2]; /* random: nobody outside can aim at one set */
+    uint8_t next_way[SETS];
+    struct remembered table[SETS][WAYS];
+};
+
+enum err auth_new(struct gateway *gateway, struct auth **ret_auth)
+{
+    struct auth *auth = xcalloc(1, sizeof(*auth));
+    auth->gateway = gateway;
+    if (getrandom(auth->key, sizeof(auth->key), 0) != (ssize_t)sizeof(auth->key)) {
+        free(auth);
+        return ERR_INTERNAL;
+    }
+    *ret_auth = auth;
+    return ERR_OK;
+}
+
+static void forget(struct remembered *entry)
+{
+    if (entry->token) {
+        OPENSSL_cleanse(entry->token, entry->len);
+        free(entry->token);
+    }
+    *entry = (struct remembered){0};
+}
+
+void auth_free(struct auth *auth)
+{
+    if (!auth)
+        return;
+    for (size_t set = 0; set < SETS; set++)
+        for (size_t way = 0; way < WAYS; way++)
+            forget(&auth->table[set][way]);
+    free(auth);
+}
+
+/* Folds 128 bits of product into 64, eight octets at a time. It only has to spread tokens over the table without being predictable;
+ * whether a token is the remembered one is decided by comparing all of it. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t keyed_hash(const struct auth *auth, struct slice token)
+{
+    uint64_t hash = auth->key[0] ^ token.len;
+    for (size_t at = 0; at < token.len; at += 8) {
+        uint64_t word = 0;
+        size_t len = token.len - at < 8 ? token.len - at : 8;
+        memcpy(&word, token.data + at, len);
+        hash = mix(hash ^ word, auth->key[1] | 1);
+    }
+    return hash ? hash : 1;
+}
+
+static bool is_same(const struct remembered *entry, uint64_t hash, struct slice token)
+{
+    return entry->hash == hash && entry->len == token.len && CRYPTO_memcmp(entry->token, token.data, token.len) == 0;
+}
+
+static void remember(struct auth *auth, uint64_t hash, struct slice token, const struct identity *identity)
+{
+    size_t set = hash & (SETS - 1);
+    struct remembered *entry = &auth->table[set][auth->next_way[set]++ % WAYS];
+    forget(entry);
+    entry->token = xmalloc(token.len);
+    memcpy(entry->token, token.data, token.len);
+    entry->len = token.len;
+    entry->hash = hash;
+    entry->identity = *identity;
+}
+
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why)
+{
+    int64_t now_s = (int64_t)ev_now(auth->gateway->loop);
+    int64_t leeway_s = auth->gateway->config->auth_leeway_ms / 1000;
+    uint64_t hash = keyed_hash(auth, token);
+    struct remembered *set = auth->table[hash & (SETS - 1)];
+    for (size_t way = 0; way < WAYS; way++) {
+        if (!is_same(&set[way], hash, token))
+            continue;
+        if (now_s < set[way].identity.expires_at + leeway_s) {
+            *ret_identity = set[way].identity;
+            return ERR_OK;
+        }
+        forget(&set[way]);
+    }
+    enum err err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
+    if (!err)
+        remember(auth, hash, token, ret_identity);
+    return err;
+}
+
+enum err auth_check(struct call *call, const char **ret_why)
+{
+    static const struct slice scheme = {"Bearer ", 7};
+    struct slice value = call_header(call, "authorization");
+    size_t repeated = 0;
+    for (size_t i = 0; i < call->header_count; i++)
+        repeated += slice_equal_nocase(call->headers[i].name, SLICE("authorization"));
+    if (!value.data)
+        return ERR_UNAUTHENTICATED;
+    if (repeated > 1 || value.len <= scheme.len || strncasecmp(value.data, scheme.data, scheme.len) != 0) {
+        *ret_why = "Authorization is not one bearer token";
+        return ERR_UNAUTHENTICATED;
+    }
+    struct slice token = {value.data + scheme.len, value.len - scheme.len};
+    return auth_verify(call->gateway->auth, token, &call->identity, ret_why);
+}

@@ -1,0 +1,160 @@
+#include "gateway/centrifuge.h"
+
+#include "gateway/centrifuge_private.h"
+#include "gateway/ws.h"
+
+struct gateway *session_gateway(const struct session *session)
+{
+    return ws_gateway(session->ws);
+}
+
+static ev_tstamp now(const struct session *session)
+{
+    return ev_now(session_gateway(session)->loop);
+}
+
+/* In [0, 1), so that clients that came together do not act together. */
+static double spread(void)
+{
+    return drand48();
+}
+
+/* The clock. */
+
+static ev_tstamp expires_at(const struct session *session)
+{
+    ev_tstamp leeway = (ev_tstamp)session_gateway(session)->config->auth_leeway_ms / 1000.;
+    return (ev_tstamp)session->expires_at + leeway;
+}
+
+void session_arm(struct session *session)
+{
+    ev_tstamp at = session->due_at;
+    if (session->state == SESSION_CONNECTED && expires_at(session) < at)
+        at = expires_at(session);
+    ev_tstamp ms = (at - now(session)) * 1000.;
+    ws_limit(session->ws, ms > 1. ? (int64_t)ms : 1);
+}
+
+void session_schedule(struct session *session, enum session_due due, int64_t ms)
+{
+    if (session->due == DUE_LEAVE)
+        return; /* nothing comes after that */
+    session->due = (uint8_t)due;
+    session->due_at = now(session) + (ev_tstamp)ms / 1000.;
+    session_arm(session);
+}
+
+static void send_ping(struct session *session)
+{
+    ws_send(session->ws, SLICE("{}"));
+    session->owes_pong = true;
+    session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
+}
+
+static void miss_pong(struct session *session)
+{
+    /* The ping may still be on its way, behind what the client has not read: others watch over that. */
+    if (ws_backlog(session->ws) > 0)
+        session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
+    else
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_NO_PONG);
+}
+
+void session_on_time(struct session *session)
+{
+    if (session->state == SESSION_ENDED)
+        return;
+    if (session->state == SESSION_CONNECTED && now(session) >= expires_at(session)) {
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_EXPIRED);
+        return;
+    }
+    if (now(session) < session->due_at) {
+        session_arm(session);
+        return;
+    }
+    switch ((enum session_due)session->due) {
+    case DUE_CONNECT:
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_STALE);
+        break;
+    case DUE_PING:
+        send_ping(session);
+        break;
+    case DUE_PONG:
+        miss_pong(session);
+        break;
+    case DUE_LEAVE:
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_SHUTDOWN);
+        break;
+    }
+}
+
+void session_on_drain(struct session *session)
+{
+    int64_t drain_ms = session_gateway(session)->config->drain_ms;
+    session_schedule(session, DUE_LEAVE, (int64_t)(0.9 * spread() * (double)drain_ms));
+}
+
+/* Messages. */
+
+static void each_line(struct session *session, struct slice text)
+{
+    while (text.len > 0 && session->state != SESSION_ENDED) {
+        const char *newline = memchr(text.data, '\n', text.len);
+        size_t len = newline ? (size_t)(newline - text.data) : text.len;
+        if (len > 0)
+            session_on_line(session, (struct slice){text.data, len});
+        len += newline ? 1 : 0;
+        text = (struct slice){text.data + len, text.len - len};
+    }
+}
+
+void session_on_message(struct session *session, struct slice text)
+{
+    if (text.len == 0) {
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+        return;
+    }
+    struct buf batch;
+    buf_init(&batch, (size_t)session_gateway(session)->config->max_output_bytes);
+    session->batch = &batch;
+    each_line(session, text);
+    reply_flush(session);
+    session->batch = NULL;
+    buf_done(&batch);
+}
+
+/* The end. */
+
+void session_disconnect(struct session *session, enum centrifuge_disconnect disconnect)
+{
+    const struct centrifuge_disconnect_info *info = centrifuge_disconnect_info(disconnect);
+    if (session->state == SESSION_ENDED)
+        return;
+    log_debug("session.disconnected", LOG_S("peer", ws_peer(session->ws)), LOG_I("code", info->code),
+              LOG_S("reason", info->reason));
+    reply_flush(session);
+    ws_close(session->ws, info->code, info->reason);
+}
+
+void session_on_slow(struct session *session)
+{
+    session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW);
+}
+
+void session_init(struct session *session, struct ws *ws)
+{
+    *session = (struct session){.ws = ws, .client = uuid_v7()};
+    session_schedule(session, DUE_CONNECT, session_gateway(session)->config->head_timeout_ms);
+}
+
+void session_end(struct session *session)
+{
+    session->state = SESSION_ENDED;
+    session_leave_all(session);
+}
+
+void session_done(struct session *session)
+{
+    session_free_subscriptions(session);
+}

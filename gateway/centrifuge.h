@@ -1,0 +1,56 @@
+#pragma once
+/* The Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes out.
+ *
+ *   NEW ── connect ──▶ CONNECTED ── token expired, no pong, slow, drain, bad request ──▶ ENDED
+ *    │└─ refused (its token is missing or expired: the client was told) ──▶ REFUSED ──┐
+ *    └────────────────── time (head_timeout_ms) ─────────────────────────────────────▶ ENDED
+ *
+ * A message is one command a line; the replies that are ready at once go back in one message, a line each. Publications
+ * are pushes, framed once a turn for all subscribers of a channel (hub.h).
+ *
+ * The clock of a session: connect within head_timeout_ms; then a ping (`{}`) every ws_ping_ms, answered (`{}`)
+ * within ws_pong_ms; the token's exp, past which (and auth_leeway_ms) the session ends unless it is refreshed; leaving at a
+ * random time within drain_ms when the process drains.
+ */
+
+#include "gateway/hub.h"
+
+struct ws;
+
+enum session_state { SESSION_NEW, SESSION_REFUSED, SESSION_CONNECTED, SESSION_ENDED };
+
+enum session_due { DUE_CONNECT, DUE_PING, DUE_PONG, DUE_LEAVE };
+
+/* One channel of one session. */
+struct subscription {
+    struct subscriber subscriber;
+    struct session *session;
+    struct subscription *next;
+    struct uuid id; /* of the channel, with `kind` */
+    uint32_t command; /* that asked for it, until it is answered; then 0 */
+    uint8_t kind;   /* enum channel_kind */
+};
+
+/* A part of struct ws. All of it is kept for as long as a socket is open, so it is small. */
+struct session {
+    struct ws *ws;
+    struct buf *batch; /* replies to the message that is being handled; NULL outside of that */
+    struct subscription *subscriptions;
+    struct uuid client, user, company;
+    int64_t expires_at; /* of the token, seconds */
+    ev_tstamp due_at;
+    uint16_t subscription_count;
+    uint8_t state;   /* enum session_state */
+    uint8_t due;     /* enum session_due */
+    bool owes_pong;
+};
+
+void session_init(struct session *session, struct ws *ws);
+/* Leaves all channels; nothing is sent any more. Memory stays until session_done. */
+void session_end(struct session *session);
+void session_done(struct session *session);
+
+void session_on_message(struct session *session, struct slice text);
+void session_on_time(struct session *session);  /* of ws_limit */
+void session_on_slow(struct session *session);  /* too much waits for the client */
+void session_on_drain(struct session *session);

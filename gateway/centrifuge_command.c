@@ -1,0 +1,107 @@
+#include "common/json.h"
+#include "gateway/centrifuge_private.h"
+
+static void not_available(struct session *session, uint32_t id, const json_t *params)
+{
+    (void)params;
+    reply_error(session, id, CENTRIFUGE_ERROR_NOT_AVAILABLE);
+}
+
+/* In the order in which the protocol looks for them; the first that is there is the command. */
+static const struct command_row {
+    const char *name;
+    void (*handle)(struct session *session, uint32_t id, const json_t *params);
+} rows[] = {
+    {"connect", session_connect},
+    {"subscribe", session_subscribe},
+    {"unsubscribe", session_unsubscribe},
+    {"publish", not_available},
+    {"presence", not_available},
+    {"presence_stats", not_available},
+    {"history", not_available},
+    {"ping", not_available},
+    {"rpc", not_available},
+    {"refresh", session_refresh},
+    {"sub_refresh", not_available},
+};
+
+struct slice json_member(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value))
+        return SLICE_NONE;
+    return (struct slice){json_string_value(value), json_string_length(value)};
+}
+
+static void bad_request(struct session *session)
+{
+    session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+}
+
+static void on_pong(struct session *session)
+{
+    if (!session->owes_pong) {
+        bad_request(session);
+        return;
+    }
+    session->owes_pong = false;
+    const struct config *config = session_gateway(session)->config;
+    if (session->due == DUE_PONG)
+        session_schedule(session, DUE_PING, config->ws_ping_ms);
+}
+
+static const struct command_row *find_row(const json_t *command, const json_t **ret_params)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if ((*ret_params = json_object_get(command, rows[i].name)))
+            return &rows[i];
+    return NULL;
+}
+
+static bool read_id(const json_t *command, uint32_t *ret_id)
+{
+    const json_t *id = json_object_get(command, "id");
+    if (!json_is_integer(id) || json_integer_value(id) < 1 || json_integer_value(id) > UINT32_MAX)
+        return false;
+    *ret_id = (uint32_t)json_integer_value(id);
+    return true;
+}
+
+static void run(struct session *session, const json_t *command)
+{
+    uint32_t id = 0;
+    const json_t *params = NULL;
+    bool connected = session->state == SESSION_CONNECTED;
+    if (connected && json_object_get(command, "send")) { /* it has no reply that could say so */
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_NOT_AVAILABLE);
+        return;
+    }
+    const struct command_row *row = find_row(command, &params);
+    if (!row || !json_is_object(params) || !read_id(command, &id) || connected == (row->handle == session_connect))
+        bad_request(session);
+    else
+        row->handle(session, id, params);
+}
+
+void session_on_line(struct session *session, struct slice line)
+{
+    char why[160];
+    json_t *command = NULL;
+    if (session->state == SESSION_REFUSED)
+        return; /* it was told to come back with another token */
+    if (slice_is(line, "{}")) { /* the most frequent by far */
+        on_pong(session);
+        return;
+    }
+    if (json_parse(line, session_gateway(session)->config->max_json_depth, &command, why) != ERR_OK) {
+        bad_request(session);
+        return;
+    }
+    if (!json_is_object(command))
+        bad_request(session);
+    else if (json_object_size(command) == 0)
+        on_pong(session);
+    else
+        run(session, command);
+    json_decref(command);
+}

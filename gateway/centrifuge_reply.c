@@ -1,0 +1,66 @@
+#include "gateway/centrifuge_private.h"
+#include "gateway/ws.h"
+
+enum { BATCH_BYTES = 65536 }; /* what has gathered goes out when it is about this much */
+
+static void begin(struct buf *reply, const struct session *session, uint32_t id)
+{
+    buf_init(reply, (size_t)session_gateway(session)->config->max_output_bytes);
+    buf_printf(reply, "{\"id\":%u,", id);
+}
+
+void reply_begin(struct buf *reply, const struct session *session, uint32_t id, const char *result)
+{
+    begin(reply, session, id);
+    buf_printf(reply, "\"%s\":{", result);
+}
+
+void reply_flush(struct session *session)
+{
+    if (!session->batch || buf_len(session->batch) == 0)
+        return;
+    ws_send(session->ws, buf_slice(session->batch));
+    buf_clear(session->batch);
+}
+
+static void gather(struct session *session, struct slice line)
+{
+    if (buf_len(session->batch) + line.len > BATCH_BYTES)
+        reply_flush(session);
+    if (buf_len(session->batch) > 0)
+        buf_append_char(session->batch, '\n');
+    buf_append_slice(session->batch, line);
+}
+
+static void send_line(struct buf *reply, struct session *session)
+{
+    if (reply->truncated)
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW); /* more than may wait for one socket */
+    else if (session->batch)
+        gather(session, buf_slice(reply));
+    else
+        ws_send(session->ws, buf_slice(reply));
+    buf_done(reply);
+}
+
+void reply_end(struct buf *reply, struct session *session)
+{
+    buf_append_text(reply, "}}");
+    send_line(reply, session);
+}
+
+void reply_error(struct session *session, uint32_t id, enum centrifuge_error error)
+{
+    const struct centrifuge_error_info *info = centrifuge_error_info(error);
+    struct buf reply;
+    begin(&reply, session, id);
+    buf_printf(&reply, "\"error\":{\"code\":%d,\"message\":\"%s\"%s}}", info->code, info->message,
+               info->temporary ? ",\"temporary\":true" : "");
+    send_line(&reply, session);
+}
+
+void reply_ttl(struct buf *reply, const struct session *session)
+{
+    int64_t ttl = session->expires_at - (int64_t)ev_now(session_gateway(session)->loop);
+    buf_printf(reply, "\"expires\":true,\"ttl\":%lld", ttl > 1 ? (long long)ttl : 1LL);
+}

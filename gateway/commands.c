@@ -1,0 +1,283 @@
+#include "gateway/commands.h"
+
+#include <stdio.h>
+
+#include "common/db.h"
+#include "common/topology.h"
+#include "gateway/events.h"
+#include "gateway/outcome.h"
+#include "gateway/pending.h"
+#include "gateway/read/operation.h"
+
+struct commands {
+    struct gateway *gateway;
+    struct broker *publisher;
+    struct events *events; /* events.h: the way back */
+    struct pending_table pending;
+};
+
+/* ---- answers ---- */
+
+static void answer(struct pending *pending, const struct outcome *outcome)
+{
+    struct call *call = pending_let_go(&pending->commands->pending, pending);
+    outcome_answer(call, outcome);
+    pending_release(pending);
+}
+
+static void answer_accepted(struct pending *pending)
+{
+    struct call *call = pending_let_go(&pending->commands->pending, pending);
+    outcome_answer_accepted(call, &pending->id, pending->is_async);
+    pending_release(pending);
+}
+
+static void fail(struct pending *pending, enum err err, const char *detail)
+{
+    struct call *call = pending_let_go(&pending->commands->pending, pending);
+    call_fail(call, err, detail);
+    pending_release(pending);
+}
+
+/* The client has gone; the command goes on. */
+static void on_gone(struct call *call)
+{
+    struct pending *pending = call->waiter;
+    pending_let_go(&pending->commands->pending, pending);
+    pending_release(pending);
+}
+
+static void on_reply(void *arg, const struct event *event)
+{
+    struct commands *commands = arg;
+    struct pending *pending = pending_find(&commands->pending, event->correlation_id);
+    char subject[UUID_TEXT_LEN + 1] = "";
+    if (!pending || !uuid_equal(&pending->id, &event->command_id))
+        return;
+    if (pending->is_async) {
+        answer_accepted(pending);
+        return;
+    }
+    if (event->has_subject)
+        uuid_format(&event->subject, subject);
+    struct outcome outcome = {.status = event->status,
+                              .http_status = event->http_status,
+                              .version = event->version,
+                              .subject = slice_of(subject)};
+    if (event->status != ERR_OK)
+        outcome.refusal = event->body;
+    else if (event->entity_at > 0) /* up to the brace that closes the event */
+        outcome.entity = (struct slice){event->body.data + event->entity_at,
+                                        event->body.len - (size_t)event->entity_at - 1};
+    answer(pending, &outcome);
+}
+
+/* ---- the broker's word ---- */
+
+static void on_confirm(void *arg, enum err err)
+{
+    struct pending *pending = arg;
+    pending->in_flight = false;
+    pending->confirmed = err == ERR_OK;
+    pending->refusal = err;
+    if (!pending->call)
+        pending_release(pending);
+    else if (err && !pending->asking)
+        fail(pending, err, NULL);
+    else if (!err && pending->is_async)
+        answer_accepted(pending);
+}
+
+/* ---- time ---- */
+
+/* Neither a reply nor the inbox has an answer. */
+static void answer_without_result(struct pending *pending)
+{
+    if (pending->confirmed)
+        answer_accepted(pending);
+    else if (pending->refusal)
+        fail(pending, pending->refusal, NULL);
+    else
+        fail(pending, ERR_BROKER_UNAVAILABLE, "the broker has not confirmed the command in time; it may still run");
+}
+
+static void answer_operation(struct pending *pending, const struct operation *operation)
+{
+    if (operation->fingerprint != pending->fingerprint) {
+        fail(pending, ERR_IDEMPOTENCY_MISMATCH, NULL);
+        return;
+    }
+    const struct outcome outcome = {.status = operation->status,
+                                    .http_status = operation->http_status,
+                                    .version = operation->version,
+                                    .subject = operation->subject,
+                                    .whole = operation->whole,
+                                    .entity = operation->entity,
+                                    .refusal = operation->refusal};
+    answer(pending, &outcome);
+}
+
+static void on_operation(void *arg, const struct operation *operation)
+{
+    struct pending *pending = arg;
+    pending->asking = false;
+    if (!pending->call)
+        pending_release(pending);
+    else if (operation->found == ERR_OK)
+        answer_operation(pending, operation);
+    else
+        answer_without_result(pending);
+}
+
+/* A reply can be lost with the connection that would have brought it; the inbox has every result. */
+static void on_due(struct deadline *deadline)
+{
+    struct pending *pending = CONTAINER_OF(deadline, struct pending, deadline);
+    struct gateway *gateway = pending->commands->gateway;
+    if (pending->is_async || !db_pool_is_up(gateway->reads)) {
+        answer_without_result(pending);
+        return;
+    }
+    pending->asking = true;
+    if (operation_find(gateway, &pending->company, &pending->id, on_operation, pending)) {
+        pending->asking = false;
+        answer_without_result(pending);
+    }
+}
+
+/* ---- submitting ---- */
+
+static enum err publish(struct commands *commands, struct pending *pending, const struct command *command)
+{
+    struct envelope_scratch scratch;
+    struct broker_message message;
+    char correlation[PENDING_CORRELATION_SIZE];
+    char resource[ENVELOPE_KEY_MAX];
+    const char *dot = memchr(command->type.data, '.', command->type.len);
+    size_t resource_len = dot ? (size_t)(dot - command->type.data) : 0;
+    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, command->type.data);
+    const char *pool = topology_pool(resource);
+    if (!pool)
+        return ERR_UNROUTABLE;
+    pending_correlation(&commands->pending, pending, correlation);
+    struct command addressed = *command;
+    addressed.correlation_id = slice_of(correlation);
+    addressed.reply_to = pending->is_async ? SLICE_NONE : slice_of(commands->gateway->reply_key);
+    enum err err = envelope_write_command(&addressed, pool, &scratch, &message);
+    if (!err)
+        err = broker_publish(commands->publisher, &message, on_confirm, pending);
+    pending->in_flight = err == ERR_OK;
+    return err;
+}
+
+void commands_submit(struct commands *commands, struct call *call, const struct command *command, int64_t wait_ms)
+{
+    const struct config *config = commands->gateway->config;
+    if (commands->pending.count >= (size_t)config->pending_max) {
+        call_fail(call, ERR_BROKER_BUSY, NULL);
+        return;
+    }
+    struct pending *pending = pending_add(&commands->pending, call);
+    pending->commands = commands;
+    pending->id = command->id;
+    pending->company = command->company;
+    pending->fingerprint = command->fingerprint;
+    pending->is_async = wait_ms == 0;
+    call->waiter = pending;
+    call->on_gone = on_gone;
+    deadline_set(&commands->pending.deadlines, &pending->deadline, wait_ms > 0 ? wait_ms : config->wait_ms);
+    enum err err = publish(commands, pending, command);
+    if (err)
+        fail(pending, err, NULL);
+}
+
+/* ---- the connection that publishes ---- */
+
+static void on_up(void *ctx, struct broker *broker)
+{
+    struct commands *commands = ctx;
+    log_info("commands.up");
+    topology_declare(broker, commands->gateway->config);
+}
+
+static void on_down(void *ctx, struct broker *broker, const char *why)
+{
+    (void)ctx;
+    log_warn("commands.down", LOG_S("why", why), LOG_I("unconfirmed", broker_unconfirmed(broker)));
+}
+
+static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    (void)ctx; /* nothing is consumed here */
+    (void)broker;
+    (void)delivery;
+}
+
+static void on_blocked(void *ctx, struct broker *broker, bool blocked)
+{
+    (void)ctx;
+    log_warn(blocked ? "commands.blocked" : "commands.unblocked", LOG_I("unconfirmed", broker_unconfirmed(broker)));
+}
+
+static enum err open_publisher(struct commands *commands)
+{
+    static const struct broker_callbacks callbacks = {
+        .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery, .on_blocked = on_blocked};
+    const struct config *config = commands->gateway->config;
+    const struct broker_options options = {.url = config->amqp_url,
+                                           .name = "cortex-gateway commands",
+                                           .unconfirmed_max = config->unconfirmed_max,
+                                           .unconfirmed_bytes = config->unconfirmed_bytes};
+    return broker_new(commands->gateway->loop, &options, &callbacks, commands, &commands->publisher);
+}
+
+/* ---- beginning and end ---- */
+
+enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
+{
+    struct commands *commands = xcalloc(1, sizeof(*commands));
+    commands->gateway = gateway;
+    pending_table_init(&commands->pending, gateway->loop, (size_t)gateway->config->pending_max, on_due);
+    enum err err = open_publisher(commands);
+    if (!err)
+        err = events_new(gateway, on_reply, commands, &commands->events);
+    if (err) {
+        commands_free(commands);
+        return err;
+    }
+    *ret_commands = commands;
+    return ERR_OK;
+}
+
+/* The connections of clients are gone by now, and broker_free settles what was in flight, so no entry is left. */
+void commands_free(struct commands *commands)
+{
+    if (!commands)
+        return;
+    events_free(commands->events);
+    if (commands->publisher)
+        broker_free(commands->publisher);
+    pending_table_done(&commands->pending);
+    free(commands);
+}
+
+bool commands_ready(const struct commands *commands)
+{
+    return broker_is_up(commands->publisher) && !broker_is_blocked(commands->publisher) &&
+           events_ready(commands->events);
+}
+
+size_t commands_waiting(const struct commands *commands)
+{
+    return commands->pending.count;
+}
+
+void commands_watch(struct commands *commands, const struct uuid *company)
+{
+    events_watch(commands->events, company);
+}
+
+void commands_unwatch(struct commands *commands, const struct uuid *company)
+{
+    events_unwatch(commands->events, company);
+}

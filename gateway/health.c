@@ -1,0 +1,45 @@
+/* /healthz: the process answers. /readyz: it can do its work; load balancers ask this one. */
+
+#include "common/db.h"
+#include "gateway/commands.h"
+#include "gateway/routes.h"
+
+void healthz(struct call *call)
+{
+    call_respond(call, 200, "text/plain", SLICE("ok\n"));
+}
+
+static bool broker_is_ready(const struct gateway *gateway)
+{
+    return gateway->commands && commands_ready(gateway->commands);
+}
+
+static bool database_is_ready(const struct gateway *gateway)
+{
+    return gateway->reads && db_pool_is_up(gateway->reads);
+}
+
+static bool is_staying(const struct gateway *gateway)
+{
+    return !gateway->draining;
+}
+
+static const struct {
+    enum err err;
+    bool (*is_ready)(const struct gateway *gateway);
+    const char *detail;
+} parts[] = {
+    {ERR_SHUTTING_DOWN, is_staying, "draining"},
+    {ERR_BROKER_UNAVAILABLE, broker_is_ready, "the broker is not connected, or blocks publishers"},
+    {ERR_DATABASE_UNAVAILABLE, database_is_ready, "the database is not connected"},
+};
+
+void readyz(struct call *call)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (!parts[i].is_ready(call->gateway)) {
+            call_fail(call, parts[i].err, parts[i].detail);
+            return;
+        }
+    call_respond(call, 200, "text/plain", SLICE("ready\n"));
+}

@@ -1,0 +1,440 @@
+#include "gateway/http.h"
+
+#include <time.h>
+
+#include "gateway/auth.h"
+#include "gateway/call.h"
+#include "gateway/cors.h"
+#include "gateway/request.h"
+#include "gateway/routes.h"
+#include "gateway/target.h"
+
+enum {
+    RESTING_MAX = 64, /* exchanges kept for the next requests */
+    ARENA_BLOCK = 4096,
+    ADDED_MAX = 16 * 1024, /* of header lines in an answer */
+};
+
+enum exchange_state { READING, WORKING, ANSWERED, LEFT };
+
+struct exchange {
+    struct call call;
+    struct request request;
+    enum exchange_state state;
+    bool in_handler;
+    bool body_limit_set, head_limit_set;
+    enum err refusal; /* known from the head: told when the body has been read */
+    const char *why;
+    struct exchange *next_resting;
+};
+
+struct http {
+    struct gateway *gateway;
+    struct exchange *resting;
+    size_t resting_count;
+    struct buf scratch;
+    time_t date_second;
+    char date[30];
+};
+
+/* ---- exchanges ---- */
+
+static struct exchange *exchange_of(struct call *call)
+{
+    return CONTAINER_OF(call, struct exchange, call);
+}
+
+static struct exchange *exchange_new(struct gateway *gateway)
+{
+    struct http *http = gateway->http;
+    struct exchange *exchange = http->resting;
+    if (exchange) {
+        http->resting = exchange->next_resting;
+        http->resting_count--;
+        return exchange;
+    }
+    exchange = xcalloc(1, sizeof(*exchange));
+    request_init(&exchange->request, gateway->config);
+    arena_init(&exchange->call.arena, ARENA_BLOCK, (size_t)gateway->config->max_body_bytes * 16 + 1024 * 1024);
+    buf_init(&exchange->call.added, ADDED_MAX);
+    return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange)
+{
+    request_done(&exchange->request);
+    arena_done(&exchange->call.arena);
+    buf_done(&exchange->call.added);
+    free(exchange);
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    struct http *http = exchange->call.gateway->http;
+    if (http->resting_count == RESTING_MAX) {
+        exchange_destroy(exchange);
+        return;
+    }
+    struct arena arena = exchange->call.arena;
+    struct buf added = exchange->call.added;
+    arena_reset(&arena);
+    buf_clear(&added);
+    request_reset(&exchange->request);
+    exchange->call = (struct call){.arena = arena, .added = added};
+    exchange->state = READING;
+    exchange->in_handler = exchange->body_limit_set = exchange->head_limit_set = false;
+    exchange->refusal = ERR_OK;
+    exchange->why = NULL;
+    exchange->next_resting = http->resting;
+    http->resting = exchange;
+    http->resting_count++;
+}
+
+enum err http_new(struct gateway *gateway, struct http **ret_http)
+{
+    struct http *http = xcalloc(1, sizeof(*http));
+    http->gateway = gateway;
+    http->date_second = -1;
+    buf_init(&http->scratch, 2 * ADDED_MAX);
+    *ret_http = http;
+    return ERR_OK;
+}
+
+void http_free(struct http *http)
+{
+    if (!http)
+        return;
+    while (http->resting) {
+        struct exchange *exchange = http->resting;
+        http->resting = exchange->next_resting;
+        exchange_destroy(exchange);
+    }
+    buf_done(&http->scratch);
+    free(http);
+}
+
+struct buf *http_scratch(struct http *http)
+{
+    buf_clear(&http->scratch);
+    return &http->scratch;
+}
+
+struct slice http_date(struct http *http)
+{
+    time_t now = (time_t)ev_now(http->gateway->loop);
+    if (now != http->date_second) {
+        struct tm tm;
+        gmtime_r(&now, &tm);
+        strftime(http->date, sizeof(http->date), "%a, %d %b %Y %H:%M:%S GMT", &tm); /* the C locale's names */
+        http->date_second = now;
+    }
+    return (struct slice){http->date, sizeof(http->date) - 1};
+}
+
+/* ---- the head ---- */
+
+static enum http_method method_of(const struct request *request)
+{
+    static const struct {
+        uint8_t llhttp;
+        enum http_method method;
+    } methods[] = {
+        {HTTP_GET, METHOD_GET},       {HTTP_HEAD, METHOD_HEAD},     {HTTP_POST, METHOD_POST},
+        {HTTP_PUT, METHOD_PUT},       {HTTP_PATCH, METHOD_PATCH},   {HTTP_DELETE, METHOD_DELETE},
+        {HTTP_OPTIONS, METHOD_OPTIONS},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (methods[i].llhttp == request->parser.method)
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+static enum err take_headers(struct call *call, const struct request *request)
+{
+    call->headers = arena_alloc(&call->arena, (request->field_count + 1) * sizeof(*call->headers));
+    if (!call->headers)
+        return ERR_HEADERS_TOO_LARGE;
+    for (size_t i = 0; i < request->field_count; i++)
+        call->headers[i] = (struct call_header){request_name(request, i), request_value(request, i)};
+    call->header_count = request->field_count;
+    return ERR_OK;
+}
+
+static bool is_correlation_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+}
+
+static bool is_sane_correlation_id(struct slice id)
+{
+    if (id.len == 0 || id.len > UUID_TEXT_LEN)
+        return false;
+    for (size_t i = 0; i < id.len; i++)
+        if (!is_correlation_character(id.data[i]))
+            return false;
+    return true;
+}
+
+static void give_correlation_id(struct call *call)
+{
+    struct slice sent = call_header(call, "x-request-id");
+    if (is_sane_correlation_id(sent)) {
+        memcpy(call->correlation_id, sent.data, sent.len);
+        call->correlation_id[sent.len] = '\0';
+        return;
+    }
+    struct uuid id = uuid_v7();
+    uuid_format(&id, call->correlation_id);
+}
+
+/* Finds the handler and asks who is calling: what can be refused by the head alone is, before the body is kept. */
+static enum err look_at_head(struct exchange *exchange)
+{
+    struct call *call = &exchange->call;
+    struct request *request = &exchange->request;
+    call->method = method_of(request);
+    call->keep_alive = request->keep_alive && !call->gateway->draining;
+    call->is_1_0 = request_is_1_0(request);
+    enum err err = take_headers(call, request);
+    give_correlation_id(call);
+    if (err)
+        return err;
+    if (call->method == METHOD_OTHER) {
+        exchange->why = "the method is not supported";
+        return ERR_NOT_IMPLEMENTED;
+    }
+    err = target_parse(&call->arena, request_target(request), &call->path, &call->query);
+    if (!err && slice_is(call->path, "*") && call->method != METHOD_OPTIONS) /* RFC 9112 3.2.4 */
+        err = ERR_BAD_REQUEST;
+    if (err) {
+        exchange->why = "the request target is malformed";
+        return err;
+    }
+    cors_allow(call);
+    if (call->method == METHOD_OPTIONS)
+        return ERR_OK;
+    err = routes_find(call);
+    if (!err && call->route->access == ACCESS_TOKEN)
+        err = auth_check(call, &exchange->why);
+    return err;
+}
+
+static void set_limit(struct exchange *exchange, bool *set, int64_t ms)
+{
+    if (!*set)
+        conn_limit(exchange->call.conn, ms);
+    *set = true;
+}
+
+/* ---- answers ---- */
+
+/* The exchange is over: the connection rests, or closes. */
+static void finish(struct exchange *exchange)
+{
+    struct conn *conn = exchange->call.conn;
+    struct gateway *gateway = exchange->call.gateway;
+    bool keep_alive = exchange->call.keep_alive;
+    conn_set_protocol(conn, &http_protocol, NULL);
+    exchange_free(exchange);
+    if (keep_alive && !gateway->draining)
+        conn_limit(conn, gateway->config->idle_timeout_ms);
+    else
+        conn_close(conn);
+}
+
+/* Nothing that follows on this connection can be understood, or nobody wants to. */
+static void refuse(struct exchange *exchange, enum err err, const char *why)
+{
+    struct call *call = &exchange->call;
+    if (call->correlation_id[0] == '\0')
+        give_correlation_id(call);
+    call->keep_alive = false;
+    exchange->in_handler = true;
+    call_fail(call, err, why);
+    finish(exchange);
+}
+
+static void run_handler(struct exchange *exchange)
+{
+    struct call *call = &exchange->call;
+    exchange->state = WORKING;
+    exchange->in_handler = true;
+    call->body = buf_slice(&exchange->request.body);
+    if (exchange->refusal)
+        call_fail(call, exchange->refusal, exchange->why);
+    else if (call->method == METHOD_OPTIONS)
+        cors_options(call);
+    else
+        call->route->handler(call);
+    exchange->in_handler = false;
+}
+
+void http_answered(struct call *call)
+{
+    struct exchange *exchange = exchange_of(call);
+    exchange->state = ANSWERED;
+    if (!exchange->in_handler)
+        conn_pause(call->conn, false); /* on_bytes ends the exchange, when the handler is off the stack */
+}
+
+void http_left(struct call *call)
+{
+    struct exchange *exchange = exchange_of(call);
+    exchange->state = LEFT;
+    if (!exchange->in_handler) {
+        conn_pause(call->conn, false);
+        exchange_free(exchange);
+    }
+}
+
+/* The request is complete. False when it will be answered later. */
+static bool work(struct exchange *exchange)
+{
+    struct conn *conn = exchange->call.conn;
+    run_handler(exchange);
+    switch (exchange->state) {
+    case ANSWERED:
+        finish(exchange);
+        return true;
+    case LEFT:
+        exchange_free(exchange);
+        return false;
+    default:
+        conn_limit(conn, 0); /* whoever works on it has limits of its own */
+        conn_pause(conn, true);
+        return false;
+    }
+}
+
+/* The head is complete. False when the connection is closed. */
+static bool on_head(struct exchange *exchange, bool more_has_arrived)
+{
+    static const struct slice go_on = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
+    struct request *request = &exchange->request;
+    exchange->refusal = look_at_head(exchange);
+    request->discard_body = exchange->refusal != ERR_OK;
+    if (!request->expects_continue || !request_has_body(request))
+        return true;
+    if (exchange->refusal) { /* RFC 9110 10.1.1: the final answer instead, and the body is not waited for */
+        refuse(exchange, exchange->refusal, exchange->why);
+        return false;
+    }
+    if (!more_has_arrived)
+        conn_write(exchange->call.conn, go_on);
+    return true;
+}
+
+/* ---- the protocol ---- */
+
+static struct exchange *begin(struct conn *conn)
+{
+    struct gateway *gateway = conn_gateway(conn);
+    struct exchange *exchange = exchange_new(gateway);
+    exchange->call.gateway = gateway;
+    exchange->call.conn = conn;
+    conn_set_protocol(conn, &http_protocol, exchange);
+    return exchange;
+}
+
+/* What has arrived is part of a request: the rest of it has so much time. */
+static void wait_for_rest(struct exchange *exchange)
+{
+    const struct config *config = exchange->call.gateway->config;
+    if (exchange->request.phase < PHASE_BODY)
+        set_limit(exchange, &exchange->head_limit_set, config->head_timeout_ms);
+    else
+        set_limit(exchange, &exchange->body_limit_set, config->body_timeout_ms);
+}
+
+/* Feeds one request up to its end or the end of the bytes. False when no more is to be fed. */
+static bool feed(struct exchange *exchange, struct slice bytes, size_t *used)
+{
+    for (;;) {
+        size_t taken = 0;
+        struct slice rest = {bytes.data + *used, bytes.len - *used};
+        enum request_step step = request_feed(&exchange->request, rest, &taken);
+        *used += taken;
+        switch (step) {
+        case REQUEST_HEAD:
+            if (!on_head(exchange, *used < bytes.len))
+                return false;
+            break;
+        case REQUEST_DONE:
+            return work(exchange);
+        case REQUEST_REFUSED:
+            refuse(exchange, exchange->request.refusal, exchange->request.why);
+            return false;
+        case REQUEST_MORE:
+            wait_for_rest(exchange);
+            return false;
+        }
+    }
+}
+
+static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
+{
+    struct exchange *exchange = state;
+    size_t used = 0;
+    if (exchange && exchange->state == ANSWERED) {
+        finish(exchange);
+        exchange = NULL;
+    }
+    while (used < bytes.len && conn_is_open(conn) && !conn_is_congested(conn)) {
+        if (!feed(exchange ? exchange : begin(conn), bytes, &used))
+            break;
+        exchange = NULL;
+    }
+    return used;
+}
+
+static void on_end(struct conn *conn, void *state)
+{
+    (void)state; /* part of a request, or nothing: there is nobody to answer */
+    conn_close(conn);
+}
+
+static void on_timeout(struct conn *conn, void *state)
+{
+    struct exchange *exchange = state;
+    if (exchange && exchange->request.phase > PHASE_LEAD)
+        refuse(exchange, ERR_REQUEST_TIMEOUT, NULL);
+    else
+        conn_close(conn);
+}
+
+static void on_overflow(struct conn *conn, void *state)
+{
+    (void)conn; /* one large answer; no other begins before it is written, and write_timeout_ms bounds it */
+    (void)state;
+}
+
+static void on_drain(struct conn *conn, void *state)
+{
+    struct exchange *exchange = state;
+    if (!exchange)
+        conn_close(conn);
+    else
+        exchange->call.keep_alive = false;
+}
+
+static void on_free(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct exchange *exchange = state;
+    if (!exchange)
+        return;
+    if (exchange->state == WORKING && exchange->call.on_gone)
+        exchange->call.on_gone(&exchange->call);
+    exchange_free(exchange);
+}
+
+const struct conn_protocol http_protocol = {
+    .name = "http",
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_timeout = on_timeout,
+    .on_overflow = on_overflow,
+    .on_drain = on_drain,
+    .on_free = on_free,
+};

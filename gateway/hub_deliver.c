@@ -1,0 +1,112 @@
+#include "gateway/hub_private.h"
+
+/* The same events for every subscriber of a feed: encoded for the first, shared by the others. */
+struct delivery {
+    const struct publication *const *publications;
+    size_t count;
+    const struct channel *channel;
+    const struct feed *feed;
+    struct bytes *encoded;
+};
+
+static struct bytes *encoded_for(struct delivery *delivery, const struct feed *feed)
+{
+    if (delivery->feed != feed) {
+        bytes_unref(delivery->encoded);
+        delivery->feed = feed;
+        delivery->encoded = feed->encode(delivery->channel, delivery->publications, delivery->count);
+    }
+    return delivery->encoded;
+}
+
+/* For one who was ahead of the others when it came: only what it has not seen. */
+static void deliver_rest(struct subscriber *subscriber, const struct delivery *delivery)
+{
+    size_t seen = 0;
+    while (seen < delivery->count && delivery->publications[seen]->seq <= subscriber->after)
+        seen++;
+    if (seen == delivery->count)
+        return;
+    struct bytes *encoded = subscriber->feed->encode(delivery->channel, delivery->publications + seen,
+                                                     delivery->count - seen);
+    subscriber->feed->on_publications(subscriber, encoded);
+    bytes_unref(encoded);
+}
+
+static void deliver(const struct channel *channel, const struct publication *const *publications, size_t count)
+{
+    struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
+    for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
+        next = subscriber->next; /* a full socket may leave the channel in the call */
+        if (subscriber->after >= publications[0]->seq)
+            deliver_rest(subscriber, &delivery);
+        else
+            subscriber->feed->on_publications(subscriber, encoded_for(&delivery, subscriber->feed));
+    }
+    bytes_unref(delivery.encoded);
+}
+
+/* The channel's events in [from, last], in pieces. */
+static void flush_channel(struct channel *channel, int64_t from)
+{
+    struct stream *stream = &channel->tenant->stream;
+    const struct publication *piece[HUB_PAGE];
+    size_t count = 0, bytes = 0;
+    for (int64_t seq = from; seq <= stream->last && channel->live; seq++) {
+        const struct publication *publication = stream_recent(stream, seq);
+        if (!channel_has(channel, publication))
+            continue;
+        piece[count++] = publication;
+        bytes += publication->body->slice.len;
+        if (count == HUB_PAGE || bytes >= HUB_FRAME_BYTES) {
+            deliver(channel, piece, count);
+            count = bytes = 0;
+        }
+    }
+    if (count > 0)
+        deliver(channel, piece, count);
+}
+
+/* The projects that the events in (after, last] are about and that have subscribers, each with its first event. */
+static struct channel *dirty_projects(struct tenant *tenant, int64_t after)
+{
+    struct channel *dirty = NULL;
+    if (tenant->projects.count == 0)
+        return NULL;
+    for (int64_t seq = after + 1; seq <= tenant->stream.last; seq++) {
+        const struct publication *publication = stream_recent(&tenant->stream, seq);
+        struct uuid_node *node =
+            publication->has_project ? uuid_map_find(&tenant->projects, &publication->project) : NULL;
+        struct channel *channel = node ? CONTAINER_OF(node, struct channel, node) : NULL;
+        if (!channel || !channel->live || channel->dirty_from > 0)
+            continue;
+        channel->dirty_from = seq;
+        channel->next_dirty = dirty;
+        dirty = channel;
+    }
+    return dirty;
+}
+
+static size_t share_of_memory(const struct hub *hub)
+{
+    return (size_t)hub->gateway->config->recent_bytes / (hub->tenants.count ? hub->tenants.count : 1);
+}
+
+void tenant_flush(struct tenant *tenant)
+{
+    int64_t after = tenant->flushed;
+    if (tenant->stream.last <= after)
+        return;
+    tenant->flushed = tenant->stream.last;
+    if (tenant->company_channel)
+        flush_channel(tenant->company_channel, after + 1);
+    struct channel *channel = dirty_projects(tenant, after);
+    while (channel) {
+        int64_t from = channel->dirty_from;
+        struct channel *next = channel->next_dirty;
+        channel->dirty_from = 0;
+        flush_channel(channel, from);
+        channel = next;
+    }
+    stream_trim(&tenant->stream, share_of_memory(tenant->hub), tenant->flushed);
+}

@@ -1,0 +1,171 @@
+#include "gateway/hub_private.h"
+
+/* Where the company's stream stands. */
+static const struct db_statement position_statement = {
+    "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
+
+/* The same text as the worker made of the event when it was new. */
+const struct db_statement hub_events = {
+    "hub.events", "SELECT seq, project,"
+                  " '{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject ||"
+                  " '\",\"project\":' || coalesce('\"' || project || '\"', 'null') || ',\"actor\":\"' || actor ||"
+                  " '\",\"at\":\"' || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') ||"
+                  " '\",\"data\":' || data || '}'"
+                  " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
+
+struct publication publication_of_row(struct db_result *result, int row)
+{
+    struct publication publication = {.seq = db_int(result, row, 0)};
+    publication.has_project = uuid_parse(db_text(result, row, 1), &publication.project);
+    publication.body = event_body(db_share(result, row, 2));
+    return publication;
+}
+
+/* Each channel that waits goes on, or hears why it cannot. */
+static void proceed(struct channel *channel, void *unused)
+{
+    (void)unused;
+    channel_proceed(channel);
+}
+
+static void refuse(struct channel *channel, void *err)
+{
+    channel_refuse(channel, *(enum err *)err);
+}
+
+bool hub_position_known(const struct tenant *tenant)
+{
+    return tenant->epoch[0] != '\0';
+}
+
+static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq)
+{
+    if (!hub_position_known(tenant)) {
+        snprintf(tenant->epoch, sizeof(tenant->epoch), "%.*s", (int)epoch.len, epoch.data);
+        tenant->flushed = seq;
+        stream_begin(&tenant->stream, seq);
+    } else if (!slice_is(epoch, tenant->epoch)) {
+        tenant_lost(tenant, "the epoch has changed");
+        return;
+    } else {
+        stream_heard_of(&tenant->stream, seq); /* a replica may still be behind us: then this says nothing new */
+    }
+    hub_position_progress(tenant);
+}
+
+static void on_position(void *owner, struct db_result *result)
+{
+    struct tenant *tenant = owner;
+    enum err err = db_result_error(result);
+    if (err == ERR_OK && db_rows(result) == 0)
+        err = ERR_NOT_FOUND;
+    bool again = tenant->check_again;
+    tenant->check_again = false;
+    tenant->positions++;
+    if (err == ERR_OK)
+        take_position(tenant, db_text(result, 0, 0), db_int(result, 0, 1));
+    else if (err == ERR_NOT_FOUND && hub_position_known(tenant))
+        tenant_lost(tenant, "the company is gone");
+    if (again && !tenant->position_query && hub_position_check(tenant) != ERR_OK)
+        log_debug("hub.check_skipped", LOG_S("company", tenant->company));
+    if (err == ERR_OK || hub_position_known(tenant))
+        tenant_each_channel(tenant, proceed, NULL);
+    else
+        tenant_each_channel(tenant, refuse, &err);
+}
+
+enum err hub_position_check(struct tenant *tenant)
+{
+    if (tenant->position_query) {
+        tenant->check_again = true;
+        return ERR_OK;
+    }
+    struct slice company = slice_of(tenant->company);
+    return hub_query_send(tenant->hub, company, &position_statement, &company, 1, on_position, tenant,
+                          &tenant->position_query);
+}
+
+/* Holes. */
+
+static void look_again(struct tenant *tenant, ev_tstamp seconds)
+{
+    struct ev_loop *loop = tenant->hub->gateway->loop;
+    ev_timer_stop(loop, &tenant->hole);
+    ev_timer_set(&tenant->hole, seconds, 0.);
+    ev_timer_start(loop, &tenant->hole);
+}
+
+void hub_position_progress(struct tenant *tenant)
+{
+    struct ev_loop *loop = tenant->hub->gateway->loop;
+    if (tenant->stream.last > tenant->flushed)
+        tenant_touch(tenant);
+    int64_t from = 0, to;
+    if (!stream_hole(&tenant->stream, &from, &to)) {
+        ev_timer_stop(loop, &tenant->hole);
+        tenant->hole_from = 0;
+        return;
+    }
+    if (tenant->hole_from == from)
+        return;
+    tenant->hole_from = from;
+    tenant->hole_since = ev_now(loop);
+    tenant->retry = (ev_tstamp)tenant->hub->gateway->config->hole_wait_ms / 1000.;
+    look_again(tenant, tenant->retry);
+}
+
+/* Nothing came that fills the hole: tries again, for so long. */
+static void not_yet(struct tenant *tenant)
+{
+    ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->hole_limit_ms / 1000.;
+    if (ev_now(tenant->hub->gateway->loop) - tenant->hole_since > limit) {
+        tenant_lost(tenant, "a missing event could not be read");
+        return;
+    }
+    tenant->retry *= 2;
+    if (tenant->retry > READ_RETRY_MAX_MS / 1000.)
+        tenant->retry = READ_RETRY_MAX_MS / 1000.;
+    look_again(tenant, tenant->retry);
+}
+
+static void on_fill(void *owner, struct db_result *result)
+{
+    struct tenant *tenant = owner;
+    int rows = db_result_error(result) == ERR_OK ? db_rows(result) : 0;
+    /* Events become visible in order of seq: if a later one is there, the one before it is gone for good. */
+    if (rows > 0 && db_int(result, 0, 0) > tenant->stream.last + 1) {
+        tenant_lost(tenant, "a missing event is no longer kept");
+        return;
+    }
+    for (int row = 0; row < rows; row++)
+        (void)stream_offer(&tenant->stream, publication_of_row(result, row));
+    hub_position_progress(tenant);
+    if (tenant->hole_from == tenant->fill_from)
+        not_yet(tenant);
+    else if (tenant->hole_from > 0 && rows == HUB_PAGE)
+        look_again(tenant, 0.); /* there is more where this came from */
+}
+
+static void fill(struct tenant *tenant, int64_t from, int64_t to)
+{
+    char after[24], up_to[24], limit[24];
+    snprintf(after, sizeof(after), "%lld", (long long)from - 1);
+    snprintf(up_to, sizeof(up_to), "%lld", (long long)to);
+    snprintf(limit, sizeof(limit), "%d", HUB_PAGE);
+    struct slice company = slice_of(tenant->company);
+    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit)};
+    tenant->fill_from = from;
+    if (hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_fill, tenant,
+                       &tenant->fill_query) != ERR_OK)
+        not_yet(tenant);
+}
+
+void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct tenant *tenant = CONTAINER_OF(timer, struct tenant, hole);
+    int64_t from, to;
+    if (!tenant->fill_query && stream_hole(&tenant->stream, &from, &to))
+        fill(tenant, from, to);
+}

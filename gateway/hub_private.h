@@ -1,0 +1,122 @@
+#pragma once
+/* Inside of the hub: for hub*.c only.
+ *
+ *   hub.c           tenants: made for their first subscriber, kept a while after the last; events come in here
+ *   hub_position.c  where a company's stream stands, and reading what is missing from the database
+ *   hub_channel.c   channels: may this company have it; coming and going
+ *   hub_name.c      the names of channels
+ *   hub_start.c     from WAITING to LIVE: recovery from memory and from the database
+ *   hub_deliver.c   the events of a turn to the subscribers of their channels
+ *   hub_query.c     database queries that outlive nobody
+ */
+
+#include "common/db.h"
+#include "gateway/hub.h"
+#include "gateway/uuid_map.h"
+
+enum {
+    TENANT_LINGER_MS = 60000,  /* a company without subscribers stays watched, so that those who return recover from memory */
+    HUB_PAGE = 128,            /* events read from the database, or recovered, in one go */
+    HUB_FRAME_BYTES = 65536,   /* events of a turn are split into pieces of about this */
+    RECOVERY_PACE_MS = 20,     /* until the backlog of one who recovers is looked at again */
+    READ_RETRY_MAX_MS = 500,
+};
+
+/* hub_query.c: `answer` is called once, unless the owner forgets the query first. */
+typedef void hub_on_answer(void *owner, struct db_result *result);
+struct hub_query;
+enum err hub_query_send(struct hub *hub, struct slice company, const struct db_statement *statement,
+                        const struct slice *params, size_t param_count, hub_on_answer *answer, void *owner,
+                        struct hub_query **ret_query) MUST_CHECK;
+void hub_query_forget(struct hub_query **query); /* NULL inside is fine */
+void hub_queries_detach(struct hub *hub);        /* the hub goes: what comes back finds nobody */
+
+struct channel {
+    struct uuid_node node; /* of the tenant's projects; key: its id */
+    struct tenant *tenant;
+    enum channel_kind kind;
+    bool open;               /* this company may have it */
+    struct hub_query *check; /* whether it may is being asked */
+    struct subscriber *live, *waiting; /* waiting: those who recover too */
+    int64_t dirty_from;      /* first event of this turn, 0: none */
+    struct channel *next_dirty, *next_empty;
+    bool in_empty; /* nobody is left: looked at when the turn ends */
+};
+
+/*   position unknown ──hub_position_check──▶ known ⇄ a hole is waited for, then read
+ *          ▲                                   │
+ *          └──────────── tenant_lost ──────────┘
+ */
+struct tenant {
+    struct uuid_node node; /* of the hub's tenants; key: the company */
+    struct hub *hub;
+    char company[UUID_TEXT_LEN + 1];
+    char epoch[EPOCH_SIZE]; /* "": the position is unknown */
+    struct stream stream;
+    int64_t flushed; /* those who are live have everything up to here */
+    struct channel *company_channel;
+    struct uuid_map projects;
+    struct channel *empty; /* channels that nobody may be left on */
+    size_t subscribers;
+
+    bool dirty; /* has events to flush in this turn, or empty channels */
+    struct tenant *next_dirty;
+
+    struct hub_query *position_query, *fill_query;
+    bool check_again;   /* the position was asked for while an answer was on its way */
+    ev_timer check;     /* the next comparison with the database; also the end of lingering */
+    ev_timer hole;      /* when the missing is read, or read again */
+    int64_t hole_from;    /* the first missing seq; 0: there is no hole */
+    int64_t fill_from;    /* the one that fill_query reads from */
+    ev_tstamp hole_since; /* when hole_from began to be missing */
+    ev_tstamp retry;      /* seconds until the next try */
+    uint64_t positions;   /* answers to position_query */
+    ev_tstamp empty_since; /* 0: has subscribers */
+};
+
+struct hub {
+    struct gateway *gateway;
+    struct uuid_map tenants;
+    struct tenant *dirty;
+    struct hub_query *queries; /* on their way; detached when the hub goes */
+    unsigned short random[3];
+    ev_prepare turn;           /* flushes before the loop sleeps, before conn writes */
+};
+
+/* hub.c */
+void tenant_touch(struct tenant *tenant); /* there is something to do when the turn ends */
+void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *channel, void *arg), void *arg);
+/* Everybody is let go with on_lost and the position is unknown again. */
+void tenant_lost(struct tenant *tenant, const char *why);
+/* The event's JSON as lines can carry it; takes over the reference. */
+struct bytes *event_body(struct bytes *body);
+/* Reads an event row (seq, project, body) of hub_events. */
+struct publication publication_of_row(struct db_result *result, int row);
+
+/* hub_position.c */
+extern const struct db_statement hub_events; /* $1 company, $2 after, $3 up to, $4 limit */
+bool hub_position_known(const struct tenant *tenant);
+/* Asks; several calls may share one answer, but each gets one to a question that was sent after it. */
+enum err hub_position_check(struct tenant *tenant);
+/* The stream has changed: its new events are to be flushed, its holes to be waited for. */
+void hub_position_progress(struct tenant *tenant);
+void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events);
+
+/* hub_channel.c */
+struct channel *channel_obtain(struct tenant *tenant, enum channel_kind kind, const struct uuid *id);
+void channel_free(struct channel *channel); /* nobody is on it */
+bool channel_has(const struct channel *channel, const struct publication *publication);
+/* Starts those who wait, or asks for what is not known yet. */
+void channel_proceed(struct channel *channel);
+void channel_refuse(struct channel *channel, enum err err); /* all who have not been answered */
+void subscriber_enter(struct subscriber *subscriber, struct channel *channel, enum subscriber_state state);
+void subscriber_leave(struct subscriber *subscriber); /* its list and its start; the channel stays */
+
+/* hub_start.c */
+struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask);
+void start_free(struct start *start);
+/* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
+void start_begin(struct subscriber *subscriber);
+
+/* hub_deliver.c */
+void tenant_flush(struct tenant *tenant);

@@ -1,0 +1,275 @@
+#include "gateway/hub_private.h"
+
+/* One subscriber on its way from WAITING to LIVE.
+ *
+ *   start_begin ─┬─ no recovery asked, or not possible ─────────────────────────────▶ LIVE at the stream's last
+ *                ├─ ahead of us: the position is asked for again, then judged again
+ *                └─▶ RECOVERING: pages from memory or the database, until it has ────▶ LIVE
+ *                    everything up to the stream's last; waits while its socket is behind
+ */
+struct start {
+    struct subscriber *subscriber;
+    bool recover;
+    bool told;               /* on_started has been called */
+    bool asked;              /* for a newer position; `positions` says which answer decides */
+    char epoch[EPOCH_SIZE];  /* "": any */
+    int64_t offset;          /* where the subscriber says it is */
+    int64_t at;              /* what it has by now */
+    uint64_t positions;
+    struct hub_query *read;
+    ev_timer pace;
+};
+
+static struct tenant *tenant_of(const struct subscriber *subscriber)
+{
+    return subscriber->channel->tenant;
+}
+
+static void on_pace(struct ev_loop *loop, ev_timer *timer, int events);
+
+struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask)
+{
+    struct start *start = xcalloc(1, sizeof(*start));
+    start->subscriber = subscriber;
+    start->recover = ask->recover;
+    start->offset = ask->offset;
+    size_t len = ask->epoch.len < EPOCH_SIZE ? ask->epoch.len : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
+    if (len > 0)
+        memcpy(start->epoch, ask->epoch.data, len);
+    ev_timer_init(&start->pace, on_pace, 0., 0.);
+    return start;
+}
+
+void start_free(struct start *start)
+{
+    if (!start)
+        return;
+    hub_query_forget(&start->read);
+    if (ev_is_active(&start->pace))
+        ev_timer_stop(tenant_of(start->subscriber)->hub->gateway->loop, &start->pace);
+    free(start);
+}
+
+/* Goes on as one of the live: everything up to `after` is its own already. */
+static void go_live(struct subscriber *subscriber, int64_t after)
+{
+    struct channel *channel = subscriber->channel;
+    subscriber_leave(subscriber);
+    subscriber->after = after;
+    subscriber_enter(subscriber, channel, SUBSCRIBER_LIVE);
+}
+
+static void tell(struct subscriber *subscriber, const struct hub_start *start)
+{
+    subscriber->feed->on_started(subscriber, start);
+}
+
+static void start_afresh(struct subscriber *subscriber)
+{
+    struct tenant *tenant = tenant_of(subscriber);
+    struct hub_start start = {
+        .epoch = tenant->epoch, .offset = tenant->stream.last, .recover = subscriber->start->recover};
+    go_live(subscriber, tenant->stream.last);
+    tell(subscriber, &start);
+}
+
+static void start_recovered(struct subscriber *subscriber, int64_t offset)
+{
+    struct hub_start start = {
+        .epoch = tenant_of(subscriber)->epoch, .offset = offset, .recover = true, .recovered = true};
+    go_live(subscriber, offset);
+    tell(subscriber, &start);
+}
+
+/* Recovery. */
+
+static void recover_on(struct subscriber *subscriber);
+
+static void on_pace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    recover_on(CONTAINER_OF(timer, struct start, pace)->subscriber);
+}
+
+static void hand_over_piece(struct subscriber *subscriber, const struct publication *const *publications,
+                            size_t count)
+{
+    struct start *start = subscriber->start;
+    if (start->told) {
+        struct bytes *encoded = subscriber->feed->encode(subscriber->channel, publications, count);
+        subscriber->feed->on_publications(subscriber, encoded);
+        bytes_unref(encoded);
+        return;
+    }
+    start->told = true;
+    tell(subscriber, &(struct hub_start){.epoch = tenant_of(subscriber)->epoch,
+                                         .offset = start->offset,
+                                         .recover = true,
+                                         .recovered = true,
+                                         .publications = publications,
+                                         .publication_count = count});
+}
+
+/* Hands over what was missed, in pieces: the first with the answer, the others as publications. */
+static void hand_over(struct subscriber *subscriber, const struct publication *const *publications, size_t count)
+{
+    size_t begin = 0, bytes = 0;
+    for (size_t end = 1; end <= count && subscriber->state == SUBSCRIBER_RECOVERING; end++) {
+        bytes += publications[end - 1]->body->slice.len;
+        if (end < count && bytes < HUB_FRAME_BYTES)
+            continue;
+        hand_over_piece(subscriber, publications + begin, end - begin);
+        begin = end;
+        bytes = 0;
+    }
+}
+
+static void hand_over_recent(struct subscriber *subscriber)
+{
+    struct stream *stream = &tenant_of(subscriber)->stream;
+    const struct publication *page[HUB_PAGE];
+    size_t count = 0;
+    while (subscriber->start->at < stream->last && count < HUB_PAGE) {
+        const struct publication *publication = stream_recent(stream, ++subscriber->start->at);
+        if (channel_has(subscriber->channel, publication))
+            page[count++] = publication;
+    }
+    hand_over(subscriber, page, count);
+}
+
+/* What was read is older than what is kept, or the read failed. */
+static void give_up(struct subscriber *subscriber, enum err err)
+{
+    const struct feed *feed = subscriber->feed;
+    if (err == ERR_OK && !subscriber->start->told) {
+        start_afresh(subscriber);
+        return;
+    }
+    bool told = subscriber->start->told;
+    subscriber_leave(subscriber);
+    if (told)
+        feed->on_lost(subscriber);
+    else
+        feed->on_refused(subscriber, err);
+}
+
+static void on_missed(void *owner, struct db_result *result)
+{
+    struct subscriber *subscriber = owner;
+    struct start *start = subscriber->start;
+    enum err err = db_result_error(result);
+    int rows = err == ERR_OK ? db_rows(result) : 0;
+    if (err != ERR_OK || rows == 0 || db_int(result, 0, 0) != start->at + 1) {
+        give_up(subscriber, err);
+        return;
+    }
+    struct publication read[HUB_PAGE];
+    const struct publication *page[HUB_PAGE];
+    size_t count = 0;
+    for (int row = 0; row < rows && row < HUB_PAGE; row++) {
+        read[row] = publication_of_row(result, row);
+        start->at = read[row].seq;
+        if (channel_has(subscriber->channel, &read[row]))
+            page[count++] = &read[row];
+    }
+    hand_over(subscriber, page, count);
+    for (int row = 0; row < rows && row < HUB_PAGE; row++)
+        bytes_unref(read[row].body);
+    if (subscriber->state == SUBSCRIBER_RECOVERING)
+        recover_on(subscriber);
+}
+
+static enum err read_missed(struct subscriber *subscriber)
+{
+    struct tenant *tenant = tenant_of(subscriber);
+    char after[24], up_to[24], limit[24];
+    snprintf(after, sizeof(after), "%lld", (long long)subscriber->start->at);
+    snprintf(up_to, sizeof(up_to), "%lld", (long long)tenant->stream.last);
+    snprintf(limit, sizeof(limit), "%d", HUB_PAGE);
+    struct slice company = slice_of(tenant->company);
+    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit)};
+    return hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_missed, subscriber,
+                          &subscriber->start->read);
+}
+
+static bool is_behind(const struct subscriber *subscriber)
+{
+    size_t bound = (size_t)tenant_of(subscriber)->hub->gateway->config->max_output_bytes / 4;
+    return subscriber->feed->backlog(subscriber) > bound;
+}
+
+static void wait_for_socket(struct subscriber *subscriber)
+{
+    ev_timer *pace = &subscriber->start->pace;
+    ev_timer_set(pace, RECOVERY_PACE_MS / 1000., 0.);
+    ev_timer_start(tenant_of(subscriber)->hub->gateway->loop, pace);
+}
+
+static void recover_on(struct subscriber *subscriber)
+{
+    struct tenant *tenant = tenant_of(subscriber);
+    while (subscriber->state == SUBSCRIBER_RECOVERING) {
+        struct start *start = subscriber->start;
+        if (start->at == tenant->stream.last) {
+            tenant_flush(tenant); /* those who are live get theirs before we are among them */
+            if (start->told)
+                go_live(subscriber, start->at);
+            else
+                start_recovered(subscriber, start->at);
+            return;
+        }
+        if (is_behind(subscriber)) {
+            wait_for_socket(subscriber);
+            return;
+        }
+        if (stream_covers(&tenant->stream, start->at)) {
+            hand_over_recent(subscriber);
+            continue;
+        }
+        enum err err = read_missed(subscriber);
+        if (err != ERR_OK)
+            give_up(subscriber, err);
+        return;
+    }
+}
+
+/* One who has seen more than we have: perhaps we are late, perhaps it is mistaken. The database knows. */
+static void start_ahead(struct subscriber *subscriber)
+{
+    struct tenant *tenant = tenant_of(subscriber);
+    struct start *start = subscriber->start;
+    if (start->offset <= tenant->stream.known) {
+        start_recovered(subscriber, start->offset);
+        return;
+    }
+    if (start->asked) {
+        if (tenant->positions >= start->positions)
+            start_afresh(subscriber);
+        return;
+    }
+    start->asked = true;
+    start->positions = tenant->positions + (tenant->position_query ? 2 : 1);
+    enum err err = hub_position_check(tenant);
+    if (err != ERR_OK)
+        give_up(subscriber, err);
+}
+
+void start_begin(struct subscriber *subscriber)
+{
+    struct tenant *tenant = tenant_of(subscriber);
+    struct start *start = subscriber->start;
+    tenant_flush(tenant);
+    int64_t last = tenant->stream.last;
+    bool other_stream = start->epoch[0] != '\0' && strcmp(start->epoch, tenant->epoch) != 0;
+    if (!start->recover || other_stream ||
+        last - start->offset > tenant->hub->gateway->config->recover_max) {
+        start_afresh(subscriber);
+    } else if (start->offset > last) {
+        start_ahead(subscriber);
+    } else {
+        start->at = start->offset;
+        subscriber->state = SUBSCRIBER_RECOVERING;
+        recover_on(subscriber);
+    }
+}

@@ -1,0 +1,245 @@
+/* cortex-gateway: the parent. It makes the sockets, starts a process for each of them, starts anew what dies, and
+ * passes on the wish to leave. It serves nobody itself.
+ *
+ *   SIGTERM, SIGINT: the processes drain; once more: they are killed.
+ */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "gateway/process.h"
+#include "gateway/server.h"
+
+enum {
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 5000,
+    HEALTHY_MS = 10000,    /* a process that has lived so long starts again without a pause */
+    DRAIN_MARGIN_MS = 2000, /* beyond drain_ms, before a process that does not leave is killed */
+    TICK_MS = 1000,
+};
+
+struct child {
+    pid_t pid; /* 0: not running */
+    int listen_fd;
+    int64_t started_ms, restart_ms, backoff_ms;
+};
+
+struct parent {
+    struct config config;
+    struct token_keys *keys;
+    struct child *children;
+    size_t child_count;
+    sigset_t signals;
+    bool leaving;
+    int64_t kill_ms; /* when what has not left is killed */
+};
+
+static int64_t now_ms(void)
+{
+    return clock_monotonic_us() / 1000;
+}
+
+/* In the new process: everything of the parent's that is not its own goes. */
+static int run_child(struct parent *parent, struct child *child, pid_t parent_pid)
+{
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent_pid)
+        return 0; /* the parent died before the line above */
+    for (size_t i = 0; i < parent->child_count; i++)
+        if (&parent->children[i] != child)
+            close(parent->children[i].listen_fd);
+    sigprocmask(SIG_UNBLOCK, &parent->signals, NULL);
+    log_init("gateway", log_threshold);
+    return process_run(&parent->config, parent->keys, child->listen_fd);
+}
+
+static void start(struct parent *parent, struct child *child)
+{
+    pid_t parent_pid = getpid();
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(run_child(parent, child, parent_pid));
+    child->started_ms = now_ms();
+    if (pid < 0) {
+        log_error("parent.fork_failed");
+        child->restart_ms = child->started_ms + BACKOFF_MAX_MS;
+        return;
+    }
+    child->pid = pid;
+}
+
+static void plan_restart(struct child *child)
+{
+    int64_t now = now_ms();
+    if (now - child->started_ms >= HEALTHY_MS)
+        child->backoff_ms = 0;
+    child->restart_ms = now + child->backoff_ms;
+    child->backoff_ms = child->backoff_ms ? child->backoff_ms * 2 : BACKOFF_MIN_MS;
+    if (child->backoff_ms > BACKOFF_MAX_MS)
+        child->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void reap(struct parent *parent)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (size_t i = 0; i < parent->child_count; i++) {
+            struct child *child = &parent->children[i];
+            if (child->pid != pid)
+                continue;
+            child->pid = 0;
+            if (parent->leaving)
+                continue;
+            plan_restart(child);
+            log_warn("parent.process_died", LOG_I("pid", pid), LOG_I("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+                     LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+                     LOG_I("restart_in_ms", child->restart_ms - now_ms()));
+        }
+}
+
+static size_t running(const struct parent *parent)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < parent->child_count; i++)
+        count += parent->children[i].pid > 0;
+    return count;
+}
+
+static void signal_all(const struct parent *parent, int number)
+{
+    for (size_t i = 0; i < parent->child_count; i++)
+        if (parent->children[i].pid > 0)
+            kill(parent->children[i].pid, number);
+}
+
+/* The sockets stay open in the processes only: when the last of them has emptied its queue, the port is free. */
+static void leave(struct parent *parent)
+{
+    if (parent->leaving) {
+        signal_all(parent, SIGKILL);
+        return;
+    }
+    parent->leaving = true;
+    parent->kill_ms = now_ms() + parent->config.drain_ms + DRAIN_MARGIN_MS;
+    for (size_t i = 0; i < parent->child_count; i++)
+        close(parent->children[i].listen_fd);
+    signal_all(parent, SIGTERM);
+}
+
+static void start_what_is_due(struct parent *parent)
+{
+    for (size_t i = 0; i < parent->child_count; i++)
+        if (parent->children[i].pid == 0 && parent->children[i].restart_ms <= now_ms())
+            start(parent, &parent->children[i]);
+}
+
+static int64_t until_next_deed(const struct parent *parent)
+{
+    int64_t wait = TICK_MS;
+    for (size_t i = 0; i < parent->child_count && !parent->leaving; i++) {
+        const struct child *child = &parent->children[i];
+        int64_t left = child->restart_ms - now_ms();
+        if (child->pid == 0 && left < wait)
+            wait = left > 0 ? left : 0;
+    }
+    return wait;
+}
+
+static void supervise(struct parent *parent)
+{
+    while (!parent->leaving || running(parent) > 0) {
+        if (!parent->leaving)
+            start_what_is_due(parent);
+        else if (now_ms() >= parent->kill_ms)
+            signal_all(parent, SIGKILL);
+        int64_t wait = until_next_deed(parent);
+        const struct timespec timeout = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
+        int number = sigtimedwait(&parent->signals, NULL, &timeout);
+        if (number == SIGTERM || number == SIGINT)
+            leave(parent);
+        reap(parent);
+    }
+}
+
+static enum err listen_for_all(struct parent *parent, char why[256])
+{
+    int64_t wanted = parent->config.gateway_processes;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    parent->child_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
+    parent->children = xcalloc(parent->child_count, sizeof(*parent->children));
+    for (size_t i = 0; i < parent->child_count; i++) {
+        enum err err = server_listen(parent->config.listen, &parent->children[i].listen_fd, why);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static void block_signals(struct parent *parent)
+{
+    sigemptyset(&parent->signals);
+    sigaddset(&parent->signals, SIGTERM);
+    sigaddset(&parent->signals, SIGINT);
+    sigaddset(&parent->signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &parent->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static enum err prepare(struct parent *parent, char why[256])
+{
+    enum err err = config_load(&parent->config, why);
+    if (err)
+        return err;
+    enum log_level level = LOG_INFO;
+    if (!log_level_parse(parent->config.log_level, &level)) {
+        snprintf(why, 256, "CORTEX_LOG_LEVEL is none of debug, info, warn, error");
+        return ERR_BAD_REQUEST;
+    }
+    log_init("gateway.parent", level);
+    err = token_keys_load(&parent->config, &parent->keys, why);
+    return err ? err : listen_for_all(parent, why);
+}
+
+static int run(void)
+{
+    struct parent parent = {0};
+    char why[256] = "";
+    block_signals(&parent);
+    if (prepare(&parent, why)) {
+        fprintf(stderr, "cortex-gateway: %s\n", why);
+        return 1;
+    }
+    supervise(&parent);
+    free(parent.children);
+    token_keys_free(parent.keys);
+    config_done(&parent.config);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'}, {"help-config", no_argument, NULL, 'c'}, {"version", no_argument, NULL, 'v'}, {0}};
+    int option = getopt_long(argc, argv, "", options, NULL);
+    if (option == -1 && optind == argc)
+        return run();
+    if (option == 'v') {
+        puts("cortex-gateway " CORTEX_VERSION);
+        return 0;
+    }
+    if (option == 'c') {
+        config_print_help(stdout);
+        return 0;
+    }
+    fputs("usage: cortex-gateway [--help-config | --version]\n"
+          "Settings come from the environment and from the file that CORTEX_CONFIG names.\n",
+          option == 'h' ? stdout : stderr);
+    return option == 'h' ? 0 : 2;
+}

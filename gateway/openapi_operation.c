@@ -1,0 +1,208 @@
+/* One route as an OpenAPI operation: what it takes, what it answers, how it refuses; by the handler that serves it. */
+
+#include "gateway/openapi.h"
+
+#include <stdio.h>
+
+enum { REFUSALS_MAX = 12, PARAMETERS_MAX = 4 };
+
+enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_DOCUMENT };
+
+/* Parameters and headers are the names of components (openapi_document.c). */
+static const struct kind {
+    void (*handler)(struct call *call);
+    const char *verb;         /* begins the operationId: "create" and the resource's title */
+    int status;               /* of the answer that went well */
+    const char *meaning;      /* of that status */
+    enum body body;           /* of the answer */
+    const char *request;      /* suffix of the schema of the request's body; NULL: none */
+    const char *media;        /* of that body */
+    const char *parameters[PARAMETERS_MAX + 1];
+    const char *headers[PARAMETERS_MAX + 1]; /* of the answer */
+    bool is_write;            /* may be answered with 202 */
+    int refusals[REFUSALS_MAX + 1];
+} kinds[] = {
+    {.handler = read_entity, .verb = "get", .status = 200, .meaning = "The entity", .body = BODY_ENTITY,
+     .parameters = {"If-None-Match"}, .headers = {"ETag"}, .refusals = {304, 400, 401, 404, 500, 503}},
+    {.handler = read_list, .verb = "list", .status = 200, .meaning = "One page, in the order of creation",
+     .body = BODY_LIST, .parameters = {"limit", "after"}, .headers = {"Link"},
+     .refusals = {400, 401, 404, 422, 500, 503}},
+    {.handler = write_create, .verb = "create", .status = 201, .meaning = "Created", .body = BODY_ENTITY,
+     .request = "Create", .media = "application/json", .parameters = {"Idempotency-Key", "Prefer"},
+     .headers = {"ETag", "Location"}, .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 413, 415, 422, 500, 503}},
+    {.handler = write_update, .verb = "update", .status = 200, .meaning = "Changed", .body = BODY_ENTITY,
+     .request = "Update", .media = "application/merge-patch+json",
+     .parameters = {"If-Match", "Idempotency-Key", "Prefer"}, .headers = {"ETag"}, .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503}},
+    {.handler = write_delete, .verb = "delete", .status = 204, .meaning = "Deleted",
+     .parameters = {"If-Match", "Idempotency-Key", "Prefer"}, .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.handler = read_operation, .verb = "getOperation", .status = 200, .meaning = "What is known of the command",
+     .body = BODY_OPERATION, .refusals = {400, 401, 404, 500, 503}},
+    {.handler = healthz, .verb = "healthz", .status = 200, .meaning = "The process answers", .body = BODY_TEXT},
+    {.handler = readyz, .verb = "readyz", .status = 200, .meaning = "The process can do its work",
+     .body = BODY_TEXT, .refusals = {503}},
+    {.handler = openapi_document, .verb = "openapi", .status = 200, .meaning = "This document",
+     .body = BODY_DOCUMENT, .headers = {"ETag"}},
+    {.handler = ws_upgrade, .verb = "realtime", .status = 101, .meaning = "The WebSocket is open",
+     .refusals = {400, 403, 426, 503}},
+};
+
+static const struct kind *kind_of(const struct route *route)
+{
+    static const struct kind unknown = {.verb = "call", .status = 200, .meaning = "Done"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].handler == route->handler)
+            return &kinds[i];
+    return &unknown;
+}
+
+static json_t *component(const char *section, const char *name)
+{
+    return json_pack("{s:s+++}", "$ref", "#/components/", section, "/", name);
+}
+
+static json_t *content(const char *media, json_t *schema)
+{
+    return json_pack("{s:{s:o}}", media, "schema", schema);
+}
+
+static const struct msg_resource *resource_of(const struct route *route)
+{
+    return route->resource ? msg_resource_by_name(slice_of(route->resource)) : NULL;
+}
+
+static json_t *schema_of(const struct msg_resource *resource, const char *suffix)
+{
+    char title[64], name[96];
+    snprintf(name, sizeof(name), "%s%s", resource ? openapi_title(resource, title) : "Any", suffix);
+    return component("schemas", name);
+}
+
+static json_t *answer_content(const struct route *route, enum body body)
+{
+    switch (body) {
+    case BODY_TEXT:
+        return content("text/plain", json_pack("{s:s}", "type", "string"));
+    case BODY_DOCUMENT:
+        return content("application/json", json_pack("{s:s}", "type", "object"));
+    case BODY_OPERATION:
+        return content("application/json", component("schemas", "Operation"));
+    case BODY_ENTITY:
+        return content("application/json", schema_of(resource_of(route), ""));
+    case BODY_LIST:
+        return content("application/json", schema_of(resource_of(route), "List"));
+    case BODY_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static json_t *answer(const struct route *route, const struct kind *kind)
+{
+    json_t *response = json_pack("{s:s}", "description", kind->meaning), *headers = json_object();
+    json_t *body = answer_content(route, kind->body);
+    if (body)
+        json_object_set_new(response, "content", body);
+    for (const char *const *name = kind->headers; *name; name++)
+        json_object_set_new(headers, *name, component("headers", *name));
+    if (json_object_size(headers))
+        json_object_set(response, "headers", headers);
+    json_decref(headers);
+    return response;
+}
+
+static json_t *responses_of(const struct route *route, const struct kind *kind)
+{
+    char status[16];
+    json_t *responses = json_object();
+    snprintf(status, sizeof(status), "%d", kind->status);
+    json_object_set_new(responses, status, answer(route, kind));
+    if (kind->is_write)
+        json_object_set_new(responses, "202", component("responses", "Accepted"));
+    for (const int *refusal = kind->refusals; *refusal; refusal++) {
+        snprintf(status, sizeof(status), "%d", *refusal);
+        json_object_set_new(responses, status, component("responses", status));
+    }
+    return responses;
+}
+
+/* The {…} of the pattern; all of them are ids. */
+static void add_path_parameters(json_t *parameters, const char *pattern)
+{
+    for (const char *open = strchr(pattern, '{'); open; open = strchr(open + 1, '{')) {
+        int len = (int)strcspn(open + 1, "}");
+        json_t *name = json_stringn(open + 1, (size_t)len);
+        json_array_append_new(parameters,
+                              json_pack("{s:o, s:s, s:b, s:{s:s, s:s}}", "name", name, "in", "path", "required", 1,
+                                        "schema", "type", "string", "format", "uuid"));
+    }
+}
+
+static void add_query_parameter(json_t *parameters, const char *name, const char *description, json_t *schema)
+{
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:o}", "name", name, "in", "query", "description",
+                                                description, "schema", schema));
+}
+
+/* Archived entities are left out of a list unless it asks for them. */
+static json_t *archived_schema(void)
+{
+    return json_pack("{s:s, s:[s, s, s], s:s}", "type", "string", "enum", "true", "false", "any", "default", "false");
+}
+
+static void add_filters(json_t *parameters, const struct msg_resource *resource)
+{
+    bool searchable = false;
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_field *field = &resource->object->fields[i];
+        bool is_archived = strcmp(field->name, "archived") == 0 && field->shape.type == MSG_BOOLEAN;
+        searchable = searchable || field->search;
+        if (field->filter)
+            add_query_parameter(parameters, field->name, "Only those with this value.",
+                                is_archived ? archived_schema() : openapi_filter_schema(resource, field));
+    }
+    if (searchable)
+        add_query_parameter(parameters, "text", "Only those whose texts contain this.",
+                            json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200));
+}
+
+static json_t *parameters_of(const struct route *route, const struct kind *kind)
+{
+    const struct msg_resource *resource = resource_of(route);
+    json_t *parameters = json_array();
+    add_path_parameters(parameters, route->pattern);
+    for (const char *const *name = kind->parameters; *name; name++)
+        json_array_append_new(parameters, component("parameters", *name));
+    if (kind->body == BODY_LIST && resource)
+        add_filters(parameters, resource);
+    return parameters;
+}
+
+static void add_request(json_t *operation, const struct route *route, const struct kind *kind)
+{
+    json_t *media = content("application/json", schema_of(resource_of(route), kind->request));
+    json_object_set_new(media, kind->media, json_deep_copy(json_object_get(media, "application/json")));
+    json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content", media));
+}
+
+json_t *openapi_operation(const struct route *route)
+{
+    char title[64], id[128];
+    const struct kind *kind = kind_of(route);
+    const struct msg_resource *resource = resource_of(route);
+    snprintf(id, sizeof(id), "%s%s", kind->verb, resource ? openapi_title(resource, title) : "");
+    json_t *operation = json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary, "tags",
+                                  resource ? resource->collection : "service", "responses",
+                                  responses_of(route, kind));
+    json_t *parameters = parameters_of(route, kind);
+    if (json_array_size(parameters))
+        json_object_set(operation, "parameters", parameters);
+    json_decref(parameters);
+    if (kind->request)
+        add_request(operation, route, kind);
+    if (route->access == ACCESS_PUBLIC)
+        json_object_set_new(operation, "security", json_array());
+    return operation;
+}

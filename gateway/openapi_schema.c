@@ -1,0 +1,120 @@
+/* What clients send and get of a resource, derived from its schema. */
+
+#include "gateway/openapi.h"
+
+#include <stdio.h>
+
+/* Said to ourselves, not to clients. */
+static const char *const internal[] = {"x-id", "x-create-only", "x-filter", "x-search", "x-column", NULL};
+
+enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
+
+static const char *const suffixes[] = {"", "Create", "Update"};
+static const char *const descriptions[] = {
+    "As the server answers it: every field is there, null where there is no value.",
+    "To create one: fields that are left out get their default.",
+    "A JSON Merge Patch (RFC 7396): what is left out stays, null clears a field.",
+};
+
+static json_t *parse(const struct msg_resource *resource)
+{
+    json_t *schema = json_loads(resource->json, 0, NULL);
+    if (!schema)
+        abort(); /* schemac wrote it */
+    return schema;
+}
+
+const char *openapi_title(const struct msg_resource *resource, char title[64])
+{
+    json_t *schema = parse(resource);
+    const char *text = json_string_value(json_object_get(schema, "title"));
+    snprintf(title, 64, "%s", text ? text : resource->name);
+    json_decref(schema);
+    return title;
+}
+
+static bool belongs_in(enum variant variant, const struct msg_field *field)
+{
+    return variant == VARIANT_ENTITY ||
+           (!field->read_only && !(variant == VARIANT_UPDATE && field->create_only));
+}
+
+static bool is_required(enum variant variant, const struct msg_field *field)
+{
+    return variant == VARIANT_ENTITY || (variant == VARIANT_CREATE && field->required);
+}
+
+static json_t *property_of(const json_t *schema, const struct msg_field *field)
+{
+    json_t *property = json_deep_copy(json_object_get(json_object_get(schema, "properties"), field->name));
+    for (const char *const *name = internal; *name; name++)
+        json_object_del(property, *name);
+    return property;
+}
+
+static json_t *variant_of(const struct msg_resource *resource, const json_t *schema, enum variant variant)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_field *field = &resource->object->fields[i];
+        if (!belongs_in(variant, field))
+            continue;
+        json_t *property = property_of(schema, field);
+        if (variant != VARIANT_CREATE) /* a default is what a create without the field gets */
+            json_object_del(property, "default");
+        json_object_set_new(properties, field->name, property);
+        if (is_required(variant, field))
+            json_array_append_new(required, json_string(field->name));
+    }
+    json_t *derived = json_pack("{s:s, s:s, s:o}", "type", "object", "description", descriptions[variant], "properties",
+                                properties);
+    if (json_array_size(required))
+        json_object_set(derived, "required", required);
+    if (variant != VARIANT_ENTITY) /* entities may get fields that old clients do not know */
+        json_object_set_new(derived, "additionalProperties", json_false());
+    json_decref(required);
+    return derived;
+}
+
+static json_t *reference(const char *title)
+{
+    return json_pack("{s:s+}", "$ref", "#/components/schemas/", title);
+}
+
+static json_t *list_of(const char *title)
+{
+    return json_pack("{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}}}", "type", "object", "required", "data", "next",
+                     "properties", "data", "type", "array", "items", reference(title), "next", "type", "string", "null",
+                     "description", "The `after` of the next page; null on the last one.");
+}
+
+void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)
+{
+    char title[64], name[96];
+    json_t *schema = parse(resource);
+    openapi_title(resource, title);
+    for (enum variant v = VARIANT_ENTITY; v < VARIANT_COUNT; v++) {
+        snprintf(name, sizeof(name), "%s%s", title, suffixes[v]);
+        json_object_set_new(schemas, name, variant_of(resource, schema, v));
+    }
+    snprintf(name, sizeof(name), "%sList", title);
+    json_object_set_new(schemas, name, list_of(title));
+    json_decref(schema);
+}
+
+/* A filter asks for one value: its type without null, and no default. */
+json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field)
+{
+    json_t *schema = parse(resource);
+    json_t *property = property_of(schema, field);
+    json_t *type = json_object_get(property, "type");
+    if (json_is_array(type)) {
+        const char *first = json_string_value(json_array_get(type, 0));
+        const char *second = json_string_value(json_array_get(type, 1));
+        json_object_set_new(property, "type", json_string(strcmp(first, "null") == 0 ? second : first));
+    }
+    json_object_del(property, "default");
+    json_object_del(property, "readOnly");
+    json_decref(schema);
+    return property;
+}

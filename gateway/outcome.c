@@ -1,0 +1,92 @@
+#include "gateway/outcome.h"
+
+#include <stdio.h>
+
+#include "common/json.h"
+#include "gateway/read/etag.h"
+
+enum { REFUSAL_DEPTH_MAX = 8, LOCATION_MAX = 256 };
+
+static void cleanup_json(json_t **json)
+{
+    json_decref(*json);
+}
+
+static struct slice text_of(const json_t *json, const char *member)
+{
+    const json_t *value = json_object_get(json, member);
+    return json_is_string(value) ? (struct slice){json_string_value(value), json_string_length(value)} : SLICE_NONE;
+}
+
+/* The texts stay in the JSON, which outlives the answer. */
+static void take_errors(struct call *call, const json_t *errors, struct msg_problems *problems)
+{
+    size_t i;
+    const json_t *error;
+    json_array_foreach(errors, i, error)
+    {
+        struct msg_problem *problem = arena_calloc(&call->arena, 1, sizeof(*problem));
+        if (!problem || i == MSG_PROBLEMS_MAX)
+            return;
+        problem->pointer = text_of(error, "pointer");
+        problem->detail = text_of(error, "detail");
+        if (problems->last)
+            problems->last->next = problem;
+        else
+            problems->first = problem;
+        problems->last = problem;
+        problems->count++;
+    }
+}
+
+static void answer_refusal(struct call *call, const struct outcome *outcome)
+{
+    CLEANUP(cleanup_json) json_t *json = NULL;
+    struct msg_problems problems = {.arena = &call->arena};
+    char why[160];
+    if (outcome->refusal.len > 0 && json_parse(outcome->refusal, REFUSAL_DEPTH_MAX, &json, why)) {
+        log_warn("refusal.malformed", LOG_S("why", why), LOG_S("correlation", call->correlation_id));
+        json = NULL;
+    }
+    take_errors(call, json_object_get(json, "errors"), &problems);
+    call_fail_fields(call, outcome->status, text_of(json, "detail").data, &problems);
+}
+
+/* A created entity is found below the collection that it was posted to. */
+static void add_location(struct call *call, struct slice subject)
+{
+    char text[LOCATION_MAX];
+    int len = snprintf(text, sizeof(text), "%.*s/%.*s", (int)call->path.len, call->path.data, (int)subject.len,
+                       subject.data);
+    if (len > 0 && (size_t)len < sizeof(text))
+        call_add_header(call, "Location", (struct slice){text, (size_t)len});
+}
+
+void outcome_answer(struct call *call, const struct outcome *outcome)
+{
+    char etag[ETAG_SIZE];
+    if (outcome->status != ERR_OK) {
+        answer_refusal(call, outcome);
+        return;
+    }
+    if (outcome->http_status == 204) {
+        call_respond(call, 204, NULL, SLICE_NONE);
+        return;
+    }
+    if (outcome->http_status == 201)
+        add_location(call, outcome->subject);
+    call_add_header(call, "ETag", etag_format(outcome->version, etag));
+    call_respond_shared(call, outcome->http_status, "application/json", outcome->whole, outcome->entity);
+}
+
+void outcome_answer_accepted(struct call *call, const struct uuid *command_id, bool preferred)
+{
+    char id[UUID_TEXT_LEN + 1], location[sizeof("/v1/operations/") + UUID_TEXT_LEN], body[128];
+    uuid_format(command_id, id);
+    int location_len = snprintf(location, sizeof(location), "/v1/operations/%s", id);
+    int body_len = snprintf(body, sizeof(body), "{\"id\":\"%s\",\"status\":\"accepted\"}", id);
+    call_add_header(call, "Location", (struct slice){location, (size_t)location_len});
+    if (preferred)
+        call_add_header(call, "Preference-Applied", SLICE("respond-async"));
+    call_respond(call, 202, "application/json", (struct slice){body, (size_t)body_len});
+}

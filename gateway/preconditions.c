@@ -1,0 +1,202 @@
+#include "gateway/preconditions.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+    while (s.len > 0 && is_space(s.data[0]))
+        s = (struct slice){s.data + 1, s.len - 1};
+    while (s.len > 0 && is_space(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+/* Up to a separator that is outside of quotes; *rest moves behind it. */
+static struct slice next_part(struct slice *rest, char separator)
+{
+    bool quoted = false;
+    size_t len = 0;
+    for (; len < rest->len; len++) {
+        char c = rest->data[len];
+        if (c == '\\' && quoted)
+            len++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (c == separator && !quoted)
+            break;
+    }
+    if (len > rest->len)
+        len = rest->len;
+    struct slice part = {rest->data, len};
+    size_t step = len < rest->len ? len + 1 : len;
+    *rest = (struct slice){rest->data + step, rest->len - step};
+    return trim(part);
+}
+
+/* ---- Idempotency-Key ---- */
+
+static bool is_quoted(struct slice s)
+{
+    return s.len >= 2 && s.data[0] == '"' && s.data[s.len - 1] == '"';
+}
+
+/* The inside of a structured string, without its backslashes; false when it is not one. */
+static bool unquote(struct slice inside, char *out, size_t size, size_t *ret_len)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < inside.len; i++) {
+        char c = inside.data[i];
+        if (c == '"')
+            return false;
+        if (c == '\\') {
+            if (++i == inside.len || (inside.data[i] != '"' && inside.data[i] != '\\'))
+                return false;
+            c = inside.data[i];
+        }
+        if (len == size)
+            return false;
+        out[len++] = c;
+    }
+    *ret_len = len;
+    return true;
+}
+
+static bool is_printable(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.data[i] < 0x20 || s.data[i] > 0x7e)
+            return false;
+    return true;
+}
+
+enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_MAX], struct slice *ret_key)
+{
+    if (!field.data) {
+        *ret_key = SLICE_NONE;
+        return ERR_OK;
+    }
+    field = trim(field);
+    size_t len = 0;
+    if (!is_printable(field))
+        return ERR_BAD_REQUEST;
+    if (is_quoted(field)) {
+        if (!unquote((struct slice){field.data + 1, field.len - 2}, scratch, IDEMPOTENCY_KEY_MAX, &len))
+            return ERR_BAD_REQUEST;
+    } else {
+        len = field.len;
+        if (len > IDEMPOTENCY_KEY_MAX || memchr(field.data, '"', len))
+            return ERR_BAD_REQUEST;
+        memcpy(scratch, field.data, len);
+    }
+    if (len == 0)
+        return ERR_BAD_REQUEST;
+    *ret_key = (struct slice){scratch, len};
+    return ERR_OK;
+}
+
+/* ---- If-Match ---- */
+
+/* etagc (RFC 9110 8.8.3) */
+static bool is_opaque(struct slice inside)
+{
+    for (size_t i = 0; i < inside.len; i++) {
+        unsigned char c = (unsigned char)inside.data[i];
+        if (c <= 0x20 || c == '"' || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* Our tags are versions, written in one way: no sign, no leading zero. */
+static bool parse_version(struct slice text, int64_t *ret_version)
+{
+    int64_t version = 0;
+    if (text.len == 0 || text.len > 18 || text.data[0] == '0')
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        version = version * 10 + (text.data[i] - '0');
+    }
+    *ret_version = version;
+    return true;
+}
+
+enum err if_match_parse(struct slice field, int64_t *ret_version)
+{
+    *ret_version = 0;
+    if (!field.data)
+        return ERR_OK;
+    field = trim(field);
+    if (slice_is(field, "*"))
+        return ERR_OK;
+    if (!is_quoted(field) || !is_opaque((struct slice){field.data + 1, field.len - 2}))
+        return ERR_BAD_REQUEST;
+    return parse_version((struct slice){field.data + 1, field.len - 2}, ret_version) ? ERR_OK : ERR_VERSION_CONFLICT;
+}
+
+/* ---- Prefer ---- */
+
+static bool parse_seconds(struct slice text, int64_t *ret_seconds)
+{
+    int64_t seconds = 0;
+    if (text.len == 0 || text.len > 9)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        seconds = seconds * 10 + (text.data[i] - '0');
+    }
+    *ret_seconds = seconds;
+    return true;
+}
+
+static void take_preference(struct prefer *prefer, struct slice name, struct slice value)
+{
+    if (slice_equal_nocase(name, SLICE("respond-async")))
+        prefer->respond_async = true;
+    else if (slice_equal_nocase(name, SLICE("wait")) && !prefer->has_wait)
+        prefer->has_wait = parse_seconds(value, &prefer->wait_s);
+}
+
+void prefer_parse(struct slice field, struct prefer *prefer)
+{
+    while (field.len > 0) {
+        struct slice preference = next_part(&field, ',');
+        struct slice first = next_part(&preference, ';'); /* parameters mean nothing to those we know */
+        struct slice name = next_part(&first, '=');
+        struct slice value = trim(first);
+        if (is_quoted(value))
+            value = (struct slice){value.data + 1, value.len - 2};
+        take_preference(prefer, name, value);
+    }
+}
+
+/* ---- Content-Type, traceparent ---- */
+
+bool media_type_is(struct slice content_type, const char *type)
+{
+    return slice_equal_nocase(next_part(&content_type, ';'), slice_of(type));
+}
+
+static bool is_hex(struct slice s, size_t at, size_t len)
+{
+    bool zero = true;
+    for (size_t i = at; i < at + len; i++) {
+        char c = s.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        zero = zero && c == '0';
+    }
+    return !zero || len == 2; /* ids of zeros are invalid; version and flags may be zero */
+}
+
+bool traceparent_is_valid(struct slice field)
+{
+    return field.len == 55 && field.data[2] == '-' && field.data[35] == '-' && field.data[52] == '-' &&
+           is_hex(field, 0, 2) && is_hex(field, 3, 32) && is_hex(field, 36, 16) && is_hex(field, 53, 2) &&
+           memcmp(field.data, "ff", 2) != 0;
+}

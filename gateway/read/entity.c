@@ -1,0 +1,36 @@
+/* GET of one entity. */
+
+#include "gateway/read/etag.h"
+#include "gateway/read/plan.h"
+#include "gateway/read/query.h"
+#include "gateway/routes.h"
+
+static void on_entity(struct call *call, struct db_result *result, void *context)
+{
+    (void)context;
+    if (db_rows(result) == 0) {
+        call_fail(call, ERR_NOT_FOUND, NULL);
+        return;
+    }
+    char text[ETAG_SIZE];
+    struct slice etag = etag_format(db_int(result, 0, 1), text);
+    call_add_header(call, "ETag", etag);
+    if (etag_is_named(call_header(call, "If-None-Match"), etag)) {
+        call_respond(call, 304, NULL, SLICE(""));
+        return;
+    }
+    struct bytes *json = db_share(result, 0, 0);
+    call_respond_shared(call, 200, "application/json", json, json->slice);
+    bytes_unref(json);
+}
+
+/* The id is the path's last parameter; a parent's stands before it. */
+void read_entity(struct call *call)
+{
+    const struct plan *plan = plans_of(call->gateway->plans, call->resource);
+    const struct slice of_parent[] = {call->params[1], call->params[0]};
+    if (plan->resource->parent)
+        query_start(call, &plan->entity, of_parent, 2, on_entity, NULL);
+    else
+        query_start(call, &plan->entity, call->params, 1, on_entity, NULL);
+}

@@ -1,0 +1,115 @@
+#include "gateway/read/operation.h"
+
+#include "common/db.h"
+#include "gateway/read/query.h"
+#include "gateway/routes.h"
+
+enum { STATUS, HTTP_STATUS, FINGERPRINT, REFUSAL, TYPE, SUBJECT, VERSION, DATA };
+
+static const struct db_statement find = {
+    "read.operation",
+    "SELECT i.status, i.http_status, i.fingerprint, i.refusal, e.type, e.subject, e.version, e.data"
+    " FROM inbox AS i"
+    " LEFT JOIN events AS e ON e.company_id = i.company_id AND e.seq = i.seq AND e.at = i.at"
+    " WHERE i.company_id = $1 AND i.command_id = $2"};
+
+/* The caller owns operation->whole. */
+static struct operation operation_of(struct db_result *result)
+{
+    enum err err = db_result_error(result);
+    if (err || db_rows(result) == 0)
+        return (struct operation){.found = err ? err : ERR_NOT_FOUND};
+    struct slice status = db_text(result, 0, STATUS);
+    struct operation operation = {
+        .found = ERR_OK,
+        .status = err_from_slug(status.data, status.len),
+        .http_status = (int)db_int(result, 0, HTTP_STATUS),
+        .fingerprint = (uint64_t)db_int(result, 0, FINGERPRINT),
+        .type = db_text(result, 0, TYPE),
+        .subject = db_text(result, 0, SUBJECT),
+        .version = db_int(result, 0, VERSION),
+        .refusal = db_text(result, 0, REFUSAL),
+        .entity = db_text(result, 0, DATA),
+    };
+    if (operation.entity.data)
+        operation.whole = db_share(result, 0, DATA);
+    return operation;
+}
+
+struct search {
+    operation_on_found *on_found;
+    void *arg;
+};
+
+static void on_result(void *arg, struct db_result *result)
+{
+    CLEANUP_FREE struct search *search = arg;
+    struct operation operation = operation_of(result);
+    search->on_found(search->arg, &operation);
+    bytes_unref(operation.whole);
+}
+
+enum err operation_find(struct gateway *gateway, const struct uuid *company, const struct uuid *command,
+                        operation_on_found *on_found, void *arg)
+{
+    char texts[2][UUID_TEXT_LEN + 1];
+    uuid_format(company, texts[0]);
+    uuid_format(command, texts[1]);
+    const struct slice params[] = {{texts[0], UUID_TEXT_LEN}, {texts[1], UUID_TEXT_LEN}};
+    CLEANUP_FREE struct search *search = xmalloc(sizeof(*search));
+    *search = (struct search){on_found, arg};
+    enum err err =
+        db_pool_query(gateway->reads, params[0], &find, params, ARRAY_LEN(params), on_result, search);
+    if (!err)
+        TAKE(search);
+    return err;
+}
+
+/* The problem document of a refusal: what follows from its kind, then the members that it was stored with. */
+static void append_problem(struct buf *body, const struct operation *operation)
+{
+    const struct err_info *info = err_info(operation->status);
+    buf_printf(body, ",\"problem\":{\"type\":\"/problems/%s\",\"title\":", info->slug);
+    buf_append_json_string(body, slice_of(info->title));
+    buf_printf(body, ",\"status\":%d", operation->http_status);
+    struct slice members = operation->refusal;
+    if (members.len > 2) { /* more than {} */
+        buf_append_char(body, ',');
+        buf_append(body, members.data + 1, members.len - 2);
+    }
+    buf_append_char(body, '}');
+}
+
+static void append_result(struct buf *body, const struct operation *operation)
+{
+    buf_append_text(body, ",\"result\":");
+    buf_append_slice(body, operation->entity.data ? operation->entity : SLICE("null"));
+}
+
+static void on_operation(struct call *call, struct db_result *result, void *context)
+{
+    (void)context;
+    struct operation operation = operation_of(result);
+    bool is_pending = operation.found == ERR_NOT_FOUND;
+    const char *status = is_pending ? "pending" : operation.status ? "failed" : "succeeded";
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
+    buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%s\"", (int)call->params[0].len, call->params[0].data,
+               status);
+    if (is_pending)
+        call_add_header(call, "Retry-After", SLICE("1"));
+    else if (operation.status)
+        append_problem(&body, &operation);
+    else
+        append_result(&body, &operation);
+    buf_append_char(&body, '}');
+    call_respond(call, 200, "application/json", buf_slice(&body));
+    bytes_unref(operation.whole);
+}
+
+/* A command that nobody has run is not in the database: it waits in the broker, or never was. Both are
+ * pending. */
+void read_operation(struct call *call)
+{
+    query_start(call, &find, call->params, 1, on_operation, NULL);
+}

@@ -1,0 +1,194 @@
+#include "gateway/read/plan.h"
+
+#include "common/resource_sql.h"
+
+enum { SQL_MAX = 64 * 1024 };
+
+struct plans {
+    size_t count;
+    struct plan plans[];
+};
+
+static char *text_of(struct buf *sql)
+{
+    buf_append_char(sql, '\0');
+    char *text = xstrdup(buf_data(sql));
+    buf_done(sql);
+    return text;
+}
+
+static char *name_of(const char *resource, const char *what, unsigned shape)
+{
+    struct buf name;
+    buf_init(&name, 256);
+    buf_printf(&name, shape > 0 ? "read.%s.%s.%x" : "read.%s.%s", resource, what, shape);
+    return text_of(&name);
+}
+
+static void append_parent_column(struct buf *sql, const struct msg_resource *resource)
+{
+    char column[128];
+    size_t len = strlen(resource->parent);
+    memcpy(column, resource->parent, len);
+    memcpy(column + len, "_id", 4);
+    resource_sql_column("t", column, sql);
+}
+
+static void append_from(struct buf *sql, const char *table)
+{
+    buf_printf(sql, " FROM \"%s\" AS t WHERE t.company_id = $1", table);
+}
+
+static char *entity_sql(const struct msg_resource *resource)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_append_text(&sql, "SELECT ");
+    resource_sql_json(resource, "t", &sql);
+    buf_append_text(&sql, ", t.version");
+    append_from(&sql, resource->table);
+    buf_append_text(&sql, " AND t.id = $2");
+    if (resource->parent) {
+        buf_append_text(&sql, " AND ");
+        append_parent_column(&sql, resource);
+        buf_append_text(&sql, " = $3");
+    }
+    return text_of(&sql);
+}
+
+static char *parent_sql(const struct msg_resource *resource)
+{
+    if (!resource->parent)
+        return NULL;
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_append_text(&sql, "SELECT 1");
+    append_from(&sql, msg_resource_by_name(slice_of(resource->parent))->table);
+    buf_append_text(&sql, " AND t.id = $2");
+    return text_of(&sql);
+}
+
+/* One lower() over all fields is a quarter of the cost of ILIKE on each (3.5 µs a row against 13). The unit
+ * separator keeps a pattern from matching across two of them. */
+static void append_search(struct buf *sql, const struct msg_resource *resource, unsigned parameter)
+{
+    buf_append_text(sql, " AND lower(concat_ws(E'\\x1f'");
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (resource->object->fields[i].search) {
+            buf_append_text(sql, ", ");
+            resource_sql_column("t", resource->object->fields[i].column, sql);
+        }
+    buf_printf(sql, ")) LIKE (SELECT lower($%u::text))",
+               parameter); /* a sub-select: computed once, not for each row */
+}
+
+static char *list_sql(const struct plan *plan, unsigned shape)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    unsigned parameter = 2;
+    buf_append_text(&sql, "SELECT ");
+    resource_sql_json(plan->resource, "t", &sql);
+    buf_append_text(&sql, ", (extract(epoch FROM t.created_at) * 1000000)::bigint, t.id");
+    append_from(&sql, plan->resource->table);
+    if (plan->resource->parent) {
+        buf_append_text(&sql, " AND ");
+        append_parent_column(&sql, plan->resource);
+        buf_printf(&sql, " = $%u", ++parameter);
+    }
+    for (size_t i = 0; i < plan->filter_count; i++)
+        if (shape & 1U << i) {
+            buf_append_text(&sql, " AND ");
+            resource_sql_column("t", plan->filters[i]->column, &sql);
+            buf_printf(&sql, " = $%u", ++parameter);
+        }
+    if (shape & PLAN_TEXT)
+        append_search(&sql, plan->resource, ++parameter);
+    if (shape & PLAN_AFTER)
+        buf_printf(&sql, " AND (t.created_at, t.id) > ($%u, $%u)", parameter + 1, parameter + 2);
+    buf_append_text(&sql, " ORDER BY t.created_at, t.id LIMIT $2");
+    return text_of(&sql);
+}
+
+const struct db_statement *plan_list(struct plan *plan, unsigned shape)
+{
+    if (!plan->lists[shape]) {
+        struct db_statement *statement = xmalloc(sizeof(*statement));
+        statement->name = name_of(plan->resource->name, "list", shape);
+        statement->sql = list_sql(plan, shape);
+        plan->lists[shape] = statement;
+    }
+    return plan->lists[shape];
+}
+
+static void find_filters(struct plan *plan)
+{
+    const struct msg_object *object = plan->resource->object;
+    plan->archived = -1;
+    for (size_t i = 0; i < object->field_count; i++) {
+        const struct msg_field *field = &object->fields[i];
+        plan->has_search |= field->search;
+        if (!field->filter || plan->filter_count == PLAN_FILTERS_MAX)
+            continue;
+        if (field->shape.type == MSG_BOOLEAN && strcmp(field->name, "archived") == 0)
+            plan->archived = (int)plan->filter_count;
+        plan->filters[plan->filter_count++] = field;
+    }
+}
+
+static void plan_init(struct plan *plan, const struct msg_resource *resource)
+{
+    *plan = (struct plan){
+        .resource = resource,
+        .entity = {name_of(resource->name, "entity", 0), entity_sql(resource)},
+        .parent = {name_of(resource->name, "parent", 0), parent_sql(resource)},
+        .lists = xcalloc(PLAN_SHAPES, sizeof(struct db_statement *)),
+    };
+    find_filters(plan);
+}
+
+static void free_statement(const struct db_statement *statement)
+{
+    free((char *)(uintptr_t)statement->name);
+    free((char *)(uintptr_t)statement->sql);
+}
+
+static void plan_done(struct plan *plan)
+{
+    free_statement(&plan->entity);
+    free_statement(&plan->parent);
+    for (size_t shape = 0; shape < PLAN_SHAPES; shape++)
+        if (plan->lists[shape]) {
+            free_statement(plan->lists[shape]);
+            free(plan->lists[shape]);
+        }
+    free(plan->lists);
+}
+
+struct plans *plans_new(void)
+{
+    size_t count = 0;
+    while (msg_resources[count])
+        count++;
+    struct plans *plans = xcalloc(1, sizeof(*plans) + count * sizeof(plans->plans[0]));
+    for (; plans->count < count; plans->count++)
+        plan_init(&plans->plans[plans->count], msg_resources[plans->count]);
+    return plans;
+}
+
+void plans_free(struct plans *plans)
+{
+    if (!plans)
+        return;
+    for (size_t i = 0; i < plans->count; i++)
+        plan_done(&plans->plans[i]);
+    free(plans);
+}
+
+struct plan *plans_of(struct plans *plans, const struct msg_resource *resource)
+{
+    for (size_t i = 0; i < plans->count; i++)
+        if (plans->plans[i].resource == resource)
+            return &plans->plans[i];
+    return NULL;
+}

@@ -1,0 +1,113 @@
+#include "gateway/routes.h"
+
+static const struct route routes[] = {
+    {METHOD_GET, "/healthz", ACCESS_PUBLIC, NULL, healthz, "The process answers"},
+    {METHOD_GET, "/readyz", ACCESS_PUBLIC, NULL, readyz, "Broker and database are connected and the process stays"},
+    {METHOD_GET, "/openapi.json", ACCESS_PUBLIC, NULL, openapi_document, "This document"},
+    {METHOD_GET, "/connection/websocket", ACCESS_PUBLIC, NULL, ws_upgrade,
+     "Events in real time (Centrifuge client protocol over WebSocket)"},
+    {METHOD_GET, "/v1/projects/{id}", ACCESS_TOKEN, "project", read_entity, "One project"},
+    {METHOD_POST, "/v1/projects", ACCESS_TOKEN, "project", write_create, "Creates a project"},
+    {METHOD_GET, "/v1/projects", ACCESS_TOKEN, "project", read_list, "The company's projects"},
+    {METHOD_PATCH, "/v1/projects/{id}", ACCESS_TOKEN, "project", write_update, "Changes a project (JSON Merge Patch)"},
+    {METHOD_DELETE, "/v1/projects/{id}", ACCESS_TOKEN, "project", write_delete, "Deletes a project"},
+    {METHOD_GET, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", read_entity, "One task"},
+    {METHOD_POST, "/v1/projects/{project}/tasks", ACCESS_TOKEN, "task", write_create, "Creates a task"},
+    {METHOD_GET, "/v1/projects/{project}/tasks", ACCESS_TOKEN, "task", read_list, "The project's tasks"},
+    {METHOD_PATCH, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", write_update,
+     "Changes a task (JSON Merge Patch)"},
+    {METHOD_DELETE, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", write_delete, "Deletes a task"},
+    {METHOD_GET, "/v1/operations/{id}", ACCESS_TOKEN, NULL, read_operation, "What became of a command"},
+};
+
+static const char *const method_names[] = {
+    [METHOD_GET] = "GET",     [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
+    [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "",
+};
+
+const struct route *routes_all(size_t *ret_count)
+{
+    *ret_count = ARRAY_LEN(routes);
+    return routes;
+}
+
+/* Up to the next slash; *text moves behind it. */
+static struct slice next_segment(struct slice *text)
+{
+    const char *slash = text->len > 0 ? memchr(text->data, '/', text->len) : NULL;
+    size_t len = slash ? (size_t)(slash - text->data) : text->len;
+    struct slice segment = {text->data, len};
+    size_t step = slash ? len + 1 : len;
+    *text = (struct slice){text->data + step, text->len - step};
+    return segment;
+}
+
+/* The path fits the pattern segment by segment; what stands for a {…} must be a UUID, as all our ids are. */
+static bool matches(const char *pattern, struct slice path, struct slice params[CALL_PARAMS_MAX])
+{
+    struct slice wanted = slice_of(pattern);
+    size_t count = 0;
+    while (wanted.len > 0 && path.len > 0) {
+        bool both_go_on = memchr(wanted.data, '/', wanted.len) && memchr(path.data, '/', path.len);
+        bool both_end = !memchr(wanted.data, '/', wanted.len) && !memchr(path.data, '/', path.len);
+        if (!both_go_on && !both_end)
+            return false;
+        struct slice want = next_segment(&wanted), segment = next_segment(&path);
+        bool is_param = want.len > 0 && want.data[0] == '{';
+        struct uuid id;
+        if (is_param && (count == CALL_PARAMS_MAX || !uuid_parse(segment, &id)))
+            return false;
+        if (!is_param && !slice_equal(want, segment))
+            return false;
+        if (is_param)
+            params[count++] = segment;
+    }
+    return wanted.len == 0 && path.len == 0;
+}
+
+/* HEAD is GET without the body. */
+static enum http_method effective_method(const struct call *call)
+{
+    return call->method == METHOD_HEAD ? METHOD_GET : call->method;
+}
+
+static void append_method(struct buf *allow, enum http_method method)
+{
+    if (buf_len(allow) > 0)
+        buf_append(allow, ", ", 2);
+    buf_append_text(allow, method_names[method]);
+    if (method == METHOD_GET)
+        buf_append(allow, ", HEAD", 6);
+}
+
+enum err routes_allow(struct call *call)
+{
+    CLEANUP(buf_done) struct buf allow;
+    struct slice params[CALL_PARAMS_MAX];
+    bool everything = slice_is(call->path, "*");
+    buf_init(&allow, 256);
+    for (size_t i = 0; i < ARRAY_LEN(routes) && !everything; i++)
+        if (matches(routes[i].pattern, call->path, params))
+            append_method(&allow, routes[i].method);
+    if (everything)
+        buf_append_text(&allow, "GET, HEAD, POST, PATCH, DELETE");
+    if (buf_len(&allow) == 0)
+        return ERR_NOT_FOUND;
+    buf_append(&allow, ", OPTIONS", 9);
+    call_add_header(call, "Allow", buf_slice(&allow));
+    return ERR_OK;
+}
+
+enum err routes_find(struct call *call)
+{
+    enum http_method method = effective_method(call);
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (routes[i].method != method || !matches(routes[i].pattern, call->path, call->params))
+            continue;
+        call->route = &routes[i];
+        call->resource = routes[i].resource ? msg_resource_by_name(slice_of(routes[i].resource)) : NULL;
+        return ERR_OK;
+    }
+    enum err err = routes_allow(call);
+    return err ? err : ERR_METHOD_NOT_ALLOWED;
+}

@@ -1,0 +1,19 @@
+/* Prints the OpenAPI document without a running gateway: for generators of clients, and for its test. */
+
+#include <stdio.h>
+
+#include "gateway/openapi.h"
+
+int main(void)
+{
+    size_t route_count;
+    const struct route *routes = routes_all(&route_count);
+    json_t *document = openapi_build(routes, route_count);
+    if (!document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0) {
+        fputs("cortex-openapi: the document could not be made\n", stderr);
+        return 1;
+    }
+    json_decref(document);
+    putchar('\n');
+    return 0;
+}

@@ -1,0 +1,214 @@
+/* POST, PATCH and DELETE become commands. Everything that can be refused without the database is refused here. */
+
+#include <stdio.h>
+
+#include "common/json.h"
+#include "gateway/commands.h"
+#include "gateway/preconditions.h"
+#include "gateway/routes.h"
+
+/* What the three have in common, and where they differ. */
+struct verb {
+    const char *name;     /* of the command type: "project.create" */
+    bool names_entity;    /* the path ends in the id of what is changed */
+    bool has_body;
+    enum msg_mode mode;
+    const char *const *(*roles)(const struct msg_resource *resource);
+};
+
+struct write {
+    struct call *call;
+    const struct verb *verb;
+    struct command command;
+    struct prefer prefer;
+    char type[ENVELOPE_KEY_MAX];
+    struct buf body; /* msgpack */
+};
+
+static const char *const *create_roles(const struct msg_resource *resource)
+{
+    return resource->create_roles;
+}
+
+static const char *const *update_roles(const struct msg_resource *resource)
+{
+    return resource->update_roles;
+}
+
+static const char *const *delete_roles(const struct msg_resource *resource)
+{
+    return resource->delete_roles;
+}
+
+static bool role_may(const char *const *roles, const char *role)
+{
+    for (; *roles; roles++)
+        if (strcmp(*roles, role) == 0)
+            return true;
+    return false;
+}
+
+/* Each check answers the call and returns false when it is not satisfied. */
+
+static bool check_role(struct write *w)
+{
+    struct call *call = w->call;
+    if (role_may(w->verb->roles(call->resource), call->identity.role))
+        return true;
+    call_fail(call, ERR_FORBIDDEN, "your role may not do this");
+    return false;
+}
+
+static bool check_content_type(struct write *w)
+{
+    struct slice type = call_header(w->call, "content-type");
+    if (!w->verb->has_body || media_type_is(type, "application/json") ||
+        (w->verb->mode == MSG_UPDATE && media_type_is(type, "application/merge-patch+json")))
+        return true;
+    call_fail(w->call, ERR_UNSUPPORTED_MEDIA, NULL);
+    return false;
+}
+
+static bool read_if_match(struct write *w)
+{
+    if (!w->verb->names_entity)
+        return true;
+    enum err err = if_match_parse(call_header(w->call, "if-match"), &w->command.if_match);
+    if (!err)
+        return true;
+    call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match takes one strong entity tag, or *" : NULL);
+    return false;
+}
+
+/* The same key of the same user is the same command: its id follows from it. */
+static bool read_idempotency_key(struct write *w)
+{
+    char scratch[IDEMPOTENCY_KEY_MAX];
+    struct slice key;
+    const struct identity *identity = &w->call->identity;
+    if (idempotency_key_parse(call_header(w->call, "idempotency-key"), scratch, &key)) {
+        call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key takes 1 to 255 printable characters");
+        return false;
+    }
+    const struct slice parts[] = {
+        {(const char *)identity->company.octet, sizeof(identity->company.octet)},
+        {(const char *)identity->user.octet, sizeof(identity->user.octet)},
+        key,
+    };
+    w->command.id = key.data ? uuid_derive(parts, ARRAY_LEN(parts)) : uuid_v7();
+    return true;
+}
+
+static void read_prefer(struct write *w)
+{
+    const struct call *call = w->call;
+    for (size_t i = 0; i < call->header_count; i++)
+        if (slice_equal_nocase(call->headers[i].name, SLICE("prefer")))
+            prefer_parse(call->headers[i].value, &w->prefer);
+}
+
+/* routes.c let only UUIDs through. */
+static bool read_path(struct write *w)
+{
+    size_t next = 0;
+    w->command.has_parent = w->call->resource->parent != NULL;
+    w->command.has_subject = w->verb->names_entity;
+    if ((!w->command.has_parent || uuid_parse(w->call->params[next++], &w->command.parent)) &&
+        (!w->command.has_subject || uuid_parse(w->call->params[next++], &w->command.subject)))
+        return true;
+    call_fail(w->call, ERR_NOT_FOUND, NULL);
+    return false;
+}
+
+static bool encode_body(struct write *w, const json_t *json)
+{
+    struct msg_problems problems = {.arena = &w->call->arena};
+    enum err err = msg_from_json(w->call->resource->object, w->verb->mode, json, &w->body, &problems);
+    if (!err)
+        return true;
+    call_fail_fields(w->call, err, NULL, &problems);
+    return false;
+}
+
+static bool read_body(struct write *w)
+{
+    json_t *json = NULL;
+    char why[160];
+    if (!w->verb->has_body)
+        return true;
+    if (json_parse(w->call->body, w->call->gateway->config->max_json_depth, &json, why)) {
+        call_fail(w->call, ERR_BAD_REQUEST, why);
+        return false;
+    }
+    bool encoded = encode_body(w, json);
+    json_decref(json);
+    return encoded;
+}
+
+static uint64_t fingerprint(const struct command *command)
+{
+    const struct slice parts[] = {
+        command->type,
+        {(const char *)command->subject.octet, command->has_subject ? sizeof(command->subject.octet) : 0},
+        {(const char *)command->parent.octet, command->has_parent ? sizeof(command->parent.octet) : 0},
+        command->body,
+    };
+    return msg_fingerprint(parts, ARRAY_LEN(parts));
+}
+
+static void complete(struct write *w)
+{
+    struct call *call = w->call;
+    struct slice traceparent = call_header(call, "traceparent");
+    int len = snprintf(w->type, sizeof(w->type), "%s.%s", call->resource->name, w->verb->name);
+    w->command.type = (struct slice){w->type, (size_t)len};
+    w->command.company = call->identity.company;
+    w->command.actor = call->identity.user;
+    w->command.role = slice_of(call->identity.role);
+    w->command.timestamp = (int64_t)ev_now(call->gateway->loop);
+    w->command.traceparent = traceparent_is_valid(traceparent) ? traceparent : SLICE_NONE;
+    w->command.body = buf_slice(&w->body);
+    w->command.fingerprint = fingerprint(&w->command);
+}
+
+/* `wait` says how long the result may take, `respond-async` that nobody wants to wait at all; both: wait, then 202. */
+static int64_t wait_ms(const struct write *w)
+{
+    const struct config *config = w->call->gateway->config;
+    if (!w->prefer.has_wait)
+        return w->prefer.respond_async ? 0 : config->wait_ms;
+    int64_t wanted = w->prefer.wait_s * 1000;
+    return wanted < config->wait_max_ms ? wanted : config->wait_max_ms;
+}
+
+static void run(struct call *call, const struct verb *verb)
+{
+    struct write w = {.call = call, .verb = verb};
+    buf_init(&w.body, (size_t)call->gateway->config->max_body_bytes * 2);
+    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_if_match(&w) && read_idempotency_key(&w) &&
+        read_body(&w)) {
+        read_prefer(&w);
+        complete(&w);
+        commands_submit(call->gateway->commands, call, &w.command, wait_ms(&w));
+    }
+    buf_done(&w.body);
+}
+
+void write_create(struct call *call)
+{
+    static const struct verb verb = {.name = "create", .has_body = true, .mode = MSG_CREATE, .roles = create_roles};
+    run(call, &verb);
+}
+
+void write_update(struct call *call)
+{
+    static const struct verb verb = {
+        .name = "update", .names_entity = true, .has_body = true, .mode = MSG_UPDATE, .roles = update_roles};
+    run(call, &verb);
+}
+
+void write_delete(struct call *call)
+{
+    static const struct verb verb = {.name = "delete", .names_entity = true, .roles = delete_roles};
+    run(call, &verb);
+}

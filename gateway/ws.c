@@ -1,0 +1,233 @@
+#include "gateway/ws.h"
+
+#include "gateway/centrifuge.h"
+#include "gateway/routes.h"
+#include "gateway/ws_frame.h"
+#include "gateway/ws_handshake.h"
+
+enum ws_state { WS_OPEN, WS_CLOSING };
+
+struct ws {
+    struct conn *conn;
+    struct ws_reader *reader; /* in the middle of a frame or message; else NULL */
+    enum ws_state state;
+    struct session session;
+};
+
+struct gateway *ws_gateway(const struct ws *ws)
+{
+    return conn_gateway(ws->conn);
+}
+
+const char *ws_peer(const struct ws *ws)
+{
+    return conn_peer(ws->conn);
+}
+
+/* Output. */
+
+static void send_control(struct ws *ws, enum ws_opcode opcode, struct slice payload)
+{
+    uint8_t frame[WS_HEAD_MAX + WS_CONTROL_MAX];
+    size_t len = ws_frame_head(opcode, payload.len, frame);
+    if (payload.len > 0)
+        memcpy(frame + len, payload.data, payload.len);
+    conn_write(ws->conn, (struct slice){(const char *)frame, len + payload.len});
+}
+
+void ws_send(struct ws *ws, struct slice text)
+{
+    if (ws->state != WS_OPEN)
+        return;
+    uint8_t head[WS_HEAD_MAX];
+    size_t len = ws_frame_head(WS_TEXT, text.len, head);
+    conn_write(ws->conn, (struct slice){(const char *)head, len});
+    conn_write(ws->conn, text);
+}
+
+/* A socket that takes nothing is not asked again until it does, so its bound is looked at here too. */
+static void look_at_bound(struct ws *ws)
+{
+    if (conn_output(ws->conn) > (size_t)ws_gateway(ws)->config->max_output_bytes)
+        session_on_slow(&ws->session);
+}
+
+void ws_send_frames(struct ws *ws, struct bytes *frames)
+{
+    if (ws->state != WS_OPEN)
+        return;
+    conn_write_shared(ws->conn, frames);
+    look_at_bound(ws);
+}
+
+size_t ws_backlog(const struct ws *ws)
+{
+    return conn_output(ws->conn);
+}
+
+void ws_limit(struct ws *ws, int64_t ms)
+{
+    if (ws->state == WS_OPEN)
+        conn_limit(ws->conn, ms);
+}
+
+/* The end. */
+
+static void send_close(struct ws *ws, int code, struct slice reason)
+{
+    char payload[WS_CONTROL_MAX];
+    size_t len = code == WS_CODE_NO_STATUS ? 0 : ws_close_payload(code, reason, payload);
+    session_end(&ws->session);
+    send_control(ws, WS_CLOSE, (struct slice){payload, len});
+    ws->state = WS_CLOSING;
+}
+
+void ws_close(struct ws *ws, int code, const char *reason)
+{
+    if (ws->state != WS_OPEN)
+        return;
+    send_close(ws, code, slice_of(reason));
+    conn_limit(ws->conn, ws_gateway(ws)->config->ws_close_ms);
+}
+
+/* RFC 6455 7.1.7: what follows cannot be made sense of, so nothing is waited for. */
+static void fail(struct ws *ws, int code)
+{
+    static const struct {
+        int code;
+        const char *reason;
+    } reasons[] = {
+        {WS_CODE_PROTOCOL_ERROR, "protocol error"},
+        {WS_CODE_UNSUPPORTED_DATA, "only text messages"},
+        {WS_CODE_INVALID_PAYLOAD, "not valid UTF-8"},
+        {WS_CODE_TOO_BIG, "message too big"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (ws->state == WS_OPEN && reasons[i].code == code)
+            send_close(ws, code, slice_of(reasons[i].reason));
+    conn_close(ws->conn);
+}
+
+/* What the reader hears. */
+
+static bool on_text(void *ctx, struct slice message)
+{
+    struct ws *ws = ctx;
+    if (ws->state == WS_OPEN)
+        session_on_message(&ws->session, message);
+    return true;
+}
+
+static bool on_ping(void *ctx, struct slice payload)
+{
+    struct ws *ws = ctx;
+    if (ws->state == WS_OPEN)
+        send_control(ws, WS_PONG, payload);
+    return true;
+}
+
+static bool on_pong(void *ctx, struct slice payload)
+{
+    (void)ctx;
+    (void)payload;
+    return true; /* we send none that asks for it; RFC 6455 5.5.3 allows them */
+}
+
+static bool on_close(void *ctx, int code, struct slice reason)
+{
+    struct ws *ws = ctx;
+    (void)reason;
+    if (ws->state == WS_OPEN)
+        send_close(ws, code, SLICE(""));
+    conn_close(ws->conn);
+    return false;
+}
+
+/* Connection. */
+
+static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
+{
+    static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
+    (void)conn;
+    struct ws *ws = state;
+    if (!ws->reader)
+        ws->reader = ws_reader_new((size_t)ws_gateway(ws)->config->ws_max_message);
+    int code = ws_reader_feed(ws->reader, bytes, &callbacks, ws);
+    if (code != 0)
+        fail(ws, code);
+    if (code != 0 || ws_reader_at_rest(ws->reader))
+        ws_reader_free(TAKE(ws->reader));
+    return bytes.len;
+}
+
+static void on_end(struct conn *conn, void *state)
+{
+    struct ws *ws = state;
+    session_end(&ws->session);
+    ws->state = WS_CLOSING;
+    conn_close(conn);
+}
+
+static void on_timeout(struct conn *conn, void *state)
+{
+    struct ws *ws = state;
+    if (ws->state == WS_OPEN)
+        session_on_time(&ws->session);
+    else if (conn_output(conn) > 0)
+        conn_abort(conn); /* it does not even read our goodbye */
+    else
+        conn_close(conn);
+}
+
+static void on_overflow(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct ws *ws = state;
+    if (ws->state == WS_OPEN)
+        session_on_slow(&ws->session);
+}
+
+static void on_drain(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct ws *ws = state;
+    if (ws->state == WS_OPEN)
+        session_on_drain(&ws->session);
+}
+
+static void on_free(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct ws *ws = state;
+    session_end(&ws->session);
+    session_done(&ws->session);
+    ws_reader_free(ws->reader);
+    free(ws);
+}
+
+static const struct conn_protocol ws_protocol = {
+    .name = "ws",
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_timeout = on_timeout,
+    .on_overflow = on_overflow,
+    .on_drain = on_drain,
+    .on_free = on_free,
+};
+
+void ws_upgrade(struct call *call)
+{
+    const char *detail = NULL;
+    enum err err = call->gateway->draining ? ERR_SHUTTING_DOWN : ws_handshake_check(call, &detail);
+    struct slice lines = err ? SLICE_NONE : ws_handshake_lines(call);
+    if (!err && !lines.data)
+        err = ERR_HEADERS_TOO_LARGE;
+    if (err) {
+        call_fail(call, err, detail);
+        return;
+    }
+    struct ws *ws = xcalloc(1, sizeof(*ws));
+    ws->conn = call->conn;
+    call_upgrade(call, lines, &ws_protocol, ws);
+    session_init(&ws->session, ws);
+}

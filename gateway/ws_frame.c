@@ -1,0 +1,251 @@
+#include "gateway/ws_frame.h"
+
+#include <assert.h>
+#include <wslay/wslay.h>
+
+#include "common/buf.h"
+#include "common/utf8.h"
+
+enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80 };
+
+struct ws_reader {
+    wslay_frame_context_ptr frames;
+    struct slice input;  /* not yet taken by wslay */
+    size_t max_message;
+    uint64_t taken;      /* octets that wslay has, of a frame that is not complete */
+    uint64_t got;        /* payload of the present frame that has been handed out */
+    bool begun;          /* a piece of the present frame has been handed out */
+    uint8_t opcode;      /* of the message that is being put together; 0: none */
+    struct buf message;
+    size_t control_len;
+    char control[WS_CONTROL_MAX];
+};
+
+/* Reading. */
+
+static ssize_t take_input(uint8_t *space, size_t size, int flags, void *arg)
+{
+    (void)flags;
+    struct ws_reader *reader = arg;
+    size_t len = reader->input.len < size ? reader->input.len : size;
+    if (len == 0)
+        return -1;
+    memcpy(space, reader->input.data, len);
+    reader->input.data += len;
+    reader->input.len -= len;
+    reader->taken += len;
+    return (ssize_t)len;
+}
+
+struct ws_reader *ws_reader_new(size_t max_message)
+{
+    struct ws_reader *reader = xcalloc(1, sizeof(*reader));
+    const struct wslay_frame_callbacks callbacks = {.recv_callback = take_input};
+    if (wslay_frame_context_init(&reader->frames, &callbacks, reader) != 0)
+        abort(); /* it only allocates */
+    reader->max_message = max_message;
+    buf_init(&reader->message, max_message);
+    return reader;
+}
+
+void ws_reader_free(struct ws_reader *reader)
+{
+    if (!reader)
+        return;
+    wslay_frame_context_free(reader->frames);
+    buf_done(&reader->message);
+    free(reader);
+}
+
+bool ws_reader_at_rest(const struct ws_reader *reader)
+{
+    return reader->taken == 0 && reader->opcode == 0;
+}
+
+static uint64_t masked_frame_size(uint64_t payload_len)
+{
+    uint64_t length = payload_len < LENGTH_16 ? 0 : payload_len <= UINT16_MAX ? 2 : 8;
+    return 2 + length + 4 + payload_len;
+}
+
+static bool is_control(uint8_t opcode)
+{
+    return opcode & 8;
+}
+
+/* What a frame says of itself, against RFC 6455 5.1, 5.2, 5.4 and 5.5. libwslay has checked that lengths are minimal
+ * and that control frames are short and whole. */
+static int check_head(const struct ws_reader *reader, const struct wslay_frame_iocb *frame)
+{
+    if (!frame->mask || frame->rsv != 0)
+        return WS_CODE_PROTOCOL_ERROR;
+    switch (frame->opcode) {
+    case WS_CLOSE:
+    case WS_PING:
+    case WS_PONG:
+        return 0;
+    case WS_BINARY:
+        return WS_CODE_UNSUPPORTED_DATA;
+    case WS_TEXT:
+        if (reader->opcode != 0)
+            return WS_CODE_PROTOCOL_ERROR;
+        break;
+    case WS_CONTINUATION:
+        if (reader->opcode == 0)
+            return WS_CODE_PROTOCOL_ERROR;
+        break;
+    default:
+        return WS_CODE_PROTOCOL_ERROR;
+    }
+    size_t before = buf_len(&reader->message);
+    return frame->payload_length > reader->max_message - before ? WS_CODE_TOO_BIG : 0;
+}
+
+static bool may_close_with(int code)
+{
+    if (code >= 3000 && code <= 4999)
+        return true;
+    return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
+}
+
+static int end_close(struct ws_reader *reader, const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
+{
+    const uint8_t *payload = (const uint8_t *)reader->control;
+    if (reader->control_len == 0) {
+        *ret_more = callbacks->on_close(ctx, WS_CODE_NO_STATUS, SLICE(""));
+        return 0;
+    }
+    if (reader->control_len == 1)
+        return WS_CODE_PROTOCOL_ERROR;
+    int code = payload[0] << 8 | payload[1];
+    struct slice reason = {reader->control + 2, reader->control_len - 2};
+    if (!may_close_with(code))
+        return WS_CODE_PROTOCOL_ERROR;
+    if (!utf8_valid(reason))
+        return WS_CODE_INVALID_PAYLOAD;
+    *ret_more = callbacks->on_close(ctx, code, reason);
+    return 0;
+}
+
+static int end_control(struct ws_reader *reader, uint8_t opcode, const struct ws_reader_callbacks *callbacks,
+                       void *ctx, bool *ret_more)
+{
+    struct slice payload = {reader->control, reader->control_len};
+    int code = 0;
+    if (opcode == WS_CLOSE)
+        code = end_close(reader, callbacks, ctx, ret_more);
+    else if (opcode == WS_PING)
+        *ret_more = callbacks->on_ping(ctx, payload);
+    else
+        *ret_more = callbacks->on_pong(ctx, payload);
+    reader->control_len = 0;
+    return code;
+}
+
+static int end_message(struct slice message, const struct ws_reader_callbacks *callbacks, void *ctx,
+                       bool *ret_more)
+{
+    if (!utf8_valid(message))
+        return WS_CODE_INVALID_PAYLOAD;
+    *ret_more = callbacks->on_text(ctx, message);
+    return 0;
+}
+
+static void keep_control(struct ws_reader *reader, struct slice piece)
+{
+    assert(reader->control_len + piece.len <= WS_CONTROL_MAX);
+    if (piece.len > 0)
+        memcpy(reader->control + reader->control_len, piece.data, piece.len);
+    reader->control_len += piece.len;
+}
+
+static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *frame, struct slice piece, bool complete,
+                   const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
+{
+    bool whole = complete && frame->fin && reader->opcode == 0 && piece.len == frame->payload_length;
+    if (whole) /* most messages: nothing to put together, nothing to copy */
+        return end_message(piece, callbacks, ctx, ret_more);
+    if (reader->opcode == 0)
+        reader->opcode = frame->opcode;
+    if (!buf_append_slice(&reader->message, piece))
+        return WS_CODE_TOO_BIG;
+    if (!complete || !frame->fin)
+        return 0;
+    int code = end_message(buf_slice(&reader->message), callbacks, ctx, ret_more);
+    reader->opcode = 0;
+    buf_done(&reader->message);
+    return code;
+}
+
+static int on_piece(struct ws_reader *reader, const struct wslay_frame_iocb *frame,
+                    const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
+{
+    int code = reader->begun ? 0 : check_head(reader, frame);
+    if (code != 0)
+        return code;
+    struct slice piece = {(const char *)frame->data, frame->data_length};
+    reader->begun = true;
+    reader->got += piece.len;
+    bool complete = reader->got == frame->payload_length;
+    if (complete) {
+        reader->taken -= masked_frame_size(frame->payload_length);
+        reader->begun = false;
+        reader->got = 0;
+    }
+    if (!is_control(frame->opcode))
+        return on_data(reader, frame, piece, complete, callbacks, ctx, ret_more);
+    keep_control(reader, piece);
+    return complete ? end_control(reader, frame->opcode, callbacks, ctx, ret_more) : 0;
+}
+
+int ws_reader_feed(struct ws_reader *reader, struct slice bytes, const struct ws_reader_callbacks *callbacks,
+                   void *ctx)
+{
+    reader->input = bytes;
+    for (bool more = true; more;) {
+        struct wslay_frame_iocb frame = {0};
+        ssize_t n = wslay_frame_recv(reader->frames, &frame);
+        if (n == WSLAY_ERR_WANT_READ)
+            return 0;
+        if (n < 0)
+            return WS_CODE_PROTOCOL_ERROR;
+        int code = on_piece(reader, &frame, callbacks, ctx, &more);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* Writing. */
+
+size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_HEAD_MAX])
+{
+    uint64_t len = payload_len;
+    size_t octets = len < LENGTH_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
+    head[0] = (uint8_t)(FIN | opcode);
+    head[1] = (uint8_t)(octets == 0 ? len : octets == 2 ? LENGTH_16 : LENGTH_64);
+    for (size_t i = 0; i < octets; i++)
+        head[2 + i] = (uint8_t)(len >> (8 * (octets - 1 - i)));
+    return 2 + octets;
+}
+
+struct bytes *ws_frame_new(size_t payload_len, char **ret_payload)
+{
+    uint8_t head[WS_HEAD_MAX];
+    size_t head_len = ws_frame_head(WS_TEXT, payload_len, head);
+    char *space;
+    struct bytes *frame = bytes_new(head_len + payload_len, &space);
+    memcpy(space, head, head_len);
+    *ret_payload = space + head_len;
+    return frame;
+}
+
+size_t ws_close_payload(int code, struct slice reason, char payload[WS_CONTROL_MAX])
+{
+    size_t len = reason.len < WS_REASON_MAX ? reason.len : WS_REASON_MAX;
+    payload[0] = (char)(code >> 8);
+    payload[1] = (char)(code & 0xff);
+    if (len > 0)
+        memcpy(payload + 2, reason.data, len);
+    return 2 + len;
+}

@@ -1,0 +1,122 @@
+#include "gateway/ws_handshake.h"
+
+#include <openssl/evp.h>
+
+#include "gateway/cors.h"
+
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+static struct slice trim(struct slice s)
+{
+    while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+static bool list_has(struct slice list, struct slice token)
+{
+    while (list.len > 0) {
+        const char *comma = memchr(list.data, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        if (slice_equal_nocase(trim((struct slice){list.data, len}), token))
+            return true;
+        len += comma ? 1 : 0;
+        list = (struct slice){list.data + len, list.len - len};
+    }
+    return false;
+}
+
+/* In any of the headers of that name, which are one list (RFC 9110 5.3). */
+static bool header_has(const struct call *call, const char *name, struct slice token)
+{
+    for (size_t i = 0; i < call->header_count; i++)
+        if (slice_equal_nocase(call->headers[i].name, slice_of(name)) && list_has(call->headers[i].value, token))
+            return true;
+    return false;
+}
+
+static size_t header_count(const struct call *call, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < call->header_count; i++)
+        count += slice_equal_nocase(call->headers[i].name, slice_of(name));
+    return count;
+}
+
+/* 16 octets in base64: 22 characters of data, of which the last carries two bits, and two of padding. */
+static bool is_key(struct slice key)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (key.len != WS_KEY_LEN || key.data[22] != '=' || key.data[23] != '=')
+        return false;
+    for (size_t i = 0; i < 22; i++)
+        if (!memchr(alphabet, key.data[i], sizeof(alphabet) - 1))
+            return false;
+    return strchr("AQgw", key.data[21]) != NULL;
+}
+
+static void say_what_is_spoken(struct call *call)
+{
+    call_add_header(call, "Upgrade", SLICE("websocket"));
+    call_add_header(call, "Sec-WebSocket-Version", SLICE("13"));
+}
+
+static bool origin_may(const struct call *call)
+{
+    const struct config *config = call->gateway->config;
+    struct slice origin = call_header(call, "origin");
+    return !origin.data || config->cors_origins[0] == '\0' || cors_is_allowed(config, origin);
+}
+
+enum err ws_handshake_check(struct call *call, const char **ret_detail)
+{
+    enum err err = ERR_OK;
+    if (call->is_1_0 || !header_has(call, "upgrade", SLICE("websocket")) ||
+        !header_has(call, "connection", SLICE("upgrade"))) {
+        *ret_detail = "This is a WebSocket endpoint: ask with Connection: Upgrade and Upgrade: websocket.";
+        err = ERR_UPGRADE_REQUIRED;
+    } else if (!slice_is(call_header(call, "sec-websocket-version"), "13")) {
+        *ret_detail = "Only version 13 of the WebSocket protocol is spoken here.";
+        err = ERR_UPGRADE_REQUIRED;
+    } else if (header_count(call, "sec-websocket-key") != 1 || !is_key(call_header(call, "sec-websocket-key"))) {
+        *ret_detail = "Sec-WebSocket-Key must be sent once and be 16 octets in base64.";
+        err = ERR_BAD_REQUEST;
+    } else if (!origin_may(call)) {
+        *ret_detail = "Pages of this origin may not connect.";
+        err = ERR_FORBIDDEN;
+    }
+    if (err == ERR_UPGRADE_REQUIRED)
+        say_what_is_spoken(call);
+    return err;
+}
+
+void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1])
+{
+    char text[WS_KEY_LEN + sizeof(GUID)];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    int len = snprintf(text, sizeof(text), "%.*s" GUID, (int)key.len, key.data);
+    if (!EVP_Digest(text, (size_t)len, digest, NULL, EVP_sha1(), NULL))
+        abort(); /* SHA-1 is not there: nothing that we could tell the client */
+    EVP_EncodeBlock((unsigned char *)accept, digest, 20);
+}
+
+struct slice ws_handshake_lines(struct call *call)
+{
+    enum { LINES_MAX = 256 };
+    char accept[WS_ACCEPT_LEN + 1];
+    ws_handshake_accept(call_header(call, "sec-websocket-key"), accept);
+    const char *subprotocol = header_has(call, "sec-websocket-protocol", SLICE(WS_SUBPROTOCOL))
+                                  ? "Sec-WebSocket-Protocol: " WS_SUBPROTOCOL "\r\n"
+                                  : "";
+    char *lines = arena_alloc(&call->arena, LINES_MAX);
+    if (!lines)
+        return SLICE_NONE;
+    int len = snprintf(lines, LINES_MAX,
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s", accept,
+                       subprotocol);
+    return (struct slice){lines, (size_t)len};
+}

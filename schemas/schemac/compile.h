@@ -1,0 +1,36 @@
+#pragma once
+/* Schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg.h.
+ *
+ *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, one row each ─▶ msg_shape, msg_field, msg_object
+ *                                                                                    └─▶ emit.c, lock.c
+ *
+ * What is not supported is refused, never ignored: with the file and the JSON pointer of the place. */
+
+#include "common/msg.h"
+
+enum schema_rules {
+    SCHEMA_MESSAGES, /* bounds, ids and closed objects are mandatory; defaults must fit */
+    SCHEMA_PLAIN,    /* the same keywords as JSON Schema has them: for agreement with its official test suite */
+};
+
+struct schema_message {
+    const char *file; /* "project.json" */
+    struct msg_resource resource;
+};
+
+struct schema_set {
+    struct arena arena; /* everything here lives in it */
+    struct schema_message *messages; /* in order of file name */
+    size_t message_count;
+};
+
+enum { SCHEMA_WHY_MAX = 512 };
+
+/* Compiles every *.json of a folder; files without x-resource are libraries of $defs. ERR_VALIDATION with
+ * "file#/pointer: what is wrong" in `why`. */
+enum err schema_set_load(struct schema_set *set, const char *folder, char why[SCHEMA_WHY_MAX]) MUST_CHECK;
+void schema_set_done(struct schema_set *set);
+
+/* Compiles one schema that stands alone; the shape lives in `arena`. */
+enum err schema_compile(const json_t *schema, enum schema_rules rules, struct arena *arena, struct msg_shape *ret_shape,
+                        char why[SCHEMA_WHY_MAX]) MUST_CHECK;

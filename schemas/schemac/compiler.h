@@ -1,0 +1,66 @@
+#pragma once
+/* Inside the compiler: the documents, places in them, and who reads what. Functions that return bool have refused
+ * something when they return false; the first refusal is kept and ends the run. */
+
+#include "schemas/schemac/compile.h"
+
+struct document {
+    const char *name; /* file name, "project.json" */
+    json_t *json;
+    struct document *next;
+};
+
+struct compiler {
+    enum schema_rules rules;
+    const char *folder; /* NULL: one schema that stands alone */
+    struct document *documents;
+    struct arena *arena;
+    char *why;
+};
+
+/* A place in a document. */
+struct spot {
+    const struct document *document;
+    const char *pointer;
+    const json_t *json;
+    int depth; /* of shapes around it, references included */
+};
+
+enum { SHAPE_DEPTH_MAX = 16 };
+
+/* What a schema is the schema of: says which keywords may stand in it. */
+enum role { ROLE_ROOT = 1, ROLE_FIELD = 2, ROLE_VALUE = 4 };
+
+bool refuse(struct compiler *c, const struct spot *spot, const char *format, ...) PRINTF_LIKE(3, 4);
+char *compiler_format(struct compiler *c, const char *format, ...) PRINTF_LIKE(2, 3);
+void *compiler_alloc(struct compiler *c, size_t count, size_t size);
+static inline bool is_message(const struct compiler *c)
+{
+    return c->rules == SCHEMA_MESSAGES;
+}
+
+/* document.c */
+bool document_load(struct compiler *c, const char *name, const struct document **ret_document);
+void documents_free(struct compiler *c);
+struct spot spot_below(struct compiler *c, const struct spot *spot, const char *name, const json_t *json);
+struct spot spot_at(struct compiler *c, const struct spot *spot, size_t index, const json_t *json);
+/* What the $ref of `spot` points to. */
+bool resolve(struct compiler *c, const struct spot *spot, struct spot *ret_target);
+/* The schema with every reference replaced by what it points to; for schemas that have been compiled. */
+json_t *expand(struct compiler *c, const struct spot *spot);
+
+/* shape.c */
+bool compile_shape(struct compiler *c, const struct spot *spot, enum role role, struct msg_shape *ret_shape);
+
+/* object.c: `properties`, `required` and `additionalProperties` of spot->json; NULL for an open object without fields. */
+bool compile_object(struct compiler *c, const struct spot *spot, const struct msg_object **ret_object);
+
+/* field.c: what a property says beside its shape. */
+bool compile_field(struct compiler *c, const struct spot *spot, const char *name, struct msg_field *ret_field);
+
+/* resource.c */
+bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
+bool check_resources(struct compiler *c, const struct schema_set *set);
+
+/* Lower-case letters, digits and underscores, beginning with a letter; at most 63, as PostgreSQL's names. */
+bool is_identifier(const char *text);

@@ -1,0 +1,193 @@
+#include "schemas/schemac/emit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { TEXT_LINE = 96 }; /* characters of a long string on one line of C */
+
+struct emitter {
+    FILE *out;
+    unsigned last; /* number of the newest table */
+};
+
+/* The tables that a shape points to, by number; 0: none. */
+struct parts {
+    unsigned allowed, items, object;
+};
+
+static unsigned emit_object(struct emitter *e, const struct msg_object *object);
+
+static void emit_string(struct emitter *e, const char *text)
+{
+    if (!text) {
+        fputs("NULL", e->out);
+        return;
+    }
+    fputc('"', e->out);
+    for (size_t i = 0; text[i]; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (i && i % TEXT_LINE == 0)
+            fputs("\"\n        \"", e->out);
+        if (c == '"' || c == '\\' || c == '?')
+            fprintf(e->out, "\\%c", c);
+        else if (c < 0x20 || c > 0x7e)
+            fprintf(e->out, "\\%03o", c);
+        else
+            fputc(c, e->out);
+    }
+    fputc('"', e->out);
+}
+
+static unsigned emit_strings(struct emitter *e, const char *kind, const char *const *strings)
+{
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const char *const %s_%u[] = {", kind, number);
+    for (; *strings; strings++) {
+        emit_string(e, *strings);
+        fputs(", ", e->out);
+    }
+    fputs("NULL};\n", e->out);
+    return number;
+}
+
+static void emit_reference(struct emitter *e, const char *member, const char *prefix, unsigned number)
+{
+    if (number)
+        fprintf(e->out, ", .%s = %s_%u", member, prefix, number);
+}
+
+static void emit_bound(struct emitter *e, const char *which, bool has, bool exclusive, double bound)
+{
+    if (has)
+        fprintf(e->out, ", .has_%s = true, .%s_exclusive = %s, .%s = %.17g", which, which,
+                exclusive ? "true" : "false", which, bound);
+}
+
+static void emit_initializer(struct emitter *e, const struct msg_shape *shape, const struct parts *parts)
+{
+    static const char *const types[] = {
+        [MSG_OBJECT] = "MSG_OBJECT",   [MSG_ARRAY] = "MSG_ARRAY",     [MSG_STRING] = "MSG_STRING",
+        [MSG_INTEGER] = "MSG_INTEGER", [MSG_NUMBER] = "MSG_NUMBER",   [MSG_BOOLEAN] = "MSG_BOOLEAN",
+        [MSG_NULL] = "MSG_NULL",       [MSG_ANY] = "MSG_ANY",
+    };
+    static const char *const formats[] = {
+        [MSG_FORMAT_NONE] = "MSG_FORMAT_NONE",   [MSG_FORMAT_UUID] = "MSG_FORMAT_UUID",
+        [MSG_FORMAT_DATE] = "MSG_FORMAT_DATE",   [MSG_FORMAT_DATE_TIME] = "MSG_FORMAT_DATE_TIME",
+        [MSG_FORMAT_EMAIL] = "MSG_FORMAT_EMAIL", [MSG_FORMAT_URI] = "MSG_FORMAT_URI",
+    };
+    fprintf(e->out, "{.type = %s", types[shape->type]);
+    if (shape->nullable)
+        fputs(", .nullable = true", e->out);
+    if (shape->format)
+        fprintf(e->out, ", .format = %s", formats[shape->format]);
+    fprintf(e->out, ", .min_length = %" PRId64 ", .max_length = %" PRId64, shape->min_length, shape->max_length);
+    fprintf(e->out, ", .min_items = %" PRId64 ", .max_items = %" PRId64, shape->min_items, shape->max_items);
+    emit_bound(e, "minimum", shape->has_minimum, shape->minimum_exclusive, shape->minimum);
+    emit_bound(e, "maximum", shape->has_maximum, shape->maximum_exclusive, shape->maximum);
+    if (shape->multiple_of > 0)
+        fprintf(e->out, ", .multiple_of = %.17g", shape->multiple_of);
+    emit_reference(e, "allowed", "allowed", parts->allowed);
+    emit_reference(e, "items", "&shape", parts->items);
+    emit_reference(e, "object", "&object", parts->object);
+    fputs("}", e->out);
+}
+
+static struct parts emit_parts(struct emitter *e, const struct msg_shape *shape)
+{
+    struct parts parts = {0};
+    if (shape->allowed)
+        parts.allowed = emit_strings(e, "allowed", shape->allowed);
+    if (shape->object)
+        parts.object = emit_object(e, shape->object);
+    if (shape->items) {
+        struct parts inner = emit_parts(e, shape->items);
+        parts.items = ++e->last;
+        fprintf(e->out, "static const struct msg_shape shape_%u = ", parts.items);
+        emit_initializer(e, shape->items, &inner);
+        fputs(";\n", e->out);
+    }
+    return parts;
+}
+
+static void emit_field(struct emitter *e, const struct msg_field *field, const struct parts *parts)
+{
+    static const char *const flag[] = {"false", "true"};
+    fputs("    {.name = ", e->out);
+    emit_string(e, field->name);
+    fprintf(e->out, ", .id = %" PRIu32 ", .required = %s, .read_only = %s, .create_only = %s,\n", field->id,
+            flag[field->required], flag[field->read_only], flag[field->create_only]);
+    fprintf(e->out, "     .filter = %s, .search = %s, .column = ", flag[field->filter], flag[field->search]);
+    emit_string(e, field->column);
+    fputs(", .fallback = ", e->out);
+    emit_string(e, field->fallback);
+    fputs(",\n     .shape = ", e->out);
+    emit_initializer(e, &field->shape, parts);
+    fputs("},\n", e->out);
+}
+
+static unsigned emit_object(struct emitter *e, const struct msg_object *object)
+{
+    CLEANUP_FREE struct parts *parts = xcalloc(object->field_count, sizeof(*parts));
+    for (size_t i = 0; i < object->field_count; i++)
+        parts[i] = emit_parts(e, &object->fields[i].shape);
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_field fields_%u[] = {\n", number);
+    for (size_t i = 0; i < object->field_count; i++)
+        emit_field(e, &object->fields[i], &parts[i]);
+    fprintf(e->out, "};\nstatic const struct msg_object object_%u = {fields_%u, %zu, %s};\n", number, number,
+            object->field_count, object->closed ? "true" : "false");
+    return number;
+}
+
+static void emit_member(struct emitter *e, const char *member, const char *text)
+{
+    fprintf(e->out, "    .%s = ", member);
+    emit_string(e, text);
+    fputs(",\n", e->out);
+}
+
+static void emit_resource(struct emitter *e, const struct schema_message *message)
+{
+    const struct msg_resource *resource = &message->resource;
+    fprintf(e->out, "\n/* %s */\n", message->file);
+    unsigned object = emit_object(e, resource->object);
+    unsigned create = emit_strings(e, "roles", resource->create_roles);
+    unsigned update = emit_strings(e, "roles", resource->update_roles);
+    unsigned delete = emit_strings(e, "roles", resource->delete_roles);
+    fprintf(e->out, "static const struct msg_resource resource_%s = {\n", resource->name);
+    emit_member(e, "name", resource->name);
+    emit_member(e, "collection", resource->collection);
+    emit_member(e, "table", resource->table);
+    emit_member(e, "parent", resource->parent);
+    fprintf(e->out, "    .object = &object_%u,\n    .create_roles = roles_%u,\n", object, create);
+    fprintf(e->out, "    .update_roles = roles_%u,\n    .delete_roles = roles_%u,\n", update, delete);
+    emit_member(e, "json", resource->json);
+    fputs("};\n", e->out);
+}
+
+static void emit_file(struct emitter *e, const struct schema_set *set)
+{
+    fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg.h\"\n", e->out);
+    for (size_t i = 0; i < set->message_count; i++)
+        emit_resource(e, &set->messages[i]);
+    fputs("\nconst struct msg_resource *const msg_resources[] = {\n", e->out);
+    for (size_t i = 0; i < set->message_count; i++)
+        fprintf(e->out, "    &resource_%s,\n", set->messages[i].resource.name);
+    fputs("    NULL,\n};\n", e->out);
+}
+
+enum err emit_tables(const struct schema_set *set, const char *path, char why[SCHEMA_WHY_MAX])
+{
+    char partial[4096];
+    snprintf(partial, sizeof(partial), "%s.partial", path);
+    struct emitter e = {.out = fopen(partial, "w")};
+    if (e.out) {
+        emit_file(&e, set);
+        bool written = !ferror(e.out);
+        if (fclose(e.out) == 0 && written && rename(partial, path) == 0)
+            return ERR_OK;
+    }
+    snprintf(why, SCHEMA_WHY_MAX, "%s: %s", path, strerror(errno));
+    return ERR_INTERNAL;
+}

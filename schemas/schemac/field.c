@@ -1,0 +1,114 @@
+#include "schemas/schemac/compiler.h"
+
+#include "common/msg_check.h"
+#include "common/msg_problem.h"
+
+enum { ID_MAX = 65535, NAME_MAX_LEN = 63 };
+
+bool is_identifier(const char *text)
+{
+    size_t len = strlen(text);
+    return len >= 1 && len <= NAME_MAX_LEN && text[0] >= 'a' && text[0] <= 'z' &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+static bool read_id(struct compiler *c, const struct spot *spot, uint32_t *ret_id)
+{
+    const json_t *id = json_object_get(spot->json, "x-id");
+    json_int_t value = json_integer_value(id);
+    struct spot at = spot_below(c, spot, "x-id", id);
+    if (!id)
+        return refuse(c, spot, "x-id is missing");
+    if (!json_is_integer(id) || value < 1 || value > ID_MAX)
+        return refuse(c, &at, "must be an integer from 1 to %d", ID_MAX);
+    *ret_id = (uint32_t)value;
+    return true;
+}
+
+static bool read_flag(struct compiler *c, const struct spot *spot, const char *name, bool *ret_flag)
+{
+    const json_t *flag = json_object_get(spot->json, name);
+    struct spot at = spot_below(c, spot, name, flag);
+    *ret_flag = json_is_true(flag);
+    return !flag || json_is_boolean(flag) || refuse(c, &at, "must be true or false");
+}
+
+static bool read_column(struct compiler *c, const struct spot *spot, struct msg_field *field)
+{
+    const json_t *column = json_object_get(spot->json, "x-column");
+    struct spot at = spot_below(c, spot, "x-column", column);
+    field->column = column ? json_string_value(column) : field->name;
+    if (!field->column || !is_identifier(field->column))
+        return refuse(c, &at, "must be the name of a column: lower-case letters, digits and underscores");
+    field->column = compiler_format(c, "%s", field->column);
+    return true;
+}
+
+/* The default in the text form of PostgreSQL; the default null is none. */
+static const char *default_text(struct compiler *c, const json_t *json)
+{
+    char number[MSG_NUMBER_TEXT_SIZE];
+    switch (json_typeof(json)) {
+    case JSON_STRING:
+        return compiler_format(c, "%s", json_string_value(json));
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_INTEGER:
+        msg_integer_text(json_integer_value(json), number);
+        return compiler_format(c, "%s", number);
+    case JSON_REAL:
+        msg_number_text(json_real_value(json), number);
+        return compiler_format(c, "%s", number);
+    default:
+        return NULL;
+    }
+}
+
+static bool read_default(struct compiler *c, const struct spot *spot, struct msg_field *field)
+{
+    const json_t *json = json_object_get(spot->json, "default");
+    struct spot at = spot_below(c, spot, "default", json);
+    if (!json)
+        return true;
+    if (json_is_array(json) || json_is_object(json))
+        return refuse(c, &at, "a default must be a string, a number, a boolean or null");
+    struct msg_problems problems = {.arena = c->arena};
+    if (!msg_validate(&field->shape, MSG_EXACT, json, &problems))
+        return refuse(c, &at, "the default does not fit its own schema: %s", problems.first->detail.data);
+    field->fallback = default_text(c, json);
+    return true;
+}
+
+static bool is_scalar(const struct msg_shape *shape)
+{
+    return shape->type != MSG_OBJECT && shape->type != MSG_ARRAY;
+}
+
+static bool check_flags(struct compiler *c, const struct spot *spot, const struct msg_field *field)
+{
+    if (field->filter && !is_scalar(&field->shape))
+        return refuse(c, spot, "x-filter is for single values");
+    if (field->search && field->shape.type != MSG_STRING)
+        return refuse(c, spot, "x-search is for strings");
+    if (field->read_only && field->create_only)
+        return refuse(c, spot, "readOnly and x-create-only exclude each other");
+    return true;
+}
+
+bool compile_field(struct compiler *c, const struct spot *spot, const char *name, struct msg_field *ret_field)
+{
+    struct msg_field field = {.name = name, .column = name};
+    if (is_message(c) && !is_identifier(name))
+        return refuse(c, spot, "a field's name must be lower-case letters, digits and underscores");
+    if (!compile_shape(c, spot, ROLE_FIELD, &field.shape))
+        return false;
+    bool ok = !is_message(c) ||
+              (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
+               read_flag(c, spot, "x-create-only", &field.create_only) &&
+               read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-search", &field.search) &&
+               read_column(c, spot, &field) && read_default(c, spot, &field) && check_flags(c, spot, &field));
+    *ret_field = field;
+    return ok;
+}

@@ -1,0 +1,122 @@
+/* schemac: schema files to C tables, and the guard of their x-ids. */
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "schemas/schemac/compile.h"
+#include "schemas/schemac/emit.h"
+#include "schemas/schemac/lock.h"
+
+static const char usage[] =
+    "schemac --generate FOLDER OUTPUT.c       make the tables of the schemas in FOLDER, if FOLDER/fields.lock agrees\n"
+    "schemac --check-compatible OLD NEW       may processes of both run side by side? each a folder or a lock file\n"
+    "schemac --update-lock FOLDER             write FOLDER/fields.lock anew, unless that breaks what it promised\n";
+
+struct run {
+    struct arena arena;
+    char why[SCHEMA_WHY_MAX];
+};
+
+static char *lock_path(struct run *run, const char *folder)
+{
+    size_t size = strlen(folder) + sizeof("/fields.lock");
+    char *path = arena_alloc(&run->arena, size);
+    if (!path)
+        abort(); /* the arena has no limit */
+    snprintf(path, size, "%s/fields.lock", folder);
+    return path;
+}
+
+/* A folder's lock may be missing: then it has promised nothing yet. */
+static enum err read_lock_of(struct run *run, const char *folder, struct lock *ret_lock)
+{
+    enum err err = lock_read(ret_lock, lock_path(run, folder), &run->arena, run->why);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err generate(struct run *run, const char *folder, const char *output)
+{
+    struct schema_set set;
+    struct lock now, listed;
+    enum err err = schema_set_load(&set, folder, run->why);
+    if (err)
+        return err;
+    lock_from_schemas(&now, &set, &run->arena);
+    err = read_lock_of(run, folder, &listed);
+    if (!err)
+        err = lock_check_current(&listed, &now, run->why);
+    if (!err)
+        err = emit_tables(&set, output, run->why);
+    schema_set_done(&set);
+    return err;
+}
+
+/* The schemas of a folder now, and as retired what its lock has beside them. */
+static enum err read_folder(struct run *run, const char *folder, struct lock *ret_now, struct lock *ret_listed)
+{
+    struct schema_set set;
+    enum err err = schema_set_load(&set, folder, run->why);
+    if (err)
+        return err;
+    lock_from_schemas(ret_now, &set, &run->arena);
+    schema_set_done(&set);
+    err = read_lock_of(run, folder, ret_listed);
+    if (!err)
+        lock_retire_missing(ret_now, ret_listed);
+    return err;
+}
+
+static enum err read_either(struct run *run, const char *path, struct lock *ret_lock)
+{
+    struct stat about;
+    struct lock listed;
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return read_folder(run, path, ret_lock, &listed);
+    return lock_read(ret_lock, path, &run->arena, run->why);
+}
+
+static enum err check_compatible(struct run *run, const char *old_path, const char *new_path)
+{
+    struct lock before, now;
+    enum err err = read_either(run, old_path, &before);
+    if (!err)
+        err = read_either(run, new_path, &now);
+    return err ? err : lock_check_compatible(&before, &now, run->why);
+}
+
+static enum err update_lock(struct run *run, const char *folder, const char *unused)
+{
+    (void)unused;
+    struct lock now, listed;
+    enum err err = read_folder(run, folder, &now, &listed);
+    if (!err)
+        err = lock_check_compatible(&listed, &now, run->why);
+    return err ? err : lock_write(&now, lock_path(run, folder), run->why);
+}
+
+static const struct {
+    const char *option;
+    int arguments;
+    enum err (*run)(struct run *run, const char *first, const char *second);
+} commands[] = {
+    {"--generate", 2, generate},
+    {"--check-compatible", 2, check_compatible},
+    {"--update-lock", 1, update_lock},
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++) {
+        if (strcmp(argv[1], commands[i].option) != 0 || argc != 2 + commands[i].arguments)
+            continue;
+        struct run run = {0};
+        arena_init(&run.arena, 65536, 0);
+        enum err err = commands[i].run(&run, argv[2], argc > 3 ? argv[3] : NULL);
+        if (err)
+            fprintf(stderr, "schemac: %s\n", run.why);
+        arena_done(&run.arena);
+        return err ? 1 : 0;
+    }
+    fputs(usage, stderr);
+    return 2;
+}

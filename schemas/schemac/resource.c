@@ -1,0 +1,151 @@
+#include "schemas/schemac/compiler.h"
+
+static bool read_name(struct compiler *c, const struct spot *spot, const char *member, const char **ret_name)
+{
+    const json_t *json = json_object_get(spot->json, member);
+    const char *name = json_string_value(json);
+    if (!name || !is_identifier(name))
+        return refuse(c, spot, "`%s` must be lower-case letters, digits and underscores", member);
+    *ret_name = compiler_format(c, "%s", name);
+    return true;
+}
+
+static bool check_members(struct compiler *c, const struct spot *spot, const char *const *known)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(spot->json))
+        return refuse(c, spot, "must be an object");
+    json_object_foreach ((json_t *)spot->json, name, value) {
+        size_t i = 0;
+        while (known[i] && strcmp(known[i], name) != 0)
+            i++;
+        if (!known[i])
+            return refuse(c, spot, "`%s` is not supported here", name);
+    }
+    return true;
+}
+
+static bool read_resource(struct compiler *c, const struct spot *root, struct msg_resource *resource)
+{
+    static const char *const members[] = {"name", "collection", "table", "parent", NULL};
+    struct spot spot = spot_below(c, root, "x-resource", json_object_get(root->json, "x-resource"));
+    return check_members(c, &spot, members) && read_name(c, &spot, "name", &resource->name) &&
+           read_name(c, &spot, "collection", &resource->collection) &&
+           read_name(c, &spot, "table", &resource->table) &&
+           (!json_object_get(spot.json, "parent") || read_name(c, &spot, "parent", &resource->parent));
+}
+
+static bool is_role(const char *name)
+{
+    static const char *const roles[] = {"super_admin", "company_admin", "project_manager",
+                                        "supervisor",  "operative",     "developer"};
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(roles[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool read_roles_of(struct compiler *c, const struct spot *roles, const char *verb, const char *const **ret_roles)
+{
+    const json_t *list = json_object_get(roles->json, verb);
+    struct spot at = spot_below(c, roles, verb, list);
+    size_t count = json_array_size(list);
+    if (!json_is_array(list))
+        return refuse(c, list ? &at : roles, "`%s` must be an array of roles", verb);
+    const char **names = compiler_alloc(c, count + 1, sizeof(*names));
+    for (size_t i = 0; i < count; i++) {
+        struct spot entry = spot_at(c, &at, i, json_array_get(list, i));
+        const char *name = json_string_value(entry.json);
+        if (!name || !is_role(name))
+            return refuse(c, &entry, "must be the name of a role");
+        names[i] = compiler_format(c, "%s", name);
+    }
+    *ret_roles = names;
+    return true;
+}
+
+static bool read_roles(struct compiler *c, const struct spot *root, struct msg_resource *resource)
+{
+    static const char *const verbs[] = {"create", "update", "delete", NULL};
+    const json_t *roles = json_object_get(root->json, "x-roles");
+    struct spot at = spot_below(c, root, "x-roles", roles);
+    if (!roles)
+        return refuse(c, root, "x-roles is missing: who may create, update and delete");
+    return check_members(c, &at, verbs) && read_roles_of(c, &at, "create", &resource->create_roles) &&
+           read_roles_of(c, &at, "update", &resource->update_roles) &&
+           read_roles_of(c, &at, "delete", &resource->delete_roles);
+}
+
+static const struct msg_field *field_named(const struct msg_object *object, const char *name)
+{
+    for (size_t i = 0; i < object->field_count; i++)
+        if (strcmp(object->fields[i].name, name) == 0)
+            return &object->fields[i];
+    return NULL;
+}
+
+/* What reading, concurrency and lists rely on. */
+static bool check_server_fields(struct compiler *c, const struct spot *root, const struct msg_resource *resource)
+{
+    const char *parent_id = resource->parent ? compiler_format(c, "%s_id", resource->parent) : NULL;
+    const char *const names[] = {"id", "version", "created_at", "updated_at", parent_id};
+    for (size_t i = 0; i < ARRAY_LEN(names) && names[i]; i++) {
+        const struct msg_field *field = field_named(resource->object, names[i]);
+        if (!field || !field->read_only)
+            return refuse(c, root, "a resource needs the read-only property `%s`", names[i]);
+    }
+    return true;
+}
+
+static char *expanded_text(struct compiler *c, const struct spot *root)
+{
+    json_t *whole = expand(c, root);
+    char *dumped = json_dumps(whole, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *text = compiler_format(c, "%s", dumped);
+    free(dumped);
+    json_decref(whole);
+    return text;
+}
+
+bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource)
+{
+    struct msg_resource resource = {0};
+    struct msg_shape shape;
+    if (!read_resource(c, root, &resource) || !read_roles(c, root, &resource) ||
+        !compile_shape(c, root, ROLE_ROOT, &shape))
+        return false;
+    if (shape.type != MSG_OBJECT || shape.nullable)
+        return refuse(c, root, "a resource must be an object");
+    resource.object = shape.object;
+    if (!check_server_fields(c, root, &resource))
+        return false;
+    resource.json = expanded_text(c, root);
+    *ret_resource = resource;
+    return true;
+}
+
+static bool same(const struct msg_resource *a, const struct msg_resource *b)
+{
+    return strcmp(a->name, b->name) == 0 || strcmp(a->collection, b->collection) == 0 ||
+           strcmp(a->table, b->table) == 0;
+}
+
+bool check_resources(struct compiler *c, const struct schema_set *set)
+{
+    for (size_t i = 0; i < set->message_count; i++) {
+        const struct msg_resource *resource = &set->messages[i].resource;
+        struct document document = {.name = set->messages[i].file};
+        struct spot spot = {.document = &document, .pointer = "/x-resource"};
+        bool parent_found = resource->parent == NULL;
+        for (size_t k = 0; k < set->message_count; k++) {
+            const struct msg_resource *other = &set->messages[k].resource;
+            if (k < i && same(resource, other))
+                return refuse(c, &spot, "name, collection or table is that of %s", set->messages[k].file);
+            parent_found = parent_found || strcmp(resource->parent, other->name) == 0;
+        }
+        if (!parent_found)
+            return refuse(c, &spot, "the parent `%s` is not the name of a resource", resource->parent);
+    }
+    return true;
+}

@@ -1,0 +1,115 @@
+// The promises of the design, under what breaks them elsewhere: kill -9 of the worker every second, a broker restart and a database
+// restart in the middle of a run of creates. Afterwards every accepted command has exactly one row and one event, the company's
+// sequence has no gap, and a WebSocket client knows of all of them.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { Follower } from '../lib/follower.mjs';
+import { Load } from '../lib/load.mjs';
+import { sleep, until } from '../lib/process.mjs';
+import { startStack } from '../lib/stack.mjs';
+
+const CREATES = Number(process.env.CORTEX_CHAOS_CREATES ?? 20_000);
+
+let stack;
+before(async () => {
+    stack = await startStack('chaos');
+});
+after(() => stack?.stop());
+
+// Kills what `victim` is, again and again, until told to stop.
+function killEvery(ms, victim) {
+    const killer = { kills: 0, going: true };
+    killer.done = (async () => {
+        while (killer.going) {
+            await sleep(ms);
+            await victim.kill();
+            await victim.start();
+            killer.kills += 1;
+        }
+    })();
+    killer.stop = async () => {
+        killer.going = false;
+        await killer.done;
+    };
+    return killer;
+}
+
+async function drained() {
+    const queue = (await stack.queues()).get('commands.projects');
+    return queue.ready + queue.unacknowledged === 0;
+}
+
+async function expectOneEffectEach(company, accepted) {
+    assert.equal(new Set(accepted).size, accepted.length, 'no id was given twice');
+    const projects = (await stack.query(`SELECT id FROM project WHERE company_id = '${company}'`)).map((row) => row.id);
+    const rows = new Set(projects);
+    assert.equal(rows.size, projects.length);
+    assert.deepEqual(accepted.filter((id) => !rows.has(id)), [], 'every accepted command has its row');
+
+    const [events] = await stack.query(`SELECT count(*) AS count, count(DISTINCT seq) AS seqs, count(DISTINCT command_id) AS commands,
+        min(seq) AS first, max(seq) AS last FROM events WHERE company_id = '${company}'`);
+    const [{ seq }] = await stack.query(`SELECT seq FROM company_sequence WHERE company_id = '${company}'`);
+    assert.deepEqual(events, { count: rows.size, seqs: rows.size, commands: rows.size, first: 1, last: rows.size },
+        'one event a row, numbered without gaps');
+    assert.equal(seq, rows.size);
+
+    const numbers = await stack.query(`SELECT count(DISTINCT number) AS count, max(split_part(number, '-', 3)::int) AS last
+        FROM project WHERE company_id = '${company}'`);
+    assert.deepEqual(numbers, [{ count: rows.size, last: rows.size }], 'project numbers without gaps');
+    assert.equal((await stack.queues()).get('dead.projects').ready, 0, 'no dead letters');
+    return rows;
+}
+
+async function expectKnownToAll(follower, rows) {
+    await until(async () => {
+        const known = await follower.known();
+        return [...rows].every((id) => known.has(id));
+    }, 60_000, 'the WebSocket client to know of every project');
+    assert.deepEqual(follower.faults.filter((fault) => fault instanceof Error), []);
+}
+
+describe('promises', () => {
+    test('test_creates_when_the_worker_is_killed_every_second_and_both_servers_restart_then_each_has_one_effect', async (t) => {
+        const company = await stack.addCompany();
+        const follower = new Follower(stack, company);
+        await follower.start();
+        // Half of the clients wait for the result, half are content with 202.
+        const loads = [{}, { prefer: 'respond-async' }].map((headers) =>
+            new Load(stack, company, { connections: 32, headers, limit: CREATES / 2 }));
+        const accepted = () => loads.flatMap((load) => load.accepted);
+        loads.forEach((load) => load.start());
+        const killer = killEvery(1000, stack.worker);
+
+        await until(() => accepted().length > CREATES / 4, 300_000, 'a quarter');
+        await stack.broker.restart();
+        await until(() => accepted().length > CREATES / 2, 300_000, 'a half');
+        await stack.database.restart();
+        await Promise.all(loads.map((load) => load.finished()));
+        await killer.stop();
+        await until(drained, 120_000, 'the queue to be empty');
+
+        const rows = await expectOneEffectEach(company, accepted());
+        assert.ok(accepted().length >= CREATES);
+        await expectKnownToAll(follower, rows);
+        follower.stop();
+        const refused = loads.flatMap((load) => load.others).length;
+        t.diagnostic(`${accepted().length} accepted, ${refused} refused on the way, ${killer.kills} kills, ${follower.breaks} WebSocket breaks, `
+            + `${follower.seen.size} events seen`);
+        assert.ok(killer.kills >= 5);
+    });
+
+    test('test_creates_when_gateway_processes_are_killed_then_each_has_one_effect', async () => {
+        const company = await stack.addCompany();
+        const follower = new Follower(stack, company);
+        await follower.start();
+        const load = new Load(stack, company, { connections: 32, limit: 2000 });
+        load.start();
+        const killer = killEvery(1000, stack.gateway);
+        await load.finished();
+        await killer.stop();
+        await until(drained, 60_000, 'the queue to be empty');
+        await expectKnownToAll(follower, await expectOneEffectEach(company, load.accepted));
+        follower.stop();
+    });
+});

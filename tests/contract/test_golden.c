@@ -1,0 +1,133 @@
+/* The bytes of each message, for ever: JSON becomes exactly the committed msgpack, which becomes the JSON again. A new
+ * version that fails here would misread what an old one has put on the queue. The files are golden/<resource>.<verb>. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <msgpack.h>
+
+#include "common/json.h"
+#include "common/msg.h"
+
+static void read_file(const char *name, const char *verb, const char *suffix, struct buf *ret_text)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "tests/contract/golden/%s.%s.%s", name, verb, suffix);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("%s is missing: every message needs its golden bytes", path);
+    buf_init(ret_text, 1 << 20);
+    for (int c; (c = fgetc(file)) != EOF;)
+        buf_append_char(ret_text, (char)c);
+    fclose(file);
+}
+
+static void read_hex(const char *name, const char *verb, struct buf *ret_bytes)
+{
+    CLEANUP(buf_done) struct buf text;
+    unsigned octet;
+    int used;
+    read_file(name, verb, "msgpack.hex", &text);
+    buf_append_char(&text, '\0');
+    buf_init(ret_bytes, 1 << 20);
+    for (const char *at = buf_data(&text); sscanf(at, " %2x%n", &octet, &used) == 1; at += used)
+        buf_append_char(ret_bytes, (char)octet);
+}
+
+static json_t *parse(struct slice text)
+{
+    json_t *json = NULL;
+    char why[160];
+    if (json_parse(text, 32, &json, why))
+        fail_msg("%s", why);
+    return json;
+}
+
+static void assert_encodes(const struct msg_resource *resource, enum msg_mode mode, const json_t *json,
+                           struct slice expected)
+{
+    CLEANUP(arena_done) struct arena arena;
+    CLEANUP(buf_done) struct buf out;
+    arena_init(&arena, 4096, 0);
+    buf_init(&out, 1 << 20);
+    struct msg_problems problems = {.arena = &arena};
+    assert_int_equal(msg_from_json(resource->object, mode, json, &out, &problems), ERR_OK);
+    assert_int_equal(buf_len(&out), expected.len);
+    assert_memory_equal(buf_data(&out), expected.data, expected.len);
+}
+
+static void assert_decodes(const struct msg_resource *resource, struct slice bytes, const json_t *expected)
+{
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, 1 << 20);
+    assert_int_equal(msg_to_json(resource->object, bytes, &text), ERR_OK);
+    json_t *json = parse(buf_slice(&text));
+    if (!json_equal(json, (json_t *)expected))
+        fail_msg("came back as %.*s", (int)buf_len(&text), buf_data(&text));
+    json_decref(json);
+}
+
+/* Our reader is our own; msgpack-c's must see the same message. */
+static void assert_msgpack_agrees(struct slice bytes, size_t fields)
+{
+    msgpack_unpacked unpacked;
+    size_t offset = 0;
+    msgpack_unpacked_init(&unpacked);
+    assert_int_equal(msgpack_unpack_next(&unpacked, bytes.data, bytes.len, &offset), MSGPACK_UNPACK_SUCCESS);
+    assert_int_equal(offset, bytes.len);
+    assert_int_equal(unpacked.data.type, MSGPACK_OBJECT_MAP);
+    assert_int_equal(unpacked.data.via.map.size, fields);
+    msgpack_unpacked_destroy(&unpacked);
+}
+
+static void assert_golden(const struct msg_resource *resource, const char *verb, enum msg_mode mode)
+{
+    CLEANUP(buf_done) struct buf text, bytes;
+    read_file(resource->name, verb, "json", &text);
+    read_hex(resource->name, verb, &bytes);
+    json_t *json = parse(buf_slice(&text));
+    print_message("  %s.%s: %zu octets of msgpack\n", resource->name, verb, buf_len(&bytes));
+    assert_encodes(resource, mode, json, buf_slice(&bytes));
+    assert_decodes(resource, buf_slice(&bytes), json);
+    assert_msgpack_agrees(buf_slice(&bytes), json_object_size(json));
+    json_decref(json);
+}
+
+static void test_messages_when_encoded_then_the_golden_bytes(void **state)
+{
+    (void)state;
+    for (const struct msg_resource *const *resource = msg_resources; *resource; resource++) {
+        assert_golden(*resource, "create", MSG_CREATE);
+        assert_golden(*resource, "update", MSG_UPDATE);
+    }
+}
+
+/* What a newer process sends: fields that this one does not know. */
+static void test_messages_when_a_newer_process_adds_fields_then_they_are_skipped(void **state)
+{
+    (void)state;
+    for (const struct msg_resource *const *resource = msg_resources; *resource; resource++) {
+        CLEANUP(buf_done) struct buf text, bytes;
+        read_file((*resource)->name, "create", "json", &text);
+        read_hex((*resource)->name, "create", &bytes);
+        json_t *json = parse(buf_slice(&text));
+        assert_in_range((unsigned char)bytes.data[bytes.begin], 0x80, 0x8d);
+        bytes.data[bytes.begin] = (char)(bytes.data[bytes.begin] + 2);
+        buf_append(&bytes, "\xcd\xff\xf0\x92\x01\x81\xa1k\xc0\xcd\xff\xf1\xa3new", 16);
+        assert_decodes(*resource, buf_slice(&bytes), json);
+        json_decref(json);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_when_encoded_then_the_golden_bytes),
+        cmocka_unit_test(test_messages_when_a_newer_process_adds_fields_then_they_are_skipped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+
+import { expectCreated, expectProblem, expectStatus, newProject } from './expect.mjs';
+
+export function idempotency(shared) {
+    describe('Idempotency-Key', () => {
+        test('test_create_again_with_the_same_key_and_body_then_the_first_result', async () => {
+            const api = shared.stack.client();
+            const key = { 'idempotency-key': randomUUID() };
+            const first = expectCreated(await api.post('/v1/projects', { name: 'Once' }, key), '/v1/projects');
+            const again = expectCreated(await api.post('/v1/projects', { name: 'Once' }, key), '/v1/projects');
+            assert.deepEqual(again, first);
+        });
+
+        test('test_create_again_with_the_same_key_and_another_body_then_422', async () => {
+            const api = shared.stack.client();
+            const key = { 'idempotency-key': randomUUID() };
+            expectCreated(await api.post('/v1/projects', { name: 'Once' }, key), '/v1/projects');
+            expectProblem(await api.post('/v1/projects', { name: 'Twice' }, key), 422, 'idempotency-mismatch');
+        });
+
+        test('test_the_same_key_on_another_route_then_422', async () => {
+            const api = shared.stack.client();
+            const key = { 'idempotency-key': randomUUID() };
+            const project = expectCreated(await api.post('/v1/projects', { name: 'Once' }, key), '/v1/projects');
+            expectProblem(await api.delete(`/v1/projects/${project.id}`, key), 422, 'idempotency-mismatch');
+            expectStatus(await api.get(`/v1/projects/${project.id}`), 200);
+        });
+
+        test('test_fifty_at_once_with_the_same_key_then_one_row_and_one_answer', async () => {
+            const company = await shared.stack.addCompany();
+            const api = shared.stack.client({ company });
+            const key = { 'idempotency-key': 'crane-7' };
+            const answers = await Promise.all(Array.from({ length: 50 }, () => api.post('/v1/projects', { name: 'Crane' }, key)));
+            const made = answers.map((answer) => expectCreated(answer, '/v1/projects'));
+            assert.equal(new Set(made.map((project) => project.id)).size, 1);
+            const [{ projects, events, seq }] = await shared.stack.query(`SELECT
+                (SELECT count(*) FROM project WHERE company_id = '${company}') AS projects,
+                (SELECT count(*) FROM events WHERE company_id = '${company}') AS events,
+                (SELECT seq FROM company_sequence WHERE company_id = '${company}') AS seq`);
+            assert.deepEqual({ projects, events, seq }, { projects: 1, events: 1, seq: 1 });
+        });
+
+        test('test_a_refusal_asked_for_again_then_the_same_refusal', async () => {
+            const api = shared.stack.client();
+            const project = await newProject(api);
+            const key = { 'idempotency-key': randomUUID(), 'if-match': '"9"' };
+            expectProblem(await api.patch(`/v1/projects/${project.id}`, { name: 'x' }, key), 412, 'version-conflict');
+            expectProblem(await api.patch(`/v1/projects/${project.id}`, { name: 'x' }, key), 412, 'version-conflict');
+        });
+
+        test('test_update_and_delete_again_with_the_same_key_then_done_once', async () => {
+            const api = shared.stack.client();
+            const project = await newProject(api);
+            const path = `/v1/projects/${project.id}`;
+            const [change, removal] = [{ 'idempotency-key': randomUUID() }, { 'idempotency-key': randomUUID() }];
+            for (let i = 0; i < 2; i++)
+                assert.equal(expectStatus(await api.patch(path, { name: 'Changed' }, change), 200).body.version, 2);
+            for (let i = 0; i < 2; i++) expectStatus(await api.delete(path, removal), 204);
+        });
+
+        test('test_the_same_key_in_two_companies_then_two_projects', async () => {
+            const key = { 'idempotency-key': 'shared-key' };
+            const ids = [];
+            for (const company of [await shared.stack.addCompany(), await shared.stack.addCompany()]) {
+                const answer = await shared.stack.client({ company }).post('/v1/projects', { name: 'Mine' }, key);
+                ids.push(expectCreated(answer, '/v1/projects').id);
+            }
+            assert.notEqual(ids[0], ids[1]);
+        });
+    });
+}

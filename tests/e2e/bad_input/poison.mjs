@@ -1,0 +1,104 @@
+// Commands that no gateway would write, put straight on the queue: each ends in the dead letters and the others go on.
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+
+import amqp from 'amqplib';
+
+import { until } from '../../lib/process.mjs';
+
+const bodies = {
+    nothing: Buffer.alloc(0),
+    'half a map': Buffer.from([0x83, 0x03]),
+    'a string that is longer than the message': Buffer.from([0x81, 0x03, 0xdb, 0x7f, 0xff, 0xff, 0xff, 0x41]),
+    'a list that asks for 96 GB': Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]),
+    'a map that asks for 96 GB': Buffer.from([0xdf, 0xff, 0xff, 0xff, 0xff]),
+    'nesting without an end': Buffer.alloc(100_000, 0x91),
+    'a type that is not used': Buffer.from([0xc1]),
+    'bytes behind the end': Buffer.concat([Buffer.from([0x81, 0x03, 0xa1, 0x78]), Buffer.from('more')]),
+    'text that is no UTF-8': Buffer.from([0x81, 0x03, 0xa2, 0xff, 0xfe]),
+    'a number for a name': Buffer.from([0x81, 0x03, 0x05]),
+    'no name': Buffer.from([0x80]),
+    noise: randomBytes(512),
+};
+
+function properties(company, changes = {}) {
+    return {
+        messageId: randomUUID(), type: 'project.create', contentType: 'application/msgpack', persistent: true, mandatory: true,
+        timestamp: Math.floor(Date.now() / 1000),
+        ...changes,
+        headers: { company, actor: randomUUID(), role: 'company_admin', fingerprint: '0', ...changes.headers },
+    };
+}
+
+const good = Buffer.from([0x81, 0x03, 0xa1, 0x78]); // {name: "x"}
+
+const envelopes = (company) => ({
+    'no message id': properties(company, { messageId: undefined }),
+    'a message id that is no UUID': properties(company, { messageId: 'x'.repeat(200) }),
+    'an unknown type': properties(company, { type: 'project.explode' }),
+    'no type': properties(company, { type: undefined }),
+    'no company': properties(company, { headers: { company: undefined } }),
+    'a company that is no UUID': properties(company, { headers: { company: "'; DROP TABLE project" } }),
+    'a company of another type': properties(company, { headers: { company: 42 } }),
+    'deep headers': properties(company, { headers: { nested: deep(60) } }),
+});
+
+function deep(depth) {
+    return depth === 0 ? 'bottom' : { a: deep(depth - 1) };
+}
+
+export function poison(shared) {
+    describe('poisoned commands', () => {
+        test('test_poison_on_the_queue_then_each_is_a_dead_letter_and_the_service_goes_on', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const api = stack.client({ company });
+            const connection = await amqp.connect(stack.amqpUrl);
+            const channel = await connection.createConfirmChannel();
+            const messages = [
+                ...Object.values(bodies).map((body) => [body, properties(company)]),
+                ...Object.values(envelopes(company)).map((envelope) => [good, envelope]),
+            ];
+            for (const [body, envelope] of messages) {
+                channel.publish('commands', 'projects.project.create', body, envelope);
+                assert.equal((await api.post('/v1/projects', { name: 'In between' })).status, 201);
+            }
+            await channel.waitForConfirms();
+
+            const letters = await collect(channel, messages.length);
+            for (const letter of letters) assert.ok(letter.properties.headers['x-death'], 'the broker tells why');
+            await connection.close();
+
+            const [{ rows, events }] = await stack.query(`SELECT
+                (SELECT count(*) FROM project WHERE company_id = '${company}') AS rows,
+                (SELECT count(*) FROM events WHERE company_id = '${company}') AS events`);
+            assert.deepEqual({ rows, events }, { rows: messages.length, events: messages.length }, 'only what came by the API');
+            assert.ok(stack.worker.alive());
+        });
+
+        test('test_good_command_put_on_the_queue_by_hand_then_it_is_done', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const connection = await amqp.connect(stack.amqpUrl);
+            const channel = await connection.createConfirmChannel();
+            const envelope = properties(company);
+            channel.publish('commands', 'projects.project.create', good, envelope);
+            await channel.waitForConfirms();
+            await connection.close();
+            await until(async () => (await stack.client({ company }).get(`/v1/projects/${envelope.messageId}`)).status === 200, 10_000,
+                'the project');
+        });
+    });
+}
+
+// Takes `count` dead letters off their queue, and sees that no more come.
+async function collect(channel, count) {
+    const letters = [];
+    await until(async () => {
+        for (let letter; (letter = await channel.get('dead.projects', { noAck: true })); ) letters.push(letter);
+        return letters.length >= count;
+    }, 20_000, `${count} dead letters`);
+    assert.equal(letters.length, count);
+    return letters;
+}

@@ -1,0 +1,138 @@
+// A whole CortexBuild for one test file: its own vhost and database on the servers of this run, a gateway, a projects pool.
+//
+//     const stack = await startStack('api');
+//     const api = stack.client({ company: stack.company, role: 'project_manager' });
+//     await api.post('/v1/projects', { name: 'Bridge' });
+//     await stack.worker.kill(); await stack.worker.start(); await stack.broker.alarm(true); …
+//     await stack.stop();   // fails when a process did not end well or a sanitizer complained
+import { execFile } from 'node:child_process';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { client, send } from './http.mjs';
+import { Program } from './process.mjs';
+import { broker, database, ensureServers, root, servers, state } from './servers.mjs';
+import { claimsOf, sign } from './token.mjs';
+
+const run = promisify(execFile);
+const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
+// `cortex token` signs with a key in a file; so do we.
+const secret = randomBytes(32).toString('hex');
+
+export async function startStack(name, { gateway = {}, worker = {} } = {}) {
+    await ensureServers();
+    const unique = `${name}_${process.pid}`;
+    await servers(['vhost', unique]);
+    await servers(['createdb', unique]);
+    await run('bash', [join(root, 'deploy', 'local', 'migrate.sh')], {
+        env: { ...process.env, CORTEX_DATABASE_URL: await database.url('cortex', unique) },
+    });
+    await servers(['logins']);
+    const stack = new Stack(unique);
+    await stack.prepare(gateway, worker);
+    await stack.worker.start();
+    await stack.gateway.start();
+    return stack;
+}
+
+class Stack {
+    constructor(name) {
+        this.name = name;
+        this.secret = secret;
+        this.database = database;
+        this.broker = broker;
+    }
+
+    async prepare(gatewaySettings, workerSettings) {
+        const keyFile = join(state, `token_key.${this.name}`);
+        mkdirSync(state, { recursive: true });
+        writeFileSync(keyFile, secret, { mode: 0o600 });
+        this.address = `127.0.0.1:${await freePort()}`;
+        this.url = `http://${this.address}`;
+        this.amqpUrl = await broker.url(this.name);
+        const common = { CORTEX_AMQP_URL: this.amqpUrl };
+        this.gateway = new Program({
+            name: `${this.name}-gateway`,
+            command: join(build, 'gateway', 'cortex-gateway'),
+            settings: {
+                ...common,
+                CORTEX_DATABASE_URL: await database.url('cortex_gateway', this.name),
+                CORTEX_AUTH_HS256_FILE: keyFile,
+                CORTEX_LISTEN: this.address,
+                CORTEX_GATEWAY_PROCESSES: '2',
+                ...gatewaySettings,
+            },
+            ready: async () => (await send(`${this.url}/readyz`)).status === 200,
+        });
+        this.worker = new Program({
+            name: `${this.name}-projects`,
+            command: join(build, 'workers', 'cortex-worker'),
+            args: ['projects'],
+            settings: { ...common, CORTEX_DATABASE_URL: await database.url('cortex_worker', this.name), ...workerSettings },
+            ready: async () => (await this.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'cortex_worker'")).length > 0,
+        });
+        this.company = await this.addCompany('First');
+    }
+
+    // A tenant of its own for a test that counts things.
+    async addCompany(name = 'Another') {
+        const id = randomUUID();
+        await this.run(`INSERT INTO company (id, name) VALUES ('${id}', '${name}')`);
+        return id;
+    }
+
+    token(who = {}) {
+        return sign(claimsOf({ company: this.company, ...who }), secret);
+    }
+
+    client(who = {}, agent = undefined) {
+        return client(this.url, this.token(who), agent);
+    }
+
+    query(statement) {
+        return database.query(this.name, statement);
+    }
+
+    run(statements) {
+        return database.run(this.name, statements);
+    }
+
+    // `name ready unacknowledged` of every queue of this stack.
+    async queues() {
+        const text = await broker.ctl('list_queues', '--vhost', this.name, '--no-table-headers', 'name', 'messages_ready',
+            'messages_unacknowledged');
+        return new Map(text.trim().split('\n').filter(Boolean).map((line) => {
+            const [name, ready, unacknowledged] = line.split('\t');
+            return [name, { ready: Number(ready), unacknowledged: Number(unacknowledged) }];
+        }));
+    }
+
+    async stop() {
+        const failures = [];
+        for (const program of [this.gateway, this.worker]) {
+            await program.stop().catch((error) => failures.push(error.message));
+            const complaint = program.complaints();
+            if (complaint) failures.push(`${program.name}: ${complaint}`);
+        }
+        if (failures.length > 0) throw new Error(failures.join('\n'));
+    }
+}
+
+// Below the range from which the kernel gives ports to connections, so that nobody takes it while the gateway is down.
+async function freePort() {
+    for (;;) {
+        const port = randomInt(20000, 32000);
+        if (await isFree(port)) return port;
+    }
+}
+
+function isFree(port) {
+    return new Promise((resolve) => {
+        const probe = createServer();
+        probe.on('error', () => resolve(false));
+        probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+}

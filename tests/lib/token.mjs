@@ -1,0 +1,15 @@
+// Bearer tokens, made here by node:crypto and not by the code under test.
+import { createHmac, randomUUID } from 'node:crypto';
+
+const encode = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+// Any header and any claims, so that wrong ones can be made too.
+export function sign(claims, secret, header = { alg: 'HS256', typ: 'JWT' }) {
+    const text = `${encode(header)}.${encode(claims)}`;
+    return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
+
+export function claimsOf({ company, role = 'company_admin', user = randomUUID(), ttl = 3600 }) {
+    const now = Math.floor(Date.now() / 1000);
+    return { sub: user, company, role, iat: now, exp: now + ttl };
+}

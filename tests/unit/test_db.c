@@ -1,0 +1,495 @@
+#include "tests/unit/db_fixture.h"
+
+struct fixture {
+    struct ev_loop *loop;
+    struct journal journal;
+    struct db *db;
+    struct mark marks[8]; /* a, b, c … */
+    struct mark sync;
+};
+
+static const struct db_statement one = {"one", "SELECT 1"};
+static const struct db_statement echo = {"echo", "SELECT $1::text"};
+static const struct db_statement pid = {"pid", "SELECT pg_backend_pid()"};
+static const struct db_statement divide = {"divide", "SELECT 1 / $1::integer"};
+static const struct db_statement nap = {"nap", "SELECT pg_sleep($1::float)"};
+static const struct db_statement insert = {"insert", "INSERT INTO test_row (id) VALUES ($1::integer)"};
+static const struct db_statement count = {"count", "SELECT count(*) FROM test_row"};
+
+static void open_db(struct fixture *f, const struct db_options *options)
+{
+    db_free(f->db);
+    f->db = NULL;
+    journal_clear(&f->journal);
+    assert_int_equal(db_new(f->loop, options, &noting, &f->journal, &f->db), ERR_OK);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->loop = ev_loop_new(EVFLAG_AUTO);
+    journal_init(&f->journal, f->loop);
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        f->marks[i] = (struct mark){&f->journal, names[i]};
+    f->sync = (struct mark){&f->journal, "sync"};
+    do_sql("CREATE TABLE IF NOT EXISTS test_row (id integer UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+    do_sql("TRUNCATE test_row");
+    open_db(f, &(struct db_options){.url = test_url(), .application_name = "test_db"});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+    journal_clear(&f->journal);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    db_free(f->db);
+    ev_loop_destroy(f->loop);
+    free(f);
+    return 0;
+}
+
+static void run(struct fixture *f, const struct db_statement *statement, const char *param, int mark)
+{
+    const struct slice params[] = {slice_of(param)};
+    db_send(f->db, statement, params, param ? 1 : 0, note_result, &f->marks[mark]);
+}
+
+static void commit(struct fixture *f)
+{
+    db_sync(f->db, note_sync, &f->sync);
+}
+
+/* The text of one answer, asked for on the fixture's own connection in a transaction of its own. */
+static struct db_result *ask(struct fixture *f, const struct db_statement *statement)
+{
+    struct kept kept = {.journal = &f->journal};
+    int before = f->journal.count;
+    db_send(f->db, statement, NULL, 0, keep_result, &kept);
+    db_sync(f->db, NULL, NULL);
+    journal_await(&f->journal, before + 1);
+    assert_int_equal(db_result_error(kept.result), ERR_OK);
+    return kept.result;
+}
+
+static int64_t ask_int(struct fixture *f, const struct db_statement *statement)
+{
+    struct db_result *result = ask(f, statement);
+    int64_t value = db_int(result, 0, 0);
+    db_result_release(result);
+    return value;
+}
+
+/* A URL of the test server with another list of hosts and ports, and parameters behind it. */
+static void url_with(char url[1024], const char *before_host, const char *after_port, const char *parameters)
+{
+    const char *base = test_url(), *at = strchr(base, '@'), *slash = at ? strchr(at, '/') : NULL;
+    if (!slash)
+        fail_msg("the test database's URL must look like postgresql://user:password@host:port/name");
+    snprintf(url, 1024, "%.*s@%s%.*s%s%s%s%s", (int)(at - base), base, before_host, (int)(slash - at - 1),
+             at + 1, after_port, slash, strchr(slash, '?') ? "&" : "?", parameters);
+}
+
+static void test_callbacks_when_statements_are_pipelined_come_in_order(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &one, NULL, 0);
+    run(f, &echo, "x", 1);
+    commit(f);
+    run(f, &one, NULL, 2);
+    commit(f);
+    assert_int_equal(f->journal.count, 0); /* nothing is called from inside */
+    assert_int_equal(db_outstanding(f->db), 3);
+    journal_await(&f->journal, 5);
+    assert_string_equal(f->journal.text, "a:OK b:OK sync:OK c:OK sync:OK");
+    assert_int_equal(db_outstanding(f->db), 0);
+}
+
+static void test_transaction_when_a_statement_fails_skips_the_rest_and_rolls_back(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &insert, "1", 0);
+    run(f, &divide, "0", 1);
+    run(f, &insert, "2", 2);
+    commit(f);
+    run(f, &insert, "3", 3);
+    commit(f);
+    journal_await(&f->journal, 6);
+    assert_string_equal(f->journal.text, "a:OK b:DATABASE_ERROR c:skipped sync:DATABASE_ERROR d:OK sync:OK");
+    assert_int_equal(ask_int(f, &count), 1);
+}
+
+static void test_ask_when_the_transaction_goes_on_answers_without_committing(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &insert, "1", 0);
+    db_ask(f->db);
+    journal_await(&f->journal, 1);
+    struct db_result *outside = run_sql("SELECT count(*) FROM test_row", NULL);
+    assert_int_equal(db_int(outside, 0, 0), 0);
+    db_result_release(outside);
+    run(f, &count, NULL, 1);
+    commit(f);
+    journal_await(&f->journal, 3);
+    assert_string_equal(f->journal.text, "a:OK b:OK sync:OK");
+    assert_int_equal(ask_int(f, &count), 1);
+}
+
+static void test_statement_when_its_first_use_was_skipped_is_prepared_again(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &divide, "0", 0);
+    run(f, &echo, "never prepared", 1);
+    commit(f);
+    run(f, &echo, "sent before that was known", 2);
+    commit(f);
+    journal_await(&f->journal, 5);
+    run(f, &echo, "sent after", 3);
+    commit(f);
+    journal_await(&f->journal, 7);
+    assert_string_equal(f->journal.text,
+                        "a:DATABASE_ERROR b:skipped sync:DATABASE_ERROR c:OK sync:OK d:OK sync:OK");
+}
+
+static void test_statement_when_its_sql_is_wrong_gets_the_error_itself(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement wrong = {"wrong", "SELECT FROM WHERE"};
+    struct kept kept = {.journal = &f->journal};
+    db_send(f->db, &wrong, NULL, 0, keep_result, &kept);
+    commit(f);
+    journal_await(&f->journal, 2);
+    assert_string_equal(f->journal.text, "kept:DATABASE_ERROR sync:DATABASE_ERROR");
+    assert_string_equal(db_result_sqlstate(kept.result), "42601");
+    assert_false(db_result_skipped(kept.result));
+    db_result_release(kept.result);
+}
+
+static void test_commit_when_a_deferred_constraint_fails_is_reported_at_the_sync(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &insert, "1", 0);
+    run(f, &insert, "1", 1);
+    commit(f);
+    run(f, &one, NULL, 2);
+    commit(f);
+    journal_await(&f->journal, 5);
+    assert_string_equal(f->journal.text, "a:OK b:OK sync:DATABASE_ERROR c:OK sync:OK");
+    assert_int_equal(ask_int(f, &count), 0);
+}
+
+static void test_constraint_when_violated_is_named(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement check = {
+        "check", "INSERT INTO counter (company_id, scope, value) VALUES (gen_random_uuid(), '', 0)"};
+    struct kept kept = {.journal = &f->journal};
+    db_send(f->db, &check, NULL, 0, keep_result, &kept);
+    db_sync(f->db, NULL, NULL);
+    journal_await(&f->journal, 1);
+    assert_string_equal(db_result_constraint(kept.result), "counter_scope_check");
+    assert_string_equal(db_result_sqlstate(kept.result), "23514");
+    assert_non_null(strstr(db_result_message(kept.result), "counter"));
+    db_result_release(kept.result);
+}
+
+static void test_values_when_null_empty_or_text_come_back_as_they_went(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement three = {"three", "SELECT $1::text, $2::text, $3::text, $3::bigint + 1"};
+    const struct slice params[] = {SLICE_NONE, SLICE(""), SLICE("-9007199254740993")};
+    struct kept kept = {.journal = &f->journal};
+    db_send(f->db, &three, params, ARRAY_LEN(params), keep_result, &kept);
+    db_sync(f->db, NULL, NULL);
+    journal_await(&f->journal, 1);
+    assert_int_equal(db_rows(kept.result), 1);
+    assert_null(db_text(kept.result, 0, 0).data);
+    assert_int_equal(db_int(kept.result, 0, 0), 0);
+    assert_non_null(db_text(kept.result, 0, 1).data);
+    assert_int_equal(db_text(kept.result, 0, 1).len, 0);
+    assert_true(slice_equal(db_text(kept.result, 0, 2), params[2]));
+    assert_true(db_int(kept.result, 0, 3) == INT64_C(-9007199254740992));
+    db_result_release(kept.result);
+}
+
+static void test_share_when_the_result_is_released_keeps_the_bytes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement wide = {"wide", "SELECT repeat('x', 100000), 'y'"};
+    struct db_result *result = ask(f, &wide);
+    struct bytes *x = db_share(result, 0, 0), *y = db_share(result, 0, 1);
+    assert_ptr_equal(x->slice.data, db_text(result, 0, 0).data); /* not a copy */
+    db_result_release(result);
+    assert_int_equal(x->slice.len, 100000);
+    assert_int_equal(x->slice.data[99999], 'x');
+    bytes_unref(x);
+    db_free(TAKE(f->db)); /* outlives the connection too */
+    assert_true(slice_is(y->slice, "y"));
+    bytes_unref(y);
+}
+
+static void test_pipeline_when_both_ways_carry_megabytes_does_not_lock_up(void **state)
+{
+    struct fixture *f = *state;
+    enum { STATEMENTS = 400, SIZE = 60000 };
+    char *big = malloc(SIZE);
+    memset(big, 'z', SIZE);
+    const struct slice params[] = {{big, SIZE}};
+    for (int i = 0; i < STATEMENTS; i++)
+        db_send(f->db, &echo, params, 1, NULL, NULL);
+    commit(f);
+    free(big);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "sync:OK");
+}
+
+static void test_statement_when_it_takes_too_long_times_out(void **state)
+{
+    struct fixture *f = *state;
+    open_db(f, &(struct db_options){.url = test_url(), .statement_timeout_ms = 50});
+    journal_await(&f->journal, 1);
+    run(f, &nap, "10", 0);
+    commit(f);
+    journal_await(&f->journal, 3);
+    assert_string_equal(f->journal.text, "up:- a:TIMEOUT sync:TIMEOUT");
+}
+
+static void test_connection_when_terminated_mid_flight_fails_all_once_in_order_and_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    char victim[24];
+    snprintf(victim, sizeof(victim), "%lld", (long long)ask_int(f, &pid));
+    journal_clear(&f->journal);
+    run(f, &one, NULL, 0);
+    run(f, &nap, "30", 1);
+    run(f, &one, NULL, 2);
+    commit(f);
+    run(f, &one, NULL, 3);
+    commit(f);
+    db_ask(f->db);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    db_result_release(run_sql("SELECT pg_terminate_backend($1::integer)", victim));
+    journal_await(&f->journal, 8);
+    /* The first may have been answered in time; the third is skipped when the server could still say why it
+     * left. */
+    assert_non_null(strstr(f->journal.text, "a:"));
+    assert_non_null(strstr(f->journal.text, " b:DATABASE_UNAVAILABLE c:"));
+    assert_non_null(strstr(f->journal.text, " sync:DATABASE_UNAVAILABLE d:DATABASE_UNAVAILABLE"
+                                            " sync:DATABASE_UNAVAILABLE down:- up:-"));
+    assert_int_equal(f->journal.count, 8);
+    journal_clear(&f->journal);
+    run(f, &one, NULL, 0);
+    commit(f);
+    journal_await(&f->journal, 2);
+    assert_string_equal(f->journal.text, "a:OK sync:OK");
+}
+
+static void test_transaction_when_its_connection_broke_does_not_end_on_the_next_one(void **state)
+{
+    struct fixture *f = *state;
+    char victim[24];
+    snprintf(victim, sizeof(victim), "%lld", (long long)ask_int(f, &pid));
+    journal_clear(&f->journal);
+    run(f, &insert, "1", 0);
+    db_ask(f->db);
+    journal_await(&f->journal, 1);
+    db_result_release(run_sql("SELECT pg_terminate_backend($1::integer)", victim));
+    journal_await(&f->journal, 3); /* down, up */
+    assert_true(db_is_up(f->db));
+    run(f, &insert, "2", 1);
+    commit(f);
+    run(f, &insert, "3", 2);
+    commit(f);
+    journal_await(&f->journal, 7);
+    assert_string_equal(f->journal.text, "a:OK down:- up:- b:DATABASE_UNAVAILABLE sync:DATABASE_UNAVAILABLE"
+                                         " c:OK sync:OK");
+    assert_int_equal(ask_int(f, &count), 1);
+}
+
+static void test_send_when_down_fails_later_and_in_order(void **state)
+{
+    struct fixture *f = *state;
+    open_db(f, &(struct db_options){.url = "postgresql://nobody@127.0.0.1:1/nothing"});
+    run(f, &one, NULL, 0);
+    db_ask(f->db);
+    commit(f);
+    run(f, &one, NULL, 1);
+    assert_int_equal(f->journal.count, 0);
+    journal_await(&f->journal, 3);
+    assert_string_equal(f->journal.text,
+                        "a:DATABASE_UNAVAILABLE sync:DATABASE_UNAVAILABLE b:DATABASE_UNAVAILABLE");
+    journal_await(&f->journal, 5); /* two rounds of attempts: it does not give up */
+    assert_non_null(strstr(f->journal.text, "down:- down:-"));
+    assert_false(db_is_up(f->db));
+}
+
+static void test_free_when_answers_are_owed_gives_shutting_down(void **state)
+{
+    struct fixture *f = *state;
+    run(f, &one, NULL, 0);
+    run(f, &nap, "30", 1);
+    commit(f);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    db_free(TAKE(f->db));
+    const char *last = strstr(f->journal.text, "b:");
+    assert_non_null(last);
+    assert_string_equal(last, "b:SHUTTING_DOWN sync:SHUTTING_DOWN");
+    assert_int_equal(f->journal.count, 3);
+}
+
+static void test_hosts_when_the_first_refuses_uses_the_next(void **state)
+{
+    struct fixture *f = *state;
+    char url[1024];
+    url_with(url, "127.0.0.1:1,", "", "connect_timeout=2");
+    open_db(f, &(struct db_options){.url = url});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+}
+
+static void test_host_name_when_it_has_no_address_uses_the_next(void **state)
+{
+    struct fixture *f = *state;
+    char url[1024];
+    url_with(url, "no-such-host.invalid:5432,", "", "connect_timeout=15");
+    open_db(f, &(struct db_options){.url = url});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+}
+
+static void test_host_name_when_it_has_an_address_connects(void **state)
+{
+    struct fixture *f = *state;
+    char url[1024];
+    const char *at = strchr(test_url(), '@'), *colon = strchr(at, ':');
+    snprintf(url, sizeof(url), "%.*s@localhost%s", (int)(at - test_url()), test_url(), colon);
+    open_db(f, &(struct db_options){.url = url});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+}
+
+static void test_connection_when_the_server_takes_no_writes_is_not_used_for_them(void **state)
+{
+    struct fixture *f = *state;
+    char url[1024];
+    url_with(url, "", "", "options=-c%20default_transaction_read_only%3Don");
+    open_db(f, &(struct db_options){.url = url});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "down:-");
+    open_db(f, &(struct db_options){.url = url, .read_only = true});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+}
+
+static void test_role_when_it_does_not_exist_keeps_the_connection_down(void **state)
+{
+    struct fixture *f = *state;
+    open_db(f, &(struct db_options){.url = test_url(), .role = "no_such_role"});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "down:-");
+}
+
+static void test_session_when_up_is_set_up(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement session = {
+        "session", "SELECT current_setting('TimeZone'), current_user, current_setting('application_name'),"
+                   " current_setting('transaction_read_only')"};
+    open_db(f, &(struct db_options){
+                   .url = test_url(), .role = "cortex_gateway", .application_name = "n", .read_only = true});
+    journal_await(&f->journal, 1);
+    struct db_result *result = ask(f, &session);
+    assert_true(slice_is(db_text(result, 0, 0), "UTC"));
+    assert_true(slice_is(db_text(result, 0, 1), "cortex_gateway"));
+    assert_true(slice_is(db_text(result, 0, 2), "n"));
+    assert_true(slice_is(db_text(result, 0, 3), "on"));
+    db_result_release(result);
+}
+
+/* A generic plan is made once, perhaps when a table is still empty: it must be the one for millions of rows.
+ */
+static void test_plan_when_the_table_is_empty_goes_by_the_index(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement explain = {
+        "explain", "EXPLAIN (COSTS OFF) SELECT x.status FROM unnest(ARRAY[gen_random_uuid()]) AS k (id)"
+                   " JOIN inbox AS x ON x.company_id = k.id AND x.command_id = k.id"};
+    struct db_result *plan = ask(f, &explain);
+    bool uses_index = false;
+    for (int row = 0; row < db_rows(plan); row++) {
+        assert_null(strstr(db_text(plan, row, 0).data, "Seq Scan"));
+        uses_index |= strstr(db_text(plan, row, 0).data, "inbox_pkey") != NULL;
+    }
+    assert_true(uses_index);
+    db_result_release(plan);
+}
+
+static void test_url_when_it_does_not_parse_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct db *db;
+    assert_int_equal(db_new(f->loop, &(struct db_options){.url = "postgresql://[/"}, NULL, NULL, &db),
+                     ERR_BAD_REQUEST);
+    assert_int_equal(db_new(f->loop, &(struct db_options){.url = ""}, NULL, NULL, &db), ERR_BAD_REQUEST);
+}
+
+static void test_statement_when_a_migration_changes_its_type_is_prepared_again(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement rows = {"rows", "SELECT id FROM test_row"};
+    run(f, &rows, NULL, 0);
+    commit(f);
+    journal_await(&f->journal, 2);
+    do_sql("ALTER TABLE test_row ALTER COLUMN id TYPE bigint");
+    run(f, &rows, NULL, 1);
+    commit(f);
+    journal_await(&f->journal, 4);
+    run(f, &rows, NULL, 2);
+    commit(f);
+    journal_await(&f->journal, 6);
+    do_sql("ALTER TABLE test_row ALTER COLUMN id TYPE integer");
+    assert_string_equal(f->journal.text,
+                        "a:OK sync:OK b:DATABASE_CONFLICT sync:DATABASE_CONFLICT c:OK sync:OK");
+}
+
+static int migrate(void **state)
+{
+    (void)state;
+    return apply_migrations();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_callbacks_when_statements_are_pipelined_come_in_order),
+        TEST(test_transaction_when_a_statement_fails_skips_the_rest_and_rolls_back),
+        TEST(test_ask_when_the_transaction_goes_on_answers_without_committing),
+        TEST(test_statement_when_its_first_use_was_skipped_is_prepared_again),
+        TEST(test_statement_when_its_sql_is_wrong_gets_the_error_itself),
+        TEST(test_commit_when_a_deferred_constraint_fails_is_reported_at_the_sync),
+        TEST(test_constraint_when_violated_is_named),
+        TEST(test_values_when_null_empty_or_text_come_back_as_they_went),
+        TEST(test_share_when_the_result_is_released_keeps_the_bytes),
+        TEST(test_pipeline_when_both_ways_carry_megabytes_does_not_lock_up),
+        TEST(test_statement_when_it_takes_too_long_times_out),
+        TEST(test_connection_when_terminated_mid_flight_fails_all_once_in_order_and_comes_back),
+        TEST(test_transaction_when_its_connection_broke_does_not_end_on_the_next_one),
+        TEST(test_send_when_down_fails_later_and_in_order),
+        TEST(test_free_when_answers_are_owed_gives_shutting_down),
+        TEST(test_hosts_when_the_first_refuses_uses_the_next),
+        TEST(test_host_name_when_it_has_no_address_uses_the_next),
+        TEST(test_host_name_when_it_has_an_address_connects),
+        TEST(test_connection_when_the_server_takes_no_writes_is_not_used_for_them),
+        TEST(test_role_when_it_does_not_exist_keeps_the_connection_down),
+        TEST(test_session_when_up_is_set_up),
+        TEST(test_plan_when_the_table_is_empty_goes_by_the_index),
+        TEST(test_url_when_it_does_not_parse_is_refused),
+        TEST(test_statement_when_a_migration_changes_its_type_is_prepared_again),
+    };
+    return cmocka_run_group_tests(tests, migrate, NULL);
+}

@@ -1,0 +1,292 @@
+#include "tests/unit/db_fixture.h"
+
+#define COMPANY_A "0000000a-0000-7000-8000-000000000001"
+#define COMPANY_B "0000000b-0000-7000-8000-000000000001"
+
+struct fixture {
+    struct ev_loop *loop;
+    struct journal journal;
+    struct db_pool *pool;
+    struct mark marks[8];
+};
+
+static const struct db_statement one = {"one", "SELECT 1"};
+static const struct db_statement names = {"names", "SELECT name FROM project ORDER BY name"};
+static const struct db_statement names_of_b = {"names_of_b",
+                                               "SELECT name FROM project WHERE company_id = '" COMPANY_B "'"};
+static const struct db_statement divide = {"divide", "SELECT 1 / $1::integer"};
+static const struct db_statement nap = {"nap", "SELECT pg_sleep($1::float)"};
+static const struct db_statement pid = {"pid", "SELECT pg_backend_pid()"};
+
+static void open_pool(struct fixture *f, const struct db_pool_options *options)
+{
+    db_pool_free(f->pool);
+    f->pool = NULL;
+    journal_clear(&f->journal);
+    assert_int_equal(db_pool_new(f->loop, options, &f->pool), ERR_OK);
+}
+
+static struct db_pool_options usual(void)
+{
+    return (struct db_pool_options){.db = {.url = test_url(), .role = "cortex_gateway", .read_only = true},
+                                    .connections = 1,
+                                    .queue_max = 100,
+                                    .deadline_ms = 10000};
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->loop = ev_loop_new(EVFLAG_AUTO);
+    journal_init(&f->journal, f->loop);
+    static const char *const letters[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+        f->marks[i] = (struct mark){&f->journal, letters[i]};
+    const struct db_pool_options options = usual();
+    open_pool(f, &options);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    db_pool_free(f->pool);
+    ev_loop_destroy(f->loop);
+    free(f);
+    return 0;
+}
+
+static enum err query_of(struct fixture *f, const char *company, const struct db_statement *statement,
+                         const char *param, int mark)
+{
+    const struct slice params[] = {slice_of(param)};
+    return db_pool_query(f->pool, slice_of(company), statement, params, param ? 1 : 0, note_result,
+                         &f->marks[mark]);
+}
+
+static void query(struct fixture *f, const struct db_statement *statement, const char *param, int mark)
+{
+    assert_int_equal(query_of(f, COMPANY_A, statement, param, mark), ERR_OK);
+}
+
+static struct db_result *rows_of(struct fixture *f, const char *company, const struct db_statement *statement)
+{
+    struct kept kept = {.journal = &f->journal};
+    journal_clear(&f->journal);
+    assert_int_equal(db_pool_query(f->pool, slice_of(company), statement, NULL, 0, keep_result, &kept),
+                     ERR_OK);
+    journal_await(&f->journal, 1);
+    assert_int_equal(db_result_error(kept.result), ERR_OK);
+    return kept.result;
+}
+
+static void test_rows_when_another_company_asks_are_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct db_result *a = rows_of(f, COMPANY_A, &names), *b = rows_of(f, COMPANY_B, &names);
+    assert_int_equal(db_rows(a), 1);
+    assert_true(slice_is(db_text(a, 0, 0), "of A"));
+    assert_int_equal(db_rows(b), 1);
+    assert_true(slice_is(db_text(b, 0, 0), "of B"));
+    db_result_release(a);
+    db_result_release(b);
+    /* Nor for a statement that asks for the other one outright. */
+    struct db_result *stolen = rows_of(f, COMPANY_A, &names_of_b);
+    assert_int_equal(db_rows(stolen), 0);
+    db_result_release(stolen);
+}
+
+static void test_rows_when_companies_share_a_transaction_are_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct kept kept[6];
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        kept[i] = (struct kept){.journal = &f->journal};
+        const char *company = i % 3 == 0 ? COMPANY_B : COMPANY_A;
+        assert_int_equal(db_pool_query(f->pool, slice_of(company), &names, NULL, 0, keep_result, &kept[i]),
+                         ERR_OK);
+    }
+    journal_await(&f->journal, ARRAY_LEN(kept));
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        assert_int_equal(db_rows(kept[i].result), 1);
+        assert_true(slice_is(db_text(kept[i].result, 0, 0), i % 3 == 0 ? "of B" : "of A"));
+        db_result_release(kept[i].result);
+    }
+}
+
+/* The role itself, without the pool: a session that has not said whose it is sees nothing, and can write
+ * nothing. */
+static void test_rows_when_no_company_is_set_are_none(void **state)
+{
+    struct fixture *f = *state;
+    struct db *db;
+    struct kept kept = {.journal = &f->journal};
+    static const struct db_statement write = {"write", "DELETE FROM project"};
+    assert_int_equal(db_new(f->loop, &(struct db_options){.url = test_url(), .role = "cortex_gateway"},
+                            &noting, &f->journal, &db),
+                     ERR_OK);
+    journal_await(&f->journal, 1);
+    db_send(db, &names, NULL, 0, keep_result, &kept);
+    db_sync(db, NULL, NULL);
+    journal_await(&f->journal, 2);
+    assert_int_equal(db_result_error(kept.result), ERR_OK);
+    assert_int_equal(db_rows(kept.result), 0);
+    db_send(db, &write, NULL, 0, keep_result, &kept);
+    db_sync(db, NULL, NULL);
+    journal_await(&f->journal, 3);
+    assert_string_equal(db_result_sqlstate(kept.result), "42501");
+    db_result_release(kept.result);
+    db_free(db);
+}
+
+static void test_query_when_a_neighbour_fails_is_run_again_alone(void **state)
+{
+    struct fixture *f = *state;
+    query(f, &one, NULL, 0);
+    query(f, &divide, "0", 1);
+    query(f, &one, NULL, 2);
+    query(f, &divide, "1", 3);
+    journal_await(&f->journal, 4);
+    /* The two that were skipped come after, in either order. */
+    assert_memory_equal(f->journal.text, "a:OK b:DATABASE_ERROR ", 22);
+    assert_non_null(strstr(f->journal.text, "c:OK"));
+    assert_non_null(strstr(f->journal.text, "d:OK"));
+    assert_int_equal(f->journal.count, 4);
+}
+
+static void test_query_when_its_connection_breaks_is_answered_by_the_next_one(void **state)
+{
+    struct fixture *f = *state;
+    struct db_result *result = rows_of(f, COMPANY_A, &pid);
+    char victim[24];
+    snprintf(victim, sizeof(victim), "%lld", (long long)db_int(result, 0, 0));
+    db_result_release(result);
+    journal_clear(&f->journal);
+    query(f, &nap, "0.3", 0);
+    query(f, &one, NULL, 1);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    db_result_release(run_sql("SELECT pg_terminate_backend($1::integer)", victim));
+    journal_await(&f->journal, 2);
+    assert_non_null(strstr(f->journal.text, "a:OK")); /* in either order */
+    assert_non_null(strstr(f->journal.text, "b:OK"));
+}
+
+static void test_query_when_the_queue_is_full_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.queue_max = 3;
+    open_pool(f, &options);
+    for (int i = 0; i < 3; i++)
+        query(f, &one, NULL, i);
+    assert_int_equal(query_of(f, COMPANY_A, &one, NULL, 3), ERR_DATABASE_BUSY);
+    journal_await(&f->journal, 3);
+    assert_string_equal(f->journal.text, "a:OK b:OK c:OK");
+    query(f, &one, NULL, 4); /* there is room again */
+    journal_await(&f->journal, 4);
+}
+
+static void test_query_when_its_time_is_over_is_answered_for_what_it_was_doing(void **state)
+{
+    struct fixture *f = *state;
+    journal_clear(&f->journal);
+    struct db_pool_options options = usual();
+    options.deadline_ms = 300;
+    open_pool(f, &options);
+    while (!db_pool_is_up(f->pool))
+        ev_run(f->loop, EVRUN_ONCE);
+    query(f, &nap, "1", 0);
+    ev_run(f->loop, EVRUN_NOWAIT); /* sent */
+    query(f, &one, NULL, 1);       /* waits for the connection */
+    journal_await(&f->journal, 2);
+    assert_string_equal(f->journal.text, "a:TIMEOUT b:DATABASE_BUSY");
+    /* The late answer reaches nobody, and then the connection serves on. */
+    do {
+        journal_clear(&f->journal);
+        query(f, &one, NULL, 2);
+        journal_await(&f->journal, 1);
+    } while (strcmp(f->journal.text, "c:DATABASE_BUSY") == 0);
+    assert_string_equal(f->journal.text, "c:OK");
+}
+
+static void test_query_when_the_server_is_away_is_unavailable(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.db.url = "postgresql://nobody@127.0.0.1:1/nothing";
+    options.deadline_ms = 200;
+    open_pool(f, &options);
+    query(f, &one, NULL, 0);
+    assert_int_equal(f->journal.count, 0);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "a:DATABASE_UNAVAILABLE");
+    assert_false(db_pool_is_up(f->pool));
+}
+
+static void test_query_when_another_is_slow_uses_another_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.connections = 2;
+    open_pool(f, &options);
+    while (!db_pool_is_up(f->pool))
+        ev_run(f->loop, EVRUN_ONCE);
+    query(f, &nap, "0.5", 0);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    query(f, &one, NULL, 1);
+    journal_await(&f->journal, 2);
+    assert_string_equal(f->journal.text, "b:OK a:OK");
+}
+
+static void test_pool_when_freed_answers_everybody(void **state)
+{
+    struct fixture *f = *state;
+    while (!db_pool_is_up(f->pool))
+        ev_run(f->loop, EVRUN_ONCE);
+    query(f, &nap, "30", 0);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    query(f, &one, NULL, 1);
+    db_pool_free(TAKE(f->pool));
+    assert_string_equal(f->journal.text, "a:SHUTTING_DOWN b:SHUTTING_DOWN");
+}
+
+static void test_company_when_it_is_no_uuid_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(query_of(f, "", &one, NULL, 0), ERR_BAD_REQUEST);
+}
+
+static int migrate(void **state)
+{
+    (void)state;
+    log_threshold = LOG_ERROR;
+    if (apply_migrations() != 0)
+        return -1;
+    do_sql("DELETE FROM company WHERE id IN ('" COMPANY_A "', '" COMPANY_B "')");
+    do_sql("INSERT INTO company (id, name) VALUES ('" COMPANY_A "', 'A'), ('" COMPANY_B "', 'B')");
+    do_sql("INSERT INTO project (company_id, id, number, name) VALUES ('" COMPANY_A
+           "', gen_random_uuid(), '1', 'of A'),"
+           " ('" COMPANY_B "', gen_random_uuid(), '1', 'of B')");
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_rows_when_another_company_asks_are_not_there),
+        TEST(test_rows_when_companies_share_a_transaction_are_their_own),
+        TEST(test_rows_when_no_company_is_set_are_none),
+        TEST(test_query_when_a_neighbour_fails_is_run_again_alone),
+        TEST(test_query_when_its_connection_breaks_is_answered_by_the_next_one),
+        TEST(test_query_when_the_queue_is_full_is_refused),
+        TEST(test_query_when_its_time_is_over_is_answered_for_what_it_was_doing),
+        TEST(test_query_when_the_server_is_away_is_unavailable),
+        TEST(test_query_when_another_is_slow_uses_another_connection),
+        TEST(test_pool_when_freed_answers_everybody),
+        TEST(test_company_when_it_is_no_uuid_is_refused),
+    };
+    return cmocka_run_group_tests(tests, migrate, NULL);
+}

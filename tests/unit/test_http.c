@@ -1,0 +1,973 @@
+/* HTTP/1 as clients send it, and as they should not. */
+
+#include "tests/unit/http_fixture.h"
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+
+#include "gateway/conn.h"
+
+static int setup(void **state)
+{
+    *state = rig_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+static const char simple[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+#define SIMPLE ((struct slice){simple, sizeof(simple) - 1})
+
+/* ---- what is accepted ---- */
+
+static void assert_answered_in_portions(struct rig *rig, struct slice request, size_t portion, int status)
+{
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, request, portion);
+    struct reply reply = await_reply(rig, &client, &at);
+    if (reply.status != status)
+        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion, (int)request.len,
+                 request.data);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static const struct {
+    const char *request;
+    int status;
+} accepted[] = {
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+    {"\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+    {"GET http://a:80/healthz?x=%20y HTTP/1.1\r\nHost: b\r\n\r\n", 200},
+    {"GET /health%7A HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nhOsT:a\r\nX: \xc3\xa9 \t\r\nEmpty:\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.0\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200},
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=\"y\"\r\nabc\r\n00\r\nT: r\r\n\r\n", 200},
+    {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204},
+    {"OPTIONS /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 204},
+    {"OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+    {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+    {"GET /healthz/ HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+    {"GET /v1/projects/7 HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+    {"PUT /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+    {"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 405},
+    {"PROPFIND /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 501},
+    {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 501},
+    {"GET /v1/projects HTTP/1.1\r\nHost: a\r\n\r\n", 401},
+    {"GET /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\n\r\n", 401},
+    {"GET /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\n\r\n", 401},
+    /* Targets that parse as bytes and are refused as targets keep the framing, so the connection stays. */
+    {"GET /health%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /healthz%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /v1%2Fprojects HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /healthz?x=%4 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /healthz#x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET ftp://a/healthz HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+};
+
+static void test_request_when_fed_in_any_portions_is_answered_once(void **state)
+{
+    static const size_t portions[] = {65536, 1, 2, 7};
+    for (size_t i = 0; i < ARRAY_LEN(accepted); i++)
+        for (size_t j = 0; j < ARRAY_LEN(portions); j++)
+            assert_answered_in_portions(*state, slice_of(accepted[i].request), portions[j], accepted[i].status);
+}
+
+static void test_request_when_cut_anywhere_and_ended_is_not_answered(void **state)
+{
+    struct rig *rig = *state;
+    static const char request[] =
+        "POST /v1/projects HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    for (size_t len = 0; len < sizeof(request) - 1; len++) {
+        struct client client = client_open(rig);
+        client_send(rig, &client, (struct slice){request, len}, 65536);
+        shutdown(client.fd, SHUT_WR);
+        await_end(rig, &client);
+        assert_int_equal(buf_len(&client.read), 0);
+        client_close(&client);
+    }
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 0);
+}
+
+static void test_answer_when_ok_has_the_headers_it_must_have(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: my-id.7\r\n\r\n"), 65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_has(reply.head, "\r\nDate: ");
+    assert_has(reply.head, " GMT\r\n");
+    assert_has(reply.head, "\r\nX-Request-Id: my-id.7\r\n");
+    assert_has(reply.head, "\r\nContent-Length: 3\r\n");
+    assert_has_not(reply.head, "Connection:");
+    assert_true(slice_is(reply.body, "ok\n"));
+    client_close(&client);
+}
+
+static void test_correlation_id_when_not_sane_is_replaced(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: a\"b\r\n\r\n"), 65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_has(reply.head, "\r\nX-Request-Id: ");
+    assert_has_not(reply.head, "a\"b");
+    client_close(&client);
+}
+
+static void test_head_when_answered_has_the_length_and_no_body(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    struct reply reply;
+    size_t at = 0;
+    client_send(rig, &client, SLICE("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), 65536);
+    client_send(rig, &client, SIMPLE, 65536);
+    await_reply(rig, &client, &at); /* reads on until the second has come */
+    client_read(&client);
+    at = 0;
+    assert_true(next_reply(&client, &at, true, &reply));
+    assert_int_equal(reply.status, 200);
+    assert_has(reply.head, "\r\nContent-Length: 3\r\n");
+    assert_int_equal(await_reply(rig, &client, &at).status, 200);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static void test_http_1_0_when_asked_to_keep_alive_does_and_otherwise_closes(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), 65536);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nConnection: keep-alive\r\n");
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.0\r\n\r\n"), 65536);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nConnection: close\r\n");
+    await_end(rig, &client);
+    client_close(&client);
+}
+
+static void test_connection_close_when_asked_ignores_what_follows(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client,
+                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+                65536);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nConnection: close\r\n");
+    await_end(rig, &client);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static void test_method_when_not_allowed_is_told_what_is(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, SLICE("PUT /v1/projects HTTP/1.1\r\nHost: a\r\n\r\n"), 65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_int_equal(reply.status, 405);
+    assert_has(reply.head, "\r\nAllow: POST, GET, HEAD, OPTIONS\r\n");
+    assert_has(reply.head, "\r\nContent-Type: application/problem+json\r\n");
+    assert_has(reply.body, "\"type\":\"/problems/method-not-allowed\"");
+    assert_has(reply.body, "\"status\":405");
+    client_close(&client);
+}
+
+static void test_token_when_wrong_is_challenged_with_the_reason(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, SLICE("GET /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\n\r\n"), 65536);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nWWW-Authenticate: Bearer realm=\"cortexbuild\", error=\"invalid_token\"");
+    client_send(rig, &client, SLICE("GET /v1/projects HTTP/1.1\r\nHost: a\r\n\r\n"), 65536);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nWWW-Authenticate: Bearer realm=\"cortexbuild\"\r\n");
+    client_close(&client);
+}
+
+static void test_cors_when_the_origin_is_listed_allows_it_and_no_other(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client,
+                SLICE("OPTIONS /v1/projects HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\n"
+                      "Access-Control-Request-Method: POST\r\n\r\n"),
+                65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_int_equal(reply.status, 204);
+    assert_has(reply.head, "\r\nAccess-Control-Allow-Origin: https://app.example\r\n");
+    assert_has(reply.head, "\r\nAccess-Control-Allow-Methods: ");
+    assert_has(reply.head, "\r\nVary: Origin\r\n");
+    assert_has_not(reply.head, "Content-Length");
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.evil\r\n\r\n"), 65536);
+    assert_has_not(await_reply(rig, &client, &at).head, "Access-Control");
+    client_close(&client);
+}
+
+/* ---- what is refused: answered once, then closed, and nothing behind it is looked at ---- */
+
+static const struct {
+    const char *request;
+    int status;
+} refused[] = {
+    /* two lengths (RFC 9112 6.3) */
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3 3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \v3\r\n\r\nabc", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400},
+    /* transfer codings */
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 501},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\vchunked\r\n\r\n0\r\n\r\n", 400},
+    /* chunks */
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\nabc\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 4\r\n\r\n", 400},
+    /* line ends and white space */
+    {"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\nHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\rHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\n\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\tz\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n", 400},
+    {"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
+    {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    /* names and values */
+    {"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nfoo\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nfo(o: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nfo\xc3\xa9: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x7fz\r\n\r\n", 400},
+    /* methods, targets, versions */
+    {"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"get / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"FOO / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET healthz HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+    {"GET /\r\n", 505},
+    {"GET /\n", 505},
+    {"GET / HTTP/0.9\r\n\r\n", 505},
+    {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
+    {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
+    {"GET / http/1.1\r\nHost: a\r\n\r\n", 400},
+    {"OPTIONS * RTSP/1.0\r\nHost: a\r\n\r\n", 400},
+    {"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 400},
+    {"\x16\x03\x01\x02\x00\x01", 400},
+    /* Host (RFC 9112 3.2) */
+    {"GET / HTTP/1.1\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400},
+    {"GET / HTTP/1.1\r\nHost: a\r\nExpect: the-moon\r\n\r\n", 417},
+};
+
+static void assert_refused_in_portions(struct rig *rig, struct slice request, size_t portion, int status)
+{
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, request, portion);
+    struct reply reply = await_reply(rig, &client, &at);
+    if (reply.status != status)
+        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion, (int)request.len,
+                 request.data);
+    assert_has(reply.head, "\r\nConnection: close\r\n");
+    assert_has(reply.head, "\r\nContent-Type: application/problem+json\r\n");
+    assert_has(reply.body, "\"type\":\"/problems/");
+    client_send(rig, &client, SIMPLE, 65536);
+    await_end(rig, &client);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static void test_request_when_malformed_is_refused_and_the_connection_closed(void **state)
+{
+    static const size_t portions[] = {65536, 1, 5};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        for (size_t j = 0; j < ARRAY_LEN(portions); j++)
+            assert_refused_in_portions(*state, slice_of(refused[i].request), portions[j], refused[i].status);
+}
+
+static void test_request_when_malformed_behind_a_good_one_is_refused_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client,
+                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /healthz HTTP/1.1\r\nHost: a\r\n"
+                      "Content-Length: 1\r\nContent-Length: 2\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+                65536);
+    assert_int_equal(await_reply(rig, &client, &at).status, 200);
+    assert_int_equal(await_reply(rig, &client, &at).status, 400);
+    await_end(rig, &client);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+/* ---- bounds ---- */
+
+static void append_filler(struct buf *request, size_t until)
+{
+    while (buf_len(request) < until)
+        buf_append_char(request, 'a');
+}
+
+static void assert_bounded(struct rig *rig, struct buf *request, int status)
+{
+    static const size_t portions[] = {65536, 97};
+    for (size_t i = 0; i < ARRAY_LEN(portions); i++)
+        if (status == 200 || status == 404)
+            assert_answered_in_portions(rig, buf_slice(request), portions[i], status);
+        else
+            assert_refused_in_portions(rig, buf_slice(request), portions[i], status);
+    buf_clear(request);
+}
+
+static void test_head_when_larger_than_the_bound_is_refused_and_up_to_it_is_not(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_head_bytes = 600;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 65536);
+    for (size_t over = 0; over < 2; over++) {
+        buf_append_text(&request, "GET /healthz HTTP/1.1\r\nHost: a\r\nX: ");
+        append_filler(&request, 600 - 4 + over);
+        buf_append_text(&request, "\r\n\r\n");
+        assert_bounded(rig, &request, over ? 431 : 200);
+    }
+    buf_append_text(&request, "GET /");
+    append_filler(&request, 700);
+    assert_bounded(rig, &request, 414);
+    for (size_t i = 0; i < 301; i++)
+        buf_append_text(&request, "\r\n");
+    assert_bounded(rig, &request, 414);
+}
+
+static void test_fields_when_more_than_the_bound_are_refused_and_up_to_it_are_not(void **state)
+{
+    struct rig *rig = *state;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 65536);
+    for (int over = 0; over < 2; over++) {
+        buf_append_text(&request, "GET /healthz HTTP/1.1\r\nHost: a\r\n");
+        for (int64_t i = 1; i < rig->config.max_headers + over; i++)
+            buf_append_text(&request, "X: y\r\n");
+        buf_append_text(&request, "\r\n");
+        assert_bounded(rig, &request, over ? 431 : 200);
+    }
+}
+
+static void append_body(struct buf *request, bool chunked, size_t len)
+{
+    buf_append_text(request, "GET /healthz HTTP/1.1\r\nHost: a\r\n");
+    buf_printf(request, chunked ? "Transfer-Encoding: chunked\r\n\r\n%zx\r\n" : "Content-Length: %zu\r\n\r\n", len);
+    append_filler(request, buf_len(request) + len);
+    if (chunked)
+        buf_append_text(request, "\r\n0\r\n\r\n");
+}
+
+static void test_body_when_larger_than_the_bound_is_refused_and_up_to_it_is_not(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_body_bytes = 1000;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 65536);
+    for (int chunked = 0; chunked < 2; chunked++)
+        for (size_t over = 0; over < 2; over++) {
+            append_body(&request, chunked, 1000 + over);
+            assert_bounded(rig, &request, over ? 413 : 200);
+        }
+}
+
+static void test_chunks_when_many_and_small_sum_up_to_the_bound(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_body_bytes = 100;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 65536);
+    for (int over = 0; over < 2; over++) {
+        buf_append_text(&request, "GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for (int i = 0; i < 100 + over; i++)
+            buf_append_text(&request, "1\r\na\r\n");
+        buf_append_text(&request, "0\r\n\r\n");
+        assert_bounded(rig, &request, over ? 413 : 200);
+    }
+}
+
+static void test_chunk_extension_when_endless_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 65536);
+    buf_append_text(&request, "GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;");
+    append_filler(&request, 40000);
+    assert_bounded(rig, &request, 413);
+}
+
+/* ---- time ---- */
+
+static void assert_timed_out(struct rig *rig, struct slice part, const char *head, int status)
+{
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client, part, 65536);
+    if (status) {
+        struct reply reply = await_reply(rig, &client, &at);
+        assert_int_equal(reply.status, status);
+        assert_has(reply.head, head);
+    }
+    await_end(rig, &client);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static void test_head_when_slow_is_timed_out(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.head_timeout_ms = 30;
+    assert_timed_out(rig, SLICE("GET /healthz HTTP/1.1\r\nHost"), "\r\nConnection: close\r\n", 408);
+}
+
+static void test_body_when_slow_is_timed_out(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.body_timeout_ms = 30;
+    assert_timed_out(rig, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na"),
+                     "\r\nConnection: close\r\n", 408);
+}
+
+static void test_connection_when_idle_is_closed_without_a_word(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.idle_timeout_ms = 30;
+    assert_timed_out(rig, SLICE(""), "", 0);
+    assert_timed_out(rig, SLICE("\r\n"), "", 0);
+}
+
+static void test_connection_when_idle_after_an_answer_is_closed(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.idle_timeout_ms = 30;
+    assert_timed_out(rig, SIMPLE, "200 OK", 200);
+}
+
+static void test_peer_when_it_does_not_read_is_cut_off(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.write_timeout_ms = 50;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf many;
+    buf_init(&many, 1 << 20);
+    for (int i = 0; i < 5000; i++)
+        buf_append_slice(&many, SIMPLE);
+    size_t at = 0;
+    while (at < buf_len(&many) && conn_set_count(server_conns(rig->gateway.server)) > 0) {
+        ssize_t n = send(client.fd, buf_data(&many) + at, buf_len(&many) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        at += n > 0 ? (size_t)n : 0;
+        turn(rig);
+    }
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 0);
+    client_close(&client);
+}
+
+/* ---- order and pressure ---- */
+
+static void test_requests_when_pipelined_are_answered_in_order(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf many;
+    buf_init(&many, 1 << 20);
+    for (int i = 0; i < 500; i++)
+        buf_printf(&many, "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: n%d\r\n\r\n", i);
+    client_send(rig, &client, buf_slice(&many), 1000);
+    size_t at = 0;
+    for (int i = 0; i < 500; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "\r\nX-Request-Id: n%d\r\n", i);
+        assert_has(await_reply(rig, &client, &at).head, line);
+    }
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static void test_requests_when_the_peer_reads_late_are_all_answered(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    enum { MANY = 20000 };
+    size_t sent = 0, at = 0;
+    struct slice one = SIMPLE;
+    for (int idle = 0; sent < MANY * one.len && idle < 50; turn(rig)) {
+        ssize_t n = send(client.fd, one.data + sent % one.len, one.len - sent % one.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        idle = n > 0 ? 0 : idle + 1;
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    assert_true(sent < MANY * one.len); /* somebody stopped reading */
+    for (struct reply reply; at < REPLY_MAX && sent >= one.len; sent -= one.len)
+        reply = await_reply(rig, &client, &at), assert_int_equal(reply.status, 200);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
+static struct slice write_request(struct rig *rig, struct buf *request, const char *more, const char *body)
+{
+    buf_clear(request);
+    buf_printf(request,
+               "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s"
+               "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+               rig->token, more, strlen(body), body);
+    return buf_slice(request);
+}
+
+static void test_request_when_behind_one_that_waits_is_answered_after_it(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.wait_ms = 60;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    write_request(rig, &request, "", "{\"name\":\"x\"}");
+    buf_append_slice(&request, SIMPLE);
+    buf_append_slice(&request, SIMPLE);
+    size_t at = 0;
+    client_send(rig, &client, buf_slice(&request), 65536);
+    assert_int_equal(commands_waiting(rig->gateway.commands), 1);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_int_equal(reply.status, 503);
+    assert_has(reply.head, "\r\nRetry-After: ");
+    assert_int_equal(await_reply(rig, &client, &at).status, 200);
+    assert_int_equal(await_reply(rig, &client, &at).status, 200);
+    assert_int_equal(commands_waiting(rig->gateway.commands), 0);
+    client_close(&client);
+}
+
+static void test_input_when_a_request_waits_is_bounded(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.wait_ms = 20000;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    client_send(rig, &client, write_request(rig, &request, "", "{\"name\":\"x\"}"), 65536);
+    char filler[4096];
+    memset(filler, 'x', sizeof(filler));
+    size_t sent = 0;
+    for (int idle = 0; idle < 50 && sent < 64 << 20; turn(rig)) {
+        ssize_t n = send(client.fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL);
+        idle = n > 0 ? 0 : idle + 1;
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    assert_true(sent < 4 << 20); /* the kernel's buffers and ours */
+    client_close(&client);
+}
+
+static void test_peer_when_it_has_sent_its_last_byte_still_gets_its_answer(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.wait_ms = 60;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    write_request(rig, &request, "", "{\"name\":\"x\"}");
+    buf_append_slice(&request, SIMPLE);
+    size_t at = 0;
+    client_send(rig, &client, buf_slice(&request), 65536);
+    shutdown(client.fd, SHUT_WR);
+    assert_int_equal(await_reply(rig, &client, &at).status, 503);
+    assert_int_equal(await_reply(rig, &client, &at).status, 200);
+    await_end(rig, &client);
+    client_close(&client);
+}
+
+static void test_call_when_its_client_goes_away_is_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.wait_ms = 20000;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    client_send(rig, &client, write_request(rig, &request, "", "{\"name\":\"x\"}"), 65536);
+    assert_int_equal(commands_waiting(rig->gateway.commands), 1);
+    client_close(&client); /* both ways: the socket breaks */
+    eventually(rig, commands_waiting(rig->gateway.commands) == 0);
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 0);
+}
+
+/* ---- Expect ---- */
+
+static const char expecting[] = "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\n"
+                                "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n";
+
+static void test_expect_when_the_body_is_wanted_is_told_to_go_on(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    char text[2048];
+    size_t at = 0;
+    int len = snprintf(text, sizeof(text), expecting, rig->token);
+    client_send(rig, &client, (struct slice){text, (size_t)len}, 65536);
+    assert_int_equal(await_reply(rig, &client, &at).status, 100);
+    client_send(rig, &client, SLICE("{\"name\":1}"), 65536);
+    assert_int_equal(await_reply(rig, &client, &at).status, 422);
+    client_close(&client);
+}
+
+static void test_expect_when_refused_by_the_head_gets_the_refusal_at_once(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    char text[2048];
+    size_t at = 0;
+    int len = snprintf(text, sizeof(text), expecting, "not.a.token");
+    client_send(rig, &client, (struct slice){text, (size_t)len}, 65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_int_equal(reply.status, 401);
+    assert_has(reply.head, "\r\nConnection: close\r\n");
+    await_end(rig, &client);
+    client_close(&client);
+}
+
+/* ---- writes, as far as they are refused without a broker ---- */
+
+static const struct {
+    const char *more, *body;
+    int status;
+    const char *says;
+} writes[] = {
+    {"", "{", 400, "line 1"},
+    {"", "", 400, "\"detail\""},
+    {"", "{\"name\":\"a\",\"name\":\"b\"}", 400, "\"detail\""},
+    {"", "{\"name\":1,\"nonsense\":2}", 422, "\"errors\":[{\"pointer\":\"/"},
+    {"", "[]", 422, "\"errors\":[{\"pointer\":\"\""},
+    {"Idempotency-Key: \"\"\r\n", "{\"name\":\"a\"}", 400, "Idempotency-Key"},
+    {"Idempotency-Key: \"a\r\n", "{\"name\":\"a\"}", 400, "Idempotency-Key"},
+    {"Prefer: wait=0, respond-async\r\n", "{\"name\":\"a\"}", 503, "broker"},
+};
+
+static void test_write_when_it_cannot_be_accepted_says_why(void **state)
+{
+    struct rig *rig = *state;
+    CLEANUP(buf_done) struct buf request;
+    rig->config.wait_ms = 30;
+    buf_init(&request, 8192);
+    for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
+        struct client client = client_open(rig);
+        size_t at = 0;
+        client_send(rig, &client, write_request(rig, &request, writes[i].more, writes[i].body), 65536);
+        struct reply reply = await_reply(rig, &client, &at);
+        assert_int_equal(reply.status, writes[i].status);
+        assert_has(reply.body, writes[i].says);
+        client_close(&client);
+    }
+}
+
+static void test_write_when_the_media_type_is_wrong_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    char text[2048];
+    int len = snprintf(text, sizeof(text),
+                       "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
+                       "Content-Length: 2\r\n\r\n{}",
+                       rig->token);
+    assert_answered_in_portions(rig, (struct slice){text, (size_t)len}, 65536, 415);
+}
+
+static void test_write_when_the_role_may_not_is_forbidden(void **state)
+{
+    struct rig *rig = *state;
+    const struct identity identity = test_identity("operative");
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    assert_int_equal(token_sign(rig->gateway.keys, &identity, rig->token, sizeof(rig->token)), ERR_OK);
+    assert_answered_in_portions(rig, write_request(rig, &request, "", "{\"name\":\"a\"}"), 65536, 403);
+}
+
+static void test_write_when_too_many_wait_is_refused_at_once(void **state)
+{
+    struct rig *rig = *state;
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    rig->config.wait_ms = 20000;
+    rig->config.pending_max = 1;
+    struct client first = client_open(rig);
+    client_send(rig, &first, write_request(rig, &request, "", "{\"name\":\"a\"}"), 65536);
+    assert_answered_in_portions(rig, buf_slice(&request), 65536, 503);
+    assert_int_equal(commands_waiting(rig->gateway.commands), 1);
+    client_close(&first);
+}
+
+/* ---- leaving ---- */
+
+static void on_drained(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void test_drain_when_a_request_waits_answers_it_and_closes(void **state)
+{
+    struct rig *rig = *state;
+    bool drained = false;
+    rig->config.wait_ms = 60;
+    struct client idle = client_open(rig), waiting = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    size_t at = 0;
+    client_send(rig, &waiting, write_request(rig, &request, "", "{\"name\":\"a\"}"), 65536);
+    server_drain(rig->gateway.server, on_drained, &drained);
+    await_end(rig, &idle);
+    assert_int_equal(buf_len(&idle.read), 0);
+    client_close(&idle);
+    struct reply reply = await_reply(rig, &waiting, &at);
+    assert_int_equal(reply.status, 503);
+    assert_has(reply.head, "\r\nConnection: close\r\n");
+    await_end(rig, &waiting);
+    client_close(&waiting);
+    eventually(rig, drained);
+}
+
+static void test_drain_when_a_request_has_arrived_unread_answers_it(void **state)
+{
+    struct rig *rig = *state;
+    bool drained = false;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    turn(rig);
+    assert_int_equal(send(client.fd, simple, sizeof(simple) - 1, 0), (ssize_t)sizeof(simple) - 1);
+    server_drain(rig->gateway.server, on_drained, &drained);
+    assert_has(await_reply(rig, &client, &at).head, "\r\nConnection: close\r\n");
+    client_close(&client);
+    eventually(rig, drained);
+}
+
+static void test_drain_when_somebody_does_not_leave_ends_by_itself(void **state)
+{
+    struct rig *rig = *state;
+    bool drained = false;
+    rig->config.wait_ms = 20000;
+    rig->config.drain_ms = 50;
+    struct client client = client_open(rig);
+    CLEANUP(buf_done) struct buf request;
+    buf_init(&request, 8192);
+    client_send(rig, &client, write_request(rig, &request, "", "{\"name\":\"a\"}"), 65536);
+    server_drain(rig->gateway.server, on_drained, &drained);
+    eventually(rig, drained);
+    assert_int_equal(commands_waiting(rig->gateway.commands), 0);
+    client_close(&client);
+}
+
+/* ---- listening ---- */
+
+static uint16_t listen_for(struct rig *rig)
+{
+    char why[256] = "";
+    int fd = -1;
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    assert_int_equal(server_listen("127.0.0.1:0", &fd, why), ERR_OK);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    server_free(rig->gateway.server);
+    assert_int_equal(server_new(&rig->gateway, fd, &rig->gateway.server), ERR_OK);
+    return ntohs(address.sin_port);
+}
+
+static struct client connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return client_of(fd);
+}
+
+static void test_listen_when_the_address_is_wrong_says_so(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "8080", "localhost:8080", "127.0.0.1:", "127.0.0.1:99999999", "[::1:80"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char why[256] = "";
+        int fd = -1;
+        if (server_listen(wrong[i], &fd, why) == ERR_OK)
+            fail_msg("listens on \"%s\"", wrong[i]);
+        assert_true(why[0] != '\0');
+    }
+}
+
+static void test_connections_when_as_many_as_allowed_turn_others_away(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_connections = 2;
+    uint16_t port = listen_for(rig);
+    struct client first = connect_to(port), second = connect_to(port);
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 2);
+    struct client third = connect_to(port);
+    size_t at = 0;
+    struct reply reply = await_reply(rig, &third, &at);
+    assert_int_equal(reply.status, 503);
+    assert_has(reply.head, "\r\nRetry-After: ");
+    await_end(rig, &third);
+    assert_int_equal(at, buf_len(&third.read));
+    client_close(&first);
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 1);
+    struct client fourth = connect_to(port);
+    at = 0;
+    client_send(rig, &fourth, SIMPLE, 65536);
+    assert_int_equal(await_reply(rig, &fourth, &at).status, 200);
+    client_close(&second);
+    client_close(&third);
+    client_close(&fourth);
+}
+
+/* Takes every descriptor that is left; the next one is more than the limit allows. */
+static size_t exhaust_descriptors(int *held, size_t count, struct rlimit *ret_before)
+{
+    size_t used = 0;
+    getrlimit(RLIMIT_NOFILE, ret_before);
+    const struct rlimit low = {.rlim_cur = 256, .rlim_max = ret_before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    for (int fd; used < count && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;)
+        held[used++] = fd;
+    assert_int_equal(errno, EMFILE);
+    return used;
+}
+
+static void test_descriptors_when_exhausted_turn_clients_away_until_there_are_some(void **state)
+{
+    struct rig *rig = *state;
+    uint16_t port = listen_for(rig);
+    struct client away = connect_to(port);
+    struct rlimit before;
+    int held[256];
+    log_init("test", LOG_ERROR + 1);
+    size_t used = exhaust_descriptors(held, ARRAY_LEN(held), &before);
+    size_t at = 0;
+    assert_int_equal(await_reply(rig, &away, &at).status, 503);
+    while (used > 0)
+        close(held[--used]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    struct client welcome = connect_to(port);
+    at = 0;
+    client_send(rig, &welcome, SIMPLE, 65536);
+    assert_int_equal(await_reply(rig, &welcome, &at).status, 200);
+    client_close(&away);
+    client_close(&welcome);
+}
+
+static void test_drain_when_clients_wait_in_the_queue_serves_them(void **state)
+{
+    struct rig *rig = *state;
+    bool drained = false;
+    rig->config.drain_ms = 2000;
+    uint16_t port = listen_for(rig);
+    struct client clients[8];
+    size_t at;
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        clients[i] = connect_to(port);
+        assert_int_equal(send(clients[i].fd, simple, sizeof(simple) - 1, 0), (ssize_t)sizeof(simple) - 1);
+    }
+    server_drain(rig->gateway.server, on_drained, &drained);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        at = 0;
+        assert_has(await_reply(rig, &clients[i], &at).head, "\r\nConnection: close\r\n");
+        client_close(&clients[i]);
+    }
+    eventually(rig, drained);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_request_when_fed_in_any_portions_is_answered_once),
+        TEST(test_request_when_cut_anywhere_and_ended_is_not_answered),
+        TEST(test_answer_when_ok_has_the_headers_it_must_have),
+        TEST(test_correlation_id_when_not_sane_is_replaced),
+        TEST(test_head_when_answered_has_the_length_and_no_body),
+        TEST(test_http_1_0_when_asked_to_keep_alive_does_and_otherwise_closes),
+        TEST(test_connection_close_when_asked_ignores_what_follows),
+        TEST(test_method_when_not_allowed_is_told_what_is),
+        TEST(test_token_when_wrong_is_challenged_with_the_reason),
+        TEST(test_cors_when_the_origin_is_listed_allows_it_and_no_other),
+        TEST(test_request_when_malformed_is_refused_and_the_connection_closed),
+        TEST(test_request_when_malformed_behind_a_good_one_is_refused_alone),
+        TEST(test_head_when_larger_than_the_bound_is_refused_and_up_to_it_is_not),
+        TEST(test_fields_when_more_than_the_bound_are_refused_and_up_to_it_are_not),
+        TEST(test_body_when_larger_than_the_bound_is_refused_and_up_to_it_is_not),
+        TEST(test_chunks_when_many_and_small_sum_up_to_the_bound),
+        TEST(test_chunk_extension_when_endless_is_refused),
+        TEST(test_head_when_slow_is_timed_out),
+        TEST(test_body_when_slow_is_timed_out),
+        TEST(test_connection_when_idle_is_closed_without_a_word),
+        TEST(test_connection_when_idle_after_an_answer_is_closed),
+        TEST(test_peer_when_it_does_not_read_is_cut_off),
+        TEST(test_requests_when_pipelined_are_answered_in_order),
+        TEST(test_requests_when_the_peer_reads_late_are_all_answered),
+        TEST(test_request_when_behind_one_that_waits_is_answered_after_it),
+        TEST(test_input_when_a_request_waits_is_bounded),
+        TEST(test_peer_when_it_has_sent_its_last_byte_still_gets_its_answer),
+        TEST(test_call_when_its_client_goes_away_is_forgotten),
+        TEST(test_expect_when_the_body_is_wanted_is_told_to_go_on),
+        TEST(test_expect_when_refused_by_the_head_gets_the_refusal_at_once),
+        TEST(test_write_when_it_cannot_be_accepted_says_why),
+        TEST(test_write_when_the_media_type_is_wrong_is_refused),
+        TEST(test_write_when_the_role_may_not_is_forbidden),
+        TEST(test_write_when_too_many_wait_is_refused_at_once),
+        TEST(test_drain_when_a_request_waits_answers_it_and_closes),
+        TEST(test_drain_when_a_request_has_arrived_unread_answers_it),
+        TEST(test_drain_when_somebody_does_not_leave_ends_by_itself),
+        TEST(test_listen_when_the_address_is_wrong_says_so),
+        TEST(test_connections_when_as_many_as_allowed_turn_others_away),
+        TEST(test_descriptors_when_exhausted_turn_clients_away_until_there_are_some),
+        TEST(test_drain_when_clients_wait_in_the_queue_serves_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,411 @@
+#include "tests/unit/db_fixture.h"
+
+#include "gateway/read/cursor.h"
+#include "gateway/read/etag.h"
+#include "gateway/read/plan.h"
+#include "gateway/read/selection.h"
+
+#define COMPANY "0000000c-0000-7000-8000-000000000001"
+#define PROJECT "0000000d-0000-7000-8000-000000000001"
+
+/* ---- entity tags ---- */
+
+static void test_etag_when_named_in_any_form_matches(void **state)
+{
+    (void)state;
+    char text[ETAG_SIZE];
+    struct slice etag = etag_format(42, text);
+    assert_true(slice_is(etag, "\"42\""));
+    static const char *const naming[] = {
+        "*", "\"42\"", "W/\"42\"", "\"1\", \"42\"", " ,\"a,b\" , W/\"42\",", "W/\"1\",\"42\""};
+    for (size_t i = 0; i < ARRAY_LEN(naming); i++)
+        assert_true(etag_is_named(slice_of(naming[i]), etag));
+    static const char *const others[] = {"",          "42", "\"4\"", "\"42",  "'42'",
+                                         "\"1\" \"4", "W/", "W/*",   "\"*\"", "x, \"42\""};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(etag_is_named(slice_of(others[i]), etag));
+    assert_false(etag_is_named(SLICE_NONE, etag));
+}
+
+static void test_etag_when_the_field_is_cut_anywhere_is_not_read_past_its_end(void **state)
+{
+    (void)state;
+    char text[ETAG_SIZE];
+    struct slice etag = etag_format(7, text);
+    static const char whole[] = "W/\"1\" , W/\"a,b\",\"8\"";
+    for (size_t len = 0; len < sizeof(whole); len++) {
+        char *copy = malloc(len + 1); /* so that the sanitizer sees each octet too many */
+        memcpy(copy, whole, len);
+        assert_false(etag_is_named((struct slice){copy, len}, etag));
+        free(copy);
+    }
+}
+
+/* ---- cursors ---- */
+
+static void test_cursor_when_formatted_and_parsed_is_the_same(void **state)
+{
+    (void)state;
+    static const int64_t times[] = {0, 1, INT64_C(1790000000123456), INT64_C(253402300799999999)};
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        struct cursor before = {.created_us = times[i], .id = uuid_v7()}, after;
+        char text[CURSOR_LEN + 1];
+        cursor_format(&before, text);
+        assert_int_equal(strlen(text), CURSOR_LEN);
+        assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+                         CURSOR_LEN);
+        assert_int_equal(cursor_parse(slice_of(text), &after), ERR_OK);
+        assert_true(after.created_us == before.created_us);
+        assert_true(uuid_equal(&after.id, &before.id));
+    }
+}
+
+static void test_cursor_when_it_is_not_ours_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "",
+        "x",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==",
+        "________________________________", /* a time beyond the year 9999 */
+        "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", /* a negative one */
+    };
+    struct cursor cursor;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(cursor_parse(slice_of(wrong[i]), &cursor), ERR_BAD_REQUEST);
+}
+
+/* ---- the query of a list ---- */
+
+struct fixture {
+    struct config config;
+    struct gateway gateway;
+    struct call call;
+    struct plan *projects, *tasks;
+    struct msg_problems problems;
+    struct selection selection;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->config = (struct config){.page_default = 50, .page_max = 200};
+    f->gateway = (struct gateway){.config = &f->config, .plans = plans_new()};
+    f->call.gateway = &f->gateway;
+    arena_init(&f->call.arena, 4096, 0);
+    f->call.params[0] = SLICE(PROJECT);
+    f->projects = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("project")));
+    f->tasks = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("task")));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    arena_done(&f->call.arena);
+    plans_free(f->gateway.plans);
+    free(f);
+    return 0;
+}
+
+static enum err select_from(struct fixture *f, const struct plan *plan, const char *query)
+{
+    f->call.query = slice_of(query);
+    f->problems = (struct msg_problems){.arena = &f->call.arena};
+    return selection_parse(&f->call, plan, &f->selection, &f->problems);
+}
+
+static void assert_params(struct fixture *f, const struct plan *plan, const char *const *expected)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    size_t count = selection_params(&f->call, &f->selection, plan, params), i = 0;
+    for (; expected[i]; i++) {
+        assert_true(i < count);
+        if (!slice_is(params[i], expected[i]))
+            fail_msg("parameter %zu is %.*s, not %s", i, (int)params[i].len, params[i].data, expected[i]);
+    }
+    assert_int_equal(count, i);
+}
+#define ASSERT_PARAMS(f, plan, ...) assert_params(f, plan, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_selection_when_nothing_is_asked_has_the_defaults(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(select_from(f, f->projects, NULL), ERR_OK);
+    assert_int_equal(f->selection.limit, 50);
+    ASSERT_PARAMS(f, f->projects, "51", "false"); /* archived ones are left out */
+    assert_int_equal(select_from(f, f->tasks, ""), ERR_OK);
+    ASSERT_PARAMS(f, f->tasks, "51", PROJECT);
+}
+
+static void test_selection_when_archived_is_asked_for_shows_them(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(select_from(f, f->projects, "archived=true"), ERR_OK);
+    ASSERT_PARAMS(f, f->projects, "51", "true");
+    assert_int_equal(select_from(f, f->projects, "archived=any&limit=7"), ERR_OK);
+    ASSERT_PARAMS(f, f->projects, "8");
+}
+
+static void test_selection_when_everything_is_asked_has_the_parameters_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct cursor cursor = {.created_us = INT64_C(1767225600000001)};
+    char after[CURSOR_LEN + 1], query[512];
+    cursor_format(&cursor, after);
+    snprintf(query, sizeof(query),
+             "after=%s&text=50%%25_o%%5Cf+all&priority=high&&status=on-hold&limit=200&manager_id=" PROJECT,
+             after);
+    assert_int_equal(select_from(f, f->projects, query), ERR_OK);
+    ASSERT_PARAMS(f, f->projects, "201", "on-hold", "high", PROJECT, "false", "%50\\%\\_o\\\\f all%",
+                  "2026-01-01T00:00:00.000001Z", "00000000-0000-0000-0000-000000000000");
+}
+
+static void test_selection_when_it_makes_no_sense_names_every_parameter(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *query, *pointer;
+    } wrong[] = {
+        {"limit=0", "?limit"},
+        {"limit=201", "?limit"},
+        {"limit=-1", "?limit"},
+        {"limit=1x", "?limit"},
+        {"limit=", "?limit"},
+        {"limit", "?limit"},
+        {"limit=99999999999999999999999", "?limit"},
+        {"after=zzz", "?after"},
+        {"status=dreaming", "?status"},
+        {"status=", "?status"},
+        {"status=active%00", "?status"},
+        {"manager_id=me", "?manager_id"},
+        {"archived=maybe", "?archived"},
+        {"text=", "?text"},
+        {"text=%00", "?text"},
+        {"text=%ff", "?text"},
+        {"colour=red", "?colour"},
+        {"status=active&status=active", "?status"},
+        {"archived=any&archived=any", "?archived"},
+        {"number=1", "?number"}, /* a field, but no filter */
+        {"=", "?"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_equal(select_from(f, f->projects, wrong[i].query), ERR_BAD_REQUEST);
+        assert_int_equal(f->problems.count, 1);
+        if (!slice_is(f->problems.first->pointer, wrong[i].pointer))
+            fail_msg("%s: %.*s", wrong[i].query, (int)f->problems.first->pointer.len,
+                     f->problems.first->pointer.data);
+        assert_true(f->problems.first->detail.len > 0);
+    }
+    assert_int_equal(select_from(f, f->projects, "a=1&limit=0&status=x&b"), ERR_BAD_REQUEST);
+    assert_int_equal(f->problems.count, 4);
+}
+
+static void test_selection_when_the_text_is_at_its_bound_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    char query[8 + 3 * (SELECTION_TEXT_MAX + 1)] = "text=";
+    for (int i = 0; i < SELECTION_TEXT_MAX; i++)
+        strcat(query, "%25");
+    assert_int_equal(select_from(f, f->projects, query), ERR_OK);
+    struct slice params[SELECTION_PARAMS_MAX];
+    assert_int_equal(selection_params(&f->call, &f->selection, f->projects, params), 3);
+    assert_int_equal(params[2].len, 2 * SELECTION_TEXT_MAX + 2);
+    strcat(query, "x");
+    assert_int_equal(select_from(f, f->projects, query), ERR_BAD_REQUEST);
+}
+
+/* ---- the statements, on the real tables ---- */
+
+struct reader {
+    struct ev_loop *loop;
+    struct journal journal;
+    struct db_pool *pool;
+};
+
+static void open_reader(struct reader *r)
+{
+    r->loop = ev_loop_new(EVFLAG_AUTO);
+    journal_init(&r->journal, r->loop);
+    const struct db_pool_options options = {
+        .db = {.url = test_url(), .role = "cortex_gateway", .read_only = true},
+        .connections = 1,
+        .queue_max = 10000,
+        .deadline_ms = 20000};
+    assert_int_equal(db_pool_new(r->loop, &options, &r->pool), ERR_OK);
+}
+
+static void close_reader(struct reader *r)
+{
+    db_pool_free(r->pool);
+    ev_loop_destroy(r->loop);
+}
+
+static struct db_result *read_rows(struct reader *r, const struct db_statement *statement,
+                                   const struct slice *params, size_t count)
+{
+    struct slice all[SELECTION_PARAMS_MAX + 1] = {SLICE(COMPANY)};
+    struct kept kept = {.journal = &r->journal};
+    for (size_t i = 0; i < count; i++)
+        all[i + 1] = params[i];
+    journal_clear(&r->journal);
+    assert_int_equal(db_pool_query(r->pool, all[0], statement, all, count + 1, keep_result, &kept), ERR_OK);
+    journal_await(&r->journal, 1);
+    if (db_result_error(kept.result))
+        fail_msg("%s: %s", statement->sql, db_result_message(kept.result));
+    return kept.result;
+}
+
+static void test_entity_when_read_is_json_with_every_field_of_the_schema(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    open_reader(&reader);
+    struct db_result *result = read_rows(&reader, &f->projects->entity, &SLICE(PROJECT), 1);
+    assert_int_equal(db_rows(result), 1);
+    assert_int_equal(db_int(result, 0, 1), 3);
+    assert_true(slice_is(
+        db_text(result, 0, 0),
+        "{\"id\":\"" PROJECT
+        "\",\"number\":\"PRJ-1\",\"name\":\"Quay \\\"7\\\"\",\"description\":null,\"status\":\"active\","
+        "\"priority\":\"medium\",\"start_date\":\"2026-02-01\",\"end_date\":null,\"budget\":1000.50,\"actual_"
+        "cost\":0.00,"
+        "\"address\":null,\"manager_id\":null,\"progress\":0,\"archived\":false,\"version\":3,"
+        "\"created_at\":\"2026-01-31T09:15:00.123456+00:00\",\"updated_at\":\"2026-01-31T09:15:00+00:00\"}"));
+    db_result_release(result);
+    const struct slice of_task[] = {SLICE("0000000e-0000-7000-8000-000000000001"), SLICE(PROJECT)};
+    result = read_rows(&reader, &f->tasks->entity, of_task, 2);
+    assert_int_equal(db_rows(result), 1);
+    db_result_release(result);
+    const struct slice of_another_project[] = {of_task[0], of_task[0]};
+    result = read_rows(&reader, &f->tasks->entity, of_another_project, 2);
+    assert_int_equal(db_rows(result), 0);
+    db_result_release(result);
+    close_reader(&reader);
+}
+
+/* Each shape of a list that its filters can have is a statement that PostgreSQL takes, with the parameters
+ * that are built for it. */
+static void test_lists_when_asked_in_every_shape_are_statements_that_run(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    open_reader(&reader);
+    struct plan *const plans[] = {f->projects, f->tasks};
+    static const char *const values[] = {[MSG_STRING] = "active", [MSG_BOOLEAN] = "false"};
+    for (size_t p = 0; p < ARRAY_LEN(plans); p++)
+        for (unsigned filters = 0; filters < 1U << plans[p]->filter_count; filters++) {
+            struct selection s = {.limit = 10, .text = SLICE("q"), .shape = filters | PLAN_TEXT | PLAN_AFTER};
+            for (size_t i = 0; i < plans[p]->filter_count; i++) {
+                const struct msg_shape *shape = &plans[p]->filters[i]->shape;
+                s.filters[i] =
+                    shape->format == MSG_FORMAT_UUID ? SLICE(PROJECT) : slice_of(values[shape->type]);
+            }
+            struct slice params[SELECTION_PARAMS_MAX];
+            size_t count = selection_params(&f->call, &s, plans[p], params);
+            db_result_release(read_rows(&reader, plan_list(plans[p], s.shape), params, count));
+        }
+    close_reader(&reader);
+}
+
+static size_t count_rows(struct fixture *f, struct reader *reader, struct plan *plan, const char *query)
+{
+    assert_int_equal(select_from(f, plan, query), ERR_OK);
+    struct slice params[SELECTION_PARAMS_MAX];
+    size_t count = selection_params(&f->call, &f->selection, plan, params);
+    struct db_result *result = read_rows(reader, plan_list(plan, f->selection.shape), params, count);
+    size_t rows = (size_t)db_rows(result);
+    db_result_release(result);
+    return rows;
+}
+
+static void test_text_when_it_holds_wildcards_or_other_case_finds_what_is_written(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    open_reader(&reader);
+    static const struct {
+        const char *query;
+        size_t rows;
+    } searches[] = {
+        {"text=quay", 1},    {"text=QUAY", 1},     {"text=%C3%89TAGE", 1}, {"text=prj-", 2},
+        {"text=100%25", 1},  {"text=10%25%25", 0}, {"text=_", 0},          {"text=%5C", 0},
+        {"text=nothing", 0}, {"text=1%0A", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(searches); i++)
+        if (count_rows(f, &reader, f->projects, searches[i].query) != searches[i].rows)
+            fail_msg("%s", searches[i].query);
+    close_reader(&reader);
+}
+
+static void test_pages_when_times_are_equal_go_on_by_id(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    open_reader(&reader);
+    char query[64] = "limit=1", seen[3][UUID_TEXT_LEN + 1];
+    for (int page = 0; page < 3; page++) {
+        assert_int_equal(select_from(f, f->tasks, query), ERR_OK);
+        struct slice params[SELECTION_PARAMS_MAX];
+        size_t count = selection_params(&f->call, &f->selection, f->tasks, params);
+        struct db_result *result = read_rows(&reader, plan_list(f->tasks, f->selection.shape), params, count);
+        assert_int_equal(db_rows(result),
+                         page < 2 ? 2 : 1); /* one more than the limit says that there is a next page */
+        struct cursor cursor = {.created_us = db_int(result, 0, 1)};
+        snprintf(seen[page], sizeof(seen[page]), "%s", db_text(result, 0, 2).data);
+        assert_true(uuid_parse(db_text(result, 0, 2), &cursor.id));
+        db_result_release(result);
+        char after[CURSOR_LEN + 1];
+        cursor_format(&cursor, after);
+        snprintf(query, sizeof(query), "limit=1&after=%s", after);
+    }
+    assert_true(strcmp(seen[0], seen[1]) < 0 && strcmp(seen[1], seen[2]) < 0);
+    assert_int_equal(count_rows(f, &reader, f->tasks, query), 0);
+    close_reader(&reader);
+}
+
+static int load(void **state)
+{
+    (void)state;
+    log_threshold = LOG_ERROR;
+    if (apply_migrations() != 0)
+        return -1;
+    do_sql("DELETE FROM company WHERE id = '" COMPANY "'");
+    do_sql("INSERT INTO company (id, name) VALUES ('" COMPANY "', 'C')");
+    do_sql("INSERT INTO project (company_id, id, number, name, status, start_date, budget, version, "
+           "created_at, updated_at) VALUES"
+           " ('" COMPANY "', '" PROJECT "', 'PRJ-1', 'Quay \"7\"', 'active', '2026-02-01', 1000.5, 3,"
+           "  '2026-01-31T09:15:00.123456Z', '2026-01-31T09:15:00Z'),"
+           " ('" COMPANY
+           "', gen_random_uuid(), 'PRJ-2', '100% étage', 'planning', NULL, NULL, 1, now(), now())");
+    do_sql("INSERT INTO task (company_id, id, project_id, title, creator_id, created_at)"
+           " SELECT '" COMPANY "', ('0000000e-0000-7000-8000-00000000000' || i)::uuid, '" PROJECT
+           "', 'Dig', gen_random_uuid(),"
+           " '2026-03-01' FROM generate_series(1, 3) AS i");
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_etag_when_named_in_any_form_matches),
+        cmocka_unit_test(test_etag_when_the_field_is_cut_anywhere_is_not_read_past_its_end),
+        cmocka_unit_test(test_cursor_when_formatted_and_parsed_is_the_same),
+        cmocka_unit_test(test_cursor_when_it_is_not_ours_is_refused),
+        TEST(test_selection_when_nothing_is_asked_has_the_defaults),
+        TEST(test_selection_when_archived_is_asked_for_shows_them),
+        TEST(test_selection_when_everything_is_asked_has_the_parameters_in_order),
+        TEST(test_selection_when_it_makes_no_sense_names_every_parameter),
+        TEST(test_selection_when_the_text_is_at_its_bound_is_taken),
+        TEST(test_entity_when_read_is_json_with_every_field_of_the_schema),
+        TEST(test_lists_when_asked_in_every_shape_are_statements_that_run),
+        TEST(test_text_when_it_holds_wildcards_or_other_case_finds_what_is_written),
+        TEST(test_pages_when_times_are_equal_go_on_by_id),
+    };
+    return cmocka_run_group_tests(tests, load, NULL);
+}

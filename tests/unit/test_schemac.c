@@ -1,0 +1,416 @@
+/* The schema compiler refuses what it does not support and what is not bounded, and says where. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/buf.h"
+#include "schemas/schemac/compile.h"
+
+/* --- one schema --- */
+
+static void assert_refused(const char *schema, const char *expected)
+{
+    CLEANUP(arena_done) struct arena arena;
+    struct msg_shape shape;
+    char why[SCHEMA_WHY_MAX] = "accepted";
+    arena_init(&arena, 1 << 16, 0);
+    json_t *json = json_loads(schema, 0, NULL);
+    assert_non_null(json);
+    enum err err = schema_compile(json, SCHEMA_MESSAGES, &arena, &shape, why);
+    json_decref(json);
+    assert_string_equal(why, expected);
+    assert_int_equal(err, ERR_VALIDATION);
+}
+
+/* A field `a` with these keywords, in an object that is otherwise right. */
+static void assert_field_refused(const char *keywords, const char *expected)
+{
+    CLEANUP(buf_done) struct buf schema;
+    buf_init(&schema, 65536);
+    buf_printf(&schema, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"a\":{%s}}}", keywords);
+    buf_append_char(&schema, '\0');
+    assert_refused(buf_data(&schema), expected);
+}
+
+static void test_field_when_a_bound_is_missing_then_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"x-id\":1,\"type\":\"string\"", "a string needs maxLength, an enum, or a format of one length"},
+        {"\"x-id\":1,\"type\":\"string\",\"format\":\"email\"",
+         "a string needs maxLength, an enum, or a format of one length"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":0", "a number needs a minimum and a maximum"},
+        {"\"x-id\":1,\"type\":\"number\",\"exclusiveMaximum\":0", "a number needs a minimum and a maximum"},
+        {"\"x-id\":1,\"type\":\"array\",\"items\":{\"type\":\"boolean\"}", "an array needs items and maxItems"},
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":3", "an array needs items and maxItems"},
+        {"\"x-id\":1", "type is missing, or says nothing"},
+        {"\"x-id\":1,\"type\":\"null\"", "type is missing, or says nothing"},
+        {"\"x-id\":1,\"type\":\"object\",\"properties\":{\"b\":{\"x-id\":1,\"type\":\"boolean\"}}",
+         "an object needs \"additionalProperties\": false"},
+        {"\"x-id\":1,\"type\":\"object\",\"additionalProperties\":false", "an object needs properties"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char expected[256];
+        snprintf(expected, sizeof(expected), "#/properties/a: %s", cases[i][1]);
+        assert_field_refused(cases[i][0], expected);
+    }
+}
+
+static void test_field_when_a_keyword_is_not_supported_then_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"pattern", "const", "oneOf", "anyOf", "allOf", "not", "if", "contains",
+                                        "uniqueItems", "prefixItems", "patternProperties", "minProperties",
+                                        "dependentRequired", "unevaluatedProperties", "$dynamicRef", "$anchor",
+                                        "definitions", "writeOnly", "x-column-name", "MaxLength"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char keywords[256], expected[256];
+        snprintf(keywords, sizeof(keywords), "\"x-id\":1,\"type\":\"boolean\",\"%s\":true", names[i]);
+        snprintf(expected, sizeof(expected), "#/properties/a/%s: keyword `%s` is not supported", names[i], names[i]);
+        assert_field_refused(keywords, expected);
+    }
+}
+
+static void test_field_when_a_keyword_does_not_suit_then_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"x-id\":1,\"type\":\"boolean\",\"maxLength\":3", "/maxLength: keyword `maxLength` says nothing about this type"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":3,\"minimum\":1",
+         "/minimum: keyword `minimum` says nothing about this type"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"$defs\":{}", "/$defs: keyword `$defs` has no meaning here"},
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"x-id\":1,\"type\":\"boolean\"}",
+         "/items/x-id: keyword `x-id` has no meaning here"},
+        {"\"x-id\":1,\"$ref\":\"#/$defs/b\",\"maxLength\":3", "/maxLength: keyword `maxLength` cannot stand beside $ref"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char expected[256];
+        snprintf(expected, sizeof(expected), "#/properties/a%s", cases[i][1]);
+        assert_field_refused(cases[i][0], expected);
+    }
+}
+
+static void test_field_when_a_value_is_wrong_then_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"x-id\":1,\"type\":\"text\"", "/type: type must be the name of a type, or that and \"null\" in an array"},
+        {"\"x-id\":1,\"type\":[\"string\",\"integer\"]", "/type: a type in an array must be one type and \"null\""},
+        {"\"x-id\":1,\"type\":[\"null\",\"null\"]", "/type: a type in an array must be one type and \"null\""},
+        {"\"x-id\":1,\"type\":[\"string\"]", "/type: a type in an array must be one type and \"null\""},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":-1", "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":1.5", "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":\"9\"", "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"minLength\":3,\"maxLength\":2", ": minLength is above maxLength"},
+        {"\"x-id\":1,\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":3,\"maxItems\":2",
+         ": minItems is above maxItems"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":3,\"maximum\":2", ": the minimum is above the maximum"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":\"3\",\"maximum\":2", "/minimum: must be a number"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"exclusiveMinimum\":1,\"maximum\":2",
+         "/exclusiveMinimum: a bound is either inclusive or exclusive"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":1e17",
+         ": an integer must stay within 2^53 - 1 either way"},
+        {"\"x-id\":1,\"type\":\"number\",\"minimum\":1,\"maximum\":2,\"multipleOf\":0",
+         "/multipleOf: must be a number above zero"},
+        {"\"x-id\":1,\"type\":\"string\",\"format\":\"hostname\"",
+         "/format: format must be uuid, date, date-time, email or uri"},
+        {"\"x-id\":1,\"type\":\"string\",\"enum\":[]", "/enum: enum must be an array that is not empty"},
+        {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",1]", "/enum/1: enum values must be strings without U+0000"},
+        {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",\"a\"]", "/enum/1: `a` is listed twice"},
+        {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",null]",
+         "/enum: null must be in the enum exactly when the type is nullable"},
+        {"\"x-id\":1,\"type\":[\"string\",\"null\"],\"enum\":[\"a\"]",
+         "/enum: null must be in the enum exactly when the type is nullable"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char expected[256];
+        snprintf(expected, sizeof(expected), "#/properties/a%s", cases[i][1]);
+        assert_field_refused(cases[i][0], expected);
+    }
+}
+
+static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"type\":\"boolean\"", ": x-id is missing"},
+        {"\"x-id\":0,\"type\":\"boolean\"", "/x-id: must be an integer from 1 to 65535"},
+        {"\"x-id\":65536,\"type\":\"boolean\"", "/x-id: must be an integer from 1 to 65535"},
+        {"\"x-id\":\"1\",\"type\":\"boolean\"", "/x-id: must be an integer from 1 to 65535"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"readOnly\":1", "/readOnly: must be true or false"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"readOnly\":true,\"x-create-only\":true",
+         ": readOnly and x-create-only exclude each other"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"x-search\":true", ": x-search is for strings"},
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-filter\":true",
+         ": x-filter is for single values"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"x-column\":\"Drop Table\"",
+         "/x-column: must be the name of a column: lower-case letters, digits and underscores"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"default\":\"yes\"",
+         "/default: the default does not fit its own schema: must be true or false"},
+        {"\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":2,\"default\":3",
+         "/default: the default does not fit its own schema: must be at most 2"},
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"default\":[]",
+         "/default: a default must be a string, a number, a boolean or null"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char expected[256];
+        snprintf(expected, sizeof(expected), "#/properties/a%s", cases[i][1]);
+        assert_field_refused(cases[i][0], expected);
+    }
+}
+
+static void test_object_when_ids_repeat_then_refused(void **state)
+{
+    (void)state;
+    assert_refused("{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                   "\"a\":{\"x-id\":7,\"type\":\"boolean\"},\"b\":{\"x-id\":7,\"type\":\"boolean\"}}}",
+                   "#: x-id 7 is used by `a` and by `b`");
+}
+
+static void test_object_when_required_is_wrong_then_refused(void **state)
+{
+    (void)state;
+#define OBJECT_REQUIRING(names)                                                                                        \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":" names ",\"properties\":{"                      \
+    "\"a\":{\"x-id\":1,\"type\":\"boolean\"},\"ro\":{\"x-id\":2,\"type\":\"boolean\",\"readOnly\":true},"              \
+    "\"de\":{\"x-id\":3,\"type\":\"boolean\",\"default\":true}}}"
+    assert_refused(OBJECT_REQUIRING("[\"b\"]"), "#/required/0: `b` is required and not among the properties");
+    assert_refused(OBJECT_REQUIRING("[\"a\",\"a\"]"), "#/required/1: `a` is listed twice");
+    assert_refused(OBJECT_REQUIRING("[1]"), "#/required/0: must be the name of a property");
+    assert_refused(OBJECT_REQUIRING("true"), "#/required: must be an array of names");
+    assert_refused(OBJECT_REQUIRING("[\"ro\"]"),
+                   "#/required/0: `ro` cannot be required: it is read-only or has a default");
+    assert_refused(OBJECT_REQUIRING("[\"de\"]"),
+                   "#/required/0: `de` cannot be required: it is read-only or has a default");
+}
+
+static void test_object_when_a_name_is_no_identifier_then_refused(void **state)
+{
+    (void)state;
+    assert_refused("{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                   "\"startDate\":{\"x-id\":7,\"type\":\"boolean\"}}}",
+                   "#/properties/startDate: a field's name must be lower-case letters, digits and underscores");
+    assert_refused("{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{}}",
+                   "#/additionalProperties: an object needs \"additionalProperties\": false");
+}
+
+static void test_object_when_it_has_too_many_fields_then_refused(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf schema;
+    buf_init(&schema, 1 << 20);
+    buf_append_text(&schema, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+    for (int i = 0; i <= MSG_FIELDS_MAX; i++)
+        buf_printf(&schema, "%s\"f%d\":{\"x-id\":%d,\"type\":\"boolean\"}", i ? "," : "", i, i + 1);
+    buf_append(&schema, "}}", 3);
+    assert_refused(buf_data(&schema), "#/properties: an object can have 128 fields at most");
+}
+
+static void test_reference_when_it_leads_nowhere_or_in_a_circle_then_refused(void **state)
+{
+    (void)state;
+#define FIELD_REFERRING(ref)                                                                                           \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"$defs\":{\"loop\":{\"$ref\":\"#/$defs/loop\"}},"             \
+    "\"properties\":{\"a\":{\"x-id\":1,\"$ref\":" ref "}}}"
+    assert_refused(FIELD_REFERRING("\"#/$defs/b\""),
+                   "#/properties/a: $ref points to `#/$defs/b`, which is not there");
+    assert_refused(FIELD_REFERRING("1"), "#/properties/a: $ref must be a string");
+    assert_refused(FIELD_REFERRING("\"#\""), "#/properties/a: $ref must not point to its own document");
+    assert_refused(FIELD_REFERRING("\"#/properties/b\""),
+                   "#/properties/a: $ref must point to #/$defs/NAME, FILE.json or FILE.json#/$defs/NAME");
+    assert_refused(FIELD_REFERRING("\"http://example.com/x.json\""),
+                   "#/properties/a: $ref names `http://example.com/x.json`: only files of the same folder can be named");
+    assert_refused(FIELD_REFERRING("\"#/$defs/loop\""),
+                   "#/$defs/loop: $ref leads deeper than 16 levels, or in a circle");
+}
+
+static void test_shape_when_nested_too_deeply_then_refused(void **state)
+{
+    (void)state;
+    CLEANUP(buf_done) struct buf schema;
+    buf_init(&schema, 1 << 16);
+    for (int i = 0; i < 17; i++)
+        buf_append_text(&schema, "{\"type\":\"array\",\"maxItems\":1,\"items\":");
+    buf_append_text(&schema, "{\"type\":\"boolean\"}");
+    for (int i = 0; i < 17; i++)
+        buf_append_char(&schema, '}');
+    buf_append_char(&schema, '\0');
+    assert_refused(buf_data(&schema), "#/items/items/items/items/items/items/items/items/items/items/items/items/items/"
+                                      "items/items/items: nested deeper than 16 levels");
+}
+
+/* --- a folder of files --- */
+
+#define HEAD(id) "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"" id "\""
+#define ROLES    "\"x-roles\":{\"create\":[\"developer\"],\"update\":[],\"delete\":[]}"
+#define SERVER                                                                                                         \
+    "\"id\":{\"x-id\":1,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true},"                                  \
+    "\"version\":{\"x-id\":2,\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"readOnly\":true},"                     \
+    "\"created_at\":{\"x-id\":3,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":true},"     \
+    "\"updated_at\":{\"x-id\":4,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":true}"
+#define OBJECT(properties) "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" properties "}"
+#define RESOURCE(name) "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"}"
+#define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
+
+struct folder {
+    char path[64];
+};
+
+static int setup_folder(void **state)
+{
+    struct folder *folder = xcalloc(1, sizeof(*folder));
+    snprintf(folder->path, sizeof(folder->path), "/tmp/test_schemac_XXXXXX");
+    assert_non_null(mkdtemp(folder->path));
+    *state = folder;
+    return 0;
+}
+
+static const char *const file_names[] = {"a.json", "b.json", "types.json"};
+
+static int teardown_folder(void **state)
+{
+    struct folder *folder = *state;
+    for (size_t i = 0; i < ARRAY_LEN(file_names); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s/%s", folder->path, file_names[i]);
+        unlink(path);
+    }
+    rmdir(folder->path);
+    free(folder);
+    return 0;
+}
+
+static void put_file(const struct folder *folder, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", folder->path, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void assert_folder_refused(const struct folder *folder, const char *expected)
+{
+    struct schema_set set;
+    char why[SCHEMA_WHY_MAX] = "accepted";
+    enum err err = schema_set_load(&set, folder->path, why);
+    if (!err)
+        schema_set_done(&set);
+    assert_string_equal(why, expected);
+}
+
+static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{", "a.json:1:1: string or '}' expected near end of file"},
+        {"[]", "a.json#: a schema must be an object"},
+        {"{}", "a.json#: $schema must be \"https://json-schema.org/draft/2020-12/schema\""},
+        {HEAD("b.json") "}", "a.json#: $id must be the name of the file"},
+        {HEAD("a.json") ",\"type\":\"object\"}",
+         "a.json#: without x-resource a file is a library of $defs and cannot have `type`"},
+        {HEAD("a.json") ",\"$defs\":{\"x\":{\"type\":\"string\"}}}",
+         "a.json#/$defs/x: a string needs maxLength, an enum, or a format of one length"},
+        {HEAD("a.json") "," RESOURCE("a") "," OBJECT(SERVER) "}",
+         "a.json#: x-roles is missing: who may create, update and delete"},
+        {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[\"king\"]}," OBJECT(SERVER) "}",
+         "a.json#/x-roles/create/0: must be the name of a role"},
+        {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[]}," OBJECT(SERVER) "}",
+         "a.json#/x-roles: `update` must be an array of roles"},
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
+         "a.json#/x-resource: `name` must be lower-case letters, digits and underscores"},
+        {HEAD("a.json") ",\"x-resource\":{\"plural\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
+         "a.json#/x-resource: `plural` is not supported here"},
+        {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT("\"x\":{\"x-id\":1,\"type\":\"boolean\"}") "}",
+         "a.json#: a resource needs the read-only property `id`"},
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":\"b\"}," ROLES
+                        "," OBJECT(SERVER) "}",
+         "a.json#: a resource needs the read-only property `b_id`"},
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":\"b\"}," ROLES
+                        "," OBJECT(SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true}") "}",
+         "a.json#/x-resource: the parent `b` is not the name of a resource"},
+        {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
+         "c.json:-1:-1: unable to open"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct schema_set set;
+        char why[SCHEMA_WHY_MAX] = "accepted";
+        const struct folder *folder = *state;
+        put_file(folder, "a.json", cases[i][0]);
+        enum err err = schema_set_load(&set, folder->path, why);
+        assert_int_equal(err, ERR_VALIDATION);
+        if (strncmp(why, cases[i][1], strlen(cases[i][1])) != 0)
+            fail_msg("`%s`\n    instead of `%s`", why, cases[i][1]);
+    }
+}
+
+static void test_files_when_two_resources_share_a_name_then_refused(void **state)
+{
+    put_file(*state, "a.json", GOOD("a.json", "a"));
+    put_file(*state, "b.json", GOOD("b.json", "a"));
+    assert_folder_refused(*state, "b.json#/x-resource: name, collection or table is that of a.json");
+}
+
+static void test_files_when_right_then_references_between_them_are_followed(void **state)
+{
+    const struct folder *folder = *state;
+    struct schema_set set;
+    char why[SCHEMA_WHY_MAX] = "";
+    put_file(folder, "types.json", HEAD("types.json") ",\"$defs\":{\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"]}}}");
+    put_file(folder, "a.json",
+             HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(
+                 SERVER ",\"state\":{\"x-id\":9,\"$ref\":\"types.json#/$defs/state\",\"default\":\"on\",\"x-column\":\"st\","
+                        "\"description\":\"d\"}") "}");
+    if (schema_set_load(&set, folder->path, why))
+        fail_msg("%s", why);
+    assert_int_equal(set.message_count, 1);
+    const struct msg_resource *resource = &set.messages[0].resource;
+    const struct msg_field *state_field = &resource->object->fields[4];
+    assert_string_equal(resource->collection, "as");
+    assert_string_equal(state_field->name, "state");
+    assert_string_equal(state_field->column, "st");
+    assert_string_equal(state_field->fallback, "on");
+    assert_string_equal(state_field->shape.allowed[1], "off");
+    assert_int_equal(resource->object->fields[0].shape.max_length, 36);
+    assert_non_null(strstr(resource->json, "\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"],\"x-id\":9"));
+    assert_null(strstr(resource->json, "$ref"));
+    schema_set_done(&set);
+}
+
+static void test_folder_when_it_is_not_there_then_refused(void **state)
+{
+    (void)state;
+    struct schema_set set;
+    char why[SCHEMA_WHY_MAX];
+    assert_int_equal(schema_set_load(&set, "/nowhere", why), ERR_VALIDATION);
+    assert_string_equal(why, "/nowhere: the folder cannot be read");
+}
+
+int main(void)
+{
+#define IN_FOLDER(name) cmocka_unit_test_setup_teardown(name, setup_folder, teardown_folder)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_field_when_a_bound_is_missing_then_refused),
+        cmocka_unit_test(test_field_when_a_keyword_is_not_supported_then_refused),
+        cmocka_unit_test(test_field_when_a_keyword_does_not_suit_then_refused),
+        cmocka_unit_test(test_field_when_a_value_is_wrong_then_refused),
+        cmocka_unit_test(test_field_when_its_annotations_are_wrong_then_refused),
+        cmocka_unit_test(test_object_when_ids_repeat_then_refused),
+        cmocka_unit_test(test_object_when_required_is_wrong_then_refused),
+        cmocka_unit_test(test_object_when_a_name_is_no_identifier_then_refused),
+        cmocka_unit_test(test_object_when_it_has_too_many_fields_then_refused),
+        cmocka_unit_test(test_reference_when_it_leads_nowhere_or_in_a_circle_then_refused),
+        cmocka_unit_test(test_shape_when_nested_too_deeply_then_refused),
+        IN_FOLDER(test_file_when_wrong_as_a_whole_then_refused_with_its_name),
+        IN_FOLDER(test_files_when_two_resources_share_a_name_then_refused),
+        IN_FOLDER(test_files_when_right_then_references_between_them_are_followed),
+        cmocka_unit_test(test_folder_when_it_is_not_there_then_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

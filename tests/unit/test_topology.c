@@ -1,0 +1,142 @@
+/* The exchanges and queues, against a real RabbitMQ. Its vhost is the tests' own. */
+#include "common/topology.h"
+#include "tests/unit/amqp_fixture.h"
+
+static const struct config CONFIG = {.delivery_limit = 2, .queue_max_length = 1000};
+
+static void declare(struct client *client)
+{
+    topology_declare(client->broker, &CONFIG);
+    broker_after_declarations(client->broker, client_on_mark, client);
+}
+
+static void declare_and_read_dead_letters(struct client *client)
+{
+    declare(client);
+    broker_consume(client->broker, "dead.projects", "tests", 0, false, false);
+}
+
+static void test_pool_when_the_resource_is_known_then_its_name(void **state)
+{
+    (void)state;
+    assert_string_equal(topology_pool("project"), "projects");
+    assert_string_equal(topology_pool("task"), "projects");
+    assert_null(topology_pool("projects"));
+    assert_null(topology_pool(""));
+}
+
+static void test_command_queue_when_the_name_does_not_fit_then_cut(void **state)
+{
+    (void)state;
+    char name[32], small[8];
+    topology_command_queue("projects", name, sizeof(name));
+    topology_command_queue("projects", small, sizeof(small));
+    assert_string_equal(name, "commands.projects");
+    assert_string_equal(small, "command");
+}
+
+static void test_declare_when_done_twice_then_accepted_again(void **state)
+{
+    (void)state;
+    struct client *first = client_new(server_url(), declare), *second = client_new(server_url(), declare);
+    eventually(first->marks == 1 && second->marks == 1);
+    assert_int_equal(first->downs + second->downs, 0);
+    client_free(first);
+    client_free(second);
+}
+
+static struct slice marker; /* of this run: the queues may hold what another left */
+
+static enum err publish(struct client *client, int n, const char *exchange, const char *key)
+{
+    const struct broker_message message = {
+        .exchange = slice_of(exchange),
+        .routing_key = slice_of(key),
+        .message_id = SLICE("1"),
+        .persistent = true,
+        .mandatory = true,
+        .body = marker,
+    };
+    return broker_publish(client->broker, &message, note_confirm, &client->messages[n]);
+}
+
+static void test_publish_when_the_pool_exists_then_routed_else_unroutable(void **state)
+{
+    (void)state;
+    struct client *client = client_new(server_url(), declare);
+    eventually(client->marks == 1);
+    assert_int_equal(publish(client, 0, EXCHANGE_COMMANDS, "nopool.project.create"), ERR_OK);
+    assert_int_equal(publish(client, 1, EXCHANGE_DEAD, "nopool.project.create"), ERR_OK);
+    eventually(client->confirmed == 2);
+    assert_int_equal(client->messages[0].err, ERR_UNROUTABLE);
+    assert_int_equal(client->messages[1].err, ERR_UNROUTABLE);
+    client_free(client);
+}
+
+static bool is_ours(const struct broker_delivery *d)
+{
+    return slice_equal(d->body, marker);
+}
+
+static int rejections, dead, most_deliveries;
+
+static void reject(struct client *client, const struct broker_delivery *d)
+{
+    if (is_ours(d))
+        rejections++;
+    if (d->delivery_count > most_deliveries)
+        most_deliveries = (int)d->delivery_count;
+    bool comes_again = is_ours(d) && slice_is(d->routing_key, "projects.test.again");
+    broker_reject(client->broker, d->epoch, d->tag, comes_again);
+}
+
+static void note_dead(struct client *client, const struct broker_delivery *d)
+{
+    if (is_ours(d)) {
+        dead++;
+        assert_true(slice_is(d->exchange, EXCHANGE_DEAD));
+    }
+    broker_ack(client->broker, d->epoch, d->tag, false);
+}
+
+static void consume_commands(struct client *client)
+{
+    declare(client);
+    broker_consume(client->broker, "commands.projects", "tests", 0, false, false);
+}
+
+static void test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters(void **state)
+{
+    (void)state;
+    struct uuid uuid = uuid_v7();
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(&uuid, text);
+    marker = slice_of(text);
+    rejections = dead = most_deliveries = 0;
+    struct client *worker = client_new(server_url(), consume_commands);
+    struct client *reader = client_new(server_url(), declare_and_read_dead_letters);
+    worker->on_delivery = reject;
+    reader->on_delivery = note_dead;
+    eventually(worker->marks == 1 && reader->marks == 1);
+    assert_int_equal(publish(worker, 0, EXCHANGE_COMMANDS, "projects.test.once"), ERR_OK);
+    eventually(dead == 1);
+    assert_int_equal(rejections, 1);
+    assert_int_equal(publish(worker, 1, EXCHANGE_COMMANDS, "projects.test.again"), ERR_OK);
+    eventually(dead == 2);
+    assert_int_equal(rejections, 1 + 1 + CONFIG.delivery_limit);
+    assert_int_equal(most_deliveries, CONFIG.delivery_limit);
+    client_free(worker);
+    client_free(reader);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pool_when_the_resource_is_known_then_its_name),
+        cmocka_unit_test(test_command_queue_when_the_name_does_not_fit_then_cut),
+        cmocka_unit_test(test_declare_when_done_twice_then_accepted_again),
+        cmocka_unit_test(test_publish_when_the_pool_exists_then_routed_else_unroutable),
+        cmocka_unit_test(test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters),
+    };
+    return cmocka_run_group_tests_name("topology", tests, loop_setup, loop_teardown);
+}

@@ -1,0 +1,45 @@
+#pragma once
+/* Runs commands in one transaction: the engine of "effects happen once" and "events follow effects".
+ *
+ *   IDLE ─ batch_start ─▶ LOOKING ─▶ RUNNING ─▶ RECORDING ─ committed ─▶ IDLE
+ *                            │          │           │
+ *                            └──────────┴─ failed ──┴─▶ ROLLING_BACK ─▶ LOOKING   again, or one command at a
+ * time │   ▲ database is gone ─▶ HELD ─ it is back
+ *
+ *   LOOKING    sequences locked, inbox looked up (ledger.h)
+ *   RUNNING    one prepared statement for each command that is new, in order
+ *   RECORDING  events, inbox rows, sequences, and the sync that commits
+ *
+ * What must hold:
+ * - Each job given to batch_start comes back in exactly one on_settled call, in order; until then the batch
+ * owns it.
+ * - JOB_DONE and JOB_DEAD come after the commit: what they say can be told to everybody, and is found again
+ * by whoever runs the same command later.
+ * - A statement that fails costs its own command only: the transaction is rolled back and the commands run
+ * again one at a time.
+ * - No two jobs of a batch have the same company and command id (intake.h sees to that).
+ */
+
+#include "common/db.h"
+#include "workers/commands.h"
+#include "workers/job.h"
+
+struct batch;
+
+struct batch_callbacks {
+    void (*on_settled)(void *ctx, struct job *job); /* takes the job; its outcome is set */
+    void (*on_idle)(void *ctx);                     /* all have come back */
+};
+
+/* Tries of one command here before it goes back to the queue. */
+enum { BATCH_ATTEMPTS_MAX = 3 };
+
+struct batch *batch_new(struct db *db, const struct commands *commands,
+                        const struct batch_callbacks *callbacks, void *ctx);
+void batch_free(struct batch *batch); /* after its db; frees the jobs it still has */
+
+bool batch_is_idle(const struct batch *batch);
+/* The list `jobs` (by next), at least one; only while idle. */
+void batch_start(struct batch *batch, struct job *jobs);
+/* The database is there again. */
+void batch_resume(struct batch *batch);

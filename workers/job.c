@@ -1,0 +1,77 @@
+#include "workers/job.h"
+
+enum { ARENA_BLOCK = 2048 };
+
+/* One of the texts of a command that a job keeps. */
+static struct slice keep(struct job *job, struct slice s)
+{
+    return s.data ? arena_copy(&job->arena, s) : SLICE_NONE;
+}
+
+static void keep_command(struct job *job, const struct command *command)
+{
+    job->command = *command;
+    job->command.type = keep(job, command->type);
+    job->command.role = keep(job, command->role);
+    job->command.correlation_id = keep(job, command->correlation_id);
+    job->command.reply_to = keep(job, command->reply_to);
+    job->command.traceparent = keep(job, command->traceparent);
+    job->command.body = keep(job, command->body);
+}
+
+/* What can be said of a message that is no command: enough for an inbox row and a reply, if it is there. */
+static bool read_address(const struct broker_delivery *delivery, struct command *ret_command)
+{
+    const struct broker_header *company = broker_delivery_header(delivery, "company");
+    *ret_command = (struct command){
+        .type = delivery->type.len > 0 && delivery->type.len < ENVELOPE_KEY_MAX ? delivery->type
+                                                                                : SLICE("unreadable"),
+        .correlation_id = delivery->correlation_id,
+        .reply_to = delivery->reply_to,
+    };
+    return company && !company->is_integer && uuid_parse(company->text, &ret_command->company) &&
+           uuid_parse(delivery->message_id, &ret_command->id);
+}
+
+struct job *job_new(const struct broker_delivery *delivery)
+{
+    struct job *job = xcalloc(1, sizeof(*job));
+    struct command command;
+    arena_init(&job->arena, ARENA_BLOCK, 0);
+    job->tag = delivery->tag;
+    job->epoch = delivery->epoch;
+    job->delivery_count = delivery->delivery_count;
+    job->is_addressed = true;
+    if (envelope_read_command(delivery, &command) != ERR_OK) {
+        job->verdict = ERR_POISON;
+        job->is_addressed = read_address(delivery, &command);
+    }
+    keep_command(job, &command);
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    arena_done(&job->arena);
+    free(job);
+}
+
+void job_reset(struct job *job)
+{
+    job->status = ERR_OK;
+    job->http_status = 0;
+    job->refusal = SLICE("");
+    job->effects = NULL;
+    job->is_replay = job->is_unrecorded = job->replaces = false;
+}
+
+struct effect *job_add_effect(struct job *job, struct slice type, struct slice data)
+{
+    struct effect **last = &job->effects;
+    while (*last)
+        last = &(*last)->next;
+    *last = arena_calloc(&job->arena, 1, sizeof(**last));
+    (*last)->type = arena_copy(&job->arena, type);
+    (*last)->data = arena_copy(&job->arena, data);
+    return *last;
+}

@@ -1,0 +1,330 @@
+#include "workers/ledger.h"
+
+#include <assert.h>
+
+#include "workers/refusal.h"
+
+/* ORDER BY comes before the locking: two batches never hold companies that the other one waits for. */
+static const struct db_statement lock_sequences = {
+    "ledger.lock",
+    "SELECT company_id, seq FROM company_sequence WHERE company_id = ANY ($1::uuid[]) ORDER BY company_id "
+    "FOR UPDATE",
+};
+
+/* The events of one command follow one another, and share their time with the inbox row. */
+static const struct db_statement find_results = {
+    "ledger.find",
+    "SELECT k.i, x.fingerprint, x.status, x.http_status, x.refusal,"
+    " e.seq, to_char(e.at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), e.type, e.subject, e.project, e.actor, "
+    "e.version, e.data"
+    " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (company_id, command_id, i)"
+    " JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id"
+    " LEFT JOIN events AS e ON e.company_id = x.company_id AND e.seq >= x.seq AND e.seq < x.seq + 16"
+    " AND e.at = x.at AND e.command_id = x.command_id"
+    " ORDER BY k.i, e.seq",
+};
+
+static const struct db_statement insert_events = {
+    "ledger.events",
+    "INSERT INTO events (company_id, seq, at, command_id, type, subject, project, actor, version, data)"
+    " SELECT n.company_id, n.seq, $1::timestamptz, n.command_id, n.type, n.subject, n.project, n.actor, "
+    "n.version, n.data"
+    " FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], "
+    "$9::bigint[],"
+    " $10::json[]) AS n (company_id, seq, command_id, type, subject, project, actor, version, data)",
+};
+
+static const struct db_statement insert_inbox = {
+    "ledger.inbox",
+    "INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, seq, refusal, at)"
+    " SELECT n.company_id, n.command_id, n.fingerprint, n.status, n.http_status, n.seq, n.refusal, "
+    "$1::timestamptz"
+    " FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::smallint[], $7::bigint[], $8::json[])"
+    " AS n (company_id, command_id, fingerprint, status, http_status, seq, refusal)",
+};
+
+/* A dead letter that is tried again leaves room for its new result. */
+static const struct db_statement delete_inbox = {
+    "ledger.replace",
+    "DELETE FROM inbox AS x USING unnest($1::uuid[], $2::uuid[]) AS n (company_id, command_id)"
+    " WHERE x.company_id = n.company_id AND x.command_id = n.command_id",
+};
+
+static const struct db_statement advance_sequences = {
+    "ledger.advance",
+    "UPDATE company_sequence AS s SET seq = n.seq FROM unnest($1::uuid[], $2::bigint[]) AS n (company_id, "
+    "seq)"
+    " WHERE s.company_id = n.company_id",
+};
+
+void ledger_init(struct ledger *ledger)
+{
+    *ledger = (struct ledger){0};
+    for (size_t i = 0; i < ARRAY_LEN(ledger->columns); i++)
+        pg_array_init(&ledger->columns[i], LEDGER_ARRAY_MAX);
+}
+
+void ledger_done(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ledger->columns); i++)
+        pg_array_done(&ledger->columns[i]);
+    free(ledger->companies);
+}
+
+static void clear_columns(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ledger->columns); i++)
+        pg_array_clear(&ledger->columns[i]);
+}
+
+/* ---- look ---- */
+
+/* Neighbours are often of one company, so the search begins at the last. */
+static size_t company_index(struct ledger *ledger, const struct uuid *id)
+{
+    for (size_t i = ledger->company_count; i > 0; i--)
+        if (uuid_equal(&ledger->companies[i - 1].id, id))
+            return i - 1;
+    if (ledger->company_count == ledger->company_capacity) {
+        ledger->company_capacity = ledger->company_capacity ? 2 * ledger->company_capacity : 16;
+        ledger->companies =
+            xrealloc(ledger->companies, ledger->company_capacity * sizeof(*ledger->companies));
+    }
+    ledger->companies[ledger->company_count] = (struct ledger_company){.id = *id};
+    return ledger->company_count++;
+}
+
+void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_locked, db_on_result *on_found, void *arg)
+{
+    struct pg_array *locked = &ledger->columns[0], *companies = &ledger->columns[1],
+                    *commands = &ledger->columns[2];
+    clear_columns(ledger);
+    ledger->company_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        jobs[i]->company_at = company_index(ledger, &jobs[i]->command.company);
+        pg_array_add_uuid(companies, &jobs[i]->command.company);
+        pg_array_add_uuid(commands, &jobs[i]->command.id);
+    }
+    for (size_t i = 0; i < ledger->company_count; i++)
+        pg_array_add_uuid(locked, &ledger->companies[i].id);
+    const struct slice which[] = {pg_array_end(locked)};
+    db_send(db, &lock_sequences, which, ARRAY_LEN(which), on_locked, arg);
+    const struct slice keys[] = {pg_array_end(companies), pg_array_end(commands)};
+    db_send(db, &find_results, keys, ARRAY_LEN(keys), on_found, arg);
+}
+
+void ledger_read_locked(struct ledger *ledger, const struct db_result *result)
+{
+    for (int row = 0; row < db_rows(result); row++) {
+        struct uuid id;
+        if (!uuid_parse(db_text(result, row, 0), &id))
+            continue;
+        struct ledger_company *company = &ledger->companies[company_index(ledger, &id)];
+        company->is_known = true;
+        company->seq = db_int(result, row, 1);
+    }
+}
+
+enum {
+    FOUND_AT,
+    FOUND_FINGERPRINT,
+    FOUND_STATUS,
+    FOUND_HTTP_STATUS,
+    FOUND_REFUSAL,
+    FOUND_SEQ,
+    FOUND_TIME,
+    FOUND_TYPE,
+    FOUND_SUBJECT,
+    FOUND_PROJECT,
+    FOUND_ACTOR,
+    FOUND_VERSION,
+    FOUND_DATA
+};
+
+static void read_effect(struct job *job, const struct db_result *result, int row)
+{
+    if (!db_text(result, row, FOUND_SEQ).data)
+        return;
+    struct effect *effect =
+        job_add_effect(job, db_text(result, row, FOUND_TYPE), db_text(result, row, FOUND_DATA));
+    effect->seq = db_int(result, row, FOUND_SEQ);
+    effect->version = db_int(result, row, FOUND_VERSION);
+    effect->at = arena_copy(&job->arena, db_text(result, row, FOUND_TIME));
+    effect->has_project = db_text(result, row, FOUND_PROJECT).data != NULL;
+    if (!uuid_parse(db_text(result, row, FOUND_SUBJECT), &effect->subject) ||
+        !uuid_parse(db_text(result, row, FOUND_ACTOR), &effect->actor) ||
+        (effect->has_project && !uuid_parse(db_text(result, row, FOUND_PROJECT), &effect->project)))
+        assert(!"PostgreSQL writes uuids that cannot be read");
+}
+
+/* A row of the inbox that the command meets. A dead letter's is a place-holder until somebody has mended the
+ * cause. */
+static void read_result(struct job *job, const struct db_result *result, int row)
+{
+    struct slice slug = db_text(result, row, FOUND_STATUS);
+    enum err status = err_from_slug(slug.data, slug.len);
+    if (err_info(status)->fate == FATE_DEAD) {
+        job->replaces = true;
+        return;
+    }
+    if (job_is_dead(job)) {
+        job->is_unrecorded = true; /* the id has a result already, which a broken copy does not change */
+        return;
+    }
+    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) != job->command.fingerprint) {
+        job->is_unrecorded = true;
+        refuse(job, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
+        return;
+    }
+    job->is_replay = true;
+    job->status = status;
+    job->http_status = (int)db_int(result, row, FOUND_HTTP_STATUS);
+    if (db_text(result, row, FOUND_REFUSAL).data)
+        job->refusal = arena_copy(&job->arena, db_text(result, row, FOUND_REFUSAL));
+}
+
+void ledger_read_found(struct job *const *jobs, size_t count, const struct db_result *result)
+{
+    for (int row = 0; row < db_rows(result); row++) {
+        int64_t at = db_int(result, row, FOUND_AT) - 1;
+        if (at < 0 || (size_t)at >= count)
+            continue;
+        struct job *job = jobs[at];
+        bool is_first = row == 0 || db_int(result, row - 1, FOUND_AT) != at + 1;
+        if (is_first)
+            read_result(job, result, row);
+        if (job->is_replay)
+            read_effect(job, result, row);
+    }
+}
+
+/* ---- record ---- */
+
+static void add_event(struct ledger *ledger, const struct job *job, const struct effect *effect)
+{
+    struct pg_array *column = ledger->columns;
+    pg_array_add_uuid(column++, &job->command.company);
+    pg_array_add_i64(column++, effect->seq);
+    pg_array_add_uuid(column++, &job->command.id);
+    pg_array_add_text(column++, effect->type);
+    pg_array_add_uuid(column++, &effect->subject);
+    if (effect->has_project)
+        pg_array_add_uuid(column++, &effect->project);
+    else
+        pg_array_add_null(column++);
+    pg_array_add_uuid(column++, &effect->actor);
+    pg_array_add_i64(column++, effect->version);
+    pg_array_add_text(column++, effect->data);
+}
+
+static void send_columns(struct ledger *ledger, struct db *db, const struct db_statement *statement,
+                         const char *at, size_t columns, db_on_result *on_recorded, void *arg)
+{
+    struct slice params[1 + ARRAY_LEN(ledger->columns)];
+    size_t count = 0;
+    if (at)
+        params[count++] = slice_of(at);
+    for (size_t i = 0; i < columns; i++)
+        params[count++] = pg_array_end(&ledger->columns[i]);
+    db_send(db, statement, params, count, on_recorded, arg);
+}
+
+static bool is_written(const struct job *job)
+{
+    return !job->is_replay && !job->is_unrecorded;
+}
+
+static size_t record_events(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                            const char *at, db_on_result *on_recorded, void *arg)
+{
+    size_t events = 0;
+    clear_columns(ledger);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_written(jobs[i]))
+            continue;
+        struct ledger_company *company = &ledger->companies[jobs[i]->company_at];
+        for (struct effect *effect = jobs[i]->effects; effect; effect = effect->next, events++) {
+            effect->seq = ++company->seq;
+            company->has_moved = true;
+            add_event(ledger, jobs[i], effect);
+        }
+    }
+    if (events > 0)
+        send_columns(ledger, db, &insert_events, at, 9, on_recorded, arg);
+    return events > 0;
+}
+
+static size_t make_room(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                        db_on_result *on_recorded, void *arg)
+{
+    size_t rows = 0;
+    clear_columns(ledger);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_written(jobs[i]) || !jobs[i]->replaces)
+            continue;
+        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->command.company);
+        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->command.id);
+        rows++;
+    }
+    if (rows > 0)
+        send_columns(ledger, db, &delete_inbox, NULL, 2, on_recorded, arg);
+    return rows > 0;
+}
+
+static void add_result(struct ledger *ledger, const struct job *job)
+{
+    struct pg_array *column = ledger->columns;
+    pg_array_add_uuid(column++, &job->command.company);
+    pg_array_add_uuid(column++, &job->command.id);
+    pg_array_add_i64(column++, (int64_t)job->command.fingerprint);
+    pg_array_add_text(column++, slice_of(err_info(job->status)->slug));
+    pg_array_add_i64(column++, job->http_status);
+    if (job->effects)
+        pg_array_add_i64(column++, job->effects->seq);
+    else
+        pg_array_add_null(column++);
+    pg_array_add_text(column++, job->effects ? SLICE_NONE : job->refusal);
+}
+
+static size_t record_results(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                             const char *at, db_on_result *on_recorded, void *arg)
+{
+    size_t rows = 0;
+    clear_columns(ledger);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_written(jobs[i]))
+            continue;
+        add_result(ledger, jobs[i]);
+        rows++;
+    }
+    if (rows > 0)
+        send_columns(ledger, db, &insert_inbox, at, 7, on_recorded, arg);
+    return rows > 0;
+}
+
+static size_t advance(struct ledger *ledger, struct db *db, db_on_result *on_recorded, void *arg)
+{
+    size_t rows = 0;
+    clear_columns(ledger);
+    for (size_t i = 0; i < ledger->company_count; i++) {
+        if (!ledger->companies[i].has_moved)
+            continue;
+        pg_array_add_uuid(&ledger->columns[0], &ledger->companies[i].id);
+        pg_array_add_i64(&ledger->columns[1], ledger->companies[i].seq);
+        rows++;
+    }
+    if (rows > 0)
+        send_columns(ledger, db, &advance_sequences, NULL, 2, on_recorded, arg);
+    return rows > 0;
+}
+
+size_t ledger_record(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                     const char *at, db_on_result *on_recorded, void *arg)
+{
+    size_t sent = record_events(ledger, db, jobs, count, at, on_recorded, arg);
+    sent += make_room(ledger, db, jobs, count, on_recorded, arg);
+    sent += record_results(ledger, db, jobs, count, at, on_recorded, arg);
+    sent += advance(ledger, db, on_recorded, arg);
+    return sent;
+}

@@ -1,0 +1,54 @@
+#pragma once
+/* What a batch reads before its commands run and writes after: sequences, inbox, events. All in the batch's
+ * transaction.
+ *
+ *   look     lock the sequence rows of the batch's companies, in the order of company; then, in a statement
+ * that already sees what the last holder of those rows committed, look the commands up in the inbox record
+ * insert all events, insert all inbox rows, advance the sequences: one statement each
+ *
+ * Holding the sequence row means that nobody else changes anything of that company: sequences and numbers
+ * have no gaps, and handlers need no locks of their own. */
+
+#include "common/db.h"
+#include "workers/job.h"
+#include "workers/pg_array.h"
+
+enum {
+    LEDGER_ARRAY_MAX = 64 << 20, /* bytes of one column of a batch */
+    EFFECTS_MAX = 16,            /* events of one command */
+};
+
+struct ledger_company {
+    struct uuid id;
+    bool is_known; /* it has a sequence */
+    bool has_moved;
+    int64_t seq;
+};
+
+struct ledger {
+    struct ledger_company *companies; /* of the batch in work */
+    size_t company_count, company_capacity;
+    struct pg_array columns[10];
+};
+
+void ledger_init(struct ledger *ledger);
+void ledger_done(struct ledger *ledger);
+
+/* Sends both look-ups; each job gets its company_at. The jobs must stay in place until the answers are read.
+ */
+void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_locked, db_on_result *on_found, void *arg);
+void ledger_read_locked(struct ledger *ledger, const struct db_result *result);
+/* Gives their results to the jobs that ran before. A command id that was used for something else is refused.
+ */
+void ledger_read_found(struct job *const *jobs, size_t count, const struct db_result *result);
+
+static inline bool ledger_knows(const struct ledger *ledger, const struct job *job)
+{
+    return ledger->companies[job->company_at].is_known;
+}
+
+/* Gives every effect its number and sends what is to be written; returns how many statements that took (0
+ * when every job is a replay). `at`: the time of the batch. */
+size_t ledger_record(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                     const char *at, db_on_result *on_recorded, void *arg);

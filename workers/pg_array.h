@@ -1,0 +1,22 @@
+#pragma once
+/* A one-dimensional array in PostgreSQL's text form ({1,2,NULL,"a \"b\""}), built element by element: how a
+ * batch's rows travel in one statement (unnest). The memory is kept from one use to the next. */
+
+#include "common/buf.h"
+#include "common/uuid.h"
+
+struct pg_array {
+    struct buf text;
+};
+
+void pg_array_init(struct pg_array *array, size_t max);
+void pg_array_done(struct pg_array *array);
+void pg_array_clear(struct pg_array *array);
+
+void pg_array_add_uuid(struct pg_array *array, const struct uuid *uuid);
+void pg_array_add_i64(struct pg_array *array, int64_t value);
+void pg_array_add_text(struct pg_array *array, struct slice text); /* SLICE_NONE: NULL */
+void pg_array_add_null(struct pg_array *array);
+
+/* Closes the array; valid until the next clear. */
+struct slice pg_array_end(struct pg_array *array);

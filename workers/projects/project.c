@@ -1,0 +1,71 @@
+/* Projects: SQL and rules.
+ *
+ * planning ⇄ active ⇄ on-hold        completed and cancelled end a project: it takes no new work until it is
+ * opened again ⇅        ⇅                     (completed → active, cancelled → planning). cancelled completed
+ */
+
+#include "workers/commands.h"
+
+#define NOT_A_USER \
+    "NOT EXISTS (SELECT FROM app_user AS u WHERE u.company_id = :company AND u.id = new.manager_id)"
+
+static const struct resource_transition transitions[] = {
+    {"planning", {"active", "on-hold", "cancelled"}},
+    {"active", {"on-hold", "completed", "cancelled"}},
+    {"on-hold", {"active", "planning", "cancelled"}},
+    {"completed", {"active"}},
+    {"cancelled", {"planning"}},
+    {0},
+};
+
+static const struct resource_rule create_rules[] = {
+    {ERR_VALIDATION, "/end_date", "must not be before start_date", "new.end_date < new.start_date"},
+    {ERR_VALIDATION, "/manager_id", "must be a user of the company",
+     "new.manager_id IS NOT NULL AND " NOT_A_USER},
+    {0},
+};
+
+/* A manager who has left since is only looked at when the project gets another. */
+static const struct resource_rule update_rules[] = {
+    {ERR_VALIDATION, "/end_date", "must not be before start_date", "new.end_date < new.start_date"},
+    {ERR_VALIDATION, "/manager_id", "must be a user of the company",
+     "new.manager_id IS DISTINCT FROM old.manager_id AND new.manager_id IS NOT NULL AND " NOT_A_USER},
+    {0},
+};
+
+/* Work that people have written down does not vanish with one request: who means it deletes the tasks first.
+ */
+static const struct resource_rule delete_rules[] = {
+    {ERR_CONFLICT, NULL, "The project has tasks. Delete them first, or cancel or archive the project.",
+     "EXISTS (SELECT FROM task AS w WHERE w.company_id = :company AND w.project_id = :id)"},
+    {0},
+};
+
+/* The batch holds the company's sequence row, so nobody else counts, and what is rolled back was not counted.
+ */
+static const struct resource_column numbered[] = {
+    {"number",
+     "'PRJ-' || :year || '-' || lpad(number.value::text, greatest(4, length(number.value::text)), '0')"},
+    {0},
+};
+
+const struct resource_plan project_create = {
+    .verb = RESOURCE_CREATE,
+    .rules = create_rules,
+    .with = "number AS (INSERT INTO counter AS c (company_id, scope, value)"
+            " SELECT :company, 'project/' || :year, 1 FROM new WHERE new.broken = 0"
+            " ON CONFLICT (company_id, scope) DO UPDATE SET value = c.value + 1 RETURNING c.value), ",
+    .with_name = "number",
+    .computed = numbered,
+};
+
+const struct resource_plan project_update = {
+    .verb = RESOURCE_UPDATE,
+    .transitions = transitions,
+    .rules = update_rules,
+};
+
+const struct resource_plan project_delete = {
+    .verb = RESOURCE_DELETE,
+    .rules = delete_rules,
+};

@@ -1,0 +1,14 @@
+#pragma once
+/* What a refused command is answered with: {"detail":…,"errors":[{"pointer":…,"detail":…}]}. The gateway
+ * makes the problem document of it (RFC 9457); title and status follow from the error's row in err.def. */
+
+#include "workers/job.h"
+
+struct refusal_point {
+    const char *pointer; /* JSON pointer into the request's body */
+    const char *detail;
+};
+
+/* Sets the job's result; its effects are gone. detail may be NULL, points empty. */
+void refuse(struct job *job, enum err err, const char *detail, const struct refusal_point *points,
+            size_t count);

@@ -1,0 +1,223 @@
+#include "workers/resource.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "workers/refusal.h"
+#include "workers/resource_text.h"
+
+enum { NUMBER_TEXT = 24 };
+
+/* ---- sending ---- */
+
+/* The texts of one command's parameters. */
+struct texts {
+    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], actor[UUID_TEXT_LEN + 1],
+        parent[UUID_TEXT_LEN + 1];
+    char if_match[NUMBER_TEXT], has[NUMBER_TEXT];
+};
+
+static uint64_t mentioned(const struct msg_object *object, const struct msg_value *values)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < object->field_count; i++)
+        if (values[i].state != MSG_ABSENT)
+            bits |= 1ULL << i;
+    return bits;
+}
+
+static struct slice field_param(const struct msg_field *field, const struct msg_value *value)
+{
+    switch (value->state) {
+    case MSG_PRESENT:
+        return value->text;
+    case MSG_IS_NULL:
+        return SLICE_NONE;
+    default:
+        return slice_of(field->fallback); /* the schema's default; an update does not look at it */
+    }
+}
+
+static struct slice uuid_param(bool is_there, const struct uuid *uuid, char text[UUID_TEXT_LEN + 1])
+{
+    if (!is_there)
+        return SLICE_NONE;
+    uuid_format(uuid, text);
+    return (struct slice){text, UUID_TEXT_LEN};
+}
+
+static struct slice integer_param(int64_t value, char text[NUMBER_TEXT])
+{
+    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, value);
+    return (struct slice){text, (size_t)len};
+}
+
+static struct slice make_param(const struct resource_statement *s, const struct job *job,
+                               const struct resource_moment *moment, const struct msg_value *values,
+                               uint8_t param, struct texts *texts)
+{
+    const struct command *command = &job->command;
+    const struct msg_object *object = s->resource->object;
+    switch (param) {
+    case PARAM_COMPANY:
+        return uuid_param(true, &command->company, texts->company);
+    case PARAM_ID:
+        return uuid_param(true, s->plan->verb == RESOURCE_CREATE ? &command->id : &command->subject,
+                          texts->id);
+    case PARAM_AT:
+        return slice_of(moment->at);
+    case PARAM_ACTOR:
+        return uuid_param(true, &command->actor, texts->actor);
+    case PARAM_PARENT:
+        return uuid_param(command->has_parent, &command->parent, texts->parent);
+    case PARAM_YEAR:
+        return slice_of(moment->year);
+    case PARAM_IF_MATCH:
+        return integer_param(command->if_match, texts->if_match);
+    case PARAM_HAS:
+        return integer_param((int64_t)mentioned(object, values), texts->has);
+    default:
+        return field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD]);
+    }
+}
+
+/* What the gateway has checked and the queue could have broken. */
+static enum err check_metadata(const struct resource_statement *s, const struct command *command, char why[160])
+{
+    bool lacks_subject = s->plan->verb != RESOURCE_CREATE && !command->has_subject;
+    bool lacks_parent = s->resource->parent && !command->has_parent;
+    if (!lacks_subject && !lacks_parent)
+        return ERR_OK;
+    snprintf(why, 160, "the header %s is missing", lacks_subject ? "subject" : "parent");
+    return ERR_POISON;
+}
+
+static enum err read_body(const struct resource_statement *s, const struct job *job, struct arena *scratch,
+                          struct msg_value **ret_values, char why[160])
+{
+    if (s->plan->verb == RESOURCE_DELETE)
+        return ERR_OK;
+    enum err err = msg_decode(s->resource->object, job->command.body, scratch, ret_values, why);
+    if (err || s->plan->verb != RESOURCE_CREATE)
+        return err;
+    const struct msg_field *missing = msg_missing(s->resource->object, *ret_values);
+    if (missing)
+        snprintf(why, 160, "the field %s is missing", missing->name);
+    return missing ? ERR_POISON : ERR_OK;
+}
+
+enum err resource_send(const struct resource_statement *s, struct job *job,
+                       const struct resource_moment *moment, struct db *db, db_on_result *on_result,
+                       char why[160])
+{
+    struct msg_value *values = NULL;
+    enum err err = check_metadata(s, &job->command, why);
+    if (!err)
+        err = read_body(s, job, moment->scratch, &values, why);
+    if (err)
+        return err;
+    struct texts texts;
+    struct slice params[DB_PARAMS_MAX];
+    for (size_t i = 0; i < s->param_count; i++)
+        params[i] = make_param(s, job, moment, values, s->params[i], &texts);
+    db_send(db, &s->statement, params, s->param_count, on_result, job);
+    return ERR_OK;
+}
+
+/* ---- reading the answer ---- */
+
+static void refuse_missing(const struct resource_statement *s, struct job *job)
+{
+    char detail[160];
+    if (s->plan->verb == RESOURCE_CREATE)
+        snprintf(detail, sizeof(detail), "There is no such %s.", s->resource->parent);
+    else if (s->resource->parent)
+        snprintf(detail, sizeof(detail), "There is no such %s in this %s.", s->resource->name,
+                 s->resource->parent);
+    else
+        snprintf(detail, sizeof(detail), "There is no such %s.", s->resource->name);
+    refuse(job, ERR_NOT_FOUND, detail, NULL, 0);
+}
+
+static void refuse_broken(const struct resource_statement *s, struct job *job, int64_t broken)
+{
+    struct refusal_point points[RESOURCE_RULES_MAX];
+    size_t count = 0;
+    const struct resource_rule *first = NULL;
+    const char *detail = NULL;
+    for (size_t i = 0; i < s->rule_count; i++) {
+        const struct resource_rule *rule = s->rules[i];
+        if (!(broken >> i & 1) || (first && rule->err != first->err))
+            continue;
+        first = first ? first : rule;
+        if (rule->pointer)
+            points[count++] = (struct refusal_point){rule->pointer, rule->detail};
+        else
+            detail = detail ? detail : rule->detail;
+    }
+    refuse(job, first ? first->err : ERR_INTERNAL, detail, points, count);
+}
+
+static struct slice deleted_data(const struct job *job, int64_t version, char text[96])
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&job->command.subject, id);
+    int len = snprintf(text, 96, "{\"id\":\"%s\",\"version\":%" PRId64 "}", id, version);
+    return (struct slice){text, (size_t)len};
+}
+
+/* Whose channel sees it too: the project itself, or the project above. */
+static void place(const struct resource_statement *s, const struct job *job, struct effect *effect)
+{
+    bool is_project = strcmp(s->resource->name, "project") == 0;
+    bool is_below = s->resource->parent && strcmp(s->resource->parent, "project") == 0;
+    effect->has_project = is_project || is_below;
+    if (is_below)
+        effect->project = job->command.parent;
+    else
+        effect->project = effect->subject;
+}
+
+static void add_follow(const struct resource_statement *s, struct job *job,
+                       const struct resource_moment *moment, const struct db_result *result)
+{
+    if (!s->plan->follow || !db_text(result, 0, ANSWER_FOLLOW).data)
+        return;
+    struct effect *effect =
+        job_add_effect(job, slice_of(s->plan->follow->event), db_text(result, 0, ANSWER_FOLLOW));
+    if (!uuid_parse(db_text(result, 0, ANSWER_FOLLOW_ID), &effect->subject))
+        refuse(job, ERR_INTERNAL, NULL, NULL, 0);
+    effect->version = db_int(result, 0, ANSWER_FOLLOW_VERSION);
+    effect->actor = job->command.actor;
+    effect->at = arena_copy(&job->arena, slice_of(moment->at));
+    effect->has_project = job->effects->has_project;
+    effect->project = job->effects->project;
+}
+
+void resource_read(const struct resource_statement *s, struct job *job, const struct resource_moment *moment,
+                   const char *event, const struct db_result *result)
+{
+    static const int http_status[] = {
+        [RESOURCE_CREATE] = 201, [RESOURCE_UPDATE] = 200, [RESOURCE_DELETE] = 204};
+    if (db_rows(result) == 0) {
+        refuse_missing(s, job);
+        return;
+    }
+    int64_t broken = db_int(result, 0, ANSWER_BROKEN), version = db_int(result, 0, ANSWER_VERSION);
+    if (broken || version == 0) {
+        refuse_broken(s, job, broken);
+        return;
+    }
+    char text[96];
+    bool is_delete = s->plan->verb == RESOURCE_DELETE;
+    struct effect *effect =
+        job_add_effect(job, slice_of(event),
+                       is_delete ? deleted_data(job, version, text) : db_text(result, 0, ANSWER_ENTITY));
+    effect->subject = s->plan->verb == RESOURCE_CREATE ? job->command.id : job->command.subject;
+    effect->version = version;
+    effect->actor = job->command.actor;
+    effect->at = arena_copy(&job->arena, slice_of(moment->at));
+    place(s, job, effect);
+    job->http_status = http_status[s->plan->verb];
+    add_follow(s, job, moment, result);
+}

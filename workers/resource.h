@@ -1,0 +1,106 @@
+#pragma once
+/* Create, update and delete of a resource, generic over its schema: a handler file adds SQL and rules,
+ * nothing else.
+ *
+ * Each command is one prepared statement, whose text is built once, when the process starts:
+ *
+ *   WITH new AS (what the row would be, judged by the rules: a bit for each that is broken),
+ *        … what the plan adds, such as a number from a counter …,
+ *        made AS (INSERT, UPDATE or DELETE when nothing is broken, RETURNING the entity as JSON),
+ *        follow AS (the change of another entity that follows, such as a project's progress)
+ *   SELECT broken, the entity, the other entity
+ *
+ * so that a refusal is a result, not an SQL error, and costs nobody else in the batch anything.
+ *
+ * Names that the SQL of a plan may use:
+ *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
+ *   :parent                     the entity above (the project of a task)
+ *   :year                       of the batch, in UTC, as text
+ *   new.<column>                the entity as it would be
+ *   old.<column>                the entity as it is (update, delete; in rules)
+ *   t.<column>                  the same, in `computed` of an update
+ *   parent.<column>             the entity above (create; in rules)
+ */
+
+#include "common/db.h"
+#include "common/msg.h"
+#include "workers/job.h"
+
+enum resource_verb { RESOURCE_CREATE, RESOURCE_UPDATE, RESOURCE_DELETE };
+
+/* The first broken rule decides the error; broken rules with the same error are told together. */
+struct resource_rule {
+    enum err err;
+    const char *pointer; /* into the request's body; NULL: the request as a whole */
+    const char *detail;
+    const char *broken_when; /* SQL condition */
+};
+
+/* "planning" may become each of `to`; what is not listed is an ILLEGAL_TRANSITION of the field `status`. */
+enum { RESOURCE_TRANSITIONS_MAX = 6 };
+struct resource_transition {
+    const char *from;
+    const char *to[RESOURCE_TRANSITIONS_MAX];
+};
+
+/* A column that is not simply what the client said. */
+struct resource_column {
+    const char *column;
+    const char *sql;
+};
+
+struct resource_follow {
+    const char *event;    /* "project.updated" */
+    const char *resource; /* "project" */
+    const char *set;      /* "progress = f.progress" */
+    const char *from;     /* a sub-select named f; it sees the table as it was before, and `made` */
+    const char *where;    /* of the other entity's row t */
+};
+
+/* Arrays end with an empty element. */
+struct resource_plan {
+    enum resource_verb verb;
+    const struct resource_transition *transitions;
+    const struct resource_rule *rules;
+    const struct resource_column *computed;
+    const char *with;      /* further CTEs, each followed by a comma */
+    const char *with_name; /* the one that `computed` refers to */
+    const struct resource_follow *follow;
+};
+
+enum { RESOURCE_RULES_MAX = 30, RESOURCE_STATEMENT_MAX = 32 << 10 };
+
+/* A plan made ready: the statement's text, what its parameters are, which bit is which rule. */
+struct resource_statement {
+    const struct msg_resource *resource;
+    const struct resource_plan *plan;
+    struct db_statement statement;
+    uint8_t
+        params[DB_PARAMS_MAX]; /* RESOURCE_PARAM_…, or RESOURCE_PARAM_FIELD + index in the schema's table */
+    size_t param_count;
+    const struct resource_rule *rules[RESOURCE_RULES_MAX];
+    size_t rule_count;
+};
+
+/* `name` is the command's type and becomes the statement's name; kept, not copied. A plan that does not make
+ * sense ends the process: it is a bug that every test would meet. */
+void resource_statement_init(struct resource_statement *statement, const char *name,
+                             const struct msg_resource *resource, const struct resource_plan *plan);
+void resource_statement_done(struct resource_statement *statement);
+
+/* What all commands of a batch share. */
+struct resource_moment {
+    const char *at;        /* RFC 3339 */
+    const char *year;      /* "2026" */
+    struct arena *scratch; /* memory for one command at a time */
+};
+
+/* Sends the command's statement. ERR_POISON, with a sentence in `why` and nothing sent, for a body or
+ * metadata that do not fit. */
+enum err resource_send(const struct resource_statement *statement, struct job *job,
+                       const struct resource_moment *moment, struct db *db, db_on_result *on_result,
+                       char why[160]) MUST_CHECK;
+
+/* Turns the statement's answer (not an error) into the job's effects, or its refusal. */
+void resource_read(const struct resource_statement *statement, struct job *job,
+                   const struct resource_moment *moment, const char *event, const struct db_result *result);

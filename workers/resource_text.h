@@ -1,0 +1,25 @@
+#pragma once
+/* The parameters of a resource's statement: what resource_text.c numbers as it writes, and resource.c fills
+ * in. */
+
+enum resource_param {
+    PARAM_COMPANY,
+    PARAM_ID,
+    PARAM_AT,
+    PARAM_ACTOR,
+    PARAM_PARENT,
+    PARAM_YEAR,
+    PARAM_IF_MATCH,
+    PARAM_HAS,   /* bits of the fields that a merge patch mentions */
+    PARAM_FIELD, /* + index in the schema's table */
+};
+
+/* Columns of the answer. */
+enum resource_answer {
+    ANSWER_BROKEN,
+    ANSWER_VERSION,
+    ANSWER_ENTITY,
+    ANSWER_FOLLOW_ID,
+    ANSWER_FOLLOW_VERSION,
+    ANSWER_FOLLOW
+};

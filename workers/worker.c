@@ -1,0 +1,337 @@
+#include "workers/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "common/broker.h"
+#include "common/db.h"
+#include "common/log.h"
+#include "common/topology.h"
+#include "workers/acks.h"
+#include "workers/batch.h"
+#include "workers/intake.h"
+#include "workers/outbox.h"
+#include "workers/upkeep.h"
+
+enum {
+    NAME_SIZE = 160,
+    UNCONFIRMED_PER_DELIVERY = 16,
+    UNCONFIRMED_BYTES_MIN = 32 << 20, /* any event fits */
+};
+
+struct worker {
+    struct ev_loop *loop;
+    const struct config *config;
+    const char *pool;
+    struct commands *commands;
+    struct broker *consumer, *publisher;
+    struct db *db;
+    struct intake *intake;
+    struct batch *batch;
+    struct outbox *outbox;
+    struct acks *acks;
+    struct upkeep *upkeep;
+    ev_prepare turn;
+    ev_timer deadline;
+    bool is_draining;
+};
+
+/* ---- what becomes of a command ---- */
+
+static void on_told(void *ctx, struct job *job)
+{
+    struct worker *w = ctx;
+    if (job->outcome == JOB_DEAD)
+        acks_reject(w->acks, job->epoch, job->tag, false);
+    else
+        acks_done(w->acks, job->epoch, job->tag);
+    job_free(job);
+}
+
+static void rest(struct worker *w, struct job *job)
+{
+    if (job->epoch != broker_epoch(w->consumer)) { /* it comes again by itself */
+        job_free(job);
+        return;
+    }
+    acks_hold(w->acks, job->epoch, job->tag);
+    intake_rest(w->intake, job);
+}
+
+static void on_settled(void *ctx, struct job *job)
+{
+    struct worker *w = ctx;
+    switch (job->outcome) {
+    case JOB_DONE:
+    case JOB_DEAD:
+        outbox_send(w->outbox, job);
+        break;
+    case JOB_RETRY:
+        rest(w, job);
+        break;
+    case JOB_REQUEUE:
+        acks_reject(w->acks, job->epoch, job->tag, true);
+        job_free(job);
+        break;
+    }
+}
+
+static void on_idle(void *ctx)
+{
+    (void)ctx; /* the turn of the loop ends with a look at what waits */
+}
+
+static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled, .on_idle = on_idle};
+
+/* ---- the turn of the loop ---- */
+
+/* The outbox empties as the broker confirms; until then no more work is begun than it can tell of. */
+static bool may_begin(const struct worker *w)
+{
+    return batch_is_idle(w->batch) && db_is_up(w->db) && outbox_waiting(w->outbox) == 0;
+}
+
+static bool has_finished(const struct worker *w)
+{
+    return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
+           outbox_untold(w->outbox) == 0;
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)events;
+    struct worker *w = CONTAINER_OF(prepare, struct worker, turn);
+    if (may_begin(w)) {
+        if (upkeep_is_due(w->upkeep) && !w->is_draining)
+            upkeep_run(w->upkeep);
+        struct job *jobs = intake_take(w->intake, (size_t)w->config->batch_max);
+        if (jobs)
+            batch_start(w->batch, jobs);
+    }
+    acks_flush(w->acks);
+    if (w->is_draining && has_finished(w))
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_something_waits(void *ctx)
+{
+    (void)ctx; /* the timer that called has woken the loop, which takes its turn before it sleeps again */
+}
+
+/* ---- the broker ---- */
+
+static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    struct worker *w = ctx;
+    struct job *job = job_new(delivery);
+    (void)broker;
+    acks_add(w->acks, job->epoch, job->tag);
+    if (job->is_addressed) {
+        intake_add(w->intake, job);
+        return;
+    }
+    log_error("command.unreadable", LOG_B("message_id", delivery->message_id), LOG_B("type", delivery->type));
+    acks_reject(w->acks, job->epoch, job->tag, false);
+    job_free(job);
+}
+
+static void on_consumer_up(void *ctx, struct broker *broker)
+{
+    struct worker *w = ctx;
+    char queue[NAME_SIZE];
+    topology_declare(broker, w->config);
+    if (w->is_draining)
+        return;
+    topology_command_queue(w->pool, queue, sizeof(queue));
+    broker_consume(broker, queue, "worker", (uint16_t)w->config->prefetch, false, false);
+    log_info("broker.consuming", LOG_S("queue", queue));
+}
+
+static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    log_warn("broker.down", LOG_S("connection", "consumer"), LOG_S("why", why));
+    intake_clear(w->intake);
+}
+
+static void on_publisher_up(void *ctx, struct broker *broker)
+{
+    (void)ctx;
+    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+}
+
+static void on_publisher_down(void *ctx, struct broker *broker, const char *why)
+{
+    (void)ctx, (void)broker;
+    log_warn("broker.down", LOG_S("connection", "publisher"), LOG_S("why", why));
+}
+
+static void on_publisher_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    (void)ctx, (void)broker, (void)delivery; /* it consumes nothing */
+}
+
+static enum err connect_broker(struct worker *w)
+{
+    static const struct broker_callbacks consumer = {
+        .on_up = on_consumer_up, .on_down = on_consumer_down, .on_delivery = on_delivery};
+    static const struct broker_callbacks publisher = {
+        .on_up = on_publisher_up, .on_down = on_publisher_down, .on_delivery = on_publisher_delivery};
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "cortex-worker %s: consumer", w->pool);
+    struct broker_options options = {
+        .url = w->config->amqp_url,
+        .name = name,
+        .unconfirmed_max = 1,
+        .unconfirmed_bytes = 1,
+    };
+    enum err err = broker_new(w->loop, &options, &consumer, w, &w->consumer);
+    if (err)
+        return err;
+    snprintf(name, sizeof(name), "cortex-worker %s: publisher", w->pool);
+    options.unconfirmed_max = w->config->prefetch * UNCONFIRMED_PER_DELIVERY;
+    options.unconfirmed_bytes = w->config->unconfirmed_bytes > UNCONFIRMED_BYTES_MIN
+                                    ? w->config->unconfirmed_bytes
+                                    : UNCONFIRMED_BYTES_MIN;
+    return broker_new(w->loop, &options, &publisher, w, &w->publisher);
+}
+
+/* ---- the database ---- */
+
+/* Every statement here finds its rows by an index. The planner does not know that a table which is empty
+ * today will have a million rows before it plans anew, so it is told not to consider reading tables whole. */
+static const struct db_statement set_up = {
+    "worker.set_up",
+    "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
+};
+
+static void on_db_up(void *ctx, struct db *db)
+{
+    struct worker *w = ctx;
+    db_send(db, &set_up, NULL, 0, NULL, NULL);
+    db_sync(db, NULL, NULL);
+    log_info("database.up");
+    batch_resume(w->batch);
+}
+
+static void on_db_down(void *ctx, struct db *db, const char *why)
+{
+    (void)ctx, (void)db;
+    log_warn("database.down", LOG_S("why", why));
+}
+
+static enum err connect_database(struct worker *w)
+{
+    static const struct db_callbacks callbacks = {.on_up = on_db_up, .on_down = on_db_down};
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "cortex-worker %s", w->pool);
+    const struct db_options options = {
+        .url = w->config->database_url,
+        .role = w->config->database_role,
+        .application_name = name,
+        .statement_timeout_ms = w->config->statement_timeout_ms,
+    };
+    return db_new(w->loop, &options, &callbacks, w, &w->db);
+}
+
+/* ---- the outside ---- */
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = CONTAINER_OF(timer, struct worker, deadline);
+    log_warn("worker.drain_incomplete", LOG_I("unacked", acks_open(w->acks)),
+             LOG_I("untold", outbox_untold(w->outbox)));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
+                    struct worker **ret_worker)
+{
+    struct worker *w = xcalloc(1, sizeof(*w));
+    w->loop = loop;
+    w->config = config;
+    w->pool = pool;
+    w->commands = commands_new();
+    ev_prepare_init(&w->turn, on_turn);
+    ev_timer_init(&w->deadline, on_deadline, 0, 0);
+    enum err err = connect_broker(w);
+    if (!err)
+        err = connect_database(w);
+    if (err) {
+        worker_free(w);
+        return err;
+    }
+    w->intake = intake_new(loop, on_something_waits, w);
+    w->batch = batch_new(w->db, w->commands, &batch_callbacks, w);
+    w->outbox = outbox_new(loop, w->publisher, on_told, w);
+    w->acks = acks_new(w->consumer);
+    w->upkeep = upkeep_new(loop, w->db, config->inbox_days, on_something_waits, w);
+    ev_prepare_start(loop, &w->turn);
+    *ret_worker = w;
+    return ERR_OK;
+}
+
+/* First the connections: their last callbacks still find everything that they call. */
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    ev_prepare_stop(w->loop, &w->turn);
+    ev_timer_stop(w->loop, &w->deadline);
+    db_free(w->db);
+    batch_free(w->batch);
+    upkeep_free(w->upkeep);
+    broker_free(w->publisher);
+    outbox_free(w->outbox);
+    broker_free(w->consumer);
+    intake_free(w->intake);
+    acks_free(w->acks);
+    commands_free(w->commands);
+    free(w);
+}
+
+void worker_drain(struct worker *w)
+{
+    if (w->is_draining)
+        return;
+    w->is_draining = true;
+    log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
+    broker_cancel_consumers(w->consumer);
+    ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
+    ev_timer_start(w->loop, &w->deadline);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop, (void)events;
+    worker_drain(signal->data);
+}
+
+int worker_run(const struct config *config, const char *pool)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    struct worker *worker = NULL;
+    enum err err = worker_new(loop, config, pool, &worker);
+    if (err) {
+        log_error("worker.not_started", LOG_S("error", err_info(err)->name),
+                  LOG_S("hint", "CORTEX_AMQP_URL or CORTEX_DATABASE_URL does not parse"));
+        ev_loop_destroy(loop);
+        return EXIT_FAILURE;
+    }
+    ev_signal signals[ARRAY_LEN(numbers)];
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        ev_signal_init(&signals[i], on_signal, numbers[i]);
+        signals[i].data = worker;
+        ev_signal_start(loop, &signals[i]);
+    }
+    ev_run(loop, 0);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        ev_signal_stop(loop, &signals[i]);
+    worker_free(worker);
+    ev_loop_destroy(loop);
+    log_info("worker.gone");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,28 @@
+#pragma once
+/* One worker process: it takes the commands of its pool's queue, runs them in batches, and tells what came of
+ * them.
+ *
+ *   commands.<pool> ─▶ intake ─▶ batch ─▶ PostgreSQL
+ *                                  └────▶ outbox ─▶ events ─ confirmed ─▶ ack
+ *
+ * A batch is whatever has arrived while the last one was with the database, up to batch_max; nothing waits
+ * for more. Events of one batch are confirmed while the next one runs. What is taken from the queue is
+ * bounded by the prefetch, and so is everything here. */
+
+#include <ev.h>
+
+#include "common/config.h"
+
+struct worker;
+
+/* Strings of `config` and `pool` must outlive it. */
+enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
+                    struct worker **ret_worker) MUST_CHECK;
+void worker_free(struct worker *worker);
+
+/* Takes nothing more, finishes what it has, and breaks the loop; at the latest after drain_ms. What is left
+ * then goes back to the queue. */
+void worker_drain(struct worker *worker);
+
+/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. */
+int worker_run(const struct config *config, const char *pool);
