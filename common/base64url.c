@@ -44,6 +44,8 @@ bool base64url_decode(struct slice text, char *out, size_t size, size_t *ret_len
 bool base64url_append(struct buf *out, struct slice bytes)
 {
     size_t len = (bytes.len * 4 + 2) / 3;
+    if (len == 0)
+        return true;
     char *at = buf_reserve(out, len);
     if (!at)
         return false;

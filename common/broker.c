@@ -24,6 +24,7 @@ static void forget_connection(struct broker *b)
     broker_connect_close(b);
     broker_input_reset(b);
     broker_declarations_clear(b);
+    broker_confirms_rewind(&b->confirms);
     buf_clear(&b->control);
     b->acks = (struct broker_acks){0};
     b->fault = NULL;

@@ -9,15 +9,14 @@
  * librabbitmq is the codec; the socket, the time-outs, the heartbeat and the confirm window are here.
  *
  * What must hold:
- * - Nothing here waits. Host names are resolved off the loop; what a socket does not take waits in the
- * output.
+ * - Nothing here waits. Host names are resolved off the loop; what a socket does not take stays with us.
  * - Every accepted broker_publish ends in exactly one on_confirm call, however often the connection breaks in
  *   between: what is unconfirmed is published again, in order, after on_up's declarations.
- * - At most `unconfirmed_max` messages and `unconfirmed_bytes` bytes are unconfirmed, or broker_publish
- * refuses.
+ * - At most `unconfirmed_max` messages and `unconfirmed_bytes` bytes are unconfirmed, or
+ *   broker_publish refuses.
  * - Callbacks run from the loop, never from inside a broker_* call, but for broker_free.
- * - Publishing and consuming each have a broker of their own: a connection that the server blocks stops both
- * ways.
+ * - Publishing and consuming each have a broker of their own: a connection that the server blocks stops
+ *   both ways.
  *
  * States:  DOWN ──▶ RESOLVING ──▶ CONNECTING ──▶ HANDSHAKE ──▶ UP ⇄ BLOCKED
  *           ▲           │             │              │         │       │

@@ -147,14 +147,18 @@ static void fit_frames(struct broker *b)
     }
 }
 
-void broker_confirms_restart(struct broker *b)
+void broker_confirms_rewind(struct broker_confirms *c)
 {
-    struct broker_confirms *c = &b->confirms;
-    fit_frames(b);
     compact(c);
     c->unsent = c->tag_base = c->return_from = c->first;
     c->written = 0;
     c->unsent_bytes = c->bytes;
+}
+
+void broker_confirms_restart(struct broker *b)
+{
+    fit_frames(b);
+    broker_confirms_rewind(&b->confirms);
 }
 
 void broker_confirms_done(struct broker *b)

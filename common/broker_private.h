@@ -262,7 +262,8 @@ struct slice broker_frames_message_id(const struct broker_frames *m);
 void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t bytes_max);
 bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
 void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
-void broker_confirms_restart(struct broker *b); /* a new connection: everything is unsent */
+void broker_confirms_rewind(struct broker_confirms *c); /* the connection is gone: everything is unsent */
+void broker_confirms_restart(struct broker *b);         /* a new one is up, perhaps with another frame_max */
 void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum err err);
 void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key,
                               struct slice id);

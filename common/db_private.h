@@ -41,7 +41,7 @@ struct db_target {
 
 struct db_entry {
     enum { ENTRY_PREPARE, ENTRY_STATEMENT, ENTRY_SYNC } kind;
-    bool sent;           /* on the present connection; the others are at the front and wait for their failure only */
+    bool sent; /* on the present connection; the others are at the front and wait for their failure only */
     unsigned generation; /* of a PREPARE: see db_statements.c */
     const struct db_statement *statement;
     union {
@@ -56,9 +56,9 @@ struct db_pipeline {
     struct db_entry *ring;
     size_t capacity; /* a power of two */
     uint64_t head, tail;
-    size_t statements;              /* of the entries */
-    uint64_t asked;                 /* entries before it have been asked for by a flush or a sync */
-    enum err transaction_err;       /* first failure of the transaction whose answers are coming */
+    size_t statements;               /* of the entries */
+    uint64_t asked;                  /* entries before it have been asked for by a flush or a sync */
+    enum err transaction_err;        /* first failure of the transaction whose answers are coming */
     struct db_result *prepare_error; /* of the statement whose answer comes next */
 };
 
@@ -92,12 +92,12 @@ struct db {
     double up_since, heard_at;
     bool unflushed;
     struct buf scratch; /* parameters with a NUL behind each */
-    const char *fault; /* why the connection must end, found where it could not be ended */
+    const char *fault;  /* why the connection must end, found where it could not be ended */
     char why[512];
 
     struct db_pipeline pipeline;
     struct db_statements statements;
-    uint64_t transaction; /* counts db_sync calls */
+    uint64_t transaction;  /* counts db_sync calls */
     bool in_transaction;   /* db_send was called since the last db_sync */
     bool transaction_lost; /* …and part of it had no connection: the rest must not run on the next one */
 };
@@ -114,7 +114,8 @@ struct db_result {
 /* The only function that changes the state. after_s: of the timer that belongs to the new state; 0: none. */
 void db_set_state(struct db *db, enum db_state state, double after_s);
 void db_up(struct db *db);
-void db_watch(struct db *db, int events); /* of the connection's socket, which may be another one than before */
+void db_watch(struct db *db,
+              int events); /* of the connection's socket, which may be another one than before */
 /* Ends the connection or the attempt, fails what waits and plans the next attempt. From the loop only. */
 void db_down(struct db *db, const char *why);
 void db_fault(struct db *db, const char *why); /* the same, at the next turn */
@@ -122,14 +123,15 @@ void db_fault(struct db *db, const char *why); /* the same, at the next turn */
 /* db_connect.c */
 enum err db_target_init(struct db *db, const char *url) MUST_CHECK;
 void db_target_done(struct db *db);
-void db_connect_now(struct db *db);                    /* the present host and address */
-void db_connect_event(struct db *db);                  /* the socket is ready */
+void db_connect_now(struct db *db);                     /* the present host and address */
+void db_connect_event(struct db *db);                   /* the socket is ready */
 void db_connect_failed(struct db *db, const char *why); /* plans the next address or host, or the back-off */
 
 /* db_pipeline.c */
 void db_pipeline_push(struct db_pipeline *pipeline, const struct db_entry *entry);
-void db_pipeline_read(struct db *db);  /* takes what has arrived and calls back */
-void db_pipeline_flush(struct db *db); /* writes; watches the socket for both when it does not take everything */
+void db_pipeline_read(struct db *db); /* takes what has arrived and calls back */
+void db_pipeline_flush(
+    struct db *db); /* writes; watches the socket for both when it does not take everything */
 /* Answers everything that waits at this moment, in order. */
 void db_pipeline_fail(struct db *db, enum err err, const char *why);
 void db_pipeline_fail_unsent(struct db *db);
@@ -150,5 +152,5 @@ void db_statements_clear(struct db_statements *statements); /* a new connection 
 void db_statements_done(struct db_statements *statements);
 
 /* db_result.c */
-struct db_result *db_result_wrap(PGresult *pg); /* takes it */
+struct db_result *db_result_wrap(PGresult *pg);                      /* takes it */
 struct db_result *db_result_make(enum err err, const char *message); /* copied */

@@ -1,10 +1,12 @@
 #pragma once
-/* Strict JSON text (RFC 8259) to jansson values: duplicate keys, invalid UTF-8, trailing bytes and excess depth are errors. */
+/* Strict JSON text (RFC 8259) to jansson values: duplicate keys, invalid UTF-8, trailing bytes and excess
+ * depth are errors. */
 
 #include <jansson.h>
 
 #include "common/err.h"
 
 /* On failure writes a sentence with line and column into `why`. The caller owns *ret_json (json_decref).
- * depth: levels of arrays and objects. "\u0000" parses here and is refused by string validation (PostgreSQL has no NUL). */
+ * depth: levels of arrays and objects. "\u0000" parses here and is refused by string validation (PostgreSQL
+ * has no NUL). */
 enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160]) MUST_CHECK;

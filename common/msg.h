@@ -1,9 +1,11 @@
 #pragma once
-/* Messages by their generated field tables: JSON is validated and becomes msgpack at the gateway, msgpack becomes
- * values at the worker. The tables come from schemas/messages/ through schemac; this is the one walker over them.
+/* Messages by their generated field tables: JSON is validated and becomes msgpack at the gateway, msgpack
+ * becomes values at the worker. The tables come from schemas/messages/ through schemac; this is the one
+ * walker over them.
  *
- * msgpack form: an object is a map from each field's integer x-id to its value, in order of x-id; absent fields are absent; strings
- * (all formats) are str, integers int, numbers float 64 or int, enums str. Unknown ids are skipped; known ids must fit their field. */
+ * msgpack form: an object is a map from each field's integer x-id to its value, in order of x-id; absent
+ * fields are absent; strings (all formats) are str, integers int, numbers float 64 or int, enums str. Unknown
+ * ids are skipped; known ids must fit their field. */
 
 #include <jansson.h>
 
@@ -13,7 +15,14 @@
 
 enum msg_type { MSG_OBJECT, MSG_ARRAY, MSG_STRING, MSG_INTEGER, MSG_NUMBER, MSG_BOOLEAN, MSG_NULL, MSG_ANY };
 
-enum msg_format { MSG_FORMAT_NONE, MSG_FORMAT_UUID, MSG_FORMAT_DATE, MSG_FORMAT_DATE_TIME, MSG_FORMAT_EMAIL, MSG_FORMAT_URI };
+enum msg_format {
+    MSG_FORMAT_NONE,
+    MSG_FORMAT_UUID,
+    MSG_FORMAT_DATE,
+    MSG_FORMAT_DATE_TIME,
+    MSG_FORMAT_EMAIL,
+    MSG_FORMAT_URI
+};
 
 struct msg_object;
 
@@ -22,7 +31,7 @@ struct msg_shape {
     enum msg_type type;
     bool nullable;
     enum msg_format format;
-    int64_t min_length, max_length; /* code points of a string; max -1: none (schemac refuses that for messages) */
+    int64_t min_length, max_length; /* code points of a string; max -1: none (an enum bounds itself) */
     bool has_minimum, has_maximum, minimum_exclusive, maximum_exclusive;
     double minimum, maximum;
     double multiple_of;           /* 0: none */
@@ -34,13 +43,13 @@ struct msg_shape {
 
 struct msg_field {
     const char *name;
-    uint32_t id; /* x-id: stable for ever */
-    bool required;  /* on create */
-    bool read_only; /* set by the server: refused from clients */
-    bool create_only; /* refused in an update */
-    bool filter;      /* lists can be filtered by it */
-    bool search;      /* `?text=` looks into it */
-    const char *column; /* of the resource's table; the name unless x-column says otherwise */
+    uint32_t id;          /* x-id: stable for ever */
+    bool required;        /* on create */
+    bool read_only;       /* set by the server: refused from clients */
+    bool create_only;     /* refused in an update */
+    bool filter;          /* lists can be filtered by it */
+    bool search;          /* `?text=` looks into it */
+    const char *column;   /* of the resource's table; the name unless x-column says otherwise */
     const char *fallback; /* default, as text for PostgreSQL; NULL: none */
     struct msg_shape shape;
 };
@@ -58,7 +67,7 @@ struct msg_resource {
     const char *name;       /* "project": command types are "project.create", … */
     const char *collection; /* "projects": the path segment */
     const char *table;
-    const char *parent;     /* "project" for what lives below one, else NULL; its column is "<parent>_id" */
+    const char *parent; /* "project" for what lives below one, else NULL; its column is "<parent>_id" */
     const struct msg_object *object;
     const char *const *create_roles; /* who may, by role of the token; NULL-terminated (x-roles) */
     const char *const *update_roles;
@@ -86,17 +95,18 @@ enum { MSG_PROBLEMS_MAX = 100 };
 
 enum msg_mode {
     MSG_CREATE, /* required fields must be there */
-    MSG_UPDATE, /* JSON Merge Patch (RFC 7396): nothing is required, null clears a nullable field, create-only fields are refused */
+    MSG_UPDATE, /* JSON Merge Patch (RFC 7396): nothing is required, null clears, create-only is refused */
     MSG_EXACT,  /* the schema as written; read-only has no meaning */
 };
 
-/* Validates `json` and appends its msgpack. ERR_VALIDATION with every complaint in `problems`; ERR_BODY_TOO_LARGE when it does
- * not fit `out`. On an error nothing is appended. */
-enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json, struct buf *out,
-                       struct msg_problems *problems) MUST_CHECK;
+/* Validates `json` and appends its msgpack. ERR_VALIDATION with every complaint in `problems`;
+ * ERR_BODY_TOO_LARGE when it does not fit `out`. On an error nothing is appended. */
+enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json,
+                       struct buf *out, struct msg_problems *problems) MUST_CHECK;
 
-/* Validates any value against any shape, without encoding (the contract tests use it). */
-bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json, struct msg_problems *problems);
+/* Validates any value against any shape, without encoding. */
+bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json,
+                  struct msg_problems *problems);
 
 /* A decoded value; text points into the msgpack bytes or the arena. */
 struct msg_value {
@@ -109,8 +119,9 @@ struct msg_value {
     size_t element_count;
 };
 
-/* Decodes one message: values[i] belongs to object->fields[i]; the whole of `bytes` must be consumed. Bounds and types are checked again
- * (the queue is not trusted): ERR_POISON with a sentence in `why`. Counts are checked against the bytes that remain. */
+/* Decodes one message: values[i] belongs to object->fields[i]; the whole of `bytes` must be consumed. Bounds
+ * and types are checked again (the queue is not trusted): ERR_POISON with a sentence in `why`. Counts are
+ * checked against the bytes that remain. */
 enum err msg_decode(const struct msg_object *object, struct slice bytes, struct arena *arena,
                     struct msg_value **ret_values, char why[160]) MUST_CHECK;
 
@@ -120,5 +131,6 @@ const struct msg_field *msg_missing(const struct msg_object *object, const struc
 /* msgpack back to JSON text (for operators and tests). */
 enum err msg_to_json(const struct msg_object *object, struct slice bytes, struct buf *out) MUST_CHECK;
 
-/* FNV-1a or better over bytes: the fingerprint of a command. */
+/* 64 bits over the parts and where they begin: the fingerprint of a command. The same on every machine and
+ * for ever: the inbox keeps it. */
 uint64_t msg_fingerprint(const struct slice *parts, size_t count);

@@ -24,10 +24,10 @@ void msg_complain(struct msg_sink *sink, const char *format, ...)
 const char *msg_type_demand(enum msg_type type)
 {
     static const char *const demands[] = {
-        [MSG_OBJECT] = "must be an object",   [MSG_ARRAY] = "must be an array",
-        [MSG_STRING] = "must be a string",    [MSG_INTEGER] = "must be an integer",
-        [MSG_NUMBER] = "must be a number",    [MSG_BOOLEAN] = "must be true or false",
-        [MSG_NULL] = "must be null",          [MSG_ANY] = "must be a value",
+        [MSG_OBJECT] = "must be an object", [MSG_ARRAY] = "must be an array",
+        [MSG_STRING] = "must be a string",  [MSG_INTEGER] = "must be an integer",
+        [MSG_NUMBER] = "must be a number",  [MSG_BOOLEAN] = "must be true or false",
+        [MSG_NULL] = "must be null",        [MSG_ANY] = "must be a value",
     };
     return demands[type];
 }
@@ -52,14 +52,15 @@ static bool is_allowed(const struct msg_shape *shape, struct slice text)
     return false;
 }
 
-/* A text of n octets has between n/4 and n code points: mostly no need to count. */
+/* A text of n octets has between n/4 and n code points: mostly no need to count. What fits a format is ASCII.
+ */
 static void check_length(const struct msg_shape *shape, struct slice text, struct msg_sink *sink)
 {
     uint64_t minimum = (uint64_t)shape->min_length;
     uint64_t maximum = shape->max_length < 0 ? UINT64_MAX : (uint64_t)shape->max_length;
     if (text.len <= maximum && (text.len + 3) / 4 >= minimum)
         return;
-    size_t length = utf8_length(text);
+    size_t length = shape->format ? text.len : utf8_length(text);
     if (length < minimum)
         msg_complain(sink, "must have at least %" PRIu64 " character%s", minimum, minimum == 1 ? "" : "s");
     if (length > maximum)
@@ -79,8 +80,8 @@ void msg_check_text(const struct msg_shape *shape, struct slice text, struct msg
         check_length(shape, text, sink);
 }
 
-/* Both numbers came from decimal text and are off by half a unit in the last place at most; so is their quotient.
- * It is whole when it is as near to a whole number as those three errors allow. */
+/* Both numbers came from decimal text and are off by half a unit in the last place at most; so is their
+ * quotient. It is whole when it is as near to a whole number as those three errors allow. */
 static bool is_multiple(double value, double of)
 {
     if (fmod(value, of) == 0)

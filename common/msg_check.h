@@ -18,7 +18,8 @@ void msg_check_count(const struct msg_shape *shape, size_t count, struct msg_sin
 /* "must be a string": for a value of another type. */
 const char *msg_type_demand(enum msg_type type);
 
-/* The shortest decimal text that reads back as `value` (finite), which PostgreSQL takes for any of its numeric types. */
+/* The shortest decimal text that reads back as `value` (finite), which PostgreSQL takes for any of its
+ * numeric types. */
 enum { MSG_NUMBER_TEXT_SIZE = 32 };
 size_t msg_number_text(double value, char text[MSG_NUMBER_TEXT_SIZE]);
 size_t msg_integer_text(int64_t value, char text[MSG_NUMBER_TEXT_SIZE]);

@@ -1,4 +1,5 @@
-/* The walk over msgpack by a message's table, into values. The queue is not trusted: everything is checked again. */
+/* The walk over msgpack by a message's table, into values. The queue is not trusted: everything is checked
+ * again. */
 
 #include <inttypes.h>
 #include <math.h>
@@ -172,7 +173,8 @@ enum err msg_decode(const struct msg_object *object, struct slice bytes, struct 
                     struct msg_value **ret_values, char why[160])
 {
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
-    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = "", .why = why};
+    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = ""};
+    d.why = why;
     struct msg_value whole = {.state = MSG_ABSENT};
     msg_reader_init(&d.reader, bytes);
     if (!decode_value(&d, &shape, &whole))

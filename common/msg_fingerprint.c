@@ -1,6 +1,7 @@
 #include "common/msg.h"
 
-/* Eight octets a step: multiply, then fold the high half, which the multiplication mixes best, back into the low one. */
+/* Eight octets a step: multiply, then fold the high half, which the multiplication mixes best, back into the
+ * low one. */
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);

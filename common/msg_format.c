@@ -48,8 +48,9 @@ static int days_of(int year, int month)
 static bool take_date(struct slice *text)
 {
     int year, month, day;
-    return take_number(text, 4, 1, 9999, &year) && take_char(text, '-') && take_number(text, 2, 1, 12, &month) &&
-           take_char(text, '-') && take_number(text, 2, 1, days_of(year, month), &day);
+    return take_number(text, 4, 1, 9999, &year) && take_char(text, '-') &&
+           take_number(text, 2, 1, 12, &month) && take_char(text, '-') &&
+           take_number(text, 2, 1, days_of(year, month), &day);
 }
 
 static bool take_fraction(struct slice *text)

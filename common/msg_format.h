@@ -1,5 +1,6 @@
 #pragma once
-/* The formats that schemas may name, checked. PostgreSQL's own limits count too: what passes here can be stored. */
+/* The formats that schemas may name, checked. PostgreSQL's own limits count too: what passes here can be
+ * stored. */
 
 #include "common/msg.h"
 

@@ -1,6 +1,10 @@
 #include "common/msg_format.h"
 
-enum { LOCAL_MAX = 64, DOMAIN_MAX = 255, LABEL_MAX = 63 }; /* RFC 5321 section 4.5.3.1, RFC 1035 section 2.3.4 */
+enum {
+    LOCAL_MAX = 64,
+    DOMAIN_MAX = 255,
+    LABEL_MAX = 63
+}; /* RFC 5321 section 4.5.3.1, RFC 1035 section 2.3.4 */
 
 static bool is_letter_or_digit(char c)
 {

@@ -13,8 +13,8 @@ enum {
     HEX = 1 << 6,
     ALPHA = 1 << 7,
 };
-#define FROM_PATH (PATH | QUERY)
-#define FROM_PCHAR (PCHAR | FROM_PATH)
+#define FROM_PATH     (PATH | QUERY)
+#define FROM_PCHAR    (PCHAR | FROM_PATH)
 #define FROM_USERINFO (USERINFO | FROM_PCHAR)
 #define FROM_REG_NAME (REG_NAME | FROM_USERINFO)
 

@@ -28,8 +28,7 @@ static void on_complaint(struct msg_sink *sink, const char *detail)
 
 static struct walk walk_begin(struct msg_problems *problems, msgpack_packer *packer)
 {
-    return (struct walk){
-        .sink = {on_complaint}, .problems = problems, .packer = packer, .valid = true};
+    return (struct walk){.sink = {on_complaint}, .problems = problems, .packer = packer, .valid = true};
 }
 
 static bool complain(struct walk *w, const char *detail)
@@ -73,7 +72,8 @@ static void walk_number(struct walk *w, const struct msg_shape *shape, enum msg_
         pack_real(w->packer, value);
 }
 
-static void walk_boolean(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
+static void walk_boolean(struct walk *w, const struct msg_shape *shape, enum msg_mode mode,
+                         const json_t *json)
 {
     (void)shape, (void)mode;
     if (w->packer)
@@ -113,7 +113,8 @@ static size_t match_members(struct walk *w, const struct msg_object *object, con
     struct msg_place place = {.above = w->place};
     size_t matched = 0;
     json_t *iterable = (json_t *)json; /* jansson's iterators change nothing */
-    memset(members, 0, object->field_count * sizeof(members[0]));
+    for (size_t i = 0; i < object->field_count; i++)
+        members[i] = NULL;
     for (void *i = json_object_iter(iterable); i; i = json_object_iter_next(iterable, i)) {
         const char *name = json_object_iter_key(i);
         size_t index = field_index(object, name);
@@ -184,9 +185,9 @@ static void walk_null(struct walk *w, const struct msg_shape *shape, enum msg_mo
 static enum msg_type type_of(const json_t *json)
 {
     static const enum msg_type types[] = {
-        [JSON_OBJECT] = MSG_OBJECT,   [JSON_ARRAY] = MSG_ARRAY,  [JSON_STRING] = MSG_STRING,
-        [JSON_INTEGER] = MSG_NUMBER,  [JSON_REAL] = MSG_NUMBER,  [JSON_TRUE] = MSG_BOOLEAN,
-        [JSON_FALSE] = MSG_BOOLEAN,   [JSON_NULL] = MSG_NULL,
+        [JSON_OBJECT] = MSG_OBJECT,  [JSON_ARRAY] = MSG_ARRAY, [JSON_STRING] = MSG_STRING,
+        [JSON_INTEGER] = MSG_NUMBER, [JSON_REAL] = MSG_NUMBER, [JSON_TRUE] = MSG_BOOLEAN,
+        [JSON_FALSE] = MSG_BOOLEAN,  [JSON_NULL] = MSG_NULL,
     };
     return types[json_typeof(json)];
 }
@@ -209,7 +210,8 @@ static void walk_value(struct walk *w, const struct msg_shape *shape, enum msg_m
     walkers[type](w, shape, mode, json);
 }
 
-bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json, struct msg_problems *problems)
+bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json,
+                  struct msg_problems *problems)
 {
     struct walk walk = walk_begin(problems, NULL);
     walk_value(&walk, shape, mode, json);
@@ -221,8 +223,8 @@ static int append(void *out, const char *data, size_t len)
     return buf_append(out, data, len) ? 0 : -1;
 }
 
-enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json, struct buf *out,
-                       struct msg_problems *problems)
+enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json,
+                       struct buf *out, struct msg_problems *problems)
 {
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
     size_t before = buf_len(out);

@@ -10,5 +10,6 @@ struct msg_place {
     size_t index;
 };
 
-/* Keeps a copy of both in the arena of `problems`; beyond MSG_PROBLEMS_MAX or its limit they are only counted. */
+/* Keeps a copy of both in the arena of `problems`; beyond MSG_PROBLEMS_MAX or its limit they are only
+ * counted. */
 void msg_problem_add(struct msg_problems *problems, const struct msg_place *place, const char *detail);

@@ -1,7 +1,7 @@
 #include "common/msg_reader.h"
 
-/* The octets 0xc0 to 0xdf: what follows each. `width` octets of number come first: the value itself, or how much there is
- * of text, elements or pairs; an extension has one more octet for its type. */
+/* The octets 0xc0 to 0xdf: what follows each. `width` octets of number come first: the value itself, or how
+ * much there is of text, elements or pairs; an extension has one more octet for its type. */
 static const struct form {
     uint8_t kind, width;
     bool is_signed;

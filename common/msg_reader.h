@@ -1,7 +1,8 @@
 #pragma once
-/* Reads msgpack in place, one item at a time, and never allocates. msgpack-c's own unpacker builds a tree in 8 KiB zones and
- * believes the counts that it reads, where five octets can ask for gigabytes; here a count is refused as soon as the
- * values that are still owed, of all open containers together, cannot fit the octets that remain. */
+/* Reads msgpack in place, one item at a time, and never allocates. msgpack-c's own unpacker builds a tree in
+ * 8 KiB zones and believes the counts that it reads, where five octets can ask for gigabytes; here a count is
+ * refused as soon as the values that are still owed, of all open containers together, cannot fit the octets
+ * that remain. */
 
 #include "common/slice.h"
 

@@ -20,3 +20,8 @@ struct gateway {
     char reply_key[48];        /* "reply.<uuid>": where workers answer this process */
     bool draining;
 };
+
+/* Opens the parts; loop, config and keys are set by the caller and stay his. listen_fd as in server.h. After an error too,
+ * gateway_close frees what there is. */
+enum err gateway_open(struct gateway *gateway, int listen_fd) MUST_CHECK;
+void gateway_close(struct gateway *gateway);

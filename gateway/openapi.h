@@ -1,6 +1,6 @@
 #pragma once
-/* The OpenAPI 3.1 document: paths from the route table, bodies from the resources' schemas, refusals from err.def. Nothing is
- * written down twice. */
+/* The OpenAPI 3.1 document: paths from the route table, bodies from the resources' schemas, refusals from
+ * err.def. Nothing is written down twice. */
 
 #include <jansson.h>
 
@@ -9,8 +9,8 @@
 /* openapi_document.c: the whole document; the caller owns it (json_decref). */
 json_t *openapi_build(const struct route *routes, size_t route_count);
 
-/* openapi_schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered), ProjectCreate,
- * ProjectUpdate, ProjectList. */
+/* openapi_schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered),
+ * ProjectCreate, ProjectUpdate, ProjectList. */
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource);
 /* "Project" */
 const char *openapi_title(const struct msg_resource *resource, char title[64]);

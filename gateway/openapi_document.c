@@ -17,9 +17,10 @@ static const struct {
     {"after", "query", "string", "The `next` of an earlier page.", 1, 256},
     {"If-Match", "header", "string", "Only when the ETag is still this one; otherwise 412.", 1, 256},
     {"If-None-Match", "header", "string", "304 when the ETag is still this one.", 1, 1024},
-    {"Idempotency-Key", "header", "string", "The same key and body again give the first result again.", 1, 255},
-    {"Prefer", "header", "string", "RFC 7240: `respond-async` answers 202 at once, `wait=N` waits N seconds at most.",
-     1, 256},
+    {"Idempotency-Key", "header", "string", "The same key and body again give the first result again.", 1,
+     255},
+    {"Prefer", "header", "string",
+     "RFC 7240: `respond-async` answers 202 at once, `wait=N` waits N seconds at most.", 1, 256},
 };
 
 static const struct {
@@ -37,9 +38,10 @@ static json_t *parameter_components(void)
         bool is_text = strcmp(parameters[i].type, "string") == 0;
         json_object_set_new(all, parameters[i].name,
                             json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i}}", "name", parameters[i].name, "in",
-                                      parameters[i].in, "description", parameters[i].description, "schema", "type",
-                                      parameters[i].type, is_text ? "minLength" : "minimum", parameters[i].minimum,
-                                      is_text ? "maxLength" : "maximum", parameters[i].maximum));
+                                      parameters[i].in, "description", parameters[i].description, "schema",
+                                      "type", parameters[i].type, is_text ? "minLength" : "minimum",
+                                      parameters[i].minimum, is_text ? "maxLength" : "maximum",
+                                      parameters[i].maximum));
     }
     return all;
 }
@@ -48,9 +50,9 @@ static json_t *header_components(void)
 {
     json_t *all = json_object();
     for (size_t i = 0; i < ARRAY_LEN(headers); i++)
-        json_object_set_new(all, headers[i].name,
-                            json_pack("{s:s, s:{s:s}}", "description", headers[i].description, "schema", "type",
-                                      "string"));
+        json_object_set_new(
+            all, headers[i].name,
+            json_pack("{s:s, s:{s:s}}", "description", headers[i].description, "schema", "type", "string"));
     return all;
 }
 
@@ -63,7 +65,8 @@ static json_t *problem_schema(void)
         "\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},\"detail\":{\"type\":\"string\"},"
         "\"instance\":{\"type\":\"string\",\"description\":\"The X-Request-Id of the request.\"},"
         "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"],"
-        "\"properties\":{\"pointer\":{\"type\":\"string\",\"description\":\"JSON Pointer (RFC 6901) into the body; "
+        "\"properties\":{\"pointer\":{\"type\":\"string\",\"description\":\"JSON Pointer (RFC 6901) into the "
+        "body; "
         "?name for a query parameter.\"},\"detail\":{\"type\":\"string\"}}}}}}";
     return json_loads(text, 0, NULL);
 }
@@ -113,21 +116,23 @@ static json_t *response_components(void)
         describe_status(http_status, description, sizeof(description));
         json_object_set_new(all, status,
                             json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", description, "content",
-                                      "application/problem+json", "schema", "$ref", "#/components/schemas/Problem"));
+                                      "application/problem+json", "schema", "$ref",
+                                      "#/components/schemas/Problem"));
     }
     json_object_set_new(all, "304", json_pack("{s:s}", "description", "It is still the same"));
     json_object_set_new(all, "Accepted",
                         json_pack("{s:s, s:{s:{s:s}}}", "description",
-                                  "Accepted and safe, not yet done: Location says where to ask", "headers", "Location",
-                                  "$ref", "#/components/headers/Location"));
+                                  "Accepted and safe, not yet done: Location says where to ask", "headers",
+                                  "Location", "$ref", "#/components/headers/Location"));
     return all;
 }
 
 static json_t *components(void)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schema_components(), "responses",
-                     response_components(), "parameters", parameter_components(), "headers", header_components(),
-                     "securitySchemes", "bearer", "type", "http", "scheme", "bearer", "bearerFormat", "JWT");
+    return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schema_components(),
+                     "responses", response_components(), "parameters", parameter_components(), "headers",
+                     header_components(), "securitySchemes", "bearer", "type", "http", "scheme", "bearer",
+                     "bearerFormat", "JWT");
 }
 
 static json_t *paths(const struct route *routes, size_t count)
@@ -146,10 +151,11 @@ static json_t *paths(const struct route *routes, size_t count)
 
 json_t *openapi_build(const struct route *routes, size_t route_count)
 {
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info", "title",
-                     "CortexBuild", "version", CORTEX_VERSION, "description",
-                     "Construction management. Every write is a command: it is answered with its result, or with 202 "
-                     "and where to ask for it. Every refusal is a problem document (RFC 9457).",
-                     "servers", "url", "/", "security", "bearer", "paths", paths(routes, route_count), "components",
-                     components());
+    return json_pack(
+        "{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info", "title",
+        "CortexBuild", "version", CORTEX_VERSION, "description",
+        "Construction management. Every write is a command: it is answered with its result, or with 202 "
+        "and where to ask for it. Every refusal is a problem document (RFC 9457).",
+        "servers", "url", "/", "security", "bearer", "paths", paths(routes, route_count), "components",
+        components());
 }

@@ -1,4 +1,5 @@
-/* One route as an OpenAPI operation: what it takes, what it answers, how it refuses; by the handler that serves it. */
+/* One route as an OpenAPI operation: what it takes, what it answers, how it refuses; by the handler that
+ * serves it. */
 
 #include "gateway/openapi.h"
 
@@ -11,41 +12,89 @@ enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_D
 /* Parameters and headers are the names of components (openapi_document.c). */
 static const struct kind {
     void (*handler)(struct call *call);
-    const char *verb;         /* begins the operationId: "create" and the resource's title */
-    int status;               /* of the answer that went well */
-    const char *meaning;      /* of that status */
-    enum body body;           /* of the answer */
-    const char *request;      /* suffix of the schema of the request's body; NULL: none */
-    const char *media;        /* of that body */
+    const char *verb;    /* begins the operationId: "create" and the resource's title */
+    int status;          /* of the answer that went well */
+    const char *meaning; /* of that status */
+    enum body body;      /* of the answer */
+    const char *request; /* suffix of the schema of the request's body; NULL: none */
+    const char *media;   /* of that body */
     const char *parameters[PARAMETERS_MAX + 1];
     const char *headers[PARAMETERS_MAX + 1]; /* of the answer */
-    bool is_write;            /* may be answered with 202 */
+    bool is_write;                           /* may be answered with 202 */
     int refusals[REFUSALS_MAX + 1];
 } kinds[] = {
-    {.handler = read_entity, .verb = "get", .status = 200, .meaning = "The entity", .body = BODY_ENTITY,
-     .parameters = {"If-None-Match"}, .headers = {"ETag"}, .refusals = {304, 400, 401, 404, 500, 503}},
-    {.handler = read_list, .verb = "list", .status = 200, .meaning = "One page, in the order of creation",
-     .body = BODY_LIST, .parameters = {"limit", "after"}, .headers = {"Link"},
+    {.handler = read_entity,
+     .verb = "get",
+     .status = 200,
+     .meaning = "The entity",
+     .body = BODY_ENTITY,
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 401, 404, 500, 503}},
+    {.handler = read_list,
+     .verb = "list",
+     .status = 200,
+     .meaning = "One page, in the order of creation",
+     .body = BODY_LIST,
+     .parameters = {"limit", "after"},
+     .headers = {"Link"},
      .refusals = {400, 401, 404, 422, 500, 503}},
-    {.handler = write_create, .verb = "create", .status = 201, .meaning = "Created", .body = BODY_ENTITY,
-     .request = "Create", .media = "application/json", .parameters = {"Idempotency-Key", "Prefer"},
-     .headers = {"ETag", "Location"}, .is_write = true,
+    {.handler = write_create,
+     .verb = "create",
+     .status = 201,
+     .meaning = "Created",
+     .body = BODY_ENTITY,
+     .request = "Create",
+     .media = "application/json",
+     .parameters = {"Idempotency-Key", "Prefer"},
+     .headers = {"ETag", "Location"},
+     .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 413, 415, 422, 500, 503}},
-    {.handler = write_update, .verb = "update", .status = 200, .meaning = "Changed", .body = BODY_ENTITY,
-     .request = "Update", .media = "application/merge-patch+json",
-     .parameters = {"If-Match", "Idempotency-Key", "Prefer"}, .headers = {"ETag"}, .is_write = true,
+    {.handler = write_update,
+     .verb = "update",
+     .status = 200,
+     .meaning = "Changed",
+     .body = BODY_ENTITY,
+     .request = "Update",
+     .media = "application/merge-patch+json",
+     .parameters = {"If-Match", "Idempotency-Key", "Prefer"},
+     .headers = {"ETag"},
+     .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503}},
-    {.handler = write_delete, .verb = "delete", .status = 204, .meaning = "Deleted",
-     .parameters = {"If-Match", "Idempotency-Key", "Prefer"}, .is_write = true,
+    {.handler = write_delete,
+     .verb = "delete",
+     .status = 204,
+     .meaning = "Deleted",
+     .parameters = {"If-Match", "Idempotency-Key", "Prefer"},
+     .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
-    {.handler = read_operation, .verb = "getOperation", .status = 200, .meaning = "What is known of the command",
-     .body = BODY_OPERATION, .refusals = {400, 401, 404, 500, 503}},
-    {.handler = healthz, .verb = "healthz", .status = 200, .meaning = "The process answers", .body = BODY_TEXT},
-    {.handler = readyz, .verb = "readyz", .status = 200, .meaning = "The process can do its work",
-     .body = BODY_TEXT, .refusals = {503}},
-    {.handler = openapi_document, .verb = "openapi", .status = 200, .meaning = "This document",
-     .body = BODY_DOCUMENT, .headers = {"ETag"}},
-    {.handler = ws_upgrade, .verb = "realtime", .status = 101, .meaning = "The WebSocket is open",
+    {.handler = read_operation,
+     .verb = "getOperation",
+     .status = 200,
+     .meaning = "What is known of the command",
+     .body = BODY_OPERATION,
+     .refusals = {400, 401, 404, 500, 503}},
+    {.handler = healthz,
+     .verb = "healthz",
+     .status = 200,
+     .meaning = "The process answers",
+     .body = BODY_TEXT},
+    {.handler = readyz,
+     .verb = "readyz",
+     .status = 200,
+     .meaning = "The process can do its work",
+     .body = BODY_TEXT,
+     .refusals = {503}},
+    {.handler = openapi_document,
+     .verb = "openapi",
+     .status = 200,
+     .meaning = "This document",
+     .body = BODY_DOCUMENT,
+     .headers = {"ETag"}},
+    {.handler = ws_upgrade,
+     .verb = "realtime",
+     .status = 101,
+     .meaning = "The WebSocket is open",
      .refusals = {400, 403, 426, 503}},
 };
 
@@ -135,21 +184,22 @@ static void add_path_parameters(json_t *parameters, const char *pattern)
         int len = (int)strcspn(open + 1, "}");
         json_t *name = json_stringn(open + 1, (size_t)len);
         json_array_append_new(parameters,
-                              json_pack("{s:o, s:s, s:b, s:{s:s, s:s}}", "name", name, "in", "path", "required", 1,
-                                        "schema", "type", "string", "format", "uuid"));
+                              json_pack("{s:o, s:s, s:b, s:{s:s, s:s}}", "name", name, "in", "path",
+                                        "required", 1, "schema", "type", "string", "format", "uuid"));
     }
 }
 
 static void add_query_parameter(json_t *parameters, const char *name, const char *description, json_t *schema)
 {
-    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:o}", "name", name, "in", "query", "description",
-                                                description, "schema", schema));
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:o}", "name", name, "in", "query",
+                                                "description", description, "schema", schema));
 }
 
 /* Archived entities are left out of a list unless it asks for them. */
 static json_t *archived_schema(void)
 {
-    return json_pack("{s:s, s:[s, s, s], s:s}", "type", "string", "enum", "true", "false", "any", "default", "false");
+    return json_pack("{s:s, s:[s, s, s], s:s}", "type", "string", "enum", "true", "false", "any", "default",
+                     "false");
 }
 
 static void add_filters(json_t *parameters, const struct msg_resource *resource)
@@ -193,9 +243,9 @@ json_t *openapi_operation(const struct route *route)
     const struct kind *kind = kind_of(route);
     const struct msg_resource *resource = resource_of(route);
     snprintf(id, sizeof(id), "%s%s", kind->verb, resource ? openapi_title(resource, title) : "");
-    json_t *operation = json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary, "tags",
-                                  resource ? resource->collection : "service", "responses",
-                                  responses_of(route, kind));
+    json_t *operation =
+        json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary, "tags",
+                  resource ? resource->collection : "service", "responses", responses_of(route, kind));
     json_t *parameters = parameters_of(route, kind);
     if (json_array_size(parameters))
         json_object_set(operation, "parameters", parameters);

@@ -66,8 +66,8 @@ static json_t *variant_of(const struct msg_resource *resource, const json_t *sch
         if (is_required(variant, field))
             json_array_append_new(required, json_string(field->name));
     }
-    json_t *derived = json_pack("{s:s, s:s, s:o}", "type", "object", "description", descriptions[variant], "properties",
-                                properties);
+    json_t *derived = json_pack("{s:s, s:s, s:o}", "type", "object", "description", descriptions[variant],
+                                "properties", properties);
     if (json_array_size(required))
         json_object_set(derived, "required", required);
     if (variant != VARIANT_ENTITY) /* entities may get fields that old clients do not know */
@@ -83,9 +83,10 @@ static json_t *reference(const char *title)
 
 static json_t *list_of(const char *title)
 {
-    return json_pack("{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}}}", "type", "object", "required", "data", "next",
-                     "properties", "data", "type", "array", "items", reference(title), "next", "type", "string", "null",
-                     "description", "The `after` of the next page; null on the last one.");
+    return json_pack("{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}}}", "type", "object", "required",
+                     "data", "next", "properties", "data", "type", "array", "items", reference(title), "next",
+                     "type", "string", "null", "description",
+                     "The `after` of the next page; null on the last one.");
 }
 
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)

@@ -179,7 +179,7 @@ void prefer_parse(struct slice field, struct prefer *prefer)
 
 bool media_type_is(struct slice content_type, const char *type)
 {
-    return slice_equal_nocase(next_part(&content_type, ';'), slice_of(type));
+    return content_type.data && slice_equal_nocase(next_part(&content_type, ';'), slice_of(type));
 }
 
 static bool is_hex(struct slice s, size_t at, size_t len)

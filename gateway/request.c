@@ -4,7 +4,7 @@ enum {
     FIELDS_AT_FIRST = 16,
     TEXT_KEPT = 4096, /* of memory, from one request to the next */
     BODY_KEPT = 8192,
-    CHUNK_OVERHEAD = 16, /* octets of framing allowed for each octet of body, beyond max_head_bytes */
+    CHUNK_OVERHEAD = 8, /* octets of framing for each octet that a body may have: chunks of one octet take five */
 };
 
 static const char protocol_text[] = "HTTP/";
@@ -76,17 +76,14 @@ static int on_url_complete(llhttp_t *parser)
     return HPE_PAUSED;
 }
 
-static struct request_field *new_field(struct request *request)
+static void new_field(struct request *request)
 {
-    if (request->field_count == (size_t)request->config->max_headers)
-        return NULL;
     if (request->field_count == request->field_capacity) {
         request->field_capacity = request->field_capacity ? request->field_capacity * 2 : FIELDS_AT_FIRST;
         request->fields = xrealloc(request->fields, request->field_capacity * sizeof(*request->fields));
     }
-    struct request_field *field = &request->fields[request->field_count++];
-    *field = (struct request_field){.name_at = (uint32_t)buf_len(&request->text)};
-    return field;
+    request->fields[request->field_count++] =
+        (struct request_field){.name_at = (uint32_t)buf_len(&request->text)};
 }
 
 static struct request_field *last_field(struct request *request)
@@ -105,9 +102,8 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     struct request *request = parser->data;
     if (is_trailer(request))
         return 0;
-    bool begins = request->field_count == 0 || last_field(request)->value_at != 0;
-    if (begins && !new_field(request))
-        return refuse(request, ERR_HEADERS_TOO_LARGE, "there are too many header fields");
+    if (request->field_count == 0 || last_field(request)->value_at != 0)
+        new_field(request);
     last_field(request)->name_len += (uint32_t)len;
     return append(request, at, len);
 }
@@ -119,6 +115,8 @@ static int on_header_field_complete(llhttp_t *parser)
         return 0;
     if (request->field_count == 0 || last_field(request)->name_len == 0 || last_field(request)->value_at != 0)
         return refuse(request, ERR_BAD_REQUEST, "a header field has no name");
+    if (request->field_count > (size_t)request->config->max_headers)
+        return refuse(request, ERR_HEADERS_TOO_LARGE, "there are too many header fields");
     last_field(request)->value_at = (uint32_t)buf_len(&request->text);
     return 0;
 }
@@ -416,7 +414,8 @@ static size_t run_parser(struct request *request, struct slice bytes)
 static void check_overhead(struct request *request, size_t used, size_t body_before)
 {
     request->body_overhead += used - (request->body_bytes - body_before);
-    if (request->body_overhead > (size_t)request->config->max_head_bytes + CHUNK_OVERHEAD * request->body_bytes)
+    size_t bound = (size_t)(request->config->max_head_bytes + CHUNK_OVERHEAD * request->config->max_body_bytes);
+    if (request->body_overhead > bound)
         too_large(request);
 }
 
@@ -432,9 +431,8 @@ static size_t advance(struct request *request, struct slice bytes)
     size_t used = run_parser(request, bytes);
     if (used > 0)
         request->last_octet = bytes.data[used - 1];
-    bool line_ended = request->last_octet == '\r' || request->last_octet == '\n';
     if ((request->phase == PHASE_PROTOCOL && request->protocol_seen == 0) ||
-        (request->phase == PHASE_LINE && line_ended))
+        (request->phase == PHASE_LINE && request->last_octet == '\n'))
         check_target(request);
     if (in_head(request))
         check_head_size(request);

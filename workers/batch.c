@@ -28,7 +28,7 @@ struct fault {
 
 struct batch {
     struct db *db;
-    const struct commands *commands;
+    const struct handlers *handlers;
     struct batch_callbacks callbacks;
     void *ctx;
     enum batch_state state;
@@ -260,7 +260,7 @@ static bool run(struct batch *b, struct job *job)
         refuse(job, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
         return false;
     }
-    job->handler = commands_find(b->commands, job->command.type);
+    job->handler = handlers_find(b->handlers, job->command.type);
     if (!job->handler) {
         condemn(job, "there is no such command");
         return false;
@@ -329,12 +329,12 @@ static void begin(struct batch *b)
 
 /* ---- the outside ---- */
 
-struct batch *batch_new(struct db *db, const struct commands *commands,
+struct batch *batch_new(struct db *db, const struct handlers *handlers,
                         const struct batch_callbacks *callbacks, void *ctx)
 {
     struct batch *b = xcalloc(1, sizeof(*b));
     b->db = db;
-    b->commands = commands;
+    b->handlers = handlers;
     b->callbacks = *callbacks;
     b->ctx = ctx;
     ledger_init(&b->ledger);

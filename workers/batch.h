@@ -21,7 +21,7 @@
  */
 
 #include "common/db.h"
-#include "workers/commands.h"
+#include "workers/handlers.h"
 #include "workers/job.h"
 
 struct batch;
@@ -34,7 +34,7 @@ struct batch_callbacks {
 /* Tries of one command here before it goes back to the queue. */
 enum { BATCH_ATTEMPTS_MAX = 3 };
 
-struct batch *batch_new(struct db *db, const struct commands *commands,
+struct batch *batch_new(struct db *db, const struct handlers *handlers,
                         const struct batch_callbacks *callbacks, void *ctx);
 void batch_free(struct batch *batch); /* after its db; frees the jobs it still has */
 

@@ -55,6 +55,7 @@ static int64_t write_body(struct buf *body, const struct effect *effect)
 static struct event make_event(struct outbox *o, const struct job *job, const struct effect *effect)
 {
     bool is_first = effect == job->effects;
+    int64_t entity_at = write_body(&o->body, effect); /* before the body is looked at below */
     return (struct event){
         .command_id = job->command.id,
         .company = job->command.company,
@@ -69,7 +70,7 @@ static struct event make_event(struct outbox *o, const struct job *job, const st
         .version = effect->version,
         .correlation_id = is_first ? job->command.correlation_id : SLICE_NONE,
         .reply_to = is_first ? job->command.reply_to : SLICE_NONE,
-        .entity_at = write_body(&o->body, effect),
+        .entity_at = entity_at,
         .body = buf_slice(&o->body),
     };
 }

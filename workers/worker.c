@@ -23,7 +23,7 @@ struct worker {
     struct ev_loop *loop;
     const struct config *config;
     const char *pool;
-    struct commands *commands;
+    struct handlers *handlers;
     struct broker *consumer, *publisher;
     struct db *db;
     struct intake *intake;
@@ -253,7 +253,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->loop = loop;
     w->config = config;
     w->pool = pool;
-    w->commands = commands_new();
+    w->handlers = handlers_new();
     ev_prepare_init(&w->turn, on_turn);
     ev_timer_init(&w->deadline, on_deadline, 0, 0);
     enum err err = connect_broker(w);
@@ -264,7 +264,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         return err;
     }
     w->intake = intake_new(loop, on_something_waits, w);
-    w->batch = batch_new(w->db, w->commands, &batch_callbacks, w);
+    w->batch = batch_new(w->db, w->handlers, &batch_callbacks, w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
     w->upkeep = upkeep_new(loop, w->db, config->inbox_days, on_something_waits, w);
@@ -288,7 +288,7 @@ void worker_free(struct worker *w)
     broker_free(w->consumer);
     intake_free(w->intake);
     acks_free(w->acks);
-    commands_free(w->commands);
+    handlers_free(w->handlers);
     free(w);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/* What became of a command, from the inbox: GET /v1/operations/{id}, and the answer to a request whose reply was lost. */
+/* What became of a command, from the inbox: GET /v1/operations/{id}, and the answer to a request whose reply
+ * was lost. */
 
 #include "common/bytes.h"
 #include "common/err.h"

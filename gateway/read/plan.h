@@ -1,6 +1,6 @@
 #pragma once
-/* The SQL of each resource's reads, built from its description: entities at start, each shape of a list when it is first asked for.
- * Constant once built; lives as long as the process. */
+/* The SQL of each resource's reads, built from its description: entities at start, each shape of a list when
+ * it is first asked for. Constant once built; lives as long as the process. */
 
 #include "common/db.h"
 #include "common/msg.h"
@@ -26,6 +26,7 @@ struct plans *plans_new(void);
 void plans_free(struct plans *plans);
 struct plan *plans_of(struct plans *plans, const struct msg_resource *resource);
 
-/* $1 company, $2 limit, then in this order what there is of: parent, each filter, the pattern in lower case (LIKE), the time and the
- * id to begin after → json, microseconds of created_at, id; in the order (created_at, id). */
+/* $1 company, $2 limit, then in this order what there is of: parent, each filter, the pattern in lower case
+ * (LIKE), the time and the id to begin after → json, microseconds of created_at, id; in the order
+ * (created_at, id). */
 const struct db_statement *plan_list(struct plan *plan, unsigned shape);

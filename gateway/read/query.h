@@ -1,6 +1,6 @@
 #pragma once
-/* A call that waits for rows. When the client goes away first the answer is dropped; when the database fails the
- * call gets the problem document. */
+/* A call that waits for rows. When the client goes away first the answer is dropped; when the database fails
+ * the call gets the problem document. */
 
 #include "common/db.h"
 #include "gateway/call.h"
@@ -9,6 +9,7 @@
  * context: lives in the call's arena. */
 typedef void query_on_rows(struct call *call, struct db_result *result, void *context);
 
-/* Asks for the company of the call's token, with that company as $1 before `params`. Answers the call itself when it cannot ask. */
-void query_start(struct call *call, const struct db_statement *statement, const struct slice *params, size_t param_count,
-                 query_on_rows *on_rows, void *context);
+/* Asks for the company of the call's token, with that company as $1 before `params`. Answers the call itself
+ * when it cannot ask. */
+void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
+                 size_t param_count, query_on_rows *on_rows, void *context);

@@ -24,7 +24,8 @@ static bool compile_defs(struct compiler *c, const struct spot *root)
     json_t *value;
     if (defs && !json_is_object(defs))
         return refuse(c, &at, "must be an object");
-    json_object_foreach (defs, name, value) {
+    json_object_foreach(defs, name, value)
+    {
         struct spot spot = spot_below(c, &at, name, value);
         struct msg_shape shape;
         if (!compile_shape(c, &spot, ROLE_VALUE, &shape))
@@ -55,12 +56,14 @@ static bool check_library(struct compiler *c, const struct spot *root)
     static const char *const allowed[] = {"$schema", "$id", "title", "description", "$comment", "$defs"};
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)root->json, name, value) {
+    json_object_foreach((json_t *)root->json, name, value)
+    {
         bool known = false;
         for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
             known = known || strcmp(name, allowed[i]) == 0;
         if (!known)
-            return refuse(c, root, "without x-resource a file is a library of $defs and cannot have `%s`", name);
+            return refuse(c, root, "without x-resource a file is a library of $defs and cannot have `%s`",
+                          name);
     }
     return true;
 }
@@ -127,7 +130,8 @@ enum err schema_compile(const json_t *schema, enum schema_rules rules, struct ar
                         struct msg_shape *ret_shape, char why[SCHEMA_WHY_MAX])
 {
     struct document document = {.name = "", .json = (json_t *)schema};
-    struct compiler c = {.rules = rules, .documents = &document, .arena = arena, .why = why};
+    struct compiler c = {.rules = rules, .documents = &document, .arena = arena};
+    c.why = why;
     struct spot root = {.document = &document, .pointer = "", .json = schema};
     bool ok = (json_object_get(schema, "$schema") && !has_dialect(schema))
                   ? refuse(&c, &root, "$schema must be \"" DIALECT "\"")

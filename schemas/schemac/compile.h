@@ -1,8 +1,8 @@
 #pragma once
 /* Schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg.h.
  *
- *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, one row each ─▶ msg_shape, msg_field, msg_object
- *                                                                                    └─▶ emit.c, lock.c
+ *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, one row each ─▶ msg_shape, msg_field,
+ * msg_object └─▶ emit.c, lock.c
  *
  * What is not supported is refused, never ignored: with the file and the JSON pointer of the place. */
 
@@ -10,7 +10,7 @@
 
 enum schema_rules {
     SCHEMA_MESSAGES, /* bounds, ids and closed objects are mandatory; defaults must fit */
-    SCHEMA_PLAIN,    /* the same keywords as JSON Schema has them: for agreement with its official test suite */
+    SCHEMA_PLAIN, /* the same keywords as JSON Schema has them: for agreement with its official test suite */
 };
 
 struct schema_message {
@@ -19,7 +19,7 @@ struct schema_message {
 };
 
 struct schema_set {
-    struct arena arena; /* everything here lives in it */
+    struct arena arena;              /* everything here lives in it */
     struct schema_message *messages; /* in order of file name */
     size_t message_count;
 };
@@ -32,5 +32,5 @@ enum err schema_set_load(struct schema_set *set, const char *folder, char why[SC
 void schema_set_done(struct schema_set *set);
 
 /* Compiles one schema that stands alone; the shape lives in `arena`. */
-enum err schema_compile(const json_t *schema, enum schema_rules rules, struct arena *arena, struct msg_shape *ret_shape,
-                        char why[SCHEMA_WHY_MAX]) MUST_CHECK;
+enum err schema_compile(const json_t *schema, enum schema_rules rules, struct arena *arena,
+                        struct msg_shape *ret_shape, char why[SCHEMA_WHY_MAX]) MUST_CHECK;

@@ -1,6 +1,6 @@
 #pragma once
-/* Inside the compiler: the documents, places in them, and who reads what. Functions that return bool have refused
- * something when they return false; the first refusal is kept and ends the run. */
+/* Inside the compiler: the documents, places in them, and who reads what. Functions that return bool have
+ * refused something when they return false; the first refusal is kept and ends the run. */
 
 #include "schemas/schemac/compile.h"
 
@@ -52,11 +52,13 @@ json_t *expand(struct compiler *c, const struct spot *spot);
 /* shape.c */
 bool compile_shape(struct compiler *c, const struct spot *spot, enum role role, struct msg_shape *ret_shape);
 
-/* object.c: `properties`, `required` and `additionalProperties` of spot->json; NULL for an open object without fields. */
+/* object.c: `properties`, `required` and `additionalProperties` of spot->json; NULL for an open object
+ * without fields. */
 bool compile_object(struct compiler *c, const struct spot *spot, const struct msg_object **ret_object);
 
 /* field.c: what a property says beside its shape. */
-bool compile_field(struct compiler *c, const struct spot *spot, const char *name, struct msg_field *ret_field);
+bool compile_field(struct compiler *c, const struct spot *spot, const char *name,
+                   struct msg_field *ret_field);
 
 /* resource.c */
 bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);

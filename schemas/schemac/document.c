@@ -43,7 +43,8 @@ bool document_load(struct compiler *c, const char *name, const struct document *
             return true;
         }
     json_error_t error;
-    json_t *json = json_load_file(compiler_format(c, "%s/%s", c->folder, name), JSON_REJECT_DUPLICATES, &error);
+    json_t *json =
+        json_load_file(compiler_format(c, "%s/%s", c->folder, name), JSON_REJECT_DUPLICATES, &error);
     if (!json) {
         snprintf(c->why, SCHEMA_WHY_MAX, "%s:%d:%d: %s", name, error.line, error.column, error.text);
         return false;
@@ -93,14 +94,10 @@ struct spot spot_at(struct compiler *c, const struct spot *spot, size_t index, c
     return below;
 }
 
-/* "types.json" of "types.json#/$defs/money": the document, which is the present one when there is no name. */
+/* "types.json" of "types.json#/$defs/money". */
 static bool resolve_document(struct compiler *c, const struct spot *spot, const char *name,
                              const struct document **ret_document)
 {
-    if (!*name) {
-        *ret_document = spot->document;
-        return true;
-    }
     size_t len = strlen(name);
     if (!c->folder || strchr(name, '/') || len < 6 || strcmp(name + len - 5, ".json") != 0)
         return refuse(c, spot, "$ref names `%s`: only files of the same folder can be named", name);
@@ -115,10 +112,11 @@ bool resolve(struct compiler *c, const struct spot *spot, struct spot *ret_targe
         return refuse(c, spot, "$ref must be a string");
     size_t name_len = strcspn(ref, "#");
     const char *fragment = ref[name_len] ? ref + name_len + 1 : "";
-    struct spot target = {.depth = spot->depth + 1};
+    struct spot target = {.document = spot->document, .depth = spot->depth + 1};
     if (target.depth > SHAPE_DEPTH_MAX)
         return refuse(c, spot, "$ref leads deeper than %d levels, or in a circle", SHAPE_DEPTH_MAX);
-    if (!resolve_document(c, spot, compiler_format(c, "%.*s", (int)name_len, ref), &target.document))
+    if (name_len &&
+        !resolve_document(c, spot, compiler_format(c, "%.*s", (int)name_len, ref), &target.document))
         return false;
     target.pointer = compiler_format(c, "%s", fragment);
     target.json = target.document->json;
@@ -158,7 +156,8 @@ static json_t *expand_object(struct compiler *c, const struct spot *spot)
     }
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)spot->json, name, value) {
+    json_object_foreach((json_t *)spot->json, name, value)
+    {
         bool wanted = true;
         for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
             wanted = wanted && strcmp(name, left_out[i]) != 0;

@@ -67,8 +67,8 @@ static void emit_bound(struct emitter *e, const char *which, bool has, bool excl
 static void emit_initializer(struct emitter *e, const struct msg_shape *shape, const struct parts *parts)
 {
     static const char *const types[] = {
-        [MSG_OBJECT] = "MSG_OBJECT",   [MSG_ARRAY] = "MSG_ARRAY",     [MSG_STRING] = "MSG_STRING",
-        [MSG_INTEGER] = "MSG_INTEGER", [MSG_NUMBER] = "MSG_NUMBER",   [MSG_BOOLEAN] = "MSG_BOOLEAN",
+        [MSG_OBJECT] = "MSG_OBJECT",   [MSG_ARRAY] = "MSG_ARRAY",   [MSG_STRING] = "MSG_STRING",
+        [MSG_INTEGER] = "MSG_INTEGER", [MSG_NUMBER] = "MSG_NUMBER", [MSG_BOOLEAN] = "MSG_BOOLEAN",
         [MSG_NULL] = "MSG_NULL",       [MSG_ANY] = "MSG_ANY",
     };
     static const char *const formats[] = {
@@ -81,7 +81,8 @@ static void emit_initializer(struct emitter *e, const struct msg_shape *shape, c
         fputs(", .nullable = true", e->out);
     if (shape->format)
         fprintf(e->out, ", .format = %s", formats[shape->format]);
-    fprintf(e->out, ", .min_length = %" PRId64 ", .max_length = %" PRId64, shape->min_length, shape->max_length);
+    fprintf(e->out, ", .min_length = %" PRId64 ", .max_length = %" PRId64, shape->min_length,
+            shape->max_length);
     fprintf(e->out, ", .min_items = %" PRId64 ", .max_items = %" PRId64, shape->min_items, shape->max_items);
     emit_bound(e, "minimum", shape->has_minimum, shape->minimum_exclusive, shape->minimum);
     emit_bound(e, "maximum", shape->has_maximum, shape->maximum_exclusive, shape->maximum);
@@ -168,7 +169,8 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
 
 static void emit_file(struct emitter *e, const struct schema_set *set)
 {
-    fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg.h\"\n", e->out);
+    fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg.h\"\n",
+          e->out);
     for (size_t i = 0; i < set->message_count; i++)
         emit_resource(e, &set->messages[i]);
     fputs("\nconst struct msg_resource *const msg_resources[] = {\n", e->out);

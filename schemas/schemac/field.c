@@ -104,11 +104,12 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
         return refuse(c, spot, "a field's name must be lower-case letters, digits and underscores");
     if (!compile_shape(c, spot, ROLE_FIELD, &field.shape))
         return false;
-    bool ok = !is_message(c) ||
-              (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
-               read_flag(c, spot, "x-create-only", &field.create_only) &&
-               read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-search", &field.search) &&
-               read_column(c, spot, &field) && read_default(c, spot, &field) && check_flags(c, spot, &field));
+    bool ok =
+        !is_message(c) ||
+        (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
+         read_flag(c, spot, "x-create-only", &field.create_only) &&
+         read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-search", &field.search) &&
+         read_column(c, spot, &field) && read_default(c, spot, &field) && check_flags(c, spot, &field));
     *ret_field = field;
     return ok;
 }

@@ -79,8 +79,9 @@ static void sort(struct lock *lock)
 static const char *type_text(struct arena *arena, const struct msg_shape *shape)
 {
     static const char *const names[] = {
-        [MSG_OBJECT] = "object", [MSG_ARRAY] = "array",     [MSG_STRING] = "string", [MSG_INTEGER] = "integer",
-        [MSG_NUMBER] = "number", [MSG_BOOLEAN] = "boolean", [MSG_NULL] = "null",     [MSG_ANY] = "any",
+        [MSG_OBJECT] = "object",   [MSG_ARRAY] = "array",   [MSG_STRING] = "string",
+        [MSG_INTEGER] = "integer", [MSG_NUMBER] = "number", [MSG_BOOLEAN] = "boolean",
+        [MSG_NULL] = "null",       [MSG_ANY] = "any",
     };
     char text[WORD_MAX + 1];
     if (shape->type == MSG_ARRAY)
@@ -91,7 +92,8 @@ static const char *type_text(struct arena *arena, const struct msg_shape *shape)
     return keep(arena, text);
 }
 
-static void add_object(struct lock *lock, const char *message, const char *prefix, const struct msg_object *object);
+static void add_object(struct lock *lock, const char *message, const char *prefix,
+                       const struct msg_object *object);
 
 /* The fields of an object inside a field, however many arrays lie between. */
 static void add_inner(struct lock *lock, const char *message, const char *path, const struct msg_shape *shape)
@@ -106,7 +108,8 @@ static void add_inner(struct lock *lock, const char *message, const char *path, 
     }
 }
 
-static void add_object(struct lock *lock, const char *message, const char *prefix, const struct msg_object *object)
+static void add_object(struct lock *lock, const char *message, const char *prefix,
+                       const struct msg_object *object)
 {
     for (size_t i = 0; i < object->field_count; i++) {
         const struct msg_field *field = &object->fields[i];
@@ -182,7 +185,8 @@ enum err lock_write(const struct lock *lock, const char *path, char why[SCHEMA_W
     FILE *file = fopen(path, "w");
     bool ok = file != NULL;
     if (ok) {
-        fputs("# Every x-id ever given. Written by `schemac --update-lock`; the build compares it with the schemas.\n"
+        fputs("# Every x-id ever given. Written by `schemac --update-lock`; the build compares it with the "
+              "schemas.\n"
               "# message field x-id type state\n",
               file);
         for (size_t i = 0; i < lock->count; i++) {
@@ -239,7 +243,8 @@ static enum err conflict(char why[SCHEMA_WHY_MAX], const struct lock_field *fiel
 {
     va_list args;
     va_start(args, format);
-    int len = snprintf(why, SCHEMA_WHY_MAX, "%s.%s (x-id %" PRIu32 "): ", field->message, field->path, field->id);
+    int len =
+        snprintf(why, SCHEMA_WHY_MAX, "%s.%s (x-id %" PRIu32 "): ", field->message, field->path, field->id);
     if (len >= 0 && len < SCHEMA_WHY_MAX)
         vsnprintf(why + len, SCHEMA_WHY_MAX - (size_t)len, format, args);
     va_end(args);
@@ -261,7 +266,8 @@ static enum err check_kept(const struct lock_field *old, const struct lock *now,
     if (strcmp(old->type, new->type) != 0)
         return conflict(why, new, "its type was %s and cannot become %s", old->type, new->type);
     if (old->state == LOCK_OPTIONAL && new->state == LOCK_REQUIRED)
-        return conflict(why, new, "an optional field cannot become required: messages without it are on their way");
+        return conflict(why, new,
+                        "an optional field cannot become required: messages without it are on their way");
     return ERR_OK;
 }
 
@@ -298,7 +304,8 @@ enum err lock_check_current(const struct lock *listed, const struct lock *now, c
     for (size_t i = 0; i < now->count; i++) {
         const struct lock_field *entry = with_id(listed, &now->fields[i]);
         if (entry && entry->state == LOCK_RETIRED)
-            return conflict(why, &now->fields[i], "this x-id was that of `%s`, which is retired", entry->path);
+            return conflict(why, &now->fields[i], "this x-id was that of `%s`, which is retired",
+                            entry->path);
         if (!entry || !equal(entry, &now->fields[i]))
             return conflict(why, &now->fields[i], "the lock does not say so: see schemac --update-lock");
     }

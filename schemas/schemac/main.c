@@ -7,10 +7,12 @@
 #include "schemas/schemac/emit.h"
 #include "schemas/schemac/lock.h"
 
-static const char usage[] =
-    "schemac --generate FOLDER OUTPUT.c       make the tables of the schemas in FOLDER, if FOLDER/fields.lock agrees\n"
-    "schemac --check-compatible OLD NEW       may processes of both run side by side? each a folder or a lock file\n"
-    "schemac --update-lock FOLDER             write FOLDER/fields.lock anew, unless that breaks what it promised\n";
+static const char usage[] = "schemac --generate FOLDER OUTPUT.c       make the tables of the schemas in "
+                            "FOLDER, if FOLDER/fields.lock agrees\n"
+                            "schemac --check-compatible OLD NEW       may processes of both run side by "
+                            "side? each a folder or a lock file\n"
+                            "schemac --update-lock FOLDER             write FOLDER/fields.lock anew, unless "
+                            "that breaks what it promised\n";
 
 struct run {
     struct arena arena;
@@ -52,7 +54,8 @@ static enum err generate(struct run *run, const char *folder, const char *output
 }
 
 /* The schemas of a folder now, and as retired what its lock has beside them. */
-static enum err read_folder(struct run *run, const char *folder, struct lock *ret_now, struct lock *ret_listed)
+static enum err read_folder(struct run *run, const char *folder, struct lock *ret_now,
+                            struct lock *ret_listed)
 {
     struct schema_set set;
     enum err err = schema_set_load(&set, folder, run->why);

@@ -17,7 +17,8 @@ static bool read_closed(struct compiler *c, const struct spot *spot, bool *ret_c
 }
 
 /* In a plain schema nothing has an x-id; there the fields are numbered as they come. */
-static bool read_properties(struct compiler *c, const struct spot *spot, struct msg_field *fields, size_t *ret_count)
+static bool read_properties(struct compiler *c, const struct spot *spot, struct msg_field *fields,
+                            size_t *ret_count)
 {
     json_t *properties = json_object_get(spot->json, "properties");
     struct spot at = spot_below(c, spot, "properties", properties);
@@ -27,7 +28,8 @@ static bool read_properties(struct compiler *c, const struct spot *spot, struct 
         return refuse(c, &at, "an object can have %d fields at most", MSG_FIELDS_MAX);
     const char *name;
     json_t *value;
-    json_object_foreach (properties, name, value) {
+    json_object_foreach(properties, name, value)
+    {
         struct spot property = spot_below(c, &at, name, value);
         struct msg_field *field = &fields[(*ret_count)++];
         if (!compile_field(c, &property, compiler_format(c, "%s", name), field))
@@ -47,8 +49,8 @@ static struct msg_field *field_named(struct msg_field *fields, size_t count, con
 }
 
 /* JSON Schema lets an open object require what it does not describe: a field of any shape. */
-static bool add_undescribed(struct compiler *c, const struct spot *spot, const char *name, struct msg_field *fields,
-                            size_t *ret_count, bool closed)
+static bool add_undescribed(struct compiler *c, const struct spot *spot, const char *name,
+                            struct msg_field *fields, size_t *ret_count, bool closed)
 {
     if (closed || is_message(c))
         return refuse(c, spot, "`%s` is required and not among the properties", name);
@@ -61,8 +63,8 @@ static bool add_undescribed(struct compiler *c, const struct spot *spot, const c
     return true;
 }
 
-static bool read_required(struct compiler *c, const struct spot *spot, struct msg_field *fields, size_t *ret_count,
-                          bool closed)
+static bool read_required(struct compiler *c, const struct spot *spot, struct msg_field *fields,
+                          size_t *ret_count, bool closed)
 {
     const json_t *required = json_object_get(spot->json, "required");
     struct spot at = spot_below(c, spot, "required", required);
@@ -86,7 +88,8 @@ static bool read_required(struct compiler *c, const struct spot *spot, struct ms
     return true;
 }
 
-static bool check_ids(struct compiler *c, const struct spot *spot, const struct msg_field *fields, size_t count)
+static bool check_ids(struct compiler *c, const struct spot *spot, const struct msg_field *fields,
+                      size_t count)
 {
     for (size_t i = 1; i < count; i++)
         if (fields[i].id == fields[i - 1].id)

@@ -16,7 +16,8 @@ static bool check_members(struct compiler *c, const struct spot *spot, const cha
     json_t *value;
     if (!json_is_object(spot->json))
         return refuse(c, spot, "must be an object");
-    json_object_foreach ((json_t *)spot->json, name, value) {
+    json_object_foreach((json_t *)spot->json, name, value)
+    {
         size_t i = 0;
         while (known[i] && strcmp(known[i], name) != 0)
             i++;
@@ -46,7 +47,8 @@ static bool is_role(const char *name)
     return false;
 }
 
-static bool read_roles_of(struct compiler *c, const struct spot *roles, const char *verb, const char *const **ret_roles)
+static bool read_roles_of(struct compiler *c, const struct spot *roles, const char *verb,
+                          const char *const **ret_roles)
 {
     const json_t *list = json_object_get(roles->json, verb);
     struct spot at = spot_below(c, roles, verb, list);
@@ -86,7 +88,8 @@ static const struct msg_field *field_named(const struct msg_object *object, cons
 }
 
 /* What reading, concurrency and lists rely on. */
-static bool check_server_fields(struct compiler *c, const struct spot *root, const struct msg_resource *resource)
+static bool check_server_fields(struct compiler *c, const struct spot *root,
+                                const struct msg_resource *resource)
 {
     const char *parent_id = resource->parent ? compiler_format(c, "%s_id", resource->parent) : NULL;
     const char *const names[] = {"id", "version", "created_at", "updated_at", parent_id};

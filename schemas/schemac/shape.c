@@ -4,7 +4,8 @@
 
 #include "common/msg_format.h"
 
-#define EXACT_INTEGERS 9007199254740991.0 /* 2^53 - 1: what JSON numbers carry everywhere (RFC 8259 section 6) */
+#define EXACT_INTEGERS \
+    9007199254740991.0 /* 2^53 - 1: what JSON numbers carry everywhere (RFC 8259 section 6) */
 
 typedef bool read_keyword(struct compiler *c, const struct spot *spot, struct msg_shape *shape);
 
@@ -12,11 +13,12 @@ static const struct {
     const char *name;
     enum msg_type type;
 } types[] = {
-    {"object", MSG_OBJECT},   {"array", MSG_ARRAY},     {"string", MSG_STRING}, {"integer", MSG_INTEGER},
-    {"number", MSG_NUMBER},   {"boolean", MSG_BOOLEAN}, {"null", MSG_NULL},
+    {"object", MSG_OBJECT}, {"array", MSG_ARRAY},     {"string", MSG_STRING}, {"integer", MSG_INTEGER},
+    {"number", MSG_NUMBER}, {"boolean", MSG_BOOLEAN}, {"null", MSG_NULL},
 };
 
-static bool type_from(struct compiler *c, const struct spot *spot, const json_t *json, enum msg_type *ret_type)
+static bool type_from(struct compiler *c, const struct spot *spot, const json_t *json,
+                      enum msg_type *ret_type)
 {
     const char *name = json_string_value(json);
     for (size_t i = 0; name && i < ARRAY_LEN(types); i++)
@@ -120,7 +122,8 @@ static bool read_format(struct compiler *c, const struct spot *spot, struct msg_
            refuse(c, spot, "format must be uuid, date, date-time, email or uri");
 }
 
-/* Null is listed exactly where it is allowed: without it in the enum, a nullable type would not be nullable. */
+/* Null is listed exactly where it is allowed: without it in the enum, a nullable type would not be nullable.
+ */
 static bool read_enum(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
 {
     size_t count = json_array_size(spot->json), kept = 0;
@@ -158,12 +161,12 @@ static bool read_items(struct compiler *c, const struct spot *spot, struct msg_s
     return compile_shape(c, spot, ROLE_VALUE, items);
 }
 
-/* The keywords of shapes, in the order in which they are read: `enum` looks at the type. A keyword without a reader is
- * read elsewhere (object.c, field.c, resource.c) or says nothing about values. */
-#define ANY_TYPE (~0u)
+/* The keywords of shapes, in the order in which they are read: `enum` looks at the type. A keyword without a
+ * reader is read elsewhere (object.c, field.c, resource.c) or says nothing about values. */
+#define ANY_TYPE  (~0u)
 #define BIT(type) (1u << (type))
-#define NUMBERS (BIT(MSG_INTEGER) | BIT(MSG_NUMBER))
-#define ANYWHERE (ROLE_ROOT | ROLE_FIELD | ROLE_VALUE)
+#define NUMBERS   (BIT(MSG_INTEGER) | BIT(MSG_NUMBER))
+#define ANYWHERE  (ROLE_ROOT | ROLE_FIELD | ROLE_VALUE)
 static const struct keyword {
     const char *name;
     read_keyword *read;
@@ -218,7 +221,8 @@ static bool check_keywords(struct compiler *c, const struct spot *spot, enum rol
     bool has_ref = json_object_get(spot->json, "$ref") != NULL;
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)spot->json, name, value) {
+    json_object_foreach((json_t *)spot->json, name, value)
+    {
         const struct keyword *keyword = keyword_named(name);
         struct spot below = spot_below(c, spot, name, value);
         if (!keyword)
@@ -258,7 +262,8 @@ static bool check_number_bounds(struct compiler *c, const struct spot *spot, con
 {
     if (!shape->has_minimum || !shape->has_maximum)
         return refuse(c, spot, "a number needs a minimum and a maximum");
-    if (shape->type == MSG_INTEGER && (fabs(shape->minimum) > EXACT_INTEGERS || fabs(shape->maximum) > EXACT_INTEGERS))
+    if (shape->type == MSG_INTEGER &&
+        (fabs(shape->minimum) > EXACT_INTEGERS || fabs(shape->maximum) > EXACT_INTEGERS))
         return refuse(c, spot, "an integer must stay within 2^53 - 1 either way");
     return shape->minimum <= shape->maximum || refuse(c, spot, "the minimum is above the maximum");
 }

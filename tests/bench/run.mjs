@@ -58,4 +58,8 @@ for (const part of PARTS.filter((name) => wanted.length === 0 || wanted.includes
 console.log(`\nOne machine for everything: ${machine}`);
 if (rows.length) printRows(rows);
 if (costs.length) printCosts(costs, COLUMNS);
+const disturbed = Math.max(0, ...costs.map(({ othersCores }) => othersCores));
+if (disturbed > 0.3) {
+    console.log(`\nOther programs (and the kernel's own threads) used up to ${disturbed.toFixed(1)} cores meanwhile: trust the ratios, not the figures.`);
+}
 process.exit(failed || !rows.every(passes) ? 1 : 0);

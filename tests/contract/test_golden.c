@@ -1,5 +1,6 @@
-/* The bytes of each message, for ever: JSON becomes exactly the committed msgpack, which becomes the JSON again. A new
- * version that fails here would misread what an old one has put on the queue. The files are golden/<resource>.<verb>. */
+/* The bytes of each message, for ever: JSON becomes exactly the committed msgpack, which becomes the JSON
+ * again. A new version that fails here would misread what an old one has put on the queue. The files are
+ * golden/<resource>.<verb>. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,9 @@
-/* The supported subset of JSON Schema means what JSON Schema says: every case of the official JSON-Schema-Test-Suite whose
- * schema the compiler accepts must be judged as the suite judges it. What the compiler refuses is outside the subset.
+/* The supported subset of JSON Schema means what JSON Schema says: every case of the official
+ * JSON-Schema-Test-Suite whose schema the compiler accepts must be judged as the suite judges it. What the
+ * compiler refuses is outside the subset.
  *
- * draft2020-12 comes with Debian's libtest-json-schema-acceptance-perl, draft4 (the newest on npm) with the package
- * json-schema-test-suite. Where both have a keyword they must agree with us both. */
+ * draft2020-12 comes with Debian's libtest-json-schema-acceptance-perl, draft4 (the newest on npm) with the
+ * package json-schema-test-suite. Where both have a keyword they must agree with us both. */
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -51,7 +52,7 @@ static const char *text_of(const json_t *object, const char *name)
 }
 
 static void judge(const char *keyword, const json_t *group, const json_t *test, const struct msg_shape *shape,
-                     struct arena *arena, struct tally *tally)
+                  struct arena *arena, struct tally *tally)
 {
     bool expected = json_is_true(json_object_get(test, "valid"));
     struct msg_problems problems = {.arena = arena};
@@ -60,8 +61,9 @@ static void judge(const char *keyword, const json_t *group, const json_t *test, 
     if (valid == expected || is_deliberate(text_of(test, "description")))
         return;
     tally->wrong++;
-    print_error("%s: %s: %s: should be %s%s%s\n", keyword, text_of(group, "description"), text_of(test, "description"),
-                expected ? "valid: " : "invalid", expected && problems.first ? problems.first->detail.data : "", "");
+    print_error("%s: %s: %s: should be %s%s%s\n", keyword, text_of(group, "description"),
+                text_of(test, "description"), expected ? "valid: " : "invalid",
+                expected && problems.first ? problems.first->detail.data : "", "");
 }
 
 static void judge_group(const char *keyword, const json_t *group, struct tally *tally)
@@ -76,7 +78,7 @@ static void judge_group(const char *keyword, const json_t *group, struct tally *
     tally->covered++;
     size_t i;
     json_t *test;
-    json_array_foreach (json_object_get(group, "tests"), i, test)
+    json_array_foreach(json_object_get(group, "tests"), i, test)
         judge(keyword, group, test, &shape, &arena, tally);
 }
 
@@ -108,12 +110,11 @@ static void run_folder(const char *folder, struct tally *total)
         struct tally tally = {0};
         json_t *groups = load(folder, entries[i]->d_name), *group;
         size_t at;
-        json_array_foreach (groups, at, group)
-            judge_group(entries[i]->d_name, group, &tally);
+        json_array_foreach(groups, at, group) judge_group(entries[i]->d_name, group, &tally);
         json_decref(groups);
         if (tally.covered)
-            print_message("  %-28s %3d of %3d schemas, %3d tests\n", entries[i]->d_name, tally.covered, tally.cases,
-                          tally.tests);
+            print_message("  %-28s %3d of %3d schemas, %3d tests\n", entries[i]->d_name, tally.covered,
+                          tally.cases, tally.tests);
         total->cases += tally.cases;
         total->covered += tally.covered;
         total->tests += tally.tests;
@@ -123,13 +124,15 @@ static void run_folder(const char *folder, struct tally *total)
     free(entries);
 }
 
-/* The floor keeps the subset from shrinking unseen, down to a compiler that refuses all and is never wrong. */
+/* The floor keeps the subset from shrinking unseen, down to a compiler that refuses all and is never wrong.
+ */
 static void run_suite(const char *const *folders, int floor)
 {
     struct tally total = {0};
     for (; *folders; folders++)
         run_folder(*folders, &total);
-    print_message("  %d of %d schemas are within the subset, with %d tests\n", total.covered, total.cases, total.tests);
+    print_message("  %d of %d schemas are within the subset, with %d tests\n", total.covered, total.cases,
+                  total.tests);
     assert_int_equal(total.wrong, 0);
     assert_in_range(total.tests, floor, 100000);
 }
@@ -137,7 +140,8 @@ static void run_suite(const char *const *folders, int floor)
 static void test_draft_2020_12_when_the_schema_is_supported_then_judged_alike(void **state)
 {
     (void)state;
-    run_suite((const char *const[]){DRAFT_2020, DRAFT_2020 "/optional", DRAFT_2020 "/optional/format", NULL}, 370);
+    run_suite((const char *const[]){DRAFT_2020, DRAFT_2020 "/optional", DRAFT_2020 "/optional/format", NULL},
+              370);
 }
 
 static void test_draft_4_when_the_schema_is_supported_then_judged_alike(void **state)

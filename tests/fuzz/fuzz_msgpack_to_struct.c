@@ -1,4 +1,5 @@
-/* Any octets as a message on the queue: poison with a reason, or values that survive the way to JSON and back. */
+/* Any octets as a message on the queue: poison with a reason, or values that survive the way to JSON and
+ * back. */
 
 #include <msgpack.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@ enum { DEPTH = 32, MEMORY = 1 << 22 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void encode(const struct msg_object *object, struct slice text, struct arena *arena, struct buf *ret_bytes)
+static void encode(const struct msg_object *object, struct slice text, struct arena *arena,
+                   struct buf *ret_bytes)
 {
     struct msg_problems problems = {.arena = arena};
     char why[160];

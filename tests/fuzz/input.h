@@ -3,9 +3,13 @@
 
 #include "common/msg.h"
 
-/* Today's resources are flat; this one nests: {list: [[integer]], lines: [{id, text, when, ratio, inner: {flag}}]}. */
-#define INPUT_SHAPE(type_, ...) {.type = (type_), .max_length = 16, .max_items = 8, __VA_ARGS__}
-#define INPUT_BOUNDS            .has_minimum = true, .minimum = -1000, .has_maximum = true, .maximum = 1000
+/* Today's resources are flat; this one nests: {list: [[integer]], lines: [{id, text, when, ratio, inner:
+ * {flag}}]}. */
+#define INPUT_SHAPE(type_, ...)                                        \
+    {                                                                  \
+        .type = (type_), .max_length = 16, .max_items = 8, __VA_ARGS__ \
+    }
+#define INPUT_BOUNDS .has_minimum = true, .minimum = -1000, .has_maximum = true, .maximum = 1000
 static const struct msg_shape input_integer = INPUT_SHAPE(MSG_INTEGER, INPUT_BOUNDS);
 static const struct msg_shape input_row = INPUT_SHAPE(MSG_ARRAY, .items = &input_integer);
 static const struct msg_field input_inner_fields[] = {
@@ -15,7 +19,9 @@ static const struct msg_object input_inner = {input_inner_fields, ARRAY_LEN(inpu
 static const struct msg_field input_line_fields[] = {
     {.name = "id", .id = 1, .shape = INPUT_SHAPE(MSG_STRING, .format = MSG_FORMAT_EMAIL)},
     {.name = "text", .id = 2, .shape = INPUT_SHAPE(MSG_STRING, .min_length = 2)},
-    {.name = "when", .id = 3, .shape = {.type = MSG_STRING, .format = MSG_FORMAT_URI, .max_length = 40, .max_items = -1}},
+    {.name = "when",
+     .id = 3,
+     .shape = {.type = MSG_STRING, .format = MSG_FORMAT_URI, .max_length = 40, .max_items = -1}},
     {.name = "ratio", .id = 4, .shape = INPUT_SHAPE(MSG_NUMBER, .nullable = true, INPUT_BOUNDS)},
     {.name = "inner", .id = 9, .shape = INPUT_SHAPE(MSG_OBJECT, .object = &input_inner)},
 };
@@ -49,10 +55,10 @@ static inline char *input_copy(const uint8_t *data, size_t size)
     return copy;
 }
 
-#define MUST(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);                              \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define MUST(condition)                                                                   \
+    do {                                                                                  \
+        if (!(condition)) {                                                               \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                      \
+        }                                                                                 \
     } while (0)

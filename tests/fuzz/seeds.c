@@ -1,10 +1,11 @@
-/* seeds PROGRAM GOLDEN CORPUS: the golden messages as inputs of one of the message fuzzers (input.h), one for each choice. */
+/* seeds PROGRAM GOLDEN CORPUS: the golden messages as inputs of one of the message fuzzers (input.h), one for
+ * each choice. */
 
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CHOICES = 6, SIZE_MAX_SEED = 65536 };
+enum { CHOICES = 9, SIZE_MAX_SEED = 65536 };
 
 static size_t read_text(FILE *file, char *data)
 {

@@ -20,7 +20,13 @@ export function send(url, { method = 'GET', headers = {}, body, agent = shared, 
             const parts = [];
             answer.on('data', (part) => parts.push(part));
             answer.on('error', reject);
-            answer.on('end', () => resolve(result(answer, Buffer.concat(parts).toString())));
+            answer.on('end', () => {
+                try {
+                    resolve(result(answer, Buffer.concat(parts).toString()));
+                } catch (error) {
+                    reject(error);
+                }
+            });
         });
         sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeout} ms: ${method} ${url}`)));
         sent.on('error', reject);
@@ -31,7 +37,15 @@ export function send(url, { method = 'GET', headers = {}, body, agent = shared, 
 function result(answer, text) {
     const type = answer.headers['content-type'] ?? '';
     const json = text !== '' && /[/+]json\b/.test(type);
-    return { status: answer.statusCode, headers: answer.headers, text, body: json ? JSON.parse(text) : undefined };
+    return { status: answer.statusCode, headers: answer.headers, text, body: json ? parse(text) : undefined };
+}
+
+function parse(text) {
+    try {
+        return JSON.parse(text);
+    } catch (error) {
+        throw new Error(`the server sent what is no JSON: ${text}`, { cause: error });
+    }
 }
 
 // The API as one user sees it.

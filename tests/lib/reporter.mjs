@@ -14,7 +14,7 @@ export default async function* report(events) {
         if (type === 'test:pass' && data.details?.type !== 'suite') {
             const word = data.skip !== undefined ? 'skip' : 'ok';
             yield `${word.padEnd(5)} ${file}  ${data.name} (${Math.round(data.details.duration_ms)} ms)\n`;
-        } else if (type === 'test:fail') {
+        } else if (type === 'test:fail' && data.details.error?.failureType !== 'subtestsFailed') {
             yield `FAIL  ${file}  ${data.name}\n${reason(data.details.error)}\n`;
         } else if (type === 'test:stdout' || type === 'test:stderr') {
             yield data.message;

@@ -84,6 +84,13 @@ class Stack {
         return id;
     }
 
+    async addUser(company, role = 'project_manager') {
+        const id = randomUUID();
+        await this.run(`INSERT INTO app_user (company_id, id, email, name, role)
+            VALUES ('${company}', '${id}', '${id}@test.example', 'Somebody', '${role}')`);
+        return id;
+    }
+
     token(who = {}) {
         return sign(claimsOf({ company: this.company, ...who }), secret);
     }

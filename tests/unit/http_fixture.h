@@ -16,10 +16,8 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
-#include "common/db.h"
-#include "gateway/auth.h"
 #include "gateway/commands.h"
-#include "gateway/http.h"
+#include "gateway/gateway.h"
 #include "gateway/server.h"
 
 #define NOBODY_AMQP     "amqp://guest:guest@127.0.0.1:1/"
@@ -84,25 +82,6 @@ static inline void load_settings(struct rig *rig)
     unlink(rig->config.auth_hs256_file);
 }
 
-static inline void open_rig(struct rig *rig)
-{
-    struct gateway *gateway = &rig->gateway;
-    const struct identity identity = test_identity("company_admin");
-    const struct db_pool_options reads = {.db = {.url = rig->config.database_url, .read_only = true},
-                                          .connections = 1,
-                                          .queue_max = 16,
-                                          .deadline_ms = 1000};
-    struct uuid id = uuid_v7();
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(&id, text);
-    snprintf(gateway->reply_key, sizeof(gateway->reply_key), "reply.%s", text);
-    assert_int_equal(token_sign(gateway->keys, &identity, rig->token, sizeof(rig->token)), ERR_OK);
-    assert_int_equal(auth_new(gateway, &gateway->auth), ERR_OK);
-    assert_int_equal(http_new(gateway, &gateway->http), ERR_OK);
-    assert_int_equal(db_pool_new(gateway->loop, &reads, &gateway->reads), ERR_OK);
-    assert_int_equal(commands_new(gateway, &gateway->commands), ERR_OK);
-}
-
 static inline struct rig *rig_new_with(const char *amqp_url, const char *database_url)
 {
     struct rig *rig = xcalloc(1, sizeof(*rig));
@@ -112,8 +91,9 @@ static inline struct rig *rig_new_with(const char *amqp_url, const char *databas
     setenv("CORTEX_READ_DATABASE_URL", "", 1);
     load_settings(rig);
     rig->gateway.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    open_rig(rig);
-    assert_int_equal(server_new(&rig->gateway, -1, &rig->gateway.server), ERR_OK);
+    const struct identity identity = test_identity("company_admin");
+    assert_int_equal(token_sign(rig->gateway.keys, &identity, rig->token, sizeof(rig->token)), ERR_OK);
+    assert_int_equal(gateway_open(&rig->gateway, -1), ERR_OK);
     ev_timer_init(&rig->ticker, on_ticker, 0.002, 0.002);
     ev_timer_start(rig->gateway.loop, &rig->ticker);
     return rig;
@@ -128,11 +108,7 @@ static inline void rig_free(struct rig *rig)
 {
     struct gateway *gateway = &rig->gateway;
     ev_timer_stop(gateway->loop, &rig->ticker);
-    server_free(gateway->server);
-    db_pool_free(gateway->reads);
-    commands_free(gateway->commands);
-    http_free(gateway->http);
-    auth_free(gateway->auth);
+    gateway_close(gateway);
     token_keys_free(gateway->keys);
     ev_loop_destroy(gateway->loop);
     config_done(&rig->config);

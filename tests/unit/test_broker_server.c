@@ -108,6 +108,19 @@ static void put_header(uint64_t body_size, const void *properties, size_t size)
 /* Bit by bit of the flags: a message id and nothing else. */
 static const char ID_7[] = "\0\200\1\67";
 
+static void put_return(const char *key, const char *id)
+{
+    char properties[64];
+    int size = snprintf(properties, sizeof(properties), "%c%c%c%s", 0, 0x80, (char)strlen(id), id);
+    struct buf outer = begin_method(60, 50);
+    put_number(312, 2);
+    put_short("NO_ROUTE");
+    put_short("");
+    put_short(key);
+    end_method(outer, 1);
+    put_header(0, properties, (size_t)size);
+}
+
 static void say(struct proxy *server)
 {
     proxy_send(server, buf_slice(&wire));
@@ -237,6 +250,28 @@ static void test_confirm_when_gaps_are_sent_again_then_tags_count_from_the_first
         assert_int_equal(client->messages[n].confirms, 1);
         assert_int_equal(client->messages[n].err, n == 3 ? ERR_QUEUE_FULL : ERR_OK);
     }
+}
+
+static void test_return_when_cut_before_the_confirm_and_routed_the_second_time_then_ok(void **state)
+{
+    (void)state;
+    meet(3);
+    put_return(client->queue, "2"); /* in the order of the server's choice */
+    put_return(client->queue, "0");
+    put_return(client->queue, "9"); /* of nothing that was sent */
+    put_settle(ACK, 1, SINGLE);
+    say(server);
+    eventually(client->confirmed == 1);
+    assert_int_equal(client->messages[0].err, ERR_UNROUTABLE);
+    proxy_cut(server);
+    eventually(client->downs == 1);
+    meet(0);
+    eventually(broker_unsent_bytes(client->broker) == 0);
+    put_settle(ACK, 2, MULTIPLE);
+    say(server);
+    eventually(client->confirmed == 3);
+    assert_int_equal(client->messages[1].err, ERR_OK);
+    assert_int_equal(client->messages[2].err, ERR_OK);
 }
 
 static void test_confirm_when_the_message_was_not_sent_then_the_connection_is_given_up(void **state)
@@ -519,6 +554,7 @@ int main(void)
         SERVER_TEST(test_confirm_when_single_multiple_and_out_of_order_then_each_message_has_its_own),
         SERVER_TEST(test_confirm_when_repeated_then_nothing_happens_twice),
         SERVER_TEST(test_confirm_when_gaps_are_sent_again_then_tags_count_from_the_first_gap),
+        SERVER_TEST(test_return_when_cut_before_the_confirm_and_routed_the_second_time_then_ok),
         SERVER_TEST(test_confirm_when_the_message_was_not_sent_then_the_connection_is_given_up),
         SERVER_TEST(test_input_when_it_comes_octet_by_octet_then_understood),
         SERVER_TEST(test_input_when_cut_at_every_octet_then_given_up_and_taken_up_again),

@@ -1,5 +1,9 @@
 #include "tests/unit/db_fixture.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 struct fixture {
     struct ev_loop *loop;
     struct journal journal;
@@ -371,6 +375,42 @@ static void test_host_name_when_it_has_an_address_connects(void **state)
     assert_string_equal(f->journal.text, "up:-");
 }
 
+/* The kernel accepts, nobody speaks: libpq alone would wait for ever. */
+static void test_host_when_it_is_silent_is_given_up_for_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(silent, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(silent, 8), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&address, &len), 0);
+    char url[1024], host[64];
+    snprintf(host, sizeof(host), "127.0.0.1:%u,", ntohs(address.sin_port));
+    url_with(url, host, "", "connect_timeout=1");
+    open_db(f, &(struct db_options){.url = url});
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "up:-");
+    close(silent);
+}
+
+/* A server that does not cancel the statement itself, as it was told to when the session began. */
+static void test_connection_when_the_server_hangs_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement forget = {"forget",
+                                               "SELECT set_config('statement_timeout', '0', false)"};
+    open_db(f, &(struct db_options){.url = test_url(), .statement_timeout_ms = 50});
+    journal_await(&f->journal, 1);
+    run(f, &forget, NULL, 0);
+    commit(f);
+    run(f, &nap, "15", 1);
+    commit(f);
+    journal_await(&f->journal, 7);
+    assert_string_equal(f->journal.text,
+                        "up:- a:OK sync:OK b:DATABASE_UNAVAILABLE sync:DATABASE_UNAVAILABLE down:- up:-");
+}
+
 static void test_connection_when_the_server_takes_no_writes_is_not_used_for_them(void **state)
 {
     struct fixture *f = *state;
@@ -484,6 +524,8 @@ int main(void)
         TEST(test_hosts_when_the_first_refuses_uses_the_next),
         TEST(test_host_name_when_it_has_no_address_uses_the_next),
         TEST(test_host_name_when_it_has_an_address_connects),
+        TEST(test_host_when_it_is_silent_is_given_up_for_the_next),
+        TEST(test_connection_when_the_server_hangs_is_given_up),
         TEST(test_connection_when_the_server_takes_no_writes_is_not_used_for_them),
         TEST(test_role_when_it_does_not_exist_keeps_the_connection_down),
         TEST(test_session_when_up_is_set_up),

@@ -81,7 +81,8 @@ static void test_parse_when_not_utf8_then_refuses_and_quotes_nothing_of_it(void 
 {
     (void)state;
     static const char *const texts[] = {
-        "[\"\xff\"]", "[\"\xc0\xaf\"]", "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]", "[\"\xe9\"]", "[\"\x80\"]",
+        "[\"\xff\"]", "[\"\xc0\xaf\"]", "[\"\xed\xa0\x80\"]", "[\"\xf4\x90\x80\x80\"]",
+        "[\"\xe9\"]", "[\"\x80\"]",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         CLEANUP(drop_json) json_t *json = NULL;

@@ -15,7 +15,8 @@ static const char schema_text[] =
     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"name\",\"lines\"],\"properties\":{"
     "\"name\":{\"x-id\":1,\"type\":\"string\",\"minLength\":2,\"maxLength\":5},"
     "\"state\":{\"x-id\":2,\"type\":\"string\",\"enum\":[\"on\",\"off\"]},"
-    "\"budget\":{\"x-id\":3,\"type\":[\"number\",\"null\"],\"minimum\":0,\"maximum\":1000000,\"multipleOf\":0.01},"
+    "\"budget\":{\"x-id\":3,\"type\":[\"number\",\"null\"],\"minimum\":0,\"maximum\":1000000,\"multipleOf\":"
+    "0.01},"
     "\"count\":{\"x-id\":4,\"type\":\"integer\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":10},"
     "\"open\":{\"x-id\":5,\"type\":\"boolean\"},"
     "\"owner\":{\"x-id\":6,\"type\":\"string\",\"format\":\"uuid\"},"
@@ -24,7 +25,8 @@ static const char schema_text[] =
     "\"lines\":{\"x-id\":200,\"type\":\"array\",\"minItems\":1,\"maxItems\":3,\"items\":{"
     "\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"quantity\"],\"properties\":{"
     "\"quantity\":{\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":99},"
-    "\"tags\":{\"x-id\":2,\"type\":\"array\",\"maxItems\":2,\"items\":{\"type\":\"string\",\"maxLength\":3}}}}}}}";
+    "\"tags\":{\"x-id\":2,\"type\":\"array\",\"maxItems\":2,\"items\":{\"type\":\"string\",\"maxLength\":3}}}"
+    "}}}}";
 
 struct fixture {
     struct arena arena;
@@ -77,7 +79,8 @@ static void assert_complaints(struct fixture *f, enum msg_mode mode, const char 
     assert_int_equal(encode(f, mode, text), ERR_VALIDATION);
     assert_int_equal(buf_len(&f->out), 0);
     for (const struct msg_problem *p = f->problems.first; p; p = p->next)
-        buf_printf(&lines, "%.*s %.*s\n", (int)p->pointer.len, p->pointer.data, (int)p->detail.len, p->detail.data);
+        buf_printf(&lines, "%.*s %.*s\n", (int)p->pointer.len, p->pointer.data, (int)p->detail.len,
+                   p->detail.data);
     buf_append_char(&lines, '\0');
     assert_string_equal(buf_data(&lines), expected);
 }
@@ -128,18 +131,19 @@ static void test_encode_when_out_is_full_then_nothing_is_appended(void **state)
 
 static void test_validate_when_much_is_wrong_then_every_complaint_has_its_pointer(void **state)
 {
-    assert_complaints(*state, MSG_CREATE,
-                      "{\"state\":\"up\",\"budget\":-0.005,\"count\":10,\"open\":1,\"owner\":\"me\",\"a/b~c\":1,"
-                      "\"lines\":[{\"quantity\":1},{\"tags\":[\"abcd\",2,null],\"x\":1},5,{}]}",
-                      "/a~1b~0c is not a known field\n"
-                      "/name is required\n"
-                      "/state must be one of: on, off\n"
-                      "/budget must be at least 0\n"
-                      "/budget must be a multiple of 0.01\n"
-                      "/count must be less than 10\n"
-                      "/open must be true or false\n"
-                      "/owner must be a UUID\n"
-                      "/lines must have at most 3 items\n");
+    assert_complaints(
+        *state, MSG_CREATE,
+        "{\"state\":\"up\",\"budget\":-0.005,\"count\":10,\"open\":1,\"owner\":\"me\",\"a/b~c\":1,"
+        "\"lines\":[{\"quantity\":1},{\"tags\":[\"abcd\",2,null],\"x\":1},5,{}]}",
+        "/a~1b~0c is not a known field\n"
+        "/name is required\n"
+        "/state must be one of: on, off\n"
+        "/budget must be at least 0\n"
+        "/budget must be a multiple of 0.01\n"
+        "/count must be less than 10\n"
+        "/open must be true or false\n"
+        "/owner must be a UUID\n"
+        "/lines must have at most 3 items\n");
     assert_complaints(*state, MSG_CREATE,
                       "{\"name\":\"abc\",\"lines\":[{\"quantity\":1},{\"tags\":[\"abcd\",2],\"x\":1},5]}",
                       "/lines/1/x is not a known field\n"
@@ -176,7 +180,8 @@ static void test_validate_when_update_replaces_an_array_then_its_elements_must_b
 static void test_validate_when_exact_then_read_only_has_no_meaning(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(encode(f, MSG_EXACT, "{\"name\":\"abc\",\"version\":1,\"lines\":[{\"quantity\":1}]}"), ERR_OK);
+    assert_int_equal(encode(f, MSG_EXACT, "{\"name\":\"abc\",\"version\":1,\"lines\":[{\"quantity\":1}]}"),
+                     ERR_OK);
     assert_complaints(f, MSG_EXACT, "{\"version\":10}",
                       "/name is required\n"
                       "/version must be at most 9\n"
@@ -187,20 +192,23 @@ static void test_validate_when_counting_characters_then_code_points_count(void *
 {
     struct fixture *f = *state;
     assert_int_equal(encode(f, MSG_UPDATE, "{\"name\":\"\\ud83c\\udfd7\\ud83c\\udfd7aaa\"}"), ERR_OK);
-    assert_complaints(f, MSG_UPDATE, "{\"name\":\"\\ud83c\\udfd7\"}", "/name must have at least 2 characters\n");
+    assert_complaints(f, MSG_UPDATE, "{\"name\":\"\\ud83c\\udfd7\"}",
+                      "/name must have at least 2 characters\n");
     assert_complaints(f, MSG_UPDATE, "{\"name\":\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"}",
                       "/name must have at most 5 characters\n");
 }
 
 static void test_validate_when_nul_in_text_then_refused(void **state)
 {
-    assert_complaints(*state, MSG_UPDATE, "{\"name\":\"a\\u0000b\"}", "/name must not contain the character U+0000\n");
+    assert_complaints(*state, MSG_UPDATE, "{\"name\":\"a\\u0000b\"}",
+                      "/name must not contain the character U+0000\n");
 }
 
 static void test_validate_when_money_has_two_decimals_then_it_fits(void **state)
 {
     struct fixture *f = *state;
-    static const char *const fitting[] = {"0.01", "0.07", "0.29", "1.15", "19.99", "1000000", "999999.99", "123456.78"};
+    static const char *const fitting[] = {"0.01",  "0.07",    "0.29",      "1.15",
+                                          "19.99", "1000000", "999999.99", "123456.78"};
     static const char *const others[] = {"0.001", "19.995", "0.0100001", "999999.991"};
     char text[64];
     for (size_t i = 0; i < ARRAY_LEN(fitting); i++) {

@@ -14,26 +14,48 @@
 static const char *const states[] = {"on", "off", NULL};
 static const struct msg_shape word = {.type = MSG_STRING, .max_length = 3, .max_items = -1};
 static const struct msg_field line_fields[] = {
-    {.name = "quantity", .id = 1, .required = true,
-     .shape = {.type = MSG_INTEGER, .max_length = -1, .max_items = -1, .has_minimum = true, .minimum = 1,
-               .has_maximum = true, .maximum = 99}},
-    {.name = "words", .id = 2,
+    {.name = "quantity",
+     .id = 1,
+     .required = true,
+     .shape = {.type = MSG_INTEGER,
+               .max_length = -1,
+               .max_items = -1,
+               .has_minimum = true,
+               .minimum = 1,
+               .has_maximum = true,
+               .maximum = 99}},
+    {.name = "words",
+     .id = 2,
      .shape = {.type = MSG_ARRAY, .max_length = -1, .max_items = 1000000, .items = &word}},
 };
 static const struct msg_object line = {line_fields, ARRAY_LEN(line_fields), true};
-static const struct msg_shape line_shape = {.type = MSG_OBJECT, .max_length = -1, .max_items = -1, .object = &line};
+static const struct msg_shape line_shape = {
+    .type = MSG_OBJECT, .max_length = -1, .max_items = -1, .object = &line};
 static const struct msg_field fields[] = {
-    {.name = "name", .id = 1, .required = true,
+    {.name = "name",
+     .id = 1,
+     .required = true,
      .shape = {.type = MSG_STRING, .min_length = 1, .max_length = 5, .max_items = -1}},
-    {.name = "state", .id = 2,
+    {.name = "state",
+     .id = 2,
      .shape = {.type = MSG_STRING, .max_length = -1, .max_items = -1, .allowed = states}},
-    {.name = "budget", .id = 3,
-     .shape = {.type = MSG_NUMBER, .nullable = true, .max_length = -1, .max_items = -1, .has_minimum = true,
-               .minimum = 0, .has_maximum = true, .maximum = 1e6, .multiple_of = 0.01}},
+    {.name = "budget",
+     .id = 3,
+     .shape = {.type = MSG_NUMBER,
+               .nullable = true,
+               .max_length = -1,
+               .max_items = -1,
+               .has_minimum = true,
+               .minimum = 0,
+               .has_maximum = true,
+               .maximum = 1e6,
+               .multiple_of = 0.01}},
     {.name = "open", .id = 5, .shape = {.type = MSG_BOOLEAN, .max_length = -1, .max_items = -1}},
-    {.name = "day", .id = 6,
+    {.name = "day",
+     .id = 6,
      .shape = {.type = MSG_STRING, .format = MSG_FORMAT_DATE, .max_length = 10, .max_items = -1}},
-    {.name = "lines", .id = 9,
+    {.name = "lines",
+     .id = 9,
      .shape = {.type = MSG_ARRAY, .max_length = -1, .min_items = 0, .max_items = 3, .items = &line_shape}},
 };
 static const struct msg_object object = {fields, ARRAY_LEN(fields), true};
@@ -115,9 +137,10 @@ static void test_decode_when_ids_are_unknown_then_they_are_skipped_whatever_they
 {
     struct msg_value *v;
     char why[160];
-    struct slice bytes = SLICE("\x86\x00\x93\x01\xc4\x02zz\x82\xa1k\xc0\x05\xd9\x01y\x01\xa1"
-                               "a\x04\xd6\x01\x01\x02\x03\x04\x05\xc3\x07\xcb\x7f\xf8\0\0\0\0\0\0\xcd\xff\xff\xdc\x00\x01\xcf"
-                               "\xff\xff\xff\xff\xff\xff\xff\xff");
+    struct slice bytes =
+        SLICE("\x86\x00\x93\x01\xc4\x02zz\x82\xa1k\xc0\x05\xd9\x01y\x01\xa1"
+              "a\x04\xd6\x01\x01\x02\x03\x04\x05\xc3\x07\xcb\x7f\xf8\0\0\0\0\0\0\xcd\xff\xff\xdc\x00\x01\xcf"
+              "\xff\xff\xff\xff\xff\xff\xff\xff");
     if (msg_decode(&object, bytes, *state, &v, why))
         fail_msg("%s", why);
     assert_true(slice_is(v[0].text, "a"));
@@ -146,14 +169,16 @@ static void test_decode_when_counts_exceed_the_octets_then_poison_before_memory_
     size_t used = arena->used;
     assert_poison(arena, SLICE("\x81\x09\xdd\xff\xff\xff\xff"), "lines: is malformed or cut short");
     assert_poison(arena, SLICE("\x81\x01\xdb\xff\xff\xff\xff"), "name: is malformed or cut short");
-    assert_poison(arena, SLICE("\x81\x63\xc9\xff\xff\xff\xff\x01"), "a field that is not known here is malformed");
+    assert_poison(arena, SLICE("\x81\x63\xc9\xff\xff\xff\xff\x01"),
+                  "a field that is not known here is malformed");
     assert_true(arena->used <= used + 3 * (sizeof(struct msg_value) * ARRAY_LEN(fields) + 16));
 }
 
 /* Each count alone fits the octets that remain; together they owe more than there are. */
 static void test_decode_when_counts_exceed_the_octets_in_sum_then_poison(void **state)
 {
-    assert_poison(*state, SLICE("\x82\x09\x92\x81\x02\x95\xa0\xa0\xa0\xa0\xa0"), "words: is malformed or cut short");
+    assert_poison(*state, SLICE("\x82\x09\x92\x81\x02\x95\xa0\xa0\xa0\xa0\xa0"),
+                  "words: is malformed or cut short");
 }
 
 static void test_decode_when_unknown_values_nest_deeply_then_poison(void **state)
@@ -194,19 +219,22 @@ static void test_decode_when_types_are_wrong_then_poison(void **state)
 static void test_decode_when_bounds_are_broken_then_poison(void **state)
 {
     assert_poison(*state, SLICE("\x81\x01\xa0"), "name: must have at least 1 character");
-    assert_poison(*state, SLICE("\x81\x01\xa6"
-                                "abcdef"),
+    assert_poison(*state,
+                  SLICE("\x81\x01\xa6"
+                        "abcdef"),
                   "name: must have at most 5 characters");
-    assert_poison(*state, SLICE("\x81\x01\xa3"
-                                "a\0b"),
+    assert_poison(*state,
+                  SLICE("\x81\x01\xa3"
+                        "a\0b"),
                   "name: must not contain the character U+0000");
     assert_poison(*state, SLICE("\x81\x01\xa1\xff"), "name: is not UTF-8");
     assert_poison(*state, SLICE("\x81\x02\xa2up"), "state: must be one of: on, off");
     assert_poison(*state, SLICE("\x81\x03\xff"), "budget: must be at least 0");
     assert_poison(*state, SLICE("\x81\x03\xca\x3b\x83\x12\x6f"), "budget: must be a multiple of 0.01");
     assert_poison(*state, SLICE("\x81\x03\xcb\x7f\xf0\0\0\0\0\0\0"), "budget: is not a finite number");
-    assert_poison(*state, SLICE("\x81\x06\xaa"
-                                "2023-02-29"),
+    assert_poison(*state,
+                  SLICE("\x81\x06\xaa"
+                        "2023-02-29"),
                   "day: must be a date (YYYY-MM-DD)");
     assert_poison(*state, SLICE("\x81\x09\x94\x80\x80\x80\x80"), "lines: must have at most 3 items");
     assert_poison(*state, SLICE("\x81\x09\x91\x81\x01\x64"), "quantity: must be at most 99");
@@ -274,9 +302,10 @@ static void test_to_json_when_decodable_then_names_come_back(void **state)
     buf_init(&out, 4096);
     assert_int_equal(msg_to_json(&object, SLICE(whole), &out), ERR_OK);
     buf_append_char(&out, '\0');
-    assert_string_equal(buf_data(&out),
-                        "{\"name\":\"abc\",\"state\":\"on\",\"budget\":19.99,\"open\":false,\"day\":\"2024-02-29\","
-                        "\"lines\":[{\"quantity\":7},{\"quantity\":8,\"words\":[\"x\"]}]}");
+    assert_string_equal(
+        buf_data(&out),
+        "{\"name\":\"abc\",\"state\":\"on\",\"budget\":19.99,\"open\":false,\"day\":\"2024-02-29\","
+        "\"lines\":[{\"quantity\":7},{\"quantity\":8,\"words\":[\"x\"]}]}");
 }
 
 static void test_to_json_when_out_is_full_then_nothing_is_appended(void **state)
@@ -296,10 +325,22 @@ static void test_number_text_when_printed_then_the_shortest_that_reads_back(void
         double value;
         const char *text;
     } cases[] = {
-        {0, "0"},          {-0.0, "0"},       {1, "1"},           {-1.5, "-1.5"},     {12.5, "12.5"},
-        {19.99, "19.99"},  {-0.05, "-0.05"},  {0.1, "0.1"},       {0.3, "0.3"},       {999999999999.99, "999999999999.99"},
-        {0.125, "0.125"},  {1e15, "1e+15"},   {1e300, "1e+300"},  {5e-324, "4.94065645841247e-324"},
-        {0.1 + 0.2, "0.30000000000000004"},   {1.0 / 3, "0.3333333333333333"},
+        {0, "0"},
+        {-0.0, "0"},
+        {1, "1"},
+        {-1.5, "-1.5"},
+        {12.5, "12.5"},
+        {19.99, "19.99"},
+        {-0.05, "-0.05"},
+        {0.1, "0.1"},
+        {0.3, "0.3"},
+        {999999999999.99, "999999999999.99"},
+        {0.125, "0.125"},
+        {1e15, "1e+15"},
+        {1e300, "1e+300"},
+        {5e-324, "4.94065645841247e-324"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1.0 / 3, "0.3333333333333333"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char text[MSG_NUMBER_TEXT_SIZE];

@@ -33,7 +33,8 @@ static void assert_field_refused(const char *keywords, const char *expected)
 {
     CLEANUP(buf_done) struct buf schema;
     buf_init(&schema, 65536);
-    buf_printf(&schema, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"a\":{%s}}}", keywords);
+    buf_printf(&schema, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"a\":{%s}}}",
+               keywords);
     buf_append_char(&schema, '\0');
     assert_refused(buf_data(&schema), expected);
 }
@@ -47,7 +48,8 @@ static void test_field_when_a_bound_is_missing_then_refused(void **state)
          "a string needs maxLength, an enum, or a format of one length"},
         {"\"x-id\":1,\"type\":\"integer\",\"minimum\":0", "a number needs a minimum and a maximum"},
         {"\"x-id\":1,\"type\":\"number\",\"exclusiveMaximum\":0", "a number needs a minimum and a maximum"},
-        {"\"x-id\":1,\"type\":\"array\",\"items\":{\"type\":\"boolean\"}", "an array needs items and maxItems"},
+        {"\"x-id\":1,\"type\":\"array\",\"items\":{\"type\":\"boolean\"}",
+         "an array needs items and maxItems"},
         {"\"x-id\":1,\"type\":\"array\",\"maxItems\":3", "an array needs items and maxItems"},
         {"\"x-id\":1", "type is missing, or says nothing"},
         {"\"x-id\":1,\"type\":\"null\"", "type is missing, or says nothing"},
@@ -65,14 +67,31 @@ static void test_field_when_a_bound_is_missing_then_refused(void **state)
 static void test_field_when_a_keyword_is_not_supported_then_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"pattern", "const", "oneOf", "anyOf", "allOf", "not", "if", "contains",
-                                        "uniqueItems", "prefixItems", "patternProperties", "minProperties",
-                                        "dependentRequired", "unevaluatedProperties", "$dynamicRef", "$anchor",
-                                        "definitions", "writeOnly", "x-column-name", "MaxLength"};
+    static const char *const names[] = {"pattern",
+                                        "const",
+                                        "oneOf",
+                                        "anyOf",
+                                        "allOf",
+                                        "not",
+                                        "if",
+                                        "contains",
+                                        "uniqueItems",
+                                        "prefixItems",
+                                        "patternProperties",
+                                        "minProperties",
+                                        "dependentRequired",
+                                        "unevaluatedProperties",
+                                        "$dynamicRef",
+                                        "$anchor",
+                                        "definitions",
+                                        "writeOnly",
+                                        "x-column-name",
+                                        "MaxLength"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char keywords[256], expected[256];
         snprintf(keywords, sizeof(keywords), "\"x-id\":1,\"type\":\"boolean\",\"%s\":true", names[i]);
-        snprintf(expected, sizeof(expected), "#/properties/a/%s: keyword `%s` is not supported", names[i], names[i]);
+        snprintf(expected, sizeof(expected), "#/properties/a/%s: keyword `%s` is not supported", names[i],
+                 names[i]);
         assert_field_refused(keywords, expected);
     }
 }
@@ -81,13 +100,15 @@ static void test_field_when_a_keyword_does_not_suit_then_refused(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"\"x-id\":1,\"type\":\"boolean\",\"maxLength\":3", "/maxLength: keyword `maxLength` says nothing about this type"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"maxLength\":3",
+         "/maxLength: keyword `maxLength` says nothing about this type"},
         {"\"x-id\":1,\"type\":\"string\",\"maxLength\":3,\"minimum\":1",
          "/minimum: keyword `minimum` says nothing about this type"},
         {"\"x-id\":1,\"type\":\"boolean\",\"$defs\":{}", "/$defs: keyword `$defs` has no meaning here"},
         {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"x-id\":1,\"type\":\"boolean\"}",
          "/items/x-id: keyword `x-id` has no meaning here"},
-        {"\"x-id\":1,\"$ref\":\"#/$defs/b\",\"maxLength\":3", "/maxLength: keyword `maxLength` cannot stand beside $ref"},
+        {"\"x-id\":1,\"$ref\":\"#/$defs/b\",\"maxLength\":3",
+         "/maxLength: keyword `maxLength` cannot stand beside $ref"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char expected[256];
@@ -100,13 +121,19 @@ static void test_field_when_a_value_is_wrong_then_refused(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"\"x-id\":1,\"type\":\"text\"", "/type: type must be the name of a type, or that and \"null\" in an array"},
-        {"\"x-id\":1,\"type\":[\"string\",\"integer\"]", "/type: a type in an array must be one type and \"null\""},
-        {"\"x-id\":1,\"type\":[\"null\",\"null\"]", "/type: a type in an array must be one type and \"null\""},
+        {"\"x-id\":1,\"type\":\"text\"",
+         "/type: type must be the name of a type, or that and \"null\" in an array"},
+        {"\"x-id\":1,\"type\":[\"string\",\"integer\"]",
+         "/type: a type in an array must be one type and \"null\""},
+        {"\"x-id\":1,\"type\":[\"null\",\"null\"]",
+         "/type: a type in an array must be one type and \"null\""},
         {"\"x-id\":1,\"type\":[\"string\"]", "/type: a type in an array must be one type and \"null\""},
-        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":-1", "/maxLength: must be a whole number that is not negative"},
-        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":1.5", "/maxLength: must be a whole number that is not negative"},
-        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":\"9\"", "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":-1",
+         "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":1.5",
+         "/maxLength: must be a whole number that is not negative"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":\"9\"",
+         "/maxLength: must be a whole number that is not negative"},
         {"\"x-id\":1,\"type\":\"string\",\"minLength\":3,\"maxLength\":2", ": minLength is above maxLength"},
         {"\"x-id\":1,\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":3,\"maxItems\":2",
          ": minItems is above maxItems"},
@@ -121,7 +148,8 @@ static void test_field_when_a_value_is_wrong_then_refused(void **state)
         {"\"x-id\":1,\"type\":\"string\",\"format\":\"hostname\"",
          "/format: format must be uuid, date, date-time, email or uri"},
         {"\"x-id\":1,\"type\":\"string\",\"enum\":[]", "/enum: enum must be an array that is not empty"},
-        {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",1]", "/enum/1: enum values must be strings without U+0000"},
+        {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",1]",
+         "/enum/1: enum values must be strings without U+0000"},
         {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",\"a\"]", "/enum/1: `a` is listed twice"},
         {"\"x-id\":1,\"type\":\"string\",\"enum\":[\"a\",null]",
          "/enum: null must be in the enum exactly when the type is nullable"},
@@ -176,9 +204,9 @@ static void test_object_when_ids_repeat_then_refused(void **state)
 static void test_object_when_required_is_wrong_then_refused(void **state)
 {
     (void)state;
-#define OBJECT_REQUIRING(names)                                                                                        \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":" names ",\"properties\":{"                      \
-    "\"a\":{\"x-id\":1,\"type\":\"boolean\"},\"ro\":{\"x-id\":2,\"type\":\"boolean\",\"readOnly\":true},"              \
+#define OBJECT_REQUIRING(names)                                                                           \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":" names ",\"properties\":{"         \
+    "\"a\":{\"x-id\":1,\"type\":\"boolean\"},\"ro\":{\"x-id\":2,\"type\":\"boolean\",\"readOnly\":true}," \
     "\"de\":{\"x-id\":3,\"type\":\"boolean\",\"default\":true}}}"
     assert_refused(OBJECT_REQUIRING("[\"b\"]"), "#/required/0: `b` is required and not among the properties");
     assert_refused(OBJECT_REQUIRING("[\"a\",\"a\"]"), "#/required/1: `a` is listed twice");
@@ -193,9 +221,10 @@ static void test_object_when_required_is_wrong_then_refused(void **state)
 static void test_object_when_a_name_is_no_identifier_then_refused(void **state)
 {
     (void)state;
-    assert_refused("{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-                   "\"startDate\":{\"x-id\":7,\"type\":\"boolean\"}}}",
-                   "#/properties/startDate: a field's name must be lower-case letters, digits and underscores");
+    assert_refused(
+        "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+        "\"startDate\":{\"x-id\":7,\"type\":\"boolean\"}}}",
+        "#/properties/startDate: a field's name must be lower-case letters, digits and underscores");
     assert_refused("{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{}}",
                    "#/additionalProperties: an object needs \"additionalProperties\": false");
 }
@@ -215,8 +244,8 @@ static void test_object_when_it_has_too_many_fields_then_refused(void **state)
 static void test_reference_when_it_leads_nowhere_or_in_a_circle_then_refused(void **state)
 {
     (void)state;
-#define FIELD_REFERRING(ref)                                                                                           \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"$defs\":{\"loop\":{\"$ref\":\"#/$defs/loop\"}},"             \
+#define FIELD_REFERRING(ref)                                                                                \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"$defs\":{\"loop\":{\"$ref\":\"#/$defs/loop\"}}," \
     "\"properties\":{\"a\":{\"x-id\":1,\"$ref\":" ref "}}}"
     assert_refused(FIELD_REFERRING("\"#/$defs/b\""),
                    "#/properties/a: $ref points to `#/$defs/b`, which is not there");
@@ -224,8 +253,9 @@ static void test_reference_when_it_leads_nowhere_or_in_a_circle_then_refused(voi
     assert_refused(FIELD_REFERRING("\"#\""), "#/properties/a: $ref must not point to its own document");
     assert_refused(FIELD_REFERRING("\"#/properties/b\""),
                    "#/properties/a: $ref must point to #/$defs/NAME, FILE.json or FILE.json#/$defs/NAME");
-    assert_refused(FIELD_REFERRING("\"http://example.com/x.json\""),
-                   "#/properties/a: $ref names `http://example.com/x.json`: only files of the same folder can be named");
+    assert_refused(
+        FIELD_REFERRING("\"http://example.com/x.json\""),
+        "#/properties/a: $ref names `http://example.com/x.json`: only files of the same folder can be named");
     assert_refused(FIELD_REFERRING("\"#/$defs/loop\""),
                    "#/$defs/loop: $ref leads deeper than 16 levels, or in a circle");
 }
@@ -241,21 +271,26 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
     for (int i = 0; i < 17; i++)
         buf_append_char(&schema, '}');
     buf_append_char(&schema, '\0');
-    assert_refused(buf_data(&schema), "#/items/items/items/items/items/items/items/items/items/items/items/items/items/"
-                                      "items/items/items: nested deeper than 16 levels");
+    assert_refused(buf_data(&schema),
+                   "#/items/items/items/items/items/items/items/items/items/items/items/items/items/"
+                   "items/items/items: nested deeper than 16 levels");
 }
 
 /* --- a folder of files --- */
 
 #define HEAD(id) "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"" id "\""
 #define ROLES    "\"x-roles\":{\"create\":[\"developer\"],\"update\":[],\"delete\":[]}"
-#define SERVER                                                                                                         \
-    "\"id\":{\"x-id\":1,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true},"                                  \
-    "\"version\":{\"x-id\":2,\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"readOnly\":true},"                     \
-    "\"created_at\":{\"x-id\":3,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":true},"     \
-    "\"updated_at\":{\"x-id\":4,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":true}"
-#define OBJECT(properties) "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" properties "}"
-#define RESOURCE(name) "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"}"
+#define SERVER                                                                                               \
+    "\"id\":{\"x-id\":1,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true},"                         \
+    "\"version\":{\"x-id\":2,\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"readOnly\":true},"           \
+    "\"created_at\":{\"x-id\":3,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":" \
+    "true},"                                                                                                 \
+    "\"updated_at\":{\"x-id\":4,\"type\":\"string\",\"format\":\"date-time\",\"maxLength\":40,\"readOnly\":" \
+    "true}"
+#define OBJECT(properties) \
+    "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" properties "}"
+#define RESOURCE(name) \
+    "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"}"
 #define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
 
 struct folder {
@@ -329,13 +364,15 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
          "a.json#/x-resource: `plural` is not supported here"},
         {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT("\"x\":{\"x-id\":1,\"type\":\"boolean\"}") "}",
          "a.json#: a resource needs the read-only property `id`"},
-        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":\"b\"}," ROLES
-                        "," OBJECT(SERVER) "}",
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":"
+                        "\"b\"}," ROLES "," OBJECT(SERVER) "}",
          "a.json#: a resource needs the read-only property `b_id`"},
-        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":\"b\"}," ROLES
-                        "," OBJECT(SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true}") "}",
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":"
+                        "\"b\"}," ROLES "," OBJECT(SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\","
+                                                          "\"format\":\"uuid\",\"readOnly\":true}") "}",
          "a.json#/x-resource: the parent `b` is not the name of a resource"},
-        {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
+        {HEAD("a.json") "," RESOURCE("a") "," ROLES
+                                          "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
          "c.json:-1:-1: unable to open"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -362,10 +399,12 @@ static void test_files_when_right_then_references_between_them_are_followed(void
     const struct folder *folder = *state;
     struct schema_set set;
     char why[SCHEMA_WHY_MAX] = "";
-    put_file(folder, "types.json", HEAD("types.json") ",\"$defs\":{\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"]}}}");
+    put_file(folder, "types.json",
+             HEAD("types.json") ",\"$defs\":{\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"]}}}");
     put_file(folder, "a.json",
              HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(
-                 SERVER ",\"state\":{\"x-id\":9,\"$ref\":\"types.json#/$defs/state\",\"default\":\"on\",\"x-column\":\"st\","
+                 SERVER ",\"state\":{\"x-id\":9,\"$ref\":\"types.json#/$defs/"
+                        "state\",\"default\":\"on\",\"x-column\":\"st\","
                         "\"description\":\"d\"}") "}");
     if (schema_set_load(&set, folder->path, why))
         fail_msg("%s", why);
@@ -378,7 +417,8 @@ static void test_files_when_right_then_references_between_them_are_followed(void
     assert_string_equal(state_field->fallback, "on");
     assert_string_equal(state_field->shape.allowed[1], "off");
     assert_int_equal(resource->object->fields[0].shape.max_length, 36);
-    assert_non_null(strstr(resource->json, "\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"],\"x-id\":9"));
+    assert_non_null(
+        strstr(resource->json, "\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"],\"x-id\":9"));
     assert_null(strstr(resource->json, "$ref"));
     schema_set_done(&set);
 }

@@ -74,7 +74,8 @@ static void test_compatible_when_nothing_changed_or_optional_fields_came_then_fi
 {
     (void)state;
     assert_compatible(base, base);
-    assert_compatible("task title 3 string required\n", "task title 3 string required\ntask new 8 string optional\n");
+    assert_compatible("task title 3 string required\n",
+                      "task title 3 string required\ntask new 8 string optional\n");
     assert_compatible("task title 3 string required\n", "task title 3 string optional\n");
     assert_compatible("task title 3 string required\n", "task title 3 string retired\n");
     assert_compatible("task title 3 string required\n",
@@ -113,8 +114,9 @@ static void test_compatible_when_an_id_moves_or_vanishes_then_a_conflict(void **
 static void test_compatible_when_a_field_becomes_required_then_a_conflict(void **state)
 {
     (void)state;
-    assert_conflict("task a 1 string optional\n", "task a 1 string required\n",
-                    "task.a (x-id 1): an optional field cannot become required: messages without it are on their way");
+    assert_conflict(
+        "task a 1 string optional\n", "task a 1 string required\n",
+        "task.a (x-id 1): an optional field cannot become required: messages without it are on their way");
     assert_conflict("task a 1 string optional\n", "task a 1 string optional\ntask b 2 string required\n",
                     "task.b (x-id 2): a new field cannot be required: messages without it are on their way");
 }
@@ -139,7 +141,8 @@ static void test_current_when_the_lock_lags_behind_then_a_conflict(void **state)
 static void test_retire_when_fields_went_then_their_ids_are_kept(void **state)
 {
     (void)state;
-    struct lock before = lock_of("task a 1 string required\ntask b 2 string retired\ntask c 3 string optional\n");
+    struct lock before =
+        lock_of("task a 1 string required\ntask b 2 string retired\ntask c 3 string optional\n");
     struct lock now = lock_of("task c 3 string optional\n");
     char why[SCHEMA_WHY_MAX] = "";
     lock_retire_missing(&now, &before);
@@ -167,8 +170,8 @@ static void test_lock_when_written_then_it_reads_back_the_same(void **state)
 static void test_lock_when_a_line_is_malformed_then_refused_with_its_number(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"task a 1 string", "task a one string optional", "task a 1 string maybe",
-                                        "task a 1 string optional more"};
+    static const char *const lines[] = {"task a 1 string", "task a one string optional",
+                                        "task a 1 string maybe", "task a 1 string optional more"};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         struct lock lock;
         char text[128], why[SCHEMA_WHY_MAX] = "";

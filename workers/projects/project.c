@@ -4,7 +4,7 @@
  * opened again ⇅        ⇅                     (completed → active, cancelled → planning). cancelled completed
  */
 
-#include "workers/commands.h"
+#include "workers/handlers.h"
 
 #define NOT_A_USER \
     "NOT EXISTS (SELECT FROM app_user AS u WHERE u.company_id = :company AND u.id = new.manager_id)"

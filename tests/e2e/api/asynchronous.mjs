@@ -34,8 +34,8 @@ export function asynchronous(shared) {
                 { prefer: 'respond-async', 'if-match': '"5"' }), 202);
             const operation = await finished(api, answer.headers.location);
             assert.equal(operation.status, 'failed');
-            assert.equal(operation.error.status, 412);
-            assert.equal(operation.error.type, '/problems/version-conflict');
+            assert.equal(operation.problem.status, 412);
+            assert.equal(operation.problem.type, '/problems/version-conflict');
         });
 
         test('test_wait_that_runs_out_then_202_and_the_work_is_done_later', async () => {
@@ -48,8 +48,14 @@ export function asynchronous(shared) {
             assert.equal((await finished(api, answer.headers.location)).status, 'succeeded');
         });
 
-        test('test_operation_that_nobody_asked_for_then_404', async () => {
-            expectProblem(await shared.stack.client().get(`/v1/operations/${randomUUID()}`), 404, 'not-found');
+        // A gateway cannot tell a command that is still on its way from one that never was.
+        test('test_operation_that_has_not_run_then_pending', async () => {
+            const answer = expectStatus(await shared.stack.client().get(`/v1/operations/${randomUUID()}`), 200);
+            assert.equal(answer.body.status, 'pending');
+        });
+
+        test('test_operation_by_something_that_is_no_id_then_404', async () => {
+            expectProblem(await shared.stack.client().get('/v1/operations/x'), 404, 'not-found');
         });
     });
 }

@@ -13,9 +13,10 @@ export function crud(shared) {
 function projects(shared) {
     test('test_create_with_every_field_then_201_and_the_same_fields_are_read', async () => {
         const api = shared.stack.client();
+        const manager = await shared.stack.addUser(shared.stack.company);
         const fields = {
             name: 'Harbour bridge', description: 'Steel — 48 m, "night" work\n', status: 'active', priority: 'high',
-            start_date: '2026-03-01', end_date: '2027-02-28', budget: 1234567.89, address: '1 Quay', manager_id: randomUUID(),
+            start_date: '2026-03-01', end_date: '2027-02-28', budget: 1234567.89, address: '1 Quay', manager_id: manager,
             archived: false,
         };
         const made = expectCreated(await api.post('/v1/projects', fields), '/v1/projects');

@@ -24,11 +24,12 @@ const names = (projects) => projects.map((project) => project.name).sort();
 
 export function lists(shared) {
     describe('lists', () => {
-        const manager = randomUUID();
-        let api;
+        let api, manager;
 
         before(async () => {
-            api = shared.stack.client({ company: await shared.stack.addCompany() });
+            const company = await shared.stack.addCompany();
+            api = shared.stack.client({ company });
+            manager = await shared.stack.addUser(company);
             const fields = [
                 { name: 'Alpha tower', status: 'active', priority: 'high' },
                 { name: 'Beta hall', status: 'active', priority: 'low', manager_id: manager },

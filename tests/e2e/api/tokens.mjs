@@ -57,7 +57,7 @@ export function tokens(shared) {
 
         test('test_no_token_or_another_scheme_then_401_on_every_route_of_v1', async () => {
             const { stack } = shared;
-            for (const path of ['/v1/projects', '/v1/projects/00000000-0000-7000-8000-000000000001', '/v1/operations/x']) {
+            for (const path of ['/v1/projects', '/v1/projects/00000000-0000-7000-8000-000000000001', '/v1/operations/00000000-0000-7000-8000-000000000001']) {
                 for (const headers of [{}, { authorization: 'Basic dXNlcjpwYXNz' }, { authorization: stack.token() }])
                     expectProblem(await send(stack.url + path, { headers }), 401, 'unauthenticated');
             }

@@ -21,7 +21,6 @@ const unparsable = {
     a_bad_escape: '{"name": "\\x41"}',
     a_lone_high_surrogate: '{"name": "\\ud800"}',
     a_lone_low_surrogate: '{"name": "\\udc00x"}',
-    a_nul: '{"name": "a\\u0000b"}',
     too_deep: nested(40),
     far_too_deep: nested(50_000),
     invalid_utf8: Buffer.from('{"name": "\xff"}', 'latin1'),
@@ -43,6 +42,7 @@ const unfitting = {
     text_where_a_number_is_wanted: '{"name": "x", "budget": "1"}',
     a_name_that_is_too_long: JSON.stringify({ name: 'x'.repeat(201) }),
     a_key_of_a_thousand_letters: JSON.stringify({ name: 'x', ['k'.repeat(1000)]: 1 }),
+    a_nul: '{"name": "a\\u0000b"}',
     a_prototype: '{"name": "x", "__proto__": {"a": 1}}',
     ten_thousand_unknown_keys: JSON.stringify({ name: 'x', ...Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, 1])) }),
 };

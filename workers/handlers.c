@@ -1,4 +1,4 @@
-#include "workers/commands.h"
+#include "workers/handlers.h"
 
 #include <assert.h>
 
@@ -8,41 +8,41 @@ static const struct {
     const char *event;
 } table[] = {
 #define COMMAND(type, resource, plan, event) {type, resource, &plan, event},
-#include "workers/commands.def"
+#include "workers/handlers.def"
 #undef COMMAND
 };
 
-struct commands {
-    struct handler handlers[ARRAY_LEN(table)];
+struct handlers {
+    struct handler rows[ARRAY_LEN(table)];
 };
 
-struct commands *commands_new(void)
+struct handlers *handlers_new(void)
 {
-    struct commands *commands = xcalloc(1, sizeof(*commands));
+    struct handlers *handlers = xcalloc(1, sizeof(*handlers));
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         const struct msg_resource *resource = msg_resource_by_name(slice_of(table[i].resource));
         assert(resource);
-        struct handler *handler = &commands->handlers[i];
+        struct handler *handler = &handlers->rows[i];
         handler->type = table[i].type;
         handler->event = table[i].event;
         resource_statement_init(&handler->statement, table[i].type, resource, table[i].plan);
     }
-    return commands;
+    return handlers;
 }
 
-void commands_free(struct commands *commands)
+void handlers_free(struct handlers *handlers)
 {
-    if (!commands)
+    if (!handlers)
         return;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        resource_statement_done(&commands->handlers[i].statement);
-    free(commands);
+        resource_statement_done(&handlers->rows[i].statement);
+    free(handlers);
 }
 
-const struct handler *commands_find(const struct commands *commands, struct slice type)
+const struct handler *handlers_find(const struct handlers *handlers, struct slice type)
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (slice_is(type, commands->handlers[i].type))
-            return &commands->handlers[i];
+        if (slice_is(type, handlers->rows[i].type))
+            return &handlers->rows[i];
     return NULL;
 }

@@ -1,0 +1,67 @@
+#include "gateway/gateway.h"
+
+#include <stdio.h>
+
+#include "common/db.h"
+#include "gateway/auth.h"
+#include "gateway/commands.h"
+#include "gateway/http.h"
+#include "gateway/hub.h"
+#include "gateway/read/plan.h"
+#include "gateway/server.h"
+
+static void name_reply_key(struct gateway *gateway)
+{
+    struct uuid id = uuid_v7();
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(&id, text);
+    snprintf(gateway->reply_key, sizeof(gateway->reply_key), "reply.%s", text);
+}
+
+static enum err open_reads(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    const char *url = config->read_database_url[0] ? config->read_database_url : config->database_url;
+    const struct db_pool_options options = {
+        .db = {.url = url,
+               .role = config->database_role,
+               .application_name = "cortex-gateway",
+               .statement_timeout_ms = config->statement_timeout_ms,
+               .read_only = true},
+        .connections = config->read_connections,
+        .queue_max = config->read_queue_max,
+        .deadline_ms = config->statement_timeout_ms,
+    };
+    return db_pool_new(gateway->loop, &options, &gateway->reads);
+}
+
+/* In the order in which each needs the ones before it. */
+enum err gateway_open(struct gateway *gateway, int listen_fd)
+{
+    name_reply_key(gateway);
+    gateway->plans = plans_new();
+    enum err err = auth_new(gateway, &gateway->auth);
+    if (!err)
+        err = http_new(gateway, &gateway->http);
+    if (!err)
+        err = open_reads(gateway);
+    if (!err)
+        err = commands_new(gateway, &gateway->commands);
+    if (!err)
+        gateway->hub = hub_new(gateway);
+    if (!err)
+        err = server_new(gateway, listen_fd, &gateway->server);
+    return err;
+}
+
+/* Connections first, and queries before those who wait for them: what goes still calls what stays. */
+void gateway_close(struct gateway *gateway)
+{
+    server_free(gateway->server);
+    hub_free(gateway->hub);
+    db_pool_free(gateway->reads);
+    commands_free(gateway->commands);
+    plans_free(gateway->plans);
+    http_free(gateway->http);
+    auth_free(gateway->auth);
+}

@@ -1,0 +1,33 @@
+// Real time as clients that others wrote see it: the published `centrifuge` client, `ws`, and bytes on a socket. One stack; a
+// file of realtime/ for each subject.
+import { after, before } from 'node:test';
+
+import { startStack } from '../lib/stack.mjs';
+import { channels } from './realtime/channels.mjs';
+import { connecting } from './realtime/connecting.mjs';
+import { delivery } from './realtime/delivery.mjs';
+import { frames } from './realtime/frames.mjs';
+import { handshake } from './realtime/handshake.mjs';
+import { leaving } from './realtime/leaving.mjs';
+import { recovery } from './realtime/recovery.mjs';
+import { slowness } from './realtime/slowness.mjs';
+
+const shared = {};
+before(async () => {
+    const gateway = {
+        CORTEX_AUTH_LEEWAY_MS: '2000',
+        CORTEX_CORS_ORIGINS: 'https://app.example https://other.example',
+        CORTEX_DRAIN_MS: '2000',
+        CORTEX_HEAD_TIMEOUT_MS: '1500',
+        CORTEX_MAX_OUTPUT: '128k',
+        CORTEX_WS_MAX_CHANNELS: '4',
+        CORTEX_WS_MAX_MESSAGE: '4k',
+        CORTEX_WS_PING_MS: '500',
+        CORTEX_WS_PONG_MS: '3000',
+    };
+    shared.stack = await startStack('realtime', { gateway });
+});
+after(() => shared.stack?.stop());
+
+// `leaving` ends gateways: it comes last.
+for (const subject of [handshake, frames, connecting, channels, delivery, recovery, slowness, leaving]) subject(shared);

@@ -1,0 +1,75 @@
+// Clients for the tests of real time.
+import { Centrifuge } from 'centrifuge';
+import WebSocket from 'ws';
+
+export const endpoint = (stack) => `ws://${stack.address}/connection/websocket`;
+
+// The published client. `options` are its own.
+export function newCentrifuge(stack, options) {
+    return new Centrifuge(endpoint(stack), { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200, ...options });
+}
+
+// The protocol by hand, on the published `ws`: commands are said, replies and pushes are heard one by one, pings are answered.
+export class Speaker {
+    static async open(stack, { options = {}, protocols = [], answersPings = true } = {}) {
+        const speaker = new Speaker(new WebSocket(endpoint(stack), protocols, options), answersPings);
+        await new Promise((resolve, reject) => {
+            speaker.socket.once('open', resolve);
+            speaker.socket.once('error', reject);
+        });
+        return speaker;
+    }
+
+    // Opened and connected with a token for that company.
+    static async connected(stack, who = {}, options = {}) {
+        const speaker = await Speaker.open(stack, options);
+        speaker.welcome = (await speaker.ask({ id: 1, connect: { token: stack.token(who) } })).connect;
+        return speaker;
+    }
+
+    constructor(socket, answersPings) {
+        this.socket = socket;
+        this.heard = []; // lines that nobody has taken yet
+        this.waiting = [];
+        this.pings = 0;
+        socket.on('message', (data) => String(data).split('\n').forEach((line) => this.#hear(line, answersPings)));
+        this.closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: String(reason) })));
+        this.closed.then(() => this.waiting.splice(0).forEach(({ reject }) => reject(new Error('the socket was closed'))));
+    }
+
+    #hear(line, answersPings) {
+        const message = JSON.parse(line);
+        if (Object.keys(message).length === 0) {
+            this.pings += 1;
+            if (answersPings) this.socket.send('{}');
+            return;
+        }
+        const waiter = this.waiting.shift();
+        if (waiter) waiter.resolve(message);
+        else this.heard.push(message);
+    }
+
+    say(...commands) {
+        this.socket.send(commands.map((command) => (typeof command === 'string' ? command : JSON.stringify(command))).join('\n'));
+    }
+
+    next() {
+        if (this.heard.length > 0) return Promise.resolve(this.heard.shift());
+        return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+    }
+
+    // Says it and hears what comes next.
+    ask(command) {
+        const answer = this.next();
+        this.say(command);
+        return answer;
+    }
+
+    async close() {
+        this.socket.close(1000);
+        await this.closed;
+    }
+}
+
+// What the promise of an emitter's next event of that name resolves to.
+export const once = (emitter, name) => new Promise((resolve) => emitter.once(name, resolve));

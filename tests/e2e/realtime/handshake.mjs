@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import WebSocket from 'ws';
+
+import { exchange } from '../../lib/raw.mjs';
+import { endpoint, Speaker } from './clients.mjs';
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='; // RFC 6455 1.3, with its answer
+const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+
+export function handshake(shared) {
+    // null takes a header out.
+    const ask = async (changes = {}, method = 'GET', version = '1.1') => {
+        const headers = {
+            Host: 'localhost', Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Key': KEY,
+            'Sec-WebSocket-Version': '13', ...changes,
+        };
+        const lines = Object.entries(headers).flatMap(([name, value]) => [value].flat().filter((one) => one !== null).map((one) => `${name}: ${one}\r\n`));
+        const { text } = await exchange(shared.stack.address, `${method} /connection/websocket HTTP/${version}\r\n${lines.join('')}\r\n`, { ms: 400 });
+        const [head] = text.split('\r\n\r\n');
+        return { status: Number(head.split(' ')[1]), head };
+    };
+    const header = ({ head }, name) => head.match(new RegExp(`^${name}: (.*)$`, 'im'))?.[1];
+
+    describe('the opening handshake', () => {
+        test('test_upgrade_when_as_rfc_6455_asks_then_101_with_its_accept', async () => {
+            const answer = await ask();
+            assert.equal(answer.status, 101);
+            assert.equal(header(answer, 'Sec-WebSocket-Accept'), ACCEPT);
+            assert.equal(header(answer, 'Upgrade'), 'websocket');
+            assert.equal(header(answer, 'Connection'), 'Upgrade');
+            assert.equal(header(answer, 'Sec-WebSocket-Protocol'), undefined);
+            assert.equal(header(answer, 'Sec-WebSocket-Extensions'), undefined);
+        });
+
+        test('test_upgrade_when_tokens_come_in_lists_and_any_case_then_101', async () => {
+            assert.equal((await ask({ Connection: 'keep-alive, UPGRADE', Upgrade: 'h2c, WebSocket' })).status, 101);
+            assert.equal((await ask({ Connection: ['keep-alive', 'Upgrade'] })).status, 101);
+        });
+
+        test('test_upgrade_when_not_a_websocket_request_then_426_saying_what_is', async () => {
+            for (const changes of [
+                { Upgrade: null }, { Upgrade: 'h2c' }, { Connection: null }, { Connection: 'keep-alive' },
+                { 'Sec-WebSocket-Version': null }, { 'Sec-WebSocket-Version': '8' }, { 'Sec-WebSocket-Version': '13, 8' },
+            ]) {
+                const answer = await ask(changes);
+                assert.equal(answer.status, 426, JSON.stringify(changes));
+                assert.equal(header(answer, 'Sec-WebSocket-Version'), '13');
+                assert.equal(header(answer, 'Upgrade'), 'websocket');
+            }
+            assert.equal((await ask({}, 'GET', '1.0')).status, 426);
+        });
+
+        test('test_upgrade_when_the_key_is_wrong_then_400', async () => {
+            for (const key of [null, '', 'short', `${KEY}=`, 'dGhlIHNhbXBsZSBub25jZS4=', 'dGhlIHNhbXBsZSBub25jZ!==', [KEY, KEY]])
+                assert.equal((await ask({ 'Sec-WebSocket-Key': key })).status, 400, String(key));
+        });
+
+        test('test_upgrade_when_not_a_get_then_405', async () => {
+            assert.equal((await ask({}, 'POST')).status, 405);
+        });
+
+        test('test_upgrade_when_from_a_page_of_another_origin_then_403', async () => {
+            assert.equal((await ask({ Origin: 'https://evil.example' })).status, 403);
+            assert.equal((await ask({ Origin: 'https://app.example' })).status, 101);
+            assert.equal((await ask({ Origin: 'https://other.example' })).status, 101);
+        });
+
+        test('test_subprotocol_when_ours_is_offered_then_echoed', async () => {
+            const speaker = await Speaker.open(shared.stack, { protocols: ['centrifuge-protobuf', 'centrifuge-json'] });
+            assert.equal(speaker.socket.protocol, 'centrifuge-json');
+            await speaker.close();
+        });
+
+        test('test_subprotocol_when_ours_is_not_offered_then_none_is_chosen', async () => {
+            const socket = new WebSocket(endpoint(shared.stack), ['centrifuge-protobuf']);
+            const error = await new Promise((resolve) => socket.once('error', resolve));
+            assert.match(error.message, /subprotocol/);
+        });
+
+        test('test_compression_when_offered_then_not_negotiated', async () => {
+            const speaker = await Speaker.open(shared.stack, { options: { perMessageDeflate: true } });
+            assert.equal(speaker.socket.extensions, '');
+            await speaker.close();
+        });
+    });
+}

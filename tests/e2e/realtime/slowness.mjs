@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { newProject } from '../api/expect.mjs';
+import { Speaker } from './clients.mjs';
+
+// Enough for the bound of the socket (128k here) and what the kernel holds of a connection that nobody reads.
+const EVENTS = 400;
+const DESCRIPTION = 'x'.repeat(9000);
+
+export function slowness(shared) {
+    describe('slow readers', () => {
+        test('test_reader_when_it_stalls_then_closed_with_3008_and_the_others_hear_everything', async () => {
+            const company = await shared.stack.addCompany('Stalled');
+            const channel = `company:${company}`;
+            const [slow, quick] = [await Speaker.connected(shared.stack, { company }), await Speaker.connected(shared.stack, { company })];
+            const heard = [];
+            await slow.ask({ id: 2, subscribe: { channel } });
+            await quick.ask({ id: 2, subscribe: { channel } });
+            slow.socket.pause();
+            const api = shared.stack.client({ company });
+            for (let created = 0; created < EVENTS; created += 20)
+                await Promise.all(Array.from({ length: 20 }, () => newProject(api, { description: DESCRIPTION })));
+            while (heard.length < EVENTS) heard.push((await quick.next()).push.pub.offset);
+            assert.deepEqual(heard, Array.from({ length: EVENTS }, (_, i) => i + 1));
+            slow.socket.resume();
+            const { code } = await slow.closed;
+            assert.equal(code, 3008);
+            // What it has, it has in order; the rest it recovers.
+            const offsets = slow.heard.map(({ push }) => push.pub.offset);
+            assert.deepEqual(offsets, Array.from({ length: offsets.length }, (_, i) => i + 1));
+            assert.ok(offsets.length < EVENTS);
+            await quick.close();
+        });
+    });
+}

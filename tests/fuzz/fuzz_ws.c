@@ -1,0 +1,232 @@
+/* What a WebSocket client sends after its handshake. The first octet says in what portions the rest arrives, and whether
+ * it is frames or one message of commands.
+ *
+ * Frames: whatever the portions, the reader must come to the same messages and the same verdict. Commands: whatever is
+ * said, each answer must be lines of JSON, and nothing may follow a goodbye.
+ */
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "gateway/auth.h"
+#include "gateway/centrifuge.h"
+#include "gateway/ws.h"
+#include "gateway/ws_frame.h"
+
+enum { TRACE_MAX = 1 << 20, MESSAGE_MAX = 4096 };
+
+struct ws {
+    struct session session;
+    bool closed;
+    size_t backlog;
+};
+
+static struct config config = {.max_output_bytes = 1 << 20,
+                               .max_json_depth = 32,
+                               .head_timeout_ms = 10000,
+                               .ws_ping_ms = 25000,
+                               .ws_pong_ms = 8000,
+                               .ws_max_channels = 4,
+                               .drain_ms = 1000};
+static struct gateway gateway = {.config = &config};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "does not hold: %s\n", what);
+    abort();
+}
+
+/* ---- frames ---- */
+
+struct heard {
+    struct buf *trace;
+    bool closed;
+};
+
+static bool note(struct heard *heard, char what, struct slice payload)
+{
+    buf_printf(heard->trace, "%c%zu:", what, payload.len);
+    buf_append_slice(heard->trace, payload);
+    return true;
+}
+
+static bool on_text(void *ctx, struct slice message)
+{
+    must(message.len <= MESSAGE_MAX, "a message is within its limit");
+    return note(ctx, 't', message);
+}
+
+static bool on_ping(void *ctx, struct slice payload)
+{
+    must(payload.len <= WS_CONTROL_MAX, "a ping is short");
+    return note(ctx, 'i', payload);
+}
+
+static bool on_pong(void *ctx, struct slice payload)
+{
+    return note(ctx, 'o', payload);
+}
+
+static bool on_close(void *ctx, int code, struct slice reason)
+{
+    struct heard *heard = ctx;
+    buf_printf(heard->trace, "c%d", code);
+    note(heard, 'r', reason);
+    heard->closed = true;
+    return false;
+}
+
+static void read_frames(struct slice bytes, size_t portion, struct buf *trace)
+{
+    static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
+    struct ws_reader *reader = ws_reader_new(MESSAGE_MAX);
+    struct heard heard = {.trace = trace};
+    int code = 0;
+    buf_init(trace, TRACE_MAX);
+    for (size_t at = 0; at < bytes.len && code == 0 && !heard.closed; at += portion) {
+        size_t left = bytes.len - at;
+        code = ws_reader_feed(reader, (struct slice){bytes.data + at, left < portion ? left : portion}, &callbacks,
+                              &heard);
+    }
+    buf_printf(trace, "=%d", code);
+    ws_reader_free(reader);
+}
+
+static void fuzz_frames(struct slice bytes, size_t portion)
+{
+    struct buf whole, parts;
+    read_frames(bytes, bytes.len ? bytes.len : 1, &whole);
+    read_frames(bytes, portion, &parts);
+    must(slice_equal(buf_slice(&whole), buf_slice(&parts)), "portions change nothing");
+    buf_done(&whole);
+    buf_done(&parts);
+}
+
+/* ---- commands ---- */
+
+struct gateway *ws_gateway(const struct ws *ws)
+{
+    (void)ws;
+    return &gateway;
+}
+
+const char *ws_peer(const struct ws *ws)
+{
+    (void)ws;
+    return "fuzz";
+}
+
+static void must_be_json(struct slice line)
+{
+    json_t *json = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+    must(json != NULL, "an answer is lines of JSON");
+    json_decref(json);
+}
+
+void ws_send(struct ws *ws, struct slice text)
+{
+    must(!ws->closed, "nothing follows a goodbye");
+    while (text.len > 0) {
+        const char *newline = memchr(text.data, '\n', text.len);
+        size_t len = newline ? (size_t)(newline - text.data) : text.len;
+        must_be_json((struct slice){text.data, len});
+        len += newline ? 1 : 0;
+        text = (struct slice){text.data + len, text.len - len};
+    }
+}
+
+void ws_send_frames(struct ws *ws, struct bytes *frames)
+{
+    (void)frames;
+    must(!ws->closed, "nothing follows a goodbye");
+}
+
+size_t ws_backlog(const struct ws *ws)
+{
+    return ws->backlog;
+}
+
+void ws_close(struct ws *ws, int code, const char *reason)
+{
+    must(!ws->closed, "goodbye is said once");
+    must(code >= 3000 && code < 4000 && strlen(reason) <= WS_REASON_MAX, "a goodbye has a code of the protocol");
+    session_end(&ws->session);
+    ws->closed = true;
+}
+
+void ws_limit(struct ws *ws, int64_t ms)
+{
+    (void)ws;
+    must(ms > 0, "the clock goes on");
+}
+
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why)
+{
+    (void)auth;
+    *ret_identity = (struct identity){.expires_at = INT32_MAX};
+    *ret_why = token.data[0] == 'e' ? token_why_expired : "no";
+    return token.data[0] == 'g' ? ERR_OK : ERR_UNAUTHENTICATED;
+}
+
+/* By the last digit of the channel: at once, refused, or not answered at all. */
+void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask)
+{
+    (void)hub;
+    static const struct hub_start start = {.epoch = "\"e\\1", .offset = 7};
+    uint8_t choice = ask->id.octet[15] % 4;
+    subscriber->state = SUBSCRIBER_WAITING;
+    if (choice == 0)
+        subscriber->feed->on_started(subscriber, &start);
+    else if (choice == 1)
+        subscriber->feed->on_refused(subscriber, ERR_FORBIDDEN);
+    else if (choice == 2)
+        subscriber->feed->on_lost(subscriber);
+}
+
+void hub_unsubscribe(struct subscriber *subscriber)
+{
+    subscriber->state = SUBSCRIBER_OUT;
+}
+
+static void fuzz_commands(struct slice message, bool connected)
+{
+    struct ws ws = {0};
+    session_init(&ws.session, &ws);
+    if (connected)
+        session_on_message(&ws.session, SLICE("{\"id\":1,\"connect\":{\"token\":\"good\"}}"));
+    if (!ws.closed)
+        session_on_message(&ws.session, message);
+    if (!ws.closed)
+        session_on_time(&ws.session);
+    session_end(&ws.session);
+    session_done(&ws.session);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    gateway.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    char *copy = xmalloc(size); /* of its very size, so that reading past its end is seen */
+    memcpy(copy, data + 1, size - 1);
+    struct slice bytes = {copy, size - 1};
+    if (data[0] >= 128)
+        fuzz_commands(bytes, data[0] & 1);
+    else
+        fuzz_frames(bytes, (size_t)data[0] + 1);
+    free(copy);
+    return 0;
+}

@@ -1,0 +1,198 @@
+#include "tests/unit/worker_process_fixture.h"
+
+/* ---- answers ---- */
+
+static void test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_message(void **state)
+{
+    struct hall *hall = *state;
+    struct engine *e = hall->engine;
+    start_worker(hall);
+    struct uuid id = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+    eventually(hall, reply_to(hall, &id));
+    assert_int_equal(hall->event_count, 1);
+    const struct event *event = reply_to(hall, &id);
+    assert_true(slice_is(event->type, "project.created"));
+    assert_int_equal(event->status, ERR_OK);
+    assert_int_equal(event->http_status, 201);
+    assert_int_equal(event->seq, 1);
+    assert_int_equal(event->version, 1);
+    assert_true(event->has_subject && uuid_equal(&event->subject, &id));
+    assert_true(event->has_project && uuid_equal(&event->project, &id));
+    assert_true(slice_is(event->correlation_id, uuid_text(&id)));
+    /* The body: metadata, then the entity, byte for byte as it was stored. */
+    char expected[1024];
+    const char *at = ask_sqlf("SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM events WHERE"
+                              " company_id = '%s'",
+                              uuid_text(&e->company));
+    int len = snprintf(expected, sizeof(expected),
+                       "{\"type\":\"project.created\",\"seq\":1,\"id\":\"%s\",\"project\":\"%s\",\"actor\":\"%s\",\"at\":\"%s\","
+                       "\"data\":",
+                       uuid_text(&id), uuid_text(&id), uuid_text(&e->user), at);
+    assert_int_equal(event->entity_at, len);
+    snprintf(expected + len, sizeof(expected) - (size_t)len, "%s}",
+             ask_sqlf("SELECT data::text FROM events WHERE company_id = '%s'", uuid_text(&e->company)));
+    assert_string_equal(event->body.data, expected);
+}
+
+static void test_worker_when_two_events_follow_replies_with_the_first_alone(void **state)
+{
+    struct hall *hall = *state;
+    start_worker(hall);
+    struct uuid project = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+    struct uuid task = PUBLISH(hall, .type = "task.create", .json = "{\"title\":\"Dig\",\"progress\":9}", .parent = project);
+    eventually(hall, hall->event_count == 3);
+    assert_true(slice_is(reply_to(hall, &task)->type, "task.created"));
+    assert_true(slice_is(hall->events[2].event.type, "project.updated"));
+    assert_int_equal(hall->events[2].event.seq, 3);
+    assert_int_equal(hall->events[2].event.version, 2);
+    assert_true(uuid_equal(&hall->events[2].event.command_id, &task));
+    assert_int_equal(hall->reply_count, 2);
+}
+
+static void test_worker_when_a_command_is_refused_replies_and_tells_nobody_else(void **state)
+{
+    struct hall *hall = *state;
+    start_worker(hall);
+    struct uuid id = PUBLISH(hall, .type = "project.create",
+                             .json = "{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\"}");
+    eventually(hall, reply_to(hall, &id));
+    const struct event *reply = reply_to(hall, &id);
+    assert_int_equal(reply->status, ERR_VALIDATION);
+    assert_int_equal(reply->http_status, 422);
+    assert_int_equal(reply->seq, 0);
+    assert_string_equal(reply->body.data,
+                        "{\"errors\":[{\"pointer\":\"/end_date\",\"detail\":\"must not be before start_date\"}]}");
+    assert_int_equal(hall->event_count, 0);
+}
+
+static void test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both(void **state)
+{
+    struct hall *hall = *state;
+    const struct request request = {.type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
+    publish_request(hall, &request);
+    publish_request(hall, &request);
+    all_confirmed(hall);
+    start_worker(hall);
+    eventually(hall, hall->reply_count == 2);
+    assert_int_equal(hall->replies[0].event.seq, 1);
+    assert_int_equal(hall->replies[1].event.seq, 1);
+    assert_string_equal(hall->replies[0].event.body.data, hall->replies[1].event.body.data);
+    assert_no_gaps(&hall->engine->company);
+}
+
+static void test_worker_when_many_commands_wait_answers_each_in_order(void **state)
+{
+    struct hall *hall = *state;
+    enum { COUNT = 600 };
+    static struct uuid ids[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        ids[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"X\"}");
+    all_confirmed(hall);
+    start_worker(hall);
+    eventually(hall, hall->event_count == COUNT && hall->reply_count == COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(uuid_equal(&hall->events[i].event.command_id, &ids[i]));
+        assert_int_equal(hall->events[i].event.seq, i + 1);
+    }
+    assert_no_gaps(&hall->engine->company);
+}
+
+/* ---- dead letters ---- */
+
+static void test_worker_when_a_message_is_no_command_buries_it_and_goes_on(void **state)
+{
+    struct hall *hall = *state;
+    start_worker(hall);
+    size_t unreadable = hall->unreadable_count;
+    const struct broker_message nonsense = {
+        .exchange = SLICE(EXCHANGE_COMMANDS),
+        .routing_key = SLICE("projects.what"),
+        .message_id = SLICE("not a uuid"),
+        .mandatory = true,
+        .persistent = true,
+        .body = SLICE("nonsense"),
+    };
+    publish_message(hall, &nonsense);
+    struct uuid id = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+    eventually(hall, reply_to(hall, &id) && hall->unreadable_count == unreadable + 1);
+}
+
+static void test_worker_when_a_command_is_poisoned_replies_records_and_buries_it(void **state)
+{
+    struct hall *hall = *state;
+    start_worker(hall);
+    struct uuid id = PUBLISH(hall, .type = "project.explode");
+    struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+    eventually(hall, reply_to(hall, &good) && reply_to(hall, &id) && is_dead(hall, &id));
+    assert_int_equal(reply_to(hall, &id)->status, ERR_POISON);
+    assert_int_equal(reply_to(hall, &id)->http_status, 500);
+    assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&id)), "poison");
+}
+
+static void add_trap(const struct hall *hall, const char *action)
+{
+    run_sqlf("CREATE OR REPLACE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+             " $$ BEGIN %s; RETURN NEW; END $$",
+             action);
+    run_sqlf("DROP TRIGGER IF EXISTS trap ON project");
+    run_sqlf("CREATE TRIGGER trap BEFORE INSERT ON project FOR EACH ROW"
+             " WHEN (NEW.name = 'trap' AND NEW.company_id = '%s') EXECUTE FUNCTION trap()",
+             uuid_text(&hall->engine->company));
+}
+
+static void remove_trap(void)
+{
+    run_sqlf("DROP TRIGGER trap ON project");
+    run_sqlf("DROP FUNCTION trap()");
+}
+
+static void test_worker_when_an_error_passes_retries_and_succeeds(void **state)
+{
+    struct hall *hall = *state;
+    run_sqlf("CREATE SEQUENCE IF NOT EXISTS trap_runs");
+    run_sqlf("ALTER SEQUENCE trap_runs RESTART");
+    add_trap(hall, "IF nextval('trap_runs') < 4 THEN RAISE EXCEPTION 'busy' USING ERRCODE = 'deadlock_detected'; END IF");
+    start_worker(hall);
+    struct uuid trapped = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"trap\"}");
+    struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+    eventually(hall, reply_to(hall, &trapped) && reply_to(hall, &good));
+    assert_int_equal(reply_to(hall, &trapped)->status, ERR_OK);
+    assert_int_equal(reply_to(hall, &good)->status, ERR_OK);
+    remove_trap();
+    assert_no_gaps(&hall->engine->company);
+}
+
+static void test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_up_nobody(void **state)
+{
+    struct hall *hall = *state;
+    add_trap(hall, "RAISE EXCEPTION 'busy' USING ERRCODE = 'deadlock_detected'");
+    start_worker(hall);
+    struct uuid trapped = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"trap\"}");
+    for (int i = 0; i < 20; i++) {
+        struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+        eventually(hall, reply_to(hall, &good));
+    }
+    eventually(hall, is_dead(hall, &trapped));
+    remove_trap();
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&trapped)), "0");
+    assert_no_gaps(&hall->engine->company);
+}
+
+int main(void)
+{
+    if (apply_migrations() != 0)
+        return 1;
+#define TEST(test) cmocka_unit_test_setup_teardown(test, hall_setup, hall_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_message),
+        TEST(test_worker_when_two_events_follow_replies_with_the_first_alone),
+        TEST(test_worker_when_a_command_is_refused_replies_and_tells_nobody_else),
+        TEST(test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both),
+        TEST(test_worker_when_many_commands_wait_answers_each_in_order),
+        TEST(test_worker_when_a_message_is_no_command_buries_it_and_goes_on),
+        TEST(test_worker_when_a_command_is_poisoned_replies_records_and_buries_it),
+        TEST(test_worker_when_an_error_passes_retries_and_succeeds),
+        TEST(test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_up_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

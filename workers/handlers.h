@@ -1,0 +1,23 @@
+#pragma once
+/* The table of commands (handlers.def), made ready to run. */
+
+#include "workers/resource.h"
+
+struct handler {
+    const char *type;  /* "project.create" */
+    const char *event; /* "project.created" */
+    struct resource_statement statement;
+};
+
+struct handlers;
+
+struct handlers *handlers_new(void);
+void handlers_free(struct handlers *handlers);
+
+/* NULL when there is no such command. */
+const struct handler *handlers_find(const struct handlers *handlers, struct slice type);
+
+/* The plans of handlers.def, each defined in a file of its pool. */
+#define COMMAND(type, resource, plan, event) extern const struct resource_plan plan;
+#include "workers/handlers.def"
+#undef COMMAND
