@@ -1,6 +1,7 @@
 #include "common/broker_private.h"
 
-/* Methods are sent without waiting for the answer to the one before; the server answers in order. */
+/* Methods are sent without waiting for the answer to the one before. The server answers in order, but for basic.consume
+ * and basic.cancel: those are answered by way of the queue, and what the channel had received by then overtakes them. */
 
 static void push(struct broker *b, struct broker_declaration declaration)
 {
@@ -22,22 +23,42 @@ static void ask(struct broker *b, amqp_method_number_t id, void *method, amqp_me
 void broker_declarations_run_markers(struct broker *b)
 {
     struct broker_declarations *d = &b->declarations;
-    while (d->begin < d->end && d->items[d->begin].answer == 0) {
-        struct broker_declaration marker = d->items[d->begin++];
-        marker.on_done(marker.arg);
+    while (d->begin < d->end && d->items[d->begin].is_answered) {
+        struct broker_declaration answered = d->items[d->begin++];
+        if (answered.on_done)
+            answered.on_done(answered.arg);
     }
     if (d->begin == d->end)
         d->begin = d->end = 0;
 }
 
+static bool may_be_overtaken(amqp_method_number_t answer)
+{
+    return answer == AMQP_BASIC_CONSUME_OK_METHOD || answer == AMQP_BASIC_CANCEL_OK_METHOD;
+}
+
+static struct broker_declaration *find_asked(struct broker_declarations *d, amqp_method_number_t answer)
+{
+    for (size_t i = d->begin; i < d->end; i++) {
+        struct broker_declaration *asked = &d->items[i];
+        if (asked->is_answered)
+            continue;
+        if (asked->answer == answer)
+            return asked;
+        if (!may_be_overtaken(asked->answer))
+            return NULL;
+    }
+    return NULL;
+}
+
 void broker_declarations_answered(struct broker *b, amqp_method_number_t id)
 {
-    struct broker_declarations *d = &b->declarations;
-    if (d->begin == d->end || d->items[d->begin].answer != id) {
+    struct broker_declaration *asked = find_asked(&b->declarations, id);
+    if (!asked) {
         broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(id));
         return;
     }
-    d->begin++;
+    asked->is_answered = true;
     broker_declarations_run_markers(b);
 }
 
@@ -156,5 +177,5 @@ void broker_cancel_consumers(struct broker *b)
 void broker_after_declarations(struct broker *b, void (*on_done)(void *arg), void *arg)
 {
     if (broker_has_channel(b))
-        push(b, (struct broker_declaration){.on_done = on_done, .arg = arg});
+        push(b, (struct broker_declaration){.is_answered = true, .on_done = on_done, .arg = arg});
 }

@@ -100,13 +100,15 @@ struct broker_confirms {
     size_t count_max, bytes_max;
 };
 
+/* What was asked and the answer that it waits for; or a marker, which waits for nothing but its turn. */
 struct broker_declaration {
-    amqp_method_number_t answer; /* 0: a marker, which waits for nothing but its turn */
+    amqp_method_number_t answer;
+    bool is_answered;
     void (*on_done)(void *arg);
     void *arg;
 };
 
-/* Answers that are still to come, first in first out. */
+/* In the order of the calls; what is at `begin` is not answered yet. */
 struct broker_declarations {
     struct broker_declaration *items;
     size_t begin, end, capacity;

@@ -156,7 +156,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
     size_t idle = 0;
     for (size_t i = 0; i < pool->connection_count && pool->waiting_count > 0; i++)
         idle += is_idle(&pool->connections[i]);
-    for (size_t i = 0; i < pool->connection_count && pool->waiting_count > 0; i++) {
+    for (size_t i = 0; i < pool->connection_count && pool->waiting_count > 0 && idle > 0; i++) {
         if (!is_idle(&pool->connections[i]))
             continue;
         size_t share = (pool->waiting_count + idle - 1) / idle;
@@ -198,6 +198,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, timer);
     struct pool_query *q;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE has moved the first on */
     while ((q = TAILQ_FIRST(&pool->living)) && q->deadline <= ev_now(loop))
         answer_late(q);
     arm(pool);
@@ -257,7 +258,7 @@ void db_pool_free(struct db_pool *pool)
     struct pool_query *q;
     while ((q = TAILQ_FIRST(&pool->waiting))) {
         struct db_result *result = db_result_new_error(ERR_SHUTTING_DOWN);
-        dequeue(q);
+        dequeue(q); /* NOLINT(clang-analyzer-unix.Malloc): likewise */
         TAILQ_REMOVE(&pool->living, q, living);
         q->on_result(q->arg, result);
         db_result_release(result);

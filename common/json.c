@@ -1,104 +1,156 @@
 #include "common/json.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
-static int64_t count_up_to(struct slice text, char c, int64_t limit)
+#include "common/json_scan.h"
+
+struct reader {
+    struct json_scan scan;
+    int64_t max_depth, depth_left;
+};
+
+static const char too_deep[] = "nested too deeply";
+
+static json_t *read_value(struct reader *r);
+
+static void drop(json_t **json)
 {
-    int64_t count = 0;
-    const char *end = text.data + text.len;
-    for (const char *at = text.data; count <= limit && at < end; at++) {
-        at = memchr(at, c, (size_t)(end - at));
-        if (!at)
-            break;
-        count++;
+    json_decref(*json);
+}
+
+static json_t *fail(struct reader *r, const char *what)
+{
+    json_scan_fail(&r->scan, r->scan.at, what);
+    return NULL;
+}
+
+/* Past the bracket and one level down; whoever enters leaves by adding to depth_left again. */
+static bool enter(struct reader *r)
+{
+    if (r->depth_left == 0)
+        return json_scan_fail(&r->scan, r->scan.at, too_deep);
+    r->depth_left--;
+    r->scan.at++;
+    return true;
+}
+
+static json_t *read_array(struct reader *r)
+{
+    if (!enter(r))
+        return NULL;
+    CLEANUP(drop) json_t *array = json_array();
+    if (!json_scan_take(&r->scan, ']')) {
+        do {
+            json_t *element = read_value(r);
+            if (!element || json_array_append_new(array, element) != 0)
+                return NULL;
+        } while (json_scan_take(&r->scan, ','));
+        if (!json_scan_take(&r->scan, ']'))
+            return fail(r, "expected ',' or ']'");
     }
-    return count;
+    r->depth_left++;
+    return TAKE(array);
 }
 
-/* Nothing nests deeper than it has opening brackets, wherever they stand: true of nearly every body. */
-static bool cannot_be_deep(struct slice text, int64_t max_depth)
+/* A name that was there already shows in that the object does not grow. */
+static bool add_member(struct reader *r, json_t *object, struct slice name, const char *at, json_t *value)
 {
-    int64_t arrays = count_up_to(text, '[', max_depth);
-    return arrays <= max_depth && arrays + count_up_to(text, '{', max_depth) <= max_depth;
+    size_t size = json_object_size(object);
+    if (!value)
+        return false;
+    if (json_object_setn_new_nocheck(object, name.data, name.len, value) != 0)
+        return json_scan_fail(&r->scan, at, "out of memory");
+    return json_object_size(object) > size || json_scan_fail(&r->scan, at, "a duplicate of an earlier name");
 }
 
-/* Where `text` first nests deeper than max_depth, or its length. Malformed text gets an answer too: the
- * parser has the last word on it. Looking first keeps jansson's own recursion within our limit. */
-static size_t too_deep_at(struct slice text, int64_t max_depth)
+static bool read_member(struct reader *r, json_t *object)
 {
-    int64_t depth = 0;
-    bool in_string = false;
-    if (cannot_be_deep(text, max_depth))
-        return text.len;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > max_depth)
-                return i;
-        } else if (c == ']' || c == '}') {
-            depth--;
-        }
+    CLEANUP(json_text_done) struct json_text name = {0};
+    if (json_scan_peek(&r->scan) != '"')
+        return json_scan_fail(&r->scan, r->scan.at, "expected a name in quotes");
+    const char *at = r->scan.at;
+    if (!json_scan_string(&r->scan, &name))
+        return false;
+    if (name.value.len && memchr(name.value.data, '\0', name.value.len))
+        return json_scan_fail(&r->scan, at, "U+0000 in a name");
+    if (!json_scan_take(&r->scan, ':'))
+        return json_scan_fail(&r->scan, r->scan.at, "expected ':'");
+    return add_member(r, object, name.value, at, read_value(r));
+}
+
+static json_t *read_object(struct reader *r)
+{
+    if (!enter(r))
+        return NULL;
+    CLEANUP(drop) json_t *object = json_object();
+    if (!json_scan_take(&r->scan, '}')) {
+        do {
+            if (!read_member(r, object))
+                return NULL;
+        } while (json_scan_take(&r->scan, ','));
+        if (!json_scan_take(&r->scan, '}'))
+            return fail(r, "expected ',' or '}'");
     }
-    return text.len;
+    r->depth_left++;
+    return TAKE(object);
 }
 
-static void explain(struct slice text, size_t at, char why[160], const char *format, ...) PRINTF_LIKE(4, 5);
-static void explain(struct slice text, size_t at, char why[160], const char *format, ...)
+static json_t *read_string(struct reader *r)
+{
+    CLEANUP(json_text_done) struct json_text text = {0};
+    return json_scan_string(&r->scan, &text) ? json_stringn_nocheck(text.value.data, text.value.len) : NULL;
+}
+
+static json_t *read_value(struct reader *r)
+{
+    char c = json_scan_peek(&r->scan);
+    if (c == '{')
+        return read_object(r);
+    if (c == '[')
+        return read_array(r);
+    if (c == '"')
+        return read_string(r);
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return json_scan_number(&r->scan);
+    if (c == 't')
+        return json_scan_word(&r->scan, SLICE("true")) ? json_true() : NULL;
+    if (c == 'f')
+        return json_scan_word(&r->scan, SLICE("false")) ? json_false() : NULL;
+    if (c == 'n')
+        return json_scan_word(&r->scan, SLICE("null")) ? json_null() : NULL;
+    return fail(r, r->scan.at == r->scan.end ? "the text ends where a value should be" : "expected a value");
+}
+
+/* Columns count octets. */
+static void explain(const struct reader *r, char why[160])
 {
     size_t line = 1, column = 1;
-    for (size_t i = 0; i < at; i++) {
-        column++;
-        if (text.data[i] == '\n') {
-            line++;
-            column = 1;
-        }
+    for (const char *at = r->scan.begin; at < r->scan.fault_at; at++) {
+        column = *at == '\n' ? 1 : column + 1;
+        line += *at == '\n';
     }
-    int len = snprintf(why, 160, "line %zu, column %zu: ", line, column);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why + len, 160 - (size_t)len, format, args);
-    va_end(args);
-}
-
-/* jansson quotes what stands near the error, cut anywhere: keep what is safe in any answer and any log. */
-static void explain_syntax(const json_error_t *error, char why[160])
-{
-    snprintf(why, 160, "line %d, column %d: %.110s", error->line, error->column, error->text);
-    for (char *c = why; *c; c++)
-        if (*c < 0x20 || *c > 0x7e)
-            *c = '?';
+    const char *fault = r->scan.fault ? r->scan.fault : "out of memory";
+    int len = snprintf(why, 160, "line %zu, column %zu: %s", line, column, fault);
+    if (fault == too_deep)
+        snprintf(why + len, 160 - (size_t)len, " (more than %lld levels)", (long long)r->max_depth);
 }
 
 enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160])
 {
-    if (text.len == 0)
-        text = SLICE("");
-    size_t deep = too_deep_at(text, max_depth);
-    if (deep < text.len) {
-        explain(text, deep, why, "nested deeper than %lld levels", (long long)max_depth);
+    const char *begin = text.len ? text.data : "";
+    struct reader r = {
+        .scan = {.begin = begin, .at = begin, .end = begin + text.len, .fault_at = begin},
+        .max_depth = max_depth,
+        .depth_left = max_depth,
+    };
+    CLEANUP(drop) json_t *json = read_value(&r);
+    json_scan_space(&r.scan);
+    if (json && r.scan.at < r.scan.end)
+        json_scan_fail(&r.scan, r.scan.at, "something follows the value");
+    if (!json || r.scan.fault) {
+        explain(&r, why);
         return ERR_BAD_REQUEST;
     }
-    /* jansson 2.14 takes a NUL between tokens for the end, whatever follows it. */
-    const char *nul = memchr(text.data, '\0', text.len);
-    if (nul) {
-        explain(text, (size_t)(nul - text.data), why, "the octet 0 is not allowed");
-        return ERR_BAD_REQUEST;
-    }
-    json_error_t error;
-    json_t *json =
-        json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-    if (!json) {
-        explain_syntax(&error, why);
-        return ERR_BAD_REQUEST;
-    }
-    *ret_json = json;
+    *ret_json = TAKE(json);
     return ERR_OK;
 }

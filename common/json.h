@@ -1,12 +1,15 @@
 #pragma once
-/* Strict JSON text (RFC 8259) to jansson values: duplicate keys, invalid UTF-8, trailing bytes and excess
- * depth are errors. */
+/* Strict JSON text (RFC 8259) to jansson values: duplicate names, invalid UTF-8, trailing bytes and excess depth are errors.
+ *
+ * The reading is ours and the values are jansson's: its own parser takes five times as long for a request body (it moves
+ * every octet through a callback), and takes a NUL between tokens for the end of the text. The fuzz test holds ours
+ * against jansson's. */
 
 #include <jansson.h>
 
 #include "common/err.h"
 
-/* On failure writes a sentence with line and column into `why`. The caller owns *ret_json (json_decref).
- * depth: levels of arrays and objects. "\u0000" parses here and is refused by string validation (PostgreSQL
- * has no NUL). */
+/* On failure writes a sentence with line and column into `why` (ASCII). The caller owns *ret_json (json_decref).
+ * depth: levels of arrays and objects. "\u0000" is read in values and refused by string validation (PostgreSQL has no
+ * NUL); in a name it is an error. Integers beyond 64 bits and numbers beyond a double are errors. */
 enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160]) MUST_CHECK;

@@ -75,8 +75,9 @@ static bool start_thread(struct resolve *r)
 
 struct resolve *resolve_start(struct ev_loop *loop, const char *host, resolve_on_done *on_done, void *arg)
 {
-    struct resolve *r = xcalloc(1, sizeof(*r) + strlen(host) + 1);
-    strcpy(r->host, host);
+    size_t len = strlen(host);
+    struct resolve *r = xcalloc(1, sizeof(*r) + len + 1);
+    memcpy(r->host, host, len);
     pthread_mutex_init(&r->mutex, NULL);
     r->loop = loop;
     r->on_done = on_done;

@@ -45,8 +45,8 @@ void start_free(struct start *start)
     if (!start)
         return;
     hub_query_forget(&start->read);
-    if (ev_is_active(&start->pace))
-        ev_timer_stop(tenant_of(start->subscriber)->hub->gateway->loop, &start->pace);
+    /* Also when it is not active: it may have fired and wait for its turn. */
+    ev_timer_stop(tenant_of(start->subscriber)->hub->gateway->loop, &start->pace);
     free(start);
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -174,6 +175,8 @@ static enum err listen_for_all(struct parent *parent, char why[256])
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     parent->child_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
     parent->children = xcalloc(parent->child_count, sizeof(*parent->children));
+    if (server_is_taken(parent->config.listen))
+        log_warn("parent.address_is_shared", LOG_S("listen", parent->config.listen));
     for (size_t i = 0; i < parent->child_count; i++) {
         enum err err = server_listen(parent->config.listen, &parent->children[i].listen_fd, why);
         if (err)
@@ -190,6 +193,16 @@ static void block_signals(struct parent *parent)
     sigaddset(&parent->signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &parent->signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* The usual soft limit of 1,024 is there for select(2), which nobody calls here. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static enum err prepare(struct parent *parent, char why[256])
@@ -212,6 +225,7 @@ static int run(void)
     struct parent parent = {0};
     char why[256] = "";
     block_signals(&parent);
+    raise_descriptor_limit();
     if (prepare(&parent, why)) {
         fprintf(stderr, "cortex-gateway: %s\n", why);
         return 1;

@@ -76,7 +76,7 @@ static json_t *operation_schema(void)
     static const char text[] =
         "{\"type\":\"object\",\"required\":[\"id\",\"status\"],\"properties\":{"
         "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},"
-        "\"status\":{\"type\":\"string\",\"enum\":[\"pending\",\"succeeded\",\"failed\"]},"
+        "\"status\":{\"type\":\"string\",\"enum\":[\"accepted\",\"pending\",\"succeeded\",\"failed\"]},"
         "\"result\":{\"type\":[\"object\",\"null\"],\"description\":\"The entity, once it has succeeded.\"},"
         "\"problem\":{\"$ref\":\"#/components/schemas/Problem\"}}}";
     return json_loads(text, 0, NULL);
@@ -121,9 +121,10 @@ static json_t *response_components(void)
     }
     json_object_set_new(all, "304", json_pack("{s:s}", "description", "It is still the same"));
     json_object_set_new(all, "Accepted",
-                        json_pack("{s:s, s:{s:{s:s}}}", "description",
+                        json_pack("{s:s, s:{s:{s:s}}, s:{s:{s:{s:s}}}}", "description",
                                   "Accepted and safe, not yet done: Location says where to ask", "headers",
-                                  "Location", "$ref", "#/components/headers/Location"));
+                                  "Location", "$ref", "#/components/headers/Location", "content",
+                                  "application/json", "schema", "$ref", "#/components/schemas/Operation"));
     return all;
 }
 

@@ -9,19 +9,19 @@ enum { REFUSALS_MAX = 12, PARAMETERS_MAX = 4 };
 
 enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_DOCUMENT };
 
-/* Parameters and headers are the names of components (openapi_document.c). */
+/* Components are those of openapi_document.c, by name. */
 static const struct kind {
     void (*handler)(struct call *call);
     const char *verb;    /* begins the operationId: "create" and the resource's title */
-    int status;          /* of the answer that went well */
-    const char *meaning; /* of that status */
-    enum body body;      /* of the answer */
+    const char *meaning; /* of the status of an answer that went well */
     const char *request; /* suffix of the schema of the request's body; NULL: none */
-    const char *media;   /* of that body */
-    const char *parameters[PARAMETERS_MAX + 1];
-    const char *headers[PARAMETERS_MAX + 1]; /* of the answer */
-    bool is_write;                           /* may be answered with 202 */
+    const char *media;   /* of that body, beside application/json */
+    const char *parameters[PARAMETERS_MAX + 1]; /* components */
+    const char *headers[PARAMETERS_MAX + 1];    /* of the answer: components */
+    int status;
+    enum body body; /* of the answer */
     int refusals[REFUSALS_MAX + 1];
+    bool is_write; /* may be answered with 202 */
 } kinds[] = {
     {.handler = read_entity,
      .verb = "get",

@@ -263,6 +263,22 @@ enum err server_listen(const char *listen, int *ret_fd, char why[256])
     return ERR_OK;
 }
 
+bool server_is_taken(const char *listen)
+{
+    struct addrinfo *info = NULL;
+    char why[256];
+    if (parse_listen(listen, &info, why))
+        return false;
+    const int on = 1;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool taken = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                 bind(fd, info->ai_addr, info->ai_addrlen) != 0 && errno == EADDRINUSE;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(info);
+    return taken;
+}
+
 enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server)
 {
     struct server *server = xcalloc(1, sizeof(*server));

@@ -132,10 +132,13 @@ static void split(struct batch *b)
 }
 
 /* Another moment may be better: here a few times, then anywhere. */
-static void put_off(struct batch *b)
+static void put_off(struct batch *b, enum err err)
 {
-    for (size_t i = b->from; i < b->to; i++)
-        settle(b, b->jobs[i], ++b->jobs[i]->attempts < BATCH_ATTEMPTS_MAX ? JOB_RETRY : JOB_REQUEUE);
+    for (size_t i = b->from; i < b->to; i++) {
+        struct job *job = b->jobs[i];
+        job->error = err;
+        settle(b, job, ++job->attempts < BATCH_ATTEMPTS_MAX ? JOB_RETRY : JOB_REQUEUE);
+    }
     advance(b);
 }
 
@@ -146,7 +149,7 @@ static void fail_one(struct batch *b, enum err err)
     struct job *job = b->jobs[b->from];
     bool is_judged = job->verdict != ERR_OK;
     if (err_info(err)->fate == FATE_RETRY) {
-        put_off(b);
+        put_off(b, err);
         return;
     }
     if (is_judged) {
@@ -177,12 +180,14 @@ static void lose(struct batch *b)
 
 static void failed(struct batch *b, enum err err)
 {
+    if (b->fault.err)
+        err = b->fault.err;
     if (!db_is_up(b->db))
         lose(b);
     else if (b->to - b->from == 1)
-        fail_one(b, b->fault.err ? b->fault.err : err);
+        fail_one(b, err);
     else if (b->fault.phase == BATCH_LOOKING)
-        put_off(b);
+        put_off(b, err);
     else
         split(b);
 }

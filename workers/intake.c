@@ -5,7 +5,6 @@
 enum {
     BYTES_MAX = 1 << 20,
     SUSPICIOUS_DELIVERIES = 3,
-    REST_MIN_MS = 20,
 };
 
 struct list {
@@ -77,11 +76,21 @@ static void on_rest_over(struct ev_loop *loop, ev_timer *timer, int events)
     intake->on_rested(intake->ctx);
 }
 
+/* Doubles with every try, here and before. Who lost against a neighbour may try again soon; a server in trouble is given time. */
+static double rest_ms(const struct job *job)
+{
+    bool is_conflict = job->error == ERR_DATABASE_CONFLICT;
+    double ms = is_conflict ? 20 : 250, max = is_conflict ? 200 : 10000;
+    for (int64_t tries = job->attempts + job->delivery_count; tries > 1 && ms < max; tries--)
+        ms *= 2;
+    double jitter = 0.5 + (double)arc4random_uniform(1000) / 1000;
+    return (ms < max ? ms : max) * jitter;
+}
+
 void intake_rest(struct intake *intake, struct job *job)
 {
-    double ms = (double)REST_MIN_MS * (1 << (job->attempts < 8 ? job->attempts : 8));
-    double jitter = 0.5 + (double)arc4random_uniform(1000) / 1000;
-    ev_timer_init(&job->rest, on_rest_over, ms * jitter / 1000, 0);
+    ev_now_update(intake->loop);
+    ev_timer_init(&job->rest, on_rest_over, rest_ms(job) / 1000, 0);
     job->rest.data = intake;
     ev_timer_start(intake->loop, &job->rest);
     list_append(&intake->resting, job);

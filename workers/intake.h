@@ -15,7 +15,7 @@ struct intake *intake_new(struct ev_loop *loop, void (*on_rested)(void *ctx), vo
 void intake_free(struct intake *intake);
 
 void intake_add(struct intake *intake, struct job *job);
-/* Adds it again in front of the others after a rest that doubles with its attempts. */
+/* Adds it again, in front of the others, after a rest. */
 void intake_rest(struct intake *intake, struct job *job);
 
 /* The next batch, as a list: at most `max` commands and about a megabyte of bodies, no two with the same id

@@ -55,6 +55,7 @@ struct job {
     /* A verdict given before it ran: a poisoned message, or an SQL error of the run before. OK: none. */
     enum err verdict;
     unsigned attempts; /* runs that ended in an error worth a retry */
+    enum err error;    /* the last of them */
 
     /* What the batch found out. */
     struct batch *batch;

@@ -117,8 +117,8 @@ static void on_parent(struct call *call, struct db_result *result, void *context
 static void on_page(struct call *call, struct db_result *result, void *context)
 {
     const struct page *page = context;
-    if (db_rows(result) == 0 && page->plan->parent.sql)
-        query_start(call, &page->plan->parent, call->params, 1, on_parent, NULL);
+    if (db_rows(result) == 0 && page->plan->parent)
+        query_start(call, page->plan->parent, call->params, 1, on_parent, NULL);
     else
         respond_with_page(call, result, page->limit);
 }

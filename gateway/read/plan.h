@@ -12,8 +12,8 @@ enum { PLAN_TEXT = 1 << PLAN_FILTERS_MAX, PLAN_AFTER = PLAN_TEXT << 1, PLAN_SHAP
 
 struct plan {
     const struct msg_resource *resource;
-    struct db_statement entity; /* $1 company, $2 id, $3 parent where there is one → json, version */
-    struct db_statement parent; /* $1 company, $2 id → a row when the parent exists; .sql NULL: no parent */
+    struct db_statement *entity; /* $1 company, $2 id, $3 parent where there is one → json, version */
+    struct db_statement *parent; /* $1 company, $2 id → a row when the parent exists; NULL: it has none */
     const struct msg_field *filters[PLAN_FILTERS_MAX];
     size_t filter_count;
     int archived; /* the filter that is false unless somebody asks; -1: none */

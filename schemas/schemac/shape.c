@@ -34,7 +34,7 @@ static bool read_type(struct compiler *c, const struct spot *spot, struct msg_sh
 {
     if (!json_is_array(spot->json))
         return type_from(c, spot, spot->json, &shape->type);
-    enum msg_type first, second;
+    enum msg_type first = MSG_ANY, second = MSG_ANY;
     if (json_array_size(spot->json) != 2)
         return refuse(c, spot, "a type in an array must be one type and \"null\"");
     if (!type_from(c, spot, json_array_get(spot->json, 0), &first) ||

@@ -19,7 +19,7 @@ enum { DEPTH = 1000, ACCEPT_FLOOR = 95, REJECT_FLOOR = 187 };
 static const char *const refused_on_purpose[] = {
     "y_object_duplicated_key.json",           /* which of the two was meant? */
     "y_object_duplicated_key_and_value.json", /* likewise */
-    "y_object_escaped_null_in_key.json",      /* jansson's names end at NUL; no field is called so */
+    "y_object_escaped_null_in_key.json",      /* jansson's names end at NUL, and no field has one */
 };
 
 static int setup(void **state)

@@ -1,6 +1,6 @@
 #pragma once
 /* What the tests of the AMQP client share: a loop, a client that notes what happens to it, and waiting for
- * something to become true. A real server is named by CORTEX_TEST_AMQP_URL (or CORTEX_AMQP_URL); the tests
+ * something to become true. A real server is named by CORTEX_TEST_AMQP_URL; the tests
  * leave queues behind that expire by themselves. */
 
 #include <setjmp.h>
@@ -67,8 +67,6 @@ static inline void let_pass_ms(int ms)
 static inline const char *server_url(void)
 {
     const char *url = getenv("CORTEX_TEST_AMQP_URL");
-    if (!url)
-        url = getenv("CORTEX_AMQP_URL");
     if (!url)
         fail_msg("CORTEX_TEST_AMQP_URL must name a RabbitMQ for this test, as in "
                  "amqp://guest:guest@127.0.0.1:5672/test");

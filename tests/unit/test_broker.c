@@ -437,6 +437,32 @@ static void test_after_declarations_when_several_wait_then_called_in_order_from_
     client_free(client);
 }
 
+/* RabbitMQ answers basic.consume past the channel, so the answers to what follows may come before it. */
+static void consume_between_declarations(struct client *client)
+{
+    for (int i = 0; i < 20; i++) {
+        char queue[80];
+        snprintf(queue, sizeof(queue), "%s.%d", client->queue, i);
+        broker_declare_queue(client->broker, &(struct broker_queue){.name = queue, .exclusive = true});
+        broker_consume(client->broker, queue, queue, 10, false, false);
+        broker_bind(client->broker, queue, "amq.topic", queue);
+    }
+    broker_after_declarations(client->broker, client_on_mark, client);
+}
+
+static void test_consume_when_declarations_follow_at_once_then_all_are_answered(void **state)
+{
+    (void)state;
+    struct client *client = client_new(server_url(), consume_between_declarations);
+    eventually(client->marks == 1);
+    broker_cancel_consumers(client->broker);
+    broker_declare_exchange(client->broker, "amq.topic", BROKER_TOPIC);
+    broker_after_declarations(client->broker, client_on_mark, client);
+    eventually(client->marks == 2);
+    assert_int_equal(client->downs, 0);
+    client_free(client);
+}
+
 static void bind_and_consume(struct client *client)
 {
     const struct broker_queue queue = {.name = client->queue, .exclusive = true};
@@ -631,6 +657,7 @@ int main(void)
         cmocka_unit_test(
             test_cancel_consumers_when_messages_still_come_then_none_is_delivered_and_publishing_goes_on),
         cmocka_unit_test(test_after_declarations_when_several_wait_then_called_in_order_from_the_loop),
+        cmocka_unit_test(test_consume_when_declarations_follow_at_once_then_all_are_answered),
         cmocka_unit_test(test_bind_when_undone_then_events_stop),
         cmocka_unit_test(test_declare_when_refused_then_the_servers_text_is_reported_and_it_is_tried_again),
         cmocka_unit_test(test_ack_when_the_tag_is_unknown_then_the_servers_text_is_reported),

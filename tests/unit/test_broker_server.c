@@ -274,6 +274,55 @@ static void test_return_when_cut_before_the_confirm_and_routed_the_second_time_t
     assert_int_equal(client->messages[2].err, ERR_OK);
 }
 
+/* ---- declarations ---- */
+
+enum { QOS_OK = 11, CONSUME_OK = 21, BIND_OK = 21 };
+
+static void put_consume_ok(void)
+{
+    struct buf outer = begin_method(60, CONSUME_OK);
+    put_short("tests");
+    end_method(outer, 1);
+}
+
+static void consume_then_bind(void)
+{
+    broker_consume(client->broker, "a queue", "tests", 1, false, false);
+    broker_after_declarations(client->broker, client_on_mark, client);
+    broker_bind(client->broker, "a queue", "an exchange", "a key");
+    broker_after_declarations(client->broker, client_on_mark, client);
+}
+
+static void test_declarations_when_consume_is_answered_late_then_done_once_all_are_answered(void **state)
+{
+    (void)state;
+    meet(1);
+    consume_then_bind();
+    end_method(begin_method(60, QOS_OK), 1);
+    end_method(begin_method(50, BIND_OK), 1);
+    put_settle(ACK, 1, SINGLE); /* that the server got so far */
+    say(server);
+    eventually(client->confirmed == 1);
+    assert_int_equal(client->marks, 0);
+    put_consume_ok();
+    say(server);
+    eventually(client->marks == 2);
+    assert_int_equal(client->downs, 0);
+}
+
+static void test_declarations_when_answered_out_of_order_otherwise_then_given_up(void **state)
+{
+    (void)state;
+    meet(0);
+    consume_then_bind();
+    end_method(begin_method(50, BIND_OK), 1); /* before qos-ok, which comes from the channel itself */
+    say(server);
+    assert_given_up("answers nothing");
+    assert_int_equal(client->marks, 0);
+}
+
+/* ---- confirms that cannot be ---- */
+
 static void test_confirm_when_the_message_was_not_sent_then_the_connection_is_given_up(void **state)
 {
     (void)state;
@@ -555,6 +604,8 @@ int main(void)
         SERVER_TEST(test_confirm_when_repeated_then_nothing_happens_twice),
         SERVER_TEST(test_confirm_when_gaps_are_sent_again_then_tags_count_from_the_first_gap),
         SERVER_TEST(test_return_when_cut_before_the_confirm_and_routed_the_second_time_then_ok),
+        SERVER_TEST(test_declarations_when_consume_is_answered_late_then_done_once_all_are_answered),
+        SERVER_TEST(test_declarations_when_answered_out_of_order_otherwise_then_given_up),
         SERVER_TEST(test_confirm_when_the_message_was_not_sent_then_the_connection_is_given_up),
         SERVER_TEST(test_input_when_it_comes_octet_by_octet_then_understood),
         SERVER_TEST(test_input_when_cut_at_every_octet_then_given_up_and_taken_up_again),

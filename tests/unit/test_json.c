@@ -62,12 +62,19 @@ static void test_parse_when_malformed_then_says_where(void **state)
 {
     (void)state;
     assert_refused(SLICE(""), "line 1");
-    assert_refused(SLICE("{\"a\":1,}"), "line 1, column 8");
-    assert_refused(SLICE("{\n\"a\" 1}"), "line 2, column");
-    assert_refused(SLICE("[1] [2]"), "end of file expected");
+    assert_refused(SLICE("{\"a\":1,}"), "line 1, column 8: expected a name in quotes");
+    assert_refused(SLICE("{\n\"a\" 1}"), "line 2, column 5: expected ':'");
+    assert_refused(SLICE("[1] [2]"), "line 1, column 5: something follows the value");
     assert_refused(SLICE("{'a':1}"), "line 1");
-    assert_refused(SLICE("[01]"), "line 1");
-    assert_refused(SLICE("[1e999]"), "real number overflow");
+    assert_refused(SLICE("[01]"), "line 1, column 2: malformed number");
+    assert_refused(SLICE("[1 2]"), "line 1, column 4: expected ',' or ']'");
+    assert_refused(SLICE("{\"a\":1 2}"), "line 1, column 8: expected ',' or '}'");
+    assert_refused(SLICE("[9223372036854775808]"), "line 1, column 2: an integer beyond 64 bits");
+    assert_refused(SLICE("\"a\tb"), "control character in a string");
+    assert_refused(SLICE("[\"\\x\"]"), "line 1, column 3: malformed escape");
+    assert_refused(SLICE("[\"\\u12g4\"]"), "line 1, column 3: malformed escape");
+    assert_refused(SLICE("[nul]"), "line 1, column 2: expected a value");
+    assert_refused(SLICE("[1e999]"), "a number beyond the range of a double");
     assert_refused(SLICE("\xef\xbb\xbf{}"), "line 1");
 }
 
@@ -75,6 +82,79 @@ static void test_parse_when_name_is_repeated_then_refuses(void **state)
 {
     (void)state;
     assert_refused(SLICE("{\"a\":1,\"a\":1}"), "duplicate");
+}
+
+static void test_parse_when_a_name_has_nul_then_refuses(void **state)
+{
+    (void)state;
+    assert_refused(SLICE("{\"a\\u0000b\":1}"), "line 1, column 2: U+0000 in a name");
+}
+
+static void test_parse_when_strings_are_escaped_then_read_as_meant(void **state)
+{
+    (void)state;
+    CLEANUP(drop_json) json_t *json = NULL;
+    char why[160];
+    struct slice text = SLICE("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u0041\\u00e9\\u20AC\\ud83c\\udfd7\"]");
+    assert_int_equal(parse(text, 1, &json, why), ERR_OK);
+    assert_string_equal(json_string_value(json_array_get(json, 0)), "\"\\/\b\f\n\r\t");
+    assert_string_equal(json_string_value(json_array_get(json, 1)), "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x8f\x97");
+}
+
+static void test_parse_when_a_name_is_escaped_then_it_is_the_same_name(void **state)
+{
+    (void)state;
+    CLEANUP(drop_json) json_t *json = NULL;
+    char why[160];
+    assert_int_equal(parse(SLICE("{\"n\\u0061me\":\"\\u0041\"}"), 1, &json, why), ERR_OK);
+    assert_string_equal(json_string_value(json_object_get(json, "name")), "A");
+    assert_refused(SLICE("{\"name\":1,\"n\\u0061me\":2}"),
+                   "line 1, column 11: a duplicate of an earlier name");
+}
+
+/* Fast ways and strtod must give the same double, to the last bit. */
+static void test_parse_when_numbers_then_the_nearest_double_or_the_exact_integer(void **state)
+{
+    (void)state;
+    static const char *const reals[] = {"0.1",
+                                        "-0.0",
+                                        "19.99",
+                                        "1250000.5",
+                                        "0.000001",
+                                        "1e22",
+                                        "1E-22",
+                                        "2.5e+3",
+                                        "4.9e-324",
+                                        "1.7976931348623157e308",
+                                        "0.30000000000000004",
+                                        "123456789012345.6",
+                                        "9007199254740993.0",
+                                        "0.1234567890123456789",
+                                        "0.00000000000000000000000001",
+                                        "1e-400"};
+    static const struct {
+        const char *text;
+        json_int_t value;
+    } integers[] = {{"0", 0},
+                    {"-0", 0},
+                    {"7", 7},
+                    {"9223372036854775807", INT64_MAX},
+                    {"-9223372036854775808", INT64_MIN}};
+    char why[160];
+    for (size_t i = 0; i < ARRAY_LEN(reals); i++) {
+        CLEANUP(drop_json) json_t *json = NULL;
+        double expected = strtod(reals[i], NULL), value;
+        assert_int_equal(parse(slice_of(reals[i]), 1, &json, why), ERR_OK);
+        assert_true(json_is_real(json));
+        value = json_real_value(json);
+        assert_memory_equal(&value, &expected, sizeof(value));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(integers); i++) {
+        CLEANUP(drop_json) json_t *json = NULL;
+        assert_int_equal(parse(slice_of(integers[i].text), 1, &json, why), ERR_OK);
+        assert_true(json_is_integer(json));
+        assert_int_equal(json_integer_value(json), integers[i].value);
+    }
 }
 
 static void test_parse_when_not_utf8_then_refuses_and_quotes_nothing_of_it(void **state)
@@ -96,10 +176,10 @@ static void test_parse_when_not_utf8_then_refuses_and_quotes_nothing_of_it(void 
 static void test_parse_when_a_nul_octet_stands_anywhere_then_refuses(void **state)
 {
     (void)state;
-    assert_refused(SLICE("123\0"), "line 1, column 4: the octet 0");
-    assert_refused(SLICE("{}\0 not JSON at all"), "the octet 0");
-    assert_refused(SLICE("\n[\0]"), "line 2, column 2: the octet 0");
-    assert_refused(SLICE("\"\0\""), "the octet 0");
+    assert_refused(SLICE("123\0"), "line 1, column 4: something follows the value");
+    assert_refused(SLICE("{}\0 not JSON at all"), "something follows the value");
+    assert_refused(SLICE("\n[\0]"), "line 2, column 2: expected a value");
+    assert_refused(SLICE("\"\0\""), "control character in a string");
 }
 
 static void test_parse_when_lone_surrogate_then_refuses(void **state)
@@ -135,9 +215,9 @@ static void test_parse_when_deeper_than_the_limit_then_refuses(void **state)
     nest(&arrays, "[", "]", 33);
     nest(&objects, "{\"[\":", "}", 100000);
     nest(&open, "[", "", 100000);
-    assert_refused(buf_slice(&arrays), "line 1, column 33: nested deeper than 32 levels");
-    assert_refused(buf_slice(&objects), "nested deeper than 32 levels");
-    assert_refused(buf_slice(&open), "nested deeper than 32 levels");
+    assert_refused(buf_slice(&arrays), "line 1, column 33: nested too deeply (more than 32 levels)");
+    assert_refused(buf_slice(&objects), "(more than 32 levels)");
+    assert_refused(buf_slice(&open), "(more than 32 levels)");
 }
 
 static void test_parse_when_brackets_stand_in_strings_then_they_do_not_count(void **state)
@@ -164,6 +244,10 @@ int main(void)
         cmocka_unit_test(test_parse_when_nul_is_escaped_then_keeps_it_for_the_validator),
         cmocka_unit_test(test_parse_when_malformed_then_says_where),
         cmocka_unit_test(test_parse_when_name_is_repeated_then_refuses),
+        cmocka_unit_test(test_parse_when_a_name_has_nul_then_refuses),
+        cmocka_unit_test(test_parse_when_strings_are_escaped_then_read_as_meant),
+        cmocka_unit_test(test_parse_when_a_name_is_escaped_then_it_is_the_same_name),
+        cmocka_unit_test(test_parse_when_numbers_then_the_nearest_double_or_the_exact_integer),
         cmocka_unit_test(test_parse_when_not_utf8_then_refuses_and_quotes_nothing_of_it),
         cmocka_unit_test(test_parse_when_a_nul_octet_stands_anywhere_then_refuses),
         cmocka_unit_test(test_parse_when_lone_surrogate_then_refuses),

@@ -291,17 +291,17 @@ static int clear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_migrate_when_run_again_changes_nothing),
-        TEST(test_migrate_when_a_file_was_changed_says_which_and_stops),
-        TEST(test_migrate_when_a_file_fails_leaves_nothing_of_it),
-        TEST(test_migrate_when_a_number_is_missing_says_so),
-        TEST(test_migrate_when_run_by_several_at_once_applies_each_file_once),
-        TEST(test_gateway_role_when_it_writes_or_reads_secrets_is_refused),
-        TEST(test_worker_role_when_it_makes_or_drops_tables_or_changes_history_is_refused),
+        cmocka_unit_test(test_migrate_when_run_again_changes_nothing),
+        cmocka_unit_test(test_migrate_when_a_file_was_changed_says_which_and_stops),
+        cmocka_unit_test(test_migrate_when_a_file_fails_leaves_nothing_of_it),
+        cmocka_unit_test(test_migrate_when_a_number_is_missing_says_so),
+        cmocka_unit_test(test_migrate_when_run_by_several_at_once_applies_each_file_once),
+        cmocka_unit_test(test_gateway_role_when_it_writes_or_reads_secrets_is_refused),
+        cmocka_unit_test(test_worker_role_when_it_makes_or_drops_tables_or_changes_history_is_refused),
         TEST(test_partitions_when_made_ahead_are_made_once),
         TEST(test_partitions_when_rows_wait_in_the_default_take_them_over),
         TEST(test_drop_when_the_inbox_needs_a_partition_keeps_it),
-        TEST(test_sequence_when_a_company_is_made_begins_at_zero),
+        cmocka_unit_test(test_sequence_when_a_company_is_made_begins_at_zero),
     };
     return cmocka_run_group_tests(tests, migrate, NULL);
 }

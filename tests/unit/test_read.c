@@ -264,7 +264,7 @@ static void test_entity_when_read_is_json_with_every_field_of_the_schema(void **
     struct fixture *f = *state;
     struct reader reader;
     open_reader(&reader);
-    struct db_result *result = read_rows(&reader, &f->projects->entity, &SLICE(PROJECT), 1);
+    struct db_result *result = read_rows(&reader, f->projects->entity, &SLICE(PROJECT), 1);
     assert_int_equal(db_rows(result), 1);
     assert_int_equal(db_int(result, 0, 1), 3);
     assert_true(slice_is(
@@ -277,11 +277,11 @@ static void test_entity_when_read_is_json_with_every_field_of_the_schema(void **
         "\"created_at\":\"2026-01-31T09:15:00.123456+00:00\",\"updated_at\":\"2026-01-31T09:15:00+00:00\"}"));
     db_result_release(result);
     const struct slice of_task[] = {SLICE("0000000e-0000-7000-8000-000000000001"), SLICE(PROJECT)};
-    result = read_rows(&reader, &f->tasks->entity, of_task, 2);
+    result = read_rows(&reader, f->tasks->entity, of_task, 2);
     assert_int_equal(db_rows(result), 1);
     db_result_release(result);
     const struct slice of_another_project[] = {of_task[0], of_task[0]};
-    result = read_rows(&reader, &f->tasks->entity, of_another_project, 2);
+    result = read_rows(&reader, f->tasks->entity, of_another_project, 2);
     assert_int_equal(db_rows(result), 0);
     db_result_release(result);
     close_reader(&reader);

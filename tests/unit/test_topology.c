@@ -2,11 +2,25 @@
 #include "common/topology.h"
 #include "tests/unit/amqp_fixture.h"
 
-static const struct config CONFIG = {.delivery_limit = 2, .queue_max_length = 1000};
+/* The defaults, as every other test declares the same queues. */
+static struct config config;
+
+static int setup(void **state)
+{
+    char why[256];
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    return loop_setup(state);
+}
+
+static int teardown(void **state)
+{
+    config_done(&config);
+    return loop_teardown(state);
+}
 
 static void declare(struct client *client)
 {
-    topology_declare(client->broker, &CONFIG);
+    topology_declare(client->broker, &config);
     broker_after_declarations(client->broker, client_on_mark, client);
 }
 
@@ -123,8 +137,8 @@ static void test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_l
     assert_int_equal(rejections, 1);
     assert_int_equal(publish(worker, 1, EXCHANGE_COMMANDS, "projects.test.again"), ERR_OK);
     eventually(dead == 2);
-    assert_int_equal(rejections, 1 + 1 + CONFIG.delivery_limit);
-    assert_int_equal(most_deliveries, CONFIG.delivery_limit);
+    assert_int_equal(rejections, 1 + 1 + config.delivery_limit);
+    assert_int_equal(most_deliveries, config.delivery_limit);
     client_free(worker);
     client_free(reader);
 }
@@ -138,5 +152,5 @@ int main(void)
         cmocka_unit_test(test_publish_when_the_pool_exists_then_routed_else_unroutable),
         cmocka_unit_test(test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters),
     };
-    return cmocka_run_group_tests_name("topology", tests, loop_setup, loop_teardown);
+    return cmocka_run_group_tests_name("topology", tests, setup, teardown);
 }

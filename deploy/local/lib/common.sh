@@ -116,10 +116,11 @@ secret() {
 
 # --- ports ---
 
+# Somebody listens there (state 0A); connections that linger from an earlier server do not count.
 port_taken() {
     local hex
-    printf -v hex ':%04X ' "$1"
-    grep -qsF -- "$hex" /proc/net/tcp /proc/net/tcp6
+    printf -v hex '%04X' "$1"
+    grep -qsE ": [0-9A-F]+:$hex [0-9A-F]+:[0-9A-F]{4} 0A " /proc/net/tcp /proc/net/tcp6
 }
 
 # A port below the range from which the kernel gives out its own.
@@ -158,7 +159,7 @@ start_time() {
 # pid_of PART: prints the pid when it is running; a stale pid file counts for nothing.
 pid_of() {
     local pid started
-    read -r pid started <"$STATE/run/$1.pid" 2>/dev/null || return 1
+    [ -s "$STATE/run/$1.pid" ] && read -r pid started <"$STATE/run/$1.pid" || return 1
     [ -n "$pid" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null &&
         printf '%s' "$pid"
 }

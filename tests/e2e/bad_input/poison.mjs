@@ -27,7 +27,7 @@ function properties(company, changes = {}) {
         messageId: randomUUID(), type: 'project.create', contentType: 'application/msgpack', persistent: true, mandatory: true,
         timestamp: Math.floor(Date.now() / 1000),
         ...changes,
-        headers: { company, actor: randomUUID(), role: 'company_admin', fingerprint: '0', ...changes.headers },
+        headers: { company, actor: randomUUID(), role: 'company_admin', fingerprint: 1, ...changes.headers },
     };
 }
 

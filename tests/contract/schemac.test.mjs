@@ -1,0 +1,92 @@
+// schemac as the build and people call it: on a copy of the real schemas, changed as people change them.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const build = process.env.CORTEX_BUILD ?? join(root, "build/asan");
+const committed = join(root, "schemas/messages");
+let folder;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "schemac-"));
+  cpSync(committed, folder, { recursive: true });
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function schemac(...args) {
+  const run = spawnSync(join(build, "schemas/schemac"), args, { encoding: "utf8" });
+  assert.equal(run.error, undefined);
+  return { status: run.status, stderr: run.stderr.trim() };
+}
+
+function change(file, edit) {
+  const path = join(folder, file);
+  const schema = JSON.parse(readFileSync(path, "utf8"));
+  edit(schema);
+  writeFileSync(path, JSON.stringify(schema));
+}
+
+const generate = () => schemac("--generate", folder, join(folder, "tables.c"));
+
+test("test_generate_when_the_lock_agrees_then_tables_without_logic", () => {
+  assert.deepEqual(generate(), { status: 0, stderr: "" });
+  const tables = readFileSync(join(folder, "tables.c"), "utf8");
+  assert.match(tables, /const struct msg_resource \*const msg_resources\[\] = \{\s+&resource_project,\s+&resource_task,/);
+  assert.doesNotMatch(tables, /\b(if|for|while|return)\b\s*\(/);
+});
+
+test("test_generate_when_a_field_is_new_then_the_lock_must_be_updated_first", () => {
+  change("task.json", (task) => { task.properties.color = { "x-id": 19, type: "string", maxLength: 20 }; });
+  const refused = generate();
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /task\.color \(x-id 19\): the lock does not say so: see schemac --update-lock/);
+  assert.deepEqual(schemac("--update-lock", folder), { status: 0, stderr: "" });
+  assert.equal(generate().status, 0);
+  assert.match(readFileSync(join(folder, "fields.lock"), "utf8"), /^task color 19 string optional$/m);
+  assert.equal(schemac("--check-compatible", committed, folder).status, 0);
+});
+
+test("test_update_lock_when_a_field_went_then_its_id_is_retired_and_never_given_again", () => {
+  change("task.json", (task) => { delete task.properties.position; });
+  assert.equal(schemac("--update-lock", folder).status, 0);
+  assert.match(readFileSync(join(folder, "fields.lock"), "utf8"), /^task position 13 integer retired$/m);
+  assert.equal(generate().status, 0);
+  change("task.json", (task) => { task.properties.color = { "x-id": 13, type: "string", maxLength: 20 }; });
+  for (const refused of [generate(), schemac("--update-lock", folder), schemac("--check-compatible", committed, folder)])
+    assert.equal(refused.status, 1);
+  assert.match(schemac("--update-lock", folder).stderr, /x-id was that of `position`, which is retired/);
+});
+
+test("test_update_lock_when_a_new_field_is_required_then_refused_and_the_lock_stays", () => {
+  const before = readFileSync(join(folder, "fields.lock"), "utf8");
+  change("task.json", (task) => {
+    task.properties.color = { "x-id": 19, type: "string", maxLength: 20 };
+    task.required.push("color");
+  });
+  const refused = schemac("--update-lock", folder);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /task\.color \(x-id 19\): a new field cannot be required/);
+  assert.equal(readFileSync(join(folder, "fields.lock"), "utf8"), before);
+});
+
+test("test_generate_when_a_schema_is_refused_then_file_and_pointer_are_named_and_nothing_is_written", () => {
+  change("project.json", (project) => { project.properties.name.pattern = "^x"; });
+  const refused = generate();
+  assert.equal(refused.status, 1);
+  assert.equal(refused.stderr, "schemac: project.json#/properties/name/pattern: keyword `pattern` is not supported");
+  assert.throws(() => readFileSync(join(folder, "tables.c")));
+});
+
+test("test_schemac_when_called_wrongly_then_it_says_how", () => {
+  for (const args of [[], ["--generate"], ["--what"], ["--update-lock", folder, "more"]]) {
+    const run = schemac(...args);
+    assert.equal(run.status, 2);
+    assert.match(run.stderr, /--check-compatible OLD NEW/);
+  }
+});

@@ -1,0 +1,167 @@
+#include "tests/unit/worker_process_fixture.h"
+#include "workers/outbox.h"
+
+enum { COUNT = 40 };
+
+/* An outbox over a connection of its own. */
+struct sender {
+    struct broker *broker;
+    struct outbox *outbox;
+    bool is_up;
+    size_t told;
+    struct uuid order[COUNT];
+};
+
+static void on_sender_up(void *ctx, struct broker *broker)
+{
+    struct sender *sender = ctx;
+    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    sender->is_up = true;
+}
+
+static void on_sender_down(void *ctx, struct broker *broker, const char *why)
+{
+    (void)ctx, (void)broker, (void)why;
+}
+
+static void on_sender_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    (void)ctx, (void)broker, (void)delivery;
+}
+
+static void on_told(void *ctx, struct job *job)
+{
+    struct sender *sender = ctx;
+    assert_true(sender->told < COUNT);
+    sender->order[sender->told++] = job->command.id;
+    job_free(job);
+}
+
+static void sender_start(struct sender *sender, struct hall *hall, int64_t window)
+{
+    static const struct broker_callbacks callbacks = {
+        .on_up = on_sender_up, .on_down = on_sender_down, .on_delivery = on_sender_delivery};
+    const struct broker_options options = {
+        .url = hall->config.amqp_url, .name = "unit test", .unconfirmed_max = window, .unconfirmed_bytes = 1 << 20};
+    *sender = (struct sender){0};
+    assert_int_equal(broker_new(hall->loop, &options, &callbacks, sender, &sender->broker), ERR_OK);
+    sender->outbox = outbox_new(hall->loop, sender->broker, on_told, sender);
+}
+
+static void sender_stop(struct sender *sender)
+{
+    broker_free(sender->broker);
+    outbox_free(sender->outbox);
+}
+
+/* Committed jobs, out of the engine's keeping: projects, and a refusal as every fourth. */
+static void make_jobs(struct hall *hall, struct job **jobs, size_t count)
+{
+    struct engine *e = hall->engine;
+    for (size_t i = 0; i < count; i++) {
+        struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}"};
+        if (i % 4 == 3)
+            request = (struct request){.type = "project.delete", .subject = uuid_v7()};
+        jobs[i] = make_job(e, &request);
+        jobs[i]->command.reply_to = arena_copy(&jobs[i]->arena, slice_of(hall->reply_key));
+        jobs[i]->command.correlation_id = arena_copy(&jobs[i]->arena, SLICE("c"));
+    }
+    run_jobs(e, jobs, count);
+    while (e->settled_count > 0)
+        take_settled(e, 0);
+}
+
+static void test_outbox_when_the_window_is_small_tells_everything_in_order(void **state)
+{
+    struct hall *hall = *state;
+    struct sender sender;
+    struct job *jobs[COUNT];
+    struct uuid ids[COUNT];
+    make_jobs(hall, jobs, COUNT);
+    sender_start(&sender, hall, 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        ids[i] = jobs[i]->command.id;
+        outbox_send(sender.outbox, jobs[i]);
+    }
+    assert_int_equal(outbox_waiting(sender.outbox), COUNT - 1);
+    assert_int_equal(outbox_untold(sender.outbox), COUNT);
+    eventually(hall, sender.told == COUNT && hall->reply_count == COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(uuid_equal(&sender.order[i], &ids[i]));
+        assert_true(uuid_equal(&hall->replies[i].event.command_id, &ids[i]));
+    }
+    assert_int_equal(outbox_untold(sender.outbox), 0);
+    sender_stop(&sender);
+}
+
+static void test_outbox_when_a_refusal_has_nobody_waiting_is_told_at_once(void **state)
+{
+    struct hall *hall = *state;
+    struct sender sender;
+    struct job *job;
+    make_jobs(hall, &job, 1);
+    job->effects = NULL;
+    job->status = ERR_NOT_FOUND;
+    job->command.reply_to = SLICE("");
+    sender_start(&sender, hall, 10);
+    outbox_send(sender.outbox, job);
+    assert_int_equal(sender.told, 1);
+    sender_stop(&sender);
+}
+
+/* A queue that takes one message and then refuses: the broker nacks what is routed to it. */
+static void test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it(void **state)
+{
+    struct hall *hall = *state;
+    struct sender sender;
+    struct job *jobs[2];
+    const struct broker_header arguments[] = {
+        {.name = SLICE("x-max-length"), .is_integer = true, .integer = 1},
+        {.name = SLICE("x-overflow"), .text = SLICE("reject-publish")},
+    };
+    make_jobs(hall, jobs, 2);
+    hall->is_ready = false;
+    broker_declare_queue(hall->broker, &(struct broker_queue){.name = hall->reply_key,
+                                                              .exclusive = true,
+                                                              .arguments = arguments,
+                                                              .argument_count = ARRAY_LEN(arguments)});
+    broker_bind(hall->broker, hall->reply_key, EXCHANGE_EVENTS, hall->reply_key);
+    broker_after_declarations(hall->broker, on_hall_ready, hall);
+    eventually(hall, hall->is_ready);
+    sender_start(&sender, hall, 10);
+    outbox_send(sender.outbox, jobs[0]);
+    eventually(hall, sender.told == 1);
+    outbox_send(sender.outbox, jobs[1]);
+    let_pass_ms(hall, 300);
+    assert_int_equal(sender.told, 1);
+    broker_consume(hall->broker, hall->reply_key, "full", 0, true, false);
+    eventually(hall, sender.told == 2);
+    sender_stop(&sender);
+}
+
+static void test_outbox_when_it_ends_with_work_left_frees_it(void **state)
+{
+    struct hall *hall = *state;
+    struct sender sender;
+    struct job *jobs[3];
+    make_jobs(hall, jobs, 3);
+    sender_start(&sender, hall, 1); /* one is with the broker, which is not connected yet; two wait */
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+        outbox_send(sender.outbox, jobs[i]);
+    sender_stop(&sender);
+    assert_int_equal(sender.told, 0);
+}
+
+int main(void)
+{
+    if (apply_migrations() != 0)
+        return 1;
+#define TEST(test) cmocka_unit_test_setup_teardown(test, hall_setup, hall_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_outbox_when_the_window_is_small_tells_everything_in_order),
+        TEST(test_outbox_when_a_refusal_has_nobody_waiting_is_told_at_once),
+        TEST(test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it),
+        TEST(test_outbox_when_it_ends_with_work_left_frees_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

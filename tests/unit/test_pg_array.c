@@ -1,0 +1,66 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "workers/pg_array.h"
+
+static void assert_text(struct pg_array *array, const char *expected)
+{
+    struct slice text = pg_array_end(array);
+    assert_int_equal(text.len, strlen(expected));
+    assert_memory_equal(text.data, expected, text.len);
+    pg_array_clear(array);
+}
+
+static void test_pg_array_when_empty_has_braces_only(void **state)
+{
+    (void)state;
+    struct pg_array array;
+    pg_array_init(&array, 1024);
+    assert_text(&array, "{}");
+    assert_text(&array, "{}"); /* and again after its use */
+    pg_array_done(&array);
+}
+
+static void test_pg_array_when_elements_are_special_quotes_them(void **state)
+{
+    (void)state;
+    struct pg_array array;
+    struct uuid uuid;
+    assert_true(uuid_parse(SLICE("01900000-0000-7000-8000-0000000000ff"), &uuid));
+    pg_array_init(&array, 1024);
+    pg_array_add_text(&array, SLICE("a"));
+    pg_array_add_text(&array, SLICE(""));
+    pg_array_add_text(&array, SLICE("NULL"));
+    pg_array_add_text(&array, SLICE("{\"b\":\"c,\\n\"}"));
+    pg_array_add_text(&array, SLICE_NONE);
+    pg_array_add_null(&array);
+    pg_array_add_i64(&array, INT64_MIN);
+    pg_array_add_uuid(&array, &uuid);
+    assert_text(&array, "{\"a\",\"\",\"NULL\",\"{\\\"b\\\":\\\"c,\\\\n\\\"}\",NULL,NULL,-9223372036854775808,"
+                        "01900000-0000-7000-8000-0000000000ff}");
+    pg_array_done(&array);
+}
+
+static void test_pg_array_when_full_says_so(void **state)
+{
+    (void)state;
+    struct pg_array array;
+    pg_array_init(&array, 8);
+    pg_array_add_text(&array, SLICE("0123456789"));
+    assert_true(array.text.truncated);
+    pg_array_done(&array);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pg_array_when_empty_has_braces_only),
+        cmocka_unit_test(test_pg_array_when_elements_are_special_quotes_them),
+        cmocka_unit_test(test_pg_array_when_full_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
