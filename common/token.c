@@ -15,8 +15,8 @@
 #include "common/json.h"
 
 enum {
-    TOKEN_MAX = 4096,   /* octets; RFC 7519 sets no bound */
-    SECRET_MIN = 32,    /* RFC 7518 3.2: as long as the hash */
+    TOKEN_MAX = 4096, /* octets; RFC 7519 sets no bound */
+    SECRET_MIN = 32,  /* RFC 7518 3.2: as long as the hash */
     SECRET_MAX = 1024,
     JSON_DEPTH_MAX = 8, /* of claims that are not ours */
     HMAC_SIZE = 32,
@@ -25,7 +25,7 @@ enum {
 
 struct token_keys {
     uint8_t secret[SECRET_MAX];
-    size_t secret_len; /* 0: HS256 is not accepted */
+    size_t secret_len;    /* 0: HS256 is not accepted */
     EVP_PKEY *public_key; /* NULL: EdDSA is not accepted */
     char *issuer, *audience;
     int64_t leeway_s;
@@ -53,8 +53,8 @@ static enum err load_secret(const char *path, struct token_keys *keys, char why[
     keys->secret_len = without_line_end(keys->secret, len);
     if (whole && keys->secret_len >= SECRET_MIN)
         return ERR_OK;
-    snprintf(why, 256, "CORTEX_AUTH_HS256_FILE: %.100s must be readable and hold %d to %d octets", path, SECRET_MIN,
-             SECRET_MAX - 1);
+    snprintf(why, 256, "CORTEX_AUTH_HS256_FILE: %.100s must be readable and hold %d to %d octets", path,
+             SECRET_MIN, SECRET_MAX - 1);
     return ERR_BAD_REQUEST;
 }
 
@@ -67,7 +67,8 @@ static enum err load_public_key(const char *path, struct token_keys *keys, char 
     }
     if (keys->public_key && EVP_PKEY_get_base_id(keys->public_key) == EVP_PKEY_ED25519)
         return ERR_OK;
-    snprintf(why, 256, "CORTEX_AUTH_EDDSA_FILE: %.100s must be readable and hold an Ed25519 public key in PEM", path);
+    snprintf(why, 256,
+             "CORTEX_AUTH_EDDSA_FILE: %.100s must be readable and hold an Ed25519 public key in PEM", path);
     return ERR_BAD_REQUEST;
 }
 
@@ -112,18 +113,20 @@ void token_keys_free(struct token_keys *keys)
 static bool hs256_sign(const struct token_keys *keys, struct slice input, uint8_t signature[HMAC_SIZE])
 {
     unsigned int len = HMAC_SIZE;
-    return HMAC(EVP_sha256(), keys->secret, (int)keys->secret_len, (const uint8_t *)input.data, input.len, signature,
-                &len) != NULL;
+    return HMAC(EVP_sha256(), keys->secret, (int)keys->secret_len, (const uint8_t *)input.data, input.len,
+                signature, &len) != NULL;
 }
 
-static bool hs256_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature, size_t len)
+static bool hs256_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature,
+                           size_t len)
 {
     uint8_t expected[HMAC_SIZE];
     return len == HMAC_SIZE && hs256_sign(keys, input, expected) &&
            CRYPTO_memcmp(expected, signature, HMAC_SIZE) == 0;
 }
 
-static bool eddsa_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature, size_t len)
+static bool eddsa_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature,
+                           size_t len)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool valid = ctx && len == ED25519_SIZE &&
@@ -219,7 +222,8 @@ static bool read_date(const json_t *value, int64_t *ret_seconds)
     return true;
 }
 
-static const char *check_times(const struct token_keys *keys, const json_t *claims, int64_t now_s, int64_t *ret_exp)
+static const char *check_times(const struct token_keys *keys, const json_t *claims, int64_t now_s,
+                               int64_t *ret_exp)
 {
     const json_t *nbf = json_object_get(claims, "nbf");
     int64_t not_before = 0;
@@ -293,7 +297,8 @@ static void cleanup_json(json_t **json)
     json_decref(*json);
 }
 
-static const char *verify(const struct token_keys *keys, struct slice token, int64_t now_s, struct identity *identity)
+static const char *verify(const struct token_keys *keys, struct slice token, int64_t now_s,
+                          struct identity *identity)
 {
     struct parts parts;
     uint8_t signature[ED25519_SIZE + 1];
@@ -317,8 +322,8 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
     return check_claims(keys, claims, now_s, identity);
 }
 
-enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s, struct identity *ret_identity,
-                      const char **ret_why)
+enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s,
+                      struct identity *ret_identity, const char **ret_why)
 {
     struct identity identity = {0};
     const char *why = verify(keys, token, now_s, &identity);

@@ -18,11 +18,12 @@ enum err token_keys_load(const struct config *config, struct token_keys **ret_ke
 void token_keys_free(struct token_keys *keys);
 
 /* ERR_UNAUTHENTICATED for anything but a valid token; `why` (a constant) says what is wrong, for WWW-Authenticate. */
-enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s, struct identity *ret_identity,
-                      const char **ret_why) MUST_CHECK;
+enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s,
+                      struct identity *ret_identity, const char **ret_why) MUST_CHECK;
 
 /* What `why` is for a token that was in order until its exp: its owner should get a new one. */
 extern const char token_why_expired[];
 
 /* Signs with HS256 (for `cortex token` and tests). ERR_BAD_REQUEST when the keys have no HS256 secret. */
-enum err token_sign(const struct token_keys *keys, const struct identity *identity, char *text, size_t size) MUST_CHECK;
+enum err token_sign(const struct token_keys *keys, const struct identity *identity, char *text,
+                    size_t size) MUST_CHECK;

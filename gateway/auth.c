@@ -75,7 +75,8 @@ static uint64_t keyed_hash(const struct auth *auth, struct slice token)
 
 static bool is_same(const struct remembered *entry, uint64_t hash, struct slice token)
 {
-    return entry->hash == hash && entry->len == token.len && CRYPTO_memcmp(entry->token, token.data, token.len) == 0;
+    return entry->hash == hash && entry->len == token.len &&
+           CRYPTO_memcmp(entry->token, token.data, token.len) == 0;
 }
 
 static void remember(struct auth *auth, uint64_t hash, struct slice token, const struct identity *identity)
@@ -90,7 +91,8 @@ static void remember(struct auth *auth, uint64_t hash, struct slice token, const
     entry->identity = *identity;
 }
 
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why)
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                     const char **ret_why)
 {
     int64_t now_s = (int64_t)ev_now(auth->gateway->loop);
     int64_t leeway_s = auth->gateway->config->auth_leeway_ms / 1000;

@@ -13,7 +13,8 @@ enum err auth_new(struct gateway *gateway, struct auth **ret_auth) MUST_CHECK;
 void auth_free(struct auth *auth);
 
 /* token_verify with a memory. `why` (a constant) says what is wrong; NULL when there is nothing to say. */
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why) MUST_CHECK;
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                     const char **ret_why) MUST_CHECK;
 
 /* The Authorization header of the call; fills in call->identity. */
 enum err auth_check(struct call *call, const char **ret_why) MUST_CHECK;

@@ -43,7 +43,13 @@ static const struct status_line {
     int status;
     struct slice line;
 } status_lines[] = {
-#define STATUS(number, reason) {number, {"HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1}}
+#define STATUS(number, reason)                                                                       \
+    {                                                                                                \
+        number,                                                                                      \
+        {                                                                                            \
+            "HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1 \
+        }                                                                                            \
+    }
     STATUS(200, "OK"),
     STATUS(201, "Created"),
     STATUS(202, "Accepted"),
@@ -132,7 +138,8 @@ static void log_answer(const struct call *call, int status)
 }
 
 /* Head, body and the end of the exchange; the body goes by reference where `whole` is given. */
-static void respond(struct call *call, int status, const char *content_type, struct bytes *whole, struct slice body)
+static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,
+                    struct slice body)
 {
     if (call->answered)
         return;
@@ -162,7 +169,8 @@ void call_respond_shared(struct call *call, int status, const char *content_type
     respond(call, status, content_type, whole, body);
 }
 
-void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol, void *state)
+void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
+                  void *state)
 {
     static const struct slice status = {"HTTP/1.1 101 Switching Protocols\r\n", 34};
     struct buf *head = http_scratch(call->gateway->http);

@@ -15,7 +15,16 @@ struct conn;
 struct conn_protocol;
 struct route;
 
-enum http_method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+enum http_method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
+};
 
 struct call_header {
     struct slice name, value; /* as sent; names compare without case */
@@ -33,15 +42,16 @@ struct call {
     size_t header_count;
     struct slice body;
     const struct route *route;
-    const struct msg_resource *resource;   /* of the route, where it has one */
-    struct slice params[CALL_PARAMS_MAX];  /* the {…} of the route, in order */
-    struct identity identity;              /* set where the route asks for a token */
-    char correlation_id[UUID_TEXT_LEN + 1]; /* the client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id */
-    struct arena arena;                    /* freed with the call */
-    struct buf added;                      /* header lines for the answer */
+    const struct msg_resource *resource;  /* of the route, where it has one */
+    struct slice params[CALL_PARAMS_MAX]; /* the {…} of the route, in order */
+    struct identity identity;             /* set where the route asks for a token */
+    char correlation_id[UUID_TEXT_LEN +
+                        1]; /* the client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id */
+    struct arena arena;     /* freed with the call */
+    struct buf added;       /* header lines for the answer */
     bool keep_alive, is_1_0;
-    void (*on_gone)(struct call *call);    /* set by a handler that answers later: forget the call */
-    void *waiter;                          /* the handler's own */
+    void (*on_gone)(struct call *call); /* set by a handler that answers later: forget the call */
+    void *waiter;                       /* the handler's own */
     bool answered;
 };
 
@@ -57,12 +67,15 @@ void call_add_header(struct call *call, const char *name, struct slice value);
  * a reference of its own to `whole`, of which `body` is a part. The call is freed when its handler has returned, or, when it is
  * answered later, in the next turn of the loop. */
 void call_respond(struct call *call, int status, const char *content_type, struct slice body);
-void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole, struct slice body);
+void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole,
+                         struct slice body);
 
 /* A problem document (RFC 9457): type, title, status, detail, instance (correlation id), errors[{pointer, detail}]. 503 and 429 carry
  * Retry-After, 401 WWW-Authenticate. detail may be NULL. */
 void call_fail(struct call *call, enum err err, const char *detail);
-void call_fail_fields(struct call *call, enum err err, const char *detail, const struct msg_problems *problems);
+void call_fail_fields(struct call *call, enum err err, const char *detail,
+                      const struct msg_problems *problems);
 
 /* Leaves HTTP: writes 101 and the given extra head lines (each with its CRLF), gives the connection to the protocol and frees the call. */
-void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol, void *state);
+void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
+                  void *state);

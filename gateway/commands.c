@@ -98,7 +98,8 @@ static void answer_without_result(struct pending *pending)
     else if (pending->refusal)
         fail(pending, pending->refusal, NULL);
     else
-        fail(pending, ERR_BROKER_UNAVAILABLE, "the broker has not confirmed the command in time; it may still run");
+        fail(pending, ERR_BROKER_UNAVAILABLE,
+             "the broker has not confirmed the command in time; it may still run");
 }
 
 static void answer_operation(struct pending *pending, const struct operation *operation)
@@ -170,7 +171,8 @@ static enum err publish(struct commands *commands, struct pending *pending, cons
     return err;
 }
 
-void commands_submit(struct commands *commands, struct call *call, const struct command *command, int64_t wait_ms)
+void commands_submit(struct commands *commands, struct call *call, const struct command *command,
+                     int64_t wait_ms)
 {
     const struct config *config = commands->gateway->config;
     if (commands->pending.count >= (size_t)config->pending_max) {
@@ -216,7 +218,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
 static void on_blocked(void *ctx, struct broker *broker, bool blocked)
 {
     (void)ctx;
-    log_warn(blocked ? "commands.blocked" : "commands.unblocked", LOG_I("unconfirmed", broker_unconfirmed(broker)));
+    log_warn(blocked ? "commands.blocked" : "commands.unblocked",
+             LOG_I("unconfirmed", broker_unconfirmed(broker)));
 }
 
 static enum err open_publisher(struct commands *commands)

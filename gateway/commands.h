@@ -18,7 +18,8 @@ bool commands_ready(const struct commands *commands); /* both connections are up
 size_t commands_waiting(const struct commands *commands);
 
 /* Publishes and makes the call wait: wait_ms 0 is respond-async. Answers the call itself in every case. */
-void commands_submit(struct commands *commands, struct call *call, const struct command *command, int64_t wait_ms);
+void commands_submit(struct commands *commands, struct call *call, const struct command *command,
+                     int64_t wait_ms);
 
 /* Events of a company are delivered to hub_on_event while it has subscribers here. hub_on_watched is called when the broker
  * has confirmed the binding; after a reconnection hub_on_gap, once, when all bindings are confirmed again. Not from inside commands_watch. */

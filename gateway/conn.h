@@ -26,15 +26,18 @@ struct conn_protocol {
     /* Looks at what has arrived; returns how many octets it is done with. What is left comes again, with more behind it.
      * After a pause it is called at once, also with nothing kept (an empty slice). */
     size_t (*on_bytes)(struct conn *conn, void *state, struct slice bytes);
-    void (*on_end)(struct conn *conn, void *state);      /* the peer will send nothing more, and all that it sent was offered */
-    void (*on_timeout)(struct conn *conn, void *state);  /* the limit set by conn_limit has passed */
-    void (*on_overflow)(struct conn *conn, void *state); /* output passed max_output_bytes: say goodbye or conn_abort */
-    void (*on_drain)(struct conn *conn, void *state);    /* the process is leaving: finish and close */
-    void (*on_free)(struct conn *conn, void *state);     /* last call: free the state */
+    void (*on_end)(struct conn *conn,
+                   void *state); /* the peer will send nothing more, and all that it sent was offered */
+    void (*on_timeout)(struct conn *conn, void *state); /* the limit set by conn_limit has passed */
+    void (*on_overflow)(struct conn *conn,
+                        void *state); /* output passed max_output_bytes: say goodbye or conn_abort */
+    void (*on_drain)(struct conn *conn, void *state); /* the process is leaving: finish and close */
+    void (*on_free)(struct conn *conn, void *state);  /* last call: free the state */
 };
 
 struct gateway *conn_gateway(const struct conn *conn);
-const char *conn_peer(const struct conn *conn); /* "127.0.0.1" for logs and limits; valid until the next call */
+const char *conn_peer(
+    const struct conn *conn); /* "127.0.0.1" for logs and limits; valid until the next call */
 
 /* Hands the connection over to another protocol (an upgrade). The old state is not freed: the caller does that. */
 void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
@@ -42,8 +45,9 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
 void conn_write_shared(struct conn *conn, struct bytes *bytes); /* takes one reference of its own */
-void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part); /* the same for a part of them */
-size_t conn_output(const struct conn *conn);                    /* bytes not yet accepted by the kernel */
+void conn_write_part(struct conn *conn, struct bytes *bytes,
+                     struct slice part);     /* the same for a part of them */
+size_t conn_output(const struct conn *conn); /* bytes not yet accepted by the kernel */
 /* So much waits for the peer that nothing more is read or offered until it has taken some. */
 bool conn_is_congested(const struct conn *conn);
 bool conn_is_open(const struct conn *conn); /* neither closed nor aborted */
@@ -67,4 +71,5 @@ void conn_set_drain(struct conn_set *set);
 void conn_set_abort(struct conn_set *set);
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */
-struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer, const struct conn_protocol *protocol);
+struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
+                      const struct conn_protocol *protocol);

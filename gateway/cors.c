@@ -16,8 +16,8 @@ static bool list_contains(const char *list, struct slice word)
 
 bool cors_is_allowed(const struct config *config, struct slice origin)
 {
-    return origin.len > 0 && (list_contains(config->cors_origins, SLICE("*")) ||
-                              list_contains(config->cors_origins, origin));
+    return origin.len > 0 &&
+           (list_contains(config->cors_origins, SLICE("*")) || list_contains(config->cors_origins, origin));
 }
 
 void cors_allow(struct call *call)
@@ -49,9 +49,10 @@ void cors_options(struct call *call)
     }
     if (is_preflight(call)) {
         call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PATCH, DELETE"));
-        call_add_header(call, "Access-Control-Allow-Headers",
-                        SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
-                              "Traceparent, X-Request-Id"));
+        call_add_header(
+            call, "Access-Control-Allow-Headers",
+            SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
+                  "Traceparent, X-Request-Id"));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));
     }
     call_respond(call, 204, NULL, SLICE_NONE);

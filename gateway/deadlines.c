@@ -70,7 +70,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int revents)
         ev_timer_stop(loop, timer);
 }
 
-void deadlines_init(struct deadlines *deadlines, struct ev_loop *loop, void (*on_due)(struct deadline *deadline))
+void deadlines_init(struct deadlines *deadlines, struct ev_loop *loop,
+                    void (*on_due)(struct deadline *deadline))
 {
     *deadlines = (struct deadlines){.loop = loop, .on_due = on_due};
     ev_timer_init(&deadlines->tick, on_tick, DEADLINES_TICK_MS / 1000.0, DEADLINES_TICK_MS / 1000.0);

@@ -30,8 +30,10 @@ struct deadlines {
 };
 
 /* on_due: from the loop, when the deadline is cleared already; it may set and clear any. */
-void deadlines_init(struct deadlines *deadlines, struct ev_loop *loop, void (*on_due)(struct deadline *deadline));
+void deadlines_init(struct deadlines *deadlines, struct ev_loop *loop,
+                    void (*on_due)(struct deadline *deadline));
 void deadlines_done(struct deadlines *deadlines);
 
-void deadline_set(struct deadlines *deadlines, struct deadline *deadline, int64_t ms); /* moves it when it is set */
-void deadline_clear(struct deadlines *deadlines, struct deadline *deadline);           /* also when it is not set */
+void deadline_set(struct deadlines *deadlines, struct deadline *deadline,
+                  int64_t ms);                                               /* moves it when it is set */
+void deadline_clear(struct deadlines *deadlines, struct deadline *deadline); /* also when it is not set */

@@ -171,7 +171,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct event event;
     enum err err = envelope_read_event(delivery, &event);
     if (err) {
-        log_warn("events.malformed", LOG_B("routing_key", delivery->routing_key), LOG_B("type", delivery->type));
+        log_warn("events.malformed", LOG_B("routing_key", delivery->routing_key),
+                 LOG_B("type", delivery->type));
         return;
     }
     events->on_reply(events->on_reply_arg, &event);
@@ -179,8 +180,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
         hub_on_event(events->gateway->hub, &event);
 }
 
-enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event), void *arg,
-                    struct events **ret_events)
+enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event),
+                    void *arg, struct events **ret_events)
 {
     static const struct broker_callbacks callbacks = {
         .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery};

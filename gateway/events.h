@@ -12,8 +12,8 @@
 struct events;
 
 /* on_reply is called for every event or refusal before the hub is. */
-enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event), void *arg,
-                    struct events **ret_events) MUST_CHECK;
+enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event),
+                    void *arg, struct events **ret_events) MUST_CHECK;
 void events_free(struct events *events);
 
 /* Connected, and all bindings confirmed. */

@@ -1,135 +1,10 @@
 #include "gateway/http.h"
 
-#include <time.h>
-
 #include "gateway/auth.h"
-#include "gateway/call.h"
 #include "gateway/cors.h"
-#include "gateway/request.h"
+#include "gateway/exchange.h"
 #include "gateway/routes.h"
 #include "gateway/target.h"
-
-enum {
-    RESTING_MAX = 64, /* exchanges kept for the next requests */
-    ARENA_BLOCK = 4096,
-    ADDED_MAX = 16 * 1024, /* of header lines in an answer */
-};
-
-enum exchange_state { READING, WORKING, ANSWERED, LEFT };
-
-struct exchange {
-    struct call call;
-    struct request request;
-    enum exchange_state state;
-    bool in_handler;
-    bool body_limit_set, head_limit_set;
-    enum err refusal; /* known from the head: told when the body has been read */
-    const char *why;
-    struct exchange *next_resting;
-};
-
-struct http {
-    struct gateway *gateway;
-    struct exchange *resting;
-    size_t resting_count;
-    struct buf scratch;
-    time_t date_second;
-    char date[30];
-};
-
-/* ---- exchanges ---- */
-
-static struct exchange *exchange_of(struct call *call)
-{
-    return CONTAINER_OF(call, struct exchange, call);
-}
-
-static struct exchange *exchange_new(struct gateway *gateway)
-{
-    struct http *http = gateway->http;
-    struct exchange *exchange = http->resting;
-    if (exchange) {
-        http->resting = exchange->next_resting;
-        http->resting_count--;
-        return exchange;
-    }
-    exchange = xcalloc(1, sizeof(*exchange));
-    request_init(&exchange->request, gateway->config);
-    arena_init(&exchange->call.arena, ARENA_BLOCK, (size_t)gateway->config->max_body_bytes * 16 + 1024 * 1024);
-    buf_init(&exchange->call.added, ADDED_MAX);
-    return exchange;
-}
-
-static void exchange_destroy(struct exchange *exchange)
-{
-    request_done(&exchange->request);
-    arena_done(&exchange->call.arena);
-    buf_done(&exchange->call.added);
-    free(exchange);
-}
-
-static void exchange_free(struct exchange *exchange)
-{
-    struct http *http = exchange->call.gateway->http;
-    if (http->resting_count == RESTING_MAX) {
-        exchange_destroy(exchange);
-        return;
-    }
-    struct arena arena = exchange->call.arena;
-    struct buf added = exchange->call.added;
-    arena_reset(&arena);
-    buf_clear(&added);
-    request_reset(&exchange->request);
-    exchange->call = (struct call){.arena = arena, .added = added};
-    exchange->state = READING;
-    exchange->in_handler = exchange->body_limit_set = exchange->head_limit_set = false;
-    exchange->refusal = ERR_OK;
-    exchange->why = NULL;
-    exchange->next_resting = http->resting;
-    http->resting = exchange;
-    http->resting_count++;
-}
-
-enum err http_new(struct gateway *gateway, struct http **ret_http)
-{
-    struct http *http = xcalloc(1, sizeof(*http));
-    http->gateway = gateway;
-    http->date_second = -1;
-    buf_init(&http->scratch, 2 * ADDED_MAX);
-    *ret_http = http;
-    return ERR_OK;
-}
-
-void http_free(struct http *http)
-{
-    if (!http)
-        return;
-    while (http->resting) {
-        struct exchange *exchange = http->resting;
-        http->resting = exchange->next_resting;
-        exchange_destroy(exchange);
-    }
-    buf_done(&http->scratch);
-    free(http);
-}
-
-struct buf *http_scratch(struct http *http)
-{
-    buf_clear(&http->scratch);
-    return &http->scratch;
-}
-
-struct slice http_date(struct http *http)
-{
-    time_t now = (time_t)ev_now(http->gateway->loop);
-    if (now != http->date_second) {
-        struct tm tm;
-        gmtime_r(&now, &tm);
-        strftime(http->date, sizeof(http->date), "%a, %d %b %Y %H:%M:%S GMT", &tm); /* the C locale's names */
-        http->date_second = now;
-    }
-    return (struct slice){http->date, sizeof(http->date) - 1};
-}
 
 /* ---- the head ---- */
 
@@ -139,8 +14,8 @@ static enum http_method method_of(const struct request *request)
         uint8_t llhttp;
         enum http_method method;
     } methods[] = {
-        {HTTP_GET, METHOD_GET},       {HTTP_HEAD, METHOD_HEAD},     {HTTP_POST, METHOD_POST},
-        {HTTP_PUT, METHOD_PUT},       {HTTP_PATCH, METHOD_PATCH},   {HTTP_DELETE, METHOD_DELETE},
+        {HTTP_GET, METHOD_GET},         {HTTP_HEAD, METHOD_HEAD},   {HTTP_POST, METHOD_POST},
+        {HTTP_PUT, METHOD_PUT},         {HTTP_PATCH, METHOD_PATCH}, {HTTP_DELETE, METHOD_DELETE},
         {HTTP_OPTIONS, METHOD_OPTIONS},
     };
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
@@ -162,8 +37,8 @@ static enum err take_headers(struct call *call, const struct request *request)
 
 static bool is_correlation_character(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 static bool is_sane_correlation_id(struct slice id)

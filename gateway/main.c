@@ -20,7 +20,7 @@
 enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
-    HEALTHY_MS = 10000,    /* a process that has lived so long starts again without a pause */
+    HEALTHY_MS = 10000,     /* a process that has lived so long starts again without a pause */
     DRAIN_MARGIN_MS = 2000, /* beyond drain_ms, before a process that does not leave is killed */
     TICK_MS = 1000,
 };
@@ -38,6 +38,7 @@ struct parent {
     size_t child_count;
     sigset_t signals;
     bool leaving;
+    bool failed;     /* a process found that it can never start */
     int64_t kill_ms; /* when what has not left is killed */
 };
 
@@ -66,7 +67,7 @@ static void start(struct parent *parent, struct child *child)
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
-        _exit(run_child(parent, child, parent_pid));
+        exit(run_child(parent, child, parent_pid));
     child->started_ms = now_ms();
     if (pid < 0) {
         log_error("parent.fork_failed");
@@ -76,7 +77,7 @@ static void start(struct parent *parent, struct child *child)
     child->pid = pid;
 }
 
-static void plan_restart(struct child *child)
+static void plan_restart(struct child *child, int status)
 {
     int64_t now = now_ms();
     if (now - child->started_ms >= HEALTHY_MS)
@@ -85,6 +86,9 @@ static void plan_restart(struct child *child)
     child->backoff_ms = child->backoff_ms ? child->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (child->backoff_ms > BACKOFF_MAX_MS)
         child->backoff_ms = BACKOFF_MAX_MS;
+    log_warn("parent.process_died", LOG_I("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
+             LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+             LOG_I("restart_in_ms", child->restart_ms - now));
 }
 
 static void reap(struct parent *parent)
@@ -96,12 +100,10 @@ static void reap(struct parent *parent)
             if (child->pid != pid)
                 continue;
             child->pid = 0;
-            if (parent->leaving)
-                continue;
-            plan_restart(child);
-            log_warn("parent.process_died", LOG_I("pid", pid), LOG_I("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
-                     LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
-                     LOG_I("restart_in_ms", child->restart_ms - now_ms()));
+            parent->failed =
+                parent->failed || (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT_START);
+            if (!parent->leaving && !parent->failed)
+                plan_restart(child, status);
         }
 }
 
@@ -166,6 +168,8 @@ static void supervise(struct parent *parent)
         if (number == SIGTERM || number == SIGINT)
             leave(parent);
         reap(parent);
+        if (parent->failed && !parent->leaving)
+            leave(parent);
     }
 }
 
@@ -234,13 +238,15 @@ static int run(void)
     free(parent.children);
     token_keys_free(parent.keys);
     config_done(&parent.config);
-    return 0;
+    return parent.failed ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'}, {"help-config", no_argument, NULL, 'c'}, {"version", no_argument, NULL, 'v'}, {0}};
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                            {"help-config", no_argument, NULL, 'c'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {0}};
     int option = getopt_long(argc, argv, "", options, NULL);
     if (option == -1 && optind == argc)
         return run();

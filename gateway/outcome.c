@@ -15,7 +15,8 @@ static void cleanup_json(json_t **json)
 static struct slice text_of(const json_t *json, const char *member)
 {
     const json_t *value = json_object_get(json, member);
-    return json_is_string(value) ? (struct slice){json_string_value(value), json_string_length(value)} : SLICE_NONE;
+    return json_is_string(value) ? (struct slice){json_string_value(value), json_string_length(value)}
+                                 : SLICE_NONE;
 }
 
 /* The texts stay in the JSON, which outlives the answer. */
@@ -56,8 +57,8 @@ static void answer_refusal(struct call *call, const struct outcome *outcome)
 static void add_location(struct call *call, struct slice subject)
 {
     char text[LOCATION_MAX];
-    int len = snprintf(text, sizeof(text), "%.*s/%.*s", (int)call->path.len, call->path.data, (int)subject.len,
-                       subject.data);
+    int len = snprintf(text, sizeof(text), "%.*s/%.*s", (int)call->path.len, call->path.data,
+                       (int)subject.len, subject.data);
     if (len > 0 && (size_t)len < sizeof(text))
         call_add_header(call, "Location", (struct slice){text, (size_t)len});
 }

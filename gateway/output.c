@@ -113,7 +113,8 @@ void output_append(struct output_pool *pool, struct output *output, struct slice
     output->bytes += bytes.len;
 }
 
-void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes, struct slice part)
+void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes,
+                          struct slice part)
 {
     if (part.len == 0)
         return;
@@ -178,7 +179,8 @@ enum output_state output_send(struct output_pool *pool, struct output *output, i
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? OUTPUT_BLOCKED : OUTPUT_BROKEN;
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? OUTPUT_BLOCKED
+                                                                               : OUTPUT_BROKEN;
         *ret_sent += (size_t)sent;
         advance(pool, output, (size_t)sent);
         if ((size_t)sent < tried) /* the socket is full: asking again would only cost a call */

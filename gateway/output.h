@@ -25,10 +25,12 @@ void output_pool_done(struct output_pool *pool);
 
 void output_append(struct output_pool *pool, struct output *output, struct slice bytes);
 /* `part` lies within `bytes`, to which a reference is taken. */
-void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes, struct slice part);
+void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes,
+                          struct slice part);
 void output_clear(struct output_pool *pool, struct output *output);
 
 enum output_state { OUTPUT_DONE, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 
 /* Writes as much as the socket takes. *ret_sent is what went out in this call, whatever the outcome. */
-enum output_state output_send(struct output_pool *pool, struct output *output, int fd, size_t *ret_sent) MUST_CHECK;
+enum output_state output_send(struct output_pool *pool, struct output *output, int fd,
+                              size_t *ret_sent) MUST_CHECK;

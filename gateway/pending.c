@@ -54,7 +54,8 @@ static uint64_t number_in(const struct pending_table *table, struct slice correl
 {
     size_t at = sizeof(table->prefix) - 1;
     uint64_t number = 0;
-    if (correlation.len <= at || memcmp(correlation.data, table->prefix, at) != 0 || correlation.data[at] != '.')
+    if (correlation.len <= at || memcmp(correlation.data, table->prefix, at) != 0 ||
+        correlation.data[at] != '.')
         return 0;
     for (at++; at < correlation.len && correlation.data[at] != '.'; at++) {
         unsigned int digit = (unsigned int)(correlation.data[at] - '0');

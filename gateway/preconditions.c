@@ -135,7 +135,8 @@ enum err if_match_parse(struct slice field, int64_t *ret_version)
         return ERR_OK;
     if (!is_quoted(field) || !is_opaque((struct slice){field.data + 1, field.len - 2}))
         return ERR_BAD_REQUEST;
-    return parse_version((struct slice){field.data + 1, field.len - 2}, ret_version) ? ERR_OK : ERR_VERSION_CONFLICT;
+    return parse_version((struct slice){field.data + 1, field.len - 2}, ret_version) ? ERR_OK
+                                                                                     : ERR_VERSION_CONFLICT;
 }
 
 /* ---- Prefer ---- */

@@ -7,7 +7,8 @@ enum { IDEMPOTENCY_KEY_MAX = 255 };
 
 /* Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a structured string, "…" with \" and \\ (RFC 8941 3.3.3), or the same
  * bare; 1 to 255 printable characters. `scratch` keeps the key; absent: SLICE_NONE. ERR_BAD_REQUEST when it is malformed. */
-enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_MAX], struct slice *ret_key) MUST_CHECK;
+enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_MAX],
+                               struct slice *ret_key) MUST_CHECK;
 
 /* If-Match (RFC 9110 13.1.1) with one strong tag. Version 0: none is asked for (absent, or "*"). ERR_BAD_REQUEST when it is
  * malformed, weak or a list; ERR_VERSION_CONFLICT for a tag that no version of ours has. */

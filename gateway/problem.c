@@ -36,9 +36,11 @@ static void add_retry_after(struct call *call, const char *detail)
 static void add_challenge(struct call *call, const char *detail)
 {
     char text[256];
-    int len = detail ? snprintf(text, sizeof(text),
-                                "Bearer realm=\"cortexbuild\", error=\"invalid_token\", error_description=\"%s\"", detail)
-                     : snprintf(text, sizeof(text), "Bearer realm=\"cortexbuild\"");
+    int len =
+        detail ? snprintf(text, sizeof(text),
+                          "Bearer realm=\"cortexbuild\", error=\"invalid_token\", error_description=\"%s\"",
+                          detail)
+               : snprintf(text, sizeof(text), "Bearer realm=\"cortexbuild\"");
     call_add_header(call, "WWW-Authenticate", (struct slice){text, (size_t)len});
 }
 
@@ -52,7 +54,8 @@ static const struct {
     {503, add_retry_after},
 };
 
-void call_fail_fields(struct call *call, enum err err, const char *detail, const struct msg_problems *problems)
+void call_fail_fields(struct call *call, enum err err, const char *detail,
+                      const struct msg_problems *problems)
 {
     const struct err_info *info = err_info(err);
     CLEANUP(buf_done) struct buf body;

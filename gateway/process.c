@@ -43,7 +43,7 @@ int process_run(const struct config *config, struct token_keys *keys, int listen
     gateway->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!gateway->loop) {
         log_error("gateway.no_loop");
-        return 1;
+        return PROCESS_CANNOT_START;
     }
     watch_signal(&process, &process.terminate, SIGTERM);
     watch_signal(&process, &process.interrupt, SIGINT);
@@ -56,5 +56,5 @@ int process_run(const struct config *config, struct token_keys *keys, int listen
     }
     gateway_close(gateway);
     ev_loop_destroy(gateway->loop);
-    return err ? 1 : 0;
+    return err ? PROCESS_CANNOT_START : 0;
 }

@@ -4,5 +4,8 @@
 #include "common/config.h"
 #include "common/token.h"
 
+/* Exit status of a process whose settings do not let it start: trying again would not help. */
+enum { PROCESS_CANNOT_START = 78 };
+
 /* Runs until it has drained after SIGTERM or SIGINT. Owns listen_fd. Returns the exit status. */
 int process_run(const struct config *config, struct token_keys *keys, int listen_fd);

@@ -1,17 +1,18 @@
-#include "gateway/request.h"
+#include "gateway/request_private.h"
 
 enum {
     FIELDS_AT_FIRST = 16,
     TEXT_KEPT = 4096, /* of memory, from one request to the next */
     BODY_KEPT = 8192,
-    CHUNK_OVERHEAD = 8, /* octets of framing for each octet that a body may have: chunks of one octet take five */
+    CHUNK_OVERHEAD =
+        8, /* octets of framing for each octet that a body may have: chunks of one octet take five */
 };
 
 static const char protocol_text[] = "HTTP/";
 
 /* ---- refusals ---- */
 
-static int refuse(struct request *request, enum err err, const char *why)
+int request_refuse(struct request *request, enum err err, const char *why)
 {
     request->phase = PHASE_REFUSED;
     request->refusal = err;
@@ -35,9 +36,11 @@ static const struct {
     {HPE_CR_EXPECTED, ERR_BAD_REQUEST, "a line does not end in CRLF"},
     {HPE_LF_EXPECTED, ERR_BAD_REQUEST, "a line does not end in CRLF"},
     {HPE_STRICT, ERR_BAD_REQUEST, "a line does not end in CRLF"},
-    {HPE_UNEXPECTED_CONTENT_LENGTH, ERR_BAD_REQUEST, "Content-Length is repeated, or comes with Transfer-Encoding"},
+    {HPE_UNEXPECTED_CONTENT_LENGTH, ERR_BAD_REQUEST,
+     "Content-Length is repeated, or comes with Transfer-Encoding"},
     {HPE_INVALID_CONTENT_LENGTH, ERR_BAD_REQUEST, "Content-Length is malformed"},
-    {HPE_INVALID_TRANSFER_ENCODING, ERR_BAD_REQUEST, "Transfer-Encoding does not end in chunked, or comes with Content-Length"},
+    {HPE_INVALID_TRANSFER_ENCODING, ERR_BAD_REQUEST,
+     "Transfer-Encoding does not end in chunked, or comes with Content-Length"},
     {HPE_INVALID_CHUNK_SIZE, ERR_BAD_REQUEST, "a chunk size is malformed"},
 };
 
@@ -49,17 +52,17 @@ static void refuse_by_verdict(struct request *request, llhttp_errno_t verdict)
         verdict = HPE_CR_EXPECTED; /* the version is fine, what follows it is not */
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
         if (verdicts[i].verdict == verdict) {
-            refuse(request, verdicts[i].err, verdicts[i].why);
+            request_refuse(request, verdicts[i].err, verdicts[i].why);
             return;
         }
-    refuse(request, ERR_BAD_REQUEST, "the request is malformed");
+    request_refuse(request, ERR_BAD_REQUEST, "the request is malformed");
 }
 
 /* ---- what llhttp calls ---- */
 
 static int append(struct request *request, const char *at, size_t len)
 {
-    return buf_append(&request->text, at, len) ? 0 : refuse(request, ERR_HEADERS_TOO_LARGE, NULL);
+    return buf_append(&request->text, at, len) ? 0 : request_refuse(request, ERR_HEADERS_TOO_LARGE, NULL);
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
@@ -114,9 +117,9 @@ static int on_header_field_complete(llhttp_t *parser)
     if (is_trailer(request))
         return 0;
     if (request->field_count == 0 || last_field(request)->name_len == 0 || last_field(request)->value_at != 0)
-        return refuse(request, ERR_BAD_REQUEST, "a header field has no name");
+        return request_refuse(request, ERR_BAD_REQUEST, "a header field has no name");
     if (request->field_count > (size_t)request->config->max_headers)
-        return refuse(request, ERR_HEADERS_TOO_LARGE, "there are too many header fields");
+        return request_refuse(request, ERR_HEADERS_TOO_LARGE, "there are too many header fields");
     last_field(request)->value_at = (uint32_t)buf_len(&request->text);
     return 0;
 }
@@ -139,7 +142,7 @@ static int on_headers_complete(llhttp_t *parser)
 
 static int too_large(struct request *request)
 {
-    return refuse(request, ERR_BODY_TOO_LARGE, NULL);
+    return request_refuse(request, ERR_BODY_TOO_LARGE, NULL);
 }
 
 static int on_chunk_header(llhttp_t *parser)
@@ -179,7 +182,7 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- the head, when it is there ---- */
+/* ---- what has been read ---- */
 
 struct slice request_target(const struct request *request)
 {
@@ -201,98 +204,6 @@ struct slice request_value(const struct request *request, size_t field)
 bool request_has_body(const struct request *request)
 {
     return (request->parser.flags & F_CHUNKED) || request->parser.content_length > 0;
-}
-
-static bool is_host_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
-}
-
-/* uri-host [":" port] (RFC 9110 7.2), as far as anybody could be confused by it. */
-static bool is_host(struct slice value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (!is_host_character(value.data[i]))
-            return false;
-    return true;
-}
-
-struct head_facts {
-    size_t hosts, transfer_encodings;
-    bool host_malformed, not_chunked, unknown_expectation;
-};
-
-static void look_at_host(struct request *request, struct head_facts *facts, struct slice value)
-{
-    (void)request;
-    facts->hosts++;
-    facts->host_malformed = facts->host_malformed || !is_host(value);
-}
-
-static void look_at_transfer_encoding(struct request *request, struct head_facts *facts, struct slice value)
-{
-    (void)request;
-    facts->transfer_encodings++;
-    facts->not_chunked = facts->not_chunked || !slice_equal_nocase(value, SLICE("chunked"));
-}
-
-static void look_at_expect(struct request *request, struct head_facts *facts, struct slice value)
-{
-    if (request_is_1_0(request))
-        return; /* RFC 9110 10.1.1: ignored */
-    if (slice_equal_nocase(value, SLICE("100-continue")))
-        request->expects_continue = true;
-    else
-        facts->unknown_expectation = true;
-}
-
-static const struct {
-    struct slice name;
-    void (*look)(struct request *request, struct head_facts *facts, struct slice value);
-} framing_fields[] = {
-    {{"host", 4}, look_at_host},
-    {{"transfer-encoding", 17}, look_at_transfer_encoding},
-    {{"expect", 6}, look_at_expect},
-};
-
-/* The parser leaves the white space after a value to us. */
-static void trim(struct request *request, struct request_field *field)
-{
-    const char *value = buf_data(&request->text) + field->value_at;
-    while (field->value_len > 0 && (value[field->value_len - 1] == ' ' || value[field->value_len - 1] == '\t'))
-        field->value_len--;
-}
-
-static int check_head(struct request *request)
-{
-    struct head_facts facts = {0};
-    for (size_t i = 0; i < request->field_count; i++) {
-        trim(request, &request->fields[i]);
-        struct slice name = request_name(request, i);
-        for (size_t j = 0; j < ARRAY_LEN(framing_fields); j++)
-            if (slice_equal_nocase(name, framing_fields[j].name))
-                framing_fields[j].look(request, &facts, request_value(request, i));
-    }
-    const llhttp_t *parser = &request->parser;
-    if (parser->http_major != 1)
-        return refuse(request, ERR_VERSION_UNSUPPORTED, NULL);
-    if (facts.hosts == 0 && !request_is_1_0(request))
-        return refuse(request, ERR_BAD_REQUEST, "Host is missing");
-    if (facts.hosts > 1)
-        return refuse(request, ERR_BAD_REQUEST, "Host is repeated");
-    if (facts.host_malformed)
-        return refuse(request, ERR_BAD_REQUEST, "Host is malformed");
-    if (facts.transfer_encodings > 0 && request_is_1_0(request))
-        return refuse(request, ERR_BAD_REQUEST, "Transfer-Encoding has no meaning in HTTP/1.0");
-    if (facts.transfer_encodings > 1 || facts.not_chunked)
-        return refuse(request, ERR_NOT_IMPLEMENTED, "the only transfer coding is chunked");
-    if (facts.unknown_expectation)
-        return refuse(request, ERR_EXPECTATION_FAILED, "the only expectation is 100-continue");
-    if (!(parser->flags & F_CHUNKED) && parser->content_length > (uint64_t)request->config->max_body_bytes)
-        return too_large(request);
-    request->keep_alive = llhttp_should_keep_alive(parser) != 0;
-    return HPE_OK;
 }
 
 /* ---- feeding ---- */
@@ -347,7 +258,7 @@ static size_t skip_empty_lines(struct request *request, struct slice bytes)
             continue;
         }
         if (request->lead_cr || c == '\n')
-            refuse(request, ERR_BAD_REQUEST, "a line does not end in CRLF");
+            request_refuse(request, ERR_BAD_REQUEST, "a line does not end in CRLF");
         else
             request->phase = PHASE_LINE;
         return i;
@@ -360,7 +271,7 @@ static void check_protocol(struct request *request, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.len && request->protocol_seen < sizeof(protocol_text) - 1; i++)
         if (bytes.data[i] != protocol_text[request->protocol_seen++]) {
-            refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
+            request_refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
             return;
         }
     if (request->protocol_seen == sizeof(protocol_text) - 1)
@@ -372,9 +283,9 @@ static void check_target(struct request *request)
 {
     size_t method_len = strlen(llhttp_method_name((llhttp_method_t)request->parser.method));
     if (request->last_octet != ' ')
-        refuse(request, ERR_VERSION_UNSUPPORTED, "HTTP/0.9 is not spoken here");
+        request_refuse(request, ERR_VERSION_UNSUPPORTED, "HTTP/0.9 is not spoken here");
     else if (request->head_bytes - request->lead_bytes != method_len + 1 + request->target_len + 1)
-        refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
+        request_refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
 }
 
 static bool in_head(const struct request *request)
@@ -386,7 +297,8 @@ static int check_head_size(struct request *request)
 {
     if (request->head_bytes < (size_t)request->config->max_head_bytes || !in_head(request))
         return HPE_OK;
-    return refuse(request, request->phase <= PHASE_LINE ? ERR_URI_TOO_LONG : ERR_HEADERS_TOO_LARGE, NULL);
+    return request_refuse(request, request->phase <= PHASE_LINE ? ERR_URI_TOO_LONG : ERR_HEADERS_TOO_LARGE,
+                          NULL);
 }
 
 /* Runs the parser over as much as may be seen in this phase. Returns the octets it is done with. */
@@ -414,7 +326,8 @@ static size_t run_parser(struct request *request, struct slice bytes)
 static void check_overhead(struct request *request, size_t used, size_t body_before)
 {
     request->body_overhead += used - (request->body_bytes - body_before);
-    size_t bound = (size_t)(request->config->max_head_bytes + CHUNK_OVERHEAD * request->config->max_body_bytes);
+    size_t bound =
+        (size_t)(request->config->max_head_bytes + CHUNK_OVERHEAD * request->config->max_body_bytes);
     if (request->body_overhead > bound)
         too_large(request);
 }
@@ -437,7 +350,7 @@ static size_t advance(struct request *request, struct slice bytes)
     if (in_head(request))
         check_head_size(request);
     else if (head && request->phase == PHASE_BODY)
-        check_head(request);
+        request_check_head(request);
     else if (!head && request->phase != PHASE_REFUSED)
         check_overhead(request, used, body_before);
     return used;

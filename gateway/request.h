@@ -36,10 +36,10 @@ struct request {
     size_t target_len;
     struct request_field *fields;
     size_t field_count, field_capacity;
-    size_t head_bytes;     /* octets of the head as sent */
-    size_t lead_bytes;     /* of those, empty lines before the request line */
-    size_t body_overhead;  /* octets of the chunked framing */
-    size_t body_bytes;     /* decoded */
+    size_t head_bytes;    /* octets of the head as sent */
+    size_t lead_bytes;    /* of those, empty lines before the request line */
+    size_t body_overhead; /* octets of the chunked framing */
+    size_t body_bytes;    /* decoded */
     struct buf body;
     uint8_t protocol_seen; /* octets of "HTTP/" */
     char last_octet;       /* that the parser has taken */

@@ -2,21 +2,24 @@
 
 static const struct route routes[] = {
     {METHOD_GET, "/healthz", ACCESS_PUBLIC, NULL, healthz, "The process answers"},
-    {METHOD_GET, "/readyz", ACCESS_PUBLIC, NULL, readyz, "Broker and database are connected and the process stays"},
+    {METHOD_GET, "/readyz", ACCESS_PUBLIC, NULL, readyz,
+     "Broker and database are connected and the process stays"},
     {METHOD_GET, "/openapi.json", ACCESS_PUBLIC, NULL, openapi_document, "This document"},
     {METHOD_GET, "/connection/websocket", ACCESS_PUBLIC, NULL, ws_upgrade,
      "Events in real time (Centrifuge client protocol over WebSocket)"},
     {METHOD_GET, "/v1/projects/{id}", ACCESS_TOKEN, "project", read_entity, "One project"},
     {METHOD_POST, "/v1/projects", ACCESS_TOKEN, "project", write_create, "Creates a project"},
     {METHOD_GET, "/v1/projects", ACCESS_TOKEN, "project", read_list, "The company's projects"},
-    {METHOD_PATCH, "/v1/projects/{id}", ACCESS_TOKEN, "project", write_update, "Changes a project (JSON Merge Patch)"},
+    {METHOD_PATCH, "/v1/projects/{id}", ACCESS_TOKEN, "project", write_update,
+     "Changes a project (JSON Merge Patch)"},
     {METHOD_DELETE, "/v1/projects/{id}", ACCESS_TOKEN, "project", write_delete, "Deletes a project"},
     {METHOD_GET, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", read_entity, "One task"},
     {METHOD_POST, "/v1/projects/{project}/tasks", ACCESS_TOKEN, "task", write_create, "Creates a task"},
     {METHOD_GET, "/v1/projects/{project}/tasks", ACCESS_TOKEN, "task", read_list, "The project's tasks"},
     {METHOD_PATCH, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", write_update,
      "Changes a task (JSON Merge Patch)"},
-    {METHOD_DELETE, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", write_delete, "Deletes a task"},
+    {METHOD_DELETE, "/v1/projects/{project}/tasks/{id}", ACCESS_TOKEN, "task", write_delete,
+     "Deletes a task"},
     {METHOD_GET, "/v1/operations/{id}", ACCESS_TOKEN, NULL, read_operation, "What became of a command"},
 };
 

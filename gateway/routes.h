@@ -24,13 +24,13 @@ enum err routes_allow(struct call *call) MUST_CHECK;
 const struct route *routes_all(size_t *ret_count);
 
 /* Handlers, by file. */
-void healthz(struct call *call);         /* health.c: the process answers */
-void readyz(struct call *call);          /* health.c: broker and database are connected and we are not draining */
+void healthz(struct call *call); /* health.c: the process answers */
+void readyz(struct call *call);  /* health.c: broker and database are connected and we are not draining */
 void openapi_document(struct call *call); /* openapi.c */
-void read_entity(struct call *call);     /* read/entity.c: GET one; ETag, If-None-Match */
-void read_list(struct call *call);       /* read/list.c: GET many; filters, cursor */
-void read_operation(struct call *call);  /* read/operation.c: GET /v1/operations/{id} */
-void write_create(struct call *call);    /* write.c: POST, PATCH, DELETE become commands */
+void read_entity(struct call *call);      /* read/entity.c: GET one; ETag, If-None-Match */
+void read_list(struct call *call);        /* read/list.c: GET many; filters, cursor */
+void read_operation(struct call *call);   /* read/operation.c: GET /v1/operations/{id} */
+void write_create(struct call *call);     /* write.c: POST, PATCH, DELETE become commands */
 void write_update(struct call *call);
 void write_delete(struct call *call);
-void ws_upgrade(struct call *call);      /* ws.c: GET /connection/websocket */
+void ws_upgrade(struct call *call); /* ws.c: GET /connection/websocket */

@@ -17,7 +17,8 @@ enum {
     ACCEPTS_PER_TURN = 128, /* so that accepting does not starve those who are in */
     RETRY_MS = 100,         /* after running out of descriptors */
     LATECOMER_MS = 1000,    /* for one who comes during a drain to ask something */
-    LAST_ACCEPTS_MS = 250,  /* of a drain: handshakes that are under way end in the queue and are still served */
+    LAST_ACCEPTS_MS =
+        250, /* of a drain: handshakes that are under way end in the queue and are still served */
 };
 
 struct server {
@@ -50,8 +51,8 @@ static void write_refusal(struct server *server)
 {
     const struct err_info *info = err_info(ERR_TOO_MANY_CONNECTIONS);
     char body[256];
-    int len = snprintf(body, sizeof(body), "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}", info->slug,
-                       info->title, info->http_status);
+    int len = snprintf(body, sizeof(body), "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}",
+                       info->slug, info->title, info->http_status);
     int total = snprintf(server->refusal, sizeof(server->refusal),
                          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
                          "Content-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
@@ -226,7 +227,8 @@ static enum err parse_listen(const char *listen, struct addrinfo **ret_info, cha
         return ERR_BAD_REQUEST;
     }
     snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), listen + (bracketed ? 1 : 0));
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM};
     int error = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, ret_info);
     if (error != 0) {
         snprintf(why, 256, "CORTEX_LISTEN: \"%s\": %s", listen, gai_strerror(error));

@@ -88,7 +88,8 @@ static struct slice without_authority(struct slice target)
     return SLICE_NONE;
 }
 
-enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path, struct slice *ret_query)
+enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path,
+                      struct slice *ret_query)
 {
     if (target.len == 0 || memchr(target.data, '#', target.len))
         return ERR_BAD_REQUEST;

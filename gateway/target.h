@@ -6,7 +6,8 @@
 
 /* Splits into the decoded path and the raw query (SLICE_NONE: there is none). origin-form, absolute-form, and "*", which is
  * its own path. ERR_BAD_REQUEST for anything else, broken percent-encoding, encoded NUL or encoded slashes. */
-enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path, struct slice *ret_query) MUST_CHECK;
+enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path,
+                      struct slice *ret_query) MUST_CHECK;
 
 /* The decoded value of the first parameter of that name; SLICE_NONE when absent. */
 struct slice target_parameter(struct arena *arena, struct slice query, const char *name);

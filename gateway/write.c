@@ -9,8 +9,8 @@
 
 /* What the three have in common, and where they differ. */
 struct verb {
-    const char *name;     /* of the command type: "project.create" */
-    bool names_entity;    /* the path ends in the id of what is changed */
+    const char *name;  /* of the command type: "project.create" */
+    bool names_entity; /* the path ends in the id of what is changed */
     bool has_body;
     enum msg_mode mode;
     const char *const *(*roles)(const struct msg_resource *resource);
@@ -185,8 +185,8 @@ static void run(struct call *call, const struct verb *verb)
 {
     struct write w = {.call = call, .verb = verb};
     buf_init(&w.body, (size_t)call->gateway->config->max_body_bytes * 2);
-    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_if_match(&w) && read_idempotency_key(&w) &&
-        read_body(&w)) {
+    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_if_match(&w) &&
+        read_idempotency_key(&w) && read_body(&w)) {
         read_prefer(&w);
         complete(&w);
         commands_submit(call->gateway->commands, call, &w.command, wait_ms(&w));
@@ -196,7 +196,8 @@ static void run(struct call *call, const struct verb *verb)
 
 void write_create(struct call *call)
 {
-    static const struct verb verb = {.name = "create", .has_body = true, .mode = MSG_CREATE, .roles = create_roles};
+    static const struct verb verb = {
+        .name = "create", .has_body = true, .mode = MSG_CREATE, .roles = create_roles};
     run(call, &verb);
 }
 

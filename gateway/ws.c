@@ -45,19 +45,10 @@ void ws_send(struct ws *ws, struct slice text)
     conn_write(ws->conn, text);
 }
 
-/* A socket that takes nothing is not asked again until it does, so its bound is looked at here too. */
-static void look_at_bound(struct ws *ws)
-{
-    if (conn_output(ws->conn) > (size_t)ws_gateway(ws)->config->max_output_bytes)
-        session_on_slow(&ws->session);
-}
-
 void ws_send_frames(struct ws *ws, struct bytes *frames)
 {
-    if (ws->state != WS_OPEN)
-        return;
-    conn_write_shared(ws->conn, frames);
-    look_at_bound(ws);
+    if (ws->state == WS_OPEN)
+        conn_write_shared(ws->conn, frames);
 }
 
 size_t ws_backlog(const struct ws *ws)

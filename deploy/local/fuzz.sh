@@ -15,11 +15,13 @@ build fuzz
 
 # fuzz_target BINARY: its corpus is kept, so that the next run begins where this one ended.
 fuzz_target() {
-    local name=${1##*/} log
+    local name=${1##*/} log seed
     log=$corpus/$name.log
     local -a seeds=("$corpus/$name")
     mkdir -p "$corpus/$name"
-    [ ! -d "$1.corpus" ] || seeds+=("$1.corpus")
+    for seed in "$ROOT/tests/fuzz/corpus/$name" "$1.corpus"; do # kept by hand; made by the build
+        [ ! -d "$seed" ] || seeds+=("$seed")
+    done
     if (cd "$corpus" && "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/$name." \
         "${seeds[@]}") >"$log" 2>&1; then
         printf 'ok    fuzz  %s (%s runs)\n' "$name" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")"

@@ -4,6 +4,7 @@ import { after, before } from 'node:test';
 
 import { startStack } from '../lib/stack.mjs';
 import { channels } from './realtime/channels.mjs';
+import { closeAll } from './realtime/clients.mjs';
 import { connecting } from './realtime/connecting.mjs';
 import { delivery } from './realtime/delivery.mjs';
 import { frames } from './realtime/frames.mjs';
@@ -27,7 +28,10 @@ before(async () => {
     };
     shared.stack = await startStack('realtime', { gateway });
 });
-after(() => shared.stack?.stop());
+after(async () => {
+    closeAll();
+    await shared.stack?.stop();
+});
 
 // `leaving` ends gateways: it comes last.
 for (const subject of [handshake, frames, connecting, channels, delivery, recovery, slowness, leaving]) subject(shared);

@@ -78,8 +78,8 @@ static void compare_portions(struct slice bytes, size_t portion)
     parse(bytes, portion, &portions);
     bool same = slice_equal(buf_slice(&whole), buf_slice(&portions));
     if (!same)
-        fprintf(stderr, "whole:\n%.*sin portions of %zu:\n%.*s", (int)buf_len(&whole), buf_slice(&whole).data, portion,
-                (int)buf_len(&portions), buf_slice(&portions).data);
+        fprintf(stderr, "whole:\n%.*sin portions of %zu:\n%.*s", (int)buf_len(&whole), buf_slice(&whole).data,
+                portion, (int)buf_len(&portions), buf_slice(&portions).data);
     must(same, "portions make no difference");
     buf_done(&whole);
     buf_done(&portions);
@@ -123,7 +123,8 @@ static void write_secret(void)
     static const char secret[] = "the secret of the seeds in corpus/fuzz_http";
     char path[] = "/tmp/cortex-fuzz-secret-XXXXXX";
     int fd = mkstemp(path);
-    must(fd >= 0 && write(fd, secret, sizeof(secret) - 1) == (ssize_t)sizeof(secret) - 1, "there is a secret");
+    must(fd >= 0 && write(fd, secret, sizeof(secret) - 1) == (ssize_t)sizeof(secret) - 1,
+         "there is a secret");
     close(fd);
     setenv("CORTEX_AUTH_HS256_FILE", path, 1);
 }

@@ -120,14 +120,14 @@ static inline void turn(struct rig *rig)
     ev_run(rig->gateway.loop, EVRUN_ONCE);
 }
 
-#define eventually(rig, condition)                                            \
-    do {                                                                      \
+#define eventually(rig, condition)                                             \
+    do {                                                                       \
         int64_t limit_ = clock_monotonic_us() + PATIENCE_S * INT64_C(1000000); \
-        while (!(condition)) {                                                \
-            if (clock_monotonic_us() > limit_)                                \
-                fail_msg("never became true: %s", #condition);                \
-            turn(rig);                                                        \
-        }                                                                     \
+        while (!(condition)) {                                                 \
+            if (clock_monotonic_us() > limit_)                                 \
+                fail_msg("never became true: %s", #condition);                 \
+            turn(rig);                                                         \
+        }                                                                      \
     } while (0)
 
 /* ---- the client ---- */
@@ -244,9 +244,9 @@ static inline bool slice_has(struct slice text, const char *word)
     return memmem(text.data, text.len, word, strlen(word)) != NULL;
 }
 
-#define assert_has(text, word)                                                                                   \
-    do {                                                                                                         \
-        if (!slice_has((text), (word)))                                                                          \
-            fail_msg("\"%s\" is not in:\n%.*s", (word), (int)(text).len, (text).data);                           \
+#define assert_has(text, word)                                                         \
+    do {                                                                               \
+        if (!slice_has((text), (word)))                                                \
+            fail_msg("\"%s\" is not in:\n%.*s", (word), (int)(text).len, (text).data); \
     } while (0)
 #define assert_has_not(text, word) assert_false(slice_has((text), (word)))

@@ -31,8 +31,8 @@ static void assert_answered_in_portions(struct rig *rig, struct slice request, s
     client_send(rig, &client, request, portion);
     struct reply reply = await_reply(rig, &client, &at);
     if (reply.status != status)
-        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion, (int)request.len,
-                 request.data);
+        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion,
+                 (int)request.len, request.data);
     assert_int_equal(at, buf_len(&client.read));
     client_close(&client);
 }
@@ -51,7 +51,9 @@ static const struct {
     {"GET /healthz HTTP/1.0\r\n\r\n", 200},
     {"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200},
     {"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200},
-    {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=\"y\"\r\nabc\r\n00\r\nT: r\r\n\r\n", 200},
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=\"y\"\r\nabc\r\n00\r\nT: "
+     "r\r\n\r\n",
+     200},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204},
     {"OPTIONS /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 204},
     {"OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404},
@@ -80,7 +82,8 @@ static void test_request_when_fed_in_any_portions_is_answered_once(void **state)
     static const size_t portions[] = {65536, 1, 2, 7};
     for (size_t i = 0; i < ARRAY_LEN(accepted); i++)
         for (size_t j = 0; j < ARRAY_LEN(portions); j++)
-            assert_answered_in_portions(*state, slice_of(accepted[i].request), portions[j], accepted[i].status);
+            assert_answered_in_portions(*state, slice_of(accepted[i].request), portions[j],
+                                        accepted[i].status);
 }
 
 static void test_request_when_cut_anywhere_and_ended_is_not_answered(void **state)
@@ -104,7 +107,8 @@ static void test_answer_when_ok_has_the_headers_it_must_have(void **state)
     struct rig *rig = *state;
     struct client client = client_open(rig);
     size_t at = 0;
-    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: my-id.7\r\n\r\n"), 65536);
+    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: my-id.7\r\n\r\n"),
+                65536);
     struct reply reply = await_reply(rig, &client, &at);
     assert_has(reply.head, "\r\nDate: ");
     assert_has(reply.head, " GMT\r\n");
@@ -165,7 +169,8 @@ static void test_connection_close_when_asked_ignores_what_follows(void **state)
     struct client client = client_open(rig);
     size_t at = 0;
     client_send(rig, &client,
-                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /healthz "
+                      "HTTP/1.1\r\nHost: a\r\n\r\n"),
                 65536);
     assert_has(await_reply(rig, &client, &at).head, "\r\nConnection: close\r\n");
     await_end(rig, &client);
@@ -193,8 +198,10 @@ static void test_token_when_wrong_is_challenged_with_the_reason(void **state)
     struct rig *rig = *state;
     struct client client = client_open(rig);
     size_t at = 0;
-    client_send(rig, &client, SLICE("GET /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\n\r\n"), 65536);
-    assert_has(await_reply(rig, &client, &at).head, "\r\nWWW-Authenticate: Bearer realm=\"cortexbuild\", error=\"invalid_token\"");
+    client_send(rig, &client,
+                SLICE("GET /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\n\r\n"), 65536);
+    assert_has(await_reply(rig, &client, &at).head,
+               "\r\nWWW-Authenticate: Bearer realm=\"cortexbuild\", error=\"invalid_token\"");
     client_send(rig, &client, SLICE("GET /v1/projects HTTP/1.1\r\nHost: a\r\n\r\n"), 65536);
     assert_has(await_reply(rig, &client, &at).head, "\r\nWWW-Authenticate: Bearer realm=\"cortexbuild\"\r\n");
     client_close(&client);
@@ -215,7 +222,8 @@ static void test_cors_when_the_origin_is_listed_allows_it_and_no_other(void **st
     assert_has(reply.head, "\r\nAccess-Control-Allow-Methods: ");
     assert_has(reply.head, "\r\nVary: Origin\r\n");
     assert_has_not(reply.head, "Content-Length");
-    client_send(rig, &client, SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.evil\r\n\r\n"), 65536);
+    client_send(rig, &client,
+                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.evil\r\n\r\n"), 65536);
     assert_has_not(await_reply(rig, &client, &at).head, "Access-Control");
     client_close(&client);
 }
@@ -244,7 +252,9 @@ static const struct {
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 501},
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400},
-    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+    {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n0\r\n\r\n",
+     400},
     {"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\vchunked\r\n\r\n0\r\n\r\n", 400},
     /* chunks */
@@ -317,8 +327,8 @@ static void assert_refused_in_portions(struct rig *rig, struct slice request, si
     client_send(rig, &client, request, portion);
     struct reply reply = await_reply(rig, &client, &at);
     if (reply.status != status)
-        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion, (int)request.len,
-                 request.data);
+        fail_msg("%d instead of %d in portions of %zu for:\n%.*s", reply.status, status, portion,
+                 (int)request.len, request.data);
     assert_has(reply.head, "\r\nConnection: close\r\n");
     assert_has(reply.head, "\r\nContent-Type: application/problem+json\r\n");
     assert_has(reply.body, "\"type\":\"/problems/");
@@ -341,10 +351,12 @@ static void test_request_when_malformed_behind_a_good_one_is_refused_alone(void 
     struct rig *rig = *state;
     struct client client = client_open(rig);
     size_t at = 0;
-    client_send(rig, &client,
-                SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /healthz HTTP/1.1\r\nHost: a\r\n"
-                      "Content-Length: 1\r\nContent-Length: 2\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
-                65536);
+    client_send(
+        rig, &client,
+        SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /healthz "
+              "HTTP/1.1\r\nHost: a\r\n"
+              "Content-Length: 1\r\nContent-Length: 2\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+        65536);
     assert_int_equal(await_reply(rig, &client, &at).status, 200);
     assert_int_equal(await_reply(rig, &client, &at).status, 400);
     await_end(rig, &client);
@@ -408,7 +420,8 @@ static void test_fields_when_more_than_the_bound_are_refused_and_up_to_it_are_no
 static void append_body(struct buf *request, bool chunked, size_t len)
 {
     buf_append_text(request, "GET /healthz HTTP/1.1\r\nHost: a\r\n");
-    buf_printf(request, chunked ? "Transfer-Encoding: chunked\r\n\r\n%zx\r\n" : "Content-Length: %zu\r\n\r\n", len);
+    buf_printf(request, chunked ? "Transfer-Encoding: chunked\r\n\r\n%zx\r\n" : "Content-Length: %zu\r\n\r\n",
+               len);
     append_filler(request, buf_len(request) + len);
     if (chunked)
         buf_append_text(request, "\r\n0\r\n\r\n");
@@ -552,7 +565,8 @@ static void test_requests_when_the_peer_reads_late_are_all_answered(void **state
     size_t sent = 0, at = 0;
     struct slice one = SIMPLE;
     for (int idle = 0; sent < MANY * one.len && idle < 50; turn(rig)) {
-        ssize_t n = send(client.fd, one.data + sent % one.len, one.len - sent % one.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n =
+            send(client.fd, one.data + sent % one.len, one.len - sent % one.len, MSG_DONTWAIT | MSG_NOSIGNAL);
         idle = n > 0 ? 0 : idle + 1;
         sent += n > 0 ? (size_t)n : 0;
     }
@@ -635,8 +649,9 @@ static void test_peer_when_it_has_sent_its_last_byte_still_gets_its_answer(void 
 
 /* ---- Expect ---- */
 
-static const char expecting[] = "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\n"
-                                "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n";
+static const char expecting[] =
+    "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\n"
+    "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n";
 
 static void test_expect_when_the_body_is_wanted_is_told_to_go_on(void **state)
 {
@@ -705,10 +720,11 @@ static void test_write_when_the_media_type_is_wrong_is_refused(void **state)
 {
     struct rig *rig = *state;
     char text[2048];
-    int len = snprintf(text, sizeof(text),
-                       "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
-                       "Content-Length: 2\r\n\r\n{}",
-                       rig->token);
+    int len = snprintf(
+        text, sizeof(text),
+        "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
+        "Content-Length: 2\r\n\r\n{}",
+        rig->token);
     assert_answered_in_portions(rig, (struct slice){text, (size_t)len}, 65536, 415);
 }
 
@@ -812,7 +828,8 @@ static uint16_t listen_for(struct rig *rig)
 
 static struct client connect_to(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
@@ -822,7 +839,8 @@ static struct client connect_to(uint16_t port)
 static void test_listen_when_the_address_is_wrong_says_so(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "8080", "localhost:8080", "127.0.0.1:", "127.0.0.1:99999999", "[::1:80"};
+    static const char *const wrong[] = {
+        "", "8080", "localhost:8080", "127.0.0.1:", "127.0.0.1:99999999", "[::1:80"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char why[256] = "";
         int fd = -1;

@@ -55,8 +55,9 @@ static int refuse_to_leave(const struct config *config, const char *name)
     (void)config, (void)name;
     signal(SIGTERM, SIG_IGN);
     announce();
-    for (;;)
+    while (!told_to_leave)
         pause();
+    return 0;
 }
 
 static pid_t start_pool(int64_t workers, int64_t drain_ms, int (*work)(const struct config *, const char *))

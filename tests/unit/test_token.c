@@ -18,8 +18,9 @@
 static const char secret[] = "a secret of the tests, of more than 32 octets";
 static const int64_t now_s = 1800000000;
 
-#define CLAIMS(more)                                                                                             \
-    "{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-00000000000c\"," \
+#define CLAIMS(more)                                                                           \
+    "{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-" \
+    "00000000000c\","                                                                          \
     "\"role\":\"developer\"" more "}"
 #define VALID CLAIMS(",\"exp\":1800000100")
 
@@ -93,7 +94,8 @@ static struct buf hs256_token(const char *header, const char *claims, const char
     struct buf token;
     uint8_t signature[32];
     begin(&token, header, claims);
-    HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)buf_data(&token), buf_len(&token), signature, NULL);
+    HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)buf_data(&token), buf_len(&token), signature,
+         NULL);
     end(&token, signature, sizeof(signature));
     return token;
 }
@@ -106,7 +108,8 @@ static struct buf eddsa_token(const struct keys *k, const char *header, const ch
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     begin(&token, header, claims);
     assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->private_key), 1);
-    assert_int_equal(EVP_DigestSign(ctx, signature, &len, (const uint8_t *)buf_data(&token), buf_len(&token)), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &len, (const uint8_t *)buf_data(&token), buf_len(&token)),
+                     1);
     EVP_MD_CTX_free(ctx);
     end(&token, signature, len);
     return token;
@@ -152,8 +155,8 @@ static void assert_token_refused(const struct keys *k, struct buf token, const c
     buf_done(&token);
 }
 
-#define HS256 "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
-#define EDDSA "{\"alg\":\"EdDSA\"}"
+#define HS256               "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
+#define EDDSA               "{\"alg\":\"EdDSA\"}"
 #define HS256_TOKEN(claims) hs256_token(HS256, claims, secret, sizeof(secret) - 1)
 
 static void test_token_when_signed_by_either_algorithm_is_accepted(void **state)
@@ -189,13 +192,19 @@ static void test_algorithm_when_not_the_keys_own_is_refused(void **state)
     (void)state;
     struct keys both = keys_new("", "", true, true), only_eddsa = keys_new("", "", false, true),
                 only_hs256 = keys_new("", "", true, false);
-    static const char *const headers[] = {"{\"alg\":\"none\"}", "{\"alg\":\"None\"}", "{\"alg\":\"hs256\"}",
-                                          "{\"alg\":\"HS384\"}", "{\"alg\":\"RS256\"}", "{\"alg\":1}", "{}",
+    static const char *const headers[] = {"{\"alg\":\"none\"}",
+                                          "{\"alg\":\"None\"}",
+                                          "{\"alg\":\"hs256\"}",
+                                          "{\"alg\":\"HS384\"}",
+                                          "{\"alg\":\"RS256\"}",
+                                          "{\"alg\":1}",
+                                          "{}",
                                           "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}"};
     for (size_t i = 0; i < ARRAY_LEN(headers); i++)
         assert_token_refused(&both, hs256_token(headers[i], VALID, secret, sizeof(secret) - 1), "algorithm");
     /* The public key as an HMAC secret: the attack that pinning is for. */
-    assert_token_refused(&only_eddsa, hs256_token(HS256, VALID, only_eddsa.public_pem, strlen(only_eddsa.public_pem)),
+    assert_token_refused(&only_eddsa,
+                         hs256_token(HS256, VALID, only_eddsa.public_pem, strlen(only_eddsa.public_pem)),
                          "algorithm");
     assert_token_refused(&only_hs256, eddsa_token(&only_hs256, EDDSA, VALID), "algorithm");
     assert_token_refused(&both, hs256_token(EDDSA, VALID, secret, sizeof(secret) - 1), "signature");
@@ -209,7 +218,8 @@ static void test_signature_when_by_another_key_is_refused(void **state)
 {
     (void)state;
     struct keys k = keys_new("", "", true, true), other = keys_new("", "", true, true);
-    assert_token_refused(&k, hs256_token(HS256, VALID, "another secret, of more than 32 octets", 38), "signature");
+    assert_token_refused(&k, hs256_token(HS256, VALID, "another secret, of more than 32 octets", 38),
+                         "signature");
     assert_token_refused(&k, eddsa_token(&other, EDDSA, VALID), "signature");
     keys_free(&k);
     keys_free(&other);
@@ -220,7 +230,8 @@ static void assert_no_change_is_accepted(const struct keys *k, struct buf token)
     struct identity identity;
     const char *why;
     for (size_t i = 0; i < buf_len(&token); i++) {
-        assert_int_equal(verify(k, (struct slice){buf_data(&token), i}, &identity, &why), ERR_UNAUTHENTICATED);
+        assert_int_equal(verify(k, (struct slice){buf_data(&token), i}, &identity, &why),
+                         ERR_UNAUTHENTICATED);
         for (unsigned int bit = 0; bit < 8; bit++) {
             token.data[token.begin + i] = (char)(token.data[token.begin + i] ^ (1 << bit));
             assert_int_equal(verify(k, buf_slice(&token), &identity, &why), ERR_UNAUTHENTICATED);
@@ -254,7 +265,8 @@ static const struct {
     {"{\"company\":\"00000000-0000-7000-8000-00000000000c\",\"role\":\"x\",\"exp\":1800000100}", "sub"},
     {"{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"role\":\"x\",\"exp\":1800000100}", "company"},
     {"{\"sub\":\"7\",\"company\":\"7\",\"role\":\"x\",\"exp\":1800000100}", "sub"},
-    {"{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-00000000000c\",\"exp\":"
+    {"{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-00000000000c\","
+     "\"exp\":"
      "1800000100}",
      "role"},
     {"{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-00000000000c\","
@@ -289,15 +301,20 @@ static void test_issuer_and_audience_when_asked_for_must_fit(void **state)
     (void)state;
     struct keys k = keys_new("issuer", "audience", true, false);
     assert_valid(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":\"audience\"")));
-    assert_valid(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":[\"x\",\"audience\"]")));
+    assert_valid(&k,
+                 HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":[\"x\",\"audience\"]")));
     assert_token_refused(&k, HS256_TOKEN(VALID), "issuer");
-    assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issue\",\"aud\":\"audience\"")), "issuer");
-    assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\\u0041\",\"aud\":\"audience\"")),
-                         "issuer");
+    assert_token_refused(
+        &k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issue\",\"aud\":\"audience\"")), "issuer");
+    assert_token_refused(
+        &k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\\u0041\",\"aud\":\"audience\"")),
+        "issuer");
     assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\"")), "audience");
-    assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":[]")), "audience");
-    assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":{\"a\":\"audience\"}")),
+    assert_token_refused(&k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":[]")),
                          "audience");
+    assert_token_refused(
+        &k, HS256_TOKEN(CLAIMS(",\"exp\":1800000100,\"iss\":\"issuer\",\"aud\":{\"a\":\"audience\"}")),
+        "audience");
     keys_free(&k);
 }
 
@@ -305,7 +322,8 @@ static void test_text_when_it_is_no_token_is_refused(void **state)
 {
     (void)state;
     struct keys k = keys_new("", "", true, false);
-    static const char *const texts[] = {"a", ".", "..", "...", "a.b", "a.b.c", "a.b.c.d", "e30.e30.", " . . "};
+    static const char *const texts[] = {"a",     ".",       "..",       "...",  "a.b",
+                                        "a.b.c", "a.b.c.d", "e30.e30.", " . . "};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         assert_refused(&k, slice_of(texts[i]), "");
     assert_refused(&k, SLICE(""), "empty");
@@ -376,10 +394,11 @@ static void test_eddsa_when_the_example_of_rfc_8037_is_given_has_a_valid_signatu
     struct keys k = {0};
     assert_int_equal(token_keys_load(&config, &k.keys, why), ERR_OK);
     unlink(path);
-    assert_refused(&k,
-                   SLICE("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
-                         "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"),
-                   "claims are malformed");
+    assert_refused(
+        &k,
+        SLICE("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
+              "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"),
+        "claims are malformed");
     keys_free(&k);
 }
 
@@ -406,7 +425,8 @@ static void test_base64url_when_any_octets_are_given_reads_what_it_wrote(void **
 static void test_base64url_when_not_the_one_text_of_a_value_is_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"A", "AA=", "AA==", "AB", "AAB", "AA AA", "AA\n", "AA+A", "AA/A", "AAAAA", "\xc3\xa9"};
+    static const char *const texts[] = {"A",    "AA=",  "AA==", "AB",    "AAB",     "AA AA",
+                                        "AA\n", "AA+A", "AA/A", "AAAAA", "\xc3\xa9"};
     char out[16];
     size_t len;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)

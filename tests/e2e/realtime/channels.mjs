@@ -54,13 +54,13 @@ export function channels(shared) {
         });
 
         test('test_subscribe_when_twice_or_too_many_then_105_and_106', async () => {
-            const speaker = await Speaker.connected(shared.stack, { company: ours });
-            const channel = `company:${ours}`;
-            const code = async (id, name) => (await speaker.ask({ id, subscribe: { channel: name } })).error?.code;
-            assert.equal(await code(2, channel), undefined);
-            assert.equal(await code(3, channel), 105);
             const api = shared.stack.client({ company: ours });
-            for (let id = 4; id < 7; id++) assert.equal(await code(id, `project:${(await newProject(api)).id}`), undefined);
+            const projects = await Promise.all([1, 2, 3].map(() => newProject(api)));
+            const speaker = await Speaker.connected(shared.stack, { company: ours });
+            const code = async (id, channel) => (await speaker.ask({ id, subscribe: { channel } })).error?.code;
+            assert.equal(await code(2, `company:${ours}`), undefined);
+            assert.equal(await code(3, `company:${ours}`), 105);
+            for (const [i, { id }] of projects.entries()) assert.equal(await code(4 + i, `project:${id}`), undefined);
             assert.equal(await code(8, `project:${project.id}`), 106);
             await speaker.close();
         });

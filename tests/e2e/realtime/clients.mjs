@@ -4,9 +4,16 @@ import WebSocket from 'ws';
 
 export const endpoint = (stack) => `ws://${stack.address}/connection/websocket`;
 
+// What a test that failed has left open.
+const opened = new Set();
+export const closeAll = () => opened.forEach((client) => client.disconnect());
+
 // The published client. `options` are its own.
 export function newCentrifuge(stack, options) {
-    return new Centrifuge(endpoint(stack), { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200, ...options });
+    const settings = { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200, ...options };
+    const client = new Centrifuge(endpoint(stack), settings);
+    opened.add(client);
+    return client;
 }
 
 // The protocol by hand, on the published `ws`: commands are said, replies and pushes are heard one by one, pings are answered.
@@ -28,6 +35,7 @@ export class Speaker {
     }
 
     constructor(socket, answersPings) {
+        opened.add(this);
         this.socket = socket;
         this.heard = []; // lines that nobody has taken yet
         this.waiting = [];
@@ -63,6 +71,10 @@ export class Speaker {
         const answer = this.next();
         this.say(command);
         return answer;
+    }
+
+    disconnect() {
+        this.socket.terminate();
     }
 
     async close() {

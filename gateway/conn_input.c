@@ -1,0 +1,150 @@
+#include "gateway/conn_private.h"
+
+#include <errno.h>
+
+bool conn_can_offer(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN && !conn->paused && !conn_is_congested(conn);
+}
+
+/* Offers what is kept from the loop. Handlers that run after everybody's end of turn may give others something to
+ * write, so the loop must not sleep on it. */
+void conn_offer_soon(struct conn *conn)
+{
+    ev_feed_event(conn->set->loop, &conn->io, EV_CUSTOM);
+    if (conn->set->ending)
+        ev_idle_start(conn->set->loop, &conn->set->again);
+}
+
+void conn_drop_kept(struct conn *conn)
+{
+    if (conn->kept) {
+        buf_done(conn->kept);
+        free(TAKE(conn->kept));
+    }
+}
+
+static void keep(struct conn *conn, struct slice bytes)
+{
+    if (bytes.len == 0)
+        return;
+    if (!conn->kept) {
+        conn->kept = xcalloc(1, sizeof(*conn->kept));
+        buf_init(conn->kept, conn->set->kept_max);
+    }
+    if (!buf_append_slice(conn->kept, bytes))
+        conn_kill(conn); /* a protocol that waits for more than it may */
+}
+
+static void tell_end(struct conn *conn)
+{
+    if (conn->ended && !conn->end_told && conn_can_offer(conn)) {
+        conn->end_told = true;
+        conn->protocol->on_end(conn, conn->protocol_state);
+    }
+}
+
+/* To the protocol, and after an upgrade to the next one. Returns what is left. */
+static struct slice offer(struct conn *conn, struct slice bytes)
+{
+    const struct conn_protocol *protocol;
+    conn->offering = true;
+    do {
+        protocol = conn->protocol;
+        size_t used = protocol->on_bytes(conn, conn->protocol_state, bytes);
+        bytes = (struct slice){bytes.data + used, bytes.len - used};
+    } while (bytes.len > 0 && conn->protocol != protocol && conn_can_offer(conn));
+    conn->offering = false;
+    return bytes;
+}
+
+static void offer_kept(struct conn *conn)
+{
+    if (!conn_can_offer(conn))
+        return;
+    struct slice before = conn->kept ? buf_slice(conn->kept) : SLICE("");
+    struct slice left = offer(conn, before);
+    if (conn->kept) {
+        buf_consume(conn->kept, before.len - left.len);
+        if (left.len == 0 || conn->state != CONN_OPEN)
+            conn_drop_kept(conn);
+    }
+    tell_end(conn);
+}
+
+static void take_bytes(struct conn *conn, struct slice bytes)
+{
+    if (conn->state != CONN_OPEN)
+        return; /* closing: nobody listens any more */
+    if (conn->kept || !conn_can_offer(conn)) {
+        keep(conn, bytes);
+        offer_kept(conn);
+        return;
+    }
+    struct slice left = offer(conn, bytes);
+    if (conn->state == CONN_OPEN)
+        keep(conn, left);
+}
+
+/* How much may be read now: while nothing can be offered, what fits behind what is kept. */
+static size_t room(const struct conn *conn)
+{
+    if (conn->state != CONN_OPEN || conn_can_offer(conn))
+        return CONN_READ_SIZE;
+    size_t kept = conn->kept ? buf_len(conn->kept) : 0;
+    return kept < CONN_READ_SIZE ? CONN_READ_SIZE - kept : 0;
+}
+
+void conn_read(struct conn *conn)
+{
+    size_t size = room(conn);
+    if (size == 0) {
+        conn->throttled = true;
+        return;
+    }
+    ssize_t n = recv(conn->io.fd, conn->set->read_buffer, size, MSG_DONTWAIT);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            conn_kill(conn);
+        return;
+    }
+    if (n > 0) {
+        take_bytes(conn, (struct slice){conn->set->read_buffer, (size_t)n});
+        return;
+    }
+    conn->ended = true;
+    if (conn->state == CONN_LINGERING)
+        conn_kill(conn);
+    else
+        tell_end(conn);
+}
+
+void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop;
+    struct conn *conn = io->data;
+    if (revents & EV_WRITE)
+        conn_flush(conn);
+    if (revents & EV_CUSTOM)
+        offer_kept(conn);
+    if ((revents & EV_READ) && conn->state != CONN_DEAD && !conn->ended)
+        conn_read(conn);
+    /* What this connection's own bytes have caused goes out while it is warm; what others cause waits for the end of
+     * the turn. */
+    if (conn->dirty && !conn->blocked)
+        conn_flush(conn);
+    else
+        conn_update_events(conn);
+}
+
+void conn_pause(struct conn *conn, bool paused)
+{
+    if (conn->paused == paused || conn->state != CONN_OPEN)
+        return;
+    conn->paused = paused;
+    if (paused)
+        return; /* the socket stays watched until something arrives: most peers wait for their answer */
+    conn->throttled = false;
+    conn_update_events(conn);
+    conn_offer_soon(conn);
+}

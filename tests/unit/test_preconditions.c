@@ -1,0 +1,229 @@
+/* The request headers of writes, field by field, and the request target. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/preconditions.h"
+#include "gateway/target.h"
+
+static const struct {
+    const char *field, *key; /* key NULL: refused */
+} keys[] = {
+    {"abc", "abc"},
+    {"\"abc\"", "abc"},
+    {" \t\"a b\" ", "a b"},
+    {"\"a\\\"b\\\\c\"", "a\"b\\c"},
+    {"8e03978e-40d5-43e8-bc93-6894a57f9324", "8e03978e-40d5-43e8-bc93-6894a57f9324"},
+    {"", NULL},
+    {"\"\"", NULL},
+    {"\"", NULL},
+    {"\"abc", NULL},
+    {"abc\"", NULL},
+    {"a\"b", NULL},
+    {"\"a\"b\"", NULL},
+    {"\"a\\b\"", NULL},
+    {"\"a\\\"", NULL},
+    {"\"a\";p=1", NULL},
+    {"a\tb", NULL},
+    {"\xc3\xa9", NULL},
+};
+
+static void test_idempotency_key_when_well_formed_is_read_and_otherwise_refused(void **state)
+{
+    (void)state;
+    char scratch[IDEMPOTENCY_KEY_MAX];
+    struct slice key;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        enum err err = idempotency_key_parse(slice_of(keys[i].field), scratch, &key);
+        if (err != (keys[i].key ? ERR_OK : ERR_BAD_REQUEST) || (!err && !slice_is(key, keys[i].key)))
+            fail_msg("wrong for: %s", keys[i].field);
+    }
+    assert_int_equal(idempotency_key_parse(SLICE_NONE, scratch, &key), ERR_OK);
+    assert_null(key.data);
+}
+
+static void test_idempotency_key_when_longer_than_the_bound_is_refused(void **state)
+{
+    (void)state;
+    char text[IDEMPOTENCY_KEY_MAX + 3], scratch[IDEMPOTENCY_KEY_MAX];
+    struct slice key;
+    memset(text, 'x', sizeof(text));
+    assert_int_equal(idempotency_key_parse((struct slice){text, IDEMPOTENCY_KEY_MAX}, scratch, &key), ERR_OK);
+    assert_int_equal(key.len, IDEMPOTENCY_KEY_MAX);
+    assert_int_equal(idempotency_key_parse((struct slice){text, IDEMPOTENCY_KEY_MAX + 1}, scratch, &key),
+                     ERR_BAD_REQUEST);
+    text[0] = text[IDEMPOTENCY_KEY_MAX + 1] = '"';
+    assert_int_equal(idempotency_key_parse((struct slice){text, IDEMPOTENCY_KEY_MAX + 2}, scratch, &key),
+                     ERR_OK);
+    text[IDEMPOTENCY_KEY_MAX + 1] = 'x';
+    text[IDEMPOTENCY_KEY_MAX + 2] = '"';
+    assert_int_equal(idempotency_key_parse((struct slice){text, IDEMPOTENCY_KEY_MAX + 3}, scratch, &key),
+                     ERR_BAD_REQUEST);
+}
+
+static const struct {
+    const char *field;
+    enum err err;
+    int64_t version;
+} matches[] = {
+    {"\"7\"", ERR_OK, 7},
+    {" \"123456789012345678\" ", ERR_OK, 123456789012345678},
+    {"*", ERR_OK, 0},
+    {"\"07\"", ERR_VERSION_CONFLICT, 0},
+    {"\"0\"", ERR_VERSION_CONFLICT, 0},
+    {"\"-1\"", ERR_VERSION_CONFLICT, 0},
+    {"\"\"", ERR_VERSION_CONFLICT, 0},
+    {"\"abc\"", ERR_VERSION_CONFLICT, 0},
+    {"\"99999999999999999999\"", ERR_VERSION_CONFLICT, 0},
+    {"W/\"7\"", ERR_BAD_REQUEST, 0},
+    {"7", ERR_BAD_REQUEST, 0},
+    {"\"7", ERR_BAD_REQUEST, 0},
+    {"\"", ERR_BAD_REQUEST, 0},
+    {"", ERR_BAD_REQUEST, 0},
+    {"\"7\", \"8\"", ERR_BAD_REQUEST, 0},
+    {"\"7 8\"", ERR_BAD_REQUEST, 0},
+};
+
+static void test_if_match_when_read_is_a_version_or_says_what_is_wrong(void **state)
+{
+    (void)state;
+    int64_t version;
+    for (size_t i = 0; i < ARRAY_LEN(matches); i++)
+        if (if_match_parse(slice_of(matches[i].field), &version) != matches[i].err ||
+            version != matches[i].version)
+            fail_msg("wrong for: %s", matches[i].field);
+    assert_int_equal(if_match_parse(SLICE_NONE, &version), ERR_OK);
+}
+
+static const struct {
+    const char *field;
+    bool respond_async, has_wait;
+    int64_t wait_s;
+} preferences[] = {
+    {"respond-async", true, false, 0},
+    {"Respond-Async, wait=10", true, true, 10},
+    {"wait = 10 ; x=y , respond-async;foo", true, true, 10},
+    {"wait=\"10\"", false, true, 10},
+    {"wait=10, wait=20", false, true, 10},
+    {"wait=x, wait=20", false, true, 20},
+    {"wait=-1", false, false, 0},
+    {"wait", false, false, 0},
+    {"wait=9999999999", false, false, 0},
+    {"return=minimal; note=\"respond-async, wait=5\"", false, false, 0},
+    {"handling=lenient,,respond-async,", true, false, 0},
+    {"note=\"unclosed, respond-async", false, false, 0},
+    {"\"\\", false, false, 0},
+    {"", false, false, 0},
+};
+
+static void test_prefer_when_read_takes_what_it_knows_and_nothing_from_quotes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(preferences); i++) {
+        struct prefer prefer = {0};
+        prefer_parse(slice_of(preferences[i].field), &prefer);
+        if (prefer.respond_async != preferences[i].respond_async ||
+            prefer.has_wait != preferences[i].has_wait ||
+            (prefer.has_wait && prefer.wait_s != preferences[i].wait_s))
+            fail_msg("wrong for: %s", preferences[i].field);
+    }
+}
+
+static void test_media_type_when_it_has_parameters_is_the_same(void **state)
+{
+    (void)state;
+    assert_true(media_type_is(SLICE("application/json"), "application/json"));
+    assert_true(media_type_is(SLICE("Application/JSON ; charset=\"utf-8\""), "application/json"));
+    assert_false(media_type_is(SLICE("application/jsonp"), "application/json"));
+    assert_false(media_type_is(SLICE("text/plain; application/json"), "application/json"));
+    assert_false(media_type_is(SLICE(""), "application/json"));
+    assert_false(media_type_is(SLICE_NONE, "application/json"));
+}
+
+static void test_traceparent_when_not_of_its_form_is_not_valid(void **state)
+{
+    (void)state;
+    assert_true(traceparent_is_valid(SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
+    assert_false(traceparent_is_valid(SLICE("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
+    assert_false(traceparent_is_valid(SLICE("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")));
+    assert_false(traceparent_is_valid(SLICE("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01")));
+    assert_false(traceparent_is_valid(SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0")));
+    assert_false(traceparent_is_valid(SLICE_NONE));
+}
+
+static const struct {
+    const char *target, *path, *query; /* path NULL: refused */
+} targets[] = {
+    {"/", "/", NULL},
+    {"/a?b", "/a", "b"},
+    {"/a?", "/a", ""},
+    {"/a%20b?c%20d", "/a b", "c%20d"},
+    {"*", "*", NULL},
+    {"http://a", "/", NULL},
+    {"HTTPS://a:1?q", "/", "q"},
+    {"http://a/b/c?d", "/b/c", "d"},
+    {"http:///b", NULL, NULL},
+    {"ftp://a/b", NULL, NULL},
+    {"a", NULL, NULL},
+    {"", NULL, NULL},
+    {"/#", NULL, NULL},
+    {"/%", NULL, NULL},
+    {"/%4", NULL, NULL},
+    {"/%4g", NULL, NULL},
+    {"/%00", NULL, NULL},
+    {"/a%2fb", NULL, NULL},
+    {"/a%5Cb", NULL, NULL},
+    {"/a?%00", NULL, NULL},
+};
+
+static void test_target_when_parsed_is_path_and_query_or_refused(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 256, 0);
+    for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+        struct slice path, query;
+        enum err err = target_parse(&arena, slice_of(targets[i].target), &path, &query);
+        if (err != (targets[i].path ? ERR_OK : ERR_BAD_REQUEST) ||
+            (!err && !slice_is(path, targets[i].path)) ||
+            (!err && (query.data != NULL) != (targets[i].query != NULL)) ||
+            (!err && query.data && !slice_is(query, targets[i].query)))
+            fail_msg("wrong for: %s", targets[i].target);
+    }
+    arena_done(&arena);
+}
+
+static void test_parameter_when_asked_for_is_decoded_and_the_first(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 256, 0);
+    const struct slice query = SLICE("a=1&b=x+y%26z&a=2&c&=&d=%c3%a9&e%3d=f");
+    assert_true(slice_is(target_parameter(&arena, query, "a"), "1"));
+    assert_true(slice_is(target_parameter(&arena, query, "b"), "x y&z"));
+    assert_true(slice_is(target_parameter(&arena, query, "c"), ""));
+    assert_true(slice_is(target_parameter(&arena, query, "d"), "\xc3\xa9"));
+    assert_true(slice_is(target_parameter(&arena, query, "e="), "f"));
+    assert_null(target_parameter(&arena, query, "f").data);
+    assert_null(target_parameter(&arena, SLICE_NONE, "a").data);
+    arena_done(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idempotency_key_when_well_formed_is_read_and_otherwise_refused),
+        cmocka_unit_test(test_idempotency_key_when_longer_than_the_bound_is_refused),
+        cmocka_unit_test(test_if_match_when_read_is_a_version_or_says_what_is_wrong),
+        cmocka_unit_test(test_prefer_when_read_takes_what_it_knows_and_nothing_from_quotes),
+        cmocka_unit_test(test_media_type_when_it_has_parameters_is_the_same),
+        cmocka_unit_test(test_traceparent_when_not_of_its_form_is_not_valid),
+        cmocka_unit_test(test_target_when_parsed_is_path_and_query_or_refused),
+        cmocka_unit_test(test_parameter_when_asked_for_is_decoded_and_the_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
