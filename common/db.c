@@ -59,7 +59,8 @@ static void close_connection(struct db *db)
 void db_down(struct db *db, const char *why)
 {
     /* `why` may belong to the connection. libpq ends its messages with a line feed. */
-    snprintf(db->why, sizeof(db->why), "%s", why);
+    if (why != db->why)
+        snprintf(db->why, sizeof(db->why), "%s", why);
     db->why[strcspn(db->why, "\n")] = '\0';
     bool was_up = db->state == DB_UP;
     close_connection(db);

@@ -244,6 +244,12 @@ static const char settings_sql[] =
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
     " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
     " set_config('enable_mergejoin', 'off', false),"
+    /* A peer that has vanished must not keep its locks for two hours. */
+    " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
+    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),"
+    /* Nor one that has stopped between two statements (PostgreSQL 17 and later know this one). */
+    " CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
+    "      THEN set_config('transaction_timeout', '60s', false) END,"
     " set_config('statement_timeout', coalesce($2, current_setting('statement_timeout')), false),"
     " set_config('default_transaction_read_only',"
     "            coalesce($3, current_setting('default_transaction_read_only')), false)";

@@ -1,5 +1,7 @@
 #include "common/db_private.h"
 
+#include <stdio.h>
+
 enum { FIRST_ENTRIES = 64 };
 
 static void grow(struct db_pipeline *p)
@@ -72,9 +74,9 @@ void db_pipeline_flush(struct db *db)
 {
     int left = PQflush(db->conn);
     if (left < 0) {
-        db_fault(db,
-                 PQerrorMessage(
-                     db->conn)); /* reading may still find answers, so it ends there or at the next turn */
+        /* Reading may still find answers, so it ends there or at the next turn; libpq's text does not last so long. */
+        snprintf(db->why, sizeof(db->why), "%s", PQerrorMessage(db->conn));
+        db_fault(db, db->why);
         db->unflushed = false;
         return;
     }

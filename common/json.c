@@ -1,156 +1,73 @@
 #include "common/json.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
-#include "common/json_scan.h"
+#include "common/utf8.h"
 
-struct reader {
-    struct json_scan scan;
-    int64_t max_depth, depth_left;
-};
+enum { WHY_SIZE = 160 };
 
-static const char too_deep[] = "nested too deeply";
-
-static json_t *read_value(struct reader *r);
-
-static void drop(json_t **json)
+/* Where one level too many opens; NULL when nowhere. Only strings and brackets are told apart here: up to the first octet
+ * that is no JSON, where jansson stops, that is the depth to which it calls itself. */
+static const char *find_too_deep(struct slice text, int64_t max_depth)
 {
-    json_decref(*json);
-}
-
-static json_t *fail(struct reader *r, const char *what)
-{
-    json_scan_fail(&r->scan, r->scan.at, what);
+    int64_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            i += c == '\\';
+        else if ((c == '[' || c == '{') && ++depth > max_depth)
+            return text.data + i;
+        else if (c == ']' || c == '}')
+            depth--;
+    }
     return NULL;
 }
 
-/* Past the bracket and one level down; whoever enters leaves by adding to depth_left again. */
-static bool enter(struct reader *r)
+/* Columns count code points, as jansson's do. */
+static void explain(struct slice text, const char *at, const char *what, char why[WHY_SIZE])
 {
-    if (r->depth_left == 0)
-        return json_scan_fail(&r->scan, r->scan.at, too_deep);
-    r->depth_left--;
-    r->scan.at++;
-    return true;
+    struct slice line = {text.data, (size_t)(at - text.data)};
+    size_t number = 1;
+    for (const char *end; (end = memchr(line.data, '\n', line.len)); number++)
+        line = (struct slice){end + 1, (size_t)(at - end - 1)};
+    snprintf(why, WHY_SIZE, "line %zu, column %zu: %s", number, utf8_length(line) + 1, what);
 }
 
-static json_t *read_array(struct reader *r)
+/* Without what jansson quotes of the text, which need not be ASCII. */
+static void explain_error(const json_error_t *error, char why[WHY_SIZE])
 {
-    if (!enter(r))
-        return NULL;
-    CLEANUP(drop) json_t *array = json_array();
-    if (!json_scan_take(&r->scan, ']')) {
-        do {
-            json_t *element = read_value(r);
-            if (!element || json_array_append_new(array, element) != 0)
-                return NULL;
-        } while (json_scan_take(&r->scan, ','));
-        if (!json_scan_take(&r->scan, ']'))
-            return fail(r, "expected ',' or ']'");
-    }
-    r->depth_left++;
-    return TAKE(array);
-}
-
-/* A name that was there already shows in that the object does not grow. */
-static bool add_member(struct reader *r, json_t *object, struct slice name, const char *at, json_t *value)
-{
-    size_t size = json_object_size(object);
-    if (!value)
-        return false;
-    if (json_object_setn_new_nocheck(object, name.data, name.len, value) != 0)
-        return json_scan_fail(&r->scan, at, "out of memory");
-    return json_object_size(object) > size || json_scan_fail(&r->scan, at, "a duplicate of an earlier name");
-}
-
-static bool read_member(struct reader *r, json_t *object)
-{
-    CLEANUP(json_text_done) struct json_text name = {0};
-    if (json_scan_peek(&r->scan) != '"')
-        return json_scan_fail(&r->scan, r->scan.at, "expected a name in quotes");
-    const char *at = r->scan.at;
-    if (!json_scan_string(&r->scan, &name))
-        return false;
-    if (name.value.len && memchr(name.value.data, '\0', name.value.len))
-        return json_scan_fail(&r->scan, at, "U+0000 in a name");
-    if (!json_scan_take(&r->scan, ':'))
-        return json_scan_fail(&r->scan, r->scan.at, "expected ':'");
-    return add_member(r, object, name.value, at, read_value(r));
-}
-
-static json_t *read_object(struct reader *r)
-{
-    if (!enter(r))
-        return NULL;
-    CLEANUP(drop) json_t *object = json_object();
-    if (!json_scan_take(&r->scan, '}')) {
-        do {
-            if (!read_member(r, object))
-                return NULL;
-        } while (json_scan_take(&r->scan, ','));
-        if (!json_scan_take(&r->scan, '}'))
-            return fail(r, "expected ',' or '}'");
-    }
-    r->depth_left++;
-    return TAKE(object);
-}
-
-static json_t *read_string(struct reader *r)
-{
-    CLEANUP(json_text_done) struct json_text text = {0};
-    return json_scan_string(&r->scan, &text) ? json_stringn_nocheck(text.value.data, text.value.len) : NULL;
-}
-
-static json_t *read_value(struct reader *r)
-{
-    char c = json_scan_peek(&r->scan);
-    if (c == '{')
-        return read_object(r);
-    if (c == '[')
-        return read_array(r);
-    if (c == '"')
-        return read_string(r);
-    if (c == '-' || (c >= '0' && c <= '9'))
-        return json_scan_number(&r->scan);
-    if (c == 't')
-        return json_scan_word(&r->scan, SLICE("true")) ? json_true() : NULL;
-    if (c == 'f')
-        return json_scan_word(&r->scan, SLICE("false")) ? json_false() : NULL;
-    if (c == 'n')
-        return json_scan_word(&r->scan, SLICE("null")) ? json_null() : NULL;
-    return fail(r, r->scan.at == r->scan.end ? "the text ends where a value should be" : "expected a value");
-}
-
-/* Columns count octets. */
-static void explain(const struct reader *r, char why[160])
-{
-    size_t line = 1, column = 1;
-    for (const char *at = r->scan.begin; at < r->scan.fault_at; at++) {
-        column = *at == '\n' ? 1 : column + 1;
-        line += *at == '\n';
-    }
-    const char *fault = r->scan.fault ? r->scan.fault : "out of memory";
-    int len = snprintf(why, 160, "line %zu, column %zu: %s", line, column, fault);
-    if (fault == too_deep)
-        snprintf(why + len, 160 - (size_t)len, " (more than %lld levels)", (long long)r->max_depth);
+    const char *quote = strstr(error->text, " near '");
+    int len = quote ? (int)(quote - error->text) : JSON_ERROR_TEXT_LENGTH;
+    snprintf(why, WHY_SIZE, "line %d, column %d: %.*s", error->line, error->column, len, error->text);
 }
 
 enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160])
 {
-    const char *begin = text.len ? text.data : "";
-    struct reader r = {
-        .scan = {.begin = begin, .at = begin, .end = begin + text.len, .fault_at = begin},
-        .max_depth = max_depth,
-        .depth_left = max_depth,
-    };
-    CLEANUP(drop) json_t *json = read_value(&r);
-    json_scan_space(&r.scan);
-    if (json && r.scan.at < r.scan.end)
-        json_scan_fail(&r.scan, r.scan.at, "something follows the value");
-    if (!json || r.scan.fault) {
-        explain(&r, why);
+    if (text.len == 0)
+        text = SLICE("");
+    const char *nul = memchr(text.data, '\0', text.len); /* jansson would take it for the end of the text */
+    if (nul) {
+        explain(text, nul, "the octet 0", why);
         return ERR_BAD_REQUEST;
     }
-    *ret_json = TAKE(json);
+    const char *too_deep = find_too_deep(text, max_depth);
+    if (too_deep) {
+        char what[64];
+        snprintf(what, sizeof(what), "nested too deeply (more than %lld levels)", (long long)max_depth);
+        explain(text, too_deep, what, why);
+        return ERR_BAD_REQUEST;
+    }
+    json_error_t error;
+    json_t *json =
+        json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+    if (!json) {
+        explain_error(&error, why);
+        return ERR_BAD_REQUEST;
+    }
+    *ret_json = json;
     return ERR_OK;
 }

@@ -1,26 +1,25 @@
-/* The walk over msgpack by a message's table, into values. The queue is not trusted: everything is checked
- * again. */
+/* The walk over msgpack-c's values by a message's table. The queue is not trusted: everything is checked again. */
 
-#include <inttypes.h>
 #include <math.h>
+#include <msgpack.h>
 #include <stdio.h>
 
 #include "common/msg_check.h"
-#include "common/msg_reader.h"
+#include "common/msg_precheck.h"
 #include "common/utf8.h"
 
-enum { SKIP_DEPTH = 32, WHY_SIZE = 160 };
+enum { WHY_SIZE = 160 };
 
 struct decoder {
     struct msg_sink sink;
-    struct msg_reader reader;
     struct arena *arena;
     const char *field; /* in hand, for the sentence in `why` */
     char *why;
     bool failed; /* the first complaint ends the walk */
 };
 
-static bool decode_value(struct decoder *d, const struct msg_shape *shape, struct msg_value *value);
+static bool decode_value(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
+                         struct msg_value *value);
 
 static void on_complaint(struct msg_sink *sink, const char *detail)
 {
@@ -42,96 +41,98 @@ static bool keep_text(struct decoder *d, struct msg_value *value, const char *te
     return value->text.data || fail(d, "does not fit the memory for one message");
 }
 
-static bool take_text(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
+static bool take_text(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
                       struct msg_value *value)
 {
-    if (!utf8_valid(item->text))
+    struct slice text = {item->via.str.ptr, item->via.str.size};
+    if (text.len == 0)
+        text = SLICE(""); /* for which msgpack-c has NULL; with us that means absent */
+    if (!utf8_valid(text))
         return fail(d, "is not UTF-8");
-    msg_check_text(shape, item->text, &d->sink);
-    value->text = item->text;
+    msg_check_text(shape, text, &d->sink);
+    value->text = text;
     return !d->failed;
 }
 
-static bool take_number(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
+static bool is_integer(const msgpack_object *item)
+{
+    return item->type == MSGPACK_OBJECT_POSITIVE_INTEGER || item->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
+}
+
+/* Above INT64_MAX: no field and no id is as large. */
+static bool is_huge(const msgpack_object *item)
+{
+    return item->type == MSGPACK_OBJECT_POSITIVE_INTEGER && item->via.u64 > INT64_MAX;
+}
+
+static bool take_number(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
                         struct msg_value *value)
 {
     char text[MSG_NUMBER_TEXT_SIZE];
-    if (!isfinite(item->real))
+    value->integer = is_integer(item) ? item->via.i64 : 0;
+    value->number = is_integer(item) ? (double)item->via.i64 : item->via.f64;
+    if (!isfinite(value->number))
         return fail(d, "is not a finite number");
-    msg_check_number(shape, item->real, &d->sink);
+    msg_check_number(shape, value->number, &d->sink);
     if (d->failed)
         return false;
-    value->integer = item->integer;
-    value->number = item->real;
-    return keep_text(d, value, text, msg_number_text(item->real, text));
+    bool whole = shape->type == MSG_INTEGER;
+    return keep_text(d, value, text,
+                     whole ? msg_integer_text(value->integer, text) : msg_number_text(value->number, text));
 }
 
-static bool take_integer(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
-                         struct msg_value *value)
-{
-    char text[MSG_NUMBER_TEXT_SIZE];
-    msg_check_number(shape, item->real, &d->sink);
-    if (d->failed)
-        return false;
-    value->integer = item->integer;
-    value->number = item->real;
-    return keep_text(d, value, text, msg_integer_text(item->integer, text));
-}
-
-static bool take_boolean(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
+static bool take_boolean(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
                          struct msg_value *value)
 {
     (void)d, (void)shape;
-    value->boolean = item->integer != 0;
+    value->boolean = item->via.boolean;
     value->text = value->boolean ? SLICE("true") : SLICE("false");
     return true;
 }
 
-static bool take_array(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
+static bool take_array(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
                        struct msg_value *value)
 {
-    msg_check_count(shape, item->count, &d->sink);
+    const msgpack_object_array *array = &item->via.array;
+    msg_check_count(shape, array->size, &d->sink);
     if (d->failed)
         return false;
-    struct msg_value *elements = arena_calloc(d->arena, item->count, sizeof(*elements));
+    struct msg_value *elements = arena_calloc(d->arena, array->size, sizeof(*elements));
     if (!elements)
         return fail(d, "does not fit the memory for one message");
     value->elements = elements;
-    value->element_count = item->count;
-    for (uint32_t i = 0; i < item->count; i++)
-        if (!decode_value(d, shape->items, &elements[i]))
+    value->element_count = array->size;
+    for (uint32_t i = 0; i < array->size; i++)
+        if (!decode_value(d, shape->items, &array->ptr[i], &elements[i]))
             return false;
     return true;
 }
 
 /* Ids come in ascending order, so that one pass over the table finds all of them and none can come twice. */
-static bool decode_fields(struct decoder *d, const struct msg_object *object, uint32_t count,
+static bool decode_fields(struct decoder *d, const struct msg_object *object, const msgpack_object_map *map,
                           struct msg_value *values)
 {
     const char *outer = d->field;
     size_t next = 0;
     int64_t last = -1;
-    for (uint32_t i = 0; i < count; i++) {
-        struct msg_item key = msg_read(&d->reader);
-        if (key.kind != KIND_INTEGER || key.integer <= last)
+    for (uint32_t i = 0; i < map->size; i++) {
+        const msgpack_object_kv *pair = &map->ptr[i];
+        if (!is_integer(&pair->key) || is_huge(&pair->key) || pair->key.via.i64 <= last)
             return fail(d, "field ids must be integers in ascending order");
-        last = key.integer;
+        last = pair->key.via.i64;
         while (next < object->field_count && object->fields[next].id < last)
             next++;
-        if (next == object->field_count || object->fields[next].id != last) {
-            if (!msg_skip(&d->reader, SKIP_DEPTH))
-                return fail(d, "a field that is not known here is malformed");
+        if (next == object->field_count || object->fields[next].id != last)
             continue;
-        }
         d->field = object->fields[next].name;
-        if (!decode_value(d, &object->fields[next].shape, &values[next]))
+        if (!decode_value(d, &object->fields[next].shape, &pair->val, &values[next]))
             return false;
         d->field = outer;
     }
     return true;
 }
 
-static bool take_object(struct decoder *d, const struct msg_shape *shape, const struct msg_item *item,
+static bool take_object(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
                         struct msg_value *value)
 {
     const struct msg_object *object = shape->object;
@@ -140,49 +141,59 @@ static bool take_object(struct decoder *d, const struct msg_shape *shape, const 
         return fail(d, "does not fit the memory for one message");
     value->elements = values;
     value->element_count = object->field_count;
-    return decode_fields(d, object, item->count, values);
+    return decode_fields(d, object, &item->via.map, values);
 }
 
-/* What each kind of item is read as, by the type that the table asks for. */
-typedef bool take(struct decoder *, const struct msg_shape *, const struct msg_item *, struct msg_value *);
-static take *const takers[][KIND_MAP + 1] = {
-    [MSG_OBJECT] = {[KIND_MAP] = take_object},
-    [MSG_ARRAY] = {[KIND_ARRAY] = take_array},
-    [MSG_STRING] = {[KIND_TEXT] = take_text},
-    [MSG_INTEGER] = {[KIND_INTEGER] = take_integer},
-    [MSG_NUMBER] = {[KIND_INTEGER] = take_number, [KIND_REAL] = take_number},
-    [MSG_BOOLEAN] = {[KIND_BOOLEAN] = take_boolean},
+/* How each of msgpack-c's types is taken, by the type that the table asks for. */
+enum { OBJECT_TYPES = MSGPACK_OBJECT_FLOAT32 + 1 };
+typedef bool take(struct decoder *, const struct msg_shape *, const msgpack_object *, struct msg_value *);
+static take *const takers[][OBJECT_TYPES] = {
+    [MSG_OBJECT] = {[MSGPACK_OBJECT_MAP] = take_object},
+    [MSG_ARRAY] = {[MSGPACK_OBJECT_ARRAY] = take_array},
+    [MSG_STRING] = {[MSGPACK_OBJECT_STR] = take_text},
+    [MSG_INTEGER] =
+        {[MSGPACK_OBJECT_POSITIVE_INTEGER] = take_number, [MSGPACK_OBJECT_NEGATIVE_INTEGER] = take_number},
+    [MSG_NUMBER] = {[MSGPACK_OBJECT_POSITIVE_INTEGER] = take_number,
+                    [MSGPACK_OBJECT_NEGATIVE_INTEGER] = take_number,
+                    [MSGPACK_OBJECT_FLOAT32] = take_number,
+                    [MSGPACK_OBJECT_FLOAT64] = take_number},
+    [MSG_BOOLEAN] = {[MSGPACK_OBJECT_BOOLEAN] = take_boolean},
     [MSG_ANY] = {NULL},
 };
 
-static bool decode_value(struct decoder *d, const struct msg_shape *shape, struct msg_value *value)
+static bool decode_value(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
+                         struct msg_value *value)
 {
-    struct msg_item item = msg_read(&d->reader);
-    if (item.kind == KIND_MALFORMED)
-        return fail(d, "is malformed or cut short");
-    if (item.kind == KIND_NIL) {
+    if (item->type == MSGPACK_OBJECT_NIL) {
         value->state = MSG_IS_NULL;
         return shape->nullable || shape->type == MSG_NULL || fail(d, "must not be null");
     }
     value->state = MSG_PRESENT;
-    take *taker = takers[shape->type][item.kind];
-    return taker ? taker(d, shape, &item, value) : fail(d, msg_type_demand(shape->type));
+    take *taker = is_huge(item) ? NULL : takers[shape->type][item->type];
+    return taker ? taker(d, shape, item, value) : fail(d, msg_type_demand(shape->type));
+}
+
+/* After the pre-check msgpack-c can only run out of memory. Its texts point into `bytes`. */
+static bool unpack(struct decoder *d, struct slice bytes, msgpack_unpacked *unpacked)
+{
+    size_t offset = 0;
+    const char *fault = msg_precheck(bytes);
+    if (fault)
+        return fail(d, fault);
+    return msgpack_unpack_next(unpacked, bytes.data, bytes.len, &offset) == MSGPACK_UNPACK_SUCCESS ||
+           fail(d, "cannot be unpacked");
 }
 
 enum err msg_decode(const struct msg_object *object, struct slice bytes, struct arena *arena,
                     struct msg_value **ret_values, char why[160])
 {
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
-    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = ""};
-    d.why = why;
+    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = "", .why = why};
     struct msg_value whole = {.state = MSG_ABSENT};
-    msg_reader_init(&d.reader, bytes);
-    if (!decode_value(&d, &shape, &whole))
+    CLEANUP(msgpack_unpacked_destroy) msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    if (!unpack(&d, bytes, &unpacked) || !decode_value(&d, &shape, &unpacked.data, &whole))
         return ERR_POISON;
-    if (!msg_reader_is_done(&d.reader)) {
-        fail(&d, "something follows the message");
-        return ERR_POISON;
-    }
     *ret_values = (struct msg_value *)whole.elements; /* ours: they came from the arena */
     return ERR_OK;
 }

@@ -24,6 +24,12 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid);
 /* Lower case; writes UUID_TEXT_LEN characters and a NUL. */
 void uuid_format(const struct uuid *uuid, char text[UUID_TEXT_LEN + 1]);
 
+/* Made by uuid_derive. */
+static inline bool uuid_is_derived(const struct uuid *uuid)
+{
+    return uuid->octet[6] >> 4 == 8;
+}
+
 static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;

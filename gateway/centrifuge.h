@@ -26,9 +26,9 @@ struct subscription {
     struct subscriber subscriber;
     struct session *session;
     struct subscription *next;
-    struct uuid id; /* of the channel, with `kind` */
+    struct uuid id;   /* of the channel, with `kind` */
     uint32_t command; /* that asked for it, until it is answered; then 0 */
-    uint8_t kind;   /* enum channel_kind */
+    uint8_t kind;     /* enum channel_kind */
 };
 
 /* A part of struct ws. All of it is kept for as long as a socket is open, so it is small. */
@@ -39,9 +39,9 @@ struct session {
     struct uuid client, user, company;
     int64_t expires_at; /* of the token, seconds */
     ev_tstamp due_at;
-    uint16_t subscription_count;
-    uint8_t state;   /* enum session_state */
-    uint8_t due;     /* enum session_due */
+    uint32_t subscription_count;
+    uint8_t state; /* enum session_state */
+    uint8_t due;   /* enum session_due */
     bool owes_pong;
 };
 
@@ -51,6 +51,6 @@ void session_end(struct session *session);
 void session_done(struct session *session);
 
 void session_on_message(struct session *session, struct slice text);
-void session_on_time(struct session *session);  /* of ws_limit */
-void session_on_slow(struct session *session);  /* too much waits for the client */
+void session_on_time(struct session *session); /* of ws_limit */
+void session_on_slow(struct session *session); /* too much waits for the client */
 void session_on_drain(struct session *session);

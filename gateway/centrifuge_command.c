@@ -12,17 +12,10 @@ static const struct command_row {
     const char *name;
     void (*handle)(struct session *session, uint32_t id, const json_t *params);
 } rows[] = {
-    {"connect", session_connect},
-    {"subscribe", session_subscribe},
-    {"unsubscribe", session_unsubscribe},
-    {"publish", not_available},
-    {"presence", not_available},
-    {"presence_stats", not_available},
-    {"history", not_available},
-    {"ping", not_available},
-    {"rpc", not_available},
-    {"refresh", session_refresh},
-    {"sub_refresh", not_available},
+    {"connect", session_connect}, {"subscribe", session_subscribe}, {"unsubscribe", session_unsubscribe},
+    {"publish", not_available},   {"presence", not_available},      {"presence_stats", not_available},
+    {"history", not_available},   {"ping", not_available},          {"rpc", not_available},
+    {"refresh", session_refresh}, {"sub_refresh", not_available},
 };
 
 struct slice json_member(const json_t *object, const char *name)
@@ -77,7 +70,8 @@ static void run(struct session *session, const json_t *command)
         return;
     }
     const struct command_row *row = find_row(command, &params);
-    if (!row || !json_is_object(params) || !read_id(command, &id) || connected == (row->handle == session_connect))
+    if (!row || !json_is_object(params) || !read_id(command, &id) ||
+        connected == (row->handle == session_connect))
         bad_request(session);
     else
         row->handle(session, id, params);
@@ -88,7 +82,7 @@ void session_on_line(struct session *session, struct slice line)
     char why[160];
     json_t *command = NULL;
     if (session->state == SESSION_REFUSED)
-        return; /* it was told to come back with another token */
+        return;                 /* it was told to come back with another token */
     if (slice_is(line, "{}")) { /* the most frequent by far */
         on_pong(session);
         return;

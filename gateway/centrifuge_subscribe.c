@@ -74,9 +74,10 @@ static void push_unsubscribe(struct session *session, const struct subscription 
 {
     char name[CHANNEL_NAME_SIZE], push[256];
     channel_format((enum channel_kind)subscription->kind, &subscription->id, name);
-    int len = snprintf(push, sizeof(push),
-                       "{\"push\":{\"channel\":\"%s\",\"unsubscribe\":{\"code\":%d,\"reason\":\"insufficient state\"}}}",
-                       name, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT);
+    int len = snprintf(
+        push, sizeof(push),
+        "{\"push\":{\"channel\":\"%s\",\"unsubscribe\":{\"code\":%d,\"reason\":\"insufficient state\"}}}",
+        name, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT);
     ws_send(session->ws, (struct slice){push, (size_t)len});
 }
 
@@ -178,12 +179,17 @@ void session_unsubscribe(struct session *session, uint32_t id, const json_t *par
 
 void session_leave_all(struct session *session)
 {
-    for (struct subscription *subscription = session->subscriptions; subscription; subscription = subscription->next)
+    for (struct subscription *subscription = session->subscriptions; subscription;
+         subscription = subscription->next)
         hub_unsubscribe(&subscription->subscriber);
 }
 
 void session_free_subscriptions(struct session *session)
 {
-    while (session->subscriptions)
-        discard(session->subscriptions);
+    struct subscription *subscription = TAKE(session->subscriptions);
+    while (subscription) {
+        struct subscription *next = subscription->next;
+        free(subscription);
+        subscription = next;
+    }
 }

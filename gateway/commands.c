@@ -74,6 +74,8 @@ static void on_reply(void *arg, const struct event *event)
 
 /* ---- the broker's word ---- */
 
+static void check_key(struct pending *pending);
+
 static void on_confirm(void *arg, enum err err)
 {
     struct pending *pending = arg;
@@ -85,7 +87,7 @@ static void on_confirm(void *arg, enum err err)
     else if (err && !pending->asking)
         fail(pending, err, NULL);
     else if (!err && pending->is_async)
-        answer_accepted(pending);
+        check_key(pending);
 }
 
 /* ---- time ---- */
@@ -124,10 +126,31 @@ static void on_operation(void *arg, const struct operation *operation)
     pending->asking = false;
     if (!pending->call)
         pending_release(pending);
+    else if (operation->found == ERR_OK && pending->is_async &&
+             operation->fingerprint == pending->fingerprint)
+        answer_accepted(pending);
     else if (operation->found == ERR_OK)
         answer_operation(pending, operation);
     else
         answer_without_result(pending);
+}
+
+static void ask_inbox(struct pending *pending)
+{
+    pending->asking = true;
+    if (operation_find(pending->commands->gateway, &pending->company, &pending->id, on_operation, pending)) {
+        pending->asking = false;
+        answer_without_result(pending);
+    }
+}
+
+/* Nobody waits for the result, so nobody would hear that the key belongs to another request. */
+static void check_key(struct pending *pending)
+{
+    if (uuid_is_derived(&pending->id) && db_pool_is_up(pending->commands->gateway->reads))
+        ask_inbox(pending);
+    else
+        answer_accepted(pending);
 }
 
 /* A reply can be lost with the connection that would have brought it; the inbox has every result. */
@@ -139,11 +162,7 @@ static void on_due(struct deadline *deadline)
         answer_without_result(pending);
         return;
     }
-    pending->asking = true;
-    if (operation_find(gateway, &pending->company, &pending->id, on_operation, pending)) {
-        pending->asking = false;
-        answer_without_result(pending);
-    }
+    ask_inbox(pending);
 }
 
 /* ---- submitting ---- */

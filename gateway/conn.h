@@ -66,8 +66,7 @@ void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
 /* on_freed: a connection has gone (the server may accept again). */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
-/* What has already arrived is looked at, then each protocol's on_drain. */
-void conn_set_drain(struct conn_set *set);
+void conn_set_drain(struct conn_set *set); /* each protocol's on_drain */
 void conn_set_abort(struct conn_set *set);
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */

@@ -95,7 +95,7 @@ static size_t room(const struct conn *conn)
     return kept < CONN_READ_SIZE ? CONN_READ_SIZE - kept : 0;
 }
 
-void conn_read(struct conn *conn)
+static void read_socket(struct conn *conn)
 {
     size_t size = room(conn);
     if (size == 0) {
@@ -128,7 +128,7 @@ void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents)
     if (revents & EV_CUSTOM)
         offer_kept(conn);
     if ((revents & EV_READ) && conn->state != CONN_DEAD && !conn->ended)
-        conn_read(conn);
+        read_socket(conn);
     /* What this connection's own bytes have caused goes out while it is warm; what others cause waits for the end of
      * the turn. */
     if (conn->dirty && !conn->blocked)

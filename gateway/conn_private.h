@@ -60,15 +60,14 @@ struct conn_set {
 };
 
 /* conn.c */
-void conn_kill(struct conn *conn);          /* DEAD; freed at the end of the turn */
-void conn_reap(struct conn *conn);          /* frees it */
-void conn_update_events(struct conn *conn); /* watches the socket for what is wanted of it now */
-void conn_flush(struct conn *conn);         /* writes what the socket takes */
+void conn_kill(struct conn *conn);           /* DEAD; freed at the end of the turn */
+void conn_reap(struct conn *conn);           /* frees it */
+void conn_update_events(struct conn *conn);  /* watches the socket for what is wanted of it now */
+void conn_flush(struct conn *conn);          /* writes what the socket takes */
 void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that too much waits */
 
 /* conn_input.c */
 void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents);
-void conn_read(struct conn *conn);
 void conn_drop_kept(struct conn *conn);
 bool conn_can_offer(const struct conn *conn); /* the protocol takes bytes now */
 void conn_offer_soon(struct conn *conn);      /* what is kept, from the loop */

@@ -109,8 +109,6 @@ void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *
 void conn_set_drain(struct conn_set *set)
 {
     for (struct conn *conn = set->all; conn; conn = conn->next) {
-        if (conn->state == CONN_OPEN && !conn->ended)
-            conn_read(conn); /* a request that has arrived before we leave is answered */
         if (conn->state == CONN_OPEN)
             conn->protocol->on_drain(conn, conn->protocol_state);
     }

@@ -6,6 +6,8 @@
 #include "gateway/routes.h"
 #include "gateway/target.h"
 
+enum { DRAIN_SILENCE_MS = 1000 };
+
 /* ---- the head ---- */
 
 static enum http_method method_of(const struct request *request)
@@ -76,6 +78,7 @@ static enum err look_at_head(struct exchange *exchange)
     if (err)
         return err;
     if (call->method == METHOD_OTHER) {
+        call->keep_alive = false; /* what follows CONNECT is not HTTP, whatever its head says */
         exchange->why = "the method is not supported";
         return ERR_NOT_IMPLEMENTED;
     }
@@ -182,13 +185,19 @@ static bool work(struct exchange *exchange)
     }
 }
 
+/* A body has no meaning elsewhere (RFC 9110 9.3.1), so it takes no memory. */
+static bool takes_body(enum http_method method)
+{
+    return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
+}
+
 /* The head is complete. False when the connection is closed. */
 static bool on_head(struct exchange *exchange, bool more_has_arrived)
 {
     static const struct slice go_on = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
     struct request *request = &exchange->request;
     exchange->refusal = look_at_head(exchange);
-    request->discard_body = exchange->refusal != ERR_OK;
+    request->discard_body = exchange->refusal != ERR_OK || !takes_body(exchange->call.method);
     if (!request->expects_continue || !request_has_body(request))
         return true;
     if (exchange->refusal) { /* RFC 9110 10.1.1: the final answer instead, and the body is not waited for */
@@ -284,13 +293,16 @@ static void on_overflow(struct conn *conn, void *state)
     (void)state;
 }
 
+/* A connection at rest is not closed at once: its client may be sending a request in this moment, would lose it, and could not
+ * know whether it was done. It gets an answer with "Connection: close"; who is silent for a while is not sending. */
 static void on_drain(struct conn *conn, void *state)
 {
     struct exchange *exchange = state;
-    if (!exchange)
-        conn_close(conn);
-    else
+    int64_t share_ms = conn_gateway(conn)->config->drain_ms / 4;
+    if (exchange)
         exchange->call.keep_alive = false;
+    else
+        conn_limit(conn, share_ms < DRAIN_SILENCE_MS ? share_ms + 1 : DRAIN_SILENCE_MS);
 }
 
 static void on_free(struct conn *conn, void *state)

@@ -78,7 +78,8 @@ struct hub_start {
  * memory must stay until the call returns, except where the hub has let go of it before. */
 struct feed {
     /* One piece of bytes for these events (at least one), in their order. */
-    struct bytes *(*encode)(const struct channel *channel, const struct publication *const *publications, size_t count);
+    struct bytes *(*encode)(const struct channel *channel, const struct publication *const *publications,
+                            size_t count);
     void (*on_started)(struct subscriber *subscriber, const struct hub_start *start);
     void (*on_publications)(struct subscriber *subscriber, struct bytes *encoded);
     /* Let go: NOT_FOUND (no such company), FORBIDDEN (not of this company, or no such project), or why it could not be found out. */

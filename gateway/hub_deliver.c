@@ -27,13 +27,14 @@ static void deliver_rest(struct subscriber *subscriber, const struct delivery *d
         seen++;
     if (seen == delivery->count)
         return;
-    struct bytes *encoded = subscriber->feed->encode(delivery->channel, delivery->publications + seen,
-                                                     delivery->count - seen);
+    struct bytes *encoded =
+        subscriber->feed->encode(delivery->channel, delivery->publications + seen, delivery->count - seen);
     subscriber->feed->on_publications(subscriber, encoded);
     bytes_unref(encoded);
 }
 
-static void deliver(const struct channel *channel, const struct publication *const *publications, size_t count)
+static void deliver(const struct channel *channel, const struct publication *const *publications,
+                    size_t count)
 {
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {

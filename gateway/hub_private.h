@@ -15,10 +15,11 @@
 #include "gateway/uuid_map.h"
 
 enum {
-    TENANT_LINGER_MS = 60000,  /* a company without subscribers stays watched, so that those who return recover from memory */
-    HUB_PAGE = 128,            /* events read from the database, or recovered, in one go */
-    HUB_FRAME_BYTES = 65536,   /* events of a turn are split into pieces of about this */
-    RECOVERY_PACE_MS = 20,     /* until the backlog of one who recovers is looked at again */
+    TENANT_LINGER_MS =
+        60000, /* a company without subscribers stays watched, so that those who return recover from memory */
+    HUB_PAGE = 128,          /* events read from the database, or recovered, in one go */
+    HUB_FRAME_BYTES = 65536, /* events of a turn are split into pieces of about this */
+    RECOVERY_PACE_MS = 20,   /* until the backlog of one who recovers is looked at again */
     READ_RETRY_MAX_MS = 500,
 };
 
@@ -35,10 +36,10 @@ struct channel {
     struct uuid_node node; /* of the tenant's projects; key: its id */
     struct tenant *tenant;
     enum channel_kind kind;
-    bool open;               /* this company may have it */
-    struct hub_query *check; /* whether it may is being asked */
+    bool open;                         /* this company may have it */
+    struct hub_query *check;           /* whether it may is being asked */
     struct subscriber *live, *waiting; /* waiting: those who recover too */
-    int64_t dirty_from;      /* first event of this turn, 0: none */
+    int64_t dirty_from;                /* first event of this turn, 0: none */
     struct channel *next_dirty, *next_empty;
     bool in_empty; /* nobody is left: looked at when the turn ends */
 };
@@ -63,14 +64,14 @@ struct tenant {
     struct tenant *next_dirty;
 
     struct hub_query *position_query, *fill_query;
-    bool check_again;   /* the position was asked for while an answer was on its way */
-    ev_timer check;     /* the next comparison with the database; also the end of lingering */
-    ev_timer hole;      /* when the missing is read, or read again */
-    int64_t hole_from;    /* the first missing seq; 0: there is no hole */
-    int64_t fill_from;    /* the one that fill_query reads from */
-    ev_tstamp hole_since; /* when hole_from began to be missing */
-    ev_tstamp retry;      /* seconds until the next try */
-    uint64_t positions;   /* answers to position_query */
+    bool check_again;      /* the position was asked for while an answer was on its way */
+    ev_timer check;        /* the next comparison with the database; also the end of lingering */
+    ev_timer hole;         /* when the missing is read, or read again */
+    int64_t hole_from;     /* the first missing seq; 0: there is no hole */
+    int64_t fill_from;     /* the one that fill_query reads from */
+    ev_tstamp hole_since;  /* when hole_from began to be missing */
+    ev_tstamp retry;       /* seconds until the next try */
+    uint64_t positions;    /* answers to position_query */
     ev_tstamp empty_since; /* 0: has subscribers */
 };
 
@@ -80,7 +81,7 @@ struct hub {
     struct tenant *dirty;
     struct hub_query *queries; /* on their way; detached when the hub goes */
     unsigned short random[3];
-    ev_prepare turn;           /* flushes before the loop sleeps, before conn writes */
+    ev_prepare turn; /* flushes before the loop sleeps, before conn writes */
 };
 
 /* hub.c */

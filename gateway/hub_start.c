@@ -10,11 +10,11 @@
 struct start {
     struct subscriber *subscriber;
     bool recover;
-    bool told;               /* on_started has been called */
-    bool asked;              /* for a newer position; `positions` says which answer decides */
-    char epoch[EPOCH_SIZE];  /* "": any */
-    int64_t offset;          /* where the subscriber says it is */
-    int64_t at;              /* what it has by now */
+    bool told;              /* on_started has been called */
+    bool asked;             /* for a newer position; `positions` says which answer decides */
+    char epoch[EPOCH_SIZE]; /* "": any */
+    int64_t offset;         /* where the subscriber says it is */
+    int64_t at;             /* what it has by now */
     uint64_t positions;
     struct hub_query *read;
     ev_timer pace;
@@ -33,7 +33,8 @@ struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask
     start->subscriber = subscriber;
     start->recover = ask->recover;
     start->offset = ask->offset;
-    size_t len = ask->epoch.len < EPOCH_SIZE ? ask->epoch.len : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
+    size_t len = ask->epoch.len < EPOCH_SIZE ? ask->epoch.len
+                                             : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
     if (len > 0)
         memcpy(start->epoch, ask->epoch.data, len);
     ev_timer_init(&start->pace, on_pace, 0., 0.);
@@ -112,7 +113,8 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
 }
 
 /* Hands over what was missed, in pieces: the first with the answer, the others as publications. */
-static void hand_over(struct subscriber *subscriber, const struct publication *const *publications, size_t count)
+static void hand_over(struct subscriber *subscriber, const struct publication *const *publications,
+                      size_t count)
 {
     size_t begin = 0, bytes = 0;
     for (size_t end = 1; end <= count && subscriber->state == SUBSCRIBER_RECOVERING; end++) {
@@ -262,8 +264,7 @@ void start_begin(struct subscriber *subscriber)
     tenant_flush(tenant);
     int64_t last = tenant->stream.last;
     bool other_stream = start->epoch[0] != '\0' && strcmp(start->epoch, tenant->epoch) != 0;
-    if (!start->recover || other_stream ||
-        last - start->offset > tenant->hub->gateway->config->recover_max) {
+    if (!start->recover || other_stream || last - start->offset > tenant->hub->gateway->config->recover_max) {
         start_afresh(subscriber);
     } else if (start->offset > last) {
         start_ahead(subscriber);

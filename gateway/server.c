@@ -16,7 +16,6 @@ enum {
     BACKLOG = 4096,         /* cut by net.core.somaxconn */
     ACCEPTS_PER_TURN = 128, /* so that accepting does not starve those who are in */
     RETRY_MS = 100,         /* after running out of descriptors */
-    LATECOMER_MS = 1000,    /* for one who comes during a drain to ask something */
     LAST_ACCEPTS_MS =
         250, /* of a drain: handshakes that are under way end in the queue and are still served */
 };
@@ -106,7 +105,7 @@ static enum accepted accept_one(struct server *server)
     if (fd >= 0) {
         struct conn *conn = conn_new(server->conns, fd, (const struct sockaddr *)&peer, &http_protocol);
         if (server->draining)
-            conn_limit(conn, LATECOMER_MS);
+            http_protocol.on_drain(conn, NULL);
         return ACCEPTED;
     }
     switch (errno) {

@@ -91,7 +91,8 @@ static enum stream_outcome hold(struct stream *stream, struct publication public
         bytes_unref(publication.body);
         return STREAM_DUPLICATE;
     }
-    if (stream->held_count == STREAM_HELD_MAX || stream->held_bytes + weight(&publication) > STREAM_HELD_BYTES) {
+    if (stream->held_count == STREAM_HELD_MAX ||
+        stream->held_bytes + weight(&publication) > STREAM_HELD_BYTES) {
         bytes_unref(publication.body);
         return STREAM_DROPPED;
     }

@@ -26,7 +26,7 @@ struct publication {
 
 struct stream {
     int64_t last;
-    int64_t known; /* the highest seq heard of */
+    int64_t known;              /* the highest seq heard of */
     struct publication *recent; /* seq s is at s & (capacity - 1) */
     size_t capacity, count, recent_bytes;
     struct publication *held;

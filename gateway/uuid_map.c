@@ -28,7 +28,7 @@ static uint64_t mix(uint64_t h)
     return h ^ (h >> 33);
 }
 
-static struct uuid_node **bucket_of(const struct uuid_map *map, const struct uuid *key)
+static struct uuid_bucket *bucket_of(const struct uuid_map *map, const struct uuid *key)
 {
     uint64_t half[2];
     memcpy(half, key->octet, sizeof(half));
@@ -40,7 +40,7 @@ struct uuid_node *uuid_map_find(const struct uuid_map *map, const struct uuid *k
 {
     if (map->count == 0)
         return NULL;
-    struct uuid_node *node = *bucket_of(map, key);
+    struct uuid_node *node = bucket_of(map, key)->first;
     while (node && !uuid_equal(&node->key, key))
         node = node->next;
     return node;
@@ -48,19 +48,19 @@ struct uuid_node *uuid_map_find(const struct uuid_map *map, const struct uuid *k
 
 static void put(struct uuid_map *map, struct uuid_node *node)
 {
-    struct uuid_node **bucket = bucket_of(map, &node->key);
-    node->next = *bucket;
-    *bucket = node;
+    struct uuid_bucket *bucket = bucket_of(map, &node->key);
+    node->next = bucket->first;
+    bucket->first = node;
 }
 
 static void grow(struct uuid_map *map)
 {
     size_t old_count = map->bucket_count;
-    CLEANUP_FREE struct uuid_node **old = map->buckets;
+    CLEANUP_FREE struct uuid_bucket *old = map->buckets;
     map->bucket_count = old_count ? old_count * 2 : BUCKETS_MIN;
     map->buckets = xcalloc(map->bucket_count, sizeof(*map->buckets));
     for (size_t i = 0; i < old_count; i++) {
-        for (struct uuid_node *node = old[i], *next; node; node = next) {
+        for (struct uuid_node *node = old[i].first, *next; node; node = next) {
             next = node->next;
             put(map, node);
         }
@@ -78,7 +78,7 @@ void uuid_map_insert(struct uuid_map *map, struct uuid_node *node)
 
 void uuid_map_remove(struct uuid_map *map, struct uuid_node *node)
 {
-    struct uuid_node **at = bucket_of(map, &node->key);
+    struct uuid_node **at = &bucket_of(map, &node->key)->first;
     while (*at != node) {
         assert(*at);
         at = &(*at)->next;
@@ -91,7 +91,7 @@ void uuid_map_remove(struct uuid_map *map, struct uuid_node *node)
 void uuid_map_each(struct uuid_map *map, void (*visit)(struct uuid_node *node, void *arg), void *arg)
 {
     for (size_t i = 0; i < map->bucket_count; i++) {
-        for (struct uuid_node *node = map->buckets[i], *next; node; node = next) {
+        for (struct uuid_node *node = map->buckets[i].first, *next; node; node = next) {
             next = node->next;
             visit(node, arg);
         }

@@ -9,8 +9,12 @@ struct uuid_node {
     struct uuid_node *next;
 };
 
+struct uuid_bucket {
+    struct uuid_node *first;
+};
+
 struct uuid_map {
-    struct uuid_node **buckets;
+    struct uuid_bucket *buckets;
     size_t bucket_count; /* a power of two, or 0 before the first insertion */
     size_t count;
     uint64_t seed;

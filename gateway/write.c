@@ -69,10 +69,23 @@ static bool check_content_type(struct write *w)
     return false;
 }
 
+/* Which of several would count is anybody's guess. */
+static bool is_repeated(struct write *w, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->call->header_count; i++)
+        count += slice_equal_nocase(w->call->headers[i].name, slice_of(name));
+    if (count > 1)
+        call_fail(w->call, ERR_BAD_REQUEST, "If-Match and Idempotency-Key may be sent once each");
+    return count > 1;
+}
+
 static bool read_if_match(struct write *w)
 {
     if (!w->verb->names_entity)
         return true;
+    if (is_repeated(w, "if-match"))
+        return false;
     enum err err = if_match_parse(call_header(w->call, "if-match"), &w->command.if_match);
     if (!err)
         return true;
@@ -86,6 +99,8 @@ static bool read_idempotency_key(struct write *w)
     char scratch[IDEMPOTENCY_KEY_MAX];
     struct slice key;
     const struct identity *identity = &w->call->identity;
+    if (is_repeated(w, "idempotency-key"))
+        return false;
     if (idempotency_key_parse(call_header(w->call, "idempotency-key"), scratch, &key)) {
         call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key takes 1 to 255 printable characters");
         return false;

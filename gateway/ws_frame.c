@@ -10,12 +10,12 @@ enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80 };
 
 struct ws_reader {
     wslay_frame_context_ptr frames;
-    struct slice input;  /* not yet taken by wslay */
+    struct slice input; /* not yet taken by wslay */
     size_t max_message;
-    uint64_t taken;      /* octets that wslay has, of a frame that is not complete */
-    uint64_t got;        /* payload of the present frame that has been handed out */
-    bool begun;          /* a piece of the present frame has been handed out */
-    uint8_t opcode;      /* of the message that is being put together; 0: none */
+    uint64_t taken; /* octets that wslay has, of a frame that is not complete */
+    uint64_t got;   /* payload of the present frame that has been handed out */
+    bool begun;     /* a piece of the present frame has been handed out */
+    uint8_t opcode; /* of the message that is being put together; 0: none */
     struct buf message;
     size_t control_len;
     char control[WS_CONTROL_MAX];
@@ -108,7 +108,8 @@ static bool may_close_with(int code)
     return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
 }
 
-static int end_close(struct ws_reader *reader, const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
+static int end_close(struct ws_reader *reader, const struct ws_reader_callbacks *callbacks, void *ctx,
+                     bool *ret_more)
 {
     const uint8_t *payload = (const uint8_t *)reader->control;
     if (reader->control_len == 0) {
@@ -159,8 +160,8 @@ static void keep_control(struct ws_reader *reader, struct slice piece)
     reader->control_len += piece.len;
 }
 
-static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *frame, struct slice piece, bool complete,
-                   const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
+static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *frame, struct slice piece,
+                   bool complete, const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
 {
     bool whole = complete && frame->fin && reader->opcode == 0 && piece.len == frame->payload_length;
     if (whole) /* most messages: nothing to put together, nothing to copy */

@@ -27,7 +27,8 @@ struct ws_reader_callbacks {
     bool (*on_text)(void *ctx, struct slice message); /* whole, valid UTF-8 */
     bool (*on_ping)(void *ctx, struct slice payload);
     bool (*on_pong)(void *ctx, struct slice payload);
-    bool (*on_close)(void *ctx, int code, struct slice reason); /* a code that may be on the wire, or NO_STATUS */
+    bool (*on_close)(void *ctx, int code,
+                     struct slice reason); /* a code that may be on the wire, or NO_STATUS */
 };
 
 struct ws_reader;

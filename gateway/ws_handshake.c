@@ -34,7 +34,8 @@ static bool list_has(struct slice list, struct slice token)
 static bool header_has(const struct call *call, const char *name, struct slice token)
 {
     for (size_t i = 0; i < call->header_count; i++)
-        if (slice_equal_nocase(call->headers[i].name, slice_of(name)) && list_has(call->headers[i].value, token))
+        if (slice_equal_nocase(call->headers[i].name, slice_of(name)) &&
+            list_has(call->headers[i].value, token))
             return true;
     return false;
 }
@@ -82,7 +83,8 @@ enum err ws_handshake_check(struct call *call, const char **ret_detail)
     } else if (!slice_is(call_header(call, "sec-websocket-version"), "13")) {
         *ret_detail = "Only version 13 of the WebSocket protocol is spoken here.";
         err = ERR_UPGRADE_REQUIRED;
-    } else if (header_count(call, "sec-websocket-key") != 1 || !is_key(call_header(call, "sec-websocket-key"))) {
+    } else if (header_count(call, "sec-websocket-key") != 1 ||
+               !is_key(call_header(call, "sec-websocket-key"))) {
         *ret_detail = "Sec-WebSocket-Key must be sent once and be 16 octets in base64.";
         err = ERR_BAD_REQUEST;
     } else if (!origin_may(call)) {

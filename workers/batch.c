@@ -7,7 +7,7 @@
 #include "workers/ledger.h"
 #include "workers/refusal.h"
 
-enum { SCRATCH_BLOCK = 16 << 10, LOSSES_MAX = 3, WHY_SIZE = 160 };
+enum { RUNS_BLOCK = 8 << 10, LOSSES_MAX = 3, WHY_SIZE = 160 };
 
 enum batch_state {
     BATCH_IDLE,
@@ -21,9 +21,18 @@ enum batch_state {
 /* The first error of a transaction. */
 struct fault {
     enum err err;
-    struct job *job; /* whose statement it was; NULL: of the batch as a whole */
+    struct job
+        *job; /* whose statement it was, or the first of those who shared it; NULL: of the batch as a whole */
     enum batch_state phase;
     bool is_duplicate; /* the entity is there already */
+};
+
+/* Jobs that share a statement. */
+struct run {
+    struct batch *batch;
+    const struct handler *handler;
+    struct job **jobs;
+    size_t count;
 };
 
 struct batch {
@@ -40,7 +49,8 @@ struct batch {
     size_t awaited;  /* answers */
     struct fault fault;
     struct ledger ledger;
-    struct arena scratch;
+    struct resource_writer *writer;
+    struct arena runs; /* of the transaction at work */
     char at[CLOCK_TEXT_SIZE], year[5];
 };
 
@@ -51,9 +61,9 @@ static void enter(struct batch *b, enum batch_state state)
     b->state = state;
 }
 
-static struct resource_moment moment_of(struct batch *b)
+static struct resource_moment moment_of(const struct batch *b)
 {
-    return (struct resource_moment){.at = b->at, .year = b->year, .scratch = &b->scratch};
+    return (struct resource_moment){.at = b->at, .year = b->year};
 }
 
 /* ---- faults ---- */
@@ -99,7 +109,6 @@ static bool note_fault(struct batch *b, const struct db_result *result, struct j
 static void settle(struct batch *b, struct job *job, enum job_outcome outcome)
 {
     job->outcome = outcome;
-    job->batch = NULL;
     b->callbacks.on_settled(b->ctx, job);
 }
 
@@ -223,13 +232,13 @@ static void record(struct batch *b)
 
 /* ---- running ---- */
 
-static void on_command(void *arg, struct db_result *result)
+static void on_run(void *arg, struct db_result *result)
 {
-    struct job *job = arg;
-    struct batch *b = job->batch;
+    struct run *run = arg;
+    struct batch *b = run->batch;
     struct resource_moment moment = moment_of(b);
-    if (!note_fault(b, result, job))
-        resource_read(&job->handler->statement, job, &moment, job->handler->event, result);
+    if (!note_fault(b, result, run->jobs[0]))
+        resource_read(&run->handler->statement, run->jobs, run->count, &moment, run->handler->event, result);
     if (--b->awaited > 0)
         return;
     if (b->fault.err)
@@ -247,35 +256,55 @@ static void condemn(struct job *job, const char *why)
     refuse(job, ERR_POISON, why, NULL, 0);
 }
 
-/* true when a statement is under way; otherwise the job has its result. */
-static bool run(struct batch *b, struct job *job)
+/* false when the job has its result without a statement. */
+static bool is_to_run(struct batch *b, struct job *job)
 {
-    char why[WHY_SIZE] = "";
     if (job->is_replay || job->is_unrecorded)
         return false;
-    if (job->verdict == ERR_POISON) {
-        condemn(job, "its metadata cannot be read");
-        return false;
-    }
-    if (job->verdict) {
-        refuse(job, job->verdict, NULL, NULL, 0);
-        return false;
-    }
-    if (!ledger_knows(&b->ledger, job)) {
-        refuse(job, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
-        return false;
-    }
     job->handler = handlers_find(b->handlers, job->command.type);
-    if (!job->handler) {
+    if (job->verdict == ERR_POISON)
+        condemn(job, "its metadata cannot be read");
+    else if (job->verdict)
+        refuse(job, job->verdict, NULL, NULL, 0);
+    else if (!ledger_knows(&b->ledger, job))
+        refuse(job, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
+    else if (!job->handler)
         condemn(job, "there is no such command");
-        return false;
-    }
-    struct resource_moment moment = moment_of(b);
-    arena_reset(&b->scratch);
-    if (resource_send(&job->handler->statement, job, &moment, b->db, on_command, why) == ERR_OK)
+    else
         return true;
-    condemn(job, why);
     return false;
+}
+
+static void send_run(struct batch *b, struct run *run)
+{
+    if (run->count == 0)
+        return;
+    struct run *sent = arena_alloc(&b->runs, sizeof(*sent));
+    *sent = *run;
+    sent->jobs = arena_alloc(&b->runs, run->count * sizeof(struct job *));
+    memcpy(sent->jobs, run->jobs, run->count * sizeof(struct job *));
+    resource_send(b->writer, &run->handler->statement, b->db, on_run, sent);
+    b->awaited++;
+    run->count = 0;
+}
+
+static bool fits(const struct run *run, const struct job *job)
+{
+    return run->count == 0 || (run->handler == job->handler && run->handler->statement.plan->many &&
+                               run->jobs[0]->company_at == job->company_at);
+}
+
+static void add(struct batch *b, struct run *run, struct job *job)
+{
+    char why[WHY_SIZE] = "";
+    struct resource_moment moment = moment_of(b);
+    if (!fits(run, job))
+        send_run(b, run);
+    run->handler = job->handler;
+    if (resource_write(b->writer, &job->handler->statement, job, &moment, why) == ERR_OK)
+        run->jobs[run->count++] = job;
+    else
+        condemn(job, why);
 }
 
 /* The time of the batch is taken when its companies are locked, so that it does not run against their
@@ -292,8 +321,12 @@ static void run_all(struct batch *b)
     enter(b, BATCH_RUNNING);
     take_time(b);
     b->awaited = 0;
+    arena_reset(&b->runs);
+    struct run run = {.batch = b, .jobs = arena_alloc(&b->runs, (b->to - b->from) * sizeof(struct job *))};
     for (size_t i = b->from; i < b->to; i++)
-        b->awaited += run(b, b->jobs[i]);
+        if (is_to_run(b, b->jobs[i]))
+            add(b, &run, b->jobs[i]);
+    send_run(b, &run);
     if (b->awaited > 0)
         db_ask(b->db);
     else
@@ -324,10 +357,8 @@ static void begin(struct batch *b)
 {
     enter(b, BATCH_LOOKING);
     b->fault = (struct fault){0};
-    for (size_t i = b->from; i < b->to; i++) {
+    for (size_t i = b->from; i < b->to; i++)
         job_reset(b->jobs[i]);
-        b->jobs[i]->batch = b;
-    }
     ledger_look(&b->ledger, b->db, b->jobs + b->from, b->to - b->from, on_locked, on_found, b);
     db_ask(b->db);
 }
@@ -343,7 +374,8 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers,
     b->callbacks = *callbacks;
     b->ctx = ctx;
     ledger_init(&b->ledger);
-    arena_init(&b->scratch, SCRATCH_BLOCK, 0);
+    b->writer = resource_writer_new();
+    arena_init(&b->runs, RUNS_BLOCK, 0);
     return b;
 }
 
@@ -355,7 +387,8 @@ void batch_free(struct batch *b)
         job_free(b->jobs[i]);
     free(b->jobs);
     ledger_done(&b->ledger);
-    arena_done(&b->scratch);
+    resource_writer_free(b->writer);
+    arena_done(&b->runs);
     free(b);
 }
 

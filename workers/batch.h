@@ -1,22 +1,23 @@
 #pragma once
 /* Runs commands in one transaction: the engine of "effects happen once" and "events follow effects".
  *
- *   IDLE ─ batch_start ─▶ LOOKING ─▶ RUNNING ─▶ RECORDING ─ committed ─▶ IDLE
- *                            │          │           │
- *                            └──────────┴─ failed ──┴─▶ ROLLING_BACK ─▶ LOOKING   again, or one command at a
- * time │   ▲ database is gone ─▶ HELD ─ it is back
+ *   IDLE ── batch_start ──▶ LOOKING ──▶ RUNNING ──▶ RECORDING ── committed ──▶ IDLE
+ *                            ▲  │          │            │
+ *     again, or one command  │  └──────────┴── failed ──┴──▶ ROLLING_BACK
+ *     at a time              ├──────────────────────────────────┤
+ *                            └── it is back ── HELD ◀── the database is gone
  *
  *   LOOKING    sequences locked, inbox looked up (ledger.h)
- *   RUNNING    one prepared statement for each command that is new, in order
+ *   RUNNING    the prepared statements of the commands that are new, in order
  *   RECORDING  events, inbox rows, sequences, and the sync that commits
  *
  * What must hold:
- * - Each job given to batch_start comes back in exactly one on_settled call, in order; until then the batch
- * owns it.
+ * - Each job given to batch_start comes back in exactly one on_settled call, those of one company in the
+ *   order in which they were given; until then the batch owns it.
  * - JOB_DONE and JOB_DEAD come after the commit: what they say can be told to everybody, and is found again
- * by whoever runs the same command later.
+ *   by whoever runs the same command later.
  * - A statement that fails costs its own command only: the transaction is rolled back and the commands run
- * again one at a time.
+ *   again one at a time.
  * - No two jobs of a batch have the same company and command id (intake.h sees to that).
  */
 

@@ -1,5 +1,7 @@
 #include "workers/job.h"
 
+#include <assert.h>
+
 enum { ARENA_BLOCK = 2048 };
 
 /* One of the texts of a command that a job keeps. */
@@ -68,8 +70,10 @@ void job_reset(struct job *job)
 struct effect *job_add_effect(struct job *job, struct slice type, struct slice data)
 {
     struct effect **last = &job->effects;
-    while (*last)
+    size_t count = 0;
+    for (; *last; count++)
         last = &(*last)->next;
+    assert(count < EFFECTS_MAX);
     *last = arena_calloc(&job->arena, 1, sizeof(**last));
     (*last)->type = arena_copy(&job->arena, type);
     (*last)->data = arena_copy(&job->arena, data);

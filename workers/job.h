@@ -13,10 +13,11 @@
 #include "common/arena.h"
 #include "common/envelope.h"
 
-struct batch;
 struct handler;
 struct job;
 struct outbox;
+
+#define EFFECTS_MAX 16 /* of one command */
 
 /* One event that a command has caused, or had caused when it ran before. Memory of the job. */
 struct effect {
@@ -58,7 +59,6 @@ struct job {
     enum err error;    /* the last of them */
 
     /* What the batch found out. */
-    struct batch *batch;
     size_t company_at; /* in the batch's ledger */
     enum err status;
     int http_status;

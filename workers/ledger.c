@@ -4,6 +4,9 @@
 
 #include "workers/refusal.h"
 
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(text) #text
+
 /* ORDER BY comes before the locking: two batches never hold companies that the other one waits for. */
 static const struct db_statement lock_sequences = {
     "ledger.lock",
@@ -19,9 +22,10 @@ static const struct db_statement find_results = {
     "e.version, e.data"
     " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (company_id, command_id, i)"
     " JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id"
-    " LEFT JOIN events AS e ON e.company_id = x.company_id AND e.seq >= x.seq AND e.seq < x.seq + 16"
-    " AND e.at = x.at AND e.command_id = x.command_id"
-    " ORDER BY k.i, e.seq",
+    " LEFT JOIN events AS e ON e.company_id = x.company_id AND e.seq >= x.seq AND e.seq < x.seq + " TEXT_OF(
+        EFFECTS_MAX) "
+                     " AND e.at = x.at AND e.command_id = x.command_id"
+                     " ORDER BY k.i, e.seq",
 };
 
 static const struct db_statement insert_events = {
@@ -69,6 +73,7 @@ void ledger_done(struct ledger *ledger)
     for (size_t i = 0; i < ARRAY_LEN(ledger->columns); i++)
         pg_array_done(&ledger->columns[i]);
     free(ledger->companies);
+    free(ledger->sorted);
 }
 
 static void clear_columns(struct ledger *ledger)
@@ -94,15 +99,44 @@ static size_t company_index(struct ledger *ledger, const struct uuid *id)
     return ledger->company_count++;
 }
 
-void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+/* Stable: a company's commands stay in the order of their delivery. */
+static void sort_by_company(struct ledger *ledger, struct job **jobs, size_t count)
+{
+    if (ledger->company_count < 2)
+        return;
+    if (count > ledger->sorted_capacity) {
+        ledger->sorted_capacity = count;
+        ledger->sorted = xrealloc(ledger->sorted, count * sizeof(struct job *));
+    }
+    size_t begin = 0;
+    for (size_t i = 0; i < ledger->company_count; i++) {
+        size_t jobs_of_company = ledger->companies[i].jobs;
+        ledger->companies[i].jobs = begin; /* from here on: where the next one goes */
+        begin += jobs_of_company;
+    }
+    for (size_t i = 0; i < count; i++)
+        ledger->sorted[ledger->companies[jobs[i]->company_at].jobs++] = jobs[i];
+    memcpy(jobs, ledger->sorted, count * sizeof(struct job *));
+}
+
+static void find_companies(struct ledger *ledger, struct job **jobs, size_t count)
+{
+    ledger->company_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        jobs[i]->company_at = company_index(ledger, &jobs[i]->command.company);
+        ledger->companies[jobs[i]->company_at].jobs++;
+    }
+    sort_by_company(ledger, jobs, count);
+}
+
+void ledger_look(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
                  db_on_result *on_locked, db_on_result *on_found, void *arg)
 {
     struct pg_array *locked = &ledger->columns[0], *companies = &ledger->columns[1],
                     *commands = &ledger->columns[2];
     clear_columns(ledger);
-    ledger->company_count = 0;
+    find_companies(ledger, jobs, count);
     for (size_t i = 0; i < count; i++) {
-        jobs[i]->company_at = company_index(ledger, &jobs[i]->command.company);
         pg_array_add_uuid(companies, &jobs[i]->command.company);
         pg_array_add_uuid(commands, &jobs[i]->command.id);
     }
@@ -152,10 +186,12 @@ static void read_effect(struct job *job, const struct db_result *result, int row
     effect->version = db_int(result, row, FOUND_VERSION);
     effect->at = arena_copy(&job->arena, db_text(result, row, FOUND_TIME));
     effect->has_project = db_text(result, row, FOUND_PROJECT).data != NULL;
-    if (!uuid_parse(db_text(result, row, FOUND_SUBJECT), &effect->subject) ||
-        !uuid_parse(db_text(result, row, FOUND_ACTOR), &effect->actor) ||
-        (effect->has_project && !uuid_parse(db_text(result, row, FOUND_PROJECT), &effect->project)))
-        assert(!"PostgreSQL writes uuids that cannot be read");
+    bool is_good = uuid_parse(db_text(result, row, FOUND_SUBJECT), &effect->subject) &&
+                   uuid_parse(db_text(result, row, FOUND_ACTOR), &effect->actor);
+    if (effect->has_project)
+        is_good &= uuid_parse(db_text(result, row, FOUND_PROJECT), &effect->project);
+    assert(is_good);
+    (void)is_good;
 }
 
 /* A row of the inbox that the command meets. A dead letter's is a place-holder until somebody has mended the

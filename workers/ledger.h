@@ -3,8 +3,9 @@
  * transaction.
  *
  *   look     lock the sequence rows of the batch's companies, in the order of company; then, in a statement
- * that already sees what the last holder of those rows committed, look the commands up in the inbox record
- * insert all events, insert all inbox rows, advance the sequences: one statement each
+ *            that already sees what the last holder of those rows committed, look the commands up in the inbox
+ *
+ *   record   insert all events, insert all inbox rows, advance the sequences: one statement each
  *
  * Holding the sequence row means that nobody else changes anything of that company: sequences and numbers
  * have no gaps, and handlers need no locks of their own. */
@@ -13,13 +14,11 @@
 #include "workers/job.h"
 #include "workers/pg_array.h"
 
-enum {
-    LEDGER_ARRAY_MAX = 64 << 20, /* bytes of one column of a batch */
-    EFFECTS_MAX = 16,            /* events of one command */
-};
+enum { LEDGER_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a batch */
 
 struct ledger_company {
     struct uuid id;
+    size_t jobs;   /* of the batch */
     bool is_known; /* it has a sequence */
     bool has_moved;
     int64_t seq;
@@ -28,15 +27,17 @@ struct ledger_company {
 struct ledger {
     struct ledger_company *companies; /* of the batch in work */
     size_t company_count, company_capacity;
+    struct job **sorted;
+    size_t sorted_capacity;
     struct pg_array columns[10];
 };
 
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
 
-/* Sends both look-ups; each job gets its company_at. The jobs must stay in place until the answers are read.
- */
-void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+/* Brings the jobs of each company together, in the order in which they came, and sends both look-ups. The jobs
+ * must stay in place until the answers are read. */
+void ledger_look(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
                  db_on_result *on_locked, db_on_result *on_found, void *arg);
 void ledger_read_locked(struct ledger *ledger, const struct db_result *result);
 /* Gives their results to the jobs that ran before. A command id that was used for something else is refused.

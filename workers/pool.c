@@ -119,6 +119,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct place *place = CONTAINER_OF(timer, struct place, timer);
+    if (place->pool->is_child)
+        return; /* forked by a timer that came before in the same turn */
     if (place->state == PLACE_WAITING) {
         start(place);
         return;
@@ -203,6 +205,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 {
     (void)loop, (void)events;
     struct pool *pool = signal->data;
+    if (pool->is_child)
+        return;
     switch (signal->signum) {
     case SIGCHLD:
         on_child(pool);

@@ -1,11 +1,13 @@
 #pragma once
-/* A pool: the parent that keeps `size` worker processes alive.
+/* A pool: the parent that keeps a number of worker processes alive.
  *
- *   WAITING ─ its time has come ─▶ RUNNING ─ died ─▶ WAITING (at once after a good life, later after a short
- * one) │ └─ told to leave (drain, fewer workers) ─▶ LEAVING ─ died ─▶ its place is free
+ *   FREE ── wanted ──▶ WAITING ── its time has come ──▶ RUNNING ── fewer wanted, or drain ──▶ LEAVING ──▶ FREE
+ *                         ▲                                │
+ *                         └── at once after a good life, ──┘ died
+ *                             later after a short one
  *
- * SIGTERM, SIGINT   the workers drain; the parent leaves after the last (what does not leave in time is
- * killed) SIGTTIN, SIGTTOU  one worker more, one less
+ *   SIGTERM, SIGINT    the workers drain; the parent leaves after the last (who does not leave in time is killed)
+ *   SIGTTIN, SIGTTOU   one worker more, one less
  *
  * The parent does no work of its own, so that nothing a command does can take it down; workers leave when it
  * dies. */

@@ -3,12 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "workers/pg_array.h"
 #include "workers/refusal.h"
 #include "workers/resource_text.h"
 
-enum { NUMBER_TEXT = 24 };
+enum { NUMBER_TEXT = 24, SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
 
-/* ---- sending ---- */
+/* ---- writing ---- */
 
 /* The texts of one command's parameters. */
 struct texts {
@@ -16,6 +17,33 @@ struct texts {
         parent[UUID_TEXT_LEN + 1];
     char if_match[NUMBER_TEXT], has[NUMBER_TEXT];
 };
+
+struct resource_writer {
+    size_t count; /* commands of the run */
+    struct slice params[DB_PARAMS_MAX];
+    struct pg_array columns[DB_PARAMS_MAX]; /* instead of params: one element a command */
+    struct texts texts;
+    struct arena scratch; /* decoded values of the last command */
+};
+
+struct resource_writer *resource_writer_new(void)
+{
+    struct resource_writer *w = xcalloc(1, sizeof(*w));
+    for (size_t i = 0; i < DB_PARAMS_MAX; i++)
+        pg_array_init(&w->columns[i], COLUMN_MAX);
+    arena_init(&w->scratch, SCRATCH_BLOCK, 0);
+    return w;
+}
+
+void resource_writer_free(struct resource_writer *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < DB_PARAMS_MAX; i++)
+        pg_array_done(&w->columns[i]);
+    arena_done(&w->scratch);
+    free(w);
+}
 
 static uint64_t mentioned(const struct msg_object *object, const struct msg_value *values)
 {
@@ -82,7 +110,8 @@ static struct slice make_param(const struct resource_statement *s, const struct 
 }
 
 /* What the gateway has checked and the queue could have broken. */
-static enum err check_metadata(const struct resource_statement *s, const struct command *command, char why[160])
+static enum err check_metadata(const struct resource_statement *s, const struct command *command,
+                               char why[160])
 {
     bool lacks_subject = s->plan->verb != RESOURCE_CREATE && !command->has_subject;
     bool lacks_parent = s->resource->parent && !command->has_parent;
@@ -106,22 +135,44 @@ static enum err read_body(const struct resource_statement *s, const struct job *
     return missing ? ERR_POISON : ERR_OK;
 }
 
-enum err resource_send(const struct resource_statement *s, struct job *job,
-                       const struct resource_moment *moment, struct db *db, db_on_result *on_result,
-                       char why[160])
+static bool is_array(const struct resource_statement *s, size_t i)
+{
+    return s->plan->many && resource_param_is_own(s->params[i]);
+}
+
+enum err resource_write(struct resource_writer *w, const struct resource_statement *s, const struct job *job,
+                        const struct resource_moment *moment, char why[160])
 {
     struct msg_value *values = NULL;
+    arena_reset(&w->scratch);
     enum err err = check_metadata(s, &job->command, why);
     if (!err)
-        err = read_body(s, job, moment->scratch, &values, why);
+        err = read_body(s, job, &w->scratch, &values, why);
     if (err)
         return err;
-    struct texts texts;
-    struct slice params[DB_PARAMS_MAX];
-    for (size_t i = 0; i < s->param_count; i++)
-        params[i] = make_param(s, job, moment, values, s->params[i], &texts);
-    db_send(db, &s->statement, params, s->param_count, on_result, job);
+    for (size_t i = 0; i < s->param_count; i++) {
+        if (!is_array(s, i) && w->count > 0)
+            continue;
+        struct slice param = make_param(s, job, moment, values, s->params[i], &w->texts);
+        if (is_array(s, i))
+            pg_array_add_text(&w->columns[i], param);
+        else
+            w->params[i] = param;
+    }
+    w->count++;
     return ERR_OK;
+}
+
+void resource_send(struct resource_writer *w, const struct resource_statement *s, struct db *db,
+                   db_on_result *on_result, void *arg)
+{
+    for (size_t i = 0; i < s->param_count; i++)
+        if (is_array(s, i))
+            w->params[i] = pg_array_end(&w->columns[i]);
+    db_send(db, &s->statement, w->params, s->param_count, on_result, arg);
+    for (size_t i = 0; i < s->param_count; i++)
+        pg_array_clear(&w->columns[i]);
+    w->count = 0;
 }
 
 /* ---- reading the answer ---- */
@@ -194,25 +245,22 @@ static void add_follow(const struct resource_statement *s, struct job *job,
     effect->project = job->effects->project;
 }
 
-void resource_read(const struct resource_statement *s, struct job *job, const struct resource_moment *moment,
-                   const char *event, const struct db_result *result)
+/* One row of the answer, for one job. */
+static void read_row(const struct resource_statement *s, struct job *job,
+                     const struct resource_moment *moment, const char *event, const struct db_result *result,
+                     int row)
 {
     static const int http_status[] = {
         [RESOURCE_CREATE] = 201, [RESOURCE_UPDATE] = 200, [RESOURCE_DELETE] = 204};
-    if (db_rows(result) == 0) {
-        refuse_missing(s, job);
-        return;
-    }
-    int64_t broken = db_int(result, 0, ANSWER_BROKEN), version = db_int(result, 0, ANSWER_VERSION);
+    int64_t broken = db_int(result, row, ANSWER_BROKEN), version = db_int(result, row, ANSWER_VERSION);
     if (broken || version == 0) {
         refuse_broken(s, job, broken);
         return;
     }
     char text[96];
     bool is_delete = s->plan->verb == RESOURCE_DELETE;
-    struct effect *effect =
-        job_add_effect(job, slice_of(event),
-                       is_delete ? deleted_data(job, version, text) : db_text(result, 0, ANSWER_ENTITY));
+    struct slice data = is_delete ? deleted_data(job, version, text) : db_text(result, row, ANSWER_ENTITY);
+    struct effect *effect = job_add_effect(job, slice_of(event), data);
     effect->subject = s->plan->verb == RESOURCE_CREATE ? job->command.id : job->command.subject;
     effect->version = version;
     effect->actor = job->command.actor;
@@ -220,4 +268,31 @@ void resource_read(const struct resource_statement *s, struct job *job, const st
     place(s, job, effect);
     job->http_status = http_status[s->plan->verb];
     add_follow(s, job, moment, result);
+}
+
+/* Rows come in the order of the jobs, but for the refused ones, which come last. */
+static struct job *job_of_row(struct job *const *jobs, size_t count, size_t *at,
+                              const struct db_result *result, int row)
+{
+    struct uuid id;
+    if (!uuid_parse(db_text(result, row, ANSWER_ID), &id))
+        return NULL;
+    for (size_t i = 0; i < count; i++, *at = (*at + 1) % count)
+        if (uuid_equal(&jobs[*at]->command.id, &id))
+            return jobs[*at];
+    return NULL;
+}
+
+void resource_read(const struct resource_statement *s, struct job *const *jobs, size_t count,
+                   const struct resource_moment *moment, const char *event, const struct db_result *result)
+{
+    size_t at = 0;
+    for (int row = 0; row < db_rows(result); row++) {
+        struct job *job = s->plan->many ? job_of_row(jobs, count, &at, result, row) : jobs[0];
+        if (job)
+            read_row(s, job, moment, event, result, row);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!jobs[i]->effects && jobs[i]->status == ERR_OK)
+            refuse_missing(s, jobs[i]);
 }

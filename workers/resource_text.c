@@ -3,113 +3,19 @@
 #include "workers/resource_text.h"
 
 #include <assert.h>
-#include <ctype.h>
 
 #include "common/resource_sql.h"
-#include "workers/resource.h"
-
-struct writer {
-    struct resource_statement *statement;
-    const struct msg_resource *resource;
-    const struct resource_plan *plan;
-    struct buf text;
-};
-
-static const struct {
-    const char *name;
-    enum resource_param param;
-    const char *type;
-} names[] = {
-    {"company", PARAM_COMPANY, "uuid"},     {"id", PARAM_ID, "uuid"},         {"at", PARAM_AT, "timestamptz"},
-    {"actor", PARAM_ACTOR, "uuid"},         {"parent", PARAM_PARENT, "uuid"}, {"year", PARAM_YEAR, "text"},
-    {"if_match", PARAM_IF_MATCH, "bigint"}, {"has", PARAM_HAS, "bigint"},
-};
-
-/* ---- parameters ---- */
-
-/* Numbered in the order of first use: PostgreSQL does not take a parameter that the text does not mention. */
-static void write_param(struct writer *w, unsigned param, const char *type)
-{
-    struct resource_statement *s = w->statement;
-    size_t at = 0;
-    while (at < s->param_count && s->params[at] != param)
-        at++;
-    if (at == s->param_count) {
-        assert(s->param_count < DB_PARAMS_MAX);
-        s->params[s->param_count++] = (uint8_t)param;
-    }
-    buf_printf(&w->text, "$%zu::%s", at + 1, type);
-}
-
-static void write_name(struct writer *w, struct slice name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (slice_is(name, names[i].name)) {
-            write_param(w, names[i].param, names[i].type);
-            return;
-        }
-    assert(!"a plan uses a name that does not exist");
-}
-
-/* SQL with names in it: ":company" becomes "$1::uuid"; "x::text" stays as it is. */
-static void write_sql(struct writer *w, const char *sql)
-{
-    for (const char *at = sql; *at;) {
-        if (at[0] == ':' && at[1] == ':') {
-            buf_append(&w->text, at, 2);
-            at += 2;
-        } else if (at[0] == ':' && islower((unsigned char)at[1])) {
-            const char *end = at + 1;
-            while (islower((unsigned char)*end) || *end == '_')
-                end++;
-            write_name(w, (struct slice){at + 1, (size_t)(end - at - 1)});
-            at = end;
-        } else {
-            buf_append_char(&w->text, *at++);
-        }
-    }
-}
-
-static void write_column(struct writer *w, const char *alias, const char *column)
-{
-    resource_sql_column(alias, column, &w->text);
-}
-
-static void write_quoted(struct writer *w, const char *identifier)
-{
-    buf_printf(&w->text, "\"%s\"", identifier);
-}
+#include "workers/sql_writer.h"
 
 /* ---- fields ---- */
 
-static const char *field_type(const struct msg_field *field)
-{
-    static const char *const by_format[] = {
-        [MSG_FORMAT_UUID] = "uuid",
-        [MSG_FORMAT_DATE] = "date",
-        [MSG_FORMAT_DATE_TIME] = "timestamptz",
-    };
-    switch (field->shape.type) {
-    case MSG_INTEGER:
-        return "bigint";
-    case MSG_NUMBER:
-        return "numeric";
-    case MSG_BOOLEAN:
-        return "boolean";
-    default:
-        return field->shape.format < ARRAY_LEN(by_format) && by_format[field->shape.format]
-                   ? by_format[field->shape.format]
-                   : "text";
-    }
-}
-
 /* What the client may say in this command. */
-static bool is_given(const struct writer *w, const struct msg_field *field)
+static bool is_given(const struct sql_writer *w, const struct msg_field *field)
 {
     return !field->read_only && !(field->create_only && w->plan->verb != RESOURCE_CREATE);
 }
 
-static bool is_computed(const struct writer *w, const char *column)
+static bool is_computed(const struct sql_writer *w, const char *column)
 {
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++)
         if (strcmp(c->column, column) == 0)
@@ -118,32 +24,32 @@ static bool is_computed(const struct writer *w, const char *column)
 }
 
 /* Written as the client said it. */
-static bool is_taken_over(const struct writer *w, const struct msg_field *field)
+static bool is_taken_over(const struct sql_writer *w, const struct msg_field *field)
 {
     return is_given(w, field) && !is_computed(w, field->column);
 }
 
 /* A field of the entity as it would be: what was said, or (update) what it is now. */
-static void write_new_field(struct writer *w, size_t index)
+static void write_new_field(struct sql_writer *w, size_t index)
 {
     const struct msg_field *field = &w->resource->object->fields[index];
     bool is_update = w->plan->verb == RESOURCE_UPDATE;
     if (is_update) {
         buf_append_text(&w->text, "CASE WHEN ");
-        write_sql(w, ":has");
+        sql_write(w, ":has");
         buf_printf(&w->text, " & %llu <> 0 THEN ", 1ULL << index);
     }
-    write_param(w, PARAM_FIELD + (unsigned)index, field_type(field));
+    sql_write_param(w, PARAM_FIELD + (unsigned)index, sql_type_of(field));
     if (is_update) {
         buf_append_text(&w->text, " ELSE ");
-        write_column(w, "old", field->column);
+        sql_write_column(w, "old", field->column);
         buf_append_text(&w->text, " END");
     }
     buf_append_text(&w->text, " AS ");
-    write_quoted(w, field->column);
+    sql_write_quoted(w, field->column);
 }
 
-static void write_new_fields(struct writer *w)
+static void write_new_fields(struct sql_writer *w)
 {
     const char *separator = "(SELECT ";
     for (size_t i = 0; i < w->resource->object->field_count; i++) {
@@ -153,18 +59,50 @@ static void write_new_fields(struct writer *w)
         write_new_field(w, i);
         separator = ", ";
     }
-    buf_append_text(&w->text, ") AS new");
+    buf_append_text(&w->text, w->plan->number ? ", 1 AS _i) AS new" : ") AS new");
+}
+
+static void write_array_param(struct sql_writer *w, unsigned param, const char *type)
+{
+    sql_write_param(w, param, type);
+    buf_append_text(&w->text, "[]");
+}
+
+/* unnest($1::uuid[], …) WITH ORDINALITY AS new (_id, …, _i) */
+static void write_new_rows(struct sql_writer *w)
+{
+    const struct msg_object *object = w->resource->object;
+    buf_append_text(&w->text, "unnest(");
+    write_array_param(w, PARAM_ID, "uuid");
+    buf_append_text(&w->text, ", ");
+    write_array_param(w, PARAM_ACTOR, "uuid");
+    if (w->resource->parent) {
+        buf_append_text(&w->text, ", ");
+        write_array_param(w, PARAM_PARENT, "uuid");
+    }
+    for (size_t i = 0; i < object->field_count; i++)
+        if (is_given(w, &object->fields[i])) {
+            buf_append_text(&w->text, ", ");
+            write_array_param(w, PARAM_FIELD + (unsigned)i, sql_type_of(&object->fields[i]));
+        }
+    buf_append_text(&w->text, ") WITH ORDINALITY AS new (_id, _actor");
+    if (w->resource->parent)
+        buf_append_text(&w->text, ", _parent");
+    for (size_t i = 0; i < object->field_count; i++)
+        if (is_given(w, &object->fields[i]))
+            buf_printf(&w->text, ", \"%s\"", object->fields[i].column);
+    buf_append_text(&w->text, ", _i)");
 }
 
 /* ---- rules ---- */
 
-static void begin_rule(struct writer *w)
+static void begin_rule(struct sql_writer *w)
 {
     buf_append_text(&w->text, w->statement->rule_count ? " | CASE WHEN " : "CASE WHEN ");
 }
 
 /* Its bit is its place in the statement's list. */
-static void end_rule(struct writer *w, const struct resource_rule *rule)
+static void end_rule(struct sql_writer *w, const struct resource_rule *rule)
 {
     struct resource_statement *s = w->statement;
     assert(s->rule_count < RESOURCE_RULES_MAX);
@@ -172,14 +110,14 @@ static void end_rule(struct writer *w, const struct resource_rule *rule)
     s->rules[s->rule_count++] = rule;
 }
 
-static void write_rule(struct writer *w, const struct resource_rule *rule)
+static void write_rule(struct sql_writer *w, const struct resource_rule *rule)
 {
     begin_rule(w);
-    write_sql(w, rule->broken_when);
+    sql_write(w, rule->broken_when);
     end_rule(w, rule);
 }
 
-static void write_transitions(struct writer *w)
+static void write_transitions(struct sql_writer *w)
 {
     static const struct resource_rule rule = {
         .err = ERR_ILLEGAL_TRANSITION,
@@ -198,7 +136,7 @@ static void write_transitions(struct writer *w)
     end_rule(w, &rule);
 }
 
-static void write_broken(struct writer *w)
+static void write_broken(struct sql_writer *w)
 {
     static const struct resource_rule stale = {
         ERR_VERSION_CONFLICT,
@@ -217,39 +155,47 @@ static void write_broken(struct writer *w)
 
 /* ---- the statement's parts ---- */
 
-static void write_new_of_create(struct writer *w)
+static void write_new_of_create(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT new.*, ");
     write_broken(w);
+    if (w->plan->number) {
+        buf_append_text(&w->text, ", ");
+        sql_write(w, w->plan->number->scope);
+        buf_append_text(&w->text, " AS _scope");
+    }
     buf_append_text(&w->text, " FROM ");
-    write_new_fields(w);
+    if (w->plan->many)
+        write_new_rows(w);
+    else
+        write_new_fields(w);
     if (w->resource->parent) {
         const struct msg_resource *parent = msg_resource_by_name(slice_of(w->resource->parent));
         assert(parent);
         buf_append_text(&w->text, ", ");
-        write_quoted(w, parent->table);
-        write_sql(w, " AS parent WHERE parent.company_id = :company AND parent.id = :parent");
+        sql_write_quoted(w, parent->table);
+        sql_write(w, " AS parent WHERE parent.company_id = :company AND parent.id = :parent");
     }
     buf_append_text(&w->text, ")");
 }
 
-static void write_old(struct writer *w)
+static void write_old(struct sql_writer *w)
 {
-    write_quoted(w, w->resource->table);
+    sql_write_quoted(w, w->resource->table);
     buf_append_text(&w->text, " AS old");
 }
 
-static void write_which_old(struct writer *w)
+static void write_which_old(struct sql_writer *w)
 {
-    write_sql(w, " WHERE old.company_id = :company AND old.id = :id");
+    sql_write(w, " WHERE old.company_id = :company AND old.id = :id");
     if (w->resource->parent) {
         buf_printf(&w->text, " AND old.\"%s_id\" = ", w->resource->parent);
-        write_sql(w, ":parent");
+        sql_write(w, ":parent");
     }
     buf_append_char(&w->text, ')');
 }
 
-static void write_new_of_update(struct writer *w)
+static void write_new_of_update(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT new.*, ");
     write_broken(w);
@@ -260,7 +206,7 @@ static void write_new_of_update(struct writer *w)
     write_which_old(w);
 }
 
-static void write_new_of_delete(struct writer *w)
+static void write_new_of_delete(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT old.version + 1 AS version, ");
     write_broken(w);
@@ -269,93 +215,126 @@ static void write_new_of_delete(struct writer *w)
     write_which_old(w);
 }
 
-static void write_returning_entity(struct writer *w)
+static void write_returning_entity(struct sql_writer *w)
 {
     buf_append_text(&w->text, w->plan->follow ? " RETURNING t.*, " : " RETURNING t.id, t.version, ");
     resource_sql_json(w->resource, "t", &w->text);
     buf_append_text(&w->text, " AS json)");
 }
 
-static void write_insert(struct writer *w)
+static void write_counter(struct sql_writer *w)
+{
+    sql_write(w, "number AS (INSERT INTO counter AS c (company_id, scope, value)"
+                 " SELECT :company, new._scope, count(*) FROM new WHERE new.broken = 0 GROUP BY new._scope"
+                 " ON CONFLICT (company_id, scope) DO UPDATE SET value = c.value + excluded.value"
+                 " RETURNING c.scope, c.value), ");
+}
+
+/* What is inserted, in order; numbered from the counter's value backwards. */
+static void write_accepted(struct sql_writer *w)
+{
+    if (w->plan->number)
+        buf_append_text(&w->text,
+                        "(SELECT new.*, (number.value - count(*) OVER (PARTITION BY new._scope)"
+                        " + row_number() OVER (PARTITION BY new._scope ORDER BY new._i))::text AS _number"
+                        " FROM new JOIN number ON number.scope = new._scope WHERE new.broken = 0) AS new");
+    else
+        buf_append_text(&w->text, "new WHERE new.broken = 0");
+}
+
+static void write_number(struct sql_writer *w)
+{
+    buf_append_text(&w->text, ", ");
+    sql_write(w, w->plan->number->prefix);
+    buf_append_text(&w->text, " || lpad(new._number, greatest(4, length(new._number)), '0')");
+}
+
+static void write_insert(struct sql_writer *w)
 {
     const struct msg_object *object = w->resource->object;
+    if (w->plan->number)
+        write_counter(w);
     buf_append_text(&w->text, "made AS (INSERT INTO ");
-    write_quoted(w, w->resource->table);
+    sql_write_quoted(w, w->resource->table);
     buf_append_text(&w->text, " AS t (company_id, id");
+    if (w->plan->number)
+        buf_printf(&w->text, ", \"%s\"", w->plan->number->column);
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++)
         buf_printf(&w->text, ", \"%s\"", c->column);
     for (size_t i = 0; i < object->field_count; i++)
         if (is_taken_over(w, &object->fields[i]))
             buf_printf(&w->text, ", \"%s\"", object->fields[i].column);
-    write_sql(w, ", version, created_at, updated_at) SELECT :company, :id");
+    sql_write(w, ", version, created_at, updated_at) SELECT :company, :id");
+    if (w->plan->number)
+        write_number(w);
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++) {
         buf_append_text(&w->text, ", ");
-        write_sql(w, c->sql);
+        sql_write(w, c->sql);
     }
     for (size_t i = 0; i < object->field_count; i++)
         if (is_taken_over(w, &object->fields[i])) {
             buf_append_text(&w->text, ", ");
-            write_column(w, "new", object->fields[i].column);
+            sql_write_column(w, "new", object->fields[i].column);
         }
-    write_sql(w, ", 1, :at, :at FROM new");
-    if (w->plan->with_name)
-        buf_printf(&w->text, ", %s", w->plan->with_name);
-    buf_append_text(&w->text, " WHERE new.broken = 0");
+    sql_write(w, ", 1, :at, :at FROM ");
+    write_accepted(w);
     write_returning_entity(w);
 }
 
-static void write_update(struct writer *w)
+static void write_update(struct sql_writer *w)
 {
     const struct msg_object *object = w->resource->object;
     buf_append_text(&w->text, "made AS (UPDATE ");
-    write_quoted(w, w->resource->table);
-    write_sql(w, " AS t SET version = t.version + 1, updated_at = :at");
+    sql_write_quoted(w, w->resource->table);
+    sql_write(w, " AS t SET version = t.version + 1, updated_at = :at");
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++) {
         buf_printf(&w->text, ", \"%s\" = ", c->column);
-        write_sql(w, c->sql);
+        sql_write(w, c->sql);
     }
     for (size_t i = 0; i < object->field_count; i++) {
         if (!is_taken_over(w, &object->fields[i]))
             continue;
         buf_printf(&w->text, ", \"%s\" = ", object->fields[i].column);
-        write_column(w, "new", object->fields[i].column);
+        sql_write_column(w, "new", object->fields[i].column);
     }
-    buf_append_text(&w->text, " FROM new");
-    if (w->plan->with_name)
-        buf_printf(&w->text, ", %s", w->plan->with_name);
-    write_sql(w, " WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id");
+    sql_write(w, " FROM new WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id");
     write_returning_entity(w);
 }
 
 /* A deleted entity is told as its id and a version after its last; resource.c writes that. */
-static void write_delete(struct writer *w)
+static void write_delete(struct sql_writer *w)
 {
     buf_append_text(&w->text, "made AS (DELETE FROM ");
-    write_quoted(w, w->resource->table);
-    write_sql(w, " AS t USING new WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id"
+    sql_write_quoted(w, w->resource->table);
+    sql_write(w, " AS t USING new WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id"
                  " RETURNING t.id, new.version, NULL::text AS json)");
 }
 
-static void write_follow(struct writer *w)
+static void write_follow(struct sql_writer *w)
 {
     const struct resource_follow *follow = w->plan->follow;
     const struct msg_resource *other = msg_resource_by_name(slice_of(follow->resource));
     assert(other);
     buf_append_text(&w->text, ", follow AS (UPDATE ");
-    write_quoted(w, other->table);
+    sql_write_quoted(w, other->table);
     buf_printf(&w->text, " AS t SET %s", follow->set);
-    write_sql(w, ", version = t.version + 1, updated_at = :at FROM ");
-    write_sql(w, follow->from);
-    write_sql(w, " WHERE t.company_id = :company AND EXISTS (SELECT FROM made) AND ");
-    write_sql(w, follow->where);
+    sql_write(w, ", version = t.version + 1, updated_at = :at FROM ");
+    sql_write(w, follow->from);
+    sql_write(w, " WHERE t.company_id = :company AND EXISTS (SELECT FROM made) AND ");
+    sql_write(w, follow->where);
     buf_append_text(&w->text, " RETURNING t.id, t.version, ");
     resource_sql_json(other, "t", &w->text);
     buf_append_text(&w->text, " AS json)");
 }
 
-static void write_answer(struct writer *w)
+static void write_answer(struct sql_writer *w)
 {
-    buf_append_text(&w->text, " SELECT new.broken, made.version, made.json");
+    if (w->plan->many) {
+        buf_append_text(&w->text, " SELECT id, 0, version, json FROM made"
+                                  " UNION ALL SELECT _id, broken, NULL, NULL FROM new WHERE broken <> 0");
+        return;
+    }
+    buf_append_text(&w->text, " SELECT made.id, new.broken, made.version, made.json");
     if (w->plan->follow)
         buf_append_text(&w->text, ", follow.id, follow.version, follow.json");
     buf_append_text(&w->text, " FROM new LEFT JOIN made ON true");
@@ -364,8 +343,8 @@ static void write_answer(struct writer *w)
 }
 
 static const struct {
-    void (*write_new)(struct writer *w);
-    void (*write_made)(struct writer *w);
+    void (*write_new)(struct sql_writer *w);
+    void (*write_made)(struct sql_writer *w);
 } by_verb[] = {
     [RESOURCE_CREATE] = {write_new_of_create, write_insert},
     [RESOURCE_UPDATE] = {write_new_of_update, write_update},
@@ -376,13 +355,12 @@ void resource_statement_init(struct resource_statement *statement, const char *n
                              const struct msg_resource *resource, const struct resource_plan *plan)
 {
     assert(resource->object->field_count <= 62); /* bits of :has */
+    assert(!plan->many || (plan->verb == RESOURCE_CREATE && !plan->follow));
     *statement = (struct resource_statement){.resource = resource, .plan = plan};
-    struct writer w = {.statement = statement, .resource = resource, .plan = plan};
+    struct sql_writer w = {.statement = statement, .resource = resource, .plan = plan};
     buf_init(&w.text, RESOURCE_STATEMENT_MAX);
     by_verb[plan->verb].write_new(&w);
     buf_append_text(&w.text, ", ");
-    if (plan->with)
-        write_sql(&w, plan->with);
     by_verb[plan->verb].write_made(&w);
     if (plan->follow)
         write_follow(&w);

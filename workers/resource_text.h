@@ -2,6 +2,8 @@
 /* The parameters of a resource's statement: what resource_text.c numbers as it writes, and resource.c fills
  * in. */
 
+#include <stdbool.h>
+
 enum resource_param {
     PARAM_COMPANY,
     PARAM_ID,
@@ -16,10 +18,17 @@ enum resource_param {
 
 /* Columns of the answer. */
 enum resource_answer {
+    ANSWER_ID, /* of many: whose answer it is */
     ANSWER_BROKEN,
     ANSWER_VERSION,
     ANSWER_ENTITY,
     ANSWER_FOLLOW_ID,
     ANSWER_FOLLOW_VERSION,
-    ANSWER_FOLLOW
+    ANSWER_FOLLOW,
 };
+
+/* Whether the parameter has a value for each command of a run (an array, where the plan takes many). */
+static inline bool resource_param_is_own(unsigned param)
+{
+    return param != PARAM_COMPANY && param != PARAM_AT && param != PARAM_YEAR;
+}

@@ -42,8 +42,12 @@ c_files() {
         -name "*.[$1]" -print | sort
 }
 
+# Names the files only: ./cortex fmt knows the rest.
 formatted() {
-    c_files ch | xargs clang-format --dry-run --Werror
+    local output
+    output=$(c_files ch | xargs clang-format --dry-run --Werror 2>&1) && return
+    sed -n 's/^\([^ ].*\):[0-9]*:[0-9]*: error: .*/\1/p' <<<"$output" | sort -u
+    return 1
 }
 
 # clang-tidy needs to know how each file is compiled.

@@ -6,12 +6,8 @@ here=$(dirname "$0")
 
 # Resident memory of the part's session, shared pages counted once where the kernel tells.
 memory_of() {
-    local session=$1 total=0 stat pid fields kilobytes
-    for stat in /proc/[0-9]*/stat; do
-        fields=$(sed 's/^.*) //' "$stat" 2>/dev/null) || continue
-        [ "$(cut -d' ' -f4 <<<"$fields")" = "$session" ] || continue
-        pid=${stat#/proc/}
-        pid=${pid%/stat}
+    local pid kilobytes total=0
+    for pid in $(session_of "$1"); do
         kilobytes=$(sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "/proc/$pid/smaps_rollup" 2>/dev/null) || kilobytes=
         [ -n "$kilobytes" ] || kilobytes=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2>/dev/null) || true
         total=$((total + ${kilobytes:-0}))

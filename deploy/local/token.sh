@@ -5,4 +5,4 @@ here=$(dirname "$0")
 . "$here/lib/stack.sh"
 
 [ -s "$STATE/secrets/token_key" ] || die "there is no key yet; ./cortex up makes it"
-issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN" "$@"
+issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN" "$@" || exit 2

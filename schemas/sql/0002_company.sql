@@ -42,8 +42,9 @@ CREATE TRIGGER company_sequence_begin AFTER INSERT ON company
 
 -- Numbers given in sequence without gaps: scope 'project/2026' → PRJ-2026-0001. The company's sequence row is locked by
 -- whoever counts, so that a rolled-back batch gives its numbers back.
+-- No foreign key: the locked sequence row proves the company, and a check for each number would cost more than the number.
 CREATE TABLE counter (
-    company_id uuid   NOT NULL REFERENCES company ON DELETE CASCADE,
+    company_id uuid   NOT NULL,
     scope      text   NOT NULL CHECK (scope <> ''),
     value      bigint NOT NULL CHECK (value >= 0),
     PRIMARY KEY (company_id, scope)
@@ -90,4 +91,7 @@ CREATE POLICY every_company ON app_user TO cortex_worker USING (true) WITH CHECK
 GRANT SELECT ON company, company_sequence TO cortex_gateway;
 GRANT SELECT (company_id, id, email, name, role, phone, avatar, active, email_verified, version, created_at, updated_at)
     ON app_user TO cortex_gateway; -- everything but the password
-GRANT SELECT, INSERT, UPDATE ON company, company_sequence, counter, app_user TO cortex_worker;
+GRANT SELECT, UPDATE (seq) ON company_sequence TO cortex_worker;
+GRANT SELECT, INSERT, UPDATE ON counter TO cortex_worker;
+GRANT SELECT ON company TO cortex_worker;
+GRANT SELECT (company_id, id, role, active) ON app_user TO cortex_worker;

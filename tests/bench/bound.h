@@ -1,13 +1,13 @@
 #pragma once
-/* The bound: the bare chain that the gateway and the worker are measured against. Two processes, so that two
- * cores can work:
+/* The bound: the bare chain that the gateway and the worker are measured against, in two processes, so that
+ * two cores can work:
  *
- *   publisher ──command, confirmed──▶ exchange `commands` ──▶ quorum queue ──▶ worker ──one transaction a
- * batch──▶ PostgreSQL ▲                                                                        │ └──
- * exclusive classic queue ◀── exchange `events` ◀──event, confirmed────┘ then the command is acked
+ *   publisher ──command, confirmed──▶ `commands` ──▶ quorum queue ──▶ worker ──a batch──▶ PostgreSQL
+ *       ▲                                                              │
+ *       └── exclusive classic queue ◀── `events` ◀──event, confirmed───┘ then the command is acked
  *
- * The same messages, queue arguments and rows as for a project.create through the API; no HTTP, no JSON, no
- * checks. An operation lasts from its publish to the arrival of its event. */
+ * The same messages, queue arguments and rows as for a project.create through the API, one transaction a
+ * batch; no HTTP, no JSON, no checks. An operation lasts from its publish to the arrival of its event. */
 
 #include <stdint.h>
 
@@ -20,7 +20,7 @@
 #define BOUND_ROUTING_KEY "bound.project.create"
 
 enum {
-    BOUND_NAME_LEN = 24,   /* of a project; at BOUND_NAME_AT in the msgpack body */
+    BOUND_NAME_LEN = 24,   /* of a project */
     BOUND_BATCH_MAX = 128, /* as CORTEX_BATCH_MAX */
     BOUND_PREFETCH = 512,  /* as CORTEX_PREFETCH */
 };

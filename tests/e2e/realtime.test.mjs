@@ -19,12 +19,12 @@ before(async () => {
         CORTEX_AUTH_LEEWAY_MS: '2000',
         CORTEX_CORS_ORIGINS: 'https://app.example https://other.example',
         CORTEX_DRAIN_MS: '2000',
-        CORTEX_HEAD_TIMEOUT_MS: '1500',
-        CORTEX_MAX_OUTPUT: '128k',
+        CORTEX_HEAD_TIMEOUT_MS: '5000',
+        CORTEX_MAX_OUTPUT: '256k',
         CORTEX_WS_MAX_CHANNELS: '4',
         CORTEX_WS_MAX_MESSAGE: '4k',
         CORTEX_WS_PING_MS: '500',
-        CORTEX_WS_PONG_MS: '3000',
+        CORTEX_WS_PONG_MS: '8000',
     };
     shared.stack = await startStack('realtime', { gateway });
 });

@@ -91,8 +91,8 @@ static void read_frames(struct slice bytes, size_t portion, struct buf *trace)
     buf_init(trace, TRACE_MAX);
     for (size_t at = 0; at < bytes.len && code == 0 && !heard.closed; at += portion) {
         size_t left = bytes.len - at;
-        code = ws_reader_feed(reader, (struct slice){bytes.data + at, left < portion ? left : portion}, &callbacks,
-                              &heard);
+        code = ws_reader_feed(reader, (struct slice){bytes.data + at, left < portion ? left : portion},
+                              &callbacks, &heard);
     }
     buf_printf(trace, "=%d", code);
     ws_reader_free(reader);
@@ -155,7 +155,8 @@ size_t ws_backlog(const struct ws *ws)
 void ws_close(struct ws *ws, int code, const char *reason)
 {
     must(!ws->closed, "goodbye is said once");
-    must(code >= 3000 && code < 4000 && strlen(reason) <= WS_REASON_MAX, "a goodbye has a code of the protocol");
+    must(code >= 3000 && code < 4000 && strlen(reason) <= WS_REASON_MAX,
+         "a goodbye has a code of the protocol");
     session_end(&ws->session);
     ws->closed = true;
 }
@@ -166,7 +167,8 @@ void ws_limit(struct ws *ws, int64_t ms)
     must(ms > 0, "the clock goes on");
 }
 
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why)
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                     const char **ret_why)
 {
     (void)auth;
     *ret_identity = (struct identity){.expires_at = INT32_MAX};

@@ -16,6 +16,8 @@ export default async function* report(events) {
             yield `${word.padEnd(5)} ${file}  ${data.name} (${Math.round(data.details.duration_ms)} ms)\n`;
         } else if (type === 'test:fail' && data.details.error?.failureType !== 'subtestsFailed') {
             yield `FAIL  ${file}  ${data.name}\n${reason(data.details.error)}\n`;
+        } else if (type === 'test:diagnostic' && data.nesting > 0) {
+            yield `        ${data.message}\n`;
         } else if (type === 'test:stdout' || type === 'test:stderr') {
             yield data.message;
         }

@@ -76,7 +76,8 @@ void ws_limit(struct ws *ws, int64_t ms)
 }
 
 /* Tokens are words here: what they are made of is token.c's business. */
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity, const char **ret_why)
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                     const char **ret_why)
 {
     (void)auth;
     *ret_identity = (struct identity){.expires_at = token_expires_at};
@@ -113,7 +114,8 @@ static int set_up(void **state)
     socket_of_test = (struct ws){0};
     buf_init(&socket_of_test.sent, 1 << 20);
     session_init(&socket_of_test.session, &socket_of_test);
-    assert_true(uuid_parse(SLICE(USER), &socket_of_test.session.client)); /* a client id that tests can foresee */
+    assert_true(
+        uuid_parse(SLICE(USER), &socket_of_test.session.client)); /* a client id that tests can foresee */
     return 0;
 }
 
@@ -235,9 +237,9 @@ static void test_messages_when_not_of_the_protocol_then_bad_request(void **state
         "7",
         "{",
         "{\"id\":2}",
-        "{}",                                              /* a pong that nobody asked for */
+        "{}", /* a pong that nobody asked for */
         "{\"id\":2,\"dance\":{}}",
-        "{\"subscribe\":{\"channel\":\"x\"}}",             /* no id */
+        "{\"subscribe\":{\"channel\":\"x\"}}", /* no id */
         "{\"id\":0,\"subscribe\":{\"channel\":\"x\"}}",
         "{\"id\":-1,\"subscribe\":{\"channel\":\"x\"}}",
         "{\"id\":4294967296,\"subscribe\":{\"channel\":\"x\"}}",
@@ -247,7 +249,7 @@ static void test_messages_when_not_of_the_protocol_then_bad_request(void **state
         "{\"id\":2,\"subscribe\":{}}",
         "{\"id\":2,\"unsubscribe\":{}}",
         "{\"id\":2,\"refresh\":{}}",
-        "{\"id\":2,\"connect\":{\"token\":\"good\"}}",     /* again */
+        "{\"id\":2,\"connect\":{\"token\":\"good\"}}", /* again */
         "{\"id\":2,\"id\":3,\"subscribe\":{\"channel\":\"x\"}}",
         "{\"id\":2,\"rpc\":{\"data\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}",
     };
@@ -264,7 +266,8 @@ static void test_messages_when_not_of_the_protocol_then_bad_request(void **state
 
 static void test_commands_when_we_have_no_such_feature_then_not_available(void **state)
 {
-    static const char *const names[] = {"publish", "presence", "presence_stats", "history", "ping", "rpc", "sub_refresh"};
+    static const char *const names[] = {"publish", "presence", "presence_stats", "history",
+                                        "ping",    "rpc",      "sub_refresh"};
     connect_client();
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char command[100];
@@ -286,8 +289,9 @@ static void test_subscribe_when_in_one_message_with_connect_then_replies_come_in
     subscribe_company("41");
     say("{\"id\":3,\"unsubscribe\":{\"channel\":\"company:" COMPANY "\"}}\n"
         "{\"id\":4,\"subscribe\":{\"channel\":\"company:" COMPANY "\"}}\n");
-    assert_sent("> {\"id\":3,\"unsubscribe\":{}}\n{\"id\":4,\"subscribe\":{\"recoverable\":true,\"positioned\":true,"
-                "\"epoch\":\"e1\",\"offset\":41}}\n");
+    assert_sent(
+        "> {\"id\":3,\"unsubscribe\":{}}\n{\"id\":4,\"subscribe\":{\"recoverable\":true,\"positioned\":true,"
+        "\"epoch\":\"e1\",\"offset\":41}}\n");
 }
 
 static void test_events_when_subscribed_then_pushed_byte_for_byte_in_one_message_a_turn(void **state)
@@ -298,8 +302,9 @@ static void test_events_when_subscribed_then_pushed_byte_for_byte_in_one_message
     event(42);
     event(43);
     script_turn(&gateway);
-    assert_sent("> {\"push\":{\"channel\":\"company:" COMPANY "\",\"pub\":{\"data\":{\"seq\":42},\"offset\":42}}}\n"
-                "{\"push\":{\"channel\":\"company:" COMPANY "\",\"pub\":{\"data\":{\"seq\":43},\"offset\":43}}}\n");
+    assert_sent(
+        "> {\"push\":{\"channel\":\"company:" COMPANY "\",\"pub\":{\"data\":{\"seq\":42},\"offset\":42}}}\n"
+        "{\"push\":{\"channel\":\"company:" COMPANY "\",\"pub\":{\"data\":{\"seq\":43},\"offset\":43}}}\n");
 }
 
 static void test_subscribe_when_recovering_then_the_missed_come_with_the_reply(void **state)
@@ -310,9 +315,10 @@ static void test_subscribe_when_recovering_then_the_missed_come_with_the_reply(v
         "\",\"recover\":true,\"epoch\":\"e1\",\"offset\":5}}");
     script_row("hub.position", "e1", "7");
     script_events(1, 7, "");
-    assert_sent("> {\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e1\",\"offset\":5,"
-                "\"was_recovering\":true,\"recovered\":true,\"publications\":[{\"data\":{\"seq\":6},\"offset\":6},"
-                "{\"data\":{\"seq\":7},\"offset\":7}]}}\n");
+    assert_sent(
+        "> {\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e1\",\"offset\":5,"
+        "\"was_recovering\":true,\"recovered\":true,\"publications\":[{\"data\":{\"seq\":6},\"offset\":6},"
+        "{\"data\":{\"seq\":7},\"offset\":7}]}}\n");
 }
 
 static void test_subscribe_when_it_cannot_recover_then_told_to_reload(void **state)
@@ -322,8 +328,9 @@ static void test_subscribe_when_it_cannot_recover_then_told_to_reload(void **sta
     say("{\"id\":2,\"subscribe\":{\"channel\":\"company:" COMPANY
         "\",\"recover\":true,\"epoch\":\"e0\",\"offset\":5}}");
     script_row("hub.position", "e1", "7");
-    assert_sent("> {\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e1\",\"offset\":7,"
-                "\"was_recovering\":true,\"recovered\":false}}\n");
+    assert_sent(
+        "> {\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e1\",\"offset\":7,"
+        "\"was_recovering\":true,\"recovered\":false}}\n");
 }
 
 static void test_subscribe_when_not_allowed_then_its_error(void **state)
@@ -339,7 +346,8 @@ static void test_subscribe_when_not_allowed_then_its_error(void **state)
     assert_sent("> {\"id\":4,\"error\":{\"code\":103,\"message\":\"permission denied\"}}\n");
     say("{\"id\":5,\"subscribe\":{\"channel\":\"project:" PROJECT "\"}}");
     script_fail("hub.project", ERR_DATABASE_BUSY);
-    assert_sent("> {\"id\":5,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
+    assert_sent(
+        "> {\"id\":5,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
     say("{\"id\":6,\"subscribe\":{\"channel\":\"company:" COMPANY "\",\"recover\":true,\"offset\":-1}}");
     assert_sent("> {\"id\":6,\"error\":{\"code\":107,\"message\":\"bad request\"}}\n");
     assert_closed(0);
@@ -361,7 +369,8 @@ static void test_subscribe_when_over_the_limit_then_its_error(void **state)
     for (int i = 0; i < 4; i++) {
         char command[200];
         snprintf(command, sizeof(command),
-                 "{\"id\":%d,\"subscribe\":{\"channel\":\"project:0199aaaa-0000-7000-8000-00000000000%d\"}}", i + 2, i);
+                 "{\"id\":%d,\"subscribe\":{\"channel\":\"project:0199aaaa-0000-7000-8000-00000000000%d\"}}",
+                 i + 2, i);
         say(command);
     }
     assert_sent("> {\"id\":5,\"error\":{\"code\":106,\"message\":\"limit exceeded\"}}\n");
@@ -373,8 +382,9 @@ static void test_unsubscribe_when_the_answer_is_still_out_then_both_are_answered
     connect_client();
     say("{\"id\":2,\"subscribe\":{\"channel\":\"company:" COMPANY "\"}}");
     say("{\"id\":3,\"unsubscribe\":{\"channel\":\"company:" COMPANY "\"}}");
-    assert_sent("> {\"id\":2,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n"
-                "{\"id\":3,\"unsubscribe\":{}}\n");
+    assert_sent(
+        "> {\"id\":2,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n"
+        "{\"id\":3,\"unsubscribe\":{}}\n");
     script_row("hub.position", "e1", "7");
     event(8);
     script_turn(&gateway);
@@ -395,8 +405,9 @@ static void test_stream_when_lost_then_unsubscribed_with_a_code_that_brings_it_b
     say("{\"id\":3,\"subscribe\":{\"channel\":\"company:" COMPANY
         "\",\"recover\":true,\"epoch\":\"e1\",\"offset\":41}}");
     script_row("hub.position", "e2", "41");
-    assert_sent("> {\"id\":3,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e2\",\"offset\":41,"
-                "\"was_recovering\":true,\"recovered\":false}}\n");
+    assert_sent(
+        "> {\"id\":3,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"e2\",\"offset\":41,"
+        "\"was_recovering\":true,\"recovered\":false}}\n");
 }
 
 /* The clock. */

@@ -41,7 +41,8 @@ static void hear(struct client *client, struct slice what)
     buf_append_slice(&client->heard, what);
 }
 
-static struct bytes *encode(const struct channel *channel, const struct publication *const *publications, size_t count)
+static struct bytes *encode(const struct channel *channel, const struct publication *const *publications,
+                            size_t count)
 {
     char text[SCRIPT_TEXT * 8];
     size_t len = 0;
@@ -61,7 +62,8 @@ static void on_started(struct subscriber *subscriber, const struct hub_start *st
                                   : start->recovered ? "+"
                                                      : "-");
     for (size_t i = 0; i < start->publication_count; i++)
-        len += (size_t)snprintf(text + len, sizeof(text) - len, ",%lld", (long long)start->publications[i]->seq);
+        len +=
+            (size_t)snprintf(text + len, sizeof(text) - len, ",%lld", (long long)start->publications[i]->seq);
     hear(client_of(subscriber), (struct slice){text, len});
 }
 
@@ -402,7 +404,8 @@ static bool is_lost(void)
     struct client *client = waiting_client;
     if (events_asked())
         script_fail("hub.events", ERR_DATABASE_UNAVAILABLE);
-    return buf_len(&client->heard) >= 4 && memcmp(buf_data(&client->heard) + buf_len(&client->heard) - 4, "lost", 4) == 0;
+    return buf_len(&client->heard) >= 4 &&
+           memcmp(buf_data(&client->heard) + buf_len(&client->heard) - 4, "lost", 4) == 0;
 }
 
 static void test_events_when_the_missing_cannot_be_read_for_too_long_then_lost(void **state)
@@ -733,7 +736,8 @@ static void test_unsubscribe_when_inside_a_delivery_then_the_others_get_it_all_t
     }
 }
 
-static void test_tenant_when_its_last_subscriber_has_left_then_it_lingers_and_recovers_from_memory(void **state)
+static void test_tenant_when_its_last_subscriber_has_left_then_it_lingers_and_recovers_from_memory(
+    void **state)
 {
     (void)state;
     struct client client;
@@ -748,6 +752,29 @@ static void test_tenant_when_its_last_subscriber_has_left_then_it_lingers_and_re
     assert_heard(&client, "[0] 1 [1+],2");
     assert_int_equal(watched, 1);
     assert_int_equal(unwatched, 0);
+    client_done(&client);
+}
+
+static bool is_unwatched(void)
+{
+    return unwatched > 0;
+}
+
+static void test_tenant_when_nobody_has_come_back_then_it_is_let_go(void **state)
+{
+    (void)state;
+    struct client client;
+    config.position_check_ms = 1;
+    subscribe_at(&client, "0");
+    struct tenant *tenant = client.subscriber.channel->tenant;
+    hub_unsubscribe(&client.subscriber);
+    turn();
+    assert_true(tenant->empty_since > 0.);
+    tenant->empty_since -= TENANT_LINGER_MS / 1000. + 1.;
+    script_wait(&gateway, is_unwatched);
+    assert_int_equal(gateway.hub->tenants.count, 0);
+    subscribe(&client, ask_company());
+    assert_int_equal(watched, 2);
     client_done(&client);
 }
 
@@ -772,9 +799,14 @@ static void test_channel_name_when_not_canonical_then_no_channel(void **state)
     assert_int_equal(kind, CHANNEL_PROJECT);
     channel_format(kind, &id, name);
     assert_string_equal(name, "project:" PROJECT);
-    static const char *const bad[] = {"",           "project:",          "project:" PROJECT "x",
-                                      "Project:" PROJECT, "task:" PROJECT, "project:0199AAAA-0000-7000-8000-00000000000a",
-                                      PROJECT,      "company:0199aaaa00007000800000000000000a"};
+    static const char *const bad[] = {"",
+                                      "project:",
+                                      "project:" PROJECT "x",
+                                      "Project:" PROJECT,
+                                      "task:" PROJECT,
+                                      "project:0199AAAA-0000-7000-8000-00000000000a",
+                                      PROJECT,
+                                      "company:0199aaaa00007000800000000000000a"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(channel_parse(slice_of(bad[i]), &kind, &id));
 }
@@ -816,6 +848,7 @@ int main(void)
         WITH_HUB(test_unsubscribe_when_answers_are_on_their_way_then_they_find_nobody),
         WITH_HUB(test_unsubscribe_when_inside_a_delivery_then_the_others_get_it_all_the_same),
         WITH_HUB(test_tenant_when_its_last_subscriber_has_left_then_it_lingers_and_recovers_from_memory),
+        WITH_HUB(test_tenant_when_nobody_has_come_back_then_it_is_let_go),
         WITH_HUB(test_hub_when_freed_first_then_subscribers_may_leave_later),
         cmocka_unit_test(test_channel_name_when_not_canonical_then_no_channel),
     };

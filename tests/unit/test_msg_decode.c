@@ -4,12 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "common/msg.h"
 #include "common/msg_check.h"
-#include "common/msg_reader.h"
+#include "common/msg_precheck.h"
 
 static const char *const states[] = {"on", "off", NULL};
 static const struct msg_shape word = {.type = MSG_STRING, .max_length = 3, .max_items = -1};
@@ -121,6 +122,17 @@ static void test_decode_when_valid_then_each_field_has_its_value(void **state)
     assert_int_equal(v[5].elements[0].elements[1].state, MSG_ABSENT);
 }
 
+/* An absent text is NULL; an empty one is not. */
+static void test_decode_when_a_text_is_empty_then_it_is_there(void **state)
+{
+    struct msg_value *v;
+    char why[160];
+    assert_int_equal(msg_decode(&object, SLICE("\x81\x09\x91\x81\x02\x91\xa0"), *state, &v, why), ERR_OK);
+    const struct msg_value *text = &v[5].elements[0].elements[1].elements[0];
+    assert_non_null(text->text.data);
+    assert_int_equal(text->text.len, 0);
+}
+
 static void test_decode_when_null_then_the_state_says_so(void **state)
 {
     struct msg_value *v;
@@ -165,32 +177,31 @@ static void test_decode_when_something_follows_then_poison(void **state)
 static void test_decode_when_counts_exceed_the_octets_then_poison_before_memory_is_taken(void **state)
 {
     struct arena *arena = *state;
-    assert_poison(arena, SLICE("\xdf\xff\xff\xff\xff"), "is malformed or cut short");
-    size_t used = arena->used;
-    assert_poison(arena, SLICE("\x81\x09\xdd\xff\xff\xff\xff"), "lines: is malformed or cut short");
-    assert_poison(arena, SLICE("\x81\x01\xdb\xff\xff\xff\xff"), "name: is malformed or cut short");
-    assert_poison(arena, SLICE("\x81\x63\xc9\xff\xff\xff\xff\x01"),
-                  "a field that is not known here is malformed");
-    assert_true(arena->used <= used + 3 * (sizeof(struct msg_value) * ARRAY_LEN(fields) + 16));
+    static const char expected[] = "is malformed or cut short";
+    assert_poison(arena, SLICE("\xdd\xff\xff\xff\xff"), expected);
+    assert_poison(arena, SLICE("\xdf\xff\xff\xff\xff"), expected);
+    assert_poison(arena, SLICE("\x81\x09\xdd\xff\xff\xff\xff"), expected);
+    assert_poison(arena, SLICE("\x81\x01\xdb\xff\xff\xff\xff"), expected);
+    assert_poison(arena, SLICE("\x81\x63\xc9\xff\xff\xff\xff\x01"), expected);
+    assert_int_equal(arena->used, 0);
 }
 
 /* Each count alone fits the octets that remain; together they owe more than there are. */
 static void test_decode_when_counts_exceed_the_octets_in_sum_then_poison(void **state)
 {
-    assert_poison(*state, SLICE("\x82\x09\x92\x81\x02\x95\xa0\xa0\xa0\xa0\xa0"),
-                  "words: is malformed or cut short");
+    assert_poison(*state, SLICE("\x82\x09\x92\x81\x02\x95\xa0\xa0\xa0\xa0\xa0"), "is malformed or cut short");
 }
 
 static void test_decode_when_unknown_values_nest_deeply_then_poison(void **state)
 {
-    char deep[64] = "\x81\x63";
-    memset(deep + 2, '\x91', 40);
-    assert_poison(*state, (struct slice){deep, 43}, "a field that is not known here is malformed");
     struct msg_value *v;
-    char why[160];
-    memset(deep + 2, '\x91', 31);
-    deep[33] = 0;
-    assert_int_equal(decode(*state, (struct slice){deep, 34}, &v, why), ERR_OK);
+    char why[160], deep[2 + 40 + 1] = "\x81\x63";
+    memset(deep + 2, '\x91', 40);
+    assert_poison(*state, (struct slice){deep, sizeof(deep)}, "nests too deeply");
+    deep[2 + MSG_DEPTH_MAX] = 0;
+    assert_poison(*state, (struct slice){deep, 2 + MSG_DEPTH_MAX + 1}, "nests too deeply");
+    deep[2 + MSG_DEPTH_MAX - 1] = 0;
+    assert_int_equal(decode(*state, (struct slice){deep, 2 + MSG_DEPTH_MAX}, &v, why), ERR_OK);
 }
 
 static void test_decode_when_ids_are_repeated_or_out_of_order_then_poison(void **state)
@@ -249,49 +260,70 @@ static void test_decode_when_the_arena_is_full_then_poison_and_no_crash(void **s
     arena_done(&small);
 }
 
-/* Every first octet, with too little and with enough behind it: no read past the end, no surprise. */
-static void test_reader_when_fed_any_first_octet_then_it_stays_within_its_bytes(void **state)
+/* Octets of the value that begins with `first` when zeros follow: each count beyond the first octet is 0, each element and
+ * each half of a pair is the integer 0. 0: no value begins so. */
+static size_t length_before_zeros(int first)
+{
+    static const uint8_t lengths[] = {1, 0, 1, 1, 2, 3, 5, 3,  4,  6, 5, 9, 2, 3, 5, 9,  /* 0xc0 to 0xcf */
+                                      2, 3, 5, 9, 3, 4, 6, 10, 18, 2, 3, 5, 3, 5, 3, 5}; /* 0xd0 to 0xdf */
+    if (first < 0x80 || first >= 0xe0)
+        return 1;
+    if (first >= 0xc0)
+        return lengths[first - 0xc0];
+    if (first >= 0xa0)
+        return 1 + (size_t)(first & 0x1f);
+    return 1 + (size_t)(first & 0x0f) * (first < 0x90 ? 2 : 1);
+}
+
+static void test_precheck_when_any_first_octet_then_exactly_its_length_passes(void **state)
 {
     (void)state;
     for (int first = 0; first < 256; first++) {
-        for (size_t len = 1; len <= 20; len++) {
-            CLEANUP_FREE char *exact = xmalloc(len);
-            struct msg_reader reader;
-            memset(exact, 0, len);
+        size_t expected = length_before_zeros(first);
+        for (size_t len = 1; len <= 40; len++) {
+            CLEANUP_FREE char *exact = xcalloc(len, 1);
             exact[0] = (char)first;
-            msg_reader_init(&reader, (struct slice){exact, len});
-            struct msg_item item = msg_read(&reader);
-            assert_true(reader.at <= reader.end);
-            assert_true(item.text.len <= len);
+            const char *fault = msg_precheck((struct slice){exact, len});
+            if (len == expected)
+                assert_null(fault);
+            else if (len < expected || expected == 0)
+                assert_string_equal(fault, "is malformed or cut short");
+            else
+                assert_string_equal(fault, "something follows the message");
         }
     }
 }
 
-static void test_reader_when_integers_are_extreme_then_exact(void **state)
+static void test_decode_when_integers_are_extreme_then_exact(void **state)
 {
-    (void)state;
+    static const struct msg_field any[] = {
+        {.name = "any", .id = 1, .shape = {.type = MSG_INTEGER, .max_length = -1, .max_items = -1}},
+    };
+    static const struct msg_object integer = {any, ARRAY_LEN(any), true};
     static const struct {
         struct slice bytes;
         int64_t value;
     } cases[] = {
-        {{"\x7f", 1}, 127},
-        {{"\xe0", 1}, -32},
-        {{"\xcc\xff", 2}, 255},
-        {{"\xcd\xff\xff", 3}, 65535},
-        {{"\xce\xff\xff\xff\xff", 5}, 4294967295},
-        {{"\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 9}, INT64_MAX},
-        {{"\xd0\x80", 2}, -128},
-        {{"\xd1\x80\x00", 3}, -32768},
-        {{"\xd2\x80\x00\x00\x00", 5}, INT32_MIN},
-        {{"\xd3\x80\0\0\0\0\0\0\0", 9}, INT64_MIN},
+        {{"\x81\x01\x7f", 3}, 127},
+        {{"\x81\x01\xe0", 3}, -32},
+        {{"\x81\x01\xcc\xff", 4}, 255},
+        {{"\x81\x01\xcd\xff\xff", 5}, 65535},
+        {{"\x81\x01\xce\xff\xff\xff\xff", 7}, 4294967295},
+        {{"\x81\x01\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 11}, INT64_MAX},
+        {{"\x81\x01\xd0\x80", 4}, -128},
+        {{"\x81\x01\xd0\x05", 4}, 5},
+        {{"\x81\x01\xd1\x80\x00", 5}, -32768},
+        {{"\x81\x01\xd2\x80\x00\x00\x00", 7}, INT32_MIN},
+        {{"\x81\x01\xd3\x80\0\0\0\0\0\0\0", 11}, INT64_MIN},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct msg_reader reader;
-        msg_reader_init(&reader, cases[i].bytes);
-        struct msg_item item = msg_read(&reader);
-        assert_int_equal(item.kind, KIND_INTEGER);
-        assert_int_equal(item.integer, cases[i].value);
-        assert_true(msg_reader_is_done(&reader));
+        struct msg_value *v;
+        char why[160], text[32];
+        snprintf(text, sizeof(text), "%lld", (long long)cases[i].value);
+        assert_int_equal(msg_decode(&integer, cases[i].bytes, *state, &v, why), ERR_OK);
+        assert_int_equal(v[0].integer, cases[i].value);
+        assert_true(v[0].number == (double)cases[i].value);
+        assert_true(slice_is(v[0].text, text));
     }
 }
 
@@ -355,6 +387,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_decode_when_valid_then_each_field_has_its_value),
+        TEST(test_decode_when_a_text_is_empty_then_it_is_there),
         TEST(test_decode_when_null_then_the_state_says_so),
         TEST(test_decode_when_ids_are_unknown_then_they_are_skipped_whatever_they_hold),
         TEST(test_decode_when_truncated_anywhere_then_poison),
@@ -366,8 +399,8 @@ int main(void)
         TEST(test_decode_when_types_are_wrong_then_poison),
         TEST(test_decode_when_bounds_are_broken_then_poison),
         TEST(test_decode_when_the_arena_is_full_then_poison_and_no_crash),
-        TEST(test_reader_when_fed_any_first_octet_then_it_stays_within_its_bytes),
-        TEST(test_reader_when_integers_are_extreme_then_exact),
+        TEST(test_precheck_when_any_first_octet_then_exactly_its_length_passes),
+        TEST(test_decode_when_integers_are_extreme_then_exact),
         TEST(test_to_json_when_decodable_then_names_come_back),
         TEST(test_to_json_when_out_is_full_then_nothing_is_appended),
         TEST(test_number_text_when_printed_then_the_shortest_that_reads_back),

@@ -41,8 +41,10 @@ static void sender_start(struct sender *sender, struct hall *hall, int64_t windo
 {
     static const struct broker_callbacks callbacks = {
         .on_up = on_sender_up, .on_down = on_sender_down, .on_delivery = on_sender_delivery};
-    const struct broker_options options = {
-        .url = hall->config.amqp_url, .name = "unit test", .unconfirmed_max = window, .unconfirmed_bytes = 1 << 20};
+    const struct broker_options options = {.url = hall->config.amqp_url,
+                                           .name = "unit test",
+                                           .unconfirmed_max = window,
+                                           .unconfirmed_bytes = 1 << 20};
     *sender = (struct sender){0};
     assert_int_equal(broker_new(hall->loop, &options, &callbacks, sender, &sender->broker), ERR_OK);
     sender->outbox = outbox_new(hall->loop, sender->broker, on_told, sender);
@@ -134,7 +136,7 @@ static void test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it(vo
     outbox_send(sender.outbox, jobs[1]);
     let_pass_ms(hall, 300);
     assert_int_equal(sender.told, 1);
-    broker_consume(hall->broker, hall->reply_key, "full", 0, true, false);
+    broker_consume(hall->broker, hall->reply_key, "full", 0, false, false);
     eventually(hall, sender.told == 2);
     sender_stop(&sender);
 }

@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,8 +67,10 @@ static pid_t start_pool(int64_t workers, int64_t drain_ms, int (*work)(const str
     assert_int_equal(pipe(births), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that fails leaves nobody behind */
         _exit(pool_run(&config, "test", work));
+    }
     return pid;
 }
 
@@ -113,6 +116,7 @@ static void test_pool_when_a_worker_is_killed_starts_another(void **state)
     (void)state;
     pid_t pool = start_pool(2, 5000, wait_to_leave);
     pid_t first = await_birth(), second = await_birth();
+    assert_int_equal(next_birth(200), 0); /* two, and no more */
     kill(first, SIGKILL);
     pid_t third = await_birth();
     assert_true(third != first && third != second);
@@ -141,9 +145,12 @@ static void test_pool_when_told_grows_and_shrinks_by_one(void **state)
     pid_t second = await_birth();
     kill(pool, SIGTTOU);
     await_death(second);
-    kill(pool, SIGTTOU); /* the last one stays */
     kill(pool, SIGTTIN);
-    await_birth();
+    pid_t third = await_birth();
+    kill(pool, SIGTTOU);
+    await_death(third);
+    kill(pool, SIGTTOU); /* the last one stays */
+    assert_int_equal(next_birth(200), 0);
     assert_int_equal(kill(first, 0), 0);
     end_pool(pool);
     await_death(first);

@@ -1,7 +1,8 @@
 #include "tests/unit/worker_fixture.h"
 
 #define CREATE(e, json_) DO(e, .type = "project.create", .json = (json_))
-#define UPDATE(e, id, json_, ...) DO(e, .type = "project.update", .subject = (id), .json = (json_), ##__VA_ARGS__)
+#define UPDATE(e, id, json_, ...) \
+    DO(e, .type = "project.update", .subject = (id), .json = (json_), ##__VA_ARGS__)
 #define DELETE(e, id, ...) DO(e, .type = "project.delete", .subject = (id), ##__VA_ARGS__)
 
 /* JSON with a user in it. */
@@ -19,8 +20,9 @@ static void test_project_create_when_little_is_said_takes_the_schemas_defaults(v
     struct engine *e = *state;
     struct effect *effect = CREATE(e, "{\"name\":\"Bridge\"}")->effects;
     static const char *const expected[][2] = {
-        {"name", "Bridge"},   {"status", "planning"}, {"priority", "medium"}, {"archived", "false"},  {"progress", "0"},
-{"description", "null"}, {"budget", "null"},    {"start_date", "null"}, {"version", "1"},
+        {"name", "Bridge"},    {"status", "planning"}, {"priority", "medium"},
+        {"archived", "false"}, {"progress", "0"},      {"description", "null"},
+        {"budget", "null"},    {"start_date", "null"}, {"version", "1"},
     };
     for (size_t i = 0; i < ARRAY_LEN(expected); i++)
         if (strcmp(member(effect, expected[i][0]), expected[i][1]) != 0)
@@ -34,7 +36,8 @@ static void test_project_create_when_everything_is_said_keeps_it(void **state)
 {
     struct engine *e = *state;
     struct effect *effect =
-        CREATE(e, with_user("{\"name\":\"Br\\u00fccke\",\"description\":\"a\\nb\",\"status\":\"active\",\"priority\":\"critical\","
+        CREATE(e, with_user("{\"name\":\"Br\\u00fccke\",\"description\":\"a\\nb\",\"status\":\"active\","
+                            "\"priority\":\"critical\","
                             "\"start_date\":\"2026-02-28\",\"end_date\":\"2026-02-28\",\"budget\":1250000.25,"
                             "\"address\":\"Quay 1\",\"archived\":true,\"manager_id\":",
                             &e->user, "}"))
@@ -59,8 +62,9 @@ static void test_project_create_when_refused_uses_no_number(void **state)
         char number[16];
         snprintf(number, sizeof(number), "PRJ-%s-%04d", year, i);
         assert_string_equal(member(CREATE(e, "{\"name\":\"X\"}")->effects, "number"), number);
-        assert_refusal(CREATE(e, "{\"name\":\"X\",\"start_date\":\"2026-02-01\",\"end_date\":\"2026-01-31\"}"), ERR_VALIDATION,
-                       "/end_date");
+        assert_refusal(
+            CREATE(e, "{\"name\":\"X\",\"start_date\":\"2026-02-01\",\"end_date\":\"2026-01-31\"}"),
+            ERR_VALIDATION, "/end_date");
     }
 }
 
@@ -69,20 +73,24 @@ static void test_project_create_when_the_ten_thousandth_is_numbered_in_full(void
     struct engine *e = *state;
     make_project(e, "{\"name\":\"X\"}");
     run_sqlf("UPDATE counter SET value = 9999 WHERE company_id = '%s'", uuid_text(&e->company));
-    assert_string_equal(member(CREATE(e, "{\"name\":\"X\"}")->effects, "number") + strlen("PRJ-2026-"), "10000");
+    assert_string_equal(member(CREATE(e, "{\"name\":\"X\"}")->effects, "number") + strlen("PRJ-2026-"),
+                        "10000");
 }
 
 static void test_project_create_when_the_manager_is_not_of_the_company_refuses(void **state)
 {
     struct engine *e = *state;
-    assert_refusal(CREATE(e, with_user("{\"name\":\"X\",\"manager_id\":", &e->stranger, "}")), ERR_VALIDATION, "/manager_id");
+    assert_refusal(CREATE(e, with_user("{\"name\":\"X\",\"manager_id\":", &e->stranger, "}")), ERR_VALIDATION,
+                   "/manager_id");
 }
 
 static void test_project_create_when_two_rules_are_broken_tells_both(void **state)
 {
     struct engine *e = *state;
     struct job *job = CREATE(
-        e, with_user("{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\",\"manager_id\":", &e->stranger, "}"));
+        e,
+        with_user("{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\",\"manager_id\":",
+                  &e->stranger, "}"));
     assert_refusal(job, ERR_VALIDATION, "/manager_id");
     assert_refusal(job, ERR_VALIDATION, "/end_date");
 }
@@ -92,7 +100,8 @@ static void test_project_create_when_two_rules_are_broken_tells_both(void **stat
 static void test_project_update_when_a_field_is_mentioned_changes_that_alone(void **state)
 {
     struct engine *e = *state;
-    struct uuid id = make_project(e, "{\"name\":\"X\",\"description\":\"d\",\"budget\":10,\"address\":\"a\"}");
+    struct uuid id =
+        make_project(e, "{\"name\":\"X\",\"description\":\"d\",\"budget\":10,\"address\":\"a\"}");
     struct job *job = UPDATE(e, id, "{\"name\":\"Y\",\"description\":null}");
     assert_status(job, ERR_OK);
     assert_int_equal(job->http_status, 200);
@@ -102,10 +111,12 @@ static void test_project_update_when_a_field_is_mentioned_changes_that_alone(voi
     assert_string_equal(member(job->effects, "description"), "null");
     assert_string_equal(member(job->effects, "address"), "a");
     assert_int_equal(strtol(member(job->effects, "budget"), NULL, 10), 10);
-    assert_string_equal(member(job->effects, "updated_at"),
-                        ask_sqlf("SELECT to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM"
-                                 " project WHERE id = '%s' AND updated_at > created_at",
-                                 uuid_text(&id)));
+    assert_string_equal(
+        member(job->effects, "updated_at"),
+        ask_sqlf(
+            "SELECT to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM"
+            " project WHERE id = '%s' AND updated_at > created_at",
+            uuid_text(&id)));
 }
 
 static void test_project_update_when_it_does_not_exist_or_is_anothers_is_not_found(void **state)
@@ -132,7 +143,7 @@ static const char *const statuses[] = {"planning", "active", "on-hold", "complet
 
 /* Rows: from; columns: to, in the order of `statuses`. */
 static const bool allowed[5][5] = {
-    {true, true, true, false, true}, {false, true, true, true, true},   {true, true, true, false, true},
+    {true, true, true, false, true},   {false, true, true, true, true},   {true, true, true, false, true},
     {false, true, false, true, false}, {true, false, false, false, true},
 };
 
@@ -156,7 +167,8 @@ static void test_project_update_when_the_status_changes_follows_the_table(void *
 static void test_project_update_when_only_one_date_is_said_looks_at_the_other(void **state)
 {
     struct engine *e = *state;
-    struct uuid id = make_project(e, "{\"name\":\"X\",\"start_date\":\"2026-02-01\",\"end_date\":\"2026-03-01\"}");
+    struct uuid id =
+        make_project(e, "{\"name\":\"X\",\"start_date\":\"2026-02-01\",\"end_date\":\"2026-03-01\"}");
     assert_refusal(UPDATE(e, id, "{\"start_date\":\"2026-03-02\"}"), ERR_VALIDATION, "/end_date");
     assert_refusal(UPDATE(e, id, "{\"end_date\":\"2026-01-31\"}"), ERR_VALIDATION, "/end_date");
     assert_status(UPDATE(e, id, "{\"end_date\":null}"), ERR_OK);
@@ -170,7 +182,8 @@ static void test_project_update_when_the_manager_has_left_minds_only_a_new_one(v
     struct uuid id = make_project(e, with_user("{\"name\":\"X\",\"manager_id\":", &leaver, "}"));
     run_sqlf("DELETE FROM app_user WHERE id = '%s'", uuid_text(&leaver));
     assert_status(UPDATE(e, id, "{\"name\":\"Y\"}"), ERR_OK);
-    assert_refusal(UPDATE(e, id, with_user("{\"manager_id\":", &e->stranger, "}")), ERR_VALIDATION, "/manager_id");
+    assert_refusal(UPDATE(e, id, with_user("{\"manager_id\":", &e->stranger, "}")), ERR_VALIDATION,
+                   "/manager_id");
     assert_status(UPDATE(e, id, with_user("{\"manager_id\":", &e->user, "}")), ERR_OK);
     assert_status(UPDATE(e, id, "{\"manager_id\":null}"), ERR_OK);
 }

@@ -1,7 +1,7 @@
 #include "tests/unit/worker_fixture.h"
 
 #define CREATE(e, project, json_) DO(e, .type = "task.create", .parent = (project), .json = (json_))
-#define UPDATE(e, project, id, json_, ...)                                                                             \
+#define UPDATE(e, project, id, json_, ...) \
     DO(e, .type = "task.update", .parent = (project), .subject = (id), .json = (json_), ##__VA_ARGS__)
 #define DELETE(e, project, id) DO(e, .type = "task.delete", .parent = (project), .subject = (id))
 
@@ -47,7 +47,8 @@ static void test_task_create_when_the_project_does_not_exist_is_not_found(void *
 static void test_task_create_when_the_project_has_ended_refuses(void **state)
 {
     struct engine *e = *state;
-    static const char *const ended[] = {"{\"name\":\"X\",\"status\":\"completed\"}", "{\"name\":\"X\",\"status\":\"cancelled\"}"};
+    static const char *const ended[] = {"{\"name\":\"X\",\"status\":\"completed\"}",
+                                        "{\"name\":\"X\",\"status\":\"cancelled\"}"};
     for (size_t i = 0; i < ARRAY_LEN(ended); i++)
         assert_refusal(CREATE(e, make_project(e, ended[i]), "{\"title\":\"Dig\"}"), ERR_CONFLICT, NULL);
 }
@@ -65,8 +66,8 @@ static void test_task_create_when_the_assignee_is_not_of_the_company_refuses(voi
 {
     struct engine *e = *state;
     struct uuid project = make_project(e, "{\"name\":\"X\"}");
-    assert_refusal(CREATE(e, project, with_id("{\"title\":\"Dig\",\"assignee_id\":", &e->stranger, "}")), ERR_VALIDATION,
-                   "/assignee_id");
+    assert_refusal(CREATE(e, project, with_id("{\"title\":\"Dig\",\"assignee_id\":", &e->stranger, "}")),
+                   ERR_VALIDATION, "/assignee_id");
     assert_status(CREATE(e, project, with_id("{\"title\":\"Dig\",\"assignee_id\":", &e->user, "}")), ERR_OK);
 }
 
@@ -75,8 +76,8 @@ static void test_task_create_when_the_parent_task_is_of_another_project_refuses(
     struct engine *e = *state;
     struct uuid project = make_project(e, "{\"name\":\"X\"}"), other = make_project(e, "{\"name\":\"Y\"}");
     struct uuid task = make_task(e, other, "{\"title\":\"Dig\"}");
-    assert_refusal(CREATE(e, project, with_id("{\"title\":\"Deeper\",\"parent_task_id\":", &task, "}")), ERR_VALIDATION,
-                   "/parent_task_id");
+    assert_refusal(CREATE(e, project, with_id("{\"title\":\"Deeper\",\"parent_task_id\":", &task, "}")),
+                   ERR_VALIDATION, "/parent_task_id");
     assert_status(CREATE(e, other, with_id("{\"title\":\"Deeper\",\"parent_task_id\":", &task, "}")), ERR_OK);
 }
 
@@ -96,7 +97,7 @@ static const char *const statuses[] = {"todo", "in-progress", "review", "complet
 
 /* Rows: from; columns: to, in the order of `statuses`. */
 static const bool allowed[5][5] = {
-    {true, true, true, true, true}, {true, true, true, true, true},  {true, true, true, true, true},
+    {true, true, true, true, true},  {true, true, true, true, true},  {true, true, true, true, true},
     {true, true, true, true, false}, {true, true, true, false, true},
 };
 
@@ -146,8 +147,10 @@ static void test_task_update_when_its_parent_would_be_itself_or_below_it_refuses
     struct uuid top = make_task(e, project, "{\"title\":\"1\"}");
     struct uuid middle = make_task(e, project, with_id("{\"title\":\"2\",\"parent_task_id\":", &top, "}"));
     struct uuid bottom = make_task(e, project, with_id("{\"title\":\"3\",\"parent_task_id\":", &middle, "}"));
-    assert_refusal(UPDATE(e, project, top, with_id("{\"parent_task_id\":", &top, "}")), ERR_VALIDATION, "/parent_task_id");
-    assert_refusal(UPDATE(e, project, top, with_id("{\"parent_task_id\":", &bottom, "}")), ERR_VALIDATION, "/parent_task_id");
+    assert_refusal(UPDATE(e, project, top, with_id("{\"parent_task_id\":", &top, "}")), ERR_VALIDATION,
+                   "/parent_task_id");
+    assert_refusal(UPDATE(e, project, top, with_id("{\"parent_task_id\":", &bottom, "}")), ERR_VALIDATION,
+                   "/parent_task_id");
     assert_status(UPDATE(e, project, bottom, with_id("{\"parent_task_id\":", &top, "}")), ERR_OK);
     assert_status(UPDATE(e, project, bottom, "{\"parent_task_id\":null}"), ERR_OK);
     assert_status(UPDATE(e, project, middle, with_id("{\"parent_task_id\":", &bottom, "}")), ERR_OK);
@@ -160,7 +163,8 @@ static void test_task_update_when_its_parent_would_be_itself_or_below_it_refuses
 static void test_task_delete_when_it_has_subtasks_refuses(void **state)
 {
     struct engine *e = *state;
-    struct uuid project = make_project(e, "{\"name\":\"X\"}"), top = make_task(e, project, "{\"title\":\"1\"}");
+    struct uuid project = make_project(e, "{\"name\":\"X\"}"),
+                top = make_task(e, project, "{\"title\":\"1\"}");
     struct uuid below = make_task(e, project, with_id("{\"title\":\"2\",\"parent_task_id\":", &top, "}"));
     assert_refusal(DELETE(e, project, top), ERR_CONFLICT, NULL);
     assert_status(DELETE(e, project, below), ERR_OK);

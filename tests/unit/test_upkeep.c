@@ -32,7 +32,8 @@ static void test_upkeep_when_it_starts_expires_the_inbox_in_steps_and_keeps_what
 {
     struct engine *e = *state;
     run_sqlf("INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, at)"
-             " SELECT '%s', gen_random_uuid(), 0, 'not-found', 404, now() - interval '1 day' * (3 * (n / 1200) + 1) FROM"
+             " SELECT '%s', gen_random_uuid(), 0, 'not-found', 404, now() - interval '1 day' * (3 * (n / "
+             "1200) + 1) FROM"
              " generate_series(1, 1210) AS n",
              uuid_text(&e->company));
     run_sqlf("UPDATE inbox SET at = at - interval '8 days' WHERE company_id = '%s' AND ctid IN"
@@ -49,7 +50,8 @@ static void test_upkeep_when_it_starts_expires_the_inbox_in_steps_and_keeps_what
 static void test_upkeep_when_it_starts_makes_the_partitions_of_the_days_to_come(void **state)
 {
     struct engine *e = *state;
-    const char *name = ask_sqlf("SELECT 'events_' || to_char(now() AT TIME ZONE 'UTC' + interval '7 days', 'YYYYMMDD')");
+    const char *name =
+        ask_sqlf("SELECT 'events_' || to_char(now() AT TIME ZONE 'UTC' + interval '7 days', 'YYYYMMDD')");
     char partition[64];
     snprintf(partition, sizeof(partition), "%s", name);
     run_sqlf("DROP TABLE IF EXISTS %s", partition);

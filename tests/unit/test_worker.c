@@ -21,11 +21,13 @@ static void test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_mes
     assert_true(slice_is(event->correlation_id, uuid_text(&id)));
     /* The body: metadata, then the entity, byte for byte as it was stored. */
     char expected[1024];
-    const char *at = ask_sqlf("SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM events WHERE"
-                              " company_id = '%s'",
-                              uuid_text(&e->company));
+    const char *at = ask_sqlf(
+        "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM events WHERE"
+        " company_id = '%s'",
+        uuid_text(&e->company));
     int len = snprintf(expected, sizeof(expected),
-                       "{\"type\":\"project.created\",\"seq\":1,\"id\":\"%s\",\"project\":\"%s\",\"actor\":\"%s\",\"at\":\"%s\","
+                       "{\"type\":\"project.created\",\"seq\":1,\"id\":\"%s\",\"project\":\"%s\",\"actor\":"
+                       "\"%s\",\"at\":\"%s\","
                        "\"data\":",
                        uuid_text(&id), uuid_text(&id), uuid_text(&e->user), at);
     assert_int_equal(event->entity_at, len);
@@ -39,7 +41,8 @@ static void test_worker_when_two_events_follow_replies_with_the_first_alone(void
     struct hall *hall = *state;
     start_worker(hall);
     struct uuid project = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
-    struct uuid task = PUBLISH(hall, .type = "task.create", .json = "{\"title\":\"Dig\",\"progress\":9}", .parent = project);
+    struct uuid task =
+        PUBLISH(hall, .type = "task.create", .json = "{\"title\":\"Dig\",\"progress\":9}", .parent = project);
     eventually(hall, hall->event_count == 3);
     assert_true(slice_is(reply_to(hall, &task)->type, "task.created"));
     assert_true(slice_is(hall->events[2].event.type, "project.updated"));
@@ -53,22 +56,25 @@ static void test_worker_when_a_command_is_refused_replies_and_tells_nobody_else(
 {
     struct hall *hall = *state;
     start_worker(hall);
-    struct uuid id = PUBLISH(hall, .type = "project.create",
-                             .json = "{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\"}");
+    struct uuid id =
+        PUBLISH(hall, .type = "project.create",
+                .json = "{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\"}");
     eventually(hall, reply_to(hall, &id));
     const struct event *reply = reply_to(hall, &id);
     assert_int_equal(reply->status, ERR_VALIDATION);
     assert_int_equal(reply->http_status, 422);
     assert_int_equal(reply->seq, 0);
-    assert_string_equal(reply->body.data,
-                        "{\"errors\":[{\"pointer\":\"/end_date\",\"detail\":\"must not be before start_date\"}]}");
+    assert_string_equal(
+        reply->body.data,
+        "{\"errors\":[{\"pointer\":\"/end_date\",\"detail\":\"must not be before start_date\"}]}");
     assert_int_equal(hall->event_count, 0);
 }
 
 static void test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both(void **state)
 {
     struct hall *hall = *state;
-    const struct request request = {.type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
+    const struct request request = {
+        .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
     publish_request(hall, &request);
     publish_request(hall, &request);
     all_confirmed(hall);
@@ -126,7 +132,8 @@ static void test_worker_when_a_command_is_poisoned_replies_records_and_buries_it
     eventually(hall, reply_to(hall, &good) && reply_to(hall, &id) && is_dead(hall, &id));
     assert_int_equal(reply_to(hall, &id)->status, ERR_POISON);
     assert_int_equal(reply_to(hall, &id)->http_status, 500);
-    assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&id)), "poison");
+    assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&id)),
+                        "poison");
 }
 
 static void add_trap(const struct hall *hall, const char *action)
@@ -151,7 +158,8 @@ static void test_worker_when_an_error_passes_retries_and_succeeds(void **state)
     struct hall *hall = *state;
     run_sqlf("CREATE SEQUENCE IF NOT EXISTS trap_runs");
     run_sqlf("ALTER SEQUENCE trap_runs RESTART");
-    add_trap(hall, "IF nextval('trap_runs') < 4 THEN RAISE EXCEPTION 'busy' USING ERRCODE = 'deadlock_detected'; END IF");
+    add_trap(hall, "IF nextval('trap_runs') < 4 THEN RAISE EXCEPTION 'busy' USING ERRCODE = "
+                   "'deadlock_detected'; END IF");
     start_worker(hall);
     struct uuid trapped = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"trap\"}");
     struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
@@ -174,7 +182,8 @@ static void test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_u
     }
     eventually(hall, is_dead(hall, &trapped));
     remove_trap();
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&trapped)), "0");
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&trapped)),
+                        "0");
     assert_no_gaps(&hall->engine->company);
 }
 

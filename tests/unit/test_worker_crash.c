@@ -8,7 +8,8 @@ static void hold_commits(const struct hall *hall)
 {
     run_sqlf("CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS"
              " $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$");
-    run_sqlf("CREATE TRIGGER gate AFTER INSERT ON inbox FOR EACH ROW WHEN (NEW.company_id = '%s') EXECUTE FUNCTION gate()",
+    run_sqlf("CREATE TRIGGER gate AFTER INSERT ON inbox FOR EACH ROW WHEN (NEW.company_id = '%s') EXECUTE "
+             "FUNCTION gate()",
              uuid_text(&hall->engine->company));
     run_sqlf("SELECT pg_advisory_lock(4711)");
 }
@@ -26,15 +27,19 @@ static void remove_gate(void)
 
 static bool somebody_waits_at_the_gate(void)
 {
-    return strcmp(ask_sqlf("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"), "0") != 0;
+    return strcmp(ask_sqlf("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND "
+                           "NOT granted"),
+                  "0") != 0;
 }
 
 static int inbox_rows(const struct hall *hall)
 {
-    return atoi(ask_sqlf("SELECT count(*) FROM inbox WHERE company_id = '%s'", uuid_text(&hall->engine->company)));
+    return atoi(
+        ask_sqlf("SELECT count(*) FROM inbox WHERE company_id = '%s'", uuid_text(&hall->engine->company)));
 }
 
-static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_same_and_does_nothing_twice(void **state)
+static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_same_and_does_nothing_twice(
+    void **state)
 {
     struct hall *hall = *state;
     enum { COUNT = 5 };
@@ -64,7 +69,8 @@ static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_s
         assert_int_equal(event->http_status, 201);
     }
     assert_string_equal(
-        ask_sqlf("SELECT count(*) || ' ' || max(right(number, 4)) FROM project WHERE company_id = '%s'", uuid_text(&hall->engine->company)),
+        ask_sqlf("SELECT count(*) || ' ' || max(right(number, 4)) FROM project WHERE company_id = '%s'",
+                 uuid_text(&hall->engine->company)),
         "5 0005");
     assert_no_gaps(&hall->engine->company);
 }
@@ -78,7 +84,8 @@ static struct uuid many[MANY];
 static void publish_many(struct hall *hall, const struct uuid *companies, size_t count)
 {
     for (size_t i = 0; i < MANY; i++)
-        many[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"X\"}", .company = companies[i % count]);
+        many[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"X\"}",
+                          .company = companies[i % count]);
 }
 
 static bool all_answered(struct hall *hall)
@@ -95,11 +102,14 @@ static void assert_each_done_once(const struct uuid *companies, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         assert_no_gaps(&companies[i]);
-        assert_string_equal(ask_sqlf("SELECT count(*) || ' ' || count(DISTINCT number) || ' ' || max(right(number, 4)::integer)"
-                                     " FROM project WHERE company_id = '%s'",
+        assert_string_equal(
+            ask_sqlf(
+                "SELECT count(*) || ' ' || count(DISTINCT number) || ' ' || max(right(number, 4)::integer)"
+                " FROM project WHERE company_id = '%s'",
+                uuid_text(&companies[i])),
+            "300 300 300");
+        assert_string_equal(ask_sqlf("SELECT count(DISTINCT command_id) FROM events WHERE company_id = '%s'",
                                      uuid_text(&companies[i])),
-                            "300 300 300");
-        assert_string_equal(ask_sqlf("SELECT count(DISTINCT command_id) FROM events WHERE company_id = '%s'", uuid_text(&companies[i])),
                             "300");
     }
 }

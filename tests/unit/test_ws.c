@@ -8,6 +8,7 @@
 
 #include "common/buf.h"
 #include "gateway/ws_frame.h"
+#include "gateway/ws_handshake.h"
 
 enum { MAX_MESSAGE = 1000 };
 
@@ -98,8 +99,8 @@ static int feed(size_t step, bool *ret_rest, char **ret_log)
     int code = 0;
     for (size_t at = 0; at < buf_len(&wire) && code == 0; at += step) {
         size_t left = buf_len(&wire) - at;
-        code = ws_reader_feed(reader, (struct slice){buf_data(&wire) + at, left < step ? left : step}, &callbacks,
-                              &heard);
+        code = ws_reader_feed(reader, (struct slice){buf_data(&wire) + at, left < step ? left : step},
+                              &callbacks, &heard);
     }
     *ret_rest = ws_reader_at_rest(reader);
     ws_reader_free(reader);
@@ -253,15 +254,15 @@ static void test_close_when_malformed_then_refused(void **state)
         size_t len;
         int code;
     } cases[] = {
-        {"\x03", 1, WS_CODE_PROTOCOL_ERROR},         /* half a code */
-        {"\x00\x00", 2, WS_CODE_PROTOCOL_ERROR},     /* 0 */
-        {"\x03\xe7", 2, WS_CODE_PROTOCOL_ERROR},     /* 999 */
-        {"\x03\xec", 2, WS_CODE_PROTOCOL_ERROR},     /* 1004 */
-        {"\x03\xed", 2, WS_CODE_PROTOCOL_ERROR},     /* 1005 */
-        {"\x03\xee", 2, WS_CODE_PROTOCOL_ERROR},     /* 1006 */
-        {"\x03\xf7", 2, WS_CODE_PROTOCOL_ERROR},     /* 1015 */
-        {"\x07\xd0", 2, WS_CODE_PROTOCOL_ERROR},     /* 2000 */
-        {"\x13\x88", 2, WS_CODE_PROTOCOL_ERROR},     /* 5000 */
+        {"\x03", 1, WS_CODE_PROTOCOL_ERROR},          /* half a code */
+        {"\x00\x00", 2, WS_CODE_PROTOCOL_ERROR},      /* 0 */
+        {"\x03\xe7", 2, WS_CODE_PROTOCOL_ERROR},      /* 999 */
+        {"\x03\xec", 2, WS_CODE_PROTOCOL_ERROR},      /* 1004 */
+        {"\x03\xed", 2, WS_CODE_PROTOCOL_ERROR},      /* 1005 */
+        {"\x03\xee", 2, WS_CODE_PROTOCOL_ERROR},      /* 1006 */
+        {"\x03\xf7", 2, WS_CODE_PROTOCOL_ERROR},      /* 1015 */
+        {"\x07\xd0", 2, WS_CODE_PROTOCOL_ERROR},      /* 2000 */
+        {"\x13\x88", 2, WS_CODE_PROTOCOL_ERROR},      /* 5000 */
         {"\x03\xe8\xff", 3, WS_CODE_INVALID_PAYLOAD}, /* reason is not UTF-8 */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -334,8 +335,7 @@ static void test_reader_when_cut_anywhere_then_not_at_rest_and_no_error(void **s
         struct heard heard = {0};
         buf_init(&heard.log, 4096);
         struct ws_reader *reader = ws_reader_new(MAX_MESSAGE);
-        assert_int_equal(
-            ws_reader_feed(reader, (struct slice){buf_data(&wire), len}, &callbacks, &heard), 0);
+        assert_int_equal(ws_reader_feed(reader, (struct slice){buf_data(&wire), len}, &callbacks, &heard), 0);
         assert_false(ws_reader_at_rest(reader));
         ws_reader_free(reader);
         buf_done(&heard.log);
@@ -383,6 +383,14 @@ static void test_close_payload_when_the_reason_is_long_then_cut(void **state)
     assert_int_equal(ws_close_payload(3001, (struct slice){reason, sizeof(reason)}, payload), WS_CONTROL_MAX);
 }
 
+static void test_accept_when_the_key_is_that_of_the_rfc_then_its_answer_too(void **state)
+{
+    (void)state;
+    char accept[WS_ACCEPT_LEN + 1];
+    ws_handshake_accept(SLICE("dGhlIHNhbXBsZSBub25jZQ=="), accept); /* RFC 6455 1.3 */
+    assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
 #define WITH_WIRE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -405,6 +413,7 @@ int main(void)
         WITH_WIRE(test_reader_when_told_to_stop_then_hears_no_more),
         cmocka_unit_test(test_frame_head_when_at_each_length_form_then_as_rfc_6455_5_2),
         cmocka_unit_test(test_close_payload_when_the_reason_is_long_then_cut),
+        cmocka_unit_test(test_accept_when_the_key_is_that_of_the_rfc_then_its_answer_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct engine {
     struct batch *batch;
     struct uuid company, user, stranger; /* stranger: a user of another company */
     struct job *settled[SETTLED_MAX];    /* in the order in which they came back, kept until the next run */
+    struct job *ran[SETTLED_MAX];        /* the same, in the order of run_requests */
     size_t settled_count;
     bool is_idle;
 };
@@ -57,7 +58,7 @@ static inline const struct db_statement *keep_statement(const char *sql)
         struct db_statement statement;
         char name[24];
         struct kept_statement *older;
-    } *newest;
+    } * newest;
     static int count;
     struct kept_statement *kept = xcalloc(1, sizeof(*kept));
     snprintf(kept->name, sizeof(kept->name), "owner.%d", count++);
@@ -75,7 +76,8 @@ static inline struct db_result *run_as_owner(const char *sql)
     if (!db) {
         struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
         journal_init(&journal, loop);
-        assert_int_equal(db_new(loop, &(struct db_options){.url = test_url()}, &noting, &journal, &db), ERR_OK);
+        assert_int_equal(db_new(loop, &(struct db_options){.url = test_url()}, &noting, &journal, &db),
+                         ERR_OK);
         journal_await(&journal, 1);
     }
     struct kept kept = {.journal = &journal};
@@ -129,8 +131,9 @@ static inline struct uuid add_company(void)
 static inline struct uuid add_user(const struct uuid *company)
 {
     struct uuid id = uuid_v7();
-    run_sqlf("INSERT INTO app_user (company_id, id, email, name) VALUES ('%s', '%s', '%s@example.test', 'Test')",
-             uuid_text(company), uuid_text(&id), uuid_text(&id));
+    run_sqlf(
+        "INSERT INTO app_user (company_id, id, email, name) VALUES ('%s', '%s', '%s@example.test', 'Test')",
+        uuid_text(company), uuid_text(&id), uuid_text(&id));
     return id;
 }
 
@@ -153,13 +156,14 @@ static inline void encode_body(const char *type, const char *json, struct buf *b
     assert_non_null(resource);
     assert_int_equal(json_parse(slice_of(json), 32, &value, why), ERR_OK);
     if (msg_from_json(resource->object, mode_of(type), value, body, &problems) != ERR_OK)
-        fail_msg("%s %s: %.*s %.*s", type, json, (int)problems.first->pointer.len, problems.first->pointer.data,
-                 (int)problems.first->detail.len, problems.first->detail.data);
+        fail_msg("%s %s: %.*s %.*s", type, json, (int)problems.first->pointer.len,
+                 problems.first->pointer.data, (int)problems.first->detail.len, problems.first->detail.data);
     json_decref(value);
     arena_done(&arena);
 }
 
-static inline struct command make_command(const struct engine *e, const struct request *request, struct buf *body)
+static inline struct command make_command(const struct engine *e, const struct request *request,
+                                          struct buf *body)
 {
     if (request->json)
         encode_body(request->type, request->json, body);
@@ -177,7 +181,8 @@ static inline struct command make_command(const struct engine *e, const struct r
         .timestamp = clock_wall_ms() / 1000,
         .body = buf_slice(body),
     };
-    const struct slice parts[] = {command.type, {(const char *)&command.subject, sizeof(command.subject)}, command.body};
+    const struct slice parts[] = {
+        command.type, {(const char *)&command.subject, sizeof(command.subject)}, command.body};
     command.fingerprint = msg_fingerprint(parts, ARRAY_LEN(parts));
     return command;
 }
@@ -247,10 +252,12 @@ static inline void on_engine_limit(struct ev_loop *loop, ev_timer *timer, int ev
 static inline struct engine *engine_new(void)
 {
     static const struct db_callbacks db_callbacks = {.on_up = on_engine_up};
-    static const struct batch_callbacks callbacks = {.on_settled = on_engine_settled, .on_idle = on_engine_idle};
+    static const struct batch_callbacks callbacks = {.on_settled = on_engine_settled,
+                                                     .on_idle = on_engine_idle};
     struct engine *e = xcalloc(1, sizeof(*e));
     e->loop = ev_loop_new(EVFLAG_AUTO);
-    const struct db_options options = {.url = test_url(), .role = "cortex_worker", .statement_timeout_ms = 10000};
+    const struct db_options options = {
+        .url = test_url(), .role = "cortex_worker", .statement_timeout_ms = 10000};
     assert_int_equal(db_new(e->loop, &options, &db_callbacks, e, &e->db), ERR_OK);
     while (!db_is_up(e->db))
         ev_run(e->loop, EVRUN_ONCE);
@@ -334,6 +341,7 @@ static inline void run_requests(struct engine *e, const struct request *requests
     for (size_t i = 0; i < count; i++)
         jobs[i] = make_job(e, &requests[i]);
     run_jobs(e, jobs, count);
+    memcpy(e->ran, jobs, count * sizeof(*jobs));
 }
 
 /* ---- results ---- */
@@ -341,8 +349,8 @@ static inline void run_requests(struct engine *e, const struct request *requests
 static inline void assert_status(const struct job *job, enum err status)
 {
     if (job->status != status)
-        fail_msg("%s instead of %s: %.*s", err_info(job->status)->name, err_info(status)->name, (int)job->refusal.len,
-                 job->refusal.data);
+        fail_msg("%s instead of %s: %.*s", err_info(job->status)->name, err_info(status)->name,
+                 (int)job->refusal.len, job->refusal.data);
     assert_int_equal(job->outcome, err_info(status)->fate == FATE_DEAD ? JOB_DEAD : JOB_DONE);
     assert_int_equal(job->effects != NULL, status == ERR_OK);
 }
@@ -407,9 +415,10 @@ static inline struct uuid make_task(struct engine *e, struct uuid project, const
 static inline void assert_no_gaps(const struct uuid *company)
 {
     const char *id = uuid_text(company);
-    assert_string_equal(ask_sqlf("SELECT count(*) = coalesce(max(seq), 0)"
-                                 " AND coalesce(max(seq), 0) = (SELECT seq FROM company_sequence WHERE company_id = '%s')"
-                                 " FROM events WHERE company_id = '%s'",
-                                 id, id),
-                        "t");
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) = coalesce(max(seq), 0)"
+                 " AND coalesce(max(seq), 0) = (SELECT seq FROM company_sequence WHERE company_id = '%s')"
+                 " FROM events WHERE company_id = '%s'",
+                 id, id),
+        "t");
 }

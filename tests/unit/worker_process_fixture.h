@@ -3,6 +3,7 @@
  * letters), and workers, in this process or in processes of their own. */
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,14 +35,14 @@ struct hall {
     struct worker *worker; /* of this process */
 };
 
-#define eventually(hall, condition)                                                                                    \
-    do {                                                                                                               \
-        int64_t limit_ = clock_monotonic_us() + WAIT_S * 1000000LL;                                                    \
-        while (!(condition)) {                                                                                         \
-            if (clock_monotonic_us() > limit_)                                                                         \
-                fail_msg("never became true: %s", #condition);                                                         \
-            ev_run((hall)->loop, EVRUN_ONCE);                                                                          \
-        }                                                                                                              \
+#define eventually(hall, condition)                                 \
+    do {                                                            \
+        int64_t limit_ = clock_monotonic_us() + WAIT_S * 1000000LL; \
+        while (!(condition)) {                                      \
+            if (clock_monotonic_us() > limit_)                      \
+                fail_msg("never became true: %s", #condition);      \
+            ev_run((hall)->loop, EVRUN_ONCE);                       \
+        }                                                           \
     } while (0)
 
 /* For what must not happen. */
@@ -111,7 +112,8 @@ static inline void on_hall_up(void *ctx, struct broker *broker)
     struct hall *hall = ctx;
     char key[64];
     topology_declare(broker, &hall->config);
-    broker_declare_queue(broker, &(struct broker_queue){.name = hall->queue, .exclusive = true, .auto_delete = true});
+    broker_declare_queue(broker,
+                         &(struct broker_queue){.name = hall->queue, .exclusive = true, .auto_delete = true});
     snprintf(key, sizeof(key), "%s.#", uuid_text(&hall->engine->company));
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, key);
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, hall->reply_key);
@@ -139,7 +141,8 @@ static inline const char *test_amqp_url(void)
     if (!url)
         url = getenv("CORTEX_AMQP_URL");
     if (!url)
-        fail_msg("CORTEX_TEST_AMQP_URL must name a RabbitMQ for this test, as in amqp://guest:guest@127.0.0.1:5672/test");
+        fail_msg("CORTEX_TEST_AMQP_URL must name a RabbitMQ for this test, as in "
+                 "amqp://guest:guest@127.0.0.1:5672/test");
     return url;
 }
 
@@ -160,8 +163,10 @@ static inline int hall_setup(void **state)
     assert_int_equal(config_load(&hall->config, why), ERR_OK);
     snprintf(hall->reply_key, sizeof(hall->reply_key), "reply.%s", uuid_text(&id));
     snprintf(hall->queue, sizeof(hall->queue), "test.%s", uuid_text(&id));
-    const struct broker_options options = {
-        .url = hall->config.amqp_url, .name = "unit test", .unconfirmed_max = 10000, .unconfirmed_bytes = 64 << 20};
+    const struct broker_options options = {.url = hall->config.amqp_url,
+                                           .name = "unit test",
+                                           .unconfirmed_max = 10000,
+                                           .unconfirmed_bytes = 64 << 20};
     assert_int_equal(broker_new(hall->loop, &options, &callbacks, hall, &hall->broker), ERR_OK);
     eventually(hall, hall->is_ready);
     *state = hall;
@@ -254,8 +259,10 @@ static inline pid_t fork_worker(struct hall *hall)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(worker_run(&hall->config, "projects"));
+    }
     return pid;
 }
 

@@ -41,22 +41,17 @@ static const struct resource_rule delete_rules[] = {
     {0},
 };
 
-/* The batch holds the company's sequence row, so nobody else counts, and what is rolled back was not counted.
- */
-static const struct resource_column numbered[] = {
-    {"number",
-     "'PRJ-' || :year || '-' || lpad(number.value::text, greatest(4, length(number.value::text)), '0')"},
-    {0},
+static const struct resource_number number = {
+    .column = "number",
+    .scope = "'project/' || :year",
+    .prefix = "'PRJ-' || :year || '-'",
 };
 
 const struct resource_plan project_create = {
     .verb = RESOURCE_CREATE,
     .rules = create_rules,
-    .with = "number AS (INSERT INTO counter AS c (company_id, scope, value)"
-            " SELECT :company, 'project/' || :year, 1 FROM new WHERE new.broken = 0"
-            " ON CONFLICT (company_id, scope) DO UPDATE SET value = c.value + 1 RETURNING c.value), ",
-    .with_name = "number",
-    .computed = numbered,
+    .number = &number,
+    .many = true,
 };
 
 const struct resource_plan project_update = {

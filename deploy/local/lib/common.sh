@@ -187,25 +187,34 @@ start_process() {
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$STATE/run/$part.pid"
 }
 
-# stop_process PART SIGNAL SECONDS: asks, waits, and after that time insists.
+# stop_process PART SIGNAL SECONDS: asks, waits for it and its children, and after that time insists.
 stop_process() {
     local part=$1 signal=$2 seconds=$3 pid
     pid=$(pid_of "$part") || { rm -f "$STATE/run/$part.pid" && return; }
-    signal_service "$signal" "$pid"
-    if ! wait_until "$seconds" process_gone "$part"; then
+    kill -s "$signal" "$pid" 2>/dev/null || true
+    if ! wait_until "$seconds" process_gone "$part" "$pid"; then
         warn "$part did not stop within $seconds s; killing it"
-        signal_service KILL "$pid"
-        wait_until 10 process_gone "$part" || die "$part (pid $pid) cannot be killed"
+        kill -s KILL -- "-$pid" 2>/dev/null || true
+        wait_until 10 process_gone "$part" "$pid" || die "$part (pid $pid) cannot be killed"
     fi
     rm -f "$STATE/run/$part.pid"
 }
 
-signal_service() {
-    kill -s "$1" "$2" 2>/dev/null || true
+process_gone() {
+    ! is_running "$1" && [ -z "$(session_of "$2")" ]
 }
 
-process_gone() {
-    ! is_running "$1"
+# The pids of a session, which a part is: its leader and what that has started.
+session_of() {
+    local stat fields
+    for stat in /proc/[0-9]*/stat; do
+        # pid (name, perhaps with spaces) state ppid pgrp session …
+        read -r fields 2>/dev/null <"$stat" || continue
+        fields=${fields##*) }
+        [[ $fields =~ ^[^Z]\ [0-9]+\ [0-9]+\ $1\  ]] || continue
+        stat=${stat#/proc/}
+        printf '%s\n' "${stat%/stat}"
+    done
 }
 
 # wait_until SECONDS COMMAND…

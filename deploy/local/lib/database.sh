@@ -69,6 +69,17 @@ database_answers() {
     database_sql postgres postgres <<<'SELECT 1'
 }
 
+# PostgreSQL itself sees that its lock file is left over, unless the pid in it belongs to another process of ours by now.
+database_forget_stranger() {
+    local lock=$STATE/database/data/postmaster.pid pid
+    pid=$(head -n 1 "$lock" 2>/dev/null) || return 0
+    [ -d "/proc/$pid" ] || return 0
+    if grep -qF "$STATE/database/data" "/proc/$pid/cmdline" 2>/dev/null; then
+        die "a PostgreSQL (pid $pid) that ./cortex has lost sight of still runs on $STATE/database; stop it with kill -INT $pid"
+    fi
+    rm -f "$lock"
+}
+
 database_start() {
     is_running database && return
     ensure_state
@@ -77,8 +88,7 @@ database_start() {
     [ -f "$STATE/database/data/PG_VERSION" ] || database_create
     choose_port database
     database_configure
-    # Left behind when the machine went down; the pid in it may belong to anybody by now.
-    rm -f "$STATE/database/data/postmaster.pid"
+    database_forget_stranger
     start_process database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
     wait_ready database 60 database_answers
     database_own cortex

@@ -56,7 +56,6 @@ process_start() {
     else
         step "starting $part"
     fi
-    [ "$part" != gateway ] || gateway_port_is_free
     start_process "$part" env -i "PATH=$PATH" LANG=C.UTF-8 "CORTEX_CONFIG=$settings" "${command[@]}"
     printf '%s\n' "$as" >"$STATE/run/$part.as"
 }
@@ -77,10 +76,11 @@ gateway_url() {
     printf 'http://%s' "$listen"
 }
 
+# Before anything is built or started for it.
 gateway_port_is_free() {
-    local listen
-    listen=$(gateway_listen)
-    ! port_taken "${listen##*:}" ||
+    local listen=${CORTEX_LISTEN:-127.0.0.1:8080}
+    [[ $listen =~ :[0-9]+$ ]] || die "CORTEX_LISTEN must be address:port, not $listen"
+    is_running gateway && [ "$(gateway_listen)" = "$listen" ] || ! port_taken "${listen##*:}" ||
         die "port ${listen##*:} is taken by another program; choose another with CORTEX_LISTEN=127.0.0.1:PORT ./cortex up"
 }
 

@@ -79,6 +79,24 @@ export function recovery(shared) {
             await back.close();
         });
 
+        test('test_events_when_the_broker_s_connections_break_under_load_then_sockets_stay_open_and_miss_nothing', async () => {
+            const company = await shared.stack.addCompany('Bridged');
+            const follower = new Follower(shared.stack, company);
+            await follower.start();
+            const load = new Load(shared.stack, company, { connections: 8, limit: 400 });
+            load.start();
+            for (const accepted of [100, 200]) {
+                await until(() => load.accepted.length > accepted, 30_000, `${accepted} creates`);
+                await shared.stack.broker.ctl('close_all_connections', '--vhost', shared.stack.name, 'a test');
+            }
+            await load.finished();
+            await until(() => follower.seen.size >= load.accepted.length, 30_000, 'all events');
+            assert.deepEqual([...follower.seen.keys()], Array.from({ length: load.accepted.length }, (_, i) => i + 1));
+            assert.deepEqual(follower.faults, []);
+            assert.equal(follower.breaks, 0);
+            follower.stop();
+        });
+
         test('test_recover_when_cut_off_again_and_again_under_load_then_nothing_is_missed_or_repeated', async () => {
             const company = await shared.stack.addCompany('Tunnel');
             const followers = [new Follower(shared.stack, company), new Follower(shared.stack, company)];

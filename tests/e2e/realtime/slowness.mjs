@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import { newProject } from '../api/expect.mjs';
 import { Speaker } from './clients.mjs';
 
-// Enough for the bound of the socket (128k here) and what the kernel holds of a connection that nobody reads.
-const EVENTS = 800;
-const DESCRIPTION = 'x'.repeat(9000);
+// Together more than the bound of the socket (256k here) and what the kernel holds of a connection that nobody reads (some 4 MB).
+const EVENTS = 200;
+const DESCRIPTION = '\u{1f477}'.repeat(9000); // 36,000 octets
 
 export function slowness(shared) {
     describe('slow readers', () => {
@@ -19,8 +19,8 @@ export function slowness(shared) {
             await quick.ask({ id: 2, subscribe: { channel } });
             slow.socket.pause();
             const api = shared.stack.client({ company });
-            for (let created = 0; created < EVENTS; created += 4)
-                await Promise.all(Array.from({ length: 4 }, () => newProject(api, { description: DESCRIPTION })));
+            for (let created = 0; created < EVENTS; created += 2)
+                await Promise.all([newProject(api, { description: DESCRIPTION }), newProject(api, { description: DESCRIPTION })]);
             while (heard.length < EVENTS) heard.push((await quick.next()).push.pub.offset);
             assert.deepEqual(heard, Array.from({ length: EVENTS }, (_, i) => i + 1));
             slow.socket.resume();
