@@ -188,7 +188,8 @@ enum err msg_decode(const struct msg_object *object, struct slice bytes, struct 
                     struct msg_value **ret_values, char why[160])
 {
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
-    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = "", .why = why};
+    struct decoder d = {.sink = {on_complaint}, .arena = arena, .field = ""};
+    d.why = why;
     struct msg_value whole = {.state = MSG_ABSENT};
     CLEANUP(msgpack_unpacked_destroy) msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);

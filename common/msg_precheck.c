@@ -87,7 +87,7 @@ static const char *pass_value(struct walk *w, int depth)
     if (first < 0x80 || first >= 0xe0)
         return NULL; /* a small integer */
     if (first < 0x90)
-        return pass_values(w, 2 * (first & 0x0fu), depth);
+        return pass_values(w, 2 * (uint64_t)(first & 0x0f), depth);
     if (first < 0xa0)
         return pass_values(w, first & 0x0f, depth);
     if (first < 0xc0)
