@@ -7,8 +7,8 @@
 
 enum { WHY_SIZE = 160 };
 
-/* Where one level too many opens; NULL when nowhere. Only strings and brackets are told apart here: up to the first octet
- * that is no JSON, where jansson stops, that is the depth to which it calls itself. */
+/* Where one level too many opens; NULL when nowhere. Only strings and brackets are told apart here: up to the
+ * first octet that is no JSON, where jansson stops, that is the depth to which it calls itself. */
 static const char *find_too_deep(struct slice text, int64_t max_depth)
 {
     int64_t depth = 0;

@@ -1,5 +1,6 @@
 #pragma once
-/* Strict JSON text (RFC 8259) to jansson values: duplicate names, invalid UTF-8, trailing bytes and excess depth are errors. */
+/* Strict JSON text (RFC 8259) to jansson values: duplicate names, invalid UTF-8, trailing bytes and excess depth
+ * are errors. */
 
 #include <jansson.h>
 

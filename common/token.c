@@ -1,5 +1,5 @@
-/* Decision: OpenSSL directly, not libjwt. Debian 12 ships libjwt 1.10, which has no EdDSA (and 1.17 none that we need beside
- * it); what remains of JWT once the algorithms are pinned to two fits in this file.
+/* Decision: OpenSSL directly, not libjwt. Debian 12 ships libjwt 1.10, which has no EdDSA; and with the algorithms pinned to two,
+ * what remains of JWT fits in this file.
  */
 
 #include "common/token.h"

@@ -2,9 +2,9 @@
 /* The names of exchanges and queues, and their declaration (design: RabbitMQ). Both sides declare the same
  * things, so either may start first.
  *
- *   commands (topic) ──<pool>.<resource>.<verb>──▶ commands.<pool> (quorum) ──rejected, over the limit──▶
- * dead (topic) ──▶ dead.<pool> (quorum) events (topic) ──<company>.<resource>.<verb>, reply.<gateway>──▶ one
- * exclusive classic queue per gateway process
+ *   commands (topic) ─ <pool>.<resource>.<verb> ─▶ commands.<pool> (quorum)
+ *                                                      └─ rejected, over the limit ─▶ dead (topic) ─▶ dead.<pool> (quorum)
+ *   events (topic) ─ <company>.<resource>.<verb>, reply.<gateway> ─▶ one exclusive classic queue per gateway process
  */
 
 #include "common/broker.h"

@@ -94,7 +94,9 @@ static void on_lost(struct subscriber *subscriber)
 
 static size_t backlog(const struct subscriber *subscriber)
 {
-    return ws_backlog(CONTAINER_OF(subscriber, const struct subscription, subscriber)->session->ws);
+    const struct session *session =
+        CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
+    return ws_backlog(session->ws) + (session->batch ? buf_len(session->batch) : 0);
 }
 
 static const struct feed centrifuge_feed = {

@@ -62,7 +62,7 @@ enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set)
         config->max_head_bytes > config->ws_max_message ? config->max_head_bytes : config->ws_max_message;
     set->gateway = gateway;
     set->loop = gateway->loop;
-    set->kept_max = (size_t)largest + 2 * CONN_READ_SIZE;
+    set->kept_max = (size_t)largest + (size_t)2 * CONN_READ_SIZE;
     set->now = clock_monotonic_us() / 1000;
     ev_check_init(&set->begin_of_turn, on_begin_of_turn);
     ev_set_priority(&set->begin_of_turn, EV_MAXPRI);

@@ -7,6 +7,9 @@
 enum {
     RESTING_MAX = 64, /* exchanges kept for the next requests */
     ARENA_BLOCK = 4096,
+    ARENA_BASE =
+        1024 * 1024, /* and for each octet that a body may have: complaints about it are longer than it */
+    ARENA_PER_OCTET = 16,
     ADDED_MAX = 16 * 1024, /* of header lines in an answer */
 };
 
@@ -28,10 +31,10 @@ struct exchange *exchange_new(struct gateway *gateway)
         http->resting_count--;
         return exchange;
     }
+    size_t max_body = (size_t)gateway->config->max_body_bytes;
     exchange = xcalloc(1, sizeof(*exchange));
     request_init(&exchange->request, gateway->config);
-    arena_init(&exchange->call.arena, ARENA_BLOCK,
-               (size_t)gateway->config->max_body_bytes * 16 + 1024 * 1024);
+    arena_init(&exchange->call.arena, ARENA_BLOCK, ARENA_BASE + ARENA_PER_OCTET * max_body);
     buf_init(&exchange->call.added, ADDED_MAX);
     return exchange;
 }
@@ -71,7 +74,7 @@ enum err http_new(struct gateway *gateway, struct http **ret_http)
     struct http *http = xcalloc(1, sizeof(*http));
     http->gateway = gateway;
     http->date_second = -1;
-    buf_init(&http->scratch, 2 * ADDED_MAX);
+    buf_init(&http->scratch, (size_t)2 * ADDED_MAX);
     *ret_http = http;
     return ERR_OK;
 }

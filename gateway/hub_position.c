@@ -143,8 +143,9 @@ static void on_fill(void *owner, struct db_result *result)
     hub_position_progress(tenant);
     if (tenant->hole_from == tenant->fill_from)
         not_yet(tenant);
-    else if (tenant->hole_from > 0 && rows == HUB_PAGE)
-        look_again(tenant, 0.); /* there is more where this came from */
+    /* There is more where this came from; or the time of the next hole came while this was on its way. */
+    else if (tenant->hole_from > 0 && (rows == HUB_PAGE || !ev_is_active(&tenant->hole)))
+        look_again(tenant, 0.);
 }
 
 static void fill(struct tenant *tenant, int64_t from, int64_t to)

@@ -15,6 +15,7 @@ struct start {
     char epoch[EPOCH_SIZE]; /* "": any */
     int64_t offset;         /* where the subscriber says it is */
     int64_t at;             /* what it has by now */
+    int page;               /* how many events are read next */
     uint64_t positions;
     struct hub_query *read;
     ev_timer pace;
@@ -33,6 +34,7 @@ struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask
     start->subscriber = subscriber;
     start->recover = ask->recover;
     start->offset = ask->offset;
+    start->page = HUB_PAGE;
     size_t len = ask->epoch.len < EPOCH_SIZE ? ask->epoch.len
                                              : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
     if (len > 0)
@@ -112,18 +114,43 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                                          .publication_count = count});
 }
 
-/* Hands over what was missed, in pieces: the first with the answer, the others as publications. */
-static void hand_over(struct subscriber *subscriber, const struct publication *const *publications,
-                      size_t count)
+/* So much may wait for a socket before it is left to drain: what is live needs the rest of max_output_bytes. */
+static size_t enough(const struct subscriber *subscriber)
 {
-    size_t begin = 0, bytes = 0;
-    for (size_t end = 1; end <= count && subscriber->state == SUBSCRIBER_RECOVERING; end++) {
-        bytes += publications[end - 1]->body->slice.len;
-        if (end < count && bytes < HUB_FRAME_BYTES)
-            continue;
-        hand_over_piece(subscriber, publications + begin, end - begin);
+    return (size_t)tenant_of(subscriber)->hub->gateway->config->max_output_bytes / 4;
+}
+
+static bool is_behind(const struct subscriber *subscriber)
+{
+    return subscriber->feed->backlog(subscriber) > enough(subscriber);
+}
+
+/* How many of these go together; a large one goes alone. */
+static size_t piece_of(const struct subscriber *subscriber, const struct publication *const *publications,
+                       size_t count)
+{
+    size_t limit = enough(subscriber) < HUB_FRAME_BYTES ? enough(subscriber) : HUB_FRAME_BYTES;
+    size_t bytes = publications[0]->body->slice.len, piece = 1;
+    while (piece < count && (bytes += publications[piece]->body->slice.len) <= limit)
+        piece++;
+    return piece;
+}
+
+/* Hands over the channel's events up to `last`, in pieces: the first with the answer, the others as publications. Stops
+ * when the socket has enough; `at` says how far it came. */
+static void hand_over(struct subscriber *subscriber, const struct publication *const *publications,
+                      size_t count, int64_t last)
+{
+    if (count == 0)
+        subscriber->start->at = last;
+    for (size_t begin = 0; begin < count;) {
+        if (subscriber->state != SUBSCRIBER_RECOVERING || is_behind(subscriber))
+            return;
+        size_t piece = piece_of(subscriber, publications + begin, count - begin);
+        size_t end = begin + piece;
+        subscriber->start->at = end < count ? publications[end]->seq - 1 : last;
+        hand_over_piece(subscriber, publications + begin, piece);
         begin = end;
-        bytes = 0;
     }
 }
 
@@ -132,12 +159,13 @@ static void hand_over_recent(struct subscriber *subscriber)
     struct stream *stream = &tenant_of(subscriber)->stream;
     const struct publication *page[HUB_PAGE];
     size_t count = 0;
-    while (subscriber->start->at < stream->last && count < HUB_PAGE) {
-        const struct publication *publication = stream_recent(stream, ++subscriber->start->at);
+    int64_t seq = subscriber->start->at;
+    while (seq < stream->last && count < HUB_PAGE) {
+        const struct publication *publication = stream_recent(stream, ++seq);
         if (channel_has(subscriber->channel, publication))
             page[count++] = publication;
     }
-    hand_over(subscriber, page, count);
+    hand_over(subscriber, page, count, seq);
 }
 
 /* What was read is older than what is kept, or the read failed. */
@@ -156,6 +184,16 @@ static void give_up(struct subscriber *subscriber, enum err err)
         feed->on_refused(subscriber, err);
 }
 
+/* What the socket did not take is read again: then no more of it than it has just taken. */
+static void adapt_page(struct start *start, int64_t before, int rows)
+{
+    int64_t taken = start->at - before;
+    if (taken == rows)
+        start->page = start->page < HUB_PAGE / 2 ? start->page * 2 : HUB_PAGE;
+    else if (taken > 0)
+        start->page = (int)taken;
+}
+
 static void on_missed(void *owner, struct db_result *result)
 {
     struct subscriber *subscriber = owner;
@@ -169,17 +207,20 @@ static void on_missed(void *owner, struct db_result *result)
     struct publication read[HUB_PAGE];
     const struct publication *page[HUB_PAGE];
     size_t count = 0;
-    for (int row = 0; row < rows && row < HUB_PAGE; row++) {
+    int64_t before = start->at;
+    rows = rows < HUB_PAGE ? rows : HUB_PAGE;
+    for (int row = 0; row < rows; row++) {
         read[row] = publication_of_row(result, row);
-        start->at = read[row].seq;
         if (channel_has(subscriber->channel, &read[row]))
             page[count++] = &read[row];
     }
-    hand_over(subscriber, page, count);
-    for (int row = 0; row < rows && row < HUB_PAGE; row++)
+    hand_over(subscriber, page, count, read[rows - 1].seq);
+    for (int row = 0; row < rows; row++)
         bytes_unref(read[row].body);
-    if (subscriber->state == SUBSCRIBER_RECOVERING)
-        recover_on(subscriber);
+    if (subscriber->state != SUBSCRIBER_RECOVERING)
+        return;
+    adapt_page(start, before, rows);
+    recover_on(subscriber);
 }
 
 static enum err read_missed(struct subscriber *subscriber)
@@ -188,17 +229,11 @@ static enum err read_missed(struct subscriber *subscriber)
     char after[24], up_to[24], limit[24];
     snprintf(after, sizeof(after), "%lld", (long long)subscriber->start->at);
     snprintf(up_to, sizeof(up_to), "%lld", (long long)tenant->stream.last);
-    snprintf(limit, sizeof(limit), "%d", HUB_PAGE);
+    snprintf(limit, sizeof(limit), "%d", subscriber->start->page);
     struct slice company = slice_of(tenant->company);
     struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit)};
     return hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_missed, subscriber,
                           &subscriber->start->read);
-}
-
-static bool is_behind(const struct subscriber *subscriber)
-{
-    size_t bound = (size_t)tenant_of(subscriber)->hub->gateway->config->max_output_bytes / 4;
-    return subscriber->feed->backlog(subscriber) > bound;
 }
 
 static void wait_for_socket(struct subscriber *subscriber)

@@ -163,7 +163,7 @@ static ssize_t send_once(const struct output *output, int fd, size_t *ret_tried)
     size_t count = 0;
     for (*ret_tried = 0; piece && count < IOV_COUNT; piece = piece->next) {
         size_t len = piece->end - piece->begin;
-        iov[count++] = (struct iovec){(void *)(uintptr_t)piece_data(piece), len};
+        iov[count++] = (struct iovec){(void *)piece_data(piece), len};
         *ret_tried += len;
     }
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};

@@ -7,8 +7,8 @@ enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN };
 
 struct route {
     enum http_method method;
-    const char *pattern; /* "/v1/projects/{id}" */
     enum route_access access;
+    const char *pattern;  /* "/v1/projects/{id}" */
     const char *resource; /* name of the msg_resource; NULL: none */
     void (*handler)(struct call *call);
     const char *summary; /* for /openapi.json */

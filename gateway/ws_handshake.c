@@ -76,9 +76,9 @@ static bool origin_may(const struct call *call)
 enum err ws_handshake_check(struct call *call, const char **ret_detail)
 {
     enum err err = ERR_OK;
-    if (call->is_1_0 || !header_has(call, "upgrade", SLICE("websocket")) ||
+    if (call->method != METHOD_GET || call->is_1_0 || !header_has(call, "upgrade", SLICE("websocket")) ||
         !header_has(call, "connection", SLICE("upgrade"))) {
-        *ret_detail = "This is a WebSocket endpoint: ask with Connection: Upgrade and Upgrade: websocket.";
+        *ret_detail = "This is a WebSocket endpoint: GET with Connection: Upgrade and Upgrade: websocket.";
         err = ERR_UPGRADE_REQUIRED;
     } else if (!slice_is(call_header(call, "sec-websocket-version"), "13")) {
         *ret_detail = "Only version 13 of the WebSocket protocol is spoken here.";

@@ -342,15 +342,30 @@ static void on_locked(void *arg, struct db_result *result)
         ledger_read_locked(&b->ledger, result);
 }
 
+static void on_recalled(void *arg, struct db_result *result)
+{
+    struct batch *b = arg;
+    if (note_fault(b, result, NULL)) {
+        roll_back(b);
+        return;
+    }
+    ledger_read_recalled(b->jobs + b->from, b->to - b->from, result);
+    run_all(b);
+}
+
 static void on_found(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
-    if (!note_fault(b, result, NULL))
-        ledger_read_found(b->jobs + b->from, b->to - b->from, result);
-    if (b->fault.err)
+    if (note_fault(b, result, NULL)) {
         roll_back(b);
-    else
+        return;
+    }
+    if (ledger_read_found(&b->ledger, b->jobs + b->from, b->to - b->from, result) == 0) {
         run_all(b);
+        return;
+    }
+    ledger_recall(&b->ledger, b->db, on_recalled, b);
+    db_ask(b->db);
 }
 
 static void begin(struct batch *b)

@@ -14,35 +14,40 @@ static const struct db_statement lock_sequences = {
     "FOR UPDATE",
 };
 
-/* The events of one command follow one another, and share their time with the inbox row. */
 static const struct db_statement find_results = {
     "ledger.find",
-    "SELECT k.i, x.fingerprint, x.status, x.http_status, x.refusal,"
-    " e.seq, to_char(e.at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), e.type, e.subject, e.project, e.actor, "
-    "e.version, e.data"
+    "SELECT k.i, x.fingerprint, x.status, x.http_status, x.refusal, x.seq, x.at"
     " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (company_id, command_id, i)"
-    " JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id"
-    " LEFT JOIN events AS e ON e.company_id = x.company_id AND e.seq >= x.seq AND e.seq < x.seq + " TEXT_OF(
-        EFFECTS_MAX) "
-                     " AND e.at = x.at AND e.command_id = x.command_id"
-                     " ORDER BY k.i, e.seq",
+    " JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id",
+};
+
+/* A statement of its own, for the few that need it: it opens every partition of `events`. The events of one
+ * command follow one another, and share their time with the inbox row. */
+static const struct db_statement find_events = {
+    "ledger.recall",
+    "SELECT k.i, e.seq, to_char(e.at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " e.type, e.subject, e.project, e.actor, e.version, e.data"
+    " FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[])"
+    " AS k (i, company_id, command_id, seq, at)"
+    " JOIN events AS e ON e.company_id = k.company_id AND e.at = k.at AND e.command_id = k.command_id"
+    " AND e.seq >= k.seq AND e.seq < k.seq + " TEXT_OF(EFFECTS_MAX) " ORDER BY k.i, e.seq",
 };
 
 static const struct db_statement insert_events = {
     "ledger.events",
     "INSERT INTO events (company_id, seq, at, command_id, type, subject, project, actor, version, data)"
-    " SELECT n.company_id, n.seq, $1::timestamptz, n.command_id, n.type, n.subject, n.project, n.actor, "
-    "n.version, n.data"
-    " FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], "
-    "$9::bigint[],"
-    " $10::json[]) AS n (company_id, seq, command_id, type, subject, project, actor, version, data)",
+    " SELECT n.company_id, n.seq, $1::timestamptz, n.command_id, n.type, n.subject, n.project, n.actor,"
+    " n.version, n.data"
+    " FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[],"
+    " $9::bigint[], $10::json[])"
+    " AS n (company_id, seq, command_id, type, subject, project, actor, version, data)",
 };
 
 static const struct db_statement insert_inbox = {
     "ledger.inbox",
     "INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, seq, refusal, at)"
-    " SELECT n.company_id, n.command_id, n.fingerprint, n.status, n.http_status, n.seq, n.refusal, "
-    "$1::timestamptz"
+    " SELECT n.company_id, n.command_id, n.fingerprint, n.status, n.http_status, n.seq, n.refusal,"
+    " $1::timestamptz"
     " FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::smallint[], $7::bigint[], $8::json[])"
     " AS n (company_id, command_id, fingerprint, status, http_status, seq, refusal)",
 };
@@ -80,6 +85,18 @@ static void clear_columns(struct ledger *ledger)
 {
     for (size_t i = 0; i < ARRAY_LEN(ledger->columns); i++)
         pg_array_clear(&ledger->columns[i]);
+}
+
+static void send_columns(struct ledger *ledger, struct db *db, const struct db_statement *statement,
+                         const char *at, size_t columns, db_on_result *on_recorded, void *arg)
+{
+    struct slice params[1 + ARRAY_LEN(ledger->columns)];
+    size_t count = 0;
+    if (at)
+        params[count++] = slice_of(at);
+    for (size_t i = 0; i < columns; i++)
+        params[count++] = pg_array_end(&ledger->columns[i]);
+    db_send(db, statement, params, count, on_recorded, arg);
 }
 
 /* ---- look ---- */
@@ -160,38 +177,13 @@ void ledger_read_locked(struct ledger *ledger, const struct db_result *result)
     }
 }
 
-enum {
-    FOUND_AT,
-    FOUND_FINGERPRINT,
-    FOUND_STATUS,
-    FOUND_HTTP_STATUS,
-    FOUND_REFUSAL,
-    FOUND_SEQ,
-    FOUND_TIME,
-    FOUND_TYPE,
-    FOUND_SUBJECT,
-    FOUND_PROJECT,
-    FOUND_ACTOR,
-    FOUND_VERSION,
-    FOUND_DATA
-};
+enum { FOUND_I, FOUND_FINGERPRINT, FOUND_STATUS, FOUND_HTTP_STATUS, FOUND_REFUSAL, FOUND_SEQ, FOUND_AT };
 
-static void read_effect(struct job *job, const struct db_result *result, int row)
+/* The job that a row speaks of: ordinals begin at 1. */
+static struct job *job_of_row(struct job *const *jobs, size_t count, const struct db_result *result, int row)
 {
-    if (!db_text(result, row, FOUND_SEQ).data)
-        return;
-    struct effect *effect =
-        job_add_effect(job, db_text(result, row, FOUND_TYPE), db_text(result, row, FOUND_DATA));
-    effect->seq = db_int(result, row, FOUND_SEQ);
-    effect->version = db_int(result, row, FOUND_VERSION);
-    effect->at = arena_copy(&job->arena, db_text(result, row, FOUND_TIME));
-    effect->has_project = db_text(result, row, FOUND_PROJECT).data != NULL;
-    bool is_good = uuid_parse(db_text(result, row, FOUND_SUBJECT), &effect->subject) &&
-                   uuid_parse(db_text(result, row, FOUND_ACTOR), &effect->actor);
-    if (effect->has_project)
-        is_good &= uuid_parse(db_text(result, row, FOUND_PROJECT), &effect->project);
-    assert(is_good);
-    (void)is_good;
+    int64_t i = db_int(result, row, FOUND_I);
+    return i >= 1 && (size_t)i <= count ? jobs[i - 1] : NULL;
 }
 
 /* A row of the inbox that the command meets. A dead letter's is a place-holder until somebody has mended the
@@ -220,18 +212,70 @@ static void read_result(struct job *job, const struct db_result *result, int row
         job->refusal = arena_copy(&job->arena, db_text(result, row, FOUND_REFUSAL));
 }
 
-void ledger_read_found(struct job *const *jobs, size_t count, const struct db_result *result)
+/* Its events are to be found by their number and time. */
+static void add_recall(struct ledger *ledger, const struct job *job, const struct db_result *result, int row)
+{
+    struct pg_array *column = ledger->columns;
+    pg_array_add_i64(column++, db_int(result, row, FOUND_I));
+    pg_array_add_uuid(column++, &job->command.company);
+    pg_array_add_uuid(column++, &job->command.id);
+    pg_array_add_i64(column++, db_int(result, row, FOUND_SEQ));
+    pg_array_add_text(column++, db_text(result, row, FOUND_AT));
+}
+
+size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t count,
+                         const struct db_result *result)
+{
+    size_t successes = 0;
+    clear_columns(ledger);
+    for (int row = 0; row < db_rows(result); row++) {
+        struct job *job = job_of_row(jobs, count, result, row);
+        if (!job)
+            continue;
+        read_result(job, result, row);
+        if (!job->is_replay || job->status != ERR_OK)
+            continue;
+        add_recall(ledger, job, result, row);
+        successes++;
+    }
+    return successes;
+}
+
+void ledger_recall(struct ledger *ledger, struct db *db, db_on_result *on_recalled, void *arg)
+{
+    send_columns(ledger, db, &find_events, NULL, 5, on_recalled, arg);
+}
+
+enum {
+    EVENT_I,
+    EVENT_SEQ,
+    EVENT_AT,
+    EVENT_TYPE,
+    EVENT_SUBJECT,
+    EVENT_PROJECT,
+    EVENT_ACTOR,
+    EVENT_VERSION,
+    EVENT_DATA
+};
+
+void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db_result *result)
 {
     for (int row = 0; row < db_rows(result); row++) {
-        int64_t at = db_int(result, row, FOUND_AT) - 1;
-        if (at < 0 || (size_t)at >= count)
+        struct job *job = job_of_row(jobs, count, result, row);
+        if (!job)
             continue;
-        struct job *job = jobs[at];
-        bool is_first = row == 0 || db_int(result, row - 1, FOUND_AT) != at + 1;
-        if (is_first)
-            read_result(job, result, row);
-        if (job->is_replay)
-            read_effect(job, result, row);
+        struct effect *effect =
+            job_add_effect(job, db_text(result, row, EVENT_TYPE), db_text(result, row, EVENT_DATA));
+        effect->seq = db_int(result, row, EVENT_SEQ);
+        effect->version = db_int(result, row, EVENT_VERSION);
+        effect->at = arena_copy(&job->arena, db_text(result, row, EVENT_AT));
+        effect->has_project = db_text(result, row, EVENT_PROJECT).data != NULL;
+        bool is_good = uuid_parse(db_text(result, row, EVENT_SUBJECT), &effect->subject) &&
+                       uuid_parse(db_text(result, row, EVENT_ACTOR), &effect->actor);
+        if (effect->has_project)
+            is_good &= uuid_parse(db_text(result, row, EVENT_PROJECT), &effect->project);
+        assert(is_good);
+        (void)is_good;
     }
 }
 
@@ -252,18 +296,6 @@ static void add_event(struct ledger *ledger, const struct job *job, const struct
     pg_array_add_uuid(column++, &effect->actor);
     pg_array_add_i64(column++, effect->version);
     pg_array_add_text(column++, effect->data);
-}
-
-static void send_columns(struct ledger *ledger, struct db *db, const struct db_statement *statement,
-                         const char *at, size_t columns, db_on_result *on_recorded, void *arg)
-{
-    struct slice params[1 + ARRAY_LEN(ledger->columns)];
-    size_t count = 0;
-    if (at)
-        params[count++] = slice_of(at);
-    for (size_t i = 0; i < columns; i++)
-        params[count++] = pg_array_end(&ledger->columns[i]);
-    db_send(db, statement, params, count, on_recorded, arg);
 }
 
 static bool is_written(const struct job *job)

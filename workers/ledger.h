@@ -40,9 +40,12 @@ void ledger_done(struct ledger *ledger);
 void ledger_look(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
                  db_on_result *on_locked, db_on_result *on_found, void *arg);
 void ledger_read_locked(struct ledger *ledger, const struct db_result *result);
-/* Gives their results to the jobs that ran before. A command id that was used for something else is refused.
- */
-void ledger_read_found(struct job *const *jobs, size_t count, const struct db_result *result);
+/* Gives their results to the jobs that ran before; a command id that was used for something else is refused.
+ * Returns how many of them were successes: their events are to be recalled before anything else is sent. */
+size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t count,
+                         const struct db_result *result);
+void ledger_recall(struct ledger *ledger, struct db *db, db_on_result *on_recalled, void *arg);
+void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db_result *result);
 
 static inline bool ledger_knows(const struct ledger *ledger, const struct job *job)
 {

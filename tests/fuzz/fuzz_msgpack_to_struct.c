@@ -45,7 +45,8 @@ static bool may_ask_for_much(struct slice bytes)
     return false;
 }
 
-/* The pre-check passes exactly what msgpack-c unpacks as one whole value; what it refuses is tried where that is harmless. */
+/* The pre-check passes exactly what msgpack-c unpacks as one whole value; what it refuses is tried where that is
+ * harmless. */
 static void check_precheck(struct slice bytes)
 {
     bool passes = !msg_precheck(bytes);

@@ -817,7 +817,7 @@ static uint16_t listen_for(struct rig *rig)
 {
     char why[256] = "";
     int fd = -1;
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
     assert_int_equal(server_listen("127.0.0.1:0", &fd, why), ERR_OK);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);

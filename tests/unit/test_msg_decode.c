@@ -260,8 +260,8 @@ static void test_decode_when_the_arena_is_full_then_poison_and_no_crash(void **s
     arena_done(&small);
 }
 
-/* Octets of the value that begins with `first` when zeros follow: each count beyond the first octet is 0, each element and
- * each half of a pair is the integer 0. 0: no value begins so. */
+/* Octets of the value that begins with `first` when zeros follow: each count beyond the first octet is 0, each
+ * element and each half of a pair is the integer 0. 0: no value begins so. */
 static size_t length_before_zeros(int first)
 {
     static const uint8_t lengths[] = {1, 0, 1, 1, 2, 3, 5, 3,  4,  6, 5, 9, 2, 3, 5, 9,  /* 0xc0 to 0xcf */

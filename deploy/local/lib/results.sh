@@ -30,13 +30,27 @@ results_summary() {
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
-# cmocka's TAP output, in our words; everything else a program prints is indented below.
+# cmocka's TAP output, in our words. What else the program prints is shown, indented, where a test fails or the program does not come
+# to its end; a sanitizer speaks up at the very end.
 results_from_tap() {
     awk -v file="$1" '
-        /^ok [0-9]+ .*# SKIP/  { sub(/^ok [0-9]+ (- )?/, ""); printf "skip  %s  %s\n", file, $0; next }
-        /^ok [0-9]+/           { sub(/^ok [0-9]+ (- )?/, ""); printf "ok    %s  %s\n", file, $0; next }
-        /^not ok [0-9]+/       { sub(/^not ok [0-9]+ (- )?/, ""); printf "FAIL  %s  %s\n", file, $0; failed = 1; next }
-        /^(TAP version|1\.\.|# (ok|not ok))/ { next }
-        NF                     { printf "        %s\n", $0 }
-        { fflush() }'
+        function result(word) {
+            sub(/^(not )?ok [0-9]+ (- |# SKIP )?/, "")
+            printf "%-5s %s  %s\n", word, file, $0
+            fflush()
+            results++
+        }
+        function show(i) {
+            for (i = said > 60 ? said - 60 : 0; i < said; i++) printf "        %s\n", line[i]
+            fflush()
+        }
+        /^1\.\.[0-9]+$/         { planned = substr($0, 4); next }
+        /^(not )?ok [0-9]+ # SKIP/ { result("skip"); said = 0; next }
+        /^ok [0-9]+/            { result("ok"); said = 0; next }
+        /^not ok [0-9]+/        { result("FAIL"); show(); said = 0; failed = 1; next }
+        /^TAP version|^# (ok|not ok)/ { next }
+        failed && /^#/          { printf "        %s\n", $0; next } # cmocka tells why after it has said that
+        /Sanitizer|runtime error:/ { complaint = 1 }
+        NF                      { line[said++] = $0 }
+        END                     { if (complaint || results != planned) show() }'
 }
