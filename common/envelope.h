@@ -2,12 +2,12 @@
 /* The metadata of commands and of events, as AMQP properties and headers. Bodies are not looked at here.
  *
  * A command:  message_id = command id · type = "project.create" · correlation_id = the request that waits ·
- *   reply_to = routing key on `events` · timestamp · content_type = application/msgpack · headers company,
- * actor, role, subject, parent, if-match, fingerprint, traceparent. Routing key "<pool>.<type>", exchange
- * `commands`, persistent and mandatory. An event or a reply:  message_id = command id · correlation_id and
- * type as above ("project.created" for events) · content_type = application/json · headers status,
- * http-status, company, seq, subject, project, version, entity-at. An event's routing key is
- * "<company>.<type>" with the reply key in CC; a refusal goes to the reply key only.
+ *   reply_to = routing key on `events` · timestamp · content_type = application/msgpack · headers company, actor, role,
+ *   subject, parent, if-match, fingerprint, traceparent. Routing key "<pool>.<type>", exchange `commands`,
+ *   persistent and mandatory.
+ * An event or a reply:  message_id = command id · correlation_id and type as above ("project.created" for events) ·
+ *   content_type = application/json · headers status, http-status, company, seq, subject, project, version, entity-at.
+ *   An event's routing key is "<company>.<type>" with the reply key in CC; a refusal goes to the reply key only.
  */
 
 #include "common/broker.h"

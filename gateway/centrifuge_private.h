@@ -18,8 +18,8 @@
 /* centrifuge.c */
 struct gateway *session_gateway(const struct session *session);
 void session_disconnect(struct session *session, enum centrifuge_disconnect disconnect);
-void session_schedule(struct session *session, enum session_due due,
-                      int64_t ms);         /* what is due next, and when */
+/* What is due next, and when. */
+void session_schedule(struct session *session, enum session_due due, int64_t ms);
 void session_arm(struct session *session); /* the token's exp has changed */
 
 /* centrifuge_command.c: one line of a message. */
@@ -48,5 +48,5 @@ void reply_flush(struct session *session);                        /* what has ga
 /* centrifuge_push.c */
 struct bytes *push_publications(const struct channel *channel, const struct publication *const *publications,
                                 size_t count);
-void push_append_publication(struct buf *out,
-                             const struct publication *publication); /* {"data":…,"offset":7} */
+/* {"data":…,"offset":7} */
+void push_append_publication(struct buf *out, const struct publication *publication);

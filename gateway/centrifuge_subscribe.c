@@ -94,8 +94,7 @@ static void on_lost(struct subscriber *subscriber)
 
 static size_t backlog(const struct subscriber *subscriber)
 {
-    const struct session *session =
-        CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
+    const struct session *session = CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
     return ws_backlog(session->ws) + (session->batch ? buf_len(session->batch) : 0);
 }
 

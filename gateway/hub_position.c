@@ -48,8 +48,8 @@ static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq
         tenant_lost(tenant, "the epoch has changed");
         return;
     } else {
-        stream_heard_of(&tenant->stream,
-                        seq); /* a replica may still be behind us: then this says nothing new */
+        /* A replica may still be behind us: then this says nothing new. */
+        stream_heard_of(&tenant->stream, seq);
     }
     hub_position_progress(tenant);
 }

@@ -15,11 +15,10 @@
 #include "gateway/uuid_map.h"
 
 enum {
-    TENANT_LINGER_MS =
-        60000, /* a company without subscribers stays watched, so that those who return recover from memory */
-    HUB_PAGE = 128,          /* events read from the database, or recovered, in one go */
-    HUB_FRAME_BYTES = 65536, /* events of a turn are split into pieces of about this */
-    RECOVERY_PACE_MS = 20,   /* until the backlog of one who recovers is looked at again */
+    TENANT_LINGER_MS = 60000, /* watched without subscribers: who returns recovers from memory */
+    HUB_PAGE = 128,           /* events read from the database, or recovered, in one go */
+    HUB_FRAME_BYTES = 65536,  /* events of a turn, or recovered, are split into pieces of about this */
+    RECOVERY_PACE_MS = 20,    /* until the backlog of one who recovers is looked at again */
     READ_RETRY_MAX_MS = 500,
 };
 

@@ -18,9 +18,8 @@ const char *ws_peer(const struct ws *ws);
 
 /* Nothing is sent once the socket is CLOSING. */
 void ws_send(struct ws *ws, struct slice text); /* one text message, copied */
-void ws_send_frames(
-    struct ws *ws,
-    struct bytes *frames); /* whole frames as ws_frame_new makes them; takes a reference of its own */
+/* Whole frames as ws_frame_new makes them; takes a reference of its own. */
+void ws_send_frames(struct ws *ws, struct bytes *frames);
 size_t ws_backlog(const struct ws *ws); /* bytes that the peer has not taken */
 
 /* Says goodbye: `code` and `reason` in a close frame. The session hears no more. */

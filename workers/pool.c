@@ -14,7 +14,7 @@
 
 enum {
     WORKERS_MAX = 256, /* as in config.def */
-    GOOD_LIFE_MS = 500,
+    GOOD_LIFE_MS = 1000,
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 10000,
     GRACE_MS = 2000, /* past drain_ms, before a worker is killed */

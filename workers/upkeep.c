@@ -5,113 +5,122 @@
 
 #include "common/log.h"
 
-static const double PERIOD_S = 3600;
-static const double PAUSE_S = 0.2; /* between two small deletes */
+static const double PAUSE_S = 0.2; /* between two steps of one chore */
 static const double AGAIN_S = 10;  /* after an error */
 
-enum { DAYS_AHEAD = 7, ROWS_A_STEP = 500 };
+enum { DAYS_AHEAD = 7, ROWS_A_STEP = 500, NUMBER_TEXT = 24 };
 
-static const struct db_statement make_partitions = {
-    "upkeep.partitions",
-    "SELECT events_partitions_ahead($1::integer)",
+enum chore_kind { CHORE_PARTITIONS, CHORE_INBOX, CHORE_PLANS, CHORE_COUNT };
+
+/* A prepared statement keeps its plan until the statistics of its tables change, and those of a new table are made when it
+ * has a million rows already. A new plan looks at the tables' sizes as they are. */
+static const struct chore {
+    struct db_statement statement;
+    size_t param_count;
+    double period_s;
+} chores[CHORE_COUNT] = {
+    [CHORE_PARTITIONS] = {{"upkeep.partitions", "SELECT events_partitions_ahead($1::integer)"}, 1, 3600},
+    /* One process at a time is enough. */
+    [CHORE_INBOX] = {{"upkeep.inbox",
+                      "WITH turn AS MATERIALIZED"
+                      " (SELECT pg_try_advisory_xact_lock(hashtext('cortex.inbox_expiry')) AS is_ours),"
+                      " old AS (SELECT company_id, command_id FROM inbox WHERE (SELECT is_ours FROM turn)"
+                      " AND at < now() - make_interval(days => $1::integer) ORDER BY at LIMIT $2::integer)"
+                      " DELETE FROM inbox AS x USING old"
+                      " WHERE x.company_id = old.company_id AND x.command_id = old.command_id RETURNING 1"},
+                     2,
+                     3600},
+    [CHORE_PLANS] = {{"upkeep.plans", "DISCARD PLANS"}, 0, 15},
 };
 
-/* One process at a time is enough. */
-static const struct db_statement expire_inbox = {
-    "upkeep.inbox",
-    "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext('cortex.inbox_expiry')) AS "
-    "is_ours),"
-    " old AS (SELECT company_id, command_id FROM inbox WHERE (SELECT is_ours FROM turn)"
-    "  AND at < now() - make_interval(days => $1::integer) ORDER BY at LIMIT $2::integer)"
-    " DELETE FROM inbox AS x USING old WHERE x.company_id = old.company_id AND x.command_id = old.command_id"
-    " RETURNING 1",
+/* A chore of this process. */
+struct turn {
+    struct upkeep *upkeep;
+    enum chore_kind kind;
+    ev_timer timer;
+    bool is_due, has_failed;
+    int rows; /* of the last answer */
 };
-
-enum step { STEP_PARTITIONS, STEP_INBOX };
 
 struct upkeep {
     struct ev_loop *loop;
     struct db *db;
-    int64_t inbox_days;
     void (*on_due)(void *ctx);
     void *ctx;
-    enum step step;
-    bool is_due, is_running;
-    bool has_failed;
-    int expired; /* rows of the last step */
-    ev_timer timer;
+    char days_ahead[NUMBER_TEXT], inbox_days[NUMBER_TEXT], rows[NUMBER_TEXT];
+    struct slice params[CHORE_COUNT][2];
+    struct turn turns[CHORE_COUNT];
 };
 
-static void wait_s(struct upkeep *u, double s)
+static void wait_s(struct turn *turn, double s)
 {
-    ev_timer_stop(u->loop, &u->timer);
-    ev_timer_set(&u->timer, s, 0);
-    ev_timer_start(u->loop, &u->timer);
+    ev_timer_stop(turn->upkeep->loop, &turn->timer);
+    ev_timer_set(&turn->timer, s, 0);
+    ev_timer_start(turn->upkeep->loop, &turn->timer);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct upkeep *u = CONTAINER_OF(timer, struct upkeep, timer);
-    u->is_due = true;
-    u->on_due(u->ctx);
+    struct turn *turn = CONTAINER_OF(timer, struct turn, timer);
+    turn->is_due = true;
+    turn->upkeep->on_due(turn->upkeep->ctx);
 }
 
 /* Several processes need not come at the same second. */
-static double next_hour(void)
+static double jittered(double s)
 {
-    return PERIOD_S * (0.9 + (double)arc4random_uniform(200) / 1000);
+    return s * (0.9 + (double)arc4random_uniform(200) / 1000);
 }
 
 static void on_result(void *arg, struct db_result *result)
 {
-    struct upkeep *u = arg;
-    u->has_failed = db_result_error(result) != ERR_OK;
-    u->expired = db_rows(result);
-    if (u->has_failed)
-        log_warn("upkeep.failed", LOG_S("error", err_info(db_result_error(result))->name),
-                 LOG_S("message", db_result_message(result)));
+    struct turn *turn = arg;
+    enum err err = db_result_error(result);
+    turn->has_failed = err != ERR_OK;
+    turn->rows = db_rows(result);
+    if (turn->has_failed && err != ERR_SHUTTING_DOWN)
+        log_warn("upkeep.failed", LOG_S("chore", chores[turn->kind].statement.name),
+                 LOG_S("error", err_info(err)->name), LOG_S("message", db_result_message(result)));
 }
 
 static void on_sync(void *arg, enum err err)
 {
-    struct upkeep *u = arg;
-    u->is_running = false;
+    struct turn *turn = arg;
     if (err == ERR_SHUTTING_DOWN)
         return;
-    if (err || u->has_failed) {
-        wait_s(u, AGAIN_S);
-    } else if (u->step == STEP_PARTITIONS) {
-        u->step = STEP_INBOX;
-        wait_s(u, PAUSE_S);
-    } else if (u->expired == ROWS_A_STEP) {
-        wait_s(u, PAUSE_S);
-    } else {
-        u->step = STEP_PARTITIONS;
-        wait_s(u, next_hour());
-    }
+    if (err || turn->has_failed)
+        wait_s(turn, jittered(AGAIN_S));
+    else if (turn->rows == ROWS_A_STEP)
+        wait_s(turn, PAUSE_S);
+    else
+        wait_s(turn, jittered(chores[turn->kind].period_s));
 }
 
 void upkeep_run(struct upkeep *u)
 {
-    char first[24], rows[24];
-    int len =
-        snprintf(first, sizeof(first), "%" PRId64, u->step == STEP_PARTITIONS ? DAYS_AHEAD : u->inbox_days);
-    struct slice params[2] = {{first, (size_t)len}, SLICE_NONE};
-    len = snprintf(rows, sizeof(rows), "%d", ROWS_A_STEP);
-    params[1] = (struct slice){rows, (size_t)len};
-    u->is_due = false;
-    u->is_running = true;
-    if (u->step == STEP_PARTITIONS)
-        db_send(u->db, &make_partitions, params, 1, on_result, u);
-    else
-        db_send(u->db, &expire_inbox, params, 2, on_result, u);
-    db_sync(u->db, on_sync, u);
+    for (int kind = 0; kind < CHORE_COUNT; kind++) {
+        struct turn *turn = &u->turns[kind];
+        if (!turn->is_due)
+            continue;
+        turn->is_due = false;
+        db_send(u->db, &chores[kind].statement, u->params[kind], chores[kind].param_count, on_result, turn);
+        db_sync(u->db, on_sync, turn);
+    }
 }
 
 bool upkeep_is_due(const struct upkeep *u)
 {
-    return u->is_due && !u->is_running;
+    for (int kind = 0; kind < CHORE_COUNT; kind++)
+        if (u->turns[kind].is_due)
+            return true;
+    return false;
+}
+
+static struct slice number_text(int64_t number, char text[NUMBER_TEXT])
+{
+    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, number);
+    return (struct slice){text, (size_t)len};
 }
 
 struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, void (*on_due)(void *ctx),
@@ -120,11 +129,18 @@ struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_day
     struct upkeep *u = xcalloc(1, sizeof(*u));
     u->loop = loop;
     u->db = db;
-    u->inbox_days = inbox_days;
     u->on_due = on_due;
     u->ctx = ctx;
-    ev_timer_init(&u->timer, on_timer, 0, 0);
-    ev_timer_start(loop, &u->timer);
+    u->params[CHORE_PARTITIONS][0] = number_text(DAYS_AHEAD, u->days_ahead);
+    u->params[CHORE_INBOX][0] = number_text(inbox_days, u->inbox_days);
+    u->params[CHORE_INBOX][1] = number_text(ROWS_A_STEP, u->rows);
+    for (int kind = 0; kind < CHORE_COUNT; kind++) {
+        struct turn *turn = &u->turns[kind];
+        turn->upkeep = u;
+        turn->kind = (enum chore_kind)kind;
+        ev_timer_init(&turn->timer, on_timer, 0, 0);
+        ev_timer_start(loop, &turn->timer);
+    }
     return u;
 }
 
@@ -132,6 +148,7 @@ void upkeep_free(struct upkeep *u)
 {
     if (!u)
         return;
-    ev_timer_stop(u->loop, &u->timer);
+    for (int kind = 0; kind < CHORE_COUNT; kind++)
+        ev_timer_stop(u->loop, &u->turns[kind].timer);
     free(u);
 }

@@ -1,16 +1,21 @@
 #pragma once
-/* What a worker does beside its commands, when it starts and every hour: partitions of `events` for the days
- * to come, and the expiry of the inbox in small deletes, so that no batch waits long behind one. */
+/* What a worker does beside its commands, each in a transaction of its own and between two batches:
+ *
+ *   partitions   those of `events` for the days to come; hourly
+ *   inbox        results older than inbox_days, in small deletes, so that no batch waits long; hourly
+ *   plans        are made anew: a table that has grown since wants another index; every few seconds
+ *
+ * All of them when it starts. Several processes may do the same at the same time. */
 
 #include "common/db.h"
 
 struct upkeep;
 
-/* on_due: the upkeep wants the connection; call upkeep_run when no transaction is open on it. */
+/* on_due: something is to be done; call upkeep_run when no transaction is open on the connection. */
 struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, void (*on_due)(void *ctx),
                           void *ctx);
 void upkeep_free(struct upkeep *upkeep); /* after its db */
 
 bool upkeep_is_due(const struct upkeep *upkeep);
-/* Sends one step, a transaction of its own. */
+/* Sends what is due. */
 void upkeep_run(struct upkeep *upkeep);

@@ -10,10 +10,17 @@ done
 seconds=${1:-60}
 [[ $seconds =~ ^[0-9]+$ ]] || die "fuzz takes a number of seconds, not $seconds"
 corpus=$ROOT/.cortex/fuzz
+shopt -s nullglob
+targets=()
+for source in "$ROOT"/tests/fuzz/fuzz_*.c; do
+    targets+=("$(basename "$source" .c)")
+done
+[ ${#targets[@]} -gt 0 ] || die "there are no fuzz targets in tests/fuzz"
 packages_need build fuzz
-build fuzz
+build fuzz "${targets[@]}"
 
-# fuzz_target BINARY: its corpus is kept, so that the next run begins where this one ended.
+# fuzz_target NAME: begins with the seeds beside its source and those made by the build, and keeps its corpus, so that the next run
+# begins where this one ended.
 fuzz_target() {
     local name=${1##*/} log seed
     log=$corpus/$name.log
@@ -23,7 +30,7 @@ fuzz_target() {
         [ ! -d "$seed" ] || seeds+=("$seed")
     done
     if (cd "$corpus" && "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/$name." \
-        "${seeds[@]}") >"$log" 2>&1; then
+        "${folders[@]}") >"$log" 2>&1; then
         printf 'ok    fuzz  %s (%s runs)\n' "$name" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")"
     else
         printf 'FAIL  fuzz  %s\n%s\n' "$name" "$(tail -n 40 "$log" | sed 's/^/        /')"
@@ -32,13 +39,7 @@ fuzz_target() {
 }
 
 failed=0
-shopt -s nullglob
-targets=("$ROOT"/build/fuzz/tests/fuzz/fuzz_*)
-found=0
 for target in "${targets[@]}"; do
-    [ -f "$target" ] && [ -x "$target" ] || continue
-    found=1
     fuzz_target "$target" || failed=1
 done
-[ "$found" -eq 1 ] || die "there are no fuzz targets in build/fuzz/tests/fuzz"
 exit "$failed"

@@ -151,11 +151,7 @@ finish() {
     broker_stop
     database_stop
     rm -rf "$STATE/broker" "$STATE/database" "$STATE/secrets"
-    if [ "$status" -eq 0 ]; then
-        rm -rf "$STATE"
-    else
-        say "The logs are in $STATE/log." >&2
-    fi
+    [ "$status" -ne 0 ] || rm -rf "$STATE"
     exit "$status"
 }
 
@@ -196,5 +192,5 @@ fi
 for part; do
     run_part "$part"
 done
-step "took $((SECONDS - started)) s"
-results_summary
+step "took $((SECONDS - started)) s; the logs of a run that fails stay in $STATE/log"
+results_summary || exit 1

@@ -75,9 +75,9 @@ exec 9>"$STATE/lock"
 flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
 ! all_running 2>/dev/null || before=$(cat "$STATE"/run/*.pid)
 
+ensure_state
 gateway_port_is_free
 packages_need build servers client
-ensure_state
 build release cortex-gateway cortex-worker cortex-token cortex-watch
 start_servers
 migrate

@@ -1,7 +1,6 @@
 /* GET of a collection: a page at a time, in the order of creation.
  *
- *   {"data":[…],"next":"<cursor>"}      Link: </v1/projects?status=active&after=<cursor>>; rel="next"  (RFC
- * 8288)
+ *   {"data":[…],"next":"<cursor>"}      Link: </v1/projects?status=active&after=<cursor>>; rel="next"  (RFC 8288)
  */
 
 #include <stdio.h>

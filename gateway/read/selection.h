@@ -1,8 +1,7 @@
 #pragma once
 /* The query of a list request, checked and turned into the parameters of its statement.
  *
- *   limit=20  after=<cursor>  text=…  <filter>=<value>  archived=true|false|any     each at most once,
- * nothing else
+ *   limit=20  after=<cursor>  text=…  <filter>=<value>  archived=true|false|any     each at most once, nothing else
  */
 
 #include "gateway/call.h"

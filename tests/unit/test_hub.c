@@ -23,8 +23,9 @@ static struct uuid company, stranger;
 struct client {
     struct subscriber subscriber;
     struct buf heard;
-    size_t backlog;
-    bool leaves; /* unsubscribes at the next event, as a full socket does */
+    size_t backlog, most; /* most: that there ever was */
+    bool leaves;          /* unsubscribes at the next event, as a full socket does */
+    bool gathers;         /* what it hears is added to the backlog */
 };
 
 static int encodings; /* pieces of bytes made */
@@ -39,6 +40,10 @@ static void hear(struct client *client, struct slice what)
     if (buf_len(&client->heard) > 0)
         buf_append_char(&client->heard, ' ');
     buf_append_slice(&client->heard, what);
+    if (client->gathers)
+        client->backlog += what.len;
+    if (client->backlog > client->most)
+        client->most = client->backlog;
 }
 
 static struct bytes *encode(const struct channel *channel, const struct publication *const *publications,
@@ -381,6 +386,33 @@ static void test_events_when_the_missing_cannot_be_read_yet_then_tried_again(voi
     client_done(&client);
 }
 
+static struct tenant *watched_tenant;
+
+static bool hole_timer_has_fired(void)
+{
+    return !ev_is_active(&watched_tenant->hole);
+}
+
+static void test_events_when_a_hole_opens_while_another_is_read_then_it_is_read_too(void **state)
+{
+    (void)state;
+    struct client client;
+    subscribe_at(&client, "0");
+    watched_tenant = client.subscriber.channel->tenant;
+    event(2);
+    script_wait(&gateway, events_asked);
+    event(1);
+    event(5);
+    script_wait(&gateway, hole_timer_has_fired);
+    script_events(1, 5, "");
+    script_wait(&gateway, events_asked);
+    assert_string_equal(script_expect("hub.events")->params[1], "2");
+    script_events(1, 5, "");
+    turn();
+    assert_heard_in_pieces(&client, "[0] 1 2 3 4 5");
+    client_done(&client);
+}
+
 static void test_events_when_the_missing_is_gone_for_good_then_lost(void **state)
 {
     (void)state;
@@ -604,6 +636,7 @@ static void test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_
     client_init(&client);
     subscribe(&client, since(ask_company(), "e1", 0));
     script_row("hub.position", "e1", "300");
+    script_events(1, 300, "");
     client.backlog = (size_t)config.max_output_bytes;
     script_events(1, 300, "");
     assert_null(asked_first);
@@ -618,6 +651,103 @@ static void test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_
                                 seq % HUB_PAGE == 1 && seq > 1 ? " " : ",", seq);
     assert_heard(&client, expected);
     assert_int_equal(client.subscriber.state, SUBSCRIBER_LIVE);
+    client_done(&client);
+}
+
+/* A socket that takes everything, but only between the turns: it is never made to hold more than it may. */
+static void recover_as_it_drains(struct client *client, struct hub_ask ask, const char *project)
+{
+    client_init(client);
+    client->gathers = true;
+    subscribe(client, ask);
+    if (script_find("hub.project"))
+        script_row("hub.project", "1", "");
+    for (int turns = 0; client->subscriber.state != SUBSCRIBER_LIVE && turns < 1000; turns++) {
+        if (events_asked())
+            script_events(1, 300, project);
+        client->backlog = 0;
+        ev_sleep(0.001);
+        turn();
+    }
+    assert_int_equal(client->subscriber.state, SUBSCRIBER_LIVE);
+    assert_true(client->most > 0);
+    assert_true(client->most <= (size_t)config.max_output_bytes);
+}
+
+/* "[0+]" and every so-manieth event up to the 300th. */
+static void assert_recovered(struct client *client, int step)
+{
+    char expected[2048];
+    size_t len = (size_t)snprintf(expected, sizeof(expected), "[0+]");
+    for (int seq = step; seq <= 300; seq += step)
+        len += (size_t)snprintf(expected + len, sizeof(expected) - len, " %d", seq);
+    assert_heard_in_pieces(client, expected);
+}
+
+static void test_recover_when_memory_has_more_than_a_socket_may_hold_then_as_it_drains(void **state)
+{
+    (void)state;
+    struct client witness, all, some;
+    subscribe_at(&witness, "0");
+    for (int64_t seq = 1; seq <= 300; seq++)
+        event_of(seq, seq % 2 ? "" : PROJECT);
+    turn();
+    config.max_output_bytes = 400; /* of the 1092 octets that a client hears */
+    recover_as_it_drains(&all, since(ask_company(), "e1", 0), "");
+    assert_recovered(&all, 1);
+    recover_as_it_drains(&some, since(ask_project(PROJECT), "e1", 0), "");
+    assert_recovered(&some, 2);
+    client_done(&witness);
+    client_done(&all);
+    client_done(&some);
+}
+
+static void test_recover_when_the_database_has_more_than_a_socket_may_hold_then_as_it_drains(void **state)
+{
+    (void)state;
+    struct client witness, client;
+    subscribe_at(&witness, "300");
+    config.max_output_bytes = 400;
+    recover_as_it_drains(&client, since(ask_company(), "e1", 0), "");
+    assert_recovered(&client, 1);
+    client_done(&witness);
+    client_done(&client);
+}
+
+static void test_recover_when_the_socket_takes_part_of_a_page_then_only_so_much_is_read_next(void **state)
+{
+    (void)state;
+    struct client client;
+    client_init(&client);
+    client.gathers = true;
+    config.max_output_bytes = 400;
+    subscribe(&client, since(ask_company(), "e1", 0));
+    script_row("hub.position", "e1", "300");
+    script_events(1, 300, "");
+    assert_null(asked_first);
+    client.backlog = 0;
+    script_wait(&gateway, events_asked);
+    const struct asked *asked = script_expect("hub.events");
+    int64_t taken = strtoll(asked->params[1], NULL, 10), limit = strtoll(asked->params[3], NULL, 10);
+    assert_true(taken > 0 && taken < HUB_PAGE);
+    assert_int_equal(limit, taken);
+    client_done(&client);
+}
+
+static void test_recover_when_the_socket_is_full_already_then_nothing_is_added(void **state)
+{
+    (void)state;
+    struct client client;
+    client_init(&client);
+    subscribe(&client, since(ask_company(), "e1", 0));
+    script_row("hub.position", "e1", "3");
+    client.backlog = (size_t)config.max_output_bytes; /* of other channels, while the database was asked */
+    script_events(1, 3, "");
+    assert_heard(&client, "");
+    client.backlog = 0;
+    script_wait(&gateway, events_asked);
+    script_events(1, 3, "");
+    assert_heard(&client, "[0+],1,2,3");
     client_done(&client);
 }
 
@@ -826,6 +956,7 @@ int main(void)
         WITH_HUB(test_events_when_overtaken_then_waited_for),
         WITH_HUB(test_events_when_one_does_not_come_then_read_from_the_database),
         WITH_HUB(test_events_when_the_missing_cannot_be_read_yet_then_tried_again),
+        WITH_HUB(test_events_when_a_hole_opens_while_another_is_read_then_it_is_read_too),
         WITH_HUB(test_events_when_the_missing_is_gone_for_good_then_lost),
         WITH_HUB(test_events_when_the_missing_cannot_be_read_for_too_long_then_lost),
         WITH_HUB(test_events_when_many_are_missing_then_read_in_pages),
@@ -839,6 +970,10 @@ int main(void)
         WITH_HUB(test_recover_when_older_than_memory_then_from_the_database_and_on),
         WITH_HUB(test_recover_when_a_project_was_quiet_then_its_offset_moves_on),
         WITH_HUB(test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_them),
+        WITH_HUB(test_recover_when_memory_has_more_than_a_socket_may_hold_then_as_it_drains),
+        WITH_HUB(test_recover_when_the_database_has_more_than_a_socket_may_hold_then_as_it_drains),
+        WITH_HUB(test_recover_when_the_socket_takes_part_of_a_page_then_only_so_much_is_read_next),
+        WITH_HUB(test_recover_when_the_socket_is_full_already_then_nothing_is_added),
         WITH_HUB(test_recover_when_too_much_was_missed_then_not),
         WITH_HUB(test_recover_when_of_another_epoch_then_not),
         WITH_HUB(test_recover_when_the_events_were_dropped_then_not),

@@ -391,6 +391,37 @@ static void test_accept_when_the_key_is_that_of_the_rfc_then_its_answer_too(void
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
+/* The opening handshake of RFC 6455 1.3, with that method. */
+static enum err handshake_by(enum http_method method)
+{
+    static const struct config config = {.cors_origins = ""};
+    static struct call_header headers[] = {
+        {{"Upgrade", 7}, {"websocket", 9}},
+        {{"Connection", 10}, {"Upgrade", 7}},
+        {{"Sec-WebSocket-Key", 17}, {"dGhlIHNhbXBsZSBub25jZQ==", 24}},
+        {{"Sec-WebSocket-Version", 21}, {"13", 2}},
+    };
+    struct gateway gateway = {.config = &config};
+    struct call call = {
+        .gateway = &gateway, .method = method, .headers = headers, .header_count = ARRAY_LEN(headers)};
+    const char *detail = NULL;
+    buf_init(&call.added, 1024);
+    enum err err = ws_handshake_check(&call, &detail);
+    assert_true(err == ERR_OK || detail);
+    buf_done(&call.added);
+    return err;
+}
+
+static void test_handshake_when_not_a_get_then_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(handshake_by(METHOD_GET), ERR_OK);
+    static const enum http_method others[] = {METHOD_HEAD,   METHOD_POST,    METHOD_PUT,  METHOD_PATCH,
+                                              METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_int_equal(handshake_by(others[i]), ERR_UPGRADE_REQUIRED);
+}
+
 #define WITH_WIRE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -413,6 +444,7 @@ int main(void)
         WITH_WIRE(test_reader_when_told_to_stop_then_hears_no_more),
         cmocka_unit_test(test_frame_head_when_at_each_length_form_then_as_rfc_6455_5_2),
         cmocka_unit_test(test_close_payload_when_the_reason_is_long_then_cut),
+        cmocka_unit_test(test_handshake_when_not_a_get_then_refused),
         cmocka_unit_test(test_accept_when_the_key_is_that_of_the_rfc_then_its_answer_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,7 @@ own() {
 # --- the state directory ---
 
 ensure_state() {
+    [[ $STATE != *[[:space:]]* ]] || die "RabbitMQ cannot live below a path with spaces: $STATE; choose another folder with CORTEX_STATE"
     ensure_service_user
     mkdir -p "$STATE/run" "$STATE/log" "$STATE/secrets" "$STATE/broker" "$STATE/database" ||
         die "cannot write to $STATE; choose another folder with CORTEX_STATE"

@@ -53,6 +53,8 @@ has_package() {
 
 packages_install() {
     command -v apt-get >/dev/null || die "these packages are missing, and only Debian's apt-get is known here: $*"
+    am_root || command -v sudo >/dev/null ||
+        die "these packages are missing and there is no sudo to install them with; as root: apt-get install ${*/|*/}"
     step "installing Debian packages: ${*/|*/}"
     as_root apt-get update -qq || die "apt-get update failed, so these packages cannot be installed: $*"
     local -a names=()

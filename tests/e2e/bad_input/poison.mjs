@@ -41,7 +41,6 @@ const envelopes = (company) => ({
     'no company': properties(company, { headers: { company: undefined } }),
     'a company that is no UUID': properties(company, { headers: { company: "'; DROP TABLE project" } }),
     'a company of another type': properties(company, { headers: { company: 42 } }),
-    'deep headers': properties(company, { headers: { nested: deep(60) } }),
 });
 
 function deep(depth) {
@@ -77,12 +76,13 @@ export function poison(shared) {
             assert.ok(stack.worker.alive());
         });
 
-        test('test_good_command_put_on_the_queue_by_hand_then_it_is_done', async () => {
+        // Headers that nobody here knows, however deep, are a newer version's business.
+        test('test_good_command_with_deep_unknown_headers_put_on_the_queue_by_hand_then_it_is_done', async () => {
             const { stack } = shared;
             const company = await stack.addCompany();
             const connection = await amqp.connect(stack.amqpUrl);
             const channel = await connection.createConfirmChannel();
-            const envelope = properties(company);
+            const envelope = properties(company, { headers: { nested: deep(60) } });
             channel.publish('commands', 'projects.project.create', good, envelope);
             await channel.waitForConfirms();
             await connection.close();

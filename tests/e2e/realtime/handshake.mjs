@@ -61,6 +61,12 @@ export function handshake(shared) {
             assert.equal((await ask({}, 'POST')).status, 405);
         });
 
+        test('test_upgrade_when_asked_with_head_then_426_as_it_opens_no_websocket', async () => {
+            const answer = await ask({}, 'HEAD');
+            assert.equal(answer.status, 426);
+            assert.equal(header(answer, 'Upgrade'), 'websocket');
+        });
+
         test('test_upgrade_when_from_a_page_of_another_origin_then_403', async () => {
             assert.equal((await ask({ Origin: 'https://evil.example' })).status, 403);
             assert.equal((await ask({ Origin: 'https://app.example' })).status, 101);

@@ -79,6 +79,21 @@ export function recovery(shared) {
             await back.close();
         });
 
+        test('test_recover_when_more_was_missed_than_a_socket_may_hold_then_it_comes_as_it_is_read', async () => {
+            const company = await shared.stack.addCompany('Much missed');
+            const { speaker, result: { epoch } } = await subscribe(company, `company:${company}`);
+            const api = shared.stack.client({ company });
+            const description = '\u{1f477}'.repeat(9000); // 36,000 octets
+            for (let created = 0; created < 160; created += 4)
+                await Promise.all([1, 2, 3, 4].map(() => newProject(api, { description })));
+            const { speaker: back, result } = await subscribe(company, `company:${company}`, since(epoch, 0));
+            assert.equal(result.recovered, true);
+            const offsets = result.publications.map(({ offset }) => offset);
+            while (offsets.length < 160) offsets.push((await back.next()).push.pub.offset);
+            assert.deepEqual(offsets, Array.from({ length: 160 }, (_, i) => i + 1));
+            await Promise.all([speaker.close(), back.close()]);
+        });
+
         test('test_events_when_the_broker_s_connections_break_under_load_then_sockets_stay_open_and_miss_nothing', async () => {
             const company = await shared.stack.addCompany('Bridged');
             const follower = new Follower(shared.stack, company);
