@@ -21,8 +21,7 @@ enum batch_state {
 /* The first error of a transaction. */
 struct fault {
     enum err err;
-    struct job
-        *job; /* whose statement it was, or the first of those who shared it; NULL: of the batch as a whole */
+    struct job *job; /* whose statement it was, or the first who shared it; NULL: of all */
     enum batch_state phase;
     bool is_duplicate; /* the entity is there already */
 };
@@ -123,7 +122,8 @@ static void advance(struct batch *b)
     }
     b->count = b->from = b->to = 0;
     enter(b, BATCH_IDLE);
-    b->callbacks.on_idle(b->ctx);
+    if (b->callbacks.on_idle)
+        b->callbacks.on_idle(b->ctx);
 }
 
 static void committed(struct batch *b)
@@ -162,6 +162,8 @@ static void fail_one(struct batch *b, enum err err)
         return;
     }
     if (is_judged) {
+        refuse(job, job->verdict, NULL, NULL,
+               0); /* whoever waits is told, though nothing could be written down */
         settle(b, job, JOB_DEAD);
         advance(b);
         return;
@@ -193,10 +195,10 @@ static void failed(struct batch *b, enum err err)
         err = b->fault.err;
     if (!db_is_up(b->db))
         lose(b);
+    else if (b->fault.phase == BATCH_LOOKING) /* no command's own fault */
+        put_off(b, err);
     else if (b->to - b->from == 1)
         fail_one(b, err);
-    else if (b->fault.phase == BATCH_LOOKING)
-        put_off(b, err);
     else
         split(b);
 }

@@ -29,7 +29,7 @@ struct batch;
 
 struct batch_callbacks {
     void (*on_settled)(void *ctx, struct job *job); /* takes the job; its outcome is set */
-    void (*on_idle)(void *ctx);                     /* all have come back */
+    void (*on_idle)(void *ctx);                     /* all have come back; may be NULL */
 };
 
 /* Tries of one command here before it goes back to the queue. */

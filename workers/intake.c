@@ -20,8 +20,6 @@ struct ids {
 
 struct intake {
     struct ev_loop *loop;
-    void (*on_rested)(void *ctx);
-    void *ctx;
     struct list waiting;
     struct list resting;
     struct ids ids;
@@ -71,12 +69,12 @@ static void on_rest_over(struct ev_loop *loop, ev_timer *timer, int events)
     for (struct job **at = &intake->resting.first; *at; at = &(*at)->next)
         if (*at == job) {
             list_prepend(&intake->waiting, list_remove(&intake->resting, at));
-            break;
+            return;
         }
-    intake->on_rested(intake->ctx);
 }
 
-/* Doubles with every try, here and before. Who lost against a neighbour may try again soon; a server in trouble is given time. */
+/* Doubles with every try, here and before. Who lost against a neighbour may try again soon; a server in
+ * trouble is given time. */
 static double rest_ms(const struct job *job)
 {
     bool is_conflict = job->error == ERR_DATABASE_CONFLICT;
@@ -160,12 +158,10 @@ struct job *intake_take(struct intake *intake, size_t max)
 
 /* ---- the outside ---- */
 
-struct intake *intake_new(struct ev_loop *loop, void (*on_rested)(void *ctx), void *ctx)
+struct intake *intake_new(struct ev_loop *loop)
 {
     struct intake *intake = xcalloc(1, sizeof(*intake));
     intake->loop = loop;
-    intake->on_rested = on_rested;
-    intake->ctx = ctx;
     list_init(&intake->waiting);
     list_init(&intake->resting);
     return intake;

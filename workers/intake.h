@@ -10,8 +10,7 @@
 
 struct intake;
 
-/* on_rested: something is waiting again. */
-struct intake *intake_new(struct ev_loop *loop, void (*on_rested)(void *ctx), void *ctx);
+struct intake *intake_new(struct ev_loop *loop);
 void intake_free(struct intake *intake);
 
 void intake_add(struct intake *intake, struct job *job);

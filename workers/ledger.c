@@ -279,7 +279,8 @@ void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db
     }
     for (size_t i = 0; i < count; i++)
         if (jobs[i]->is_replay && jobs[i]->status == ERR_OK && !jobs[i]->effects)
-            refuse(jobs[i], ERR_ALREADY_EXISTS, "It was done before, and its event is no longer kept.", NULL, 0);
+            refuse(jobs[i], ERR_ALREADY_EXISTS, "It was done before, and its event is no longer kept.", NULL,
+                   0);
 }
 
 /* ---- record ---- */

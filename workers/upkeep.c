@@ -45,8 +45,6 @@ struct turn {
 struct upkeep {
     struct ev_loop *loop;
     struct db *db;
-    void (*on_due)(void *ctx);
-    void *ctx;
     char days_ahead[NUMBER_TEXT], inbox_days[NUMBER_TEXT], rows[NUMBER_TEXT];
     struct slice params[CHORE_COUNT][2];
     struct turn turns[CHORE_COUNT];
@@ -62,9 +60,7 @@ static void wait_s(struct turn *turn, double s)
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct turn *turn = CONTAINER_OF(timer, struct turn, timer);
-    turn->is_due = true;
-    turn->upkeep->on_due(turn->upkeep->ctx);
+    CONTAINER_OF(timer, struct turn, timer)->is_due = true; /* before the loop sleeps, the worker looks */
 }
 
 /* Several processes need not come at the same second. */
@@ -123,14 +119,11 @@ static struct slice number_text(int64_t number, char text[NUMBER_TEXT])
     return (struct slice){text, (size_t)len};
 }
 
-struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, void (*on_due)(void *ctx),
-                          void *ctx)
+struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days)
 {
     struct upkeep *u = xcalloc(1, sizeof(*u));
     u->loop = loop;
     u->db = db;
-    u->on_due = on_due;
-    u->ctx = ctx;
     u->params[CHORE_PARTITIONS][0] = number_text(DAYS_AHEAD, u->days_ahead);
     u->params[CHORE_INBOX][0] = number_text(inbox_days, u->inbox_days);
     u->params[CHORE_INBOX][1] = number_text(ROWS_A_STEP, u->rows);

@@ -11,11 +11,9 @@
 
 struct upkeep;
 
-/* on_due: something is to be done; call upkeep_run when no transaction is open on the connection. */
-struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, void (*on_due)(void *ctx),
-                          void *ctx);
+struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days);
 void upkeep_free(struct upkeep *upkeep); /* after its db */
 
 bool upkeep_is_due(const struct upkeep *upkeep);
-/* Sends what is due. */
+/* Sends what is due; only while no transaction is open on the connection. */
 void upkeep_run(struct upkeep *upkeep);

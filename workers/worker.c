@@ -76,12 +76,7 @@ static void on_settled(void *ctx, struct job *job)
     }
 }
 
-static void on_idle(void *ctx)
-{
-    (void)ctx; /* the turn of the loop ends with a look at what waits */
-}
-
-static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled, .on_idle = on_idle};
+static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled};
 
 /* ---- the turn of the loop ---- */
 
@@ -111,11 +106,6 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     acks_flush(w->acks);
     if (w->is_draining && has_finished(w))
         ev_break(loop, EVBREAK_ALL);
-}
-
-static void on_something_waits(void *ctx)
-{
-    (void)ctx; /* the timer that called has woken the loop, which takes its turn before it sleeps again */
 }
 
 /* ---- the broker ---- */
@@ -263,11 +253,11 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         worker_free(w);
         return err;
     }
-    w->intake = intake_new(loop, on_something_waits, w);
+    w->intake = intake_new(loop);
     w->batch = batch_new(w->db, w->handlers, &batch_callbacks, w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
-    w->upkeep = upkeep_new(loop, w->db, config->inbox_days, on_something_waits, w);
+    w->upkeep = upkeep_new(loop, w->db, config->inbox_days);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
     return ERR_OK;

@@ -22,18 +22,18 @@ build fuzz "${targets[@]}"
 # fuzz_target NAME: begins with the seeds beside its source and those made by the build, and keeps its corpus, so that the next run
 # begins where this one ended.
 fuzz_target() {
-    local name=${1##*/} log seed
-    log=$corpus/$name.log
-    local -a seeds=("$corpus/$name")
+    local name=$1 log=$corpus/$1.log built=$ROOT/build/fuzz/tests/fuzz seeds
+    local -a folders=("$corpus/$name")
     mkdir -p "$corpus/$name"
-    for seed in "$ROOT/tests/fuzz/corpus/$name" "$1.corpus"; do # kept by hand; made by the build
-        [ ! -d "$seed" ] || seeds+=("$seed")
+    for seeds in "$ROOT/tests/fuzz/corpus/$name" "$built/$name.corpus"; do
+        [ ! -d "$seeds" ] || folders+=("$seeds")
     done
-    if (cd "$corpus" && "$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/$name." \
-        "${folders[@]}") >"$log" 2>&1; then
+    if (cd "$corpus" && "$built/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -artifact_prefix="$corpus/$name." "${folders[@]}") >"$log" 2>&1; then
         printf 'ok    fuzz  %s (%s runs)\n' "$name" "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")"
     else
-        printf 'FAIL  fuzz  %s\n%s\n' "$name" "$(tail -n 40 "$log" | sed 's/^/        /')"
+        printf 'FAIL  fuzz  %s\n' "$name"
+        tail -n 40 "$log" | sed 's/^/        /'
         return 1
     fi
 }

@@ -212,6 +212,30 @@ static void test_task_progress_when_hours_are_estimated_is_weighted_by_them_and_
     assert_int_equal(progress_of(&project), 66); /* 399 of 600 */
 }
 
+/* The mean of the estimates is 4/3: rounded on the way it would make 19 of a full 20. */
+static void test_task_progress_when_the_mean_is_no_decimal_is_exact(void **state)
+{
+    struct engine *e = *state;
+    struct uuid project = make_project(e, "{\"name\":\"X\"}");
+    make_task(e, project, "{\"title\":\"1\",\"estimated_hours\":1}");
+    make_task(e, project, "{\"title\":\"2\",\"estimated_hours\":1}");
+    make_task(e, project, "{\"title\":\"3\",\"estimated_hours\":2}");
+    make_task(e, project, "{\"title\":\"4\",\"progress\":80}");
+    assert_int_equal(progress_of(&project), 20);
+}
+
+static void test_task_update_when_its_project_is_completed_does_not_open_again(void **state)
+{
+    struct engine *e = *state;
+    struct uuid project = make_project(e, "{\"name\":\"X\"}");
+    struct uuid task = make_task(e, project, "{\"title\":\"1\",\"status\":\"completed\"}");
+    ask_sqlf("UPDATE project SET status = 'completed' WHERE id = '%s'", uuid_text(&project));
+    assert_refusal(UPDATE(e, project, task, "{\"status\":\"todo\"}"), ERR_CONFLICT, "/status");
+    assert_status(UPDATE(e, project, task, "{\"title\":\"2\"}"), ERR_OK);
+    ask_sqlf("UPDATE project SET status = 'active' WHERE id = '%s'", uuid_text(&project));
+    assert_status(UPDATE(e, project, task, "{\"status\":\"todo\"}"), ERR_OK);
+}
+
 static void test_task_progress_when_nothing_is_estimated_weighs_all_the_same(void **state)
 {
     struct engine *e = *state;
@@ -257,6 +281,8 @@ int main(void)
         TEST(test_task_delete_when_it_has_subtasks_refuses),
         TEST(test_task_progress_when_tasks_change_moves_the_project_with_an_event_of_its_own),
         TEST(test_task_progress_when_hours_are_estimated_is_weighted_by_them_and_rounded_down),
+        TEST(test_task_progress_when_the_mean_is_no_decimal_is_exact),
+        TEST(test_task_update_when_its_project_is_completed_does_not_open_again),
         TEST(test_task_progress_when_nothing_is_estimated_weighs_all_the_same),
         TEST(test_task_progress_when_the_command_is_refused_does_not_move),
     };

@@ -35,6 +35,9 @@ static const struct resource_rule create_rules[] = {
 
 /* The walk goes up from the new parent; UNION ends it in any case. */
 static const struct resource_rule update_rules[] = {
+    {ERR_CONFLICT, "/status", "The project is completed or cancelled and takes no new work.",
+     "old.status = 'completed' AND new.status <> 'completed' AND EXISTS (SELECT FROM project AS p"
+     " WHERE p.company_id = :company AND p.id = :parent AND p.status IN ('completed', 'cancelled'))"},
     {ERR_VALIDATION, "/assignee_id", "must be a user of the company",
      "new.assignee_id IS DISTINCT FROM old.assignee_id AND new.assignee_id IS NOT NULL AND " NOT_A_USER},
     {ERR_VALIDATION, "/parent_task_id", "must be a task of the same project",
@@ -76,13 +79,13 @@ static const struct resource_column update_computed[] = {
     "SELECT estimated_hours, progress FROM task WHERE company_id = :company AND project_id = :parent AND " \
     "id <> :id"
 
-/* hours: the estimates' sum and the mean for those without one. sum() and avg() leave the NULLs out. */
+/* Numerator and denominator are multiplied by the number of estimates, so that their mean is not rounded on the way.
+ * sum() and count() leave the NULLs out. */
 #define PROGRESS_OF(tasks)                                                                               \
     "(SELECT coalesce(floor(coalesce("                                                                   \
-    "(sum(w.estimated_hours * w.progress)"                                                               \
-    " + avg(w.estimated_hours) * coalesce(sum(w.progress) FILTER (WHERE w.estimated_hours IS NULL), 0))" \
-    " / nullif(sum(w.estimated_hours)"                                                                   \
-    " + avg(w.estimated_hours) * count(*) FILTER (WHERE w.estimated_hours IS NULL), 0),"                 \
+    "(count(w.estimated_hours) * sum(w.estimated_hours * w.progress)"                                    \
+    " + sum(w.estimated_hours) * coalesce(sum(w.progress) FILTER (WHERE w.estimated_hours IS NULL), 0))" \
+    " / nullif(sum(w.estimated_hours) * count(*), 0),"                                                   \
     " avg(w.progress))), 0)::integer AS progress FROM (" tasks ") AS w) AS f"
 
 static const struct resource_follow with_this_one = {
