@@ -58,8 +58,7 @@ void acks_add(struct acks *a, uint32_t epoch, uint64_t tag)
         a->open = 0;
     }
     assert(tag >= a->next);
-    while (a->next <=
-           tag) { /* those between were refused before they reached us (broker.h: the largest body) */
+    while (a->next <= tag) { /* those between were refused before they came here (BROKER_BODY_MAX) */
         if (a->next - a->first == a->capacity)
             grow(a);
         *state_of(a, a->next++) = TAG_GONE;

@@ -162,8 +162,8 @@ static void fail_one(struct batch *b, enum err err)
         return;
     }
     if (is_judged) {
-        refuse(job, job->verdict, NULL, NULL,
-               0); /* whoever waits is told, though nothing could be written down */
+        /* Whoever waits is told, though nothing could be written down. */
+        refuse(job, job->verdict, NULL, NULL, 0);
         settle(b, job, JOB_DEAD);
         advance(b);
         return;

@@ -111,7 +111,8 @@ struct resource_writer *resource_writer_new(void);
 void resource_writer_free(struct resource_writer *writer);
 
 /* Adds the command to the run that is being written, which must be of the same statement and company, and empty
- * unless the plan takes many. ERR_POISON, with a sentence in `why` and nothing added, for a body or metadata that do not fit. */
+ * unless the plan takes many. ERR_POISON, with a sentence in `why` and nothing added, for a body or metadata that
+ * do not fit. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,
                         const struct job *job, const struct resource_moment *moment,
                         char why[160]) MUST_CHECK;

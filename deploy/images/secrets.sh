@@ -1,18 +1,33 @@
 #!/bin/sh
-# The first service of compose.yaml: random passwords and the token key, made once into the volume that the others mount.
+# The first service of compose.yaml: random passwords and the token key, made once. Each other service has a volume of its own with what it
+# needs and nothing else.
 set -eu
-umask 022 # containers run as different users; the volume is theirs alone
+cd /run/secrets
+umask 022 # containers run as different users; each volume is one service's alone
 
-for name in broker_password database_password gateway_password worker_password token_key; do
-    file=/run/secrets/$name
-    [ -s "$file" ] && continue
-    head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$file.new"
-    mv "$file.new" "$file"
-done
+secret() {
+    [ -s "all/$1" ] || {
+        head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"all/$1.new"
+        mv "all/$1.new" "all/$1"
+    }
+}
+
+# give SERVICE SECRET…
+give() {
+    service=$1
+    shift
+    for name; do
+        secret "$name"
+        cp "all/$name" "$service/$name"
+    done
+}
+
+give database database_password
+give migrate database_password gateway_password worker_password
+give gateway broker_password gateway_password token_key
+give projects broker_password worker_password
 
 # The broker reads its first user from its configuration.
-cat >/run/secrets/rabbitmq.conf.new <<END
-default_user = cortex
-default_pass = $(cat /run/secrets/broker_password)
-END
-mv /run/secrets/rabbitmq.conf.new /run/secrets/rabbitmq.conf
+secret broker_password
+printf 'default_user = cortex\ndefault_pass = %s\n' "$(cat all/broker_password)" >broker/rabbitmq.conf.new
+mv broker/rabbitmq.conf.new broker/rabbitmq.conf

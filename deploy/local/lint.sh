@@ -7,6 +7,8 @@ for file in common packages build; do
     . "$here/lib/$file.sh"
 done
 
+cd "$ROOT"
+
 # Other releases format and warn a little differently; the tree is kept in order with this one.
 readonly CLANG=14
 
@@ -37,8 +39,9 @@ check_clang() {
     fi
 }
 
+# Relative, so that no folder above the checkout matters.
 c_files() {
-    find "$ROOT"/common "$ROOT"/gateway "$ROOT"/workers "$ROOT"/schemas "$ROOT"/tests -name node_modules -prune -o \
+    find common gateway workers schemas tests -name node_modules -prune -o \
         -name "*.[$1]" -print | sort
 }
 
@@ -53,7 +56,7 @@ formatted() {
 # clang-tidy needs to know how each file is compiled.
 tidy() {
     [ -f "$ROOT/build/asan/compile_commands.json" ] || build asan
-    c_files c | grep -v /tests/ | xargs -n 4 -P "$(nproc)" clang-tidy --quiet -p "$ROOT/build/asan" 2>/dev/null
+    c_files c | grep -v ^tests/ | xargs -n 4 -P "$(nproc)" clang-tidy --quiet -p "$ROOT/build/asan" 2>/dev/null
 }
 
 shell_scripts() {

@@ -101,11 +101,8 @@ ensure_state() {
 
 # put_file MODE PATH: standard input into a file of the service user, replaced in one step.
 put_file() {
-    local mode=$1 path=$2
-    (umask 077 && cat >"$path.new")
-    chmod "$mode" "$path.new"
-    own "$path.new"
-    mv -f "$path.new" "$path"
+    # shellcheck disable=SC2016 # the inner shell expands them; the folder is the service user's, so root does not write there
+    as_service sh -c 'umask 077 && rm -f "$2.new" && cat >"$2.new" && chmod "$1" "$2.new" && mv -f "$2.new" "$2"' put_file "$@"
 }
 
 # secret NAME: the value, made at random when first asked for.
@@ -161,7 +158,7 @@ start_time() {
 pid_of() {
     local pid started
     [ -s "$STATE/run/$1.pid" ] && read -r pid started <"$STATE/run/$1.pid" || return 1
-    [ -n "$pid" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null &&
+    [ -n "$pid" ] && [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null &&
         printf '%s' "$pid"
 }
 

@@ -75,7 +75,7 @@ packages_install() {
 first_available() {
     local name
     for name in ${1//|/ }; do
-        if [[ $(apt-cache policy "$name") == *'Candidate: '[!\(]* ]]; then
+        if [[ $(LC_ALL=C apt-cache policy "$name") == *'Candidate: '[!\(]* ]]; then
             printf '%s' "$name"
             return
         fi
@@ -106,9 +106,11 @@ without_services() {
     printf 'create_main_cluster = false\n' | as_root tee "$cluster" >/dev/null
 
     local status=0
-    "$@" || status=$?
-
-    as_root rm -f "$cluster" ${ours:+"$ours"}
+    (
+        trap 'as_root rm -f "$cluster" ${ours:+"$ours"}' EXIT
+        trap 'exit 130' INT TERM
+        "$@"
+    ) || status=$?
     for service in ${new[@]+"${new[@]}"}; do
         ! service_known "$service" || keep_off "$service"
     done
