@@ -10,12 +10,14 @@
 struct bytes {
     struct slice slice;
     uint32_t references;
-    void (*release)(void *owner); /* called with `owner` when the last reference goes; NULL: bytes follow the struct */
+    void (*release)(
+        void *owner); /* called with `owner` when the last reference goes; NULL: bytes follow the struct */
     void *owner;
 };
 
-struct bytes *bytes_copy(struct slice s);                                          /* one reference, one allocation */
-struct bytes *bytes_wrap(struct slice s, void (*release)(void *owner), void *owner); /* borrows until released */
+struct bytes *bytes_copy(struct slice s); /* one reference, one allocation */
+struct bytes *bytes_wrap(struct slice s, void (*release)(void *owner),
+                         void *owner); /* borrows until released */
 /* Uninitialised space of `len` bytes for the caller to fill through *ret_space before anyone else sees it. */
 struct bytes *bytes_new(size_t len, char **ret_space);
 

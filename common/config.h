@@ -8,11 +8,11 @@
 #include "common/err.h"
 
 struct config {
-#define CONFIG_STRING const char *
-#define CONFIG_SECRET const char *
-#define CONFIG_INT    int64_t
-#define CONFIG_BYTES  int64_t
-#define CONFIG_MS     int64_t
+#define CONFIG_STRING                                                     const char *
+#define CONFIG_SECRET                                                     const char *
+#define CONFIG_INT                                                        int64_t
+#define CONFIG_BYTES                                                      int64_t
+#define CONFIG_MS                                                         int64_t
 #define CONFIG(field, type, environment, fallback, minimum, maximum, doc) CONFIG_##type field;
 #include "common/config.def"
 #undef CONFIG

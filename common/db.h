@@ -39,12 +39,14 @@ struct db_options {
 
 struct db_callbacks {
     void (*on_up)(void *ctx, struct db *db);
-    void (*on_down)(void *ctx, struct db *db, const char *why); /* also after each round of attempts that failed */
+    void (*on_down)(void *ctx, struct db *db,
+                    const char *why); /* also after each round of attempts that failed */
 };
 
-enum err db_new(struct ev_loop *loop, const struct db_options *options, const struct db_callbacks *callbacks, void *ctx,
-                struct db **ret_db) MUST_CHECK;
-void db_free(struct db *db); /* outstanding callbacks are called with ERR_SHUTTING_DOWN; not from inside one of them */
+enum err db_new(struct ev_loop *loop, const struct db_options *options, const struct db_callbacks *callbacks,
+                void *ctx, struct db **ret_db) MUST_CHECK;
+void db_free(
+    struct db *db); /* outstanding callbacks are called with ERR_SHUTTING_DOWN; not from inside one of them */
 bool db_is_up(const struct db *db);
 size_t db_outstanding(const struct db *db); /* statements sent and not yet answered */
 
@@ -54,25 +56,28 @@ typedef void db_on_sync(void *arg, enum err err);
 
 /* Parameters are in text form; SLICE_NONE is SQL NULL. Copied. They hold no NUL, which PostgreSQL's text cannot (what follows
  * one is lost). on_result may be NULL. */
-void db_send(struct db *db, const struct db_statement *statement, const struct slice *params, size_t param_count,
-             db_on_result *on_result, void *arg);
+void db_send(struct db *db, const struct db_statement *statement, const struct slice *params,
+             size_t param_count, db_on_result *on_result, void *arg);
 /* Asks the server to answer what was sent so far without ending the transaction. */
 void db_ask(struct db *db);
 /* Ends the implicit transaction: OK means that it is committed. On an error before the sync: that error. */
 void db_sync(struct db *db, db_on_sync *on_sync, void *arg);
 
-enum err db_result_error(const struct db_result *result); /* OK, DATABASE_CONFLICT (40001, 40P01, 55P03), TIMEOUT (57014), … */
+enum err db_result_error(
+    const struct db_result *result); /* OK, DATABASE_CONFLICT (40001, 40P01, 55P03), TIMEOUT (57014), … */
 const char *db_result_sqlstate(const struct db_result *result);   /* "" when there is none */
 const char *db_result_message(const struct db_result *result);    /* for the log, never for clients */
 const char *db_result_constraint(const struct db_result *result); /* "" when there is none */
-bool db_result_skipped(const struct db_result *result); /* not run, because one before it in its transaction failed */
+bool db_result_skipped(
+    const struct db_result *result); /* not run, because one before it in its transaction failed */
 int db_rows(const struct db_result *result);
 /* SLICE_NONE for SQL NULL; the data is NUL-terminated. row < db_rows, col within the statement's columns. */
 struct slice db_text(const struct db_result *result, int row, int col);
 int64_t db_int(const struct db_result *result, int row, int col); /* 0 for NULL */
 /* The column's bytes without copying them; they keep the result alive. */
 struct bytes *db_share(struct db_result *result, int row, int col);
-struct db_result *db_result_new_error(enum err err); /* an answer without the database: who waits gets it in its place */
+struct db_result *db_result_new_error(
+    enum err err); /* an answer without the database: who waits gets it in its place */
 struct db_result *db_result_hold(struct db_result *result);
 void db_result_release(struct db_result *result);
 
@@ -83,12 +88,15 @@ struct db_pool;
 struct db_pool_options {
     struct db_options db;
     int64_t connections;
-    int64_t queue_max;    /* queries waiting or running */
-    int64_t deadline_ms;  /* for one query, waiting included; then on_result gets TIMEOUT or DATABASE_UNAVAILABLE */
+    int64_t queue_max; /* queries waiting or running */
+    int64_t
+        deadline_ms; /* for one query, waiting included; then on_result gets TIMEOUT or DATABASE_UNAVAILABLE */
 };
-enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options, struct db_pool **ret_pool) MUST_CHECK;
+enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options,
+                     struct db_pool **ret_pool) MUST_CHECK;
 void db_pool_free(struct db_pool *pool);
 bool db_pool_is_up(const struct db_pool *pool); /* at least one connection */
 /* ERR_DATABASE_BUSY (no callback) when the queue is full. company: 36 characters of a UUID. */
 enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
-                       const struct slice *params, size_t param_count, db_on_result *on_result, void *arg) MUST_CHECK;
+                       const struct slice *params, size_t param_count, db_on_result *on_result,
+                       void *arg) MUST_CHECK;

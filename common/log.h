@@ -17,21 +17,21 @@ struct log_field {
     double real;
 };
 
-#define LOG_S(name_, text_)                                                                                  \
+#define LOG_S(name_, text_) \
     ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = slice_of(text_)})
 #define LOG_B(name_, slice_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = (slice_)})
-#define LOG_I(name_, int_)                                                                                   \
+#define LOG_I(name_, int_) \
     ((struct log_field){.name = (name_), .kind = LOG_FIELD_INT, .integer = (int64_t)(int_)})
 #define LOG_R(name_, real_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_REAL, .real = (real_)})
 
 /* log_info("broker.connected", LOG_S("host", host), LOG_I("port", port)): an event name, then fields. */
-#define log_at(level, ...)                                                                                   \
-    do {                                                                                                     \
-        if ((level) >= log_threshold)                                                                        \
-            log_at_(level, __VA_ARGS__);                                                                     \
+#define log_at(level, ...)               \
+    do {                                 \
+        if ((level) >= log_threshold)    \
+            log_at_(level, __VA_ARGS__); \
     } while (0)
-#define log_at_(level, event, ...)                                                                           \
-    log_write((level), (event), (const struct log_field[]){{0}, ##__VA_ARGS__},                              \
+#define log_at_(level, event, ...)                                              \
+    log_write((level), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
               sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)

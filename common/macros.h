@@ -4,18 +4,18 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define MUST_CHECK       __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f,a) __attribute__((format(printf, f, a)))
-#define CLEANUP(fn)      __attribute__((cleanup(fn)))
-#define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
+#define MUST_CHECK                      __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a)               __attribute__((format(printf, f, a)))
+#define CLEANUP(fn)                     __attribute__((cleanup(fn)))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Hands over what a CLEANUP variable owns: yields its value and leaves NULL behind. */
-#define TAKE(ptr)                                                                                            \
-    ({                                                                                                       \
-        __typeof__(ptr) take_ = (ptr);                                                                       \
-        (ptr) = NULL;                                                                                        \
-        take_;                                                                                               \
+#define TAKE(ptr)                      \
+    ({                                 \
+        __typeof__(ptr) take_ = (ptr); \
+        (ptr) = NULL;                  \
+        take_;                         \
     })
 
 /* Memory that a process cannot do without: these return or end the process with a log line. */
