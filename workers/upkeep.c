@@ -10,7 +10,7 @@ static const double AGAIN_S = 10;  /* after an error */
 
 enum { DAYS_AHEAD = 7, ROWS_A_STEP = 500, NUMBER_TEXT = 24 };
 
-enum chore_kind { CHORE_PARTITIONS, CHORE_INBOX, CHORE_PLANS, CHORE_COUNT };
+enum chore_kind { CHORE_PARTITIONS, CHORE_EVENTS, CHORE_INBOX, CHORE_PLANS, CHORE_COUNT };
 
 /* A prepared statement keeps its plan until the statistics of its tables change, and those of a new table are made when it
  * has a million rows already. A new plan looks at the tables' sizes as they are. */
@@ -20,6 +20,8 @@ static const struct chore {
     double period_s;
 } chores[CHORE_COUNT] = {
     [CHORE_PARTITIONS] = {{"upkeep.partitions", "SELECT events_partitions_ahead($1::integer)"}, 1, 3600},
+    [CHORE_EVENTS] =
+        {{"upkeep.events", "SELECT events_drop_before(now() - make_interval(days => $1::integer))"}, 1, 3600},
     /* One process at a time is enough. */
     [CHORE_INBOX] = {{"upkeep.inbox",
                       "WITH turn AS MATERIALIZED"
@@ -45,7 +47,7 @@ struct turn {
 struct upkeep {
     struct ev_loop *loop;
     struct db *db;
-    char days_ahead[NUMBER_TEXT], inbox_days[NUMBER_TEXT], rows[NUMBER_TEXT];
+    char days_ahead[NUMBER_TEXT], event_days[NUMBER_TEXT], inbox_days[NUMBER_TEXT], rows[NUMBER_TEXT];
     struct slice params[CHORE_COUNT][2];
     struct turn turns[CHORE_COUNT];
 };
@@ -119,12 +121,13 @@ static struct slice number_text(int64_t number, char text[NUMBER_TEXT])
     return (struct slice){text, (size_t)len};
 }
 
-struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days)
+struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, int64_t event_days)
 {
     struct upkeep *u = xcalloc(1, sizeof(*u));
     u->loop = loop;
     u->db = db;
     u->params[CHORE_PARTITIONS][0] = number_text(DAYS_AHEAD, u->days_ahead);
+    u->params[CHORE_EVENTS][0] = number_text(event_days, u->event_days);
     u->params[CHORE_INBOX][0] = number_text(inbox_days, u->inbox_days);
     u->params[CHORE_INBOX][1] = number_text(ROWS_A_STEP, u->rows);
     for (int kind = 0; kind < CHORE_COUNT; kind++) {

@@ -257,7 +257,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->batch = batch_new(w->db, w->handlers, &batch_callbacks, w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
-    w->upkeep = upkeep_new(loop, w->db, config->inbox_days);
+    w->upkeep = upkeep_new(loop, w->db, config->inbox_days, config->event_days);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
     return ERR_OK;

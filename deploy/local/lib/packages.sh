@@ -83,9 +83,15 @@ first_available() {
     return 1
 }
 
+# apt-get's own words are shown only when it fails.
 install_quietly() {
+    local log status=0
+    log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-        -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" >&2
+        -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || status=$?
+    [ "$status" -eq 0 ] || tail -n 40 "$log" >&2
+    rm -f "$log"
+    return "$status"
 }
 
 # Debian starts what it installs, at once and at every boot, and makes a PostgreSQL cluster. We want the programs only. Services that were
