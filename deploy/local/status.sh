@@ -23,6 +23,20 @@ address_of() {
     esac
 }
 
+# host:port of a server that is not ours, when the gateway was told to use one; without the password.
+elsewhere_of() {
+    local setting url
+    case $1 in
+    broker) setting=CORTEX_AMQP_URL ;;
+    database) setting=CORTEX_DATABASE_URL ;;
+    *) return 0 ;;
+    esac
+    url=$(sed -n "s/^$setting=//p" "$STATE/secrets/gateway.conf" 2>/dev/null | tail -n 1) || return 0
+    url=${url##*@}
+    url=${url%%/*}
+    [ "$url" = "127.0.0.1:$(port_of "$1" 2>/dev/null)" ] || printf '%s' "$url"
+}
+
 # The queues in one question: "name ready in-work consumers" a line.
 queues=
 ! is_running broker || queues=$(broker_ctl list_queues --no-table-headers name messages_ready messages_unacknowledged 2>/dev/null) ||
@@ -41,9 +55,10 @@ row() {
 }
 
 show() {
-    local part=$1 pid how=running
+    local part=$1 pid elsewhere how=running
     if ! pid=$(pid_of "$part"); then
-        row "$part" stopped - - - - -
+        elsewhere=$(elsewhere_of "$part")
+        row "$part" "$(if [ -n "$elsewhere" ]; then echo elsewhere; else echo stopped; fi)" - - - "${elsewhere:--}" -
         return
     fi
     [ "$part" != gateway ] || how=$(state_of_gateway)

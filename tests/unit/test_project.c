@@ -114,7 +114,7 @@ static void test_project_update_when_a_field_is_mentioned_changes_that_alone(voi
     assert_string_equal(
         member(job->effects, "updated_at"),
         ask_sqlf(
-            "SELECT to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"') FROM"
+            "SELECT (to_json(updated_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00' FROM"
             " project WHERE id = '%s' AND updated_at > created_at",
             uuid_text(&id)));
 }

@@ -2,6 +2,8 @@
 # A private RabbitMQ: own node name, cookie, epmd and ports, everything bound to the loopback, no plugins. To be sourced after common.sh.
 
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
+# Erlang's schedulers spin for a while before they sleep; the gateway, the workers and PostgreSQL want that core.
+ERLANG_SHARES_CORES='+sbwt none +sbwtdcpu none +sbwtdio none'
 
 # The environment of the server and of rabbitmqctl: nothing of the machine's own RabbitMQ is read.
 broker_env() {
@@ -19,7 +21,7 @@ broker_env() {
         "RABBITMQ_LOGS=-" \
         "RABBITMQ_PID_FILE=$broker/pid" \
         "RABBITMQ_DIST_PORT=$(port_of broker_dist)" \
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}" \
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} $ERLANG_SHARES_CORES" \
         "RABBITMQ_CTL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}" \
         "ERL_EPMD_PORT=$(port_of epmd)" \
         "ERL_EPMD_ADDRESS=127.0.0.1" \

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 
 import { newProject } from '../api/expect.mjs';
@@ -45,7 +46,7 @@ export function channels(shared) {
 
         test('test_subscribe_when_the_project_is_of_another_company_or_nowhere_then_103', async () => {
             assert.equal(await refusal(`project:${foreign.id}`), 103);
-            assert.equal(await refusal(`project:${crypto.randomUUID()}`), 103);
+            assert.equal(await refusal(`project:${randomUUID()}`), 103);
         });
 
         test('test_subscribe_when_there_is_no_such_channel_then_102', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { sleep } from '../../lib/process.mjs';
@@ -90,7 +91,7 @@ export function connecting(shared) {
         });
 
         test('test_token_when_refreshed_in_time_then_the_socket_stays_open', async () => {
-            const user = crypto.randomUUID();
+            const user = randomUUID();
             let asked = 0;
             const client = newCentrifuge(shared.stack, {
                 token: shared.stack.token({ user, ttl: 2 }),
@@ -108,8 +109,8 @@ export function connecting(shared) {
         });
 
         test('test_refresh_when_with_the_token_of_somebody_else_then_3500', async () => {
-            const speaker = await Speaker.connected(shared.stack, { user: crypto.randomUUID() });
-            speaker.say({ id: 2, refresh: { token: shared.stack.token({ user: crypto.randomUUID() }) } });
+            const speaker = await Speaker.connected(shared.stack, { user: randomUUID() });
+            speaker.say({ id: 2, refresh: { token: shared.stack.token({ user: randomUUID() }) } });
             assert.equal((await speaker.closed).code, 3500);
         });
     });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { Load } from '../../lib/load.mjs';
@@ -62,7 +63,7 @@ export function delivery(shared) {
 
         test('test_event_when_it_comes_then_it_says_what_was_done_and_by_whom', async () => {
             const company = await shared.stack.addCompany('Told');
-            const user = crypto.randomUUID();
+            const user = randomUUID();
             const { client } = await follow(company, []);
             const subscription = client.newSubscription(`company:${company}`);
             subscription.subscribe();
