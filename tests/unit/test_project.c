@@ -111,12 +111,10 @@ static void test_project_update_when_a_field_is_mentioned_changes_that_alone(voi
     assert_string_equal(member(job->effects, "description"), "null");
     assert_string_equal(member(job->effects, "address"), "a");
     assert_int_equal(strtol(member(job->effects, "budget"), NULL, 10), 10);
-    assert_string_equal(
-        member(job->effects, "updated_at"),
-        ask_sqlf(
-            "SELECT (to_json(updated_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00' FROM"
-            " project WHERE id = '%s' AND updated_at > created_at",
-            uuid_text(&id)));
+    assert_string_equal(member(job->effects, "updated_at"),
+                        ask_sqlf("SELECT (to_json(updated_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00' FROM"
+                                 " project WHERE id = '%s' AND updated_at > created_at",
+                                 uuid_text(&id)));
 }
 
 static void test_project_update_when_it_does_not_exist_or_is_anothers_is_not_found(void **state)
