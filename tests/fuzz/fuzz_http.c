@@ -16,6 +16,7 @@
 #include "gateway/gateway.h"
 #include "gateway/request.h"
 #include "gateway/server.h"
+#include "tests/fuzz/must.h"
 
 enum { TRACE_MAX = 1 << 20, TURNS_MAX = 100000 };
 
@@ -24,14 +25,6 @@ static struct gateway gateway = {.config = &config};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "does not hold: %s\n", what);
-    abort();
-}
 
 /* ---- the parser ---- */
 

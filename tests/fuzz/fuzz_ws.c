@@ -13,6 +13,7 @@
 #include "gateway/centrifuge.h"
 #include "gateway/ws.h"
 #include "gateway/ws_frame.h"
+#include "tests/fuzz/must.h"
 
 enum { TRACE_MAX = 1 << 20, MESSAGE_MAX = 4096 };
 
@@ -33,14 +34,6 @@ static struct gateway gateway = {.config = &config};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "does not hold: %s\n", what);
-    abort();
-}
 
 /* ---- frames ---- */
 

@@ -178,6 +178,24 @@ static void test_connection_close_when_asked_ignores_what_follows(void **state)
     client_close(&client);
 }
 
+/* The parser takes a CONNECT for complete before its body: what follows must not become a request. */
+static void test_connect_when_it_has_a_body_then_nothing_behind_it_is_answered(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    client_send(rig, &client,
+                SLICE("CONNECT a:80 HTTP/1.1\r\nHost: a\r\nContent-Length: 36\r\n\r\n"
+                      "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
+                65536);
+    struct reply reply = await_reply(rig, &client, &at);
+    assert_int_equal(reply.status, 501);
+    assert_has(reply.head, "\r\nConnection: close\r\n");
+    await_end(rig, &client);
+    assert_int_equal(at, buf_len(&client.read));
+    client_close(&client);
+}
+
 static void test_method_when_not_allowed_is_told_what_is(void **state)
 {
     struct rig *rig = *state;
@@ -962,6 +980,7 @@ int main(void)
         TEST(test_head_when_answered_has_the_length_and_no_body),
         TEST(test_http_1_0_when_asked_to_keep_alive_does_and_otherwise_closes),
         TEST(test_connection_close_when_asked_ignores_what_follows),
+        TEST(test_connect_when_it_has_a_body_then_nothing_behind_it_is_answered),
         TEST(test_method_when_not_allowed_is_told_what_is),
         TEST(test_token_when_wrong_is_challenged_with_the_reason),
         TEST(test_cors_when_the_origin_is_listed_allows_it_and_no_other),

@@ -1,7 +1,9 @@
 /* Projects: SQL and rules.
  *
- * planning ⇄ active ⇄ on-hold        completed and cancelled end a project: it takes no new work until it is
- * opened again ⇅        ⇅                     (completed → active, cancelled → planning). cancelled completed
+ *   planning ⇄ active ⇄ on-hold       (on-hold ⇄ planning too; each of the three may be cancelled)
+ *      ⇅          ⇅
+ *  cancelled   completed              take no new work until they are opened again: cancelled → planning,
+ *                                     completed → active
  */
 
 #include "workers/handlers.h"
