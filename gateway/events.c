@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "common/topology.h"
+#include "common/uuid_map.h"
 #include "gateway/hub.h"
-#include "gateway/uuid_map.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
 

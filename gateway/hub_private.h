@@ -11,8 +11,8 @@
  */
 
 #include "common/db.h"
+#include "common/uuid_map.h"
 #include "gateway/hub.h"
-#include "gateway/uuid_map.h"
 
 enum {
     TENANT_LINGER_MS = 60000, /* watched without subscribers: who returns recovers from memory */

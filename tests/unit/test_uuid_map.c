@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/uuid_map.h"
+#include "common/uuid_map.h"
 
 enum { COUNT = 1000 };
 

@@ -1,4 +1,4 @@
-#include "gateway/uuid_map.h"
+#include "common/uuid_map.h"
 
 #include <assert.h>
 #include <sys/random.h>
