@@ -79,6 +79,8 @@ enum err envelope_write_command(const struct command *command, const char *pool,
     if (command->if_match)
         add_integer(&w, SLICE("if-match"), command->if_match);
     add_integer(&w, SLICE("fingerprint"), (int64_t)command->fingerprint);
+    if (command->not_before)
+        add_integer(&w, SLICE("not-before"), command->not_before);
     add_text(&w, SLICE("traceparent"), command->traceparent);
     *ret_message = (struct broker_message){
         .exchange = SLICE(EXCHANGE_COMMANDS),
@@ -233,6 +235,7 @@ enum err envelope_read_command(const struct broker_delivery *delivery, struct co
     command.has_parent = read_uuid(&r, "parent", OPTIONAL, &command.parent);
     command.if_match = read_natural(&r, "if-match", OPTIONAL);
     command.fingerprint = (uint64_t)read_integer(&r, "fingerprint", REQUIRED);
+    command.not_before = read_natural(&r, "not-before", OPTIONAL);
     command.traceparent = read_text(&r, "traceparent", OPTIONAL, SIZE_MAX);
     if (r.poison)
         return ERR_POISON;

@@ -3,7 +3,7 @@
  *
  * A command:  message_id = command id · type = "project.create" · correlation_id = the request that waits ·
  *   reply_to = routing key on `events` · timestamp · content_type = application/msgpack · headers company, actor, role,
- *   subject, parent, if-match, fingerprint, traceparent. Routing key "<pool>.<type>", exchange `commands`,
+ *   subject, parent, if-match, fingerprint, not-before, traceparent. Routing key "<pool>.<type>", exchange `commands`,
  *   persistent and mandatory.
  * An event or a reply:  message_id = command id · correlation_id and type as above ("project.created" for events) ·
  *   content_type = application/json · headers status, http-status, company, seq, subject, project, version, entity-at.
@@ -29,6 +29,7 @@ struct command {
     uint64_t fingerprint; /* of type, subject, parent and body: tells a replay from another request under the
                              same key */
     int64_t timestamp;    /* seconds */
+    int64_t not_before;   /* milliseconds since 1970: it is to run then; 0: at once */
     struct slice correlation_id; /* opaque to workers, echoed */
     struct slice reply_to;       /* empty: nobody waits */
     struct slice traceparent;

@@ -94,3 +94,12 @@ void topology_command_queue(const char *pool, char *name, size_t size)
 {
     snprintf(name, size, EXCHANGE_COMMANDS ".%s", pool);
 }
+
+/* FNV-1a (its authors' page, "xor-folding"). It is stored, so it never changes. */
+uint16_t topology_slot(const struct uuid *company)
+{
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < sizeof(company->octet); i++)
+        hash = (hash ^ company->octet[i]) * 16777619U;
+    return (uint16_t)(hash >> 16 ^ hash);
+}

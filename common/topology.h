@@ -9,6 +9,7 @@
 
 #include "common/broker.h"
 #include "common/config.h"
+#include "common/uuid.h"
 
 #define EXCHANGE_COMMANDS "commands"
 #define EXCHANGE_EVENTS   "events"
@@ -23,3 +24,6 @@ const char *topology_pool(const char *resource);
 
 /* "commands.projects" for a pool; writes at most `size` octets with the NUL. */
 void topology_command_queue(const char *pool, char *name, size_t size);
+
+/* A hash of the company. What is told apart by company (partitions, rows of `deferred`) is told apart by it. */
+uint16_t topology_slot(const struct uuid *company);

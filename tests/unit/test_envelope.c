@@ -42,6 +42,7 @@ static struct command full_command(void)
         .if_match = 7,
         .fingerprint = UINT64_MAX - 5,
         .timestamp = 1700000000,
+        .not_before = 1800000000123,
         .correlation_id = SLICE("a request"),
         .reply_to = SLICE("reply.here"),
         .traceparent = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
@@ -63,6 +64,7 @@ static void assert_same_command(const struct command *a, const struct command *b
     assert_int_equal(a->if_match, b->if_match);
     assert_true(a->fingerprint == b->fingerprint);
     assert_int_equal(a->timestamp, b->timestamp);
+    assert_int_equal(a->not_before, b->not_before);
     assert_true(slice_equal(a->correlation_id, b->correlation_id));
     assert_true(slice_equal(a->reply_to, b->reply_to));
     assert_true(slice_equal(a->traceparent, b->traceparent));
@@ -86,7 +88,7 @@ static void test_command_when_written_and_read_then_the_same(void **state)
     struct command command = full_command();
     assert_round_trip_of_command(&command);
     command.has_subject = command.has_parent = false;
-    command.if_match = 0;
+    command.if_match = command.not_before = 0;
     command.correlation_id = command.reply_to = command.traceparent = SLICE_NONE;
     command.body = SLICE("");
     assert_round_trip_of_command(&command);
@@ -202,6 +204,9 @@ static const struct {
     {"if-match", DROP, false},
     {"if-match", NEGATIVE, true},
     {"if-match", CHANGE_KIND, true},
+    {"not-before", DROP, false},
+    {"not-before", NEGATIVE, true},
+    {"not-before", CHANGE_KIND, true},
     {"fingerprint", DROP, true},
     {"fingerprint", NEGATIVE, false}, /* 64 bits, all of them used */
     {"fingerprint", CHANGE_KIND, true},
