@@ -75,6 +75,7 @@ void topology_declare(struct broker *broker, const struct config *config)
     broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
+    broker_declare_exchange(broker, EXCHANGE_CONTROL, BROKER_TOPIC);
     for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
         declare_dead_queue(broker, config, pools[i].name);
         declare_command_queue(broker, config, pools[i].name);

@@ -14,6 +14,7 @@
 #define EXCHANGE_COMMANDS "commands"
 #define EXCHANGE_EVENTS   "events"
 #define EXCHANGE_DEAD     "dead"
+#define EXCHANGE_CONTROL  "control"
 
 /* Every exchange, and for each pool its command queue and its dead letters, bound. Call from on_up. */
 void topology_declare(struct broker *broker, const struct config *config);

@@ -1,204 +1,153 @@
 #include "workers/pool.h"
 
-#include <errno.h>
-#include <ev.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/macros.h"
+#include "common/service.h"
+#include "workers/manager.h"
+#include "workers/pool_private.h"
 
-enum {
-    WORKERS_MAX = 256, /* as in config.def */
-    GOOD_LIFE_MS = 1000,
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 10000,
-    GRACE_MS = 2000, /* past drain_ms, before a worker is killed */
-};
+enum { START_LIMIT_MS = 5000, TICK_MS = 1000 };
 
-enum place_state { PLACE_FREE, PLACE_WAITING, PLACE_RUNNING, PLACE_LEAVING };
-
-/* Of one worker process. */
-struct place {
-    struct pool *pool;
-    enum place_state state;
-    pid_t pid;
-    int64_t started_us;
-    int64_t backoff_ms;
-    ev_timer timer; /* WAITING: until it starts; LEAVING: until it is killed */
-};
-
-static const int signal_numbers[] = {SIGTERM, SIGINT, SIGCHLD, SIGTTIN, SIGTTOU};
-
-struct pool {
-    struct ev_loop *loop;
-    const struct config *config;
-    const char *name;
-    int (*work)(const struct config *config, const char *name);
-    struct place places[WORKERS_MAX];
-    int wanted;
-    bool is_leaving;
-    bool is_child; /* this process is a worker: out of the loop, and on to its work */
-    ev_signal signals[ARRAY_LEN(signal_numbers)];
-};
-
-static void place_set(struct place *place, enum place_state state, int64_t after_ms)
-{
-    struct ev_loop *loop = place->pool->loop;
-    place->state = state;
-    ev_timer_stop(loop, &place->timer);
-    if (after_ms < 0)
-        return;
-    ev_now_update(loop);
-    ev_timer_set(&place->timer, (double)after_ms / 1000, 0);
-    ev_timer_start(loop, &place->timer);
-}
-
-/* ---- starting ---- */
-
-/* Signals that arrive between fork and the child's own handlers must not run the parent's. */
-static void become_child(struct pool *pool, pid_t parent)
-{
-    pool->is_child = true;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        raise(SIGTERM); /* it died before we asked: blocked for now, delivered to the worker's own handler */
-    ev_break(pool->loop, EVBREAK_ALL);
-}
-
-static void start(struct place *place)
-{
-    struct pool *pool = place->pool;
-    sigset_t all, before;
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before);
-    pid_t parent = getpid(), pid = fork();
-    if (pid == 0) {
-        become_child(pool, parent);
-        return; /* signals stay blocked until the parent's handlers are gone: see leave_parent */
-    }
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0) {
-        log_error("pool.fork_failed", LOG_S("why", strerror(errno)));
-        place_set(place, PLACE_WAITING, BACKOFF_MAX_MS);
-        return;
-    }
-    place->pid = pid;
-    place->started_us = clock_monotonic_us();
-    place_set(place, PLACE_RUNNING, -1);
-    log_info("pool.worker_started", LOG_I("pid", pid));
-}
-
-/* ---- leaving ---- */
-
-static void send_away(struct place *place)
-{
-    if (place->state == PLACE_WAITING)
-        place_set(place, PLACE_FREE, -1);
-    if (place->state != PLACE_RUNNING)
-        return;
-    kill(place->pid, SIGTERM);
-    place_set(place, PLACE_LEAVING, place->pool->config->drain_ms + GRACE_MS);
-}
-
-static void leave_if_empty(struct pool *pool)
-{
-    if (!pool->is_leaving)
-        return;
-    for (int i = 0; i < WORKERS_MAX; i++)
-        if (pool->places[i].state != PLACE_FREE)
-            return;
-    ev_break(pool->loop, EVBREAK_ALL);
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop, (void)events;
-    struct place *place = CONTAINER_OF(timer, struct place, timer);
-    if (place->pool->is_child)
-        return; /* forked by a timer that came before in the same turn */
-    if (place->state == PLACE_WAITING) {
-        start(place);
-        return;
-    }
-    log_error("pool.worker_killed", LOG_I("pid", place->pid));
-    kill(place->pid, SIGKILL);
-}
+static const int signal_numbers[POOL_SIGNALS] = {SIGTERM, SIGINT, SIGCHLD, SIGTTIN, SIGTTOU, SIGHUP};
 
 /* ---- size ---- */
 
-static void resize(struct pool *pool, int wanted)
+static int count_kept(const struct pool *pool)
 {
-    if (wanted < 1 || wanted > WORKERS_MAX || pool->is_leaving)
-        return;
-    pool->wanted = wanted;
-    for (int i = 0; i < WORKERS_MAX; i++) {
-        struct place *place = &pool->places[i];
-        if (i >= wanted)
-            send_away(place);
-        else if (place->state == PLACE_FREE)
-            place_set(place, PLACE_WAITING, 0);
-    }
+    int kept = 0;
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        kept += place_is_kept(&pool->workers[i]) && &pool->workers[i] != pool->reload.fresh;
+    return kept;
 }
+
+/* Who leaves first: old settings before new ones, then the youngest. */
+static struct place *pick_leaver(struct pool *pool)
+{
+    struct place *leaver = NULL;
+    for (int i = 0; i < POOL_PLACES_MAX; i++) {
+        struct place *place = &pool->workers[i];
+        if (!place_is_kept(place) || place == pool->reload.fresh)
+            continue;
+        if (!leaver || place->generation < leaver->generation ||
+            (place->generation == leaver->generation && place->started_us > leaver->started_us))
+            leaver = place;
+    }
+    return leaver;
+}
+
+static void balance(struct pool *pool)
+{
+    if (!pool->is_told || pool->is_leaving)
+        return;
+    int kept = count_kept(pool);
+    for (; kept > pool->share; kept--)
+        place_send_away(pick_leaver(pool), pool->config->drain_ms + POOL_GRACE_MS);
+    for (struct place *place; kept < pool->share && (place = place_free(pool)); kept++)
+        place_wait(place, 0);
+}
+
+/* ---- leaving ---- */
 
 static void leave(struct pool *pool)
 {
     if (pool->is_leaving)
         return;
     log_info("pool.leaving");
+    service_stopping();
     pool->is_leaving = true;
-    for (int i = 0; i < WORKERS_MAX; i++)
-        send_away(&pool->places[i]);
+    pool->is_changed = true;
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        place_send_away(&pool->workers[i], pool->config->drain_ms + POOL_GRACE_MS);
+}
+
+/* The manager goes last: it tells the other hosts who has gone. */
+static void leave_if_empty(struct pool *pool)
+{
+    if (!pool->is_leaving)
+        return;
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        if (pool->workers[i].state != PLACE_FREE)
+            return;
+    place_send_away(&pool->manager, POOL_GRACE_MS);
+    if (pool->manager.state == PLACE_FREE)
+        ev_break(pool->loop, EVBREAK_ALL);
+}
+
+void pool_give_up(struct pool *pool)
+{
+    if (pool->is_leaving)
+        return;
+    log_error("pool.gave_up", LOG_I("deaths_for_each_worker", pool->config->crash_deaths),
+              LOG_I("within_ms", pool->config->crash_window_ms),
+              LOG_S("hint",
+                    "its workers keep dying as they start: the lines above say how; mend the program or its "
+                    "settings, then start the pool again"));
+    service_failed("its workers keep dying as they start", 0);
+    pool->status = EXIT_FAILURE;
+    leave(pool);
+}
+
+/* ---- what others are told ---- */
+
+static int count_ready(const struct pool *pool)
+{
+    int ready = 0;
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        ready += place_is_ready(&pool->workers[i]);
+    return ready;
+}
+
+static void tell_service(struct pool *pool)
+{
+    int ready = count_ready(pool);
+    service_status("%d of %d workers ready, %d wanted on all hosts", ready, pool->share,
+                   (int)pool->size.wanted);
+    if (pool->is_ready || pool->is_leaving || !pool->is_told || ready < pool->share)
+        return;
+    pool->is_ready = true;
+    service_ready();
+    log_info("pool.ready", LOG_I("workers", ready));
+}
+
+/* Once per turn, after everything that happened in it. */
+static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop, (void)events;
+    struct pool *pool = CONTAINER_OF(prepare, struct pool, turn);
+    if (pool->is_child || !pool->is_changed)
+        return;
+    pool_reload_step(pool);
+    balance(pool);
+    tell_service(pool);
+    pool_talk_report(pool);
     leave_if_empty(pool);
 }
 
-/* ---- deaths ---- */
-
-static int64_t next_backoff(struct place *place)
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    int64_t lived_ms = (clock_monotonic_us() - place->started_us) / 1000;
-    if (lived_ms >= GOOD_LIFE_MS || place->backoff_ms == 0)
-        place->backoff_ms = BACKOFF_MIN_MS;
-    else if (place->backoff_ms < BACKOFF_MAX_MS)
-        place->backoff_ms *= 2;
-    return place->backoff_ms;
+    (void)loop, (void)events;
+    struct pool *pool = CONTAINER_OF(timer, struct pool, tick);
+    if (!pool->is_child && places_check(pool) && pool->watchdog_ms > 0)
+        service_feed_watchdog();
 }
 
-static void log_death(const struct place *place, int status)
+/* A manager that cannot even say how many are wanted: the settings do. */
+static void on_start_limit(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    bool is_meant = place->state == PLACE_LEAVING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    log_at(is_meant ? LOG_INFO : LOG_ERROR, "pool.worker_died", LOG_I("pid", place->pid),
-           LOG_I("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
-           LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+    (void)loop, (void)events;
+    struct pool *pool = CONTAINER_OF(timer, struct pool, start_limit);
+    if (pool->is_child || pool->is_told)
+        return;
+    pool->share = (int)pool->config->worker_processes;
+    pool->is_told = pool->is_changed = true;
 }
 
-/* A worker that was sent away while another was wanted in its place (less, then more) is followed by one. */
-static void bury(struct place *place, int status)
+static void wish_for(struct pool *pool, int more)
 {
-    struct pool *pool = place->pool;
-    log_death(place, status);
-    bool is_wanted = !pool->is_leaving && place - pool->places < pool->wanted;
-    if (!is_wanted)
-        place_set(place, PLACE_FREE, -1);
-    else
-        place_set(place, PLACE_WAITING, place->state == PLACE_LEAVING ? 0 : next_backoff(place));
-}
-
-static void on_child(struct pool *pool)
-{
-    for (int i = 0; i < WORKERS_MAX; i++) {
-        struct place *place = &pool->places[i];
-        int status;
-        if (place->state != PLACE_RUNNING && place->state != PLACE_LEAVING)
-            continue;
-        if (waitpid(place->pid, &status, WNOHANG) == place->pid)
-            bury(place, status);
-    }
-    leave_if_empty(pool);
+    pool->more += more;
+    pool->is_changed = true;
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
@@ -209,13 +158,16 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
         return;
     switch (signal->signum) {
     case SIGCHLD:
-        on_child(pool);
+        places_reap(pool);
         break;
     case SIGTTIN:
-        resize(pool, pool->wanted + 1);
+        wish_for(pool, 1);
         break;
     case SIGTTOU:
-        resize(pool, pool->wanted - 1);
+        wish_for(pool, -1);
+        break;
+    case SIGHUP:
+        pool_reload(pool);
         break;
     default:
         leave(pool);
@@ -225,47 +177,100 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 
 /* ---- the outside ---- */
 
-static struct pool *pool_new(const struct config *config, const char *name,
-                             int (*work)(const struct config *config, const char *name))
+static void start_timer(struct pool *pool, ev_timer *timer, int64_t after_ms, int64_t repeat_ms)
+{
+    ev_timer_set(timer, (double)after_ms / 1000, (double)repeat_ms / 1000);
+    ev_timer_start(pool->loop, timer);
+}
+
+static struct pool *pool_new(const struct config *config, const char *name, pool_work *work)
 {
     struct pool *pool = xcalloc(1, sizeof(*pool));
     pool->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     pool->config = config;
     pool->name = name;
     pool->work = work;
-    for (int i = 0; i < WORKERS_MAX; i++) {
-        pool->places[i].pool = pool;
-        ev_timer_init(&pool->places[i].timer, on_timer, 0, 0);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(signal_numbers); i++) {
+    pool->manager_id = uuid_v7();
+    pool->manager_fd = pool->child_order_fd = pool->child_pulse_fd = -1;
+    pool->watchdog_ms = service_watchdog_ms();
+    place_init(&pool->manager, pool);
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        place_init(&pool->workers[i], pool);
+    for (size_t i = 0; i < POOL_SIGNALS; i++) {
         ev_signal_init(&pool->signals[i], on_signal, signal_numbers[i]);
         pool->signals[i].data = pool;
         ev_signal_start(pool->loop, &pool->signals[i]);
     }
+    ev_prepare_init(&pool->turn, on_turn);
+    ev_prepare_start(pool->loop, &pool->turn);
+    ev_init(&pool->tick, on_tick);
+    ev_init(&pool->start_limit, on_start_limit);
+    start_timer(pool, &pool->start_limit, START_LIMIT_MS, 0);
+    int64_t tick_ms =
+        pool->watchdog_ms > 0 && pool->watchdog_ms / 3 < TICK_MS ? pool->watchdog_ms / 3 : TICK_MS;
+    start_timer(pool, &pool->tick, tick_ms, tick_ms);
+    place_wait(&pool->manager, 0);
     return pool;
 }
 
 /* In a child this closes its copies of the parent's descriptors and touches nothing that the two share. */
 static void pool_free(struct pool *pool)
 {
-    for (size_t i = 0; i < ARRAY_LEN(signal_numbers); i++)
+    for (size_t i = 0; i < POOL_SIGNALS; i++)
         ev_signal_stop(pool->loop, &pool->signals[i]);
+    for (int i = 0; i < POOL_PLACES_MAX; i++)
+        place_close(&pool->workers[i]);
+    place_close(&pool->manager);
+    pool_talk_close(pool);
+    pool_reload_done(pool);
     ev_loop_destroy(pool->loop);
     free(pool);
 }
 
-int pool_run(const struct config *config, const char *name,
-             int (*work)(const struct config *config, const char *name))
+/* The parent's signals mean nothing to it; a terminal that closes is the parent's concern. */
+static void child_signals(void)
 {
     sigset_t none;
-    struct pool *pool = pool_new(config, name, work);
-    resize(pool, (int)config->worker_processes);
-    ev_run(pool->loop, 0);
-    bool is_child = pool->is_child;
-    pool_free(pool);
-    if (!is_child)
-        return EXIT_SUCCESS;
+    static const int ignored[] = {SIGHUP, SIGTTIN, SIGTTOU};
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    return work(config, name);
+}
+
+/* The settings on trial are its own; those in force stay the pool's until the process ends. */
+static int run_child(struct pool *pool)
+{
+    const struct config *config = pool->config;
+    struct config *own = NULL;
+    const char *name = pool->name;
+    pool_work *work = pool->work;
+    bool is_manager = place_is_manager(pool->child_place);
+    int pulse_fd = pool->child_pulse_fd;
+    struct manager_seat seat = {
+        .id = pool->manager_id, .order_fd = pool->child_order_fd, .pulse_fd = pulse_fd};
+    if (pool->reload.state == RELOAD_PROVING && pool->child_place == pool->reload.fresh)
+        config = own = TAKE(pool->reload.proof);
+    else
+        own = TAKE(pool->loaded);
+    pool_free(pool);
+    child_signals();
+    service_leave_to_parent();
+    int status = is_manager ? manager_run(config, name, &seat) : work(config, name, pulse_fd);
+    if (own)
+        config_done(own);
+    free(own);
+    return status;
+}
+
+int pool_run(const struct config *config, const char *name, pool_work *work)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct pool *pool = pool_new(config, name, work);
+    ev_run(pool->loop, 0);
+    if (pool->is_child)
+        return run_child(pool);
+    int status = pool->status;
+    pool_free(pool);
+    return status;
 }

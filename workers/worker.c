@@ -6,6 +6,7 @@
 #include "common/broker.h"
 #include "common/db.h"
 #include "common/log.h"
+#include "common/pulse.h"
 #include "common/topology.h"
 #include "workers/acks.h"
 #include "workers/batch.h"
@@ -293,35 +294,66 @@ void worker_drain(struct worker *w)
     ev_timer_start(w->loop, &w->deadline);
 }
 
+bool worker_is_ready(const struct worker *w)
+{
+    return broker_is_up(w->consumer) && broker_is_up(w->publisher) && db_is_up(w->db) && !w->is_draining;
+}
+
+/* ---- the process ---- */
+
+struct life {
+    struct worker *worker;
+    struct pulse *pulse;
+    ev_prepare turn;
+    ev_signal terminate, interrupt;
+};
+
+static void on_life_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop, (void)events;
+    const struct life *life = CONTAINER_OF(prepare, struct life, turn);
+    pulse_set_ready(life->pulse, worker_is_ready(life->worker));
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
 {
     (void)loop, (void)events;
     worker_drain(signal->data);
 }
 
-int worker_run(const struct config *config, const char *pool)
+static void watch_signal(struct ev_loop *loop, ev_signal *watcher, int number, struct worker *worker)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    ev_signal_init(watcher, on_signal, number);
+    watcher->data = worker;
+    ev_signal_start(loop, watcher);
+}
+
+static void live(struct ev_loop *loop, struct life *life)
+{
+    watch_signal(loop, &life->terminate, SIGTERM, life->worker);
+    watch_signal(loop, &life->interrupt, SIGINT, life->worker);
+    ev_prepare_init(&life->turn, on_life_turn);
+    ev_prepare_start(loop, &life->turn);
+    ev_run(loop, 0);
+    ev_prepare_stop(loop, &life->turn);
+    ev_signal_stop(loop, &life->terminate);
+    ev_signal_stop(loop, &life->interrupt);
+}
+
+int worker_run(const struct config *config, const char *pool, int pulse_fd)
+{
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    struct worker *worker = NULL;
-    enum err err = worker_new(loop, config, pool, &worker);
+    struct life life = {.pulse = pulse_new(loop, pulse_fd)};
+    enum err err = worker_new(loop, config, pool, &life.worker);
     if (err) {
         log_error("worker.not_started", LOG_S("error", err_info(err)->name),
                   LOG_S("hint", "CORTEX_AMQP_URL or CORTEX_DATABASE_URL does not parse"));
-        ev_loop_destroy(loop);
-        return EXIT_FAILURE;
+    } else {
+        live(loop, &life);
+        worker_free(life.worker);
+        log_info("worker.gone");
     }
-    ev_signal signals[ARRAY_LEN(numbers)];
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        ev_signal_init(&signals[i], on_signal, numbers[i]);
-        signals[i].data = worker;
-        ev_signal_start(loop, &signals[i]);
-    }
-    ev_run(loop, 0);
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        ev_signal_stop(loop, &signals[i]);
-    worker_free(worker);
+    pulse_free(life.pulse);
     ev_loop_destroy(loop);
-    log_info("worker.gone");
-    return EXIT_SUCCESS;
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -24,5 +24,7 @@ void worker_free(struct worker *worker);
  * then goes back to the queue. */
 void worker_drain(struct worker *worker);
 
-/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. */
-int worker_run(const struct config *config, const char *pool);
+bool worker_is_ready(const struct worker *worker); /* broker and database are connected, and it stays */
+
+/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd: common/pulse.h; -1: none. */
+int worker_run(const struct config *config, const char *pool, int pulse_fd);

@@ -30,9 +30,9 @@ static void announce(void)
     assert_int_equal(write(births[1], &pid, sizeof(pid)), sizeof(pid));
 }
 
-static int wait_to_leave(const struct config *config, const char *name)
+static int wait_to_leave(const struct config *config, const char *name, int pulse_fd)
 {
-    (void)config, (void)name;
+    (void)config, (void)name, (void)pulse_fd;
     sigset_t term, before;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
@@ -44,16 +44,16 @@ static int wait_to_leave(const struct config *config, const char *name)
     return 0;
 }
 
-static int die_at_once(const struct config *config, const char *name)
+static int die_at_once(const struct config *config, const char *name, int pulse_fd)
 {
-    (void)config, (void)name;
+    (void)config, (void)name, (void)pulse_fd;
     announce();
     return 3;
 }
 
-static int refuse_to_leave(const struct config *config, const char *name)
+static int refuse_to_leave(const struct config *config, const char *name, int pulse_fd)
 {
-    (void)config, (void)name;
+    (void)config, (void)name, (void)pulse_fd;
     signal(SIGTERM, SIG_IGN);
     announce();
     while (!told_to_leave)
@@ -61,9 +61,14 @@ static int refuse_to_leave(const struct config *config, const char *name)
     return 0;
 }
 
-static pid_t start_pool(int64_t workers, int64_t drain_ms, int (*work)(const struct config *, const char *))
+static pid_t start_pool(int64_t workers, int64_t drain_ms, pool_work *work)
 {
-    struct config config = {.worker_processes = workers, .drain_ms = drain_ms};
+    struct config config;
+    char why[256];
+    setenv("CORTEX_AMQP_URL", getenv("CORTEX_TEST_AMQP_URL"), 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    config.worker_processes = workers;
+    config.drain_ms = drain_ms;
     assert_int_equal(pipe(births), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -71,6 +76,7 @@ static pid_t start_pool(int64_t workers, int64_t drain_ms, int (*work)(const str
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that fails leaves nobody behind */
         _exit(pool_run(&config, "test", work));
     }
+    config_done(&config);
     return pid;
 }
 

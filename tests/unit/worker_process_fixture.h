@@ -261,7 +261,7 @@ static inline pid_t fork_worker(struct hall *hall)
     assert_true(pid >= 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(worker_run(&hall->config, "projects"));
+        _exit(worker_run(&hall->config, "projects", -1));
     }
     return pid;
 }

@@ -14,6 +14,7 @@ build    /usr/include/openssl/ssl.h             libssl-dev
 build    /usr/include/postgresql/libpq-fe.h     libpq-dev
 build    /usr/include/wslay/wslay.h             libwslay-dev
 build    /usr/include/msgpack.h                 libmsgpack-c-dev|libmsgpack-dev
+build    /usr/include/systemd/sd-daemon.h       libsystemd-dev
 build    -                                      librabbitmq-dev
 build    /usr/include/llhttp.h                  libllhttp-dev
 servers  /usr/lib/rabbitmq/bin/rabbitmq-server  rabbitmq-server

@@ -1,0 +1,43 @@
+#pragma once
+/* The messages between the managers of a pool, and with those who ask them: JSON, on the exchange `control`.
+ *
+ *   pool.<pool>      an announcement, of every manager to all: each second, at once when something changes, and when
+ *                    somebody asks
+ *                    {"id", "host", "pid", "since", "wanted", "version", "set_by", "share", "asks"?, "leaves"?,
+ *                     "workers": [{"pid", "state", "since"}]}
+ *   manager.<pool>   a request, to one of them: {} shows the pool, {"wanted": 6} sets its size
+ *   member.<pool>    what workers announce; of a worker that died its manager says {"host", "pid", "gone": true} */
+
+#include "common/buf.h"
+#include "workers/manager_view.h"
+
+enum { MANAGER_MESSAGE_MAX = 128 << 10, MANAGER_HOST_SIZE = 65 };
+
+struct manager_self {
+    char host[MANAGER_HOST_SIZE];
+    pid_t pid; /* of the parent: the one to send signals to */
+    int64_t since_ms;
+};
+
+/* ---- announcements ---- */
+
+struct manager_announcement {
+    struct uuid id;
+    struct pool_size size; /* wanted 0: it does not know yet */
+    bool asks, leaves;
+};
+
+void manager_write_announcement(struct buf *out, const struct manager_view *view,
+                                const struct manager_self *self, const struct pool_report *report, bool asks);
+/* *ret_said (a new reference) is the whole of it. */
+enum err manager_read_announcement(struct slice body, struct manager_announcement *ret_announcement,
+                                   json_t **ret_said) MUST_CHECK;
+
+/* ---- workers ---- */
+
+void manager_write_death(struct buf *out, const struct manager_self *self, pid_t pid);
+
+/* ---- requests ---- */
+
+/* *ret_wanted 0: show. */
+enum err manager_read_request(struct slice body, int64_t *ret_wanted) MUST_CHECK;

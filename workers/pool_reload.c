@@ -1,0 +1,181 @@
+/* SIGHUP: the settings are read again and the workers replaced one by one, the new one first.
+ *
+ *   NONE ── the settings parse ──▶ PROVING ── a worker is ready with them ──▶ REPLACING ── the last has left ──▶ NONE
+ *                                     └── it died, or took longer than reload_ms: refused, the old ones stay
+ *
+ * Everybody goes on working meanwhile; whoever leaves finishes what it has and hands its partitions over. */
+
+#include <string.h>
+
+#include "common/service.h"
+#include "workers/pool_private.h"
+
+static void finish(struct pool *pool)
+{
+    pool->reload.state = RELOAD_NONE;
+    service_ready();
+    if (pool->reload.again)
+        pool_reload(pool);
+}
+
+static void stop_trial(struct pool *pool)
+{
+    ev_timer_stop(pool->loop, &pool->reload.limit);
+    pool->reload.fresh = NULL;
+}
+
+static void free_config(struct config *config)
+{
+    if (config)
+        config_done(config);
+    free(config);
+}
+
+static void refuse(struct pool *pool, const char *why)
+{
+    struct place *fresh = pool->reload.fresh;
+    log_error("pool.settings_refused", LOG_S("why", why),
+              LOG_S("hint", "the workers go on with the old settings"));
+    stop_trial(pool);
+    if (fresh)
+        place_send_away(fresh, POOL_GRACE_MS);
+    free_config(TAKE(pool->reload.proof));
+    pool->reload.state = RELOAD_REPLACING; /* a round before this one may be unfinished */
+}
+
+static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct pool *pool = CONTAINER_OF(timer, struct pool, reload.limit);
+    if (pool->is_child)
+        return;
+    refuse(pool, "no worker became ready with them in time");
+    pool->is_changed = true;
+}
+
+/* From now on they are what everybody is started with, the manager too. */
+static void accept(struct pool *pool)
+{
+    struct config *before = pool->loaded;
+    enum log_level level;
+    if (pool->reload.proof->worker_processes != pool->config->worker_processes)
+        pool->wish = (int)pool->reload.proof->worker_processes;
+    if (log_level_parse(pool->reload.proof->log_level, &level))
+        log_threshold = level;
+    pool->config = pool->loaded = TAKE(pool->reload.proof);
+    free_config(before);
+    pool->reload.state = RELOAD_REPLACING;
+    place_send_away(&pool->manager, POOL_GRACE_MS);
+}
+
+static struct place *find_old(struct pool *pool)
+{
+    for (int i = 0; i < POOL_PLACES_MAX; i++) {
+        struct place *place = &pool->workers[i];
+        if (place_is_kept(place) && place->generation != pool->generation)
+            return place;
+    }
+    return NULL;
+}
+
+/* The newcomer is beyond the share until somebody leaves for it. */
+static void bring_in(struct pool *pool)
+{
+    pool->reload.fresh = place_free(pool);
+    if (pool->reload.fresh)
+        place_wait(pool->reload.fresh, 0);
+}
+
+static void replace_one(struct pool *pool)
+{
+    pool->reload.old = find_old(pool);
+    pool->reload.fresh = NULL;
+    if (pool->reload.old)
+        place_send_away(pool->reload.old, pool->config->drain_ms + POOL_GRACE_MS);
+}
+
+static void step_trial(struct pool *pool)
+{
+    struct place *fresh = pool->reload.fresh;
+    if (!fresh) {
+        bring_in(pool);
+    } else if (fresh->state == PLACE_FREE) {
+        pool->reload.fresh = NULL;
+        refuse(pool, "the first worker with them did not live");
+    } else if (place_is_ready(fresh)) {
+        stop_trial(pool);
+        accept(pool);
+        pool->generation = fresh->generation;
+        replace_one(pool);
+    }
+}
+
+static void step_round(struct pool *pool)
+{
+    struct place *fresh = pool->reload.fresh;
+    if (fresh && place_is_ready(fresh))
+        replace_one(pool);
+    else if (fresh && place_is_kept(fresh))
+        return;
+    if (pool->reload.old && pool->reload.old->state == PLACE_LEAVING)
+        return;
+    if (find_old(pool)) {
+        bring_in(pool);
+        return;
+    }
+    log_info("pool.reloaded", LOG_I("workers", pool->share));
+    finish(pool);
+}
+
+void pool_reload_step(struct pool *pool)
+{
+    if (pool->is_leaving)
+        return;
+    if (pool->reload.state == RELOAD_PROVING)
+        step_trial(pool);
+    if (pool->reload.state == RELOAD_REPLACING)
+        step_round(pool);
+}
+
+static enum err load(struct config **ret_config, char why[256])
+{
+    struct config *config = xcalloc(1, sizeof(*config));
+    enum log_level level;
+    enum err err = config_load(config, why);
+    if (!err && !log_level_parse(config->log_level, &level)) {
+        snprintf(why, 256, "CORTEX_LOG_LEVEL must be debug, info, warn or error.");
+        err = ERR_BAD_REQUEST;
+    }
+    if (err)
+        free_config(config);
+    else
+        *ret_config = config;
+    return err;
+}
+
+void pool_reload(struct pool *pool)
+{
+    char why[256];
+    pool->reload.again = pool->reload.state == RELOAD_PROVING;
+    if (pool->is_leaving || pool->reload.again)
+        return;
+    if (load(&pool->reload.proof, why)) {
+        log_error("pool.settings_refused", LOG_S("why", why),
+                  LOG_S("hint", "the workers go on with the old settings"));
+        return;
+    }
+    log_info("pool.reloading");
+    service_reloading();
+    pool->reload.fresh = NULL;
+    pool->reload.state = RELOAD_PROVING;
+    ev_timer_init(&pool->reload.limit, on_limit, (double)pool->reload.proof->reload_ms / 1000, 0);
+    ev_timer_start(pool->loop, &pool->reload.limit);
+    pool->is_changed = true;
+}
+
+void pool_reload_done(struct pool *pool)
+{
+    ev_timer_stop(pool->loop, &pool->reload.limit);
+    free_config(TAKE(pool->reload.proof));
+    free_config(TAKE(pool->loaded));
+}

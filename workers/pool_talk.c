@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "workers/pool_private.h"
+
+static enum pool_worker_state state_of(const struct place *place)
+{
+    switch (place->state) {
+    case PLACE_RUNNING:
+        return place->heard.ready ? WORKER_READY : place->ready_us ? WORKER_UNREADY : WORKER_STARTING;
+    case PLACE_LEAVING:
+        return WORKER_LEAVING;
+    default:
+        return WORKER_WAITING;
+    }
+}
+
+static void add_workers(const struct pool *pool, struct pool_report *report)
+{
+    for (int i = 0; i < POOL_PLACES_MAX; i++) {
+        const struct place *place = &pool->workers[i];
+        if (place->state == PLACE_FREE)
+            continue;
+        report->workers[report->worker_count++] = (struct pool_worker){
+            .pid = place->state == PLACE_WAITING ? 0 : place->pid,
+            .state = (int32_t)state_of(place),
+            .since_ms = place->started_wall_ms,
+        };
+    }
+}
+
+/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every second. */
+void pool_talk_report(struct pool *pool)
+{
+    static struct pool_report report;
+    if (pool->manager_fd < 0)
+        return;
+    report = (struct pool_report){
+        .size = pool->size, .wish = pool->wish, .more = pool->more, .is_leaving = pool->is_leaving};
+    add_workers(pool, &report);
+    size_t size =
+        offsetof(struct pool_report, workers) + (size_t)report.worker_count * sizeof(*report.workers);
+    if (send(pool->manager_fd, &report, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size)
+        return;
+    pool->is_changed = false;
+    pool->wish = pool->more = 0;
+}
+
+static void on_order(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct pool *pool = CONTAINER_OF(io, struct pool, order);
+    struct pool_order order;
+    if (pool->is_child)
+        return;
+    ssize_t n = recv(pool->manager_fd, &order, sizeof(order), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n != (ssize_t)sizeof(order) || order.share < 0 || order.share > POOL_WORKERS_MAX) {
+        ev_io_stop(loop, io); /* it is ending: SIGCHLD says how */
+        return;
+    }
+    pool->size = order.size;
+    pool->share = order.share;
+    pool->is_told = true;
+    pool->is_changed = true;
+}
+
+bool pool_talk_open(struct pool *pool, int *ret_fd)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+        return false;
+    pool->manager_fd = fds[0];
+    *ret_fd = fds[1];
+    ev_io_init(&pool->order, on_order, pool->manager_fd, EV_READ);
+    ev_io_start(pool->loop, &pool->order);
+    return true;
+}
+
+void pool_talk_close(struct pool *pool)
+{
+    ev_io_stop(pool->loop, &pool->order);
+    if (pool->manager_fd >= 0)
+        close(pool->manager_fd);
+    pool->manager_fd = -1;
+}
