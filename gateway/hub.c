@@ -28,6 +28,7 @@ static void tenant_free(struct tenant *tenant)
     tenant_each_channel(tenant, free_channel, NULL);
     uuid_map_remove(&tenant->hub->tenants, &tenant->node);
     uuid_map_done(&tenant->projects);
+    uuid_map_done(&tenant->sets);
     hub_query_forget(&tenant->position_query);
     hub_query_forget(&tenant->fill_query);
     ev_timer_stop(loop, &tenant->check);
@@ -41,7 +42,7 @@ struct visit_channel {
     void *arg;
 };
 
-static void visit_project(struct uuid_node *node, void *arg)
+static void visit_channel(struct uuid_node *node, void *arg)
 {
     const struct visit_channel *visit = arg;
     visit->visit(CONTAINER_OF(node, struct channel, node), visit->arg);
@@ -52,7 +53,8 @@ void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *ch
     struct visit_channel each = {visit, arg};
     if (tenant->company_channel)
         visit(tenant->company_channel, arg);
-    uuid_map_each(&tenant->projects, visit_project, &each);
+    uuid_map_each(&tenant->projects, visit_channel, &each);
+    uuid_map_each(&tenant->sets, visit_channel, &each);
 }
 
 void tenant_touch(struct tenant *tenant)
@@ -133,6 +135,7 @@ static struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     tenant->flushed = STREAM_UNKNOWN;
     tenant->empty_since = ev_now(hub->gateway->loop);
     uuid_map_init(&tenant->projects);
+    uuid_map_init(&tenant->sets);
     uuid_map_insert(&hub->tenants, &tenant->node);
     ev_timer_init(&tenant->check, on_check_timer, 0., 0.);
     ev_timer_init(&tenant->hole, hub_on_hole_timer, 0., 0.);
@@ -206,7 +209,7 @@ void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct 
     struct tenant *tenant = tenant_find(hub, &ask->company);
     if (!tenant)
         tenant = tenant_new(hub, &ask->company);
-    struct channel *channel = channel_obtain(tenant, ask->kind, &ask->id);
+    struct channel *channel = channel_obtain(tenant, ask);
     subscriber->start = start_new(subscriber, ask);
     subscriber_enter(subscriber, channel, SUBSCRIBER_WAITING);
     channel_proceed(channel);
@@ -216,6 +219,16 @@ void hub_unsubscribe(struct subscriber *subscriber)
 {
     if (subscriber->state != SUBSCRIBER_OUT)
         subscriber_leave(subscriber);
+}
+
+bool hub_position(const struct subscriber *subscriber, const char **ret_epoch, int64_t *ret_offset)
+{
+    if (subscriber->state != SUBSCRIBER_LIVE)
+        return false;
+    const struct tenant *tenant = subscriber->channel->tenant;
+    *ret_epoch = tenant->epoch;
+    *ret_offset = subscriber->after > tenant->flushed ? subscriber->after : tenant->flushed;
+    return true;
 }
 
 /* The turn of the loop. */

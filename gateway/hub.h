@@ -3,7 +3,8 @@
  *
  *   hub_on_event ─▶ tenant (one a company): stream in order of seq, without holes or repeats
  *                       ├─▶ channel company:<id> ─▶ subscribers ─▶ feed (what bytes an event becomes) ─▶ socket
- *                       └─▶ channel project:<id> ─▶ …
+ *                       ├─▶ channel project:<id> ─▶ …
+ *                       └─▶ channel of several projects ─▶ …
  *
  *   subscriber:  hub_subscribe ─▶ WAITING ─▶ RECOVERING ─▶ LIVE ─▶ lost
  *                                    └─▶ refused  └─▶ lost
@@ -25,6 +26,7 @@
 #include "gateway/stream.h"
 
 struct hub;
+struct hub_ask;
 struct channel;
 struct subscriber;
 
@@ -42,15 +44,22 @@ void hub_on_gap(struct hub *hub);
 
 /* Channels. */
 
-enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT };
+/* A set of projects is a channel too, without a name: one position for all of them, their events in one order. */
+enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT, CHANNEL_PROJECTS };
 
 #define CHANNEL_NAME_SIZE (sizeof("company:") + UUID_TEXT_LEN)
 
 /* "company:<id>" or "project:<id>", as channel_format writes it; false for anything else. */
 bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id);
-/* The name and a NUL. */
+/* "project:<id>,project:<id>", 1 to `max` names, as one channel: the company's where it is among them, which has their
+ * events; `projects` has room for `max`. Fills in kind, id and projects of the ask. BAD_REQUEST for what is no name, or too
+ * many; FORBIDDEN for two companies. */
+enum err channel_parse_list(struct slice names, struct uuid *projects, size_t max,
+                            struct hub_ask *ask) MUST_CHECK;
+/* The name and a NUL; of one that has a name. */
 void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE]);
 void channel_name(const struct channel *channel, char name[CHANNEL_NAME_SIZE]);
+const char *channel_epoch(const struct channel *channel); /* of the stream that offsets count in */
 
 /* Subscribing. */
 
@@ -60,6 +69,8 @@ struct hub_ask {
     struct uuid company; /* of the one who asks */
     enum channel_kind kind;
     struct uuid id;
+    const struct uuid *projects; /* of CHANNEL_PROJECTS: ascending, each once; id is derived from them */
+    size_t project_count;
     bool recover;
     struct slice epoch; /* "" or SLICE_NONE: any */
     int64_t offset;
@@ -105,3 +116,8 @@ struct subscriber {
 /* The answer is on_started or on_refused, at once or later. */
 void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask);
 void hub_unsubscribe(struct subscriber *subscriber); /* also of one that is not subscribed */
+
+/* Where a live subscriber stands: everything on its channel up to there has been handed to it, however quiet the channel
+ * is. False for one that is not live. */
+bool hub_position(const struct subscriber *subscriber, const char **ret_epoch,
+                  int64_t *ret_offset) MUST_CHECK;

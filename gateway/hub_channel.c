@@ -1,24 +1,45 @@
 #include "gateway/hub_private.h"
 
-static const struct db_statement project_statement = {
-    "hub.project", "SELECT 1 FROM project WHERE company_id = $1 AND id = $2"};
+static const struct db_statement projects_statement = {
+    "hub.projects", "SELECT count(*) FROM project WHERE company_id = $1 AND id = ANY ($2::uuid[])"};
 
-struct channel *channel_obtain(struct tenant *tenant, enum channel_kind kind, const struct uuid *id)
+static struct uuid_map *map_of(struct tenant *tenant, enum channel_kind kind)
 {
-    if (kind == CHANNEL_COMPANY && tenant->company_channel)
+    return kind == CHANNEL_PROJECT ? &tenant->projects : &tenant->sets;
+}
+
+/* The projects of a set follow the struct; a project's own is its key. */
+static struct channel *channel_new(struct tenant *tenant, const struct hub_ask *ask)
+{
+    size_t size = ask->kind == CHANNEL_PROJECTS ? ask->project_count * sizeof(*ask->projects) : 0;
+    struct channel *channel = xcalloc(1, sizeof(*channel) + size);
+    channel->node.key = ask->id;
+    channel->tenant = tenant;
+    channel->kind = ask->kind;
+    channel->open = ask->kind == CHANNEL_COMPANY;
+    if (ask->kind == CHANNEL_PROJECT) {
+        channel->projects = &channel->node.key;
+        channel->project_count = 1;
+    } else if (ask->kind == CHANNEL_PROJECTS) {
+        channel->projects = memcpy(channel + 1, ask->projects, size);
+        channel->project_count = ask->project_count;
+    }
+    return channel;
+}
+
+struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask)
+{
+    if (ask->kind == CHANNEL_COMPANY) {
+        if (!tenant->company_channel)
+            tenant->company_channel = channel_new(tenant, ask);
         return tenant->company_channel;
-    struct uuid_node *node = kind == CHANNEL_PROJECT ? uuid_map_find(&tenant->projects, id) : NULL;
+    }
+    struct uuid_map *map = map_of(tenant, ask->kind);
+    struct uuid_node *node = uuid_map_find(map, &ask->id);
     if (node)
         return CONTAINER_OF(node, struct channel, node);
-    struct channel *channel = xcalloc(1, sizeof(*channel));
-    channel->node.key = *id;
-    channel->tenant = tenant;
-    channel->kind = kind;
-    channel->open = kind == CHANNEL_COMPANY;
-    if (kind == CHANNEL_COMPANY)
-        tenant->company_channel = channel;
-    else
-        uuid_map_insert(&tenant->projects, &channel->node);
+    struct channel *channel = channel_new(tenant, ask);
+    uuid_map_insert(map, &channel->node);
     return channel;
 }
 
@@ -27,24 +48,48 @@ void channel_free(struct channel *channel)
     if (channel->kind == CHANNEL_COMPANY)
         channel->tenant->company_channel = NULL;
     else
-        uuid_map_remove(&channel->tenant->projects, &channel->node);
+        uuid_map_remove(map_of(channel->tenant, channel->kind), &channel->node);
     hub_query_forget(&channel->check);
     free(channel);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct uuid));
 }
 
 bool channel_has(const struct channel *channel, const struct publication *publication)
 {
     return channel->kind == CHANNEL_COMPANY ||
-           (publication->has_project && uuid_equal(&publication->project, &channel->node.key));
+           (publication->has_project && bsearch(&publication->project, channel->projects,
+                                                channel->project_count, sizeof(*channel->projects), compare));
 }
 
-/* May this company have the project? */
+const char *channel_epoch(const struct channel *channel)
+{
+    return channel->tenant->epoch;
+}
 
-static void on_project(void *owner, struct db_result *result)
+void channel_project_list(const struct channel *channel, struct buf *list)
+{
+    buf_append_char(list, '{');
+    for (size_t i = 0; i < channel->project_count; i++) {
+        char id[UUID_TEXT_LEN + 1];
+        uuid_format(&channel->projects[i], id);
+        if (i > 0)
+            buf_append_char(list, ',');
+        buf_append(list, id, UUID_TEXT_LEN);
+    }
+    buf_append_char(list, '}');
+}
+
+/* May this company have the projects? */
+
+static void on_projects(void *owner, struct db_result *result)
 {
     struct channel *channel = owner;
     enum err err = db_result_error(result);
-    if (err == ERR_OK && db_rows(result) == 0)
+    if (err == ERR_OK && db_int(result, 0, 0) != (int64_t)channel->project_count)
         err = ERR_FORBIDDEN;
     if (err != ERR_OK) {
         channel_refuse(channel, err);
@@ -54,14 +99,15 @@ static void on_project(void *owner, struct db_result *result)
     channel_proceed(channel);
 }
 
-static enum err ask_project(struct channel *channel)
+static enum err ask_projects(struct channel *channel)
 {
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(&channel->node.key, id);
+    CLEANUP(buf_done) struct buf list;
+    buf_init(&list, PROJECT_LIST_MAX(channel));
+    channel_project_list(channel, &list);
     struct slice company = slice_of(channel->tenant->company);
-    struct slice params[] = {company, slice_of(id)};
-    return hub_query_send(channel->tenant->hub, company, &project_statement, params, ARRAY_LEN(params),
-                          on_project, channel, &channel->check);
+    struct slice params[] = {company, buf_slice(&list)};
+    return hub_query_send(channel->tenant->hub, company, &projects_statement, params, ARRAY_LEN(params),
+                          on_projects, channel, &channel->check);
 }
 
 void channel_refuse(struct channel *channel, enum err err)
@@ -83,7 +129,7 @@ void channel_proceed(struct channel *channel)
     bool known = hub_position_known(tenant);
     enum err err = ERR_OK;
     if (!channel->open && !channel->check)
-        err = ask_project(channel);
+        err = ask_projects(channel);
     if (err == ERR_OK && !known && !tenant->position_query)
         err = hub_position_check(tenant);
     if (err != ERR_OK)

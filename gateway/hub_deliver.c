@@ -88,6 +88,14 @@ static struct channel *dirty_projects(struct tenant *tenant, int64_t after)
     return dirty;
 }
 
+/* Sets are few beside projects, so each looks at each event, where a project would be found by it. */
+static void flush_set(struct uuid_node *node, void *from)
+{
+    struct channel *channel = CONTAINER_OF(node, struct channel, node);
+    if (channel->live)
+        flush_channel(channel, *(int64_t *)from);
+}
+
 static size_t share_of_memory(const struct hub *hub)
 {
     return (size_t)hub->gateway->config->recent_bytes / (hub->tenants.count ? hub->tenants.count : 1);
@@ -109,5 +117,7 @@ void tenant_flush(struct tenant *tenant)
         flush_channel(channel, from);
         channel = next;
     }
+    int64_t from = after + 1;
+    uuid_map_each(&tenant->sets, flush_set, &from);
     stream_trim(&tenant->stream, share_of_memory(tenant->hub), tenant->flushed);
 }

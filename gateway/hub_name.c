@@ -1,3 +1,6 @@
+#include <assert.h>
+#include <stdlib.h>
+
 #include "gateway/hub_private.h"
 
 static const char *const prefixes[] = {
@@ -22,8 +25,59 @@ bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *
     return false;
 }
 
+static int compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct uuid));
+}
+
+/* Sorts, drops what is repeated; one project is an ordinary channel. */
+static void name_set(struct uuid *projects, size_t count, struct hub_ask *ask)
+{
+    qsort(projects, count, sizeof(*projects), compare);
+    size_t kept = 1;
+    for (size_t i = 1; i < count; i++)
+        if (!uuid_equal(&projects[i], &projects[kept - 1]))
+            projects[kept++] = projects[i];
+    struct slice octets = {(const char *)projects, kept * sizeof(*projects)};
+    ask->kind = kept == 1 ? CHANNEL_PROJECT : CHANNEL_PROJECTS;
+    ask->id = kept == 1 ? projects[0] : uuid_derive(&octets, 1);
+    ask->projects = projects;
+    ask->project_count = kept;
+}
+
+enum err channel_parse_list(struct slice names, struct uuid *projects, size_t max, struct hub_ask *ask)
+{
+    size_t count = 0;
+    if (names.len == 0)
+        return ERR_BAD_REQUEST;
+    bool has_company = false;
+    for (const char *comma = names.data; comma;) {
+        comma = names.len > 0 ? memchr(names.data, ',', names.len) : NULL;
+        struct slice name = {names.data, comma ? (size_t)(comma - names.data) : names.len};
+        enum channel_kind kind;
+        struct uuid id;
+        if (count == max || !channel_parse(name, &kind, &id))
+            return ERR_BAD_REQUEST;
+        if (kind == CHANNEL_COMPANY && has_company && !uuid_equal(&id, &ask->id))
+            return ERR_FORBIDDEN;
+        if (kind == CHANNEL_COMPANY) {
+            has_company = true;
+            ask->id = id;
+        }
+        projects[count++] = id;
+        if (comma)
+            names = (struct slice){comma + 1, names.len - name.len - 1};
+    }
+    if (has_company)
+        ask->kind = CHANNEL_COMPANY;
+    else
+        name_set(projects, count, ask);
+    return ERR_OK;
+}
+
 void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE])
 {
+    assert(kind < ARRAY_LEN(prefixes));
     size_t len = strlen(prefixes[kind]);
     memcpy(name, prefixes[kind], len);
     uuid_format(id, name + len);

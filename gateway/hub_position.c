@@ -4,14 +4,9 @@
 static const struct db_statement position_statement = {
     "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
 
-/* The same text as the worker made of the event when it was new (workers/outbox.c). */
 const struct db_statement hub_events = {
-    "hub.events",
-    "SELECT seq, project,"
-    " '{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"
-    " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||"
-    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"data\":' || data || '}'"
-    " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
+    "hub.events", "SELECT seq, project, " HUB_EVENT_TEXT
+                  " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
 
 struct publication publication_of_row(struct db_result *result, int row)
 {

@@ -5,11 +5,13 @@
  *   hub_position.c  where a company's stream stands, and reading what is missing from the database
  *   hub_channel.c   channels: may this company have it; coming and going
  *   hub_name.c      the names of channels
+ *   hub_missed.c    what a channel's subscriber has missed, as the database has it
  *   hub_start.c     from WAITING to LIVE: recovery from memory and from the database
  *   hub_deliver.c   the events of a turn to the subscribers of their channels
  *   hub_query.c     database queries that outlive nobody
  */
 
+#include "common/buf.h"
 #include "common/db.h"
 #include "common/uuid_map.h"
 #include "gateway/hub.h"
@@ -32,9 +34,11 @@ void hub_query_forget(struct hub_query **query); /* NULL inside is fine */
 void hub_queries_detach(struct hub *hub);        /* the hub goes: what comes back finds nobody */
 
 struct channel {
-    struct uuid_node node; /* of the tenant's projects; key: its id */
+    struct uuid_node node; /* of the tenant's projects, or of its sets; key: its id */
     struct tenant *tenant;
     enum channel_kind kind;
+    const struct uuid *projects; /* whose events it has, ascending; none: the company's */
+    size_t project_count;
     bool open;                         /* this company may have it */
     struct hub_query *check;           /* whether it may is being asked */
     struct subscriber *live, *waiting; /* waiting: those who recover too */
@@ -55,7 +59,7 @@ struct tenant {
     struct stream stream;
     int64_t flushed; /* those who are live have everything up to here */
     struct channel *company_channel;
-    struct uuid_map projects;
+    struct uuid_map projects, sets;
     struct channel *empty; /* channels that nobody may be left on */
     size_t subscribers;
 
@@ -94,7 +98,12 @@ struct bytes *event_body(struct bytes *body);
 struct publication publication_of_row(struct db_result *result, int row);
 
 /* hub_position.c */
-extern const struct db_statement hub_events; /* $1 company, $2 after, $3 up to, $4 limit */
+/* $1 company, $2 after, $3 up to, $4 limit. The text of an event is that which the worker made when it was new. */
+#define HUB_EVENT_TEXT                                                                                     \
+    "'{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"            \
+    " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||" \
+    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"data\":' || data || '}'"
+extern const struct db_statement hub_events;
 bool hub_position_known(const struct tenant *tenant);
 /* Asks; several calls may share one answer, but each gets one to a question that was sent after it. */
 enum err hub_position_check(struct tenant *tenant);
@@ -103,14 +112,32 @@ void hub_position_progress(struct tenant *tenant);
 void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
 /* hub_channel.c */
-struct channel *channel_obtain(struct tenant *tenant, enum channel_kind kind, const struct uuid *id);
+struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask);
 void channel_free(struct channel *channel); /* nobody is on it */
+/* "{id,id}", as PostgreSQL reads an array; `list` takes PROJECT_LIST_MAX. */
+#define PROJECT_LIST_MAX(channel) ((channel)->project_count * (UUID_TEXT_LEN + 1) + 2)
+void channel_project_list(const struct channel *channel, struct buf *list);
 bool channel_has(const struct channel *channel, const struct publication *publication);
 /* Starts those who wait, or asks for what is not known yet. */
 void channel_proceed(struct channel *channel);
 void channel_refuse(struct channel *channel, enum err err); /* all who have not been answered */
 void subscriber_enter(struct subscriber *subscriber, struct channel *channel, enum subscriber_state state);
 void subscriber_leave(struct subscriber *subscriber); /* its list and its start; the channel stays */
+
+/* hub_missed.c */
+/* Asks for the channel's events in (after, up_to], `page` of them at most. */
+enum err missed_read(struct channel *channel, int64_t after, int64_t up_to, int page, hub_on_answer *answer,
+                     void *owner, struct hub_query **ret_query) MUST_CHECK;
+struct missed {
+    int first_row, row_count; /* of the answer: the events, as hub_events has them */
+    int64_t last;             /* these are all of the channel's up to there */
+};
+/* False: the event after `after` is not there, so that what follows it says nothing. */
+bool missed_answer(const struct channel *channel, const struct db_result *result, int64_t after, int page,
+                   struct missed *ret_missed) MUST_CHECK;
+/* Asks how many events a channel of projects has after that one, counting up to `limit`. */
+enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub_on_answer *answer,
+                      void *owner, struct hub_query **ret_query) MUST_CHECK;
 
 /* hub_start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask);

@@ -4,6 +4,7 @@
  *
  *   start_begin ─┬─ no recovery asked, or not possible ─────────────────────────────▶ LIVE at the stream's last
  *                ├─ ahead of us: the position is asked for again, then judged again
+ *                ├─ far behind, on projects: what they missed is counted, then judged
  *                └─▶ RECOVERING: pages from memory or the database, until it has ────▶ LIVE
  *                    everything up to the stream's last; waits while its socket is behind
  */
@@ -185,55 +186,46 @@ static void give_up(struct subscriber *subscriber, enum err err)
 }
 
 /* What the socket did not take is read again: then no more of it than it has just taken. */
-static void adapt_page(struct start *start, int64_t before, int rows)
+static void adapt_page(struct start *start, int taken, int rows)
 {
-    int64_t taken = start->at - before;
     if (taken == rows)
         start->page = start->page < HUB_PAGE / 2 ? start->page * 2 : HUB_PAGE;
     else if (taken > 0)
-        start->page = (int)taken;
+        start->page = taken;
+}
+
+static void hand_over_read(struct subscriber *subscriber, struct db_result *result,
+                           const struct missed *missed)
+{
+    struct publication read[HUB_PAGE];
+    const struct publication *page[HUB_PAGE] = {0};
+    int count = missed->row_count < HUB_PAGE ? missed->row_count : HUB_PAGE, taken = 0;
+    for (int i = 0; i < count; i++) {
+        read[i] = publication_of_row(result, missed->first_row + i);
+        page[i] = &read[i];
+    }
+    hand_over(subscriber, page, (size_t)count, missed->last);
+    bool goes_on = subscriber->state == SUBSCRIBER_RECOVERING;
+    for (int i = 0; i < count; i++) {
+        taken += goes_on && read[i].seq <= subscriber->start->at;
+        bytes_unref(read[i].body);
+    }
+    if (!goes_on)
+        return;
+    adapt_page(subscriber->start, taken, count);
+    recover_on(subscriber);
 }
 
 static void on_missed(void *owner, struct db_result *result)
 {
     struct subscriber *subscriber = owner;
-    struct start *start = subscriber->start;
+    const struct start *start = subscriber->start;
+    struct missed missed;
     enum err err = db_result_error(result);
-    int rows = err == ERR_OK ? db_rows(result) : 0;
-    if (err != ERR_OK || rows == 0 || db_int(result, 0, 0) != start->at + 1) {
+    if (err != ERR_OK || !missed_answer(subscriber->channel, result, start->at, start->page, &missed))
         give_up(subscriber, err);
-        return;
-    }
-    struct publication read[HUB_PAGE];
-    const struct publication *page[HUB_PAGE];
-    size_t count = 0;
-    int64_t before = start->at;
-    rows = rows < HUB_PAGE ? rows : HUB_PAGE;
-    for (int row = 0; row < rows; row++) {
-        read[row] = publication_of_row(result, row);
-        if (channel_has(subscriber->channel, &read[row]))
-            page[count++] = &read[row];
-    }
-    hand_over(subscriber, page, count, read[rows - 1].seq);
-    for (int row = 0; row < rows; row++)
-        bytes_unref(read[row].body);
-    if (subscriber->state != SUBSCRIBER_RECOVERING)
-        return;
-    adapt_page(start, before, rows);
-    recover_on(subscriber);
-}
-
-static enum err read_missed(struct subscriber *subscriber)
-{
-    struct tenant *tenant = tenant_of(subscriber);
-    char after[24], up_to[24], limit[24];
-    snprintf(after, sizeof(after), "%lld", (long long)subscriber->start->at);
-    snprintf(up_to, sizeof(up_to), "%lld", (long long)tenant->stream.last);
-    snprintf(limit, sizeof(limit), "%d", subscriber->start->page);
-    struct slice company = slice_of(tenant->company);
-    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit)};
-    return hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_missed, subscriber,
-                          &subscriber->start->read);
+    else
+        hand_over_read(subscriber, result, &missed);
 }
 
 static void wait_for_socket(struct subscriber *subscriber)
@@ -264,7 +256,8 @@ static void recover_on(struct subscriber *subscriber)
             hand_over_recent(subscriber);
             continue;
         }
-        enum err err = read_missed(subscriber);
+        enum err err = missed_read(subscriber->channel, start->at, tenant->stream.last, start->page,
+                                   on_missed, subscriber, &start->read);
         if (err != ERR_OK)
             give_up(subscriber, err);
         return;
@@ -292,20 +285,59 @@ static void start_ahead(struct subscriber *subscriber)
         give_up(subscriber, err);
 }
 
+static void begin_recovery(struct subscriber *subscriber)
+{
+    subscriber->start->at = subscriber->start->offset;
+    subscriber->state = SUBSCRIBER_RECOVERING;
+    recover_on(subscriber);
+}
+
+static int64_t recover_max(const struct subscriber *subscriber)
+{
+    return tenant_of(subscriber)->hub->gateway->config->recover_max;
+}
+
+static void on_count(void *owner, struct db_result *result)
+{
+    struct subscriber *subscriber = owner;
+    enum err err = db_result_error(result);
+    if (err != ERR_OK)
+        give_up(subscriber, err);
+    else if (db_int(result, 0, 0) > recover_max(subscriber))
+        start_afresh(subscriber);
+    else
+        begin_recovery(subscriber);
+}
+
+/* The company has gone far since. Of projects only what they missed themselves counts, and that is asked for. */
+static void start_far(struct subscriber *subscriber)
+{
+    struct start *start = subscriber->start;
+    if (subscriber->channel->kind == CHANNEL_COMPANY) {
+        start_afresh(subscriber);
+        return;
+    }
+    enum err err = missed_count(subscriber->channel, start->offset, recover_max(subscriber) + 1, on_count,
+                                subscriber, &start->read);
+    if (err != ERR_OK)
+        give_up(subscriber, err);
+}
+
 void start_begin(struct subscriber *subscriber)
 {
     struct tenant *tenant = tenant_of(subscriber);
     struct start *start = subscriber->start;
+    if (start->read)
+        return; /* what was missed is being counted */
     tenant_flush(tenant);
     int64_t last = tenant->stream.last;
     bool other_stream = start->epoch[0] != '\0' && strcmp(start->epoch, tenant->epoch) != 0;
-    if (!start->recover || other_stream || last - start->offset > tenant->hub->gateway->config->recover_max) {
+    if (!start->recover || other_stream)
         start_afresh(subscriber);
-    } else if (start->offset > last) {
+    else if (start->offset > last)
         start_ahead(subscriber);
-    } else {
-        start->at = start->offset;
-        subscriber->state = SUBSCRIBER_RECOVERING;
-        recover_on(subscriber);
-    }
+    else if (last - start->offset > recover_max(subscriber))
+        start_far(subscriber);
+    else
+        begin_recovery(subscriber);
 }

@@ -17,7 +17,7 @@ struct db_result {
 struct asked {
     char statement[32];
     char company[UUID_TEXT_LEN + 1];
-    char params[4][64];
+    char params[5][128];
     db_on_result *on_result;
     void *arg;
     struct asked *next;
@@ -153,6 +153,33 @@ static inline void script_events(int64_t first, int64_t last, const char *projec
     int64_t limit = strtoll(asked->params[3], NULL, 10);
     for (int64_t seq = first; seq <= last && result->rows < limit; seq++) {
         if (seq <= after || seq > up_to)
+            continue;
+        snprintf(result->text[result->rows][0], SCRIPT_TEXT, "%lld", (long long)seq);
+        snprintf(result->text[result->rows][1], SCRIPT_TEXT, "%s", project);
+        script_body(seq, result->text[result->rows][2]);
+        result->rows++;
+    }
+    script_answer(asked, result);
+    free(result);
+}
+
+/* Answers the oldest hub.events_of_projects as a table would in which the events first..last are, every `step`th of one of
+ * the projects. `seen`: how far that database has come. */
+static inline void script_events_of_projects(int64_t first, int64_t last, int64_t seen, int64_t step,
+                                             const char *project)
+{
+    struct asked *asked = script_expect("hub.events_of_projects");
+    struct db_result *result = xcalloc(1, sizeof(*result));
+    int64_t after = strtoll(asked->params[1], NULL, 10), up_to = strtoll(asked->params[2], NULL, 10);
+    int64_t limit = strtoll(asked->params[3], NULL, 10);
+    up_to = up_to < seen ? up_to : seen;
+    if (after + 1 >= first && after + 1 <= last) {
+        snprintf(result->text[0][0], SCRIPT_TEXT, "%lld", (long long)after + 1);
+        snprintf(result->text[0][2], SCRIPT_TEXT, "%lld", (long long)up_to);
+        result->rows = 1;
+    }
+    for (int64_t seq = after + 1; seq <= up_to && seq <= last && result->rows <= limit; seq++) {
+        if (seq < first || seq % step != 0)
             continue;
         snprintf(result->text[result->rows][0], SCRIPT_TEXT, "%lld", (long long)seq);
         snprintf(result->text[result->rows][1], SCRIPT_TEXT, "%s", project);

@@ -342,10 +342,10 @@ static void test_subscribe_when_not_allowed_then_its_error(void **state)
     say("{\"id\":3,\"subscribe\":{\"channel\":\"company:" USER "\"}}");
     assert_sent("> {\"id\":3,\"error\":{\"code\":103,\"message\":\"permission denied\"}}\n");
     say("{\"id\":4,\"subscribe\":{\"channel\":\"project:" PROJECT "\"}}");
-    script_nothing("hub.project");
+    script_nothing("hub.projects");
     assert_sent("> {\"id\":4,\"error\":{\"code\":103,\"message\":\"permission denied\"}}\n");
     say("{\"id\":5,\"subscribe\":{\"channel\":\"project:" PROJECT "\"}}");
-    script_fail("hub.project", ERR_DATABASE_BUSY);
+    script_fail("hub.projects", ERR_DATABASE_BUSY);
     assert_sent(
         "> {\"id\":5,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
     say("{\"id\":6,\"subscribe\":{\"channel\":\"company:" COMPANY "\",\"recover\":true,\"offset\":-1}}");

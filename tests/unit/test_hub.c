@@ -240,12 +240,12 @@ static void test_subscribe_when_the_project_is_not_ours_then_refused_and_asked_a
     client_init(&client);
     for (int i = 0; i < 2; i++) {
         subscribe(&client, ask_project(PROJECT));
-        struct asked *asked = script_expect("hub.project");
+        struct asked *asked = script_expect("hub.projects");
         char text[UUID_TEXT_LEN + 1];
         uuid_format(&company, text);
         assert_string_equal(asked->params[0], text);
-        assert_string_equal(asked->params[1], PROJECT);
-        script_nothing("hub.project");
+        assert_string_equal(asked->params[1], "{" PROJECT "}");
+        script_nothing("hub.projects");
         turn();
     }
     assert_heard(&client, "!403 !403");
@@ -261,7 +261,7 @@ static void test_subscribe_when_many_ask_for_one_project_then_the_database_is_as
         subscribe(&clients[i], ask_project(PROJECT));
     }
     script_row("hub.position", "e1", "7");
-    script_row("hub.project", "1", "");
+    script_row("hub.projects", "1", "");
     assert_null(asked_first);
     for (int i = 0; i < 3; i++) {
         assert_heard(&clients[i], "[7]");
@@ -539,9 +539,9 @@ static void test_events_when_of_projects_then_each_channel_has_its_own(void **st
     client_init(&one);
     client_init(&other);
     subscribe(&one, ask_project(PROJECT));
-    script_row("hub.project", "1", "");
+    script_row("hub.projects", "1", "");
     subscribe(&other, ask_project(OTHER));
-    script_row("hub.project", "1", "");
+    script_row("hub.projects", "1", "");
     event_of(1, PROJECT);
     event_of(2, OTHER);
     event_of(3, PROJECT);
@@ -586,7 +586,7 @@ static void test_recover_when_recent_then_from_memory(void **state)
     struct client project;
     client_init(&project);
     subscribe(&project, since(ask_project(PROJECT), "e1", 6));
-    script_row("hub.project", "1", "");
+    script_row("hub.projects", "1", "");
     assert_heard(&project, "[6+],7,9");
     event(10);
     turn();
@@ -623,10 +623,172 @@ static void test_recover_when_a_project_was_quiet_then_its_offset_moves_on(void 
     client_init(&client);
     subscribe(&client, since(ask_project(PROJECT), "e1", 3));
     script_row("hub.position", "e1", "6");
-    script_row("hub.project", "1", "");
-    script_events(1, 6, OTHER);
+    script_row("hub.projects", "1", "");
+    script_events_of_projects(1, 6, 6, 1000, PROJECT);
     assert_heard(&client, "[6+]");
     client_done(&client);
+}
+
+static void test_recover_when_a_project_s_events_are_older_than_memory_then_only_they_are_read(void **state)
+{
+    (void)state;
+    struct client client;
+    client_init(&client);
+    subscribe(&client, since(ask_project(PROJECT), "e1", 3));
+    script_row("hub.position", "e1", "900");
+    script_row("hub.projects", "1", "");
+    assert_string_equal(script_expect("hub.events_of_projects")->params[4], "{" PROJECT "}");
+    script_events_of_projects(1, 900, 900, 300, PROJECT);
+    assert_heard(&client, "[3+],300,600,900");
+    assert_int_equal(client.subscriber.state, SUBSCRIBER_LIVE);
+    client_done(&client);
+}
+
+static void test_recover_when_a_project_s_first_missed_event_is_no_longer_kept_then_not(void **state)
+{
+    (void)state;
+    struct client client;
+    client_init(&client);
+    subscribe(&client, since(ask_project(PROJECT), "e1", 3));
+    script_row("hub.position", "e1", "900");
+    script_row("hub.projects", "1", "");
+    script_events_of_projects(5, 900, 900, 300, PROJECT);
+    assert_heard(&client, "[900-]");
+    client_done(&client);
+}
+
+static void test_recover_when_the_database_is_behind_then_a_project_s_rest_is_read_again(void **state)
+{
+    (void)state;
+    struct client client;
+    client_init(&client);
+    subscribe(&client, since(ask_project(PROJECT), "e1", 3));
+    script_row("hub.position", "e1", "900");
+    script_row("hub.projects", "1", "");
+    script_events_of_projects(1, 900, 700, 300, PROJECT);
+    assert_string_equal(script_expect("hub.events_of_projects")->params[1], "700");
+    script_events_of_projects(1, 900, 900, 300, PROJECT);
+    assert_heard(&client, "[3+],300,600 900");
+    client_done(&client);
+}
+
+/* The company has gone further than recover_max, which is 1000. */
+static void test_recover_when_the_company_has_gone_far_then_what_the_project_missed_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *missed, *heard;
+    } cases[] = {{"1000", "[3+],2000"}, {"1001", "[2000-]"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct client client;
+        client_init(&client);
+        subscribe(&client, since(ask_project(PROJECT), "e1", 3));
+        if (script_find("hub.position"))
+            script_row("hub.position", "e1", "2000");
+        if (script_find("hub.projects"))
+            script_row("hub.projects", "1", "");
+        assert_string_equal(script_expect("hub.count_of_projects")->params[2], "1001");
+        script_row("hub.count_of_projects", cases[i].missed, "");
+        if (script_find("hub.events_of_projects"))
+            script_events_of_projects(1, 2000, 2000, 2000, PROJECT);
+        assert_heard(&client, cases[i].heard);
+        assert_int_equal(client.subscriber.state, SUBSCRIBER_LIVE);
+        client_done(&client);
+    }
+}
+
+/* Several projects as one channel. */
+
+static struct uuid set_of_two[2];
+
+static struct hub_ask ask_set(void)
+{
+    struct hub_ask ask = {.company = company};
+    assert_int_equal(channel_parse_list(SLICE("project:" OTHER ",project:" PROJECT), set_of_two, 2, &ask),
+                     ERR_OK);
+    assert_int_equal(ask.kind, CHANNEL_PROJECTS);
+    return ask;
+}
+
+static void test_set_when_its_projects_have_events_then_all_of_them_in_one_order(void **state)
+{
+    (void)state;
+    struct client set, again, one;
+    subscribe_at(&one, "0");
+    client_init(&set);
+    client_init(&again);
+    subscribe(&set, ask_set());
+    subscribe(&again, ask_set());
+    assert_string_equal(script_expect("hub.projects")->params[1], "{" PROJECT "," OTHER "}");
+    script_row("hub.projects", "2", "");
+    assert_null(asked_first);
+    encodings = 0;
+    event_of(1, PROJECT);
+    event_of(2, "");
+    event_of(3, OTHER);
+    event_of(4, PROJECT);
+    turn();
+    assert_heard(&set, "[0] 1,3,4");
+    assert_heard(&again, "[0] 1,3,4");
+    assert_int_equal(encodings, 2); /* once for the company, once for both sets */
+    const char *epoch;
+    int64_t offset;
+    event_of(5, "");
+    turn();
+    assert_true(hub_position(&set.subscriber, &epoch, &offset));
+    assert_int_equal(offset, 5);
+    assert_string_equal(epoch, "e1");
+    client_done(&set);
+    client_done(&again);
+    client_done(&one);
+}
+
+static void test_set_when_one_of_its_projects_is_not_ours_then_refused(void **state)
+{
+    (void)state;
+    struct client set;
+    client_init(&set);
+    subscribe(&set, ask_set());
+    script_row("hub.projects", "1", "");
+    assert_heard(&set, "!403");
+    client_done(&set);
+}
+
+static void test_channel_list_when_parsed_then_one_channel_or_an_error(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *names;
+        enum err err;
+        enum channel_kind kind;
+        size_t projects;
+    } cases[] = {
+        {"project:" PROJECT, ERR_OK, CHANNEL_PROJECT, 1},
+        {"project:" PROJECT ",project:" PROJECT, ERR_OK, CHANNEL_PROJECT, 1},
+        {"project:" PROJECT ",project:" OTHER ",project:" PROJECT, ERR_OK, CHANNEL_PROJECTS, 2},
+        {"project:" PROJECT ",company:" OTHER, ERR_OK, CHANNEL_COMPANY, 0},
+        {"company:" OTHER ",company:" OTHER, ERR_OK, CHANNEL_COMPANY, 0},
+        {"company:" OTHER ",company:" PROJECT, ERR_FORBIDDEN, CHANNEL_COMPANY, 0},
+        {"", ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+        {",", ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+        {"project:" PROJECT ",", ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+        {",project:" PROJECT, ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+        {"project:" PROJECT " ,project:" OTHER, ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+        {"task:" PROJECT, ERR_BAD_REQUEST, CHANNEL_COMPANY, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct uuid projects[3];
+        struct hub_ask ask = {.company = company};
+        assert_int_equal(channel_parse_list(slice_of(cases[i].names), projects, 3, &ask), cases[i].err);
+        if (cases[i].err)
+            continue;
+        assert_int_equal(ask.kind, cases[i].kind);
+        assert_int_equal(ask.project_count, cases[i].projects);
+    }
+    struct uuid projects[1];
+    struct hub_ask ask = {.company = company};
+    assert_int_equal(channel_parse_list(SLICE("project:" PROJECT ",project:" OTHER), projects, 1, &ask),
+                     ERR_BAD_REQUEST);
 }
 
 static void test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_them(void **state)
@@ -655,16 +817,18 @@ static void test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_
 }
 
 /* A socket that takes everything, but only between the turns: it is never made to hold more than it may. */
-static void recover_as_it_drains(struct client *client, struct hub_ask ask, const char *project)
+static void recover_as_it_drains(struct client *client, struct hub_ask ask)
 {
     client_init(client);
     client->gathers = true;
     subscribe(client, ask);
-    if (script_find("hub.project"))
-        script_row("hub.project", "1", "");
+    if (script_find("hub.projects"))
+        script_row("hub.projects", "1", "");
     for (int turns = 0; client->subscriber.state != SUBSCRIBER_LIVE && turns < 1000; turns++) {
         if (events_asked())
-            script_events(1, 300, project);
+            script_events(1, 300, "");
+        if (script_find("hub.events_of_projects"))
+            script_events_of_projects(1, 300, 300, 2, PROJECT);
         client->backlog = 0;
         ev_sleep(0.001);
         turn();
@@ -693,9 +857,9 @@ static void test_recover_when_memory_has_more_than_a_socket_may_hold_then_as_it_
         event_of(seq, seq % 2 ? "" : PROJECT);
     turn();
     config.max_output_bytes = 400; /* of the 1092 octets that a client hears */
-    recover_as_it_drains(&all, since(ask_company(), "e1", 0), "");
+    recover_as_it_drains(&all, since(ask_company(), "e1", 0));
     assert_recovered(&all, 1);
-    recover_as_it_drains(&some, since(ask_project(PROJECT), "e1", 0), "");
+    recover_as_it_drains(&some, since(ask_project(PROJECT), "e1", 0));
     assert_recovered(&some, 2);
     client_done(&witness);
     client_done(&all);
@@ -708,7 +872,7 @@ static void test_recover_when_the_database_has_more_than_a_socket_may_hold_then_
     struct client witness, client;
     subscribe_at(&witness, "300");
     config.max_output_bytes = 400;
-    recover_as_it_drains(&client, since(ask_company(), "e1", 0), "");
+    recover_as_it_drains(&client, since(ask_company(), "e1", 0));
     assert_recovered(&client, 1);
     client_done(&witness);
     client_done(&client);
@@ -840,7 +1004,7 @@ static void test_unsubscribe_when_answers_are_on_their_way_then_they_find_nobody
     subscribe(&client, ask_project(PROJECT));
     hub_unsubscribe(&client.subscriber);
     turn();
-    script_row("hub.project", "1", "");
+    script_row("hub.projects", "1", "");
     script_row("hub.position", "e1", "9");
     subscribe(&client, since(ask_company(), "e1", 3));
     hub_unsubscribe(&client.subscriber);
@@ -969,6 +1133,13 @@ int main(void)
         WITH_HUB(test_recover_when_recent_then_from_memory),
         WITH_HUB(test_recover_when_older_than_memory_then_from_the_database_and_on),
         WITH_HUB(test_recover_when_a_project_was_quiet_then_its_offset_moves_on),
+        WITH_HUB(test_recover_when_a_project_s_events_are_older_than_memory_then_only_they_are_read),
+        WITH_HUB(test_recover_when_a_project_s_first_missed_event_is_no_longer_kept_then_not),
+        WITH_HUB(test_recover_when_the_database_is_behind_then_a_project_s_rest_is_read_again),
+        WITH_HUB(test_recover_when_the_company_has_gone_far_then_what_the_project_missed_counts),
+        WITH_HUB(test_set_when_its_projects_have_events_then_all_of_them_in_one_order),
+        WITH_HUB(test_set_when_one_of_its_projects_is_not_ours_then_refused),
+        WITH_HUB(test_channel_list_when_parsed_then_one_channel_or_an_error),
         WITH_HUB(test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_them),
         WITH_HUB(test_recover_when_memory_has_more_than_a_socket_may_hold_then_as_it_drains),
         WITH_HUB(test_recover_when_the_database_has_more_than_a_socket_may_hold_then_as_it_drains),
