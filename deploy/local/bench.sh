@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# bench [part…]: measure speed and memory against the goals, on a stack of its own (memory health read create events usual)
+# bench [part…]: measure speed and memory against the goals, on a stack of its own (memory health read create events usual realtime)
+#
+# realtime is made of parts of its own, each of which has a name: realtime-memory, -storm, -companies, -saturation, -steady, -stalled.
 #
 # BENCH_SECONDS: length of one run (5). BENCH_ROUNDS: how often ours and theirs are run in turn (3).
 set -euo pipefail

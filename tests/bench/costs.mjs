@@ -1,5 +1,5 @@
 // CPU time per operation and part, from the runs of one row.
-export const COLUMNS = ['gateway', 'worker', 'RabbitMQ', 'PostgreSQL', 'nginx', 'Node API', 'Node worker', 'client', 'others'];
+export const COLUMNS = ['gateway', 'worker', 'RabbitMQ', 'PostgreSQL', 'nginx', 'nchan', 'Node ws', 'Node API', 'Node worker', 'client', 'others'];
 
 export function costs(what, runs, perSecond) {
     const micros = {};

@@ -1,8 +1,10 @@
-// A private nginx that serves one small file at /healthz.
+// A private nginx: one that serves a small file at /healthz, and one with nchan that fans out to WebSockets.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { run, stack } from './stack.mjs';
+
+const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
 // As fast as nginx is for this: no log, no temporary files, connections for ever; with and without its cache of open files.
 function configuration(folder, port, processes, cache) {
@@ -32,7 +34,7 @@ http {
 `;
 }
 
-async function freePort() {
+export async function freePort() {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address();
@@ -40,17 +42,61 @@ async function freePort() {
     return port;
 }
 
-export async function startNginx(processes, cache, body) {
-    const folder = path.join(stack.state, cache ? 'nginx-cache' : 'nginx');
+// As nchan's own documentation has it for speed: as many workers as ours, messages in memory, a short history.
+function nchanConfiguration(folder, port, processes) {
+    return `
+load_module ${NCHAN};
+worker_processes ${processes};
+worker_rlimit_nofile 20000;
+daemon on;
+pid ${folder}/pid;
+error_log ${folder}/error.log;
+events { worker_connections 15000; multi_accept on; }
+http {
+  access_log off;
+  tcp_nodelay on;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  client_body_buffer_size 64k;
+  client_body_temp_path ${folder}/tmp;
+  proxy_temp_path ${folder}/tmp;
+  fastcgi_temp_path ${folder}/tmp;
+  uwsgi_temp_path ${folder}/tmp;
+  scgi_temp_path ${folder}/tmp;
+  nchan_shared_memory_size 256M;
+  server {
+    listen 127.0.0.1:${port} reuseport backlog=4096;
+    location ~ ^/sub/(.+)$ { nchan_subscriber websocket; nchan_channel_id $1; nchan_subscriber_first_message newest; }
+    location ~ ^/pub/(.+)$ { nchan_publisher http; nchan_channel_id $1; nchan_message_buffer_length 100; nchan_message_timeout 60s; }
+  }
+}
+`;
+}
+
+async function start(name, port, configuration) {
+    const folder = path.join(stack.state, name);
     mkdirSync(path.join(folder, 'www'), { recursive: true });
-    writeFileSync(path.join(folder, 'www', 'healthz'), body);
-    const port = await freePort();
-    writeFileSync(path.join(folder, 'nginx.conf'), configuration(folder, port, processes, cache));
+    writeFileSync(path.join(folder, 'nginx.conf'), configuration(folder));
     const args = ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', path.join(folder, 'error.log')];
     await run('nginx', args);
     return {
-        url: `http://127.0.0.1:${port}/healthz`,
+        url: `http://127.0.0.1:${port}`,
         pid: () => Number(readFileSync(path.join(folder, 'pid'), 'latin1')),
         stop: () => run('nginx', [...args, '-s', 'stop']),
     };
+}
+
+export async function startNginx(processes, cache, body) {
+    const port = await freePort();
+    const name = cache ? 'nginx-cache' : 'nginx';
+    const nginx = await start(name, port, (folder) => {
+        writeFileSync(path.join(folder, 'www', 'healthz'), body);
+        return configuration(folder, port, processes, cache);
+    });
+    return { ...nginx, url: `${nginx.url}/healthz` };
+}
+
+export async function startNchan(processes) {
+    const port = await freePort();
+    return start('nchan', port, (folder) => nchanConfiguration(folder, port, processes));
 }

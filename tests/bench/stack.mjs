@@ -25,9 +25,9 @@ export function partPid(part) {
     return Number(readFileSync(path.join(stack.state, 'run', `${part}.pid`), 'latin1').split(' ')[0]);
 }
 
-const PARTS = { gateway: 'gateway', worker: 'projects', RabbitMQ: 'broker', PostgreSQL: 'database' };
+export const PARTS = { gateway: 'gateway', worker: 'projects', RabbitMQ: 'broker', PostgreSQL: 'database' };
 
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+export const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 function finished(child) {
     let output = '';

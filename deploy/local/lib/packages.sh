@@ -32,6 +32,7 @@ lint     clang-tidy                             clang-tidy
 lint     shellcheck                             shellcheck
 bench    wrk                                    wrk
 bench    nginx                                  nginx-light|nginx
+bench    -                                      libnginx-mod-nchan
 '
 
 # packages_need JOB…: installs what is missing; says nothing when nothing is.
