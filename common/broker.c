@@ -169,6 +169,12 @@ bool broker_is_blocked(const struct broker *b)
     return b->state == BROKER_BLOCKED;
 }
 
+void broker_reconnect(struct broker *b, const char *why)
+{
+    if (broker_has_channel(b) && !b->fault)
+        b->fault = why;
+}
+
 uint32_t broker_epoch(const struct broker *b)
 {
     return b->epoch;

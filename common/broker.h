@@ -41,10 +41,11 @@ struct broker_options {
     int64_t reconnect_max_ms; /* 0: 5000 */
 };
 
-/* A header of a message: text or a 64-bit integer. */
+/* A header of a message: text or a 64-bit integer; an argument of a queue may be a boolean, too. */
 struct broker_header {
     struct slice name;
     bool is_integer;
+    bool is_boolean; /* of an argument: true */
     struct slice text;
     int64_t integer;
 };
@@ -109,9 +110,9 @@ enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
                     struct broker **ret_broker) MUST_CHECK;
 void broker_free(struct broker *broker); /* closes at once; not from inside its own callbacks */
 
-/* Stops consuming for good: no on_delivery comes after it, and what the server still sends is left unacked.
- * Publishing and acking go on: a process that leaves waits until broker_unconfirmed is 0, then frees. */
-void broker_cancel_consumers(struct broker *broker);
+/* Ends this connection at the next turn, whatever it is at, and connects again: every delivery not yet acked
+ * goes back to its queue, in order and at once. `why` is what on_down is told; kept, not copied. */
+void broker_reconnect(struct broker *broker, const char *why);
 
 bool broker_is_up(const struct broker *broker); /* UP or BLOCKED */
 bool broker_is_blocked(const struct broker *broker);
@@ -147,9 +148,15 @@ struct broker_queue {
 void broker_declare_queue(struct broker *broker, const struct broker_queue *queue);
 void broker_bind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
-/* prefetch 0: no limit. no_ack: the server forgets a delivery as it sends it. */
+/* A consumer more, of this queue or another: deliveries say by their tag which one they are for. A tag is used
+ * once at a time. prefetch: of this consumer; 0: no limit. no_ack: the server forgets a delivery as it sends it. */
 void broker_consume(struct broker *broker, const char *queue, const char *consumer_tag, uint16_t prefetch,
                     bool no_ack, bool exclusive);
+/* Ends a consumer. What the server had sent for it by then is still delivered, before on_cancelled; after it
+ * nothing is, and the tag is free again. What was delivered remains to be acked. on_cancelled may be NULL, and never
+ * comes when the connection breaks first. Without such a consumer the call does nothing. */
+void broker_cancel(struct broker *broker, const char *consumer_tag, void (*on_cancelled)(void *arg),
+                   void *arg);
 /* on_done once everything declared, bound or consumed before it has been answered; never when the connection
  * breaks first. */
 void broker_after_declarations(struct broker *broker, void (*on_done)(void *arg), void *arg);

@@ -56,9 +56,9 @@ static void deliver(struct broker *b, void *method, struct slice properties, str
         broker_down(b, "the server sent malformed properties");
         return;
     }
-    if (b->draining)
-        return;
-    if (!body.data)
+    if (!broker_has_consumer(b, delivery.consumer_tag))
+        broker_reject(b, b->epoch, delivery.tag, true); /* of one that has ended */
+    else if (!body.data)
         broker_reject(b, b->epoch, delivery.tag, false); /* too large to look at: a dead letter */
     else if (b->callbacks.on_delivery)
         b->callbacks.on_delivery(b->ctx, b, &delivery);

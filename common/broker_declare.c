@@ -25,6 +25,7 @@ void broker_declarations_run_markers(struct broker *b)
     struct broker_declarations *d = &b->declarations;
     while (d->begin < d->end && d->items[d->begin].is_answered) {
         struct broker_declaration answered = d->items[d->begin++];
+        free(answered.consumer);
         if (answered.on_done)
             answered.on_done(answered.arg);
     }
@@ -32,46 +33,106 @@ void broker_declarations_run_markers(struct broker *b)
         d->begin = d->end = 0;
 }
 
-static bool may_be_overtaken(amqp_method_number_t answer)
+static bool is_answer_to(const struct broker_declaration *asked, amqp_method_number_t answer,
+                         struct slice tag)
 {
-    return answer == AMQP_BASIC_CONSUME_OK_METHOD || answer == AMQP_BASIC_CANCEL_OK_METHOD;
+    return asked->answer == answer && (!asked->consumer || slice_is(tag, asked->consumer));
 }
 
-static struct broker_declaration *find_asked(struct broker_declarations *d, amqp_method_number_t answer)
+static struct broker_declaration *find_asked(struct broker_declarations *d, amqp_method_number_t answer,
+                                             struct slice tag)
 {
     for (size_t i = d->begin; i < d->end; i++) {
         struct broker_declaration *asked = &d->items[i];
         if (asked->is_answered)
             continue;
-        if (asked->answer == answer)
+        if (is_answer_to(asked, answer, tag))
             return asked;
-        if (!may_be_overtaken(asked->answer))
+        if (!asked->consumer)
             return NULL;
     }
     return NULL;
 }
 
-void broker_declarations_answered(struct broker *b, amqp_method_number_t id)
+/* ---- consumers ---- */
+
+static struct broker_consumer *find_consumer(const struct broker *b, struct slice tag)
 {
-    struct broker_declaration *asked = find_asked(&b->declarations, id);
+    for (size_t i = 0; i < b->consumer_count; i++)
+        if (slice_is(tag, b->consumers[i].tag))
+            return &b->consumers[i];
+    return NULL;
+}
+
+bool broker_has_consumer(const struct broker *b, struct slice tag)
+{
+    return find_consumer(b, tag) != NULL;
+}
+
+static void add_consumer(struct broker *b, const char *tag)
+{
+    b->consumers = xrealloc(b->consumers, (b->consumer_count + 1) * sizeof(*b->consumers));
+    b->consumers[b->consumer_count++] = (struct broker_consumer){.tag = xstrdup(tag)};
+}
+
+static void remove_consumer(struct broker *b, struct broker_consumer *consumer)
+{
+    free(consumer->tag);
+    *consumer = b->consumers[--b->consumer_count];
+}
+
+static void forget_consumers(struct broker *b)
+{
+    while (b->consumer_count > 0)
+        remove_consumer(b, b->consumers);
+    free(TAKE(b->consumers));
+}
+
+/* Only after the answer to basic.consume: the channel of RabbitMQ 3.10 crashes when the queue's word that it has a
+ * consumer finds that it has been cancelled. */
+static void ask_for_end(struct broker *b, const struct broker_consumer *consumer)
+{
+    amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(consumer->tag)};
+    broker_output_method(b, CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+    push(b, (struct broker_declaration){
+                .answer = AMQP_BASIC_CANCEL_OK_METHOD,
+                .consumer = xstrdup(consumer->tag),
+                .on_done = consumer->on_cancelled,
+                .arg = consumer->arg,
+            });
+}
+
+static void consumer_answered(struct broker *b, amqp_method_number_t answer, struct slice tag)
+{
+    struct broker_consumer *consumer = find_consumer(b, tag);
+    if (answer == AMQP_BASIC_CANCEL_OK_METHOD) {
+        remove_consumer(b, consumer);
+        return;
+    }
+    consumer->is_answered = true;
+    if (consumer->is_ending)
+        ask_for_end(b, consumer);
+}
+
+/* ---- answers ---- */
+
+void broker_declarations_answered(struct broker *b, amqp_method_number_t id, struct slice tag)
+{
+    struct broker_declaration *asked = find_asked(&b->declarations, id, tag);
     if (!asked) {
         broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(id));
         return;
     }
     asked->is_answered = true;
+    if (asked->consumer)
+        consumer_answered(b, id, tag);
     broker_declarations_run_markers(b);
-}
-
-static void forget_consumers(struct broker *b)
-{
-    for (size_t i = 0; i < b->consumer_count; i++)
-        free(b->consumers[i]);
-    free(TAKE(b->consumers));
-    b->consumer_count = 0;
 }
 
 void broker_declarations_clear(struct broker *b)
 {
+    for (size_t i = b->declarations.begin; i < b->declarations.end; i++)
+        free(b->declarations.items[i].consumer);
     free(b->declarations.items);
     b->declarations = (struct broker_declarations){0};
     forget_consumers(b);
@@ -96,6 +157,8 @@ void broker_declare_exchange(struct broker *b, const char *exchange, enum broker
 
 static amqp_field_value_t argument_value(const struct broker_header *argument)
 {
+    if (argument->is_boolean)
+        return (amqp_field_value_t){.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1};
     if (argument->is_integer)
         return (amqp_field_value_t){.kind = AMQP_FIELD_KIND_I64, .value.i64 = argument->integer};
     return (amqp_field_value_t){.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_bytes_of(argument->text)};
@@ -149,10 +212,9 @@ void broker_unbind(struct broker *b, const char *queue, const char *exchange, co
 void broker_consume(struct broker *b, const char *queue, const char *consumer_tag, uint16_t prefetch,
                     bool no_ack, bool exclusive)
 {
-    if (!broker_has_channel(b) || b->draining)
+    if (!broker_has_channel(b))
         return;
-    b->consumers = xrealloc(b->consumers, (b->consumer_count + 1) * sizeof(*b->consumers));
-    b->consumers[b->consumer_count++] = xstrdup(consumer_tag);
+    add_consumer(b, consumer_tag);
     amqp_basic_qos_t qos = {.prefetch_count = prefetch}; /* of the consumers begun after it */
     ask(b, AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD);
     amqp_basic_consume_t consume = {
@@ -161,17 +223,23 @@ void broker_consume(struct broker *b, const char *queue, const char *consumer_ta
         .no_ack = no_ack,
         .exclusive = exclusive,
     };
-    ask(b, AMQP_BASIC_CONSUME_METHOD, &consume, AMQP_BASIC_CONSUME_OK_METHOD);
+    broker_output_method(b, CHANNEL, AMQP_BASIC_CONSUME_METHOD, &consume);
+    push(b, (struct broker_declaration){
+                .answer = AMQP_BASIC_CONSUME_OK_METHOD,
+                .consumer = xstrdup(consumer_tag),
+            });
 }
 
-void broker_cancel_consumers(struct broker *b)
+void broker_cancel(struct broker *b, const char *consumer_tag, void (*on_cancelled)(void *arg), void *arg)
 {
-    b->draining = true;
-    for (size_t i = 0; i < b->consumer_count; i++) {
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(b->consumers[i])};
-        ask(b, AMQP_BASIC_CANCEL_METHOD, &cancel, AMQP_BASIC_CANCEL_OK_METHOD);
-    }
-    forget_consumers(b);
+    struct broker_consumer *consumer = find_consumer(b, slice_of(consumer_tag));
+    if (!consumer || consumer->is_ending)
+        return;
+    consumer->is_ending = true;
+    consumer->on_cancelled = on_cancelled;
+    consumer->arg = arg;
+    if (consumer->is_answered)
+        ask_for_end(b, consumer);
 }
 
 void broker_after_declarations(struct broker *b, void (*on_done)(void *arg), void *arg)

@@ -110,6 +110,16 @@ static const struct row *find_row(amqp_method_number_t id, uint16_t channel)
     return NULL;
 }
 
+/* Consumers are answered in any order: the answer says whose it is. */
+static struct slice consumer_of(amqp_method_number_t id, const void *method)
+{
+    if (id == AMQP_BASIC_CONSUME_OK_METHOD)
+        return slice_of_amqp(((const amqp_basic_consume_ok_t *)method)->consumer_tag);
+    if (id == AMQP_BASIC_CANCEL_OK_METHOD)
+        return slice_of_amqp(((const amqp_basic_cancel_ok_t *)method)->consumer_tag);
+    return SLICE_NONE;
+}
+
 static void dispatch(struct broker *b, const struct row *row, struct slice payload)
 {
     void *method = NULL;
@@ -119,7 +129,7 @@ static void dispatch(struct broker *b, const struct row *row, struct slice paylo
     else if (row->kind == HANDSHAKE_STEP)
         broker_handshake_method(b, row->id, method);
     else if (row->kind == ANSWER)
-        broker_declarations_answered(b, row->id);
+        broker_declarations_answered(b, row->id, consumer_of(row->id, method));
     else
         row->handle(b, method);
     recycle_amqp_pool(&b->pool);

@@ -103,6 +103,7 @@ struct broker_confirms {
 /* What was asked and the answer that it waits for; or a marker, which waits for nothing but its turn. */
 struct broker_declaration {
     amqp_method_number_t answer;
+    char *consumer; /* whose beginning or end was asked for; else NULL */
     bool is_answered;
     void (*on_done)(void *arg);
     void *arg;
@@ -112,6 +113,15 @@ struct broker_declaration {
 struct broker_declarations {
     struct broker_declaration *items;
     size_t begin, end, capacity;
+};
+
+/* By whom deliveries may come: from basic.consume to the answer to basic.cancel. */
+struct broker_consumer {
+    char *tag;
+    bool is_answered; /* by the server, which consumes for us */
+    bool is_ending;
+    void (*on_cancelled)(void *arg);
+    void *arg;
 };
 
 /* Deliveries acked in an unbroken run from tag 1 become one multiple ack per turn of the loop. */
@@ -167,9 +177,8 @@ struct broker {
     struct broker_confirms confirms;
     struct broker_declarations declarations;
     struct broker_acks acks;
-    char **consumers;
+    struct broker_consumer *consumers;
     size_t consumer_count;
-    bool draining;
 
     uint8_t *input;
     size_t input_begin, input_end;
@@ -277,9 +286,11 @@ static inline struct broker_frames *broker_confirms_at(const struct broker_confi
 }
 
 /* broker_declare.c */
-void broker_declarations_answered(struct broker *b, amqp_method_number_t id);
+/* tag: of the consumer that the answer is about; SLICE_NONE: none. */
+void broker_declarations_answered(struct broker *b, amqp_method_number_t id, struct slice tag);
 void broker_declarations_run_markers(struct broker *b);
 void broker_declarations_clear(struct broker *b);
+bool broker_has_consumer(const struct broker *b, struct slice tag);
 
 /* broker_output.c */
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);

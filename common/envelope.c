@@ -59,16 +59,17 @@ static enum err join_key(struct writer *w, struct slice first, struct slice seco
     return ERR_OK;
 }
 
-enum err envelope_write_command(const struct command *command, const char *pool,
+enum err envelope_write_command(const struct command *command, const char *pool, int64_t partitions,
                                 struct envelope_scratch *scratch, struct broker_message *ret_message)
 {
     struct writer w = {.scratch = scratch};
-    struct slice key;
     if (command->type.len == 0 || command->role.len == 0 || command->role.len > ENVELOPE_ROLE_MAX)
         return ERR_BAD_REQUEST;
-    enum err err = join_key(&w, slice_of(pool), command->type, &key);
-    if (err)
-        return err;
+    unsigned partition = topology_partition(&command->company, partitions);
+    struct slice key = {.data = next_text(&w)};
+    key.len = topology_command_key(pool, partition, command->type, w.scratch->text[0], ENVELOPE_KEY_MAX);
+    if (key.len == 0)
+        return ERR_BAD_REQUEST;
     add_uuid(&w, SLICE("company"), &command->company);
     add_uuid(&w, SLICE("actor"), &command->actor);
     add_text(&w, SLICE("role"), command->role);

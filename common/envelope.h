@@ -3,7 +3,7 @@
  *
  * A command:  message_id = command id · type = "project.create" · correlation_id = the request that waits ·
  *   reply_to = routing key on `events` · timestamp · content_type = application/msgpack · headers company, actor, role,
- *   subject, parent, if-match, fingerprint, not-before, traceparent. Routing key "<pool>.<type>", exchange `commands`,
+ *   subject, parent, if-match, fingerprint, not-before, traceparent. Routing key "<pool>.<partition>.<type>", exchange `commands`,
  *   persistent and mandatory.
  * An event or a reply:  message_id = command id · correlation_id and type as above ("project.created" for events) ·
  *   content_type = application/json · headers status, http-status, company, seq, subject, project, version, entity-at.
@@ -37,12 +37,12 @@ struct command {
 };
 
 /* Fills message from command; `scratch` keeps the texts that the message points to. The exchange, key and
- * flags too. */
+ * flags too: it goes to its company's partition of `partitions`. */
 struct envelope_scratch {
     char text[12][ENVELOPE_KEY_MAX];
     struct broker_header headers[BROKER_HEADERS_MAX];
 };
-enum err envelope_write_command(const struct command *command, const char *pool,
+enum err envelope_write_command(const struct command *command, const char *pool, int64_t partitions,
                                 struct envelope_scratch *scratch,
                                 struct broker_message *ret_message) MUST_CHECK;
 /* ERR_POISON when a part is missing or malformed. Slices point into the delivery. */

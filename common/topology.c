@@ -2,7 +2,10 @@
 
 #include <stdio.h>
 
-enum { QUEUE_NAME_SIZE = 128, POOL_RESOURCES_MAX = 16 };
+enum { POOL_RESOURCES_MAX = 16 };
+
+/* Two digits, so that names sort as numbers do; CORTEX_PARTITIONS is below a hundred. */
+#define PARTITION_FORMAT "%02u"
 
 /* A new pool is a row, a new resource of a pool a word. */
 static const struct pool {
@@ -35,14 +38,17 @@ static void declare(struct broker *broker, const char *name, const struct broker
 }
 
 /* at-least-once keeps a dead letter in its queue until the `dead` exchange has it for sure; it asks for
- * reject-publish. */
-static void declare_command_queue(struct broker *broker, const struct config *config, const char *pool)
+ * reject-publish. Of several consumers one is served until it goes: what keeps a company's order when two workers
+ * mistake a partition for their own. */
+static void declare_command_queue(struct broker *broker, const struct config *config, const char *pool,
+                                  unsigned partition)
 {
-    char name[QUEUE_NAME_SIZE], key[QUEUE_NAME_SIZE];
-    topology_command_queue(pool, name, sizeof(name));
-    snprintf(key, sizeof(key), "%s.#", pool);
+    char name[TOPOLOGY_NAME_SIZE], key[TOPOLOGY_NAME_SIZE];
+    topology_command_queue(pool, partition, name, sizeof(name));
+    snprintf(key, sizeof(key), "%s." PARTITION_FORMAT ".#", pool, partition);
     const struct broker_header arguments[] = {
         text_argument("x-queue-type", "quorum"),
+        {.name = SLICE("x-single-active-consumer"), .is_boolean = true},
         integer_argument("x-delivery-limit", config->delivery_limit),
         text_argument("x-dead-letter-exchange", EXCHANGE_DEAD),
         text_argument("x-dead-letter-strategy", "at-least-once"),
@@ -57,7 +63,7 @@ static void declare_command_queue(struct broker *broker, const struct config *co
  * twenty. -1 (no limit) is not known to 3.10, so the limit is one that nobody reaches. */
 static void declare_dead_queue(struct broker *broker, const struct config *config, const char *pool)
 {
-    char name[QUEUE_NAME_SIZE], key[QUEUE_NAME_SIZE];
+    char name[TOPOLOGY_NAME_SIZE], key[TOPOLOGY_NAME_SIZE];
     snprintf(name, sizeof(name), EXCHANGE_DEAD ".%s", pool);
     snprintf(key, sizeof(key), "%s.#", pool);
     const struct broker_header arguments[] = {
@@ -78,7 +84,8 @@ void topology_declare(struct broker *broker, const struct config *config)
     broker_declare_exchange(broker, EXCHANGE_CONTROL, BROKER_TOPIC);
     for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
         declare_dead_queue(broker, config, pools[i].name);
-        declare_command_queue(broker, config, pools[i].name);
+        for (unsigned partition = 0; partition < (unsigned)config->partitions; partition++)
+            declare_command_queue(broker, config, pools[i].name, partition);
     }
 }
 
@@ -91,11 +98,6 @@ const char *topology_pool(const char *resource)
     return NULL;
 }
 
-void topology_command_queue(const char *pool, char *name, size_t size)
-{
-    snprintf(name, size, EXCHANGE_COMMANDS ".%s", pool);
-}
-
 /* FNV-1a (its authors' page, "xor-folding"). It is stored, so it never changes. */
 uint16_t topology_slot(const struct uuid *company)
 {
@@ -103,4 +105,20 @@ uint16_t topology_slot(const struct uuid *company)
     for (size_t i = 0; i < sizeof(company->octet); i++)
         hash = (hash ^ company->octet[i]) * 16777619U;
     return (uint16_t)(hash >> 16 ^ hash);
+}
+
+unsigned topology_partition(const struct uuid *company, int64_t partitions)
+{
+    return topology_slot(company) % (unsigned)partitions;
+}
+
+size_t topology_command_key(const char *pool, unsigned partition, struct slice type, char *key, size_t size)
+{
+    int len = snprintf(key, size, "%s." PARTITION_FORMAT ".%.*s", pool, partition, (int)type.len, type.data);
+    return (size_t)len < size ? (size_t)len : 0;
+}
+
+void topology_command_queue(const char *pool, unsigned partition, char *name, size_t size)
+{
+    snprintf(name, size, EXCHANGE_COMMANDS ".%s." PARTITION_FORMAT, pool, partition);
 }

@@ -183,7 +183,8 @@ static enum err publish(struct commands *commands, struct pending *pending, cons
     struct command addressed = *command;
     addressed.correlation_id = slice_of(correlation);
     addressed.reply_to = pending->is_async ? SLICE_NONE : slice_of(commands->gateway->reply_key);
-    enum err err = envelope_write_command(&addressed, pool, &scratch, &message);
+    enum err err =
+        envelope_write_command(&addressed, pool, commands->gateway->config->partitions, &scratch, &message);
     if (!err)
         err = broker_publish(commands->publisher, &message, on_confirm, pending);
     pending->in_flight = err == ERR_OK;

@@ -2,17 +2,24 @@
 
 #include <assert.h>
 
+#include "common/topology.h"
+
 enum { FIRST_CAPACITY = 256 };
 
 enum tag_state { TAG_OPEN, TAG_HELD, TAG_DONE, TAG_GONE /* acked by itself, or rejected */ };
 
+struct delivery {
+    uint8_t state; /* enum tag_state */
+    uint8_t partition;
+};
+
 struct acks {
     struct broker *broker;
     uint32_t epoch;
-    uint64_t first, next; /* tags; first: the oldest that is open or not yet acked */
-    uint8_t *ring;        /* enum tag_state by tag */
-    size_t capacity;      /* a power of two */
-    size_t open;
+    uint64_t first, next;  /* tags; first: the oldest that is open or not yet acked */
+    struct delivery *ring; /* by tag */
+    size_t capacity;       /* a power of two */
+    size_t open, open_of[TOPOLOGY_PARTITIONS_MAX];
     bool has_changed;
 };
 
@@ -21,7 +28,7 @@ struct acks *acks_new(struct broker *broker)
     struct acks *a = xcalloc(1, sizeof(*a));
     a->broker = broker;
     a->capacity = FIRST_CAPACITY;
-    a->ring = xcalloc(a->capacity, 1);
+    a->ring = xcalloc(a->capacity, sizeof(*a->ring));
     a->first = a->next = 1;
     return a;
 }
@@ -34,7 +41,7 @@ void acks_free(struct acks *a)
     free(a);
 }
 
-static uint8_t *state_of(struct acks *a, uint64_t tag)
+static struct delivery *at(struct acks *a, uint64_t tag)
 {
     return &a->ring[tag & (a->capacity - 1)];
 }
@@ -43,28 +50,37 @@ static void grow(struct acks *a)
 {
     struct acks larger = *a;
     larger.capacity = 2 * a->capacity;
-    larger.ring = xcalloc(larger.capacity, 1);
+    larger.ring = xcalloc(larger.capacity, sizeof(*a->ring));
     for (uint64_t tag = a->first; tag < a->next; tag++)
-        *state_of(&larger, tag) = *state_of(a, tag);
+        *at(&larger, tag) = *at(a, tag);
     free(a->ring);
     *a = larger;
 }
 
-void acks_add(struct acks *a, uint32_t epoch, uint64_t tag)
+void acks_forget(struct acks *a)
+{
+    a->epoch = 0; /* no connection's */
+    a->first = a->next = 1;
+    a->open = 0;
+    memset(a->open_of, 0, sizeof(a->open_of));
+}
+
+void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
 {
     if (epoch != a->epoch) {
+        acks_forget(a);
         a->epoch = epoch;
         a->first = a->next = tag;
-        a->open = 0;
     }
     assert(tag >= a->next);
     while (a->next <= tag) { /* those between were refused before they came here (BROKER_BODY_MAX) */
         if (a->next - a->first == a->capacity)
             grow(a);
-        *state_of(a, a->next++) = TAG_GONE;
+        at(a, a->next++)->state = TAG_GONE;
     }
-    *state_of(a, tag) = TAG_OPEN;
+    *at(a, tag) = (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition};
     a->open++;
+    a->open_of[partition]++;
 }
 
 static bool is_ours(const struct acks *a, uint32_t epoch, uint64_t tag)
@@ -72,22 +88,26 @@ static bool is_ours(const struct acks *a, uint32_t epoch, uint64_t tag)
     return epoch == a->epoch && tag >= a->first && tag < a->next;
 }
 
+static void close_tag(struct acks *a, uint64_t tag, enum tag_state state)
+{
+    at(a, tag)->state = (uint8_t)state;
+    a->open--;
+    a->open_of[at(a, tag)->partition]--;
+    a->has_changed = true;
+}
+
 void acks_done(struct acks *a, uint32_t epoch, uint64_t tag)
 {
     if (!is_ours(a, epoch, tag))
         return;
-    *state_of(a, tag) = TAG_DONE;
-    a->open--;
-    a->has_changed = true;
+    close_tag(a, tag, TAG_DONE);
 }
 
 void acks_reject(struct acks *a, uint32_t epoch, uint64_t tag, bool requeue)
 {
     if (!is_ours(a, epoch, tag))
         return;
-    *state_of(a, tag) = TAG_GONE;
-    a->open--;
-    a->has_changed = true;
+    close_tag(a, tag, TAG_GONE);
     broker_reject(a->broker, epoch, tag, requeue);
 }
 
@@ -95,15 +115,15 @@ void acks_hold(struct acks *a, uint32_t epoch, uint64_t tag)
 {
     if (!is_ours(a, epoch, tag))
         return;
-    *state_of(a, tag) = TAG_HELD;
+    at(a, tag)->state = TAG_HELD;
     a->has_changed = true;
 }
 
 static void ack_one_by_one(struct acks *a)
 {
     for (uint64_t tag = a->first; tag < a->next; tag++)
-        if (*state_of(a, tag) == TAG_DONE) {
-            *state_of(a, tag) = TAG_GONE;
+        if (at(a, tag)->state == TAG_DONE) {
+            at(a, tag)->state = TAG_GONE;
             broker_ack(a->broker, a->epoch, tag, false);
         }
 }
@@ -114,16 +134,21 @@ void acks_flush(struct acks *a)
         return;
     a->has_changed = false;
     uint64_t last = 0;
-    for (; a->first < a->next && *state_of(a, a->first) >= TAG_DONE; a->first++)
-        if (*state_of(a, a->first) == TAG_DONE)
+    for (; a->first < a->next && at(a, a->first)->state >= TAG_DONE; a->first++)
+        if (at(a, a->first)->state == TAG_DONE)
             last = a->first;
     if (last)
         broker_ack(a->broker, a->epoch, last, true);
-    if (a->first < a->next && *state_of(a, a->first) == TAG_HELD)
+    if (a->first < a->next && at(a, a->first)->state == TAG_HELD)
         ack_one_by_one(a);
 }
 
 size_t acks_open(const struct acks *a)
 {
     return a->open;
+}
+
+size_t acks_open_of(const struct acks *a, unsigned partition)
+{
+    return a->open_of[partition];
 }

@@ -14,8 +14,8 @@ struct acks;
 struct acks *acks_new(struct broker *broker);
 void acks_free(struct acks *acks);
 
-/* Every delivery, in order. A new epoch forgets the tags of the one before. */
-void acks_add(struct acks *acks, uint32_t epoch, uint64_t tag);
+/* Every delivery, in order, and whose partition it is of. */
+void acks_add(struct acks *acks, uint32_t epoch, uint64_t tag, unsigned partition);
 void acks_done(struct acks *acks, uint32_t epoch, uint64_t tag);
 void acks_reject(struct acks *acks, uint32_t epoch, uint64_t tag, bool requeue);
 /* Open for some time to come. */
@@ -24,4 +24,8 @@ void acks_hold(struct acks *acks, uint32_t epoch, uint64_t tag);
 /* Once per turn of the loop. */
 void acks_flush(struct acks *acks);
 
+/* The connection is gone: everything will be delivered again. */
+void acks_forget(struct acks *acks);
+
 size_t acks_open(const struct acks *acks); /* deliveries without an answer */
+size_t acks_open_of(const struct acks *acks, unsigned partition);

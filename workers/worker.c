@@ -12,6 +12,7 @@
 #include "workers/batch.h"
 #include "workers/intake.h"
 #include "workers/outbox.h"
+#include "workers/partitions.h"
 #include "workers/upkeep.h"
 
 enum {
@@ -31,6 +32,7 @@ struct worker {
     struct batch *batch;
     struct outbox *outbox;
     struct acks *acks;
+    struct partitions *partitions;
     struct upkeep *upkeep;
     ev_prepare turn;
     ev_timer deadline;
@@ -90,7 +92,7 @@ static bool may_begin(const struct worker *w)
 static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
-           outbox_untold(w->outbox) == 0;
+           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0;
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -105,6 +107,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
             batch_start(w->batch, jobs);
     }
     acks_flush(w->acks);
+    partitions_turn(w->partitions);
     if (w->is_draining && has_finished(w))
         ev_break(loop, EVBREAK_ALL);
 }
@@ -116,7 +119,7 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct worker *w = ctx;
     struct job *job = job_new(delivery);
     (void)broker;
-    acks_add(w->acks, job->epoch, job->tag);
+    acks_add(w->acks, job->epoch, job->tag, partitions_of(delivery));
     if (job->is_addressed) {
         intake_add(w->intake, job);
         return;
@@ -129,13 +132,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
 static void on_consumer_up(void *ctx, struct broker *broker)
 {
     struct worker *w = ctx;
-    char queue[NAME_SIZE];
     topology_declare(broker, w->config);
-    if (w->is_draining)
-        return;
-    topology_command_queue(w->pool, queue, sizeof(queue));
-    broker_consume(broker, queue, "worker", (uint16_t)w->config->prefetch, false, false);
-    log_info("broker.consuming", LOG_S("queue", queue));
+    partitions_up(w->partitions);
 }
 
 static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
@@ -144,6 +142,8 @@ static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
     (void)broker;
     log_warn("broker.down", LOG_S("connection", "consumer"), LOG_S("why", why));
     intake_clear(w->intake);
+    acks_forget(w->acks);
+    partitions_down(w->partitions);
 }
 
 static void on_publisher_up(void *ctx, struct broker *broker)
@@ -187,6 +187,38 @@ static enum err connect_broker(struct worker *w)
                                     : UNCONFIRMED_BYTES_MIN;
     return broker_new(w->loop, &options, &publisher, w, &w->publisher);
 }
+
+/* ---- the partitions ---- */
+
+static void on_gained(void *ctx, unsigned partition)
+{
+    struct worker *w = ctx;
+    log_info("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
+}
+
+static void on_lost(void *ctx, unsigned partition)
+{
+    struct worker *w = ctx;
+    log_info("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
+}
+
+static bool has_work(void *ctx, unsigned partition)
+{
+    struct worker *w = ctx;
+    return acks_open_of(w->acks, partition) > 0;
+}
+
+static void on_partitions_changed(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct partitions_callbacks partitions_callbacks = {
+    .on_gained = on_gained,
+    .on_lost = on_lost,
+    .has_work = has_work,
+    .on_changed = on_partitions_changed,
+};
 
 /* ---- the database ---- */
 
@@ -258,6 +290,9 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->batch = batch_new(w->db, w->handlers, &batch_callbacks, w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
+    w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions, config->prefetch,
+                                   &partitions_callbacks, w);
+    partitions_assign(w->partitions, partitions_all(w->partitions), 0);
     w->upkeep = upkeep_new(loop, w->db, config->inbox_days, config->event_days);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
@@ -277,6 +312,7 @@ void worker_free(struct worker *w)
     broker_free(w->publisher);
     outbox_free(w->outbox);
     broker_free(w->consumer);
+    partitions_free(w->partitions);
     intake_free(w->intake);
     acks_free(w->acks);
     handlers_free(w->handlers);
@@ -289,7 +325,7 @@ void worker_drain(struct worker *w)
         return;
     w->is_draining = true;
     log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
-    broker_cancel_consumers(w->consumer);
+    partitions_assign(w->partitions, 0, 0);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -1,9 +1,9 @@
 #pragma once
-/* One worker process: it takes the commands of its pool's queue, runs them in batches, and tells what came of
- * them.
+/* One worker process: it takes the commands of its share of the pool's queues (partitions.h), runs them in
+ * batches, and tells what came of them.
  *
- *   commands.<pool> ─▶ intake ─▶ batch ─▶ PostgreSQL
- *                                  └────▶ outbox ─▶ events ─ confirmed ─▶ ack
+ *   commands.<pool>.<partition> ─▶ intake ─▶ batch ─▶ PostgreSQL
+ *                                              └────▶ outbox ─▶ events ─ confirmed ─▶ ack
  *
  * A batch is whatever has arrived while the last one was with the database, up to batch_max; nothing waits
  * for more. Events of one batch are confirmed while the next one runs. What is taken from the queue is

@@ -15,14 +15,14 @@
 
 /* A company of its own: the chain never waits for a row that the real worker has locked. */
 #define BOUND_COMPANY "00000000-0000-7000-8000-0000000b0b0d"
-/* And a queue of its own, beside the pools'. */
+/* And a queue of its own, beside the pools': one, as the commands of one company all go to one. */
 #define BOUND_QUEUE       "commands.bound"
-#define BOUND_ROUTING_KEY "bound.project.create"
+#define BOUND_ROUTING_KEY "bound.00.project.create"
 
 enum {
     BOUND_NAME_LEN = 24,   /* of a project */
     BOUND_BATCH_MAX = 128, /* as CORTEX_BATCH_MAX */
-    BOUND_PREFETCH = 512,  /* as CORTEX_PREFETCH */
+    BOUND_PREFETCH = 512,
 };
 
 struct bound_options {

@@ -186,15 +186,17 @@ static amqp_table_entry_t integer_argument(const char *key, int64_t value)
     return (amqp_table_entry_t){amqp_cstring_bytes(key), {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value}};
 }
 
-/* The queue has the arguments that common/topology.c gives to a pool's. */
+/* The queue has the arguments that common/topology.c gives to a partition's. */
 static void declare(struct wire *w)
 {
     amqp_table_entry_t arguments[] = {
         text_argument("x-queue-type", "quorum"),
+        {amqp_cstring_bytes("x-single-active-consumer"),
+         {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
         integer_argument("x-delivery-limit", 20),
         text_argument("x-dead-letter-exchange", EXCHANGE_DEAD),
         text_argument("x-dead-letter-strategy", "at-least-once"),
-        integer_argument("x-max-length", 1000000),
+        integer_argument("x-max-length", 250000),
         text_argument("x-overflow", "reject-publish"),
     };
     static const char *const exchanges[] = {EXCHANGE_COMMANDS, EXCHANGE_EVENTS, EXCHANGE_DEAD};

@@ -387,20 +387,45 @@ static void test_consume_when_messages_wait_unacked_then_prefetch_bounds_them(vo
     client_free(client);
 }
 
-static void test_cancel_consumers_when_messages_still_come_then_none_is_delivered_and_publishing_goes_on(
-    void **state)
+static void test_cancel_when_one_of_two_ends_then_the_other_goes_on_and_the_tag_is_free_again(void **state)
+{
+    (void)state;
+    struct client *client = client_new(server_url(), consume_own_queue);
+    struct client *other = client_new(server_url(), declare_queue);
+    client->on_delivery = note_and_ack;
+    eventually(client->marks == 1 && other->ups == 1);
+    broker_consume(client->broker, other->queue, "second", 0, false, false);
+    broker_cancel(client->broker, "second", client_on_mark, client);
+    broker_cancel(client->broker, "second", client_on_mark, client); /* it is ending already */
+    broker_cancel(client->broker, "nobody", client_on_mark, client);
+    eventually(client->marks == 2);
+    publish_many(client, 0, 10, SLICE("x"));
+    publish_many(other, 10, 20, SLICE("x"));
+    eventually(client->confirmed == 10 && other->confirmed == 10 && client->delivered == 10);
+    let_pass_ms(50);
+    assert_int_equal(count_delivered(client, 20), 10);
+    broker_consume(client->broker, other->queue, "second", 0, false, false);
+    eventually(count_delivered(client, 20) == 20);
+    assert_int_equal(client->downs, 0);
+    assert_int_equal(client->marks, 2);
+    client_free(client);
+    client_free(other);
+}
+
+static void test_reconnect_when_deliveries_are_unacked_then_they_come_again_in_order(void **state)
 {
     (void)state;
     struct client *client = client_new(server_url(), consume_own_queue);
     eventually(client->marks == 1);
-    broker_cancel_consumers(client->broker);
-    publish_many(client, 0, 10, SLICE("x"));
-    broker_consume(client->broker, client->queue, "again", 0, false, false);
-    eventually(client->confirmed == 10);
-    let_pass_ms(50);
-    assert_int_equal(client->delivered, 0);
-    assert_int_equal(client->downs, 0);
-    assert_each_confirmed_once(client, 10);
+    publish_many(client, 0, 5, SLICE("x"));
+    eventually(client->delivered == 5 && client->confirmed == 5);
+    client->on_delivery = note_and_ack;
+    broker_reconnect(client->broker, "to see it again");
+    assert_int_equal(client->downs, 0); /* not from inside the call */
+    eventually(client->delivered == 10);
+    assert_int_equal(client->downs, 1);
+    assert_string_equal(client->why, "to see it again");
+    assert_int_equal(count_delivered(client, 5), 5);
     client_free(client);
 }
 
@@ -455,7 +480,11 @@ static void test_consume_when_declarations_follow_at_once_then_all_are_answered(
     (void)state;
     struct client *client = client_new(server_url(), consume_between_declarations);
     eventually(client->marks == 1);
-    broker_cancel_consumers(client->broker);
+    for (int i = 0; i < 20; i++) {
+        char tag[80];
+        snprintf(tag, sizeof(tag), "%s.%d", client->queue, i);
+        broker_cancel(client->broker, tag, NULL, NULL);
+    }
     broker_declare_exchange(client->broker, "amq.topic", BROKER_TOPIC);
     broker_after_declarations(client->broker, client_on_mark, client);
     eventually(client->marks == 2);
@@ -654,8 +683,8 @@ int main(void)
         cmocka_unit_test(test_ack_when_single_multiple_out_of_order_and_rejected_then_each_is_settled_once),
         cmocka_unit_test(test_ack_when_in_order_then_gathered_and_nothing_is_left),
         cmocka_unit_test(test_consume_when_messages_wait_unacked_then_prefetch_bounds_them),
-        cmocka_unit_test(
-            test_cancel_consumers_when_messages_still_come_then_none_is_delivered_and_publishing_goes_on),
+        cmocka_unit_test(test_cancel_when_one_of_two_ends_then_the_other_goes_on_and_the_tag_is_free_again),
+        cmocka_unit_test(test_reconnect_when_deliveries_are_unacked_then_they_come_again_in_order),
         cmocka_unit_test(test_after_declarations_when_several_wait_then_called_in_order_from_the_loop),
         cmocka_unit_test(test_consume_when_declarations_follow_at_once_then_all_are_answered),
         cmocka_unit_test(test_bind_when_undone_then_events_stop),

@@ -276,12 +276,12 @@ static void test_return_when_cut_before_the_confirm_and_routed_the_second_time_t
 
 /* ---- declarations ---- */
 
-enum { QOS_OK = 11, CONSUME_OK = 21, BIND_OK = 21 };
+enum { QOS_OK = 11, CONSUME_OK = 21, CANCEL_OK = 31, BIND_OK = 21 };
 
-static void put_consume_ok(void)
+static void put_consumer_answer(int method_id, const char *tag)
 {
-    struct buf outer = begin_method(60, CONSUME_OK);
-    put_short("tests");
+    struct buf outer = begin_method(60, method_id);
+    put_short(tag);
     end_method(outer, 1);
 }
 
@@ -304,9 +304,67 @@ static void test_declarations_when_consume_is_answered_late_then_done_once_all_a
     say(server);
     eventually(client->confirmed == 1);
     assert_int_equal(client->marks, 0);
-    put_consume_ok();
+    put_consumer_answer(CONSUME_OK, "tests");
     say(server);
     eventually(client->marks == 2);
+    assert_int_equal(client->downs, 0);
+}
+
+static void test_consume_when_two_are_answered_the_other_way_round_then_each_is_done_when_answered(
+    void **state)
+{
+    (void)state;
+    meet(1);
+    consume_then_bind();
+    broker_consume(client->broker, "another queue", "others", 1, false, false);
+    broker_after_declarations(client->broker, client_on_mark, client);
+    end_method(begin_method(60, QOS_OK), 1);
+    end_method(begin_method(50, BIND_OK), 1);
+    end_method(begin_method(60, QOS_OK), 1);
+    put_consumer_answer(CONSUME_OK, "others");
+    put_settle(ACK, 1, SINGLE);
+    say(server);
+    eventually(client->confirmed == 1);
+    assert_int_equal(client->marks, 0);
+    put_consumer_answer(CONSUME_OK, "tests");
+    say(server);
+    eventually(client->marks == 3);
+    put_consumer_answer(CONSUME_OK, "strangers");
+    say(server);
+    assert_given_up("answers nothing");
+}
+
+static void count_delivery(struct client *c, const struct broker_delivery *d)
+{
+    (void)d;
+    assert_int_equal(c->marks, 0);
+}
+
+static void test_cancel_when_deliveries_are_under_way_then_they_come_before_its_end_and_none_after_it(
+    void **state)
+{
+    (void)state;
+    meet(1);
+    client->on_delivery = count_delivery;
+    broker_consume(client->broker, "a queue", "tests", 1, false, false);
+    broker_cancel(client->broker, "tests", client_on_mark,
+                  client); /* not sent before its beginning is known */
+    end_method(begin_method(60, QOS_OK), 1);
+    put_consumer_answer(CONSUME_OK, "tests");
+    for (uint64_t tag = 1; tag <= 2; tag++) {
+        put_deliver(tag);
+        put_header(0, ID_7, 4);
+    }
+    say(server);
+    eventually(client->delivered == 2 && broker_unsent_bytes(client->broker) == 0);
+    put_consumer_answer(CANCEL_OK, "tests");
+    put_deliver(3); /* which no server should do */
+    put_header(0, ID_7, 4);
+    put_settle(ACK, 1, SINGLE);
+    say(server);
+    eventually(client->confirmed == 1);
+    assert_int_equal(client->delivered, 2);
+    assert_int_equal(client->marks, 1);
     assert_int_equal(client->downs, 0);
 }
 
@@ -371,6 +429,7 @@ static void test_input_when_it_comes_octet_by_octet_then_understood(void **state
     publish_many(client, 0, 2, SLICE("x"));
     say_slowly();
     eventually(client->ups == 1 && broker_unsent_bytes(client->broker) == 0);
+    broker_consume(client->broker, "a queue", "tests", 1, false, false);
     put_conversation();
     say_slowly();
     eventually(client->confirmed == 2);
@@ -433,6 +492,7 @@ static void test_delivery_when_its_headers_nest_deep_then_they_are_stepped_over(
 {
     (void)state;
     meet(0);
+    broker_consume(client->broker, "a queue", "tests", 1, false, false);
     put_deliver(1);
     put_nested_tables(9000);
     say(server);
@@ -444,6 +504,8 @@ static void test_delivery_when_its_body_is_larger_than_the_bound_then_rejected_u
 {
     (void)state;
     meet(0);
+    broker_consume(client->broker, "a queue", "tests", 1, false, false);
+    eventually(broker_unsent_bytes(client->broker) == 0);
     static char part[131064];
     uint64_t size = BROKER_BODY_MAX + 1;
     put_deliver(1);
@@ -605,6 +667,9 @@ int main(void)
         SERVER_TEST(test_confirm_when_gaps_are_sent_again_then_tags_count_from_the_first_gap),
         SERVER_TEST(test_return_when_cut_before_the_confirm_and_routed_the_second_time_then_ok),
         SERVER_TEST(test_declarations_when_consume_is_answered_late_then_done_once_all_are_answered),
+        SERVER_TEST(test_consume_when_two_are_answered_the_other_way_round_then_each_is_done_when_answered),
+        SERVER_TEST(
+            test_cancel_when_deliveries_are_under_way_then_they_come_before_its_end_and_none_after_it),
         SERVER_TEST(test_declarations_when_answered_out_of_order_otherwise_then_given_up),
         SERVER_TEST(test_confirm_when_the_message_was_not_sent_then_the_connection_is_given_up),
         SERVER_TEST(test_input_when_it_comes_octet_by_octet_then_understood),

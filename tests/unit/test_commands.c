@@ -8,6 +8,7 @@
 enum play { PLAY_SUCCESS, PLAY_DELETED, PLAY_REFUSAL, PLAY_STRANGER, PLAY_SILENCE };
 
 struct worker {
+    const struct config *config;
     struct broker *broker;
     enum play play;
     size_t taken;
@@ -82,11 +83,13 @@ static void on_consuming(void *arg)
 
 static void on_up(void *ctx, struct broker *broker)
 {
-    char queue[128];
-    const struct config defaults = {.delivery_limit = 20, .queue_max_length = 1000000};
-    topology_declare(broker, &defaults);
-    topology_command_queue("projects", queue, sizeof(queue));
-    broker_consume(broker, queue, "test", 100, false, false);
+    const struct config *config = ((struct worker *)ctx)->config;
+    topology_declare(broker, config);
+    for (unsigned partition = 0; partition < config->partitions; partition++) {
+        char queue[TOPOLOGY_NAME_SIZE];
+        topology_command_queue("projects", partition, queue, sizeof(queue));
+        broker_consume(broker, queue, queue, 100, false, false);
+    }
     broker_after_declarations(broker, on_consuming, ctx);
 }
 
@@ -113,6 +116,7 @@ static int setup(void **state)
     CLEANUP_FREE char *kept = xstrdup(url); /* rig_new_with writes into the environment */
     stage->rig = rig_new_with(kept, NOBODY_DATABASE);
     setenv("CORTEX_AMQP_URL", kept, 1);
+    stage->worker.config = &stage->rig->config;
     assert_int_equal(
         broker_new(stage->rig->gateway.loop, &options, &callbacks, &stage->worker, &stage->worker.broker),
         ERR_OK);

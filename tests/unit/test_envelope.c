@@ -76,7 +76,7 @@ static void assert_round_trip_of_command(const struct command *command)
     struct envelope_scratch scratch;
     struct broker_message message;
     struct command got;
-    assert_int_equal(envelope_write_command(command, "projects", &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_command(command, "projects", 8, &scratch, &message), ERR_OK);
     const struct broker_delivery delivery = delivered(&message);
     assert_int_equal(envelope_read_command(&delivery, &got), ERR_OK);
     assert_same_command(command, &got);
@@ -94,15 +94,15 @@ static void test_command_when_written_and_read_then_the_same(void **state)
     assert_round_trip_of_command(&command);
 }
 
-static void test_command_when_written_then_goes_to_its_pool_persistent_and_mandatory(void **state)
+static void test_command_when_written_then_goes_to_its_partition_persistent_and_mandatory(void **state)
 {
     (void)state;
     const struct command command = full_command();
     struct envelope_scratch scratch;
     struct broker_message message;
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_command(&command, "projects", 7, &scratch, &message), ERR_OK);
     assert_true(slice_is(message.exchange, "commands"));
-    assert_true(slice_is(message.routing_key, "projects.task.update"));
+    assert_true(slice_is(message.routing_key, "projects.01.task.update"));
     assert_true(slice_is(message.content_type, "application/msgpack"));
     assert_true(message.persistent);
     assert_true(message.mandatory);
@@ -118,16 +118,16 @@ static void test_command_when_a_text_is_missing_or_too_long_then_not_written(voi
     memset(text, 'x', sizeof(text));
     struct command command = full_command();
     command.type = SLICE("");
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_BAD_REQUEST);
-    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 9};
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_BAD_REQUEST);
-    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 10};
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 12};
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 13};
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_OK);
     command = full_command();
     command.role = (struct slice){text, ENVELOPE_ROLE_MAX + 1};
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_BAD_REQUEST);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
     command.role = SLICE_NONE;
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_BAD_REQUEST);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
 }
 
 /* ---- what the queue may bring ---- */
@@ -219,7 +219,7 @@ static void test_command_when_a_header_is_missing_or_malformed_then_poison(void 
     (void)state;
     static struct damage d;
     const struct command command = full_command();
-    assert_int_equal(envelope_write_command(&command, "projects", &d.scratch, &d.message), ERR_OK);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &d.scratch, &d.message), ERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(command_damages); i++) {
         struct command got;
         undo(&d);
@@ -239,7 +239,7 @@ static void test_command_when_a_property_is_missing_or_malformed_then_poison(voi
     struct command got = {.if_match = 99};
     char text[ENVELOPE_KEY_MAX];
     memset(text, 'x', sizeof(text));
-    assert_int_equal(envelope_write_command(&command, "projects", &d.scratch, &d.message), ERR_OK);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &d.scratch, &d.message), ERR_OK);
     const struct {
         struct slice *property;
         struct slice value;
@@ -411,7 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command_when_written_and_read_then_the_same),
-        cmocka_unit_test(test_command_when_written_then_goes_to_its_pool_persistent_and_mandatory),
+        cmocka_unit_test(test_command_when_written_then_goes_to_its_partition_persistent_and_mandatory),
         cmocka_unit_test(test_command_when_a_text_is_missing_or_too_long_then_not_written),
         cmocka_unit_test(test_command_when_a_header_is_missing_or_malformed_then_poison),
         cmocka_unit_test(test_command_when_a_property_is_missing_or_malformed_then_poison),

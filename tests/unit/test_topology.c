@@ -43,10 +43,32 @@ static void test_command_queue_when_the_name_does_not_fit_then_cut(void **state)
 {
     (void)state;
     char name[32], small[8];
-    topology_command_queue("projects", name, sizeof(name));
-    topology_command_queue("projects", small, sizeof(small));
-    assert_string_equal(name, "commands.projects");
+    topology_command_queue("projects", 7, name, sizeof(name));
+    topology_command_queue("projects", 7, small, sizeof(small));
+    assert_string_equal(name, "commands.projects.07");
     assert_string_equal(small, "command");
+}
+
+static void test_command_key_when_it_fits_then_its_length_else_zero(void **state)
+{
+    (void)state;
+    char key[27];
+    assert_int_equal(topology_command_key("projects", 7, SLICE("project.create"), key, sizeof(key)), 26);
+    assert_string_equal(key, "projects.07.project.create");
+    assert_int_equal(topology_command_key("projects", 63, SLICE("project.creates"), key, sizeof(key)), 0);
+}
+
+static void test_partition_when_companies_are_many_then_spread_evenly(void **state)
+{
+    (void)state;
+    enum { COMPANIES = 8000, PARTITIONS = 8 };
+    int counts[PARTITIONS] = {0};
+    for (int i = 0; i < COMPANIES; i++) {
+        struct uuid company = uuid_v7();
+        counts[topology_partition(&company, PARTITIONS)]++;
+    }
+    for (int i = 0; i < PARTITIONS; i++) /* six standard deviations */
+        assert_in_range(counts[i], COMPANIES / PARTITIONS - 180, COMPANIES / PARTITIONS + 180);
 }
 
 static void test_declare_when_done_twice_then_accepted_again(void **state)
@@ -79,11 +101,13 @@ static void test_publish_when_the_pool_exists_then_routed_else_unroutable(void *
     (void)state;
     struct client *client = client_new(server_url(), declare);
     eventually(client->marks == 1);
-    assert_int_equal(publish(client, 0, EXCHANGE_COMMANDS, "nopool.project.create"), ERR_OK);
-    assert_int_equal(publish(client, 1, EXCHANGE_DEAD, "nopool.project.create"), ERR_OK);
+    assert_int_equal(publish(client, 0, EXCHANGE_COMMANDS, "nopool.00.project.create"), ERR_OK);
+    assert_int_equal(publish(client, 1, EXCHANGE_DEAD, "nopool.00.project.create"), ERR_OK);
     eventually(client->confirmed == 2);
-    assert_int_equal(client->messages[0].err, ERR_UNROUTABLE);
-    assert_int_equal(client->messages[1].err, ERR_UNROUTABLE);
+    assert_int_equal(publish(client, 2, EXCHANGE_COMMANDS, "projects.99.project.create"), ERR_OK);
+    eventually(client->confirmed == 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(client->messages[i].err, ERR_UNROUTABLE);
     client_free(client);
 }
 
@@ -100,7 +124,7 @@ static void reject(struct client *client, const struct broker_delivery *d)
         rejections++;
     if (d->delivery_count > most_deliveries)
         most_deliveries = (int)d->delivery_count;
-    bool comes_again = is_ours(d) && slice_is(d->routing_key, "projects.test.again");
+    bool comes_again = is_ours(d) && slice_is(d->routing_key, "projects.07.test.again");
     broker_reject(client->broker, d->epoch, d->tag, comes_again);
 }
 
@@ -116,7 +140,7 @@ static void note_dead(struct client *client, const struct broker_delivery *d)
 static void consume_commands(struct client *client)
 {
     declare(client);
-    broker_consume(client->broker, "commands.projects", "tests", 0, false, false);
+    broker_consume(client->broker, "commands.projects.07", "tests", 0, false, false);
 }
 
 static void test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters(void **state)
@@ -132,10 +156,10 @@ static void test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_l
     worker->on_delivery = reject;
     reader->on_delivery = note_dead;
     eventually(worker->marks == 1 && reader->marks == 1);
-    assert_int_equal(publish(worker, 0, EXCHANGE_COMMANDS, "projects.test.once"), ERR_OK);
+    assert_int_equal(publish(worker, 0, EXCHANGE_COMMANDS, "projects.07.test.once"), ERR_OK);
     eventually(dead == 1);
     assert_int_equal(rejections, 1);
-    assert_int_equal(publish(worker, 1, EXCHANGE_COMMANDS, "projects.test.again"), ERR_OK);
+    assert_int_equal(publish(worker, 1, EXCHANGE_COMMANDS, "projects.07.test.again"), ERR_OK);
     eventually(dead == 2);
     assert_int_equal(rejections, 1 + 1 + config.delivery_limit);
     assert_int_equal(most_deliveries, config.delivery_limit);
@@ -159,6 +183,8 @@ int main(void)
         cmocka_unit_test(test_pool_when_the_resource_is_known_then_its_name),
         cmocka_unit_test(test_command_queue_when_the_name_does_not_fit_then_cut),
         cmocka_unit_test(test_slot_when_asked_again_then_always_the_same),
+        cmocka_unit_test(test_command_key_when_it_fits_then_its_length_else_zero),
+        cmocka_unit_test(test_partition_when_companies_are_many_then_spread_evenly),
         cmocka_unit_test(test_declare_when_done_twice_then_accepted_again),
         cmocka_unit_test(test_publish_when_the_pool_exists_then_routed_else_unroutable),
         cmocka_unit_test(test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters),

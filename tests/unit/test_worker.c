@@ -112,7 +112,7 @@ static void test_worker_when_a_message_is_no_command_buries_it_and_goes_on(void 
     size_t unreadable = hall->unreadable_count;
     const struct broker_message nonsense = {
         .exchange = SLICE(EXCHANGE_COMMANDS),
-        .routing_key = SLICE("projects.what"),
+        .routing_key = SLICE("projects.00.what"),
         .message_id = SLICE("not a uuid"),
         .mandatory = true,
         .persistent = true,

@@ -211,7 +211,7 @@ static inline struct job *make_job(const struct engine *e, const struct request 
     struct broker_message message;
     buf_init(&body, 1 << 20);
     struct command command = make_command(e, request, &body);
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_OK);
     struct broker_delivery delivery = delivery_of(&message);
     struct job *job = job_new(&delivery);
     buf_done(&body);

@@ -99,14 +99,6 @@ static inline void on_hall_ready(void *arg)
     ((struct hall *)arg)->is_ready = true;
 }
 
-/* Only one consume may be unanswered: a classic queue answers it past the channel, which may have gone on. */
-static inline void on_hall_hears(void *arg)
-{
-    struct hall *hall = arg;
-    broker_consume(hall->broker, "dead.projects", "dead", 0, false, false);
-    broker_after_declarations(hall->broker, on_hall_ready, hall);
-}
-
 static inline void on_hall_up(void *ctx, struct broker *broker)
 {
     struct hall *hall = ctx;
@@ -118,7 +110,8 @@ static inline void on_hall_up(void *ctx, struct broker *broker)
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, key);
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, hall->reply_key);
     broker_consume(broker, hall->queue, "events", 0, false, true);
-    broker_after_declarations(broker, on_hall_hears, hall);
+    broker_consume(broker, "dead.projects", "dead", 0, false, false);
+    broker_after_declarations(broker, on_hall_ready, hall);
 }
 
 static inline void on_hall_down(void *ctx, struct broker *broker, const char *why)
@@ -218,7 +211,8 @@ static inline struct uuid publish_request(struct hall *hall, const struct reques
     struct command command = make_command(hall->engine, request, &body);
     command.correlation_id = slice_of(uuid_text(&command.id));
     command.reply_to = slice_of(hall->reply_key);
-    assert_int_equal(envelope_write_command(&command, "projects", &scratch, &message), ERR_OK);
+    assert_int_equal(
+        envelope_write_command(&command, "projects", hall->config.partitions, &scratch, &message), ERR_OK);
     publish_message(hall, &message);
     buf_done(&body);
     return command.id;

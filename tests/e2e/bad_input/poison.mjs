@@ -60,7 +60,7 @@ export function poison(shared) {
                 ...Object.values(envelopes(company)).map((envelope) => [good, envelope]),
             ];
             for (const [body, envelope] of messages) {
-                channel.publish('commands', 'projects.project.create', body, envelope);
+                channel.publish('commands', 'projects.00.project.create', body, envelope);
                 assert.equal((await api.post('/v1/projects', { name: 'In between' })).status, 201);
             }
             await channel.waitForConfirms();
@@ -83,7 +83,7 @@ export function poison(shared) {
             const connection = await amqp.connect(stack.amqpUrl);
             const channel = await connection.createConfirmChannel();
             const envelope = properties(company, { headers: { nested: deep(60) } });
-            channel.publish('commands', 'projects.project.create', good, envelope);
+            channel.publish('commands', 'projects.00.project.create', good, envelope);
             await channel.waitForConfirms();
             await connection.close();
             await until(async () => (await stack.client({ company }).get(`/v1/projects/${envelope.messageId}`)).status === 200, 10_000,

@@ -1,0 +1,49 @@
+#pragma once
+/* The partitions of the pool's commands that this worker consumes, each from a queue of its own.
+ *
+ *   FREE ── ours, and nobody else holds it ──▶ CONSUMING ── not ours any more ──▶ ENDING ── cancelled ──▶ FINISHING
+ *     ▲                                            │                               │                         │
+ *     └────────── the connection is gone ──────────┴───────────────────────────────┴─── nothing of it left ──┘
+ *
+ * A partition is handed over by agreement: it is held until the last command that was delivered of it is finished, and
+ * only then may another worker consume it. So nothing is delivered twice, and a company's commands stay in order.
+ *
+ * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and until it
+ * is FINISHING. */
+
+#include "common/broker.h"
+
+struct partitions;
+
+struct partitions_callbacks {
+    void (*on_gained)(void *ctx, unsigned partition);
+    /* It is not ours any more: begin nothing of it but what has been delivered. */
+    void (*on_lost)(void *ctx, unsigned partition);
+    /* Is there anything of a lost one left to do? Asked once per turn until there is not. */
+    bool (*has_work)(void *ctx, unsigned partition);
+    /* Others hold, or may hold, other ones than before. */
+    void (*on_changed)(void *ctx);
+};
+
+/* prefetch: of the process, shared out evenly among all partitions (CORTEX_PARTITIONS: `count`). */
+struct partitions *partitions_new(struct broker *broker, const char *pool, unsigned count, int64_t prefetch,
+                                  const struct partitions_callbacks *callbacks, void *ctx);
+void partitions_free(struct partitions *partitions); /* after its broker */
+
+unsigned partitions_count(const struct partitions *partitions);
+/* That of a delivery, which one of these consumers brought. */
+unsigned partitions_of(const struct broker_delivery *delivery);
+
+/* Sets of partitions: bit p is partition p. */
+uint64_t partitions_all(const struct partitions *partitions);
+uint64_t partitions_held(const struct partitions *partitions); /* all that are not FREE */
+
+/* Which are to be ours, and which of them somebody else still holds. Takes effect in partitions_turn. */
+void partitions_assign(struct partitions *partitions, uint64_t ours, uint64_t held_by_others);
+
+/* The connection's queues are declared; it is gone. */
+void partitions_up(struct partitions *partitions);
+void partitions_down(struct partitions *partitions);
+
+/* Once per turn of the loop. */
+void partitions_turn(struct partitions *partitions);
