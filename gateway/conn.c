@@ -196,6 +196,11 @@ void conn_write(struct conn *conn, struct slice bytes)
     mark_dirty(conn);
 }
 
+void conn_cut(struct conn *conn)
+{
+    output_cut(&conn->set->pool, &conn->output);
+}
+
 void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part)
 {
     if (conn->state != CONN_OPEN)

@@ -9,6 +9,9 @@
  *
  *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD ── end of turn ──▶ freed
  *     └──────────────────────┴── conn_abort, socket error, write time-out ──────────────────────┘
+ *
+ * Who reads slowly costs memory: its own bound is max_output_bytes, that of all together output_total_bytes, past which those with the
+ * most go first (conn_slow.c); what the kernel holds for one that does not read is bounded by socket_unsent_bytes.
  */
 
 #include <ev.h>
@@ -29,8 +32,9 @@ struct conn_protocol {
     void (*on_end)(struct conn *conn,
                    void *state); /* the peer will send nothing more, and all that it sent was offered */
     void (*on_timeout)(struct conn *conn, void *state); /* the limit set by conn_limit has passed */
-    void (*on_overflow)(struct conn *conn,
-                        void *state); /* output passed max_output_bytes: say goodbye or conn_abort */
+    /* Its output passed max_output_bytes, or is among the largest when those of the process pass output_total_bytes: say goodbye
+     * or conn_abort. Who holds as much after the latter as before is aborted. */
+    void (*on_overflow)(struct conn *conn, void *state);
     void (*on_drain)(struct conn *conn, void *state); /* the process is leaving: finish and close */
     void (*on_free)(struct conn *conn, void *state);  /* last call: free the state */
 };
@@ -51,6 +55,8 @@ size_t conn_output(const struct conn *conn); /* bytes not yet accepted by the ke
 /* So much waits for the peer that nothing more is read or offered until it has taken some. */
 bool conn_is_congested(const struct conn *conn);
 bool conn_is_open(const struct conn *conn); /* neither closed nor aborted */
+/* Drops what waits and has not been begun: for a protocol whose messages are one call of conn_write… each, before its goodbye. */
+void conn_cut(struct conn *conn);
 
 /* While paused nothing is offered: one request at a time, back-pressure on the socket. Resuming offers what is kept at once
  * (from the loop, not from inside the call). */

@@ -1,5 +1,5 @@
 #pragma once
-/* What conn.c (life, time, output), conn_input.c (reading) and conn_set.c (the connections of a process) share. */
+/* What conn.c (life, time, output), conn_input.c (reading), conn_slow.c (readers that do not read) and conn_set.c (the connections of a process) share. */
 
 #include "common/buf.h"
 #include "gateway/conn.h"
@@ -65,6 +65,10 @@ void conn_reap(struct conn *conn);           /* frees it */
 void conn_update_events(struct conn *conn);  /* watches the socket for what is wanted of it now */
 void conn_flush(struct conn *conn);          /* writes what the socket takes */
 void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that too much waits */
+
+/* conn_slow.c */
+void conn_set_bound_output(
+    struct conn_set *set); /* lets the slowest go until all that waits fits its bound */
 
 /* conn_input.c */
 void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents);

@@ -43,6 +43,7 @@ static void on_end_of_turn(struct ev_loop *loop, struct ev_prepare *prepare, int
     set->ending = true;
     do {
         flush_dirty(set);
+        conn_set_bound_output(set);
         reap_dead(set);
     } while (set->dirty || set->dead);
     set->ending = false;

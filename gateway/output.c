@@ -16,6 +16,7 @@ struct output_piece {
     struct bytes *shared; /* NULL: the bytes are in `own` */
     size_t begin, end;
     size_t capacity; /* of `own` */
+    bool begun;      /* the kernel has some of it */
     char own[];
 };
 
@@ -38,6 +39,8 @@ static struct output_piece *take_chunk(struct output_pool *pool, size_t size)
     piece->next = NULL;
     piece->shared = NULL;
     piece->begin = piece->end = 0;
+    piece->begun = false;
+    pool->held += sizeof(*piece) + piece->capacity;
     return piece;
 }
 
@@ -50,15 +53,26 @@ static struct output_piece *take_link(struct output_pool *pool, struct bytes *sh
     } else {
         piece = xmalloc(sizeof(*piece));
     }
+    pool->held += sizeof(*piece);
+    if (shared->queued++ == 0)
+        pool->held += sizeof(*shared) + shared->slice.len;
     size_t begin = (size_t)(part.data - shared->slice.data);
     *piece = (struct output_piece){.shared = bytes_ref(shared), .begin = begin, .end = begin + part.len};
     return piece;
 }
 
+static void let_go(struct output_pool *pool, struct bytes *shared)
+{
+    if (--shared->queued == 0)
+        pool->held -= sizeof(*shared) + shared->slice.len;
+    bytes_unref(shared);
+}
+
 static void give_back(struct output_pool *pool, struct output_piece *piece)
 {
+    pool->held -= sizeof(*piece) + (piece->shared ? 0 : piece->capacity);
     if (piece->shared) {
-        bytes_unref(TAKE(piece->shared));
+        let_go(pool, TAKE(piece->shared));
         if (pool->link_count < POOL_LINKS_MAX) {
             piece->next = pool->links;
             pool->links = piece;
@@ -138,6 +152,16 @@ void output_clear(struct output_pool *pool, struct output *output)
     output->bytes = 0;
 }
 
+void output_cut(struct output_pool *pool, struct output *output)
+{
+    struct output_piece *begun = output->first && output->first->begun ? output->first : NULL;
+    struct output rest = {.first = begun ? begun->next : output->first, .last = output->last};
+    output_clear(pool, &rest);
+    *output = (struct output){.first = begun, .last = begun, .bytes = begun ? begun->end - begun->begin : 0};
+    if (begun)
+        begun->next = NULL;
+}
+
 static void advance(struct output_pool *pool, struct output *output, size_t sent)
 {
     output->bytes -= sent;
@@ -145,6 +169,7 @@ static void advance(struct output_pool *pool, struct output *output, size_t sent
         size_t left = output->first->end - output->first->begin;
         if (left > sent) {
             output->first->begin += sent;
+            output->first->begun = output->first->begun || sent > 0;
             return;
         }
         sent -= left;

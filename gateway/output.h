@@ -19,15 +19,19 @@ struct output {
 struct output_pool {
     struct output_piece *chunks, *links;
     size_t chunk_count, link_count;
+    size_t held; /* memory of all that waits in outputs; bytes that many of them share count once */
 };
 
 void output_pool_done(struct output_pool *pool);
 
+/* What is appended in one call stays together: a piece begins where some call's bytes begin. */
 void output_append(struct output_pool *pool, struct output *output, struct slice bytes);
 /* `part` lies within `bytes`, to which a reference is taken. */
 void output_append_shared(struct output_pool *pool, struct output *output, struct bytes *bytes,
                           struct slice part);
 void output_clear(struct output_pool *pool, struct output *output);
+/* Drops everything but a piece that the kernel has begun to take. */
+void output_cut(struct output_pool *pool, struct output *output);
 
 enum output_state { OUTPUT_DONE, OUTPUT_BLOCKED, OUTPUT_BROKEN };
 

@@ -280,6 +280,15 @@ bool server_is_taken(const char *listen)
     return taken;
 }
 
+/* Accepted sockets inherit it. One that is not read would else be given megabytes of the kernel's memory before it counts as slow. */
+static void bound_unsent(const struct server *server)
+{
+    int unsent = (int)server->gateway->config->socket_unsent_bytes;
+    if (server->listen_fd >= 0 &&
+        setsockopt(server->listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0)
+        log_warn("server.unsent_not_bounded", LOG_S("error", strerror(errno)));
+}
+
 enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -287,6 +296,7 @@ enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_
     server->listen_fd = listen_fd;
     server->spare_fd = open_spare();
     write_refusal(server);
+    bound_unsent(server);
     enum err err = conn_set_new(gateway, &server->conns);
     if (err) {
         free(server);

@@ -39,10 +39,11 @@ void ws_send(struct ws *ws, struct slice text)
 {
     if (ws->state != WS_OPEN)
         return;
-    uint8_t head[WS_HEAD_MAX];
-    size_t len = ws_frame_head(WS_TEXT, text.len, head);
-    conn_write(ws->conn, (struct slice){(const char *)head, len});
-    conn_write(ws->conn, text);
+    char *payload;
+    struct bytes *frame = ws_frame_new(text.len, &payload);
+    memcpy(payload, text.data, text.len);
+    conn_write_shared(ws->conn, frame);
+    bytes_unref(frame);
 }
 
 void ws_send_frames(struct ws *ws, struct bytes *frames)
@@ -172,10 +173,11 @@ static void on_timeout(struct conn *conn, void *state)
 
 static void on_overflow(struct conn *conn, void *state)
 {
-    (void)conn;
     struct ws *ws = state;
-    if (ws->state == WS_OPEN)
-        session_on_slow(&ws->session);
+    if (ws->state != WS_OPEN)
+        return;
+    conn_cut(conn); /* it will recover what it has not read: only the goodbye is worth its memory */
+    session_on_slow(&ws->session);
 }
 
 static void on_drain(struct conn *conn, void *state)
