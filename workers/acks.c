@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/clock.h"
 #include "common/topology.h"
 
 enum { FIRST_CAPACITY = 256 };
@@ -11,6 +12,7 @@ enum tag_state { TAG_OPEN, TAG_HELD, TAG_DONE, TAG_GONE /* acked by itself, or r
 struct delivery {
     uint8_t state; /* enum tag_state */
     uint8_t partition;
+    int64_t at_ms;
 };
 
 struct acks {
@@ -39,6 +41,11 @@ void acks_free(struct acks *a)
         return;
     free(a->ring);
     free(a);
+}
+
+static int64_t now_ms(void)
+{
+    return clock_monotonic_us() / 1000;
 }
 
 static struct delivery *at(struct acks *a, uint64_t tag)
@@ -78,7 +85,7 @@ void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
             grow(a);
         at(a, a->next++)->state = TAG_GONE;
     }
-    *at(a, tag) = (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition};
+    *at(a, tag) = (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition, .at_ms = now_ms()};
     a->open++;
     a->open_of[partition]++;
 }
@@ -146,6 +153,11 @@ void acks_flush(struct acks *a)
 size_t acks_open(const struct acks *a)
 {
     return a->open;
+}
+
+int64_t acks_oldest_ms(const struct acks *a)
+{
+    return a->first < a->next ? now_ms() - a->ring[a->first & (a->capacity - 1)].at_ms : 0;
 }
 
 size_t acks_open_of(const struct acks *a, unsigned partition)

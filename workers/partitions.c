@@ -139,11 +139,6 @@ unsigned partitions_count(const struct partitions *p)
     return p->count;
 }
 
-uint64_t partitions_all(const struct partitions *p)
-{
-    return UINT64_MAX >> (TOPOLOGY_PARTITIONS_MAX - p->count);
-}
-
 uint64_t partitions_held(const struct partitions *p)
 {
     uint64_t held = 0;

@@ -35,7 +35,6 @@ unsigned partitions_count(const struct partitions *partitions);
 unsigned partitions_of(const struct broker_delivery *delivery);
 
 /* Sets of partitions: bit p is partition p. */
-uint64_t partitions_all(const struct partitions *partitions);
 uint64_t partitions_held(const struct partitions *partitions); /* all that are not FREE */
 
 /* Which are to be ours, and which of them somebody else still holds. Takes effect in partitions_turn. */

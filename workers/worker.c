@@ -11,6 +11,7 @@
 #include "workers/acks.h"
 #include "workers/batch.h"
 #include "workers/intake.h"
+#include "workers/members.h"
 #include "workers/outbox.h"
 #include "workers/partitions.h"
 #include "workers/upkeep.h"
@@ -33,9 +34,11 @@ struct worker {
     struct outbox *outbox;
     struct acks *acks;
     struct partitions *partitions;
+    struct members *members;
     struct upkeep *upkeep;
     ev_prepare turn;
     ev_timer deadline;
+    bool has_had_database; /* who never reached it takes no partition */
     bool is_draining;
 };
 
@@ -89,10 +92,17 @@ static bool may_begin(const struct worker *w)
     return batch_is_idle(w->batch) && db_is_up(w->db) && outbox_waiting(w->outbox) == 0;
 }
 
+/* The others know that it holds nothing any more, when they can be told. */
+static bool has_said_so(const struct worker *w)
+{
+    return broker_unsent_bytes(w->publisher) == 0 || !broker_is_up(w->publisher) ||
+           broker_is_blocked(w->publisher);
+}
+
 static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
-           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0;
+           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0 && has_said_so(w);
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -108,6 +118,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     }
     acks_flush(w->acks);
     partitions_turn(w->partitions);
+    members_turn(w->members);
     if (w->is_draining && has_finished(w))
         ev_break(loop, EVBREAK_ALL);
 }
@@ -134,6 +145,7 @@ static void on_consumer_up(void *ctx, struct broker *broker)
     struct worker *w = ctx;
     topology_declare(broker, w->config);
     partitions_up(w->partitions);
+    members_changed(w->members);
 }
 
 static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
@@ -144,23 +156,37 @@ static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
     intake_clear(w->intake);
     acks_forget(w->acks);
     partitions_down(w->partitions);
+    members_changed(w->members);
 }
 
 static void on_publisher_up(void *ctx, struct broker *broker)
 {
-    (void)ctx;
+    struct worker *w = ctx;
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    members_up(w->members);
 }
 
 static void on_publisher_down(void *ctx, struct broker *broker, const char *why)
 {
-    (void)ctx, (void)broker;
+    struct worker *w = ctx;
+    (void)broker;
     log_warn("broker.down", LOG_S("connection", "publisher"), LOG_S("why", why));
+    members_down(w->members);
 }
 
 static void on_publisher_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
-    (void)ctx, (void)broker, (void)delivery; /* it consumes nothing */
+    struct worker *w = ctx;
+    (void)broker;
+    members_delivery(w->members, delivery);
+}
+
+static void on_publisher_blocked(void *ctx, struct broker *broker, bool blocked)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    log_warn(blocked ? "broker.blocked" : "broker.unblocked");
+    members_blocked(w->members, blocked);
 }
 
 static enum err connect_broker(struct worker *w)
@@ -168,7 +194,11 @@ static enum err connect_broker(struct worker *w)
     static const struct broker_callbacks consumer = {
         .on_up = on_consumer_up, .on_down = on_consumer_down, .on_delivery = on_delivery};
     static const struct broker_callbacks publisher = {
-        .on_up = on_publisher_up, .on_down = on_publisher_down, .on_delivery = on_publisher_delivery};
+        .on_up = on_publisher_up,
+        .on_down = on_publisher_down,
+        .on_delivery = on_publisher_delivery,
+        .on_blocked = on_publisher_blocked,
+    };
     char name[NAME_SIZE];
     snprintf(name, sizeof(name), "cortex-worker %s: consumer", w->pool);
     struct broker_options options = {
@@ -193,13 +223,13 @@ static enum err connect_broker(struct worker *w)
 static void on_gained(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
-    log_info("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
+    log_debug("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
 static void on_lost(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
-    log_info("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
+    log_debug("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
 static bool has_work(void *ctx, unsigned partition)
@@ -210,7 +240,8 @@ static bool has_work(void *ctx, unsigned partition)
 
 static void on_partitions_changed(void *ctx)
 {
-    (void)ctx;
+    struct worker *w = ctx;
+    members_changed(w->members);
 }
 
 static const struct partitions_callbacks partitions_callbacks = {
@@ -219,6 +250,50 @@ static const struct partitions_callbacks partitions_callbacks = {
     .has_work = has_work,
     .on_changed = on_partitions_changed,
 };
+
+/* ---- the other workers ---- */
+
+static void describe(void *ctx, struct member_report *ret_report)
+{
+    const struct worker *w = ctx;
+    *ret_report = (struct member_report){
+        .is_able = broker_is_up(w->consumer) && w->has_had_database && !w->is_draining,
+        .holding = partitions_held(w->partitions),
+        .open = acks_open(w->acks),
+        .oldest_ms = acks_oldest_ms(w->acks),
+    };
+}
+
+static void on_assigned(void *ctx, uint64_t ours, uint64_t held_by_others)
+{
+    struct worker *w = ctx;
+    log_info("partitions.assigned", LOG_I("ours", __builtin_popcountll(ours)),
+             LOG_I("held_by_others", __builtin_popcountll(held_by_others)));
+    partitions_assign(w->partitions, ours, held_by_others);
+}
+
+static void on_give_up(void *ctx, const char *why)
+{
+    struct worker *w = ctx;
+    broker_reconnect(w->consumer, why);
+}
+
+static const struct members_callbacks members_callbacks = {
+    .describe = describe,
+    .on_assigned = on_assigned,
+    .on_give_up = on_give_up,
+};
+
+static struct members *join(struct worker *w)
+{
+    const struct members_options options = {
+        .pool = w->pool,
+        .partitions = (unsigned)w->config->partitions,
+        .silent_ms = w->config->member_silent_ms,
+        .handover_ms = w->config->handover_ms,
+    };
+    return members_new(w->loop, w->publisher, &options, &members_callbacks, w);
+}
 
 /* ---- the database ---- */
 
@@ -235,6 +310,8 @@ static void on_db_up(void *ctx, struct db *db)
     db_send(db, &set_up, NULL, 0, NULL, NULL);
     db_sync(db, NULL, NULL);
     log_info("database.up");
+    w->has_had_database = true;
+    members_changed(w->members);
     batch_resume(w->batch);
 }
 
@@ -292,7 +369,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->acks = acks_new(w->consumer);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions, config->prefetch,
                                    &partitions_callbacks, w);
-    partitions_assign(w->partitions, partitions_all(w->partitions), 0);
+    w->members = join(w);
     w->upkeep = upkeep_new(loop, w->db, config->inbox_days, config->event_days);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
@@ -313,6 +390,7 @@ void worker_free(struct worker *w)
     outbox_free(w->outbox);
     broker_free(w->consumer);
     partitions_free(w->partitions);
+    members_free(w->members);
     intake_free(w->intake);
     acks_free(w->acks);
     handlers_free(w->handlers);
@@ -325,7 +403,7 @@ void worker_drain(struct worker *w)
         return;
     w->is_draining = true;
     log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
-    partitions_assign(w->partitions, 0, 0);
+    members_leave(w->members);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -1,0 +1,89 @@
+#include "workers/members_wire.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "common/json.h"
+
+enum { DEPTH_MAX = 4, PARTITIONS_MAX = 64 };
+
+void member_write(struct buf *out, const struct member_announcement *a)
+{
+    char id[UUID_TEXT_LEN + 1];
+    const char *comma = "";
+    uuid_format(&a->id, id);
+    buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
+    buf_append_json_string(out, slice_of(a->host));
+    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s,\"holding\":[", (int)a->pid, a->sent_ms,
+               a->report.is_able ? ",\"able\":true" : "");
+    for (unsigned i = 0; i < PARTITIONS_MAX; i++)
+        if (a->report.holding >> i & 1) {
+            buf_printf(out, "%s%u", comma, i);
+            comma = ",";
+        }
+    buf_printf(out, "],\"open\":%zu,\"oldest_ms\":%" PRId64 "}", a->report.open, a->report.oldest_ms);
+}
+
+static bool read_process(const json_t *said, char host[MEMBER_HOST_SIZE], pid_t *pid)
+{
+    const char *text = json_string_value(json_object_get(said, "host"));
+    json_int_t number = json_integer_value(json_object_get(said, "pid"));
+    if (!text || number < 1 || number > INT_MAX)
+        return false;
+    *pid = (pid_t)number;
+    return snprintf(host, MEMBER_HOST_SIZE, "%s", text) < MEMBER_HOST_SIZE;
+}
+
+static bool read_holding(const json_t *array, uint64_t *holding)
+{
+    size_t i;
+    json_t *number;
+    if (!json_is_array(array))
+        return false;
+    json_array_foreach(array, i, number)
+    {
+        json_int_t partition = json_is_integer(number) ? json_integer_value(number) : -1;
+        if (partition < 0 || partition >= PARTITIONS_MAX)
+            return false;
+        *holding |= UINT64_C(1) << partition;
+    }
+    return true;
+}
+
+static bool read_announcement(const json_t *said, struct member_announcement *a)
+{
+    const char *id = json_string_value(json_object_get(said, "id"));
+    json_int_t open = json_integer_value(json_object_get(said, "open"));
+    a->sent_ms = json_integer_value(json_object_get(said, "sent"));
+    a->report.is_able = json_is_true(json_object_get(said, "able"));
+    a->report.open = open > 0 ? (size_t)open : 0;
+    a->report.oldest_ms = json_integer_value(json_object_get(said, "oldest_ms"));
+    return id && uuid_parse(slice_of(id), &a->id) &&
+           read_holding(json_object_get(said, "holding"), &a->report.holding);
+}
+
+/* What a newer program may add is let through; what is missing or of another kind is not. */
+enum member_message member_read(struct slice body, struct member_announcement *ret_announcement,
+                                struct member_death *ret_death)
+{
+    char why[160];
+    json_t *said = NULL;
+    enum member_message message = MEMBER_UNREADABLE;
+    struct member_announcement a = {0};
+    if (body.len > MEMBER_MESSAGE_MAX || json_parse(body, DEPTH_MAX, &said, why))
+        return MEMBER_UNREADABLE;
+    if (!read_process(said, a.host, &a.pid)) {
+        ; /* neither of the two */
+    } else if (json_is_true(json_object_get(said, "gone"))) {
+        *ret_death = (struct member_death){.pid = a.pid};
+        memcpy(ret_death->host, a.host, sizeof(a.host));
+        message = MEMBER_DIED;
+    } else if (read_announcement(said, &a)) {
+        *ret_announcement = a;
+        message = MEMBER_ANNOUNCES;
+    }
+    json_decref(said);
+    return message;
+}
