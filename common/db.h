@@ -96,7 +96,9 @@ enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options
                      struct db_pool **ret_pool) MUST_CHECK;
 void db_pool_free(struct db_pool *pool);
 bool db_pool_is_up(const struct db_pool *pool); /* at least one connection */
-/* ERR_DATABASE_BUSY (no callback) when the queue is full. company: 36 characters of a UUID. */
+/* In place of a company: reads what row-level security keeps for operators (cortex.operator), of every company. */
+#define DB_POOL_OPERATOR SLICE("operator")
+/* ERR_DATABASE_BUSY (no callback) when the queue is full. company: 36 characters of a UUID, or DB_POOL_OPERATOR. */
 enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
                        const struct slice *params, size_t param_count, db_on_result *on_result,
                        void *arg) MUST_CHECK;

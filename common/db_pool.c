@@ -23,6 +23,13 @@ enum {
 
 static const struct db_statement set_company = {"pool.company",
                                                 "SELECT set_config('cortex.company', $1, true)"};
+/* Between the two kinds within one transaction both settings change; it ends with neither. */
+static const struct db_statement set_operator = {
+    "pool.operator",
+    "SELECT set_config('cortex.company', '', true), set_config('cortex.operator', 'on', true)"};
+static const struct db_statement leave_operator = {
+    "pool.leave_operator",
+    "SELECT set_config('cortex.company', $1, true), set_config('cortex.operator', '', true)"};
 
 struct pool_query {
     TAILQ_ENTRY(pool_query) waiting; /* while not sent */
@@ -34,9 +41,10 @@ struct pool_query {
     double deadline;
     unsigned tries;
     bool running;
-    bool alone;     /* a neighbour spoiled its first try */
-    bool abandoned; /* its deadline has passed and on_result was called */
-    char company[UUID_TEXT_LEN];
+    bool alone;                  /* a neighbour spoiled its first try */
+    bool abandoned;              /* its deadline has passed and on_result was called */
+    char company[UUID_TEXT_LEN]; /* or DB_POOL_OPERATOR */
+    size_t company_len;
     size_t param_count;
     struct slice params[];
 };
@@ -113,14 +121,28 @@ static void on_end_of_transaction(void *arg, enum err err)
     connection->is_busy = false;
 }
 
+static bool is_operator(struct slice company)
+{
+    return slice_equal(company, DB_POOL_OPERATOR);
+}
+
+/* `before`: whose rows the transaction has read so far; SLICE_NONE: nobody's. */
+static void say_who_reads(struct db *db, struct slice company, struct slice before)
+{
+    if (is_operator(company))
+        db_send(db, &set_operator, NULL, 0, NULL, NULL);
+    else
+        db_send(db, is_operator(before) ? &leave_operator : &set_company, &company, 1, NULL, NULL);
+}
+
 static void send_query(struct pool_connection *connection, struct pool_query *q, struct slice *company)
 {
-    struct slice own = {q->company, sizeof(q->company)};
+    struct slice own = {q->company, q->company_len};
     dequeue(q);
     q->running = true;
     q->tries++;
     if (!slice_equal(own, *company)) {
-        db_send(connection->db, &set_company, &own, 1, NULL, NULL);
+        say_who_reads(connection->db, own, *company);
         *company = own;
     }
     db_send(connection->db, q->statement, q->params, q->param_count, on_answer, q);
@@ -300,7 +322,7 @@ static struct pool_query *new_query(const struct slice *params, size_t param_cou
 enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
                        const struct slice *params, size_t param_count, db_on_result *on_result, void *arg)
 {
-    if (company.len != UUID_TEXT_LEN)
+    if (company.len != UUID_TEXT_LEN && !is_operator(company))
         return ERR_BAD_REQUEST;
     if (pool->is_closing)
         return ERR_SHUTTING_DOWN;
@@ -312,7 +334,8 @@ enum err db_pool_query(struct db_pool *pool, struct slice company, const struct 
     q->on_result = on_result;
     q->arg = arg;
     q->deadline = ev_now(pool->loop) + pool->deadline_s;
-    memcpy(q->company, company.data, sizeof(q->company));
+    memcpy(q->company, company.data, company.len);
+    q->company_len = company.len;
     pool->count++;
     TAILQ_INSERT_TAIL(&pool->living, q, living);
     enqueue(q);

@@ -80,6 +80,17 @@ extern const struct msg_resource *const msg_resources[];
 const struct msg_resource *msg_resource_by_name(struct slice name);
 const struct msg_resource *msg_resource_by_collection(struct slice collection);
 
+/* The body or the query of a request that is no command: one schema file with x-request. */
+struct msg_request {
+    const char *name; /* "dead_selection" */
+    const struct msg_object *object;
+    const char *json; /* the schema's own text, for /openapi.json */
+};
+
+/* All requests, generated; NULL-terminated. */
+extern const struct msg_request *const msg_requests[];
+const struct msg_request *msg_request_by_name(struct slice name);
+
 /* One complaint: where (JSON pointer, RFC 6901) and what, for the `errors` of a problem. */
 struct msg_problem {
     struct slice pointer; /* "/budget"; "" for the whole body */

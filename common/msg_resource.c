@@ -1,4 +1,4 @@
-/* Look-ups in the generated table of resources; built with it, in the target cortex_schemas. */
+/* Look-ups in the generated tables of resources and requests; built with it, in the target cortex_schemas. */
 
 #include "common/msg.h"
 
@@ -14,6 +14,14 @@ const struct msg_resource *msg_resource_by_collection(struct slice collection)
 {
     for (const struct msg_resource *const *r = msg_resources; *r; r++)
         if (slice_is(collection, (*r)->collection))
+            return *r;
+    return NULL;
+}
+
+const struct msg_request *msg_request_by_name(struct slice name)
+{
+    for (const struct msg_request *const *r = msg_requests; *r; r++)
+        if (slice_is(name, (*r)->name))
             return *r;
     return NULL;
 }

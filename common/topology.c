@@ -98,6 +98,11 @@ const char *topology_pool(const char *resource)
     return NULL;
 }
 
+const char *topology_first_pool(void)
+{
+    return pools[0].name;
+}
+
 /* FNV-1a (its authors' page, "xor-folding"). It is stored, so it never changes. */
 uint16_t topology_slot(const struct uuid *company)
 {

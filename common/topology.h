@@ -32,6 +32,9 @@ void topology_declare(struct broker *broker, const struct config *config);
  * The one table of pools and their resources is in topology.c. */
 const char *topology_pool(const char *resource);
 
+/* Any pool: one that can be asked what every pool can answer. */
+const char *topology_first_pool(void);
+
 /* A hash of the company. What is told apart by company (partitions, rows of `deferred`) is told apart by it. */
 uint16_t topology_slot(const struct uuid *company);
 /* slot % partitions, of CORTEX_PARTITIONS. */

@@ -304,3 +304,8 @@ void commands_unwatch(struct commands *commands, const struct uuid *company)
 {
     events_unwatch(commands->events, company);
 }
+
+struct broker *commands_publisher(const struct commands *commands)
+{
+    return commands->publisher;
+}

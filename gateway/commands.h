@@ -16,6 +16,7 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands) M
 void commands_free(struct commands *commands);
 bool commands_ready(const struct commands *commands); /* both connections are up and not blocked */
 size_t commands_waiting(const struct commands *commands);
+struct broker *commands_publisher(const struct commands *commands); /* for messages that are no commands */
 
 /* Publishes and makes the call wait: wait_ms 0 is respond-async. Answers the call itself in every case. */
 void commands_submit(struct commands *commands, struct call *call, const struct command *command,

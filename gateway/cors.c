@@ -48,7 +48,7 @@ void cors_options(struct call *call)
         return;
     }
     if (is_preflight(call)) {
-        call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PATCH, DELETE"));
+        call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
         call_add_header(
             call, "Access-Control-Allow-Headers",
             SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "

@@ -4,6 +4,7 @@
 
 #include "common/topology.h"
 #include "common/uuid_map.h"
+#include "gateway/control.h"
 #include "gateway/hub.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
@@ -169,6 +170,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     struct events *events = ctx;
     struct event event;
+    if (control_on_reply(events->gateway->control, delivery))
+        return;
     enum err err = envelope_read_event(delivery, &event);
     if (err) {
         log_warn("events.malformed", LOG_B("routing_key", delivery->routing_key),

@@ -5,6 +5,7 @@
 #include "common/db.h"
 #include "gateway/auth.h"
 #include "gateway/commands.h"
+#include "gateway/control.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
 #include "gateway/read/plan.h"
@@ -45,6 +46,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         err = http_new(gateway, &gateway->http);
     if (!err)
         err = open_reads(gateway);
+    gateway->control = control_new(gateway);
     if (!err)
         err = commands_new(gateway, &gateway->commands);
     if (!err)
@@ -61,6 +63,7 @@ void gateway_close(struct gateway *gateway)
     hub_free(gateway->hub);
     db_pool_free(gateway->reads);
     commands_free(gateway->commands);
+    control_free(gateway->control);
     plans_free(gateway->plans);
     http_free(gateway->http);
     auth_free(gateway->auth);

@@ -16,6 +16,7 @@ struct gateway {
     struct db_pool *reads;     /* common/db.h */
     struct plans *plans;       /* read/plan.h: the SQL of each resource's reads */
     struct commands *commands; /* commands.h: publishes, waits for results (pending) */
+    struct control *control;   /* control.h: asks workers and managers what operators want */
     struct hub *hub;           /* hub.h: channels and subscribers, fed by events */
     char reply_key[48];        /* "reply.<uuid>": where workers answer this process */
     bool draining;

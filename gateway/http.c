@@ -93,8 +93,12 @@ static enum err look_at_head(struct exchange *exchange)
     if (call->method == METHOD_OPTIONS)
         return ERR_OK;
     err = routes_find(call);
-    if (!err && call->route->access == ACCESS_TOKEN)
+    if (!err && call->route->access != ACCESS_PUBLIC)
         err = auth_check(call, &exchange->why);
+    if (!err && call->route->access == ACCESS_OPERATOR && strcmp(call->identity.role, OPERATOR_ROLE) != 0) {
+        exchange->why = "this is for operators (role " OPERATOR_ROLE ")";
+        err = ERR_FORBIDDEN;
+    }
     return err;
 }
 

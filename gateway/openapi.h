@@ -17,5 +17,8 @@ const char *openapi_title(const struct msg_resource *resource, char title[64]);
 /* The schema of one field as a query parameter. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field);
 
+/* The schema of a request, without what we say to ourselves; the caller owns it. */
+json_t *openapi_request_schema(const struct msg_request *request);
+
 /* openapi_operation.c: one row of the route table. */
 json_t *openapi_operation(const struct route *route);

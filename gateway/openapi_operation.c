@@ -15,6 +15,7 @@ static const struct kind {
     const char *verb;    /* begins the operationId: "create" and the resource's title */
     const char *meaning; /* of the status of an answer that went well */
     const char *request; /* suffix of the schema of the request's body; NULL: none */
+    const char *asks;    /* the msg_request of its body, or of its query where it has none; NULL: none */
     const char *media;   /* of that body, beside application/json */
     const char *parameters[PARAMETERS_MAX + 1]; /* components */
     const char *headers[PARAMETERS_MAX + 1];    /* of the answer: components */
@@ -74,6 +75,46 @@ static const struct kind {
      .meaning = "What is known of the command",
      .body = BODY_OPERATION,
      .refusals = {400, 401, 404, 500, 503}},
+    {.handler = read_dead_letters,
+     .verb = "listDeadLetters",
+     .status = 200,
+     .meaning = "One page, the longest dead first",
+     .asks = "dead_selection",
+     .body = BODY_DOCUMENT,
+     .parameters = {"after"},
+     .headers = {"Link"},
+     .refusals = {400, 401, 403, 500, 503}},
+    {.handler = read_dead_letter,
+     .verb = "getDeadLetter",
+     .status = 200,
+     .meaning = "The letter",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 404, 500, 503}},
+    {.handler = dead_letters_replay,
+     .verb = "replayDeadLetters",
+     .status = 200,
+     .meaning = "`count` letters wait to be run again; ask again while `more` is true",
+     .asks = "dead_selection",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
+    {.handler = dead_letters_drop,
+     .verb = "dropDeadLetters",
+     .status = 200,
+     .meaning = "`count` letters are gone; ask again while `more` is true",
+     .asks = "dead_selection",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 500, 503}},
+    {.handler = dead_letter_replay,
+     .verb = "replayDeadLetter",
+     .status = 200,
+     .meaning = "It waits to be run again",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 404, 409, 500, 503}},
+    {.handler = dead_letter_drop,
+     .verb = "dropDeadLetter",
+     .status = 204,
+     .meaning = "It is gone",
+     .refusals = {400, 401, 403, 404, 409, 500, 503}},
     {.handler = healthz,
      .verb = "healthz",
      .status = 200,
@@ -129,6 +170,11 @@ static json_t *schema_of(const struct msg_resource *resource, const char *suffix
     return component("schemas", name);
 }
 
+static bool takes_body(const struct route *route)
+{
+    return route->method == METHOD_POST || route->method == METHOD_PUT || route->method == METHOD_PATCH;
+}
+
 static json_t *answer_content(const struct route *route, enum body body)
 {
     switch (body) {
@@ -177,15 +223,22 @@ static json_t *responses_of(const struct route *route, const struct kind *kind)
     return responses;
 }
 
-/* The {…} of the pattern; all of them are ids. */
+/* The {…} of the pattern: ids, or words (routes.h). */
+static json_t *path_schema(struct slice parameter)
+{
+    if (routes_is_word(parameter))
+        return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[a-z0-9._-]{1,64}$");
+    return json_pack("{s:s, s:s}", "type", "string", "format", "uuid");
+}
+
 static void add_path_parameters(json_t *parameters, const char *pattern)
 {
     for (const char *open = strchr(pattern, '{'); open; open = strchr(open + 1, '{')) {
-        int len = (int)strcspn(open + 1, "}");
-        json_t *name = json_stringn(open + 1, (size_t)len);
+        size_t len = strcspn(open + 1, "}");
+        json_t *name = json_stringn(open + 1, len);
         json_array_append_new(parameters,
-                              json_pack("{s:o, s:s, s:b, s:{s:s, s:s}}", "name", name, "in", "path",
-                                        "required", 1, "schema", "type", "string", "format", "uuid"));
+                              json_pack("{s:o, s:s, s:b, s:o}", "name", name, "in", "path", "required", 1,
+                                        "schema", path_schema((struct slice){open, len + 2})));
     }
 }
 
@@ -218,6 +271,21 @@ static void add_filters(json_t *parameters, const struct msg_resource *resource)
                             json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200));
 }
 
+/* Each field of a request that comes as a query. */
+static void add_query_fields(json_t *parameters, const char *request)
+{
+    json_t *schema = openapi_request_schema(msg_request_by_name(slice_of(request)));
+    const char *name;
+    json_t *property;
+    json_object_foreach(json_object_get(schema, "properties"), name, property)
+    {
+        const char *description = json_string_value(json_object_get(property, "description"));
+        add_query_parameter(parameters, name, description ? description : "Only those with this value.",
+                            json_incref(property));
+    }
+    json_decref(schema);
+}
+
 static json_t *parameters_of(const struct route *route, const struct kind *kind)
 {
     const struct msg_resource *resource = resource_of(route);
@@ -227,6 +295,8 @@ static json_t *parameters_of(const struct route *route, const struct kind *kind)
         json_array_append_new(parameters, component("parameters", *name));
     if (kind->body == BODY_LIST && resource)
         add_filters(parameters, resource);
+    if (kind->asks && !takes_body(route))
+        add_query_fields(parameters, kind->asks);
     return parameters;
 }
 
@@ -237,21 +307,39 @@ static void add_request(json_t *operation, const struct route *route, const stru
     json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content", media));
 }
 
+static const char *tag_of(const struct route *route, const struct msg_resource *resource)
+{
+    if (route->access == ACCESS_OPERATOR)
+        return "operators";
+    return resource ? resource->collection : "service";
+}
+
+/* Where nothing in it is required, a request may come without it. */
+static void add_asked(json_t *operation, const char *request)
+{
+    json_t *schema = openapi_request_schema(msg_request_by_name(slice_of(request)));
+    int required = json_array_size(json_object_get(schema, "required")) > 0;
+    json_object_set_new(
+        operation, "requestBody",
+        json_pack("{s:b, s:o}", "required", required, "content", content("application/json", schema)));
+}
+
 json_t *openapi_operation(const struct route *route)
 {
     char title[64], id[128];
     const struct kind *kind = kind_of(route);
     const struct msg_resource *resource = resource_of(route);
     snprintf(id, sizeof(id), "%s%s", kind->verb, resource ? openapi_title(resource, title) : "");
-    json_t *operation =
-        json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary, "tags",
-                  resource ? resource->collection : "service", "responses", responses_of(route, kind));
+    json_t *operation = json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary,
+                                  "tags", tag_of(route, resource), "responses", responses_of(route, kind));
     json_t *parameters = parameters_of(route, kind);
     if (json_array_size(parameters))
         json_object_set(operation, "parameters", parameters);
     json_decref(parameters);
     if (kind->request)
         add_request(operation, route, kind);
+    if (kind->asks && takes_body(route))
+        add_asked(operation, kind->asks);
     if (route->access == ACCESS_PUBLIC)
         json_object_set_new(operation, "security", json_array());
     return operation;

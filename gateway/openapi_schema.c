@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 /* Said to ourselves, not to clients. */
-static const char *const internal[] = {"x-id", "x-create-only", "x-filter", "x-search", "x-column", NULL};
+static const char *const internal[] = {"x-id",     "x-create-only", "x-filter", "x-search",
+                                       "x-column", "x-request",     NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -118,4 +119,27 @@ json_t *openapi_filter_schema(const struct msg_resource *resource, const struct 
     json_object_del(property, "readOnly");
     json_decref(schema);
     return property;
+}
+
+static void forget_internal(json_t *schema)
+{
+    void *next;
+    const char *name;
+    json_t *value;
+    for (const char *const *x = internal; *x; x++)
+        json_object_del(schema, *x);
+    json_object_foreach_safe(schema, next, name, value)
+    {
+        if (json_is_object(value))
+            forget_internal(value);
+    }
+}
+
+json_t *openapi_request_schema(const struct msg_request *request)
+{
+    json_t *schema = json_loads(request->json, 0, NULL);
+    if (!schema)
+        abort(); /* schemac wrote it */
+    forget_internal(schema);
+    return schema;
 }

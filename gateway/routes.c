@@ -21,6 +21,18 @@ static const struct route routes[] = {
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/projects/{project}/tasks/{id}", "task", write_delete,
      "Deletes a task"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "What became of a command"},
+    {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/dead-letters", NULL, read_dead_letters,
+     "Commands that nobody runs any more, the longest dead first"},
+    {METHOD_DELETE, ACCESS_OPERATOR, "/v1/admin/dead-letters", NULL, dead_letters_drop,
+     "Forgets the dead letters that fit; says how many"},
+    {METHOD_POST, ACCESS_OPERATOR, "/v1/admin/dead-letters/replay", NULL, dead_letters_replay,
+     "Puts the dead letters that fit back to work; says how many"},
+    {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/dead-letters/{id}", NULL, read_dead_letter,
+     "One dead letter, with its body and its history"},
+    {METHOD_DELETE, ACCESS_OPERATOR, "/v1/admin/dead-letters/{id}", NULL, dead_letter_drop,
+     "Forgets a dead letter"},
+    {METHOD_POST, ACCESS_OPERATOR, "/v1/admin/dead-letters/{id}/replay", NULL, dead_letter_replay,
+     "Puts a dead letter back to work"},
 };
 
 static const char *const method_names[] = {
@@ -45,7 +57,27 @@ static struct slice next_segment(struct slice *text)
     return segment;
 }
 
-/* The path fits the pattern segment by segment; what stands for a {…} must be a UUID, as all our ids are. */
+bool routes_is_word(struct slice parameter)
+{
+    return slice_is(parameter, "{name}") || slice_is(parameter, "{pool}");
+}
+
+static bool is_word(struct slice segment)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    for (size_t i = 0; i < segment.len; i++)
+        if (!segment.data[i] || !strchr(allowed, segment.data[i]))
+            return false;
+    return segment.len >= 1 && segment.len <= 64;
+}
+
+static bool fits_parameter(struct slice parameter, struct slice segment)
+{
+    struct uuid id;
+    return routes_is_word(parameter) ? is_word(segment) : uuid_parse(segment, &id);
+}
+
+/* The path fits the pattern segment by segment. */
 static bool matches(const char *pattern, struct slice path, struct slice params[CALL_PARAMS_MAX])
 {
     struct slice wanted = slice_of(pattern);
@@ -57,8 +89,7 @@ static bool matches(const char *pattern, struct slice path, struct slice params[
             return false;
         struct slice want = next_segment(&wanted), segment = next_segment(&path);
         bool is_param = want.len > 0 && want.data[0] == '{';
-        struct uuid id;
-        if (is_param && (count == CALL_PARAMS_MAX || !uuid_parse(segment, &id)))
+        if (is_param && (count == CALL_PARAMS_MAX || !fits_parameter(want, segment)))
             return false;
         if (!is_param && !slice_equal(want, segment))
             return false;
@@ -93,7 +124,7 @@ enum err routes_allow(struct call *call)
         if (matches(routes[i].pattern, call->path, params))
             append_method(&allow, routes[i].method);
     if (everything)
-        buf_append_text(&allow, "GET, HEAD, POST, PATCH, DELETE");
+        buf_append_text(&allow, "GET, HEAD, POST, PUT, PATCH, DELETE");
     if (buf_len(&allow) == 0)
         return ERR_NOT_FOUND;
     buf_append(&allow, ", OPTIONS", 9);

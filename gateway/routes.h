@@ -3,12 +3,15 @@
 
 #include "gateway/call.h"
 
-enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN };
+enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN, ACCESS_OPERATOR };
+
+#define OPERATOR_ROLE "super_admin"
 
 struct route {
     enum http_method method;
     enum route_access access;
-    const char *pattern;  /* "/v1/projects/{id}" */
+    const char
+        *pattern; /* "/v1/projects/{id}"; what stands for a {…} is a UUID, or a word (routes_is_word) */
     const char *resource; /* name of the msg_resource; NULL: none */
     void (*handler)(struct call *call);
     const char *summary; /* for /openapi.json */
@@ -23,6 +26,9 @@ enum err routes_allow(struct call *call) MUST_CHECK;
 /* All rows, in the order of the table, for /openapi.json. */
 const struct route *routes_all(size_t *ret_count);
 
+/* {name} and {pool} stand for 1 to 64 lower-case letters, digits and "._-". */
+bool routes_is_word(struct slice parameter);
+
 /* Handlers, by file. */
 void healthz(struct call *call); /* health.c: the process answers */
 void readyz(struct call *call);  /* health.c: broker and database are connected and we are not draining */
@@ -33,4 +39,10 @@ void read_operation(struct call *call);   /* read/operation.c: GET /v1/operation
 void write_create(struct call *call);     /* write.c: POST, PATCH, DELETE become commands */
 void write_update(struct call *call);
 void write_delete(struct call *call);
+void read_dead_letters(struct call *call); /* read/dead_letter.c: what has died */
+void read_dead_letter(struct call *call);
+void dead_letter_replay(struct call *call); /* dead_letter.c: back to work, or gone */
+void dead_letter_drop(struct call *call);
+void dead_letters_replay(struct call *call);
+void dead_letters_drop(struct call *call);
 void ws_upgrade(struct call *call); /* ws.c: GET /connection/websocket */

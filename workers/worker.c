@@ -10,6 +10,7 @@
 #include "common/topology.h"
 #include "workers/acks.h"
 #include "workers/batch.h"
+#include "workers/desk.h"
 #include "workers/intake.h"
 #include "workers/members.h"
 #include "workers/outbox.h"
@@ -36,6 +37,7 @@ struct worker {
     struct partitions *partitions;
     struct members *members;
     struct upkeep *upkeep;
+    struct desk *desk;
     ev_prepare turn;
     ev_timer deadline;
     bool has_had_database; /* who never reached it takes no partition */
@@ -102,7 +104,8 @@ static bool has_said_so(const struct worker *w)
 static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
-           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0 && has_said_so(w);
+           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0 && has_said_so(w) &&
+           desk_is_empty(w->desk);
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -359,6 +362,8 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     enum err err = connect_broker(w);
     if (!err)
         err = connect_database(w);
+    if (!err)
+        err = desk_new(loop, config, pool, &w->desk);
     if (err) {
         worker_free(w);
         return err;
@@ -383,6 +388,7 @@ void worker_free(struct worker *w)
         return;
     ev_prepare_stop(w->loop, &w->turn);
     ev_timer_stop(w->loop, &w->deadline);
+    desk_free(w->desk);
     db_free(w->db);
     batch_free(w->batch);
     upkeep_free(w->upkeep);
@@ -404,6 +410,7 @@ void worker_drain(struct worker *w)
     w->is_draining = true;
     log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
     members_leave(w->members);
+    desk_drain(w->desk);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -1,5 +1,9 @@
 #include "gateway/read/query.h"
 
+#include <assert.h>
+
+#include "gateway/routes.h"
+
 struct query {
     struct call *call; /* NULL: its client has gone */
     query_on_rows *on_rows;
@@ -36,6 +40,21 @@ static void on_result(void *arg, struct db_result *result)
     call_fail(call, db_result_error(result), NULL);
 }
 
+static void ask(struct call *call, struct slice company, const struct db_statement *statement,
+                const struct slice *params, size_t param_count, query_on_rows *on_rows, void *context)
+{
+    CLEANUP_FREE struct query *query = xmalloc(sizeof(*query));
+    *query = (struct query){.call = call, .on_rows = on_rows, .context = context};
+    enum err err =
+        db_pool_query(call->gateway->reads, company, statement, params, param_count, on_result, query);
+    if (err) {
+        call_fail(call, err, NULL);
+        return;
+    }
+    call->on_gone = on_gone;
+    call->waiter = TAKE(query);
+}
+
 void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
                  size_t param_count, query_on_rows *on_rows, void *context)
 {
@@ -45,15 +64,13 @@ void query_start(struct call *call, const struct db_statement *statement, const 
     all[0] = (struct slice){company, UUID_TEXT_LEN};
     for (size_t i = 0; i < param_count; i++)
         all[i + 1] = params[i];
+    ask(call, all[0], statement, all, param_count + 1, on_rows, context);
+}
 
-    CLEANUP_FREE struct query *query = xmalloc(sizeof(*query));
-    *query = (struct query){.call = call, .on_rows = on_rows, .context = context};
-    enum err err =
-        db_pool_query(call->gateway->reads, all[0], statement, all, param_count + 1, on_result, query);
-    if (err) {
-        call_fail(call, err, NULL);
-        return;
-    }
-    call->on_gone = on_gone;
-    call->waiter = TAKE(query);
+void query_start_as_operator(struct call *call, const struct db_statement *statement,
+                             const struct slice *params, size_t param_count, query_on_rows *on_rows,
+                             void *context)
+{
+    assert(call->route->access == ACCESS_OPERATOR);
+    ask(call, DB_POOL_OPERATOR, statement, params, param_count, on_rows, context);
 }

@@ -13,3 +13,8 @@ typedef void query_on_rows(struct call *call, struct db_result *result, void *co
  * when it cannot ask. */
 void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
                  size_t param_count, query_on_rows *on_rows, void *context);
+
+/* Asks as an operator, for a route that only operators may call; the parameters are `params` alone. */
+void query_start_as_operator(struct call *call, const struct db_statement *statement,
+                             const struct slice *params, size_t param_count, query_on_rows *on_rows,
+                             void *context);

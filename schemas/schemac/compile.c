@@ -62,7 +62,8 @@ static bool check_library(struct compiler *c, const struct spot *root)
         for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
             known = known || strcmp(name, allowed[i]) == 0;
         if (!known)
-            return refuse(c, root, "without x-resource a file is a library of $defs and cannot have `%s`",
+            return refuse(c, root,
+                          "without x-resource or x-request a file is a library of $defs and cannot have `%s`",
                           name);
     }
     return true;
@@ -78,11 +79,14 @@ static bool compile_file(struct compiler *c, struct schema_set *set, const char 
         return refuse(c, &root, "a schema must be an object");
     if (!check_head(c, &root) || !compile_defs(c, &root))
         return false;
-    if (!json_object_get(root.json, "x-resource"))
+    bool is_request = json_object_get(root.json, "x-request") != NULL;
+    if (!is_request && !json_object_get(root.json, "x-resource"))
         return check_library(c, &root);
     struct schema_message *message = &set->messages[set->message_count++];
     message->file = document->name;
-    return compile_resource(c, &root, &message->resource);
+    message->is_request = is_request;
+    return is_request ? compile_request(c, &root, &message->resource)
+                      : compile_resource(c, &root, &message->resource);
 }
 
 static bool compile_files(struct compiler *c, struct schema_set *set, struct dirent **entries, int count)

@@ -15,6 +15,7 @@ enum schema_rules {
 
 struct schema_message {
     const char *file; /* "project.json" */
+    bool is_request;  /* x-request: of `resource` there are name, object and json */
     struct msg_resource resource;
 };
 
@@ -26,7 +27,7 @@ struct schema_set {
 
 enum { SCHEMA_WHY_MAX = 512 };
 
-/* Compiles every *.json of a folder; files without x-resource are libraries of $defs. ERR_VALIDATION with
+/* Compiles every *.json of a folder; files without x-resource or x-request are libraries of $defs. ERR_VALIDATION with
  * "file#/pointer: what is wrong" in `why`. */
 enum err schema_set_load(struct schema_set *set, const char *folder, char why[SCHEMA_WHY_MAX]) MUST_CHECK;
 void schema_set_done(struct schema_set *set);

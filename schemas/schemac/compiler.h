@@ -62,6 +62,7 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
 
 /* resource.c */
 bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
+bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
 bool check_resources(struct compiler *c, const struct schema_set *set);
 
 /* Lower-case letters, digits and underscores, beginning with a letter; at most 63, as PostgreSQL's names. */

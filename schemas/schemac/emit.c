@@ -167,16 +167,39 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     fputs("};\n", e->out);
 }
 
+static void emit_request(struct emitter *e, const struct schema_message *message)
+{
+    const struct msg_resource *request = &message->resource;
+    fprintf(e->out, "\n/* %s */\n", message->file);
+    unsigned object = emit_object(e, request->object);
+    fprintf(e->out, "static const struct msg_request request_%s = {\n", request->name);
+    emit_member(e, "name", request->name);
+    fprintf(e->out, "    .object = &object_%u,\n", object);
+    emit_member(e, "json", request->json);
+    fputs("};\n", e->out);
+}
+
+static void emit_list(struct emitter *e, const struct schema_set *set, bool requests)
+{
+    const char *kind = requests ? "request" : "resource";
+    fprintf(e->out, "\nconst struct msg_%s *const msg_%ss[] = {\n", kind, kind);
+    for (size_t i = 0; i < set->message_count; i++)
+        if (set->messages[i].is_request == requests)
+            fprintf(e->out, "    &%s_%s,\n", kind, set->messages[i].resource.name);
+    fputs("    NULL,\n};\n", e->out);
+}
+
 static void emit_file(struct emitter *e, const struct schema_set *set)
 {
     fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg.h\"\n",
           e->out);
     for (size_t i = 0; i < set->message_count; i++)
-        emit_resource(e, &set->messages[i]);
-    fputs("\nconst struct msg_resource *const msg_resources[] = {\n", e->out);
-    for (size_t i = 0; i < set->message_count; i++)
-        fprintf(e->out, "    &resource_%s,\n", set->messages[i].resource.name);
-    fputs("    NULL,\n};\n", e->out);
+        if (set->messages[i].is_request)
+            emit_request(e, &set->messages[i]);
+        else
+            emit_resource(e, &set->messages[i]);
+    emit_list(e, set, false);
+    emit_list(e, set, true);
 }
 
 enum err emit_tables(const struct schema_set *set, const char *path, char why[SCHEMA_WHY_MAX])

@@ -128,10 +128,32 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct msg_re
     return true;
 }
 
+/* The body, or the query, of a request that is no command of a resource: nothing but its name and its fields. */
+bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource)
+{
+    struct msg_resource request = {0};
+    struct msg_shape shape;
+    if (json_object_get(root->json, "x-resource"))
+        return refuse(c, root, "a file is either a resource or a request");
+    if (!read_name(c, root, "x-request", &request.name) || !compile_shape(c, root, ROLE_ROOT, &shape))
+        return false;
+    if (shape.type != MSG_OBJECT || shape.nullable)
+        return refuse(c, root, "a request must be an object");
+    request.object = shape.object;
+    request.json = expanded_text(c, root);
+    *ret_resource = request;
+    return true;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
 static bool same(const struct msg_resource *a, const struct msg_resource *b)
 {
-    return strcmp(a->name, b->name) == 0 || strcmp(a->collection, b->collection) == 0 ||
-           strcmp(a->table, b->table) == 0;
+    return is_same_text(a->name, b->name) || is_same_text(a->collection, b->collection) ||
+           is_same_text(a->table, b->table);
 }
 
 bool check_resources(struct compiler *c, const struct schema_set *set)
@@ -145,7 +167,7 @@ bool check_resources(struct compiler *c, const struct schema_set *set)
             const struct msg_resource *other = &set->messages[k].resource;
             if (k < i && same(resource, other))
                 return refuse(c, &spot, "name, collection or table is that of %s", set->messages[k].file);
-            parent_found = parent_found || strcmp(resource->parent, other->name) == 0;
+            parent_found = parent_found || (other->table && is_same_text(resource->parent, other->name));
         }
         if (!parent_found)
             return refuse(c, &spot, "the parent `%s` is not the name of a resource", resource->parent);

@@ -205,6 +205,7 @@ static const struct keyword {
     {"$id", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$defs", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"x-resource", NULL, ANY_TYPE, ROLE_ROOT, false},
+    {"x-request", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-roles", NULL, ANY_TYPE, ROLE_ROOT, false},
 };
 

@@ -349,7 +349,7 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
         {"{}", "a.json#: $schema must be \"https://json-schema.org/draft/2020-12/schema\""},
         {HEAD("b.json") "}", "a.json#: $id must be the name of the file"},
         {HEAD("a.json") ",\"type\":\"object\"}",
-         "a.json#: without x-resource a file is a library of $defs and cannot have `type`"},
+         "a.json#: without x-resource or x-request a file is a library of $defs and cannot have `type`"},
         {HEAD("a.json") ",\"$defs\":{\"x\":{\"type\":\"string\"}}}",
          "a.json#/$defs/x: a string needs maxLength, an enum, or a format of one length"},
         {HEAD("a.json") "," RESOURCE("a") "," OBJECT(SERVER) "}",

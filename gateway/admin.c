@@ -1,0 +1,184 @@
+#include "gateway/admin.h"
+
+#include <stdio.h>
+
+#include "common/json.h"
+#include "common/msg_problem.h"
+#include "common/topology.h"
+#include "gateway/control.h"
+#include "gateway/preconditions.h"
+#include "gateway/target.h"
+
+enum { KEY_SIZE = 96 };
+
+static void cleanup_json(json_t **json)
+{
+    json_decref(*json);
+}
+
+/* ---- the query ---- */
+
+static void complain(struct msg_problems *problems, struct slice name, const char *detail)
+{
+    char text[80];
+    snprintf(text, sizeof(text), "%.*s", (int)(name.len < 64 ? name.len : 64), name.data);
+    const struct msg_place place = {.name = text};
+    msg_problem_add(problems, &place, detail);
+}
+
+/* As JSON of the field's type: a number or a truth value that cannot be read stays a text, about which the walker complains. */
+static json_t *value_of(const struct msg_shape *shape, struct slice value)
+{
+    json_t *json = NULL;
+    if (shape->type != MSG_STRING)
+        json = json_loadb(value.data, value.len, JSON_DECODE_ANY, NULL);
+    return json ? json : json_stringn(value.data, value.len);
+}
+
+static const struct msg_field *field_of(struct call *call, const struct msg_object *object, struct slice pair,
+                                        struct slice *ret_value)
+{
+    for (size_t i = 0; i < object->field_count; i++) {
+        *ret_value = target_parameter(&call->arena, pair, object->fields[i].name);
+        if (ret_value->data)
+            return &object->fields[i];
+    }
+    return NULL;
+}
+
+static bool is_other(struct call *call, struct slice pair, const char *const *others)
+{
+    for (; others && *others; others++)
+        if (target_parameter(&call->arena, pair, *others).data)
+            return true;
+    return false;
+}
+
+static void take_pair(struct call *call, const struct msg_object *object, struct slice pair, json_t *json,
+                      struct msg_problems *problems)
+{
+    struct slice value;
+    const struct msg_field *field = field_of(call, object, pair, &value);
+    const char *equals = memchr(pair.data, '=', pair.len);
+    struct slice name = {pair.data, equals ? (size_t)(equals - pair.data) : pair.len};
+    if (!field)
+        complain(problems, name, "is not a parameter of this request");
+    else if (json_object_get(json, field->name))
+        complain(problems, name, "is given more than once");
+    else if (json_object_set_new(json, field->name, value_of(&field->shape, value)))
+        complain(problems, name, "must be UTF-8");
+}
+
+/* "/type" is a place in a body; in a query it is "?type". */
+static void point_at_parameters(struct call *call, struct msg_problems *problems)
+{
+    for (struct msg_problem *p = problems->first; p; p = p->next) {
+        char pointer[96];
+        struct slice name =
+            p->pointer.len > 0 ? (struct slice){p->pointer.data + 1, p->pointer.len - 1} : SLICE("");
+        snprintf(pointer, sizeof(pointer), "?%.*s", (int)name.len, name.data);
+        struct slice copy = arena_copy(&call->arena, slice_of(pointer));
+        if (copy.data)
+            p->pointer = copy;
+    }
+}
+
+enum err admin_read_query(struct call *call, const struct msg_object *object, const char *const *others,
+                          json_t **ret_json, struct msg_problems *problems)
+{
+    CLEANUP(cleanup_json) json_t *json = json_object();
+    const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
+    for (struct slice rest = call->query; rest.len > 0;) {
+        const char *end = memchr(rest.data, '&', rest.len);
+        struct slice pair = {rest.data, end ? (size_t)(end - rest.data) : rest.len};
+        if (pair.len > 0 && !is_other(call, pair, others))
+            take_pair(call, object, pair, json, problems);
+        size_t step = end ? pair.len + 1 : pair.len;
+        rest = (struct slice){rest.data + step, rest.len - step};
+    }
+    msg_validate(&shape, MSG_CREATE, json, problems);
+    point_at_parameters(call, problems);
+    if (problems->count > 0)
+        return ERR_BAD_REQUEST;
+    *ret_json = TAKE(json);
+    return ERR_OK;
+}
+
+/* ---- the body ---- */
+
+/* A POST may come without one, where the schema asks for nothing. */
+static enum err read_body(struct call *call, const struct msg_object *object, json_t **ret_json,
+                          struct msg_problems *problems, char why[160])
+{
+    CLEANUP(cleanup_json) json_t *json = NULL;
+    const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
+    enum err err = ERR_OK;
+    if (call->body.len == 0 && call->method == METHOD_POST)
+        json = json_object();
+    else if (!media_type_is(call_header(call, "content-type"), "application/json"))
+        return ERR_UNSUPPORTED_MEDIA;
+    else
+        err = json_parse(call->body, call->gateway->config->max_json_depth, &json, why);
+    if (err)
+        return err;
+    if (!msg_validate(&shape, MSG_CREATE, json, problems))
+        return ERR_VALIDATION;
+    *ret_json = TAKE(json);
+    return ERR_OK;
+}
+
+static bool read_request(struct call *call, const char *schema_name, json_t **ret_json)
+{
+    struct msg_problems problems = {.arena = &call->arena};
+    char why[160] = "";
+    const struct msg_request *schema = schema_name ? msg_request_by_name(slice_of(schema_name)) : NULL;
+    if (!schema) {
+        *ret_json = json_object();
+        return true;
+    }
+    enum err err = call->method == METHOD_DELETE
+                       ? admin_read_query(call, schema->object, NULL, ret_json, &problems)
+                       : read_body(call, schema->object, ret_json, &problems, why);
+    if (err)
+        call_fail_fields(call, err, why[0] ? why : NULL, &problems);
+    return err == ERR_OK;
+}
+
+/* ---- asking ---- */
+
+/* The last {…} of the path. */
+static struct slice subject_of(const struct call *call)
+{
+    struct slice subject = SLICE_NONE;
+    for (size_t i = 0; i < CALL_PARAMS_MAX && call->params[i].data; i++)
+        subject = call->params[i];
+    return subject;
+}
+
+/* The pool that the request names; where it names none, any does. */
+static const char *pool_of(const json_t *body)
+{
+    const char *pool = json_string_value(json_object_get(body, "pool"));
+    return pool ? pool : topology_first_pool();
+}
+
+void admin_ask_with(struct call *call, json_t *body, const char *ask)
+{
+    char key[KEY_SIZE];
+    struct slice subject = subject_of(call);
+    snprintf(key, sizeof(key), "admin.%s", pool_of(body));
+    json_t *request = json_pack("{s:O}", "body", body);
+    if (subject.data)
+        json_object_set_new(request, "subject", json_stringn(subject.data, subject.len));
+    char *text = json_dumps(request, JSON_COMPACT);
+    control_ask(call, key, slice_of(ask), slice_of(text));
+    free(text);
+    json_decref(request);
+}
+
+void admin_ask(struct call *call, const char *schema, const char *ask)
+{
+    CLEANUP(cleanup_json) json_t *body = NULL;
+    if (read_request(call, schema, &body))
+        admin_ask_with(call, body, ask);
+}

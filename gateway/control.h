@@ -1,0 +1,25 @@
+#pragma once
+/* Questions to the workers and managers of a pool over the exchange `control`: what operators ask for is done there, and
+ * whoever did it answers to this process's reply key on `events`.
+ *
+ *   control_ask ─▶ WAITING ─ reply ─▶ answered
+ *                     └─ nobody listens, the broker's refusal, time ─▶ 503; client gone ─▶ forgotten
+ *
+ * A request:  JSON · type = what is asked · correlation_id, reply_to · header actor. Not kept by the broker: who got no
+ * answer asks again, and everything that can be asked may be asked twice.
+ * A reply:  the correlation_id · JSON · headers status (a slug of err.def; absent: ok) and http-status (absent: 200). */
+
+#include "common/broker.h"
+#include "gateway/call.h"
+
+struct control;
+
+struct control *control_new(struct gateway *gateway);
+void control_free(struct control *control); /* after `commands`, whose connection it uses */
+
+/* Publishes `body` under `key` ("admin.projects": control.<pool>, one of its workers) and makes the call wait. Answers
+ * the call itself in every case. type may be SLICE_NONE. */
+void control_ask(struct call *call, const char *key, struct slice type, struct slice body);
+
+/* false: the delivery is not the answer to a question of ours. */
+bool control_on_reply(struct control *control, const struct broker_delivery *delivery);

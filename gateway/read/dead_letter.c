@@ -1,0 +1,165 @@
+/* GET of dead letters, for operators: a list, and one with its body made readable. */
+
+#include "gateway/admin.h"
+#include "gateway/read/cursor.h"
+#include "gateway/read/page.h"
+#include "gateway/read/query.h"
+#include "gateway/routes.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+
+enum { LETTER_MAX = 64 << 20 };
+
+#define LETTER                                                                                              \
+    "json_build_object('id', d.id, 'pool', d.pool, 'type', d.type, 'company', d.company_id, 'command', "    \
+    "d.command_id, 'reason', d.reason, 'detail', d.detail, 'attempts', d.attempts, 'first_at', d.first_at," \
+    " 'last_at', d.last_at, 'replays', d.replays, 'is_replaying', d.is_replaying, 'size', "                 \
+    "octet_length(d.body)"
+
+/* ---- the list ---- */
+
+/* In the order of the statement's parameters. */
+static const char *const filters[] = {"pool", "type", "company", "reason", "since", "before"};
+
+static const struct db_statement list = {
+    "read.dead_letters",
+    "SELECT " LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id FROM dead_letter AS d"
+    " WHERE ($1::text IS NULL OR d.pool = $1) AND ($2::text IS NULL OR d.type = $2)"
+    " AND ($3::uuid IS NULL OR d.company_id = $3) AND ($4::text IS NULL OR d.reason = $4)"
+    " AND ($5::timestamptz IS NULL OR d.last_at >= $5) AND ($6::timestamptz IS NULL OR d.last_at < $6)"
+    " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
+    " ORDER BY d.last_at, d.id LIMIT $9::integer"};
+
+enum { AFTER_AT = ARRAY_LEN(filters), AFTER_ID, LIMIT, PARAMS };
+
+static void on_page(struct call *call, struct db_result *result, void *context)
+{
+    const int64_t *limit = context;
+    page_respond(call, result, *limit);
+}
+
+static void cleanup_json(json_t **json)
+{
+    json_decref(*json);
+}
+
+static bool read_cursor(struct call *call, struct slice params[PARAMS])
+{
+    struct cursor cursor;
+    char at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
+    struct slice text = call_query(call, "after");
+    if (!text.data)
+        return true;
+    if (cursor_parse(text, &cursor)) {
+        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page");
+        return false;
+    }
+    clock_format(cursor.created_us, at);
+    uuid_format(&cursor.id, id);
+    params[AFTER_AT] = arena_copy(&call->arena, slice_of(at));
+    params[AFTER_ID] = arena_copy(&call->arena, slice_of(id));
+    return true;
+}
+
+static int64_t limit_of(const struct call *call, const json_t *selection)
+{
+    const struct config *config = call->gateway->config;
+    const json_t *limit = json_object_get(selection, "limit");
+    int64_t wanted = limit ? json_integer_value(limit) : config->page_default;
+    return wanted < config->page_max ? wanted : config->page_max;
+}
+
+void read_dead_letters(struct call *call)
+{
+    static const char *const others[] = {"after", NULL};
+    CLEANUP(cleanup_json) json_t *selection = NULL;
+    struct msg_problems problems = {.arena = &call->arena};
+    struct slice params[PARAMS] = {SLICE_NONE};
+    char number[24];
+    enum err err = admin_read_query(call, msg_request_by_name(SLICE("dead_selection"))->object, others,
+                                    &selection, &problems);
+    if (err) {
+        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
+        return;
+    }
+    int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));
+    if (!limit || !read_cursor(call, params))
+        return;
+    *limit = limit_of(call, selection);
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        params[i] = slice_of(json_string_value(json_object_get(selection, filters[i])));
+    snprintf(number, sizeof(number), "%lld", (long long)*limit + 1);
+    params[LIMIT] = slice_of(number);
+    query_start_as_operator(call, &list, params, PARAMS, on_page, limit);
+}
+
+/* ---- one ---- */
+
+static const struct db_statement one = {
+    "read.dead_letter",
+    "SELECT " LETTER ", 'actor', d.actor, 'role', d.role, 'subject', d.subject, 'parent', d.parent,"
+    " 'if_match', nullif(d.if_match, 0), 'sent_at', to_timestamp(nullif(d.sent, 0)), 'correlation_id', "
+    "d.correlation_id, 'traceparent', d.traceparent, 'history', d.history)::text, d.type,"
+    " encode(d.body, 'hex'), translate(encode(d.body, 'base64'), E'\\n', '') FROM dead_letter AS d"
+    " WHERE d.id = $1"};
+
+enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
+
+static uint8_t nibble(char c)
+{
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static struct slice octets_of(struct arena *arena, struct slice hex)
+{
+    char *octets = arena_alloc(arena, hex.len / 2 + 1);
+    for (size_t i = 0; octets && i + 1 < hex.len; i += 2)
+        octets[i / 2] = (char)(nibble(hex.data[i]) << 4 | nibble(hex.data[i + 1]));
+    return octets ? (struct slice){octets, hex.len / 2} : SLICE_NONE;
+}
+
+/* The command's body as its client wrote it; false when its type is not known, or it does not fit it. */
+static bool append_body(struct call *call, struct slice type, struct slice hex, struct buf *out)
+{
+    const char *dot = type.len > 0 ? memchr(type.data, '.', type.len) : NULL;
+    const struct msg_resource *resource =
+        dot ? msg_resource_by_name((struct slice){type.data, (size_t)(dot - type.data)}) : NULL;
+    struct slice octets = octets_of(&call->arena, hex);
+    if (!resource || !octets.data || octets.len == 0)
+        return false;
+    size_t before = buf_len(out);
+    buf_append_text(out, ",\"body\":");
+    if (msg_to_json(resource->object, octets, out) == ERR_OK)
+        return true;
+    out->end = out->begin + before;
+    return false;
+}
+
+static void on_letter(struct call *call, struct db_result *result, void *context)
+{
+    (void)context;
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, LETTER_MAX);
+    if (db_rows(result) == 0) {
+        call_fail(call, ERR_NOT_FOUND, NULL);
+        return;
+    }
+    struct slice letter = db_text(result, 0, ONE_JSON);
+    buf_append(&body, letter.data, letter.len - 1);
+    if (!append_body(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
+        buf_append_text(&body, ",\"body\":null,\"body_base64\":");
+        buf_append_json_string(&body, db_text(result, 0, ONE_BASE64));
+    }
+    buf_append_char(&body, '}');
+    if (body.truncated)
+        call_fail(call, ERR_BODY_TOO_LARGE, "the letter is too large to be shown");
+    else
+        call_respond(call, 200, "application/json", buf_slice(&body));
+}
+
+void read_dead_letter(struct call *call)
+{
+    query_start_as_operator(call, &one, call->params, 1, on_letter, NULL);
+}
