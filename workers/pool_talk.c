@@ -48,6 +48,18 @@ void pool_talk_report(struct pool *pool)
     pool->wish = pool->more = 0;
 }
 
+/* Each order is said again every second: only one that is news is worth a turn, and a report. */
+static void take_order(struct pool *pool, const struct pool_order *order)
+{
+    bool is_news = !pool->is_told || pool->share != order->share ||
+                   pool->size.version != order->size.version ||
+                   memcmp(pool->size.set_by, order->size.set_by, sizeof(pool->size.set_by)) != 0;
+    pool->size = order->size;
+    pool->share = order->share;
+    pool->is_told = true;
+    pool->is_changed = pool->is_changed || is_news;
+}
+
 static void on_order(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)events;
@@ -62,10 +74,7 @@ static void on_order(struct ev_loop *loop, ev_io *io, int events)
         ev_io_stop(loop, io); /* it is ending: SIGCHLD says how */
         return;
     }
-    pool->size = order.size;
-    pool->share = order.share;
-    pool->is_told = true;
-    pool->is_changed = true;
+    take_order(pool, &order);
 }
 
 bool pool_talk_open(struct pool *pool, int *ret_fd)
