@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# The admin API as ./cortex speaks it: thin over /v1/admin, with an operator's token.
+
+# operator METHOD PATH [JSON]: prints the answer; a refusal goes to stderr and is a failure.
+operator() {
+    local address answer status
+    address=$(gateway_url)
+    # The token goes by a pipe: a command line can be read by everybody on the machine.
+    answer=$(curl -sS --max-time 60 -K - -X "$1" -w '\n%{http_code}' ${3:+-H 'Content-Type: application/json' -d "$3"} \
+        "$address$2" \
+        <<<"header = \"Authorization: Bearer $(issue_token --company "$DEMO_COMPANY" --role super_admin --user "$DEMO_ADMIN")\"") || return
+    status=${answer##*$'\n'}
+    answer=${answer%$'\n'*}
+    if [ "$status" -ge 400 ]; then
+        printf '%s\n' "$answer" >&2
+        return 1
+    fi
+    printf '%s\n' "$answer"
+}
