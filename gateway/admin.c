@@ -127,7 +127,7 @@ static enum err read_body(struct call *call, const struct msg_object *object, js
     return ERR_OK;
 }
 
-static bool read_request(struct call *call, const char *schema_name, json_t **ret_json)
+bool admin_read_request(struct call *call, const char *schema_name, json_t **ret_json)
 {
     struct msg_problems problems = {.arena = &call->arena};
     char why[160] = "";
@@ -179,6 +179,6 @@ void admin_ask_with(struct call *call, json_t *body, const char *ask)
 void admin_ask(struct call *call, const char *schema, const char *ask)
 {
     CLEANUP(cleanup_json) json_t *body = NULL;
-    if (read_request(call, schema, &body))
+    if (admin_read_request(call, schema, &body))
         admin_ask_with(call, body, ask);
 }

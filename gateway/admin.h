@@ -13,6 +13,10 @@
 enum err admin_read_query(struct call *call, const struct msg_object *object, const char *const *others,
                           json_t **ret_json, struct msg_problems *problems) MUST_CHECK;
 
+/* The request's body, or the query of a DELETE, checked by the msg_request `schema`; NULL: there is none. False: the call
+ * is answered. The caller owns *ret_json. */
+bool admin_read_request(struct call *call, const char *schema, json_t **ret_json) MUST_CHECK;
+
 /* Checks the request by the msg_request `schema` (NULL: it has no body) and asks the pool that it names, or any, for `ask`
  * ("dead.replay"). Answers the call itself in every case. */
 void admin_ask(struct call *call, const char *schema, const char *ask);

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# scale [POOL N]: how many workers a pool has, over all hosts; without arguments: a table of what there is
+set -euo pipefail
+here=$(dirname "$0")
+. "$here/lib/stack.sh"
+
+# ask METHOD POOL [BODY]: the pool as JSON, or what the gateway has against it.
+ask() {
+    curl --silent --show-error --fail-with-body --max-time 30 --request "$1" --config - \
+        ${3:+-H 'Content-Type: application/json' --data-binary "$3"} "$(gateway_url)/v1/admin/pools/$2" \
+        <<<"header = \"Authorization: Bearer $(issue_token --company "$DEMO_COMPANY" --role super_admin --user "$DEMO_ADMIN")\""
+}
+
+# Our own JSON: one line a worker, cut at the braces.
+show() {
+    local pool=$1 json
+    json=$(ask GET "$pool") || die "$pool does not answer: $json"
+    printf '%s: %s wanted\n' "$pool" "$(sed 's/.*"wanted":\([0-9]*\).*/\1/' <<<"$json")"
+    sed 's/[{}]/\n/g' <<<"$json" | awk -F'"' '
+        /"host"/ { host = $8 }
+        /^"pid"/ { match($0, /"pid":[0-9]+/); pid = substr($0, RSTART + 6, RLENGTH - 6)
+                   match($0, /"state":"[a-z]+/); state = substr($0, RSTART + 9, RLENGTH - 9)
+                   since = match($0, /"since":"[^"]+/) ? substr($0, RSTART + 9, 19) : "-"
+                   printf "  %-20s %8s  %-10s %s\n", host, pid, state, since }'
+}
+
+case $# in
+0)
+    for part in "${PARTS[@]}"; do
+        [ "$part" = gateway ] || show "$part"
+    done
+    ;;
+2)
+    [[ $2 =~ ^[0-9]+$ ]] || die "scale POOL N: N is a number from 1 to 256"
+    answer=$(ask PUT "$1" "{\"wanted\": $2}") || die "$1 stays as it is: $answer"
+    show "$1"
+    ;;
+*) die "usage: scale [POOL N]" ;;
+esac
