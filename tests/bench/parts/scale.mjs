@@ -11,7 +11,7 @@ const SETTLED_S = 2; // after a resize
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 async function workersAre(count) {
-    const query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'cortex-worker%'";
+    const query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cortex-worker projects'";
     for (let tries = 0; Number((await sql(query))[0]) !== count; tries++) {
         if (tries > 300) throw new Error(`there are never ${count} workers`);
         await pause(0.1);
