@@ -10,6 +10,7 @@
 #include "gateway/hub.h"
 #include "gateway/read/plan.h"
 #include "gateway/server.h"
+#include "gateway/ws_deflate.h"
 
 static void name_reply_key(struct gateway *gateway)
 {
@@ -41,6 +42,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
     name_reply_key(gateway);
     gateway->plans = plans_new();
+    gateway->deflate = ws_deflate_new(gateway->config);
     enum err err = auth_new(gateway, &gateway->auth);
     if (!err)
         err = http_new(gateway, &gateway->http);
@@ -65,6 +67,7 @@ void gateway_close(struct gateway *gateway)
     commands_free(gateway->commands);
     control_free(gateway->control);
     plans_free(gateway->plans);
+    ws_deflate_free(gateway->deflate);
     http_free(gateway->http);
     auth_free(gateway->auth);
 }

@@ -2,6 +2,7 @@
 
 #include "gateway/centrifuge.h"
 #include "gateway/routes.h"
+#include "gateway/ws_deflate.h"
 #include "gateway/ws_frame.h"
 #include "gateway/ws_handshake.h"
 
@@ -9,7 +10,8 @@ enum ws_state { WS_OPEN, WS_CLOSING };
 
 struct ws {
     struct conn *conn;
-    struct ws_reader *reader; /* in the middle of a frame or message; else NULL */
+    struct ws_reader *reader;   /* in the middle of a frame or message; else NULL */
+    struct ws_deflate *deflate; /* the process's; NULL: not negotiated */
     enum ws_state state;
     struct session session;
 };
@@ -42,14 +44,17 @@ void ws_send(struct ws *ws, struct slice text)
     char *payload;
     struct bytes *frame = ws_frame_new(text.len, &payload);
     memcpy(payload, text.data, text.len);
-    conn_write_shared(ws->conn, frame);
+    ws_send_frames(ws, frame);
     bytes_unref(frame);
 }
 
-void ws_send_frames(struct ws *ws, struct bytes *frames)
+void ws_send_frames(struct ws *ws, struct bytes *frame)
 {
-    if (ws->state == WS_OPEN)
-        conn_write_shared(ws->conn, frames);
+    if (ws->state != WS_OPEN)
+        return;
+    struct bytes *sent = ws->deflate ? ws_deflate_frame(ws->deflate, frame) : bytes_ref(frame);
+    conn_write_shared(ws->conn, sent);
+    bytes_unref(sent);
 }
 
 size_t ws_backlog(const struct ws *ws)
@@ -143,7 +148,7 @@ static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
     (void)conn;
     struct ws *ws = state;
     if (!ws->reader)
-        ws->reader = ws_reader_new((size_t)ws_gateway(ws)->config->ws_max_message);
+        ws->reader = ws_reader_new((size_t)ws_gateway(ws)->config->ws_max_message, ws->deflate);
     int code = ws_reader_feed(ws->reader, bytes, &callbacks, ws);
     if (code != 0)
         fail(ws, code);
@@ -212,7 +217,8 @@ void ws_upgrade(struct call *call)
 {
     const char *detail = NULL;
     enum err err = call->gateway->draining ? ERR_SHUTTING_DOWN : ws_handshake_check(call, &detail);
-    struct slice lines = err ? SLICE_NONE : ws_handshake_lines(call);
+    bool deflates = false;
+    struct slice lines = err ? SLICE_NONE : ws_handshake_lines(call, &deflates);
     if (!err && !lines.data)
         err = ERR_HEADERS_TOO_LARGE;
     if (err) {
@@ -221,6 +227,7 @@ void ws_upgrade(struct call *call)
     }
     struct ws *ws = xcalloc(1, sizeof(*ws));
     ws->conn = call->conn;
+    ws->deflate = deflates ? call->gateway->deflate : NULL;
     call_upgrade(call, lines, &ws_protocol, ws);
     session_init(&ws->session, ws);
 }

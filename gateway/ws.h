@@ -5,8 +5,8 @@
  *    └───── the peer's close frame: answered ─────────────────────────────────────▲
  *    └───── a broken rule: close frame with its code ──────────────────────────────┘
  *
- * At rest a socket is this struct, its subscriptions and its conn: no reader, no buffers. permessage-deflate is
- * never negotiated.
+ * At rest a socket is this struct, its subscriptions and its conn: no reader, no buffers, no dictionary:
+ * permessage-deflate (ws_deflate.h) is without context.
  */
 
 #include "gateway/conn.h"
@@ -18,8 +18,8 @@ const char *ws_peer(const struct ws *ws);
 
 /* Nothing is sent once the socket is CLOSING. */
 void ws_send(struct ws *ws, struct slice text); /* one text message, copied */
-/* Whole frames as ws_frame_new makes them; takes a reference of its own. */
-void ws_send_frames(struct ws *ws, struct bytes *frames);
+/* A frame as ws_frame_new makes it, or its compressed twin where that was negotiated; takes a reference of its own. */
+void ws_send_frames(struct ws *ws, struct bytes *frame);
 size_t ws_backlog(const struct ws *ws); /* bytes that the peer has not taken */
 
 /* Says goodbye: `code` and `reason` in a close frame. The session hears no more. */

@@ -5,17 +5,20 @@
 
 #include "common/buf.h"
 #include "common/utf8.h"
+#include "gateway/ws_deflate.h"
 
-enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80 };
+enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };
 
 struct ws_reader {
     wslay_frame_context_ptr frames;
     struct slice input; /* not yet taken by wslay */
     size_t max_message;
-    uint64_t taken; /* octets that wslay has, of a frame that is not complete */
-    uint64_t got;   /* payload of the present frame that has been handed out */
-    bool begun;     /* a piece of the present frame has been handed out */
-    uint8_t opcode; /* of the message that is being put together; 0: none */
+    struct ws_deflate *deflate; /* NULL: not negotiated */
+    uint64_t taken;             /* octets that wslay has, of a frame that is not complete */
+    uint64_t got;               /* payload of the present frame that has been handed out */
+    bool begun;                 /* a piece of the present frame has been handed out */
+    bool deflated;              /* the message whose first frame came last */
+    uint8_t opcode;             /* of the message that is being put together; 0: none */
     struct buf message;
     size_t control_len;
     char control[WS_CONTROL_MAX];
@@ -37,13 +40,14 @@ static ssize_t take_input(uint8_t *space, size_t size, int flags, void *arg)
     return (ssize_t)len;
 }
 
-struct ws_reader *ws_reader_new(size_t max_message)
+struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate)
 {
     struct ws_reader *reader = xcalloc(1, sizeof(*reader));
     const struct wslay_frame_callbacks callbacks = {.recv_callback = take_input};
     if (wslay_frame_context_init(&reader->frames, &callbacks, reader) != 0)
         abort(); /* it only allocates */
     reader->max_message = max_message;
+    reader->deflate = deflate;
     buf_init(&reader->message, max_message);
     return reader;
 }
@@ -77,7 +81,9 @@ static bool is_control(uint8_t opcode)
  * and that control frames are short and whole. */
 static int check_head(const struct ws_reader *reader, const struct wslay_frame_iocb *frame)
 {
-    if (!frame->mask || frame->rsv != 0)
+    /* RFC 7692 6: RSV1 on the first frame of a message, where it was negotiated. */
+    uint8_t allowed = reader->deflate && frame->opcode == WS_TEXT ? WSLAY_RSV1_BIT : 0;
+    if (!frame->mask || (frame->rsv & ~allowed) != 0)
         return WS_CODE_PROTOCOL_ERROR;
     switch (frame->opcode) {
     case WS_CLOSE:
@@ -143,9 +149,12 @@ static int end_control(struct ws_reader *reader, uint8_t opcode, const struct ws
     return code;
 }
 
-static int end_message(struct slice message, const struct ws_reader_callbacks *callbacks, void *ctx,
-                       bool *ret_more)
+static int end_message(const struct ws_reader *reader, struct slice message,
+                       const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
 {
+    int code = reader->deflated ? ws_inflate(reader->deflate, message, reader->max_message, &message) : 0;
+    if (code != 0)
+        return code;
     if (!utf8_valid(message))
         return WS_CODE_INVALID_PAYLOAD;
     *ret_more = callbacks->on_text(ctx, message);
@@ -165,14 +174,14 @@ static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *fram
 {
     bool whole = complete && frame->fin && reader->opcode == 0 && piece.len == frame->payload_length;
     if (whole) /* most messages: nothing to put together, nothing to copy */
-        return end_message(piece, callbacks, ctx, ret_more);
+        return end_message(reader, piece, callbacks, ctx, ret_more);
     if (reader->opcode == 0)
         reader->opcode = frame->opcode;
     if (!buf_append_slice(&reader->message, piece))
         return WS_CODE_TOO_BIG;
     if (!complete || !frame->fin)
         return 0;
-    int code = end_message(buf_slice(&reader->message), callbacks, ctx, ret_more);
+    int code = end_message(reader, buf_slice(&reader->message), callbacks, ctx, ret_more);
     reader->opcode = 0;
     buf_done(&reader->message);
     return code;
@@ -184,6 +193,8 @@ static int on_piece(struct ws_reader *reader, const struct wslay_frame_iocb *fra
     int code = reader->begun ? 0 : check_head(reader, frame);
     if (code != 0)
         return code;
+    if (!reader->begun && frame->opcode == WS_TEXT)
+        reader->deflated = frame->rsv != 0;
     struct slice piece = {(const char *)frame->data, frame->data_length};
     reader->begun = true;
     reader->got += piece.len;
@@ -230,15 +241,33 @@ size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_
     return 2 + octets;
 }
 
-struct bytes *ws_frame_new(size_t payload_len, char **ret_payload)
+static struct bytes *new_frame(uint8_t flags, size_t payload_len, char **ret_payload)
 {
     uint8_t head[WS_HEAD_MAX];
     size_t head_len = ws_frame_head(WS_TEXT, payload_len, head);
+    head[0] |= flags;
     char *space;
     struct bytes *frame = bytes_new(head_len + payload_len, &space);
     memcpy(space, head, head_len);
     *ret_payload = space + head_len;
     return frame;
+}
+
+struct bytes *ws_frame_new(size_t payload_len, char **ret_payload)
+{
+    return new_frame(0, payload_len, ret_payload);
+}
+
+struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload)
+{
+    return new_frame(RSV1, payload_len, ret_payload);
+}
+
+struct slice ws_frame_payload(const struct bytes *frame)
+{
+    uint8_t length = (uint8_t)frame->slice.data[1];
+    size_t head_len = length < LENGTH_16 ? 2 : length == LENGTH_16 ? 4 : WS_HEAD_MAX;
+    return (struct slice){frame->slice.data + head_len, frame->slice.len - head_len};
 }
 
 size_t ws_close_payload(int code, struct slice reason, char payload[WS_CONTROL_MAX])

@@ -32,8 +32,10 @@ struct ws_reader_callbacks {
 };
 
 struct ws_reader;
+struct ws_deflate;
 
-struct ws_reader *ws_reader_new(size_t max_message);
+/* max_message: also of one that was compressed. deflate NULL: compression was not negotiated. */
+struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate);
 void ws_reader_free(struct ws_reader *reader);
 
 /* Reads all of `bytes`. 0, or the code with which the connection must fail; then the reader is of no more use. */
@@ -46,6 +48,9 @@ size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_
 
 /* A whole text frame; the caller fills in its payload. */
 struct bytes *ws_frame_new(size_t payload_len, char **ret_payload);
+/* The same for a payload that ws_deflate.c has compressed (RSV1). */
+struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload);
+struct slice ws_frame_payload(const struct bytes *frame); /* of either */
 
 /* Payload of a close frame; the reason is cut at WS_REASON_MAX. Returns its length. */
 size_t ws_close_payload(int code, struct slice reason, char payload[WS_CONTROL_MAX]);

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "gateway/cors.h"
+#include "gateway/ws_deflate.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -106,19 +107,32 @@ void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1])
     EVP_EncodeBlock((unsigned char *)accept, digest, 20);
 }
 
-struct slice ws_handshake_lines(struct call *call)
+/* The first of the headers that has an offer which we can keep to. */
+static bool accept_deflate(const struct call *call, char answer[WS_DEFLATE_ANSWER_MAX])
 {
-    enum { LINES_MAX = 256 };
+    for (size_t i = 0; i < call->header_count && call->gateway->deflate; i++)
+        if (slice_equal_nocase(call->headers[i].name, SLICE("sec-websocket-extensions")) &&
+            ws_deflate_accept(call->headers[i].value, answer))
+            return true;
+    return false;
+}
+
+struct slice ws_handshake_lines(struct call *call, bool *ret_deflates)
+{
+    enum { LINES_MAX = 512 };
+    char deflate[WS_DEFLATE_ANSWER_MAX];
     char accept[WS_ACCEPT_LEN + 1];
     ws_handshake_accept(call_header(call, "sec-websocket-key"), accept);
     const char *subprotocol = header_has(call, "sec-websocket-protocol", SLICE(WS_SUBPROTOCOL))
                                   ? "Sec-WebSocket-Protocol: " WS_SUBPROTOCOL "\r\n"
                                   : "";
+    *ret_deflates = accept_deflate(call, deflate);
     char *lines = arena_alloc(&call->arena, LINES_MAX);
     if (!lines)
         return SLICE_NONE;
     int len = snprintf(lines, LINES_MAX,
-                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s", accept,
-                       subprotocol);
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s%s%s%s",
+                       accept, subprotocol, *ret_deflates ? "Sec-WebSocket-Extensions: " : "",
+                       *ret_deflates ? deflate : "", *ret_deflates ? "\r\n" : "");
     return (struct slice){lines, (size_t)len};
 }

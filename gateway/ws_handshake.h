@@ -14,5 +14,5 @@ enum err ws_handshake_check(struct call *call, const char **ret_detail) MUST_CHE
 /* Sec-WebSocket-Accept for a key, and a NUL. */
 void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1]);
 
-/* Head lines of the 101, in the call's arena. */
-struct slice ws_handshake_lines(struct call *call);
+/* Head lines of the 101, in the call's arena; whether they agree to permessage-deflate. */
+struct slice ws_handshake_lines(struct call *call, bool *ret_deflates);

@@ -78,7 +78,7 @@ static bool on_close(void *ctx, int code, struct slice reason)
 static void read_frames(struct slice bytes, size_t portion, struct buf *trace)
 {
     static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
-    struct ws_reader *reader = ws_reader_new(MESSAGE_MAX);
+    struct ws_reader *reader = ws_reader_new(MESSAGE_MAX, NULL);
     struct heard heard = {.trace = trace};
     int code = 0;
     buf_init(trace, TRACE_MAX);

@@ -13,6 +13,7 @@ build    /usr/include/jansson.h                 libjansson-dev
 build    /usr/include/openssl/ssl.h             libssl-dev
 build    /usr/include/postgresql/libpq-fe.h     libpq-dev
 build    /usr/include/wslay/wslay.h             libwslay-dev
+build    /usr/include/zlib.h                    zlib1g-dev
 build    /usr/include/msgpack.h                 libmsgpack-c-dev|libmsgpack-dev
 build    /usr/include/systemd/sd-daemon.h       libsystemd-dev
 build    -                                      librabbitmq-dev

@@ -1,0 +1,235 @@
+#include "gateway/ws_deflate.h"
+
+#include <stdio.h>
+#include <zlib.h>
+
+#include "common/buf.h"
+#include "gateway/ws_frame.h"
+
+enum {
+    WINDOW_BITS =
+        12, /* messages are short: 4 KiB costs little of the ratio, and clients that ask for so little get it */
+    MEMORY_LEVEL = 6,
+    INFLATE_BITS = 15,
+    INFLATE_STEP = 16 * 1024,
+    TAIL_LEN = 4,
+};
+
+/* RFC 7692 7.2.1: an empty stored block, which is not sent. */
+static const char tail[TAIL_LEN + 1] = "\x00\x00\xff\xff";
+
+struct ws_deflate {
+    z_stream out, in;
+    size_t min;                       /* shorter payloads go as they are */
+    struct bytes *frame, *compressed; /* the last one, and its twin, which may be itself */
+    struct buf message;
+};
+
+/* ---- negotiation ---- */
+
+static struct slice trim(struct slice s)
+{
+    while (s.len > 0 && (*s.data == ' ' || *s.data == '\t'))
+        s = (struct slice){s.data + 1, s.len - 1};
+    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+/* Takes off what stands before the next separator. Quoted values hold numbers here, so none has a separator in it. */
+static struct slice take_part(struct slice *rest, char separator)
+{
+    const char *end = memchr(rest->data, separator, rest->len);
+    size_t len = end ? (size_t)(end - rest->data) : rest->len, used = end ? len + 1 : len;
+    struct slice part = trim((struct slice){rest->data, len});
+    *rest = (struct slice){rest->data + used, rest->len - used};
+    return part;
+}
+
+/* 8 to 15 in decimal, plain or quoted; 0 for anything else. */
+static int window_bits(struct slice value)
+{
+    if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"')
+        value = (struct slice){value.data + 1, value.len - 2};
+    if (value.len == 1 && (value.data[0] == '8' || value.data[0] == '9'))
+        return value.data[0] - '0';
+    if (value.len == 2 && value.data[0] == '1' && value.data[1] >= '0' && value.data[1] <= '5')
+        return 10 + value.data[1] - '0';
+    return 0;
+}
+
+enum value { NO_VALUE, MAY_HAVE_BITS, HAS_BITS };
+
+enum { SERVER_TAKEOVER, CLIENT_TAKEOVER, SERVER_BITS, CLIENT_BITS };
+
+static const struct {
+    const char *name;
+    enum value value;
+    int least; /* bits that we can keep to */
+} parameters[] = {
+    [SERVER_TAKEOVER] = {"server_no_context_takeover", NO_VALUE, 0},
+    [CLIENT_TAKEOVER] = {"client_no_context_takeover", NO_VALUE, 0},
+    [SERVER_BITS] = {"server_max_window_bits", HAS_BITS, WINDOW_BITS},
+    [CLIENT_BITS] = {"client_max_window_bits", MAY_HAVE_BITS, 8},
+};
+
+static bool accept_parameter(struct slice text, bool seen[ARRAY_LEN(parameters)])
+{
+    struct slice value = text;
+    struct slice name = take_part(&value, '=');
+    bool has_value = name.len < text.len;
+    value = trim(value);
+    for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
+        if (!slice_equal_nocase(name, slice_of(parameters[i].name)))
+            continue;
+        if (seen[i])
+            return false;
+        seen[i] = true;
+        if (!has_value)
+            return parameters[i].value != HAS_BITS;
+        int bits = window_bits(value);
+        return parameters[i].value != NO_VALUE && bits > 0 && bits >= parameters[i].least;
+    }
+    return false;
+}
+
+static bool accept_offer(struct slice offer, bool *ret_bits)
+{
+    bool seen[ARRAY_LEN(parameters)] = {false};
+    if (!slice_equal_nocase(take_part(&offer, ';'), SLICE("permessage-deflate")))
+        return false;
+    while (offer.len > 0)
+        if (!accept_parameter(take_part(&offer, ';'), seen))
+            return false;
+    *ret_bits = seen[SERVER_BITS];
+    return true;
+}
+
+bool ws_deflate_accept(struct slice offers, char answer[WS_DEFLATE_ANSWER_MAX])
+{
+    while (offers.len > 0) {
+        bool bits = false;
+        if (!accept_offer(take_part(&offers, ','), &bits))
+            continue;
+        int len = snprintf(answer, WS_DEFLATE_ANSWER_MAX,
+                           "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+        if (bits)
+            snprintf(answer + len, WS_DEFLATE_ANSWER_MAX - (size_t)len, "; server_max_window_bits=%d",
+                     WINDOW_BITS);
+        return true;
+    }
+    return false;
+}
+
+/* ---- out ---- */
+
+/* The deflated payload without its tail, or false when it is no shorter. */
+static bool deflate_into(z_stream *out, struct slice payload, char *space, size_t size, size_t *ret_len)
+{
+    (void)deflateReset(out);
+    out->next_in = (Bytef *)(uintptr_t)payload.data;
+    out->avail_in = (uInt)payload.len;
+    out->next_out = (Bytef *)space;
+    out->avail_out = (uInt)size;
+    int result = deflate(out, Z_SYNC_FLUSH);
+    if (result != Z_OK || out->avail_in > 0 || out->avail_out == 0 || size - out->avail_out < TAIL_LEN)
+        return false;
+    *ret_len = size - out->avail_out - TAIL_LEN;
+    return true;
+}
+
+static struct bytes *compress_frame(struct ws_deflate *deflate, struct bytes *frame)
+{
+    struct slice payload = ws_frame_payload(frame);
+    if (payload.len < deflate->min || payload.len > UINT32_MAX / 2)
+        return bytes_ref(frame);
+    CLEANUP_FREE char *space = xmalloc(payload.len);
+    size_t len;
+    if (!deflate_into(&deflate->out, payload, space, payload.len, &len))
+        return bytes_ref(frame);
+    char *at;
+    struct bytes *compressed = ws_frame_new_deflated(len, &at);
+    memcpy(at, space, len);
+    return compressed;
+}
+
+struct bytes *ws_deflate_frame(struct ws_deflate *deflate, struct bytes *frame)
+{
+    if (frame != deflate->frame) {
+        struct bytes *compressed = compress_frame(deflate, frame);
+        bytes_unref(deflate->compressed);
+        bytes_unref(deflate->frame);
+        deflate->frame = bytes_ref(frame);
+        deflate->compressed = compressed;
+    }
+    return bytes_ref(deflate->compressed);
+}
+
+/* ---- in ---- */
+
+/* One slice of input; a block that says it is the last one (7.2.3.4) is followed by others all the same. */
+static int inflate_slice(struct ws_deflate *deflate, struct slice input)
+{
+    z_stream *in = &deflate->in;
+    in->next_in = (Bytef *)(uintptr_t)input.data;
+    in->avail_in = (uInt)input.len;
+    do {
+        size_t left = deflate->message.max - buf_len(&deflate->message);
+        size_t step = left < INFLATE_STEP ? left : INFLATE_STEP;
+        char *space = step > 0 ? buf_reserve(&deflate->message, step) : NULL;
+        if (!space)
+            return WS_CODE_TOO_BIG;
+        in->next_out = (Bytef *)space;
+        in->avail_out = (uInt)step;
+        int result = inflate(in, Z_SYNC_FLUSH);
+        buf_commit(&deflate->message, step - in->avail_out);
+        if (result == Z_STREAM_END)
+            (void)inflateReset(in);
+        else if (result != Z_OK && result != Z_BUF_ERROR)
+            return WS_CODE_INVALID_PAYLOAD;
+    } while (in->avail_in > 0 || in->avail_out == 0);
+    return 0;
+}
+
+int ws_inflate(struct ws_deflate *deflate, struct slice payload, size_t max, struct slice *ret_message)
+{
+    buf_done(&deflate->message);
+    buf_init(&deflate->message, max + 1); /* with room for the octet that is too many */
+    (void)inflateReset(&deflate->in);
+    int code = payload.len > 0 ? inflate_slice(deflate, payload) : 0;
+    if (code == 0)
+        code = inflate_slice(deflate, (struct slice){tail, TAIL_LEN});
+    if (code == 0 && buf_len(&deflate->message) > max)
+        code = WS_CODE_TOO_BIG;
+    if (code == 0)
+        *ret_message = buf_slice(&deflate->message);
+    return code;
+}
+
+/* ---- of a process ---- */
+
+struct ws_deflate *ws_deflate_new(const struct config *config)
+{
+    if (config->ws_deflate_level == 0)
+        return NULL;
+    struct ws_deflate *deflate = xcalloc(1, sizeof(*deflate));
+    deflate->min = (size_t)config->ws_deflate_min;
+    buf_init(&deflate->message, 1);
+    if (deflateInit2(&deflate->out, (int)config->ws_deflate_level, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK ||
+        inflateInit2(&deflate->in, -INFLATE_BITS) != Z_OK)
+        abort(); /* they only allocate */
+    return deflate;
+}
+
+void ws_deflate_free(struct ws_deflate *deflate)
+{
+    if (!deflate)
+        return;
+    (void)deflateEnd(&deflate->out);
+    (void)inflateEnd(&deflate->in);
+    bytes_unref(deflate->compressed);
+    bytes_unref(deflate->frame);
+    buf_done(&deflate->message);
+    free(deflate);
+}
