@@ -11,8 +11,9 @@ enum { POOL_RESOURCES_MAX = 16 };
 static const struct pool {
     const char *name;
     const char *resources[POOL_RESOURCES_MAX];
+    struct retry_policy retries;
 } pools[] = {
-    {"projects", {"project", "task"}},
+    {"projects", {"project", "task"}, {.attempts = 8, .first_ms = 1000, .max_ms = 300000}},
 };
 
 static struct broker_header text_argument(const char *name, const char *value)
@@ -101,6 +102,21 @@ const char *topology_pool(const char *resource)
 const char *topology_first_pool(void)
 {
     return pools[0].name;
+}
+
+struct retry_policy topology_retries(const char *pool, const struct config *config)
+{
+    struct retry_policy retries = pools[0].retries;
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++)
+        if (strcmp(pools[i].name, pool) == 0)
+            retries = pools[i].retries;
+    if (config->retry_attempts > 0)
+        retries.attempts = config->retry_attempts;
+    if (config->retry_first_ms > 0)
+        retries.first_ms = config->retry_first_ms;
+    if (config->retry_max_ms > 0)
+        retries.max_ms = config->retry_max_ms;
+    return retries;
 }
 
 /* FNV-1a (its authors' page, "xor-folding"). It is stored, so it never changes. */

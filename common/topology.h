@@ -35,6 +35,14 @@ const char *topology_pool(const char *resource);
 /* Any pool: one that can be asked what every pool can answer. */
 const char *topology_first_pool(void);
 
+/* How commands of a pool that failed, and may do better later, are tried again once the short tries in place are used
+ * up: `attempts` more, after first_ms, twice that, and so on up to max_ms. Rows of the table of pools, unless the
+ * configuration says otherwise. */
+struct retry_policy {
+    int64_t attempts, first_ms, max_ms;
+};
+struct retry_policy topology_retries(const char *pool, const struct config *config);
+
 /* A hash of the company. What is told apart by company (partitions, rows of `deferred`) is told apart by it. */
 uint16_t topology_slot(const struct uuid *company);
 /* slot % partitions, of CORTEX_PARTITIONS. */

@@ -1,27 +1,33 @@
 #pragma once
 /* Runs commands in one transaction: the engine of "effects happen once" and "events follow effects".
  *
- *   IDLE ── batch_start ──▶ LOOKING ──▶ RUNNING ──▶ RECORDING ── committed ──▶ IDLE
- *                            ▲  │          │            │
- *     again, or one command  │  └──────────┴── failed ──┴──▶ ROLLING_BACK
- *     at a time              ├──────────────────────────────────┤
- *                            └── it is back ── HELD ◀── the database is gone
+ *   IDLE ── batch_start ──▶ MARKING ──▶ LOOKING ──▶ RUNNING ──▶ RECORDING ── committed ──▶ IDLE
+ *                              │          ▲  │          │            │
+ *     again, or one command    │          │  └──────────┴── failed ──┴──▶ ROLLING_BACK ── PROBING
+ *     at a time                └──────────┤                                    │             │
+ *                                         ├────────────────────────────────────┴─────────────┘
+ *                                         └── it is back ── HELD ◀── the database is gone
  *
- *   LOOKING    sequences locked, inbox looked up (ledger.h)
+ *   MARKING    for a suspect alone: a mark is committed before it runs (mark.h)
+ *   LOOKING    sequences locked, rows of `deferred` claimed, inbox looked up (ledger.h)
  *   RUNNING    the prepared statements of the commands that are new, in order
- *   RECORDING  events, inbox rows, sequences, and the sync that commits
+ *   RECORDING  events, inbox rows, sequences, waits, dead letters, and the sync that commits
+ *   PROBING    the error may be the server's: a transaction without any command will tell
  *
  * What must hold:
  * - Each job given to batch_start comes back in exactly one on_settled call, those of one company in the
- *   order in which they were given; until then the batch owns it.
- * - JOB_DONE and JOB_DEAD come after the commit: what they say can be told to everybody, and is found again
- *   by whoever runs the same command later.
+ *   order in which they were given (AGAIN: in the opposite one); until then the batch owns it.
+ * - DONE, DEAD and DEFERRED come after the commit: what they say can be told to everybody, and is found again
+ *   by whoever runs the same command later. A command has a result, or waits in `deferred`, never both.
  * - A statement that fails costs its own command only: the transaction is rolled back and the commands run
- *   again one at a time.
+ *   again one at a time. What has to wait here for another try takes those of its company that come after it
+ *   along.
+ * - Trouble of the whole server (disk full, read-only, …) costs no command a try.
  * - No two jobs of a batch have the same company and command id (intake.h sees to that).
  */
 
 #include "common/db.h"
+#include "common/topology.h"
 #include "workers/handlers.h"
 #include "workers/job.h"
 
@@ -29,13 +35,19 @@ struct batch;
 
 struct batch_callbacks {
     void (*on_settled)(void *ctx, struct job *job); /* takes the job; its outcome is set */
+    void (*on_trouble)(void *ctx);                  /* the server cannot work: no more for a moment */
     void (*on_idle)(void *ctx);                     /* all have come back; may be NULL */
 };
 
-/* Tries of one command here before it goes back to the queue. */
+struct batch_options {
+    const char *pool; /* must outlive it */
+    struct retry_policy retries;
+};
+
+/* Tries of one command in place before it waits in `deferred`. */
 enum { BATCH_ATTEMPTS_MAX = 3 };
 
-struct batch *batch_new(struct db *db, const struct handlers *handlers,
+struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,
                         const struct batch_callbacks *callbacks, void *ctx);
 void batch_free(struct batch *batch); /* after its db; frees the jobs it still has */
 

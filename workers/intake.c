@@ -1,202 +1,233 @@
-#include "workers/intake.h"
+#include "workers/intake_private.h"
 
 #include <assert.h>
 
-enum {
-    BYTES_MAX = 1 << 20,
-    SUSPICIOUS_DELIVERIES = 3,
-};
+#include "common/topology.h"
+#include "workers/retry.h"
 
-struct list {
-    struct job *first, **last;
-    size_t count;
-};
-
-/* Command ids of the batch being put together, by open addressing: at most half full. */
-struct ids {
-    const struct job **slots;
-    size_t size; /* a power of two */
-};
-
-struct intake {
-    struct ev_loop *loop;
-    struct list waiting;
-    struct list resting;
-    struct ids ids;
-};
-
-static void list_init(struct list *list)
-{
-    *list = (struct list){.last = &list->first};
-}
-
-static void list_append(struct list *list, struct job *job)
-{
-    job->next = NULL;
-    *list->last = job;
-    list->last = &job->next;
-    list->count++;
-}
-
-static void list_prepend(struct list *list, struct job *job)
-{
-    job->next = list->first;
-    list->first = job;
-    if (!job->next)
-        list->last = &job->next;
-    list->count++;
-}
-
-/* Takes out the job that *at points to. */
-static struct job *list_remove(struct list *list, struct job **at)
-{
-    struct job *job = *at;
-    *at = job->next;
-    if (!*at)
-        list->last = at;
-    list->count--;
-    job->next = NULL;
-    return job;
-}
-
-/* ---- resting ---- */
+/* ---- companies ---- */
 
 static void on_rest_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct job *job = CONTAINER_OF(timer, struct job, rest);
-    struct intake *intake = timer->data;
-    for (struct job **at = &intake->resting.first; *at; at = &(*at)->next)
-        if (*at == job) {
-            list_prepend(&intake->waiting, list_remove(&intake->resting, at));
-            return;
-        }
+    struct company *company = CONTAINER_OF(timer, struct company, rest);
+    company->intake->resting--;
+    company_activate(company);
 }
 
-/* Doubles with every try, here and before. Who lost against a neighbour may try again soon; a server in
- * trouble is given time. */
-static double rest_ms(const struct job *job)
+struct company *company_get(struct intake *intake, const struct uuid *id)
 {
-    bool is_conflict = job->error == ERR_DATABASE_CONFLICT;
-    double ms = is_conflict ? 20 : 250, max = is_conflict ? 200 : 10000;
-    for (int64_t tries = job->attempts + job->delivery_count; tries > 1 && ms < max; tries--)
-        ms *= 2;
-    double jitter = 0.5 + (double)arc4random_uniform(1000) / 1000;
-    return (ms < max ? ms : max) * jitter;
+    struct uuid_node *node = uuid_map_find(&intake->companies, id);
+    if (node)
+        return CONTAINER_OF(node, struct company, node);
+    struct company *company = xcalloc(1, sizeof(*company));
+    company->node.key = *id;
+    company->intake = intake;
+    company->partition = partition_of_slot(intake->partitions, topology_slot(id));
+    job_list_init(&company->ready);
+    job_list_init(&company->arrivals);
+    ev_timer_init(&company->rest, on_rest_over, 0, 0);
+    uuid_map_insert(&intake->companies, &company->node);
+    return company;
 }
 
-void intake_rest(struct intake *intake, struct job *job)
+/* At the end of the round, unless it rests or has nothing to run. */
+void company_activate(struct company *company)
 {
-    ev_now_update(intake->loop);
-    ev_timer_init(&job->rest, on_rest_over, rest_ms(job) / 1000, 0);
-    job->rest.data = intake;
-    ev_timer_start(intake->loop, &job->rest);
-    list_append(&intake->resting, job);
+    struct intake *intake = company->intake;
+    if (company->is_active || company->ready.count == 0 || ev_is_active(&company->rest))
+        return;
+    company->is_active = true;
+    company->next_active = NULL;
+    *intake->last_active = company;
+    intake->last_active = &company->next_active;
+    intake->active_count++;
 }
 
-/* ---- taking ---- */
-
-static void ids_clear(struct ids *ids, size_t max)
+void company_crowd(struct company *company)
 {
-    size_t size = 2;
-    while (size < 2 * max)
-        size *= 2;
-    if (size > ids->size) {
-        ids->slots = xrealloc(ids->slots, size * sizeof(struct job *));
-        ids->size = size;
-    }
-    memset(ids->slots, 0, ids->size * sizeof(struct job *));
+    if (company->is_crowded || (company->arrivals.count == 0 && company->parked == 0))
+        return;
+    company->is_crowded = true;
+    company->next_crowded = company->intake->crowded;
+    company->intake->crowded = company;
 }
 
-static bool is_same_command(const struct job *a, const struct job *b)
+/* Half of the prefetch: past it a company's deliveries wait as arrivals, which may be parked. */
+static size_t ready_max(const struct intake *intake)
 {
-    return uuid_equal(&a->command.id, &b->command.id) && uuid_equal(&a->command.company, &b->command.company);
+    return (intake->options.prefetch + 1) / 2;
 }
 
-/* false when it is there already. The last octets of an id are its random ones. */
-static bool ids_add(struct ids *ids, const struct job *job)
+void company_let_in(struct company *company)
 {
-    size_t at;
-    memcpy(&at, job->command.id.octet + sizeof(job->command.id.octet) - sizeof(at), sizeof(at));
-    for (;; at++) {
-        const struct job **slot = &ids->slots[at & (ids->size - 1)];
-        if (!*slot) {
-            *slot = job;
-            return true;
-        }
-        if (is_same_command(*slot, job))
-            return false;
-    }
+    while (company->arrivals.count > 0 && !company_has_rows(company) &&
+           company->ready.count < ready_max(company->intake))
+        job_list_append(&company->ready, job_list_take(&company->arrivals));
+    company_activate(company);
+    company_crowd(company);
 }
 
-static bool is_suspicious(const struct job *job)
+void company_release(struct company *company)
 {
-    return job->delivery_count >= SUSPICIOUS_DELIVERIES;
+    struct intake *intake = company->intake;
+    bool is_needed = company->ready.count > 0 || company->arrivals.count > 0 || company->out > 0 ||
+                     company->parked > 0 || company->is_loading || company->is_active ||
+                     company->is_crowded || ev_is_active(&company->rest);
+    if (is_needed)
+        return;
+    uuid_map_remove(&intake->companies, &company->node);
+    free(company);
 }
 
-struct job *intake_take(struct intake *intake, size_t max)
-{
-    struct list taken;
-    size_t bytes = 0;
-    list_init(&taken);
-    ids_clear(&intake->ids, max);
-    for (struct job **at = &intake->waiting.first; *at && taken.count < max && bytes < BYTES_MAX;) {
-        struct job *job = *at;
-        if (taken.count > 0 && is_suspicious(job))
-            break;
-        if (!ids_add(&intake->ids, job)) {
-            at = &job->next;
-            continue;
-        }
-        bytes += job->command.body.len;
-        list_append(&taken, list_remove(&intake->waiting, at));
-        if (is_suspicious(job))
-            break;
-    }
-    return taken.first;
-}
-
-/* ---- the outside ---- */
-
-struct intake *intake_new(struct ev_loop *loop)
-{
-    struct intake *intake = xcalloc(1, sizeof(*intake));
-    intake->loop = loop;
-    list_init(&intake->waiting);
-    list_init(&intake->resting);
-    return intake;
-}
+/* ---- coming ---- */
 
 void intake_add(struct intake *intake, struct job *job)
 {
-    list_append(&intake->waiting, job);
+    struct company *company = company_get(intake, &job->command.company);
+    job->company = company;
+    job->order = intake->next_order++;
+    /* What cannot be read is buried whenever it comes. */
+    job_list_append(job->verdict ? &company->ready : &company->arrivals, job);
+    intake->waiting++;
+    intake->held[company->partition]++;
+    company_let_in(company);
+}
+
+static void rest(struct company *company, const struct job *job)
+{
+    struct intake *intake = company->intake;
+    if (ev_is_active(&company->rest))
+        return;
+    ev_now_update(intake->loop);
+    ev_timer_set(&company->rest, retry_rest_s(job), 0);
+    ev_timer_start(intake->loop, &company->rest);
+    intake->resting++;
+}
+
+void intake_return(struct intake *intake, struct job *job)
+{
+    struct company *company = job->company;
+    company->out--;
+    intake->waiting++;
+    if (job->was_to_be_parked) {
+        job->was_to_be_parked = false;
+        job->deferral = DEFER_NONE;
+        company->parking--;
+        job_list_insert(&company->arrivals, job);
+    } else {
+        job_list_insert(&company->ready, job);
+    }
+    if (job->outcome == JOB_RETRY)
+        rest(company, job);
+    company_let_in(company);
+}
+
+void intake_settled(struct intake *intake, struct job *job)
+{
+    struct company *company = job->company;
+    company->out--;
+    if (job->was_to_be_parked)
+        company->parking--;
+    if (job->outcome == JOB_DEFERRED && (job->deferral == DEFER_TURN || job->waits_in_turn))
+        company->parked++;
+    if (job->row == DEFER_TURN)
+        company->loaded--;
+    if (!job->row)
+        intake->held[company->partition]--;
+    job->company = NULL;
+    company_let_in(company);
+    company_release(company);
+}
+
+/* ---- going ---- */
+
+void intake_drain(struct intake *intake)
+{
+    intake->is_draining = true;
+}
+
+static void drop(struct intake *intake, struct company *company, struct job_list *list)
+{
+    struct job_list kept;
+    job_list_init(&kept);
+    while (list->count > 0) {
+        struct job *job = job_list_take(list);
+        if (job->row) {
+            job_list_append(&kept, job);
+            continue;
+        }
+        intake->waiting--;
+        intake->held[company->partition]--;
+        job_free(job);
+    }
+    job_list_init(list);
+    while (kept.count > 0)
+        job_list_append(list, job_list_take(&kept));
+}
+
+static void drop_deliveries(struct uuid_node *node, void *arg)
+{
+    struct company *company = CONTAINER_OF(node, struct company, node);
+    drop(arg, company, &company->ready);
+    drop(arg, company, &company->arrivals);
+    company_release(company);
 }
 
 void intake_clear(struct intake *intake)
 {
-    while (intake->waiting.first)
-        job_free(list_remove(&intake->waiting, &intake->waiting.first));
-    while (intake->resting.first) {
-        ev_timer_stop(intake->loop, &intake->resting.first->rest);
-        job_free(list_remove(&intake->resting, &intake->resting.first));
-    }
+    uuid_map_each(&intake->companies, drop_deliveries, intake);
+}
+
+static void free_company(struct uuid_node *node, void *arg)
+{
+    struct company *company = CONTAINER_OF(node, struct company, node);
+    struct intake *intake = arg;
+    ev_timer_stop(intake->loop, &company->rest);
+    while (company->ready.count > 0)
+        job_free(job_list_take(&company->ready));
+    while (company->arrivals.count > 0)
+        job_free(job_list_take(&company->arrivals));
+    uuid_map_remove(&intake->companies, node);
+    free(company);
+}
+
+/* ---- the outside ---- */
+
+struct intake *intake_new(struct ev_loop *loop, const struct partition_set *partitions,
+                          const struct intake_options *options)
+{
+    struct intake *intake = xcalloc(1, sizeof(*intake));
+    assert(partitions->count > 0 && partitions->count <= ARRAY_LEN(intake->held));
+    intake->loop = loop;
+    intake->partitions = partitions;
+    intake->options = *options;
+    intake->last_active = &intake->active;
+    uuid_map_init(&intake->companies);
+    return intake;
 }
 
 void intake_free(struct intake *intake)
 {
     if (!intake)
         return;
-    intake_clear(intake);
+    uuid_map_each(&intake->companies, free_company, intake);
+    uuid_map_done(&intake->companies);
     free(intake->ids.slots);
     free(intake);
 }
 
 size_t intake_waiting(const struct intake *intake)
 {
-    return intake->waiting.count;
+    return intake->waiting;
 }
 
 size_t intake_resting(const struct intake *intake)
 {
-    return intake->resting.count;
+    return intake->resting;
+}
+
+size_t intake_companies(const struct intake *intake)
+{
+    return intake->companies.count;
 }

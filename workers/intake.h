@@ -1,29 +1,74 @@
 #pragma once
-/* The commands that this process holds and has not begun: in the order of delivery, bounded by the prefetch.
+/* The commands that this process holds and has not begun, company by company: each company's in order, and the
+ * companies in turn (deficit round robin), so that one with much to do does not hold up the others.
  *
- *   delivery ─▶ waiting ─ intake_take ─▶ a batch
- *                  ▲
- *   retry ─▶ resting (a moment, with jitter)
- */
+ *   delivery ─▶ arrivals ─ no rows, few ready ─▶ ready ─ intake_take ─▶ a batch
+ *                  │ much is held               ▲   ▲
+ *                  └──▶ parked: rows ── loaded ─┘   └─ returned, at once or after a rest
+ *
+ *   ready      to be run, in order
+ *   rows       of `deferred` whose reason is TURN: all older than the arrivals, all younger than what is ready
+ *   arrivals   deliveries behind those; they are parked when the queue's prefetch fills, so that others'
+ *              commands can reach us
+ *
+ * A company whose first command rests waits for it. What is held from the broker is bounded by the prefetch,
+ * what is loaded by two shares a company and LOADS companies at a time. */
+
+#include <ev.h>
 
 #include "workers/job.h"
+#include "workers/partition_set.h"
 
 struct intake;
 
-struct intake *intake_new(struct ev_loop *loop);
+struct intake_options {
+    size_t batch_max;  /* commands run in a batch */
+    size_t share;      /* of them, of one company, while others wait or it has a backlog */
+    size_t park_max;   /* commands parked in a batch */
+    size_t parked_max; /* rows of one company */
+    size_t prefetch;   /* deliveries of one partition */
+};
+
+/* `partitions` must outlive it. */
+struct intake *intake_new(struct ev_loop *loop, const struct partition_set *partitions,
+                          const struct intake_options *options);
 void intake_free(struct intake *intake);
 
+/* A delivery. */
 void intake_add(struct intake *intake, struct job *job);
-/* Adds it again, in front of the others, after a rest. */
-void intake_rest(struct intake *intake, struct job *job);
 
-/* The next batch, as a list: at most `max` commands and about a megabyte of bodies, no two with the same id
- * (the second finds the result of the first in the inbox, if it comes after it). A command that has been
- * delivered several times may be what kills its workers: it goes alone. NULL when nothing waits. */
-struct job *intake_take(struct intake *intake, size_t max);
+/* The next batch, as a list: commands to be run, about a megabyte of bodies at most, and after them commands
+ * to be parked (their deferral is TURN). No two have the same id: the second finds the result of the first in
+ * the inbox, if it comes after it. A suspect goes alone. NULL when nothing is to be done now. */
+struct job *intake_take(struct intake *intake);
 
-/* The connection is gone: all of this will be delivered again. */
+/* What was taken comes back (outcome RETRY: after a rest; AGAIN), or is settled otherwise: the caller still
+ * owns it then. */
+void intake_return(struct intake *intake, struct job *job);
+void intake_settled(struct intake *intake, struct job *job);
+
+/* The process leaves: what cannot be run before rows that it will not load is parked. */
+void intake_drain(struct intake *intake);
+
+/* The connection is gone: all deliveries will come again. Rows stay. */
 void intake_clear(struct intake *intake);
 
-size_t intake_waiting(const struct intake *intake);
-size_t intake_resting(const struct intake *intake);
+/* ---- rows (backlog.h) ---- */
+
+struct intake_want {
+    struct uuid company;
+    int64_t place; /* rows after this one */
+};
+
+/* The companies that have rows and too little here; each is answered by intake_loaded. At most `max`. */
+size_t intake_wants(struct intake *intake, struct intake_want *wants, size_t max);
+/* A row of such a company, in order; or one that has become due. */
+void intake_load(struct intake *intake, struct job *job);
+/* `rows` were there; no more of them when is_last. */
+void intake_loaded(struct intake *intake, const struct uuid *company, size_t rows, bool is_last);
+/* The company has `rows` rows, or more. Known companies are left as they are. */
+void intake_found(struct intake *intake, const struct uuid *company, size_t rows);
+
+size_t intake_waiting(const struct intake *intake);   /* ready or arrived: all that is here */
+size_t intake_resting(const struct intake *intake);   /* companies */
+size_t intake_companies(const struct intake *intake); /* known at the moment */

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 
-enum { ARENA_BLOCK = 2048 };
+#include "common/utf8.h"
+
+enum { ARENA_BLOCK = 1024 };
 
 /* One of the texts of a command that a job keeps. */
 static struct slice keep(struct job *job, struct slice s)
@@ -21,34 +23,70 @@ static void keep_command(struct job *job, const struct command *command)
     job->command.body = keep(job, command->body);
 }
 
+/* The database takes UTF-8 without a NUL. */
+static bool is_text(struct slice s)
+{
+    return utf8_valid(s) && (s.len == 0 || !memchr(s.data, 0, s.len));
+}
+
+static struct slice text_or_none(struct slice s)
+{
+    return is_text(s) ? s : SLICE_NONE;
+}
+
 /* What can be said of a message that is no command: enough for an inbox row and a reply, if it is there. */
 static bool read_address(const struct broker_delivery *delivery, struct command *ret_command)
 {
     const struct broker_header *company = broker_delivery_header(delivery, "company");
+    bool has_type =
+        delivery->type.len > 0 && delivery->type.len < ENVELOPE_KEY_MAX && is_text(delivery->type);
     *ret_command = (struct command){
-        .type = delivery->type.len > 0 && delivery->type.len < ENVELOPE_KEY_MAX ? delivery->type
-                                                                                : SLICE("unreadable"),
-        .correlation_id = delivery->correlation_id,
-        .reply_to = delivery->reply_to,
+        .type = has_type ? delivery->type : SLICE("unreadable"),
+        .correlation_id = text_or_none(delivery->correlation_id),
+        .reply_to = text_or_none(delivery->reply_to),
+        .body = delivery->body,
     };
     return company && !company->is_integer && uuid_parse(company->text, &ret_command->company) &&
            uuid_parse(delivery->message_id, &ret_command->id);
 }
 
-struct job *job_new(const struct broker_delivery *delivery)
+static bool read_command(const struct broker_delivery *delivery, struct command *ret_command)
+{
+    return envelope_read_command(delivery, ret_command) == ERR_OK && is_text(ret_command->type) &&
+           is_text(ret_command->role) && is_text(ret_command->correlation_id) &&
+           is_text(ret_command->reply_to) && is_text(ret_command->traceparent);
+}
+
+static struct job *new_job(void)
 {
     struct job *job = xcalloc(1, sizeof(*job));
-    struct command command;
     arena_init(&job->arena, ARENA_BLOCK, 0);
+    return job;
+}
+
+struct job *job_new(const struct broker_delivery *delivery)
+{
+    struct job *job = new_job();
+    struct command command;
     job->tag = delivery->tag;
     job->epoch = delivery->epoch;
     job->delivery_count = delivery->delivery_count;
-    job->is_addressed = true;
-    if (envelope_read_command(delivery, &command) != ERR_OK) {
+    job->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
+    job->is_readable = job->is_addressed = read_command(delivery, &command);
+    if (!job->is_readable) {
         job->verdict = ERR_POISON;
         job->is_addressed = read_address(delivery, &command);
     }
     keep_command(job, &command);
+    return job;
+}
+
+struct job *job_new_of_row(const struct command *command, enum deferral row)
+{
+    struct job *job = new_job();
+    job->row = row;
+    job->is_readable = job->is_addressed = true;
+    keep_command(job, command);
     return job;
 }
 
@@ -65,6 +103,7 @@ void job_reset(struct job *job)
     job->refusal = SLICE("");
     job->effects = NULL;
     job->is_replay = job->is_unrecorded = job->replaces = false;
+    job->is_waiting = job->waits_in_turn = job->is_gone = false;
 }
 
 struct effect *job_add_effect(struct job *job, struct slice type, struct slice data)

@@ -1,18 +1,18 @@
 #pragma once
-/* One command on its way through this process, from its delivery to its ack.
+/* One command on its way through this process: from its delivery to its ack, or from its row in `deferred`.
  *
- *   delivery ─▶ intake ─▶ batch ─▶ outbox ─▶ ack, or reject to the dead letters
- *                  ▲        │
- *                  └─ RETRY ┘   (after a rest; in the end: reject, back to the queue)
+ *   delivery ─┐
+ *             ├─▶ intake ─▶ batch ─┬─ DONE, DEAD ─▶ outbox ─▶ ack
+ *   row ──────┘     ▲              ├─ DEFERRED ───▶ ack: it is a row of `deferred` now
+ *                   └─ RETRY, AGAIN┘
  *
  * A job owns copies of everything it needs: the delivery, and the connection that brought it, may be long
  * gone when it ends. */
 
-#include <ev.h>
-
 #include "common/arena.h"
 #include "common/envelope.h"
 
+struct company;
 struct handler;
 struct job;
 struct outbox;
@@ -36,11 +36,17 @@ struct effect {
 };
 
 enum job_outcome {
-    JOB_DONE,    /* committed, be it an effect or a refusal: ack when its event or reply is confirmed */
-    JOB_DEAD,    /* for the dead letters, likewise once its reply is confirmed */
-    JOB_RETRY,   /* rolled back; worth another try here in a moment */
-    JOB_REQUEUE, /* tried often enough here: back to the queue, whose delivery limit ends it */
+    JOB_DONE,     /* committed, be it an effect or a refusal: ack when its event or reply is confirmed */
+    JOB_DEAD,     /* committed as a dead letter: likewise */
+    JOB_DEFERRED, /* committed as a row of `deferred`: ack */
+    JOB_RETRY,    /* rolled back; worth another try here after a rest */
+    JOB_AGAIN,    /* rolled back, and not by its own fault */
+    JOB_GONE,     /* its row is no longer there: somebody else ran it */
+    JOB_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
 };
+
+/* Why a command waits in `deferred`. */
+enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE };
 
 struct job {
     struct job *next; /* in the list of whoever has it */
@@ -48,15 +54,36 @@ struct job {
     const struct handler *handler; /* NULL: no such command, or not readable */
     struct arena arena;
 
-    uint64_t tag; /* of the delivery; epoch: of its connection */
+    /* Where it comes from. */
+    enum deferral row; /* the reason of its row in `deferred`; NONE: the broker delivered it */
+    uint64_t tag;      /* of the delivery; epoch: of its connection */
     uint32_t epoch;
     int64_t delivery_count;
+    bool is_redelivered;
     bool is_addressed; /* company and id could be read: there is a place for its result */
+    bool is_readable;  /* and the rest of the metadata */
+    int64_t place;     /* of a row whose reason is TURN */
+    bool has_letter;   /* a row of dead_letter speaks of it */
 
-    /* A verdict given before it ran: a poisoned message, or an SQL error of the run before. OK: none. */
+    /* In the intake. */
+    struct company *company;
+    uint64_t order; /* as it came */
+
+    /* A verdict given before it ran: a poisoned message, or the error of the runs before. OK: none. */
     enum err verdict;
-    unsigned attempts; /* runs that ended in an error worth a retry */
-    enum err error;    /* the last of them */
+    struct slice why;      /* for operators; SLICE_NONE: nothing more to say */
+    unsigned attempts;     /* runs that ended in an error worth a retry, here and before */
+    unsigned rests;        /* here */
+    enum err error;        /* the last of them */
+    struct slice first_at; /* when it was first seen, as the database wrote it; SLICE_NONE: now */
+
+    /* It may be what ended its last process (mark.h). */
+    bool is_suspect;
+    bool is_marked; /* a row of `mark` says that this process has begun it */
+
+    /* What is to become of it instead of a run. */
+    enum deferral deferral;
+    int64_t delay_ms; /* of a RETRY */
 
     /* What the batch found out. */
     size_t company_at; /* in the batch's ledger */
@@ -66,6 +93,10 @@ struct job {
     struct effect *effects; /* in order; the first is the one of the command's own entity */
     bool is_replay;         /* it ran before: nothing is written, everything is published again */
     bool is_unrecorded;     /* a refusal that is not its result (the inbox holds another's) */
+    bool is_waiting;        /* it has a row in `deferred` already */
+    bool is_gone;           /* its row is not there any more */
+    bool waits_in_turn;     /* is_waiting, and for its turn */
+    bool was_to_be_parked;  /* it was taken for that, whatever the batch found */
     bool replaces;          /* the inbox row is that of a dead letter */
     enum job_outcome outcome;
 
@@ -74,12 +105,13 @@ struct job {
     bool is_untold;          /* waits for its turn */
     bool reply_is_published; /* of a refusal */
     unsigned unconfirmed;
-
-    ev_timer rest;
 };
 
-/* Copies the delivery and reads its metadata; what cannot be read gets the verdict POISON. */
+/* Copies the delivery and reads its metadata; what cannot be read, or is no text for a database, gets the
+ * verdict POISON. */
 struct job *job_new(const struct broker_delivery *delivery);
+/* Copies the command. */
+struct job *job_new_of_row(const struct command *command, enum deferral row);
 void job_free(struct job *job);
 
 /* Forgets what a run found out, before the next one. */
@@ -88,7 +120,14 @@ void job_reset(struct job *job);
 /* Appends an event to the job's; its data and type are copied. */
 struct effect *job_add_effect(struct job *job, struct slice type, struct slice data);
 
+/* Nobody is to run it again by himself: its verdict is a failure of ours, not a refusal. */
 static inline bool job_is_dead(const struct job *job)
 {
-    return job->verdict != ERR_OK && err_info(job->verdict)->fate == FATE_DEAD;
+    return job->verdict != ERR_OK && err_info(job->verdict)->http_status >= 500;
+}
+
+/* This run gave it a result that is to be written down. */
+static inline bool job_has_result(const struct job *job)
+{
+    return !job->is_replay && !job->is_unrecorded && !job->is_waiting && !job->is_gone && !job->deferral;
 }

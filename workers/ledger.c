@@ -16,9 +16,12 @@ static const struct db_statement lock_sequences = {
 
 static const struct db_statement find_results = {
     "ledger.find",
-    "SELECT k.i, x.fingerprint, x.status, x.http_status, x.refusal, x.seq, x.at"
+    "SELECT k.i, coalesce(x.fingerprint, d.fingerprint), x.status, x.http_status, x.refusal, x.seq, x.at,"
+    " d.reason"
     " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (company_id, command_id, i)"
-    " JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id",
+    " LEFT JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id"
+    " LEFT JOIN deferred AS d ON d.company_id = k.company_id AND d.command_id = k.command_id"
+    " WHERE x.command_id IS NOT NULL OR d.command_id IS NOT NULL",
 };
 
 /* A statement of its own, for the few that need it: it opens every partition of `events`. The events of one
@@ -52,7 +55,7 @@ static const struct db_statement insert_inbox = {
     " AS n (company_id, command_id, fingerprint, status, http_status, seq, refusal)",
 };
 
-/* A dead letter that is tried again leaves room for its new result. */
+/* A dead letter that is sent again leaves room for its new result. */
 static const struct db_statement delete_inbox = {
     "ledger.replace",
     "DELETE FROM inbox AS x USING unnest($1::uuid[], $2::uuid[]) AS n (company_id, command_id)"
@@ -146,23 +149,25 @@ static void find_companies(struct ledger *ledger, struct job **jobs, size_t coun
     sort_by_company(ledger, jobs, count);
 }
 
-void ledger_look(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
-                 db_on_result *on_locked, db_on_result *on_found, void *arg)
+void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
+                 db_on_result *on_locked, void *arg)
 {
-    struct pg_array *locked = &ledger->columns[0], *companies = &ledger->columns[1],
-                    *commands = &ledger->columns[2];
     clear_columns(ledger);
     find_companies(ledger, jobs, count);
-    for (size_t i = 0; i < count; i++) {
-        pg_array_add_uuid(companies, &jobs[i]->command.company);
-        pg_array_add_uuid(commands, &jobs[i]->command.id);
-    }
     for (size_t i = 0; i < ledger->company_count; i++)
-        pg_array_add_uuid(locked, &ledger->companies[i].id);
-    const struct slice which[] = {pg_array_end(locked)};
-    db_send(db, &lock_sequences, which, ARRAY_LEN(which), on_locked, arg);
-    const struct slice keys[] = {pg_array_end(companies), pg_array_end(commands)};
-    db_send(db, &find_results, keys, ARRAY_LEN(keys), on_found, arg);
+        pg_array_add_uuid(&ledger->columns[0], &ledger->companies[i].id);
+    send_columns(ledger, db, &lock_sequences, NULL, 1, on_locked, arg);
+}
+
+void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_found, void *arg)
+{
+    clear_columns(ledger);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->command.company);
+        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->command.id);
+    }
+    send_columns(ledger, db, &find_results, NULL, 2, on_found, arg);
 }
 
 void ledger_read_locked(struct ledger *ledger, const struct db_result *result)
@@ -177,7 +182,16 @@ void ledger_read_locked(struct ledger *ledger, const struct db_result *result)
     }
 }
 
-enum { FOUND_I, FOUND_FINGERPRINT, FOUND_STATUS, FOUND_HTTP_STATUS, FOUND_REFUSAL, FOUND_SEQ, FOUND_AT };
+enum {
+    FOUND_I,
+    FOUND_FINGERPRINT,
+    FOUND_STATUS,
+    FOUND_HTTP_STATUS,
+    FOUND_REFUSAL,
+    FOUND_SEQ,
+    FOUND_AT,
+    FOUND_REASON
+};
 
 /* The job that a row speaks of: ordinals begin at 1. */
 static struct job *job_of_row(struct job *const *jobs, size_t count, const struct db_result *result, int row)
@@ -186,30 +200,50 @@ static struct job *job_of_row(struct job *const *jobs, size_t count, const struc
     return i >= 1 && (size_t)i <= count ? jobs[i - 1] : NULL;
 }
 
-/* A row of the inbox that the command meets. A dead letter's is a place-holder until somebody has mended the
- * cause. */
+static bool is_another_request(struct job *job, const struct db_result *result, int row)
+{
+    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == job->command.fingerprint)
+        return false;
+    job->is_unrecorded = true;
+    refuse(job, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
+    return true;
+}
+
+/* A row of the inbox that the command meets. A dead letter's is a place-holder for whoever sends the command
+ * again; a redelivery only asks for what its first delivery came to. */
 static void read_result(struct job *job, const struct db_result *result, int row)
 {
     struct slice slug = db_text(result, row, FOUND_STATUS);
     enum err status = err_from_slug(slug.data, slug.len);
-    if (err_info(status)->fate == FATE_DEAD) {
+    bool is_dead = db_int(result, row, FOUND_HTTP_STATUS) >= 500;
+    if (is_dead && !job->is_redelivered) {
         job->replaces = true;
         return;
     }
-    if (job_is_dead(job)) {
+    if (job_is_dead(job) && !is_dead) {
         job->is_unrecorded = true; /* the id has a result already, which a broken copy does not change */
         return;
     }
-    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) != job->command.fingerprint) {
-        job->is_unrecorded = true;
-        refuse(job, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
+    if (is_another_request(job, result, row))
         return;
-    }
     job->is_replay = true;
     job->status = status;
     job->http_status = (int)db_int(result, row, FOUND_HTTP_STATUS);
     if (db_text(result, row, FOUND_REFUSAL).data)
         job->refusal = arena_copy(&job->arena, db_text(result, row, FOUND_REFUSAL));
+}
+
+/* It waits in `deferred` and was sent, or delivered, once more. */
+static void read_waiting(struct job *job, const struct db_result *result, int row)
+{
+    if (job_is_dead(job)) {
+        job->is_unrecorded = true;
+        return;
+    }
+    if (is_another_request(job, result, row))
+        return;
+    job->is_waiting = true;
+    job->waits_in_turn = slice_is(db_text(result, row, FOUND_REASON), "turn");
 }
 
 /* Its events are to be found by their number and time. */
@@ -232,7 +266,10 @@ size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t 
         struct job *job = job_of_row(jobs, count, result, row);
         if (!job)
             continue;
-        read_result(job, result, row);
+        if (db_text(result, row, FOUND_STATUS).data)
+            read_result(job, result, row);
+        else
+            read_waiting(job, result, row);
         if (!job->is_replay || job->status != ERR_OK)
             continue;
         add_recall(ledger, job, result, row);
@@ -302,18 +339,13 @@ static void add_event(struct ledger *ledger, const struct job *job, const struct
     pg_array_add_text(column++, effect->data);
 }
 
-static bool is_written(const struct job *job)
-{
-    return !job->is_replay && !job->is_unrecorded;
-}
-
 static size_t record_events(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
                             const char *at, db_on_result *on_recorded, void *arg)
 {
     size_t events = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!is_written(jobs[i]))
+        if (!job_has_result(jobs[i]))
             continue;
         struct ledger_company *company = &ledger->companies[jobs[i]->company_at];
         for (struct effect *effect = jobs[i]->effects; effect; effect = effect->next, events++) {
@@ -333,7 +365,7 @@ static size_t make_room(struct ledger *ledger, struct db *db, struct job *const 
     size_t rows = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!is_written(jobs[i]) || !jobs[i]->replaces)
+        if (!job_has_result(jobs[i]) || !jobs[i]->replaces)
             continue;
         pg_array_add_uuid(&ledger->columns[0], &jobs[i]->command.company);
         pg_array_add_uuid(&ledger->columns[1], &jobs[i]->command.id);
@@ -365,7 +397,7 @@ static size_t record_results(struct ledger *ledger, struct db *db, struct job *c
     size_t rows = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!is_written(jobs[i]))
+        if (!job_has_result(jobs[i]))
             continue;
         add_result(ledger, jobs[i]);
         rows++;

@@ -2,8 +2,9 @@
 /* What a batch reads before its commands run and writes after: sequences, inbox, events. All in the batch's
  * transaction.
  *
- *   look     lock the sequence rows of the batch's companies, in the order of company; then, in a statement
- *            that already sees what the last holder of those rows committed, look the commands up in the inbox
+ *   lock     the sequence rows of the batch's companies, in the order of company
+ *   look     in a statement that already sees what the last holder of those rows committed, look the commands
+ *            up in the inbox, and among those that wait
  *
  *   record   insert all events, insert all inbox rows, advance the sequences: one statement each
  *
@@ -35,12 +36,14 @@ struct ledger {
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
 
-/* Brings the jobs of each company together, in the order in which they came, and sends both look-ups. The jobs
- * must stay in place until the answers are read. */
-void ledger_look(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
-                 db_on_result *on_locked, db_on_result *on_found, void *arg);
+/* Brings the jobs of each company together, in the order in which they came, and locks the sequences. The jobs
+ * must stay in place until all answers are read. */
+void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
+                 db_on_result *on_locked, void *arg);
 void ledger_read_locked(struct ledger *ledger, const struct db_result *result);
-/* Gives their results to the jobs that ran before; a command id that was used for something else is refused.
+void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_found, void *arg);
+/* Gives their results to the jobs that ran before, and notes those that wait already; a command id that was used for something else is refused.
  * Returns how many of them were successes: their events are to be recalled before anything else is sent. */
 size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t count,
                          const struct db_result *result);

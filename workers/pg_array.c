@@ -40,6 +40,32 @@ void pg_array_add_null(struct pg_array *array)
     buf_append(&array->text, "NULL", 4);
 }
 
+void pg_array_add_bool(struct pg_array *array, bool value)
+{
+    next_element(array);
+    buf_append_char(&array->text, value ? 't' : 'f');
+}
+
+/* The hex format, whose backslash is quoted. */
+void pg_array_add_bytes(struct pg_array *array, struct slice bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    next_element(array);
+    char *begin = buf_reserve(&array->text, 5 + 2 * bytes.len);
+    if (!begin)
+        return;
+    char *at = begin;
+    memcpy(at, "\"\\\\x", 4);
+    at += 4;
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t octet = (uint8_t)bytes.data[i];
+        *at++ = digits[octet >> 4];
+        *at++ = digits[octet & 15];
+    }
+    *at++ = '"';
+    buf_commit(&array->text, (size_t)(at - begin));
+}
+
 /* Quoted whatever it holds: "NULL", commas and braces mean nothing inside quotes. */
 void pg_array_add_text(struct pg_array *array, struct slice text)
 {

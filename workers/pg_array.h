@@ -16,6 +16,8 @@ void pg_array_clear(struct pg_array *array);
 void pg_array_add_uuid(struct pg_array *array, const struct uuid *uuid);
 void pg_array_add_i64(struct pg_array *array, int64_t value);
 void pg_array_add_text(struct pg_array *array, struct slice text); /* SLICE_NONE: NULL */
+void pg_array_add_bool(struct pg_array *array, bool value);
+void pg_array_add_bytes(struct pg_array *array, struct slice bytes); /* bytea */
 void pg_array_add_null(struct pg_array *array);
 
 /* Closes the array; valid until the next clear. */

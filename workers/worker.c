@@ -9,7 +9,9 @@
 #include "common/pulse.h"
 #include "common/topology.h"
 #include "workers/acks.h"
+#include "workers/backlog.h"
 #include "workers/batch.h"
+#include "workers/dead_queue.h"
 #include "workers/desk.h"
 #include "workers/intake.h"
 #include "workers/members.h"
@@ -22,6 +24,8 @@ enum {
     UNCONFIRMED_PER_DELIVERY = 16,
     UNCONFIRMED_BYTES_MIN = 32 << 20, /* any event fits */
 };
+
+static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
 
 struct worker {
     struct ev_loop *loop;
@@ -36,8 +40,13 @@ struct worker {
     struct acks *acks;
     struct partitions *partitions;
     struct members *members;
+    struct partition_set set; /* those whose rows are ours to run */
+    struct backlog *backlog;
+    struct dead_queue *dead_queue;
     struct upkeep *upkeep;
     struct desk *desk;
+    ev_timer pause; /* of all work: the database is in trouble */
+    double pause_s;
     ev_prepare turn;
     ev_timer deadline;
     bool has_had_database; /* who never reached it takes no partition */
@@ -49,49 +58,76 @@ struct worker {
 static void on_told(void *ctx, struct job *job)
 {
     struct worker *w = ctx;
-    if (job->outcome == JOB_DEAD)
+    if (job->outcome == JOB_REJECTED)
         acks_reject(w->acks, job->epoch, job->tag, false);
     else
         acks_done(w->acks, job->epoch, job->tag);
     job_free(job);
 }
 
-static void rest(struct worker *w, struct job *job)
+static bool was_delivered_by(const struct worker *w, const struct job *job)
 {
-    if (job->epoch != broker_epoch(w->consumer)) { /* it comes again by itself */
+    return job->row || job->epoch == broker_epoch(w->consumer);
+}
+
+static void let_go(struct worker *w, struct job *job)
+{
+    intake_settled(w->intake, job);
+    backlog_settled(w->backlog, job);
+}
+
+static void put_back(struct worker *w, struct job *job)
+{
+    if (!was_delivered_by(w, job)) { /* it comes again by itself */
+        let_go(w, job);
         job_free(job);
         return;
     }
     acks_hold(w->acks, job->epoch, job->tag);
-    intake_rest(w->intake, job);
+    intake_return(w->intake, job);
 }
 
 static void on_settled(void *ctx, struct job *job)
 {
     struct worker *w = ctx;
-    switch (job->outcome) {
-    case JOB_DONE:
-    case JOB_DEAD:
-        outbox_send(w->outbox, job);
-        break;
-    case JOB_RETRY:
-        rest(w, job);
-        break;
-    case JOB_REQUEUE:
-        acks_reject(w->acks, job->epoch, job->tag, true);
-        job_free(job);
-        break;
+    if (job->outcome == JOB_RETRY || job->outcome == JOB_AGAIN) {
+        put_back(w, job);
+        return;
     }
+    w->pause_s = PAUSE_MIN_S;
+    let_go(w, job);
+    if (job->outcome != JOB_DEFERRED && job->outcome != JOB_GONE)
+        outbox_send(w->outbox, job);
+    else
+        on_told(w, job);
 }
 
-static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled};
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events; /* before the loop sleeps, on_turn looks */
+}
+
+/* The commands are back in the intake; the server is given time, more with each time that it needs. */
+static void on_trouble(void *ctx)
+{
+    struct worker *w = ctx;
+    ev_now_update(w->loop);
+    ev_timer_stop(w->loop, &w->pause);
+    ev_timer_set(&w->pause, w->pause_s * (0.5 + (double)arc4random_uniform(1000) / 1000), 0);
+    ev_timer_start(w->loop, &w->pause);
+    if (w->pause_s < PAUSE_MAX_S)
+        w->pause_s *= 2;
+}
+
+static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled, .on_trouble = on_trouble};
 
 /* ---- the turn of the loop ---- */
 
 /* The outbox empties as the broker confirms; until then no more work is begun than it can tell of. */
 static bool may_begin(const struct worker *w)
 {
-    return batch_is_idle(w->batch) && db_is_up(w->db) && outbox_waiting(w->outbox) == 0;
+    return batch_is_idle(w->batch) && db_is_up(w->db) && outbox_waiting(w->outbox) == 0 &&
+           !ev_is_active(&w->pause);
 }
 
 /* The others know that it holds nothing any more, when they can be told. */
@@ -108,17 +144,24 @@ static bool has_finished(const struct worker *w)
            desk_is_empty(w->desk);
 }
 
+/* What else is asked of the database goes between two batches. */
+static void begin(struct worker *w)
+{
+    if (upkeep_is_due(w->upkeep) && !w->is_draining)
+        upkeep_run(w->upkeep);
+    dead_queue_run(w->dead_queue);
+    backlog_run(w->backlog);
+    struct job *jobs = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
+    if (jobs)
+        batch_start(w->batch, jobs);
+}
+
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     (void)events;
     struct worker *w = CONTAINER_OF(prepare, struct worker, turn);
-    if (may_begin(w)) {
-        if (upkeep_is_due(w->upkeep) && !w->is_draining)
-            upkeep_run(w->upkeep);
-        struct job *jobs = intake_take(w->intake, (size_t)w->config->batch_max);
-        if (jobs)
-            batch_start(w->batch, jobs);
-    }
+    if (may_begin(w))
+        begin(w);
     acks_flush(w->acks);
     partitions_turn(w->partitions);
     members_turn(w->members);
@@ -134,6 +177,7 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct job *job = job_new(delivery);
     (void)broker;
     acks_add(w->acks, job->epoch, job->tag, partitions_of(delivery));
+    job->is_suspect = job->is_redelivered;
     if (job->is_addressed) {
         intake_add(w->intake, job);
         return;
@@ -226,12 +270,15 @@ static enum err connect_broker(struct worker *w)
 static void on_gained(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
+    w->set.mine |= UINT64_C(1) << partition;
+    backlog_rescan(w->backlog);
     log_debug("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
 static void on_lost(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
+    w->set.mine &= ~(UINT64_C(1) << partition);
     log_debug("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
@@ -349,6 +396,25 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
+static void make_engine(struct worker *w)
+{
+    const struct config *config = w->config;
+    const struct intake_options options = {
+        .batch_max = (size_t)config->batch_max,
+        .share = (size_t)config->company_share,
+        .park_max = (size_t)config->park_max,
+        .parked_max = (size_t)config->parked_max,
+        .prefetch =
+            (size_t)(config->prefetch / config->partitions > 0 ? config->prefetch / config->partitions : 1),
+    };
+    w->set.count = (unsigned)config->partitions;
+    w->intake = intake_new(w->loop, &w->set, &options);
+    w->backlog = backlog_new(w->loop, w->db, w->pool, &w->set, w->intake, config);
+    w->batch =
+        batch_new(w->db, w->handlers, &(struct batch_options){w->pool, topology_retries(w->pool, config)},
+                  &batch_callbacks, w);
+}
+
 enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
                     struct worker **ret_worker)
 {
@@ -359,17 +425,20 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->handlers = handlers_new();
     ev_prepare_init(&w->turn, on_turn);
     ev_timer_init(&w->deadline, on_deadline, 0, 0);
+    ev_timer_init(&w->pause, on_pause_over, 0, 0);
+    w->pause_s = PAUSE_MIN_S;
     enum err err = connect_broker(w);
     if (!err)
         err = connect_database(w);
     if (!err)
         err = desk_new(loop, config, pool, &w->desk);
+    if (!err)
+        err = dead_queue_new(loop, w->db, config, pool, &w->dead_queue);
     if (err) {
         worker_free(w);
         return err;
     }
-    w->intake = intake_new(loop);
-    w->batch = batch_new(w->db, w->handlers, &batch_callbacks, w);
+    make_engine(w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions, config->prefetch,
@@ -388,9 +457,12 @@ void worker_free(struct worker *w)
         return;
     ev_prepare_stop(w->loop, &w->turn);
     ev_timer_stop(w->loop, &w->deadline);
+    ev_timer_stop(w->loop, &w->pause);
     desk_free(w->desk);
     db_free(w->db);
     batch_free(w->batch);
+    backlog_free(w->backlog);
+    dead_queue_free(w->dead_queue);
     upkeep_free(w->upkeep);
     broker_free(w->publisher);
     outbox_free(w->outbox);
@@ -411,6 +483,9 @@ void worker_drain(struct worker *w)
     log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
     members_leave(w->members);
     desk_drain(w->desk);
+    backlog_stop(w->backlog);
+    intake_drain(w->intake);
+    dead_queue_stop(w->dead_queue);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -325,30 +325,256 @@ static void test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succee
     assert_status(run_request(e, &request), ERR_OK);
 }
 
-static void test_batch_when_an_error_is_worth_a_retry_gives_the_command_back_and_then_gives_up(void **state)
+static const char *letter_of(const struct job *job)
+{
+    return ask_sqlf(
+        "SELECT reason || ' ' || attempts || ' ' || replays || ' ' || jsonb_array_length(history) FROM"
+        " dead_letter WHERE command_id = '%s'",
+        uuid_text(&job->command.id));
+}
+
+static const char *row_of(const struct job *job)
+{
+    return ask_sqlf("SELECT reason || ' ' || attempts FROM deferred WHERE command_id = '%s'",
+                    uuid_text(&job->command.id));
+}
+
+/* Its row, as a worker finds it when it has become due. */
+static struct job *as_row(struct job *job, enum deferral reason)
+{
+    struct job *row = job_new_of_row(&job->command, reason);
+    row->attempts = job->attempts;
+    job_free(job);
+    return row;
+}
+
+static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_buried(
+    void **state)
 {
     struct engine *e = *state;
     add_trap(e, "retry", "RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure'");
-    struct job *jobs[3];
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
-        jobs[i] =
-            make_job(e, &(struct request){.type = "project.create",
-                                          .json = i == 1 ? "{\"name\":\"trap retry\"}" : "{\"name\":\"X\"}"});
-    run_jobs(e, jobs, ARRAY_LEN(jobs));
-    assert_status(e->settled[0], ERR_OK);
-    assert_status(e->settled[2], ERR_OK);
-    assert_int_equal(e->settled[1]->outcome, JOB_RETRY);
-    struct job *job = take_settled(e, 1);
-    for (int attempt = 2; attempt <= BATCH_ATTEMPTS_MAX; attempt++) {
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"One\"}"},
+        {.type = "project.create", .json = "{\"name\":\"trap retry\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Behind it\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = add_company()},
+    };
+    run_requests(e, requests, ARRAY_LEN(requests));
+    assert_status(e->ran[0], ERR_OK);
+    assert_int_equal(e->ran[1]->outcome, JOB_RETRY);
+    assert_int_equal(e->ran[2]->outcome, JOB_AGAIN);
+    assert_status(e->ran[3], ERR_OK);
+    struct job *job = take_settled(e, 2);
+    assert_int_equal(job->outcome, JOB_RETRY); /* after the one that it holds */
+    while (job->outcome == JOB_RETRY) {
         run_jobs(e, &job, 1);
         job = take_settled(e, 0);
-        assert_int_equal(job->outcome, attempt < BATCH_ATTEMPTS_MAX ? JOB_RETRY : JOB_REQUEUE);
     }
+    assert_int_equal(job->attempts, BATCH_ATTEMPTS_MAX);
+    for (int attempts = 3; attempts <= 4; attempts++) { /* the pool's two */
+        char expected[16];
+        snprintf(expected, sizeof(expected), "retry %d", attempts);
+        assert_int_equal(job->outcome, JOB_DEFERRED);
+        assert_string_equal(row_of(job), expected);
+        job = as_row(job, DEFER_RETRY);
+        run_jobs(e, &job, 1);
+        job = take_settled(e, 0);
+    }
+    assert_int_equal(job->outcome, JOB_DEAD);
+    assert_int_equal(job->http_status, 503);
+    assert_string_equal(row_of(job), "");
+    assert_string_equal(letter_of(job), "database-conflict 5 0 0");
     remove_trap("retry");
-    assert_string_equal(
-        ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->command.id)), "0");
     job_free(job);
     assert_no_gaps(&e->company);
+}
+
+static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history(
+    void **state)
+{
+    struct engine *e = *state;
+    add_trap(e, "replay", "RAISE EXCEPTION 'no'");
+    struct job *job =
+        make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap replay\"}"});
+    run_jobs(e, &job, 1);
+    job = take_settled(e, 0);
+    assert_string_equal(letter_of(job), "database-error 1 0 0");
+    for (int round = 1; round <= 2; round++) {
+        assert_string_equal(ask_sqlf("SELECT dead_letter_replay('projects', NULL, NULL, NULL, 1000) >= 1"),
+                            "t");
+        assert_string_equal(row_of(job), "retry 0");
+        assert_string_equal(
+            ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->command.id)), "0");
+        if (round == 2)
+            remove_trap("replay");
+        job = as_row(job, DEFER_RETRY);
+        job->has_letter = true;
+        job->attempts = 0;
+        run_jobs(e, &job, 1);
+        job = take_settled(e, 0);
+        assert_string_equal(letter_of(job), round == 1 ? "database-error 1 1 1" : "");
+    }
+    assert_int_equal(job->outcome, JOB_DONE);
+    assert_int_equal(job->status, ERR_OK);
+    job_free(job);
+    assert_no_gaps(&e->company);
+}
+
+/* ---- waiting ---- */
+
+static void test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once(void **state)
+{
+    struct engine *e = *state;
+    struct job *jobs[3];
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+        jobs[i] = make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"X\"}"});
+        jobs[i]->deferral = DEFER_TURN;
+    }
+    run_jobs(e, jobs, ARRAY_LEN(jobs));
+    assert_string_equal(
+        ask_sqlf("SELECT string_agg(command_id::text, ' ' ORDER BY place) = '%s %s %s' FROM deferred"
+                 " WHERE company_id = '%s' AND reason = 'turn'",
+                 uuid_text(&jobs[0]->command.id), uuid_text(&jobs[1]->command.id),
+                 uuid_text(&jobs[2]->command.id), uuid_text(&e->company)),
+        "t");
+    struct job *first = take_settled(e, 0);
+    assert_int_equal(first->outcome, JOB_DEFERRED);
+    struct job *twin = job_new_of_row(&first->command, DEFER_TURN); /* as another process would find it */
+    first = as_row(first, DEFER_TURN);
+    run_jobs(e, &first, 1);
+    assert_status(e->settled[0], ERR_OK);
+    run_jobs(e, &twin, 1);
+    assert_int_equal(e->settled[0]->outcome, JOB_GONE);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM deferred WHERE company_id = '%s'", uuid_text(&e->company)), "2");
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "1");
+}
+
+static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_and_answers_the_last(
+    void **state)
+{
+    struct engine *e = *state;
+    const struct request request = {.type = "project.create",
+                                    .json = "{\"name\":\"X\"}",
+                                    .id = uuid_v7(),
+                                    .not_before = clock_wall_ms() + 3600000};
+    struct job *job = run_request(e, &request);
+    assert_int_equal(job->outcome, JOB_DEFERRED);
+    assert_string_equal(
+        ask_sqlf(
+            "SELECT reason || (due_at > now() + interval '59 minutes') FROM deferred WHERE command_id = '%s'",
+            uuid_text(&request.id)),
+        "scheduletrue");
+    job = make_job(e, &request);
+    job->command.reply_to = SLICE("reply.later");
+    run_jobs(e, &job, 1);
+    assert_int_equal(e->settled[0]->outcome, JOB_DEFERRED);
+    assert_true(e->settled[0]->is_waiting);
+    assert_string_equal(
+        ask_sqlf("SELECT reply_to FROM deferred WHERE command_id = '%s'", uuid_text(&request.id)),
+        "reply.later");
+    job = make_job(e, &request);
+    job->command.fingerprint++;
+    run_jobs(e, &job, 1);
+    assert_refusal(e->settled[0], ERR_IDEMPOTENCY_MISMATCH, NULL);
+}
+
+/* ---- poison ---- */
+
+static struct job *redelivered(const struct engine *e, const struct request *request)
+{
+    struct job *job = make_job(e, request);
+    job->is_redelivered = job->is_suspect = true;
+    return job;
+}
+
+static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another(void **state)
+{
+    struct engine *e = *state;
+    const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
+    run_sqlf("INSERT INTO mark (company_id, command_id, alone) VALUES ('%s', '%s', 2)",
+             uuid_text(&e->company), uuid_text(&request.id));
+    struct job *job = redelivered(e, &request);
+    run_jobs(e, &job, 1);
+    assert_status(e->settled[0], ERR_FATAL_COMMAND);
+    assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM mark WHERE company_id = '%s'", uuid_text(&e->company)),
+                        "0");
+    job = redelivered(e, &request); /* it died before its ack */
+    run_jobs(e, &job, 1);
+    assert_int_equal(e->settled[0]->outcome, JOB_DONE);
+    assert_int_equal(e->settled[0]->status, ERR_FATAL_COMMAND);
+    assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
+}
+
+static void test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark(void **state)
+{
+    struct engine *e = *state;
+    const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
+    run_sqlf("INSERT INTO mark (company_id, command_id, alone) VALUES ('%s', '%s', 1)",
+             uuid_text(&e->company), uuid_text(&request.id));
+    struct job *job = redelivered(e, &request);
+    run_jobs(e, &job, 1);
+    assert_status(e->settled[0], ERR_OK);
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM mark WHERE company_id = '%s'", uuid_text(&e->company)),
+                        "0");
+}
+
+/* ---- the server, or one command? ---- */
+
+static void test_batch_when_the_disk_is_full_for_one_command_costs_only_that_one(void **state)
+{
+    struct engine *e = *state;
+    add_trap(e, "disk", "RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'");
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"trap disk\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = add_company()},
+    };
+    run_requests(e, requests, ARRAY_LEN(requests));
+    assert_int_equal(e->ran[0]->outcome, JOB_RETRY);
+    assert_int_equal(e->ran[0]->attempts, 1);
+    assert_status(e->ran[1], ERR_OK);
+    assert_int_equal(e->troubles, 0);
+    remove_trap("disk");
+}
+
+static void test_batch_when_the_disk_is_full_for_all_costs_nobody_a_try(void **state)
+{
+    struct engine *e = *state;
+    add_trap(e, "disk", "RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'");
+    run_sqlf("CREATE FUNCTION trap_probe() RETURNS trigger LANGUAGE plpgsql AS"
+             " $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END $$");
+    run_sqlf("CREATE TRIGGER trap_probe BEFORE INSERT ON probe FOR EACH ROW EXECUTE FUNCTION trap_probe()");
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"trap disk\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = add_company()},
+    };
+    run_requests(e, requests, ARRAY_LEN(requests));
+    run_sqlf("DROP FUNCTION trap_probe() CASCADE");
+    remove_trap("disk");
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        assert_int_equal(e->ran[i]->outcome, JOB_AGAIN);
+        assert_int_equal(e->ran[i]->attempts, 0);
+    }
+    assert_int_equal(e->troubles, 1);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "0");
+}
+
+static void test_batch_when_a_statement_takes_too_long_costs_only_its_command(void **state)
+{
+    struct engine *e = *state;
+    add_trap(e, "slow", "RAISE EXCEPTION 'slow' USING ERRCODE = 'query_canceled'");
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"trap slow\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = add_company()},
+    };
+    run_requests(e, requests, ARRAY_LEN(requests));
+    remove_trap("slow");
+    assert_int_equal(e->ran[0]->outcome, JOB_RETRY);
+    assert_int_equal(e->ran[0]->error, ERR_TIMEOUT);
+    assert_status(e->ran[1], ERR_OK);
 }
 
 /* ---- the database goes away ---- */
@@ -388,7 +614,7 @@ static void test_batch_when_a_command_ends_the_connection_each_time_gives_it_bac
     };
     run_requests(e, requests, ARRAY_LEN(requests));
     assert_status(e->settled[0], ERR_OK);
-    assert_int_equal(e->settled[1]->outcome, JOB_REQUEUE);
+    assert_int_equal(e->settled[1]->outcome, JOB_DEFERRED);
     assert_status(e->settled[2], ERR_OK);
     assert_no_gaps(&e->company);
     remove_trap("deadly");
@@ -418,7 +644,15 @@ int main(void)
         TEST(test_batch_when_several_companies_are_in_it_counts_each_by_itself),
         TEST(test_batch_when_one_statement_fails_costs_only_its_command),
         TEST(test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succeeds),
-        TEST(test_batch_when_an_error_is_worth_a_retry_gives_the_command_back_and_then_gives_up),
+        TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_buried),
+        TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
+        TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
+        TEST(test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_and_answers_the_last),
+        TEST(test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another),
+        TEST(test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark),
+        TEST(test_batch_when_the_disk_is_full_for_one_command_costs_only_that_one),
+        TEST(test_batch_when_the_disk_is_full_for_all_costs_nobody_a_try),
+        TEST(test_batch_when_a_statement_takes_too_long_costs_only_its_command),
         TEST(test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once),
         TEST(test_batch_when_a_command_ends_the_connection_each_time_gives_it_back_and_goes_on),
     };

@@ -9,128 +9,342 @@
 #include "workers/intake.h"
 
 static struct ev_loop *loop;
-/* number: the last octet of its id. */
-static struct job *add(struct intake *intake, uint8_t number)
+static const struct partition_set all = {.count = 1, .mine = 1};
+
+static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch)
+{
+    const struct intake_options options = {
+        .batch_max = batch_max, .share = share, .park_max = 100, .parked_max = 1000, .prefetch = prefetch};
+    return intake_new(loop, &all, &options);
+}
+
+/* number: the last octet of its id; company: the first one of that. */
+static struct job *make(char company, uint8_t number)
 {
     static const struct broker_delivery nothing;
     struct job *job = job_new(&nothing);
+    job->verdict = ERR_OK;
+    job->command.company.octet[0] = (uint8_t)company;
     job->command.id.octet[15] = number;
+    return job;
+}
+
+static struct job *add(struct intake *intake, char company, uint8_t number)
+{
+    struct job *job = make(company, number);
     intake_add(intake, job);
     return job;
 }
 
-static void free_all(struct job *jobs)
+static void add_many(struct intake *intake, char company, uint8_t first, uint8_t last)
+{
+    for (uint8_t i = first; i <= last; i++)
+        add(intake, company, i);
+}
+
+/* As "a1 a2 b1 (a3)": those in brackets are to be parked. */
+static void describe(const struct job *jobs, char text[1024])
+{
+    char *at = text;
+    *at = '\0';
+    for (const struct job *job = jobs; job; job = job->next)
+        at += sprintf(at, job->deferral ? "%s(%c%d)" : "%s%c%d", job == jobs ? "" : " ",
+                      job->command.company.octet[0], job->command.id.octet[15]);
+}
+
+/* All of them are done; TURN: parked. */
+static void settle(struct intake *intake, struct job *jobs)
 {
     while (jobs) {
         struct job *job = jobs;
         jobs = job->next;
+        job->outcome = job->deferral ? JOB_DEFERRED : JOB_DONE;
+        intake_settled(intake, job);
         job_free(job);
     }
 }
 
-/* The numbers of a batch as text, "1 2 3"; frees it. */
-static void assert_batch(struct job *jobs, const char *expected)
+static void assert_batch(struct intake *intake, const char *expected)
 {
-    char text[256] = "", *at = text;
-    for (struct job *job = jobs; job; job = job->next)
-        at += sprintf(at, "%s%d", job == jobs ? "" : " ", job->command.id.octet[15]);
+    char text[1024];
+    struct job *jobs = intake_take(intake);
+    describe(jobs, text);
     assert_string_equal(text, expected);
-    free_all(jobs);
+    settle(intake, jobs);
 }
+
+/* ---- one company ---- */
 
 static void test_intake_when_more_waits_than_a_batch_takes_gives_them_in_order(void **state)
 {
-    struct intake *intake = *state;
-    for (uint8_t i = 1; i <= 5; i++)
-        add(intake, i);
-    assert_batch(intake_take(intake, 3), "1 2 3");
-    add(intake, 6);
+    (void)state;
+    struct intake *intake = new_intake(3, 3, 100);
+    add_many(intake, 'a', 1, 5);
+    assert_batch(intake, "a1 a2 a3");
+    add(intake, 'a', 6);
     assert_int_equal(intake_waiting(intake), 3);
-    assert_batch(intake_take(intake, 3), "4 5 6");
-    assert_null(intake_take(intake, 3));
-    add(intake, 7);
-    assert_batch(intake_take(intake, 3), "7");
+    assert_batch(intake, "a4 a5 a6");
+    assert_batch(intake, "");
+    assert_int_equal(intake_companies(intake), 0);
+    intake_free(intake);
 }
 
 static void test_intake_when_an_id_comes_twice_leaves_the_second_for_a_later_batch(void **state)
 {
-    struct intake *intake = *state;
-    static const uint8_t numbers[] = {1, 2, 1, 3, 1, 2};
+    (void)state;
+    struct intake *intake = new_intake(10, 10, 100);
+    static const uint8_t numbers[] = {1, 2, 1, 3, 1};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        add(intake, numbers[i]);
-    assert_batch(intake_take(intake, 10), "1 2 3");
-    assert_batch(intake_take(intake, 10), "1 2");
-    assert_batch(intake_take(intake, 10), "1");
-    assert_null(intake_take(intake, 10));
-}
-
-static void test_intake_when_an_id_is_used_by_two_companies_takes_both(void **state)
-{
-    struct intake *intake = *state;
-    add(intake, 1);
-    add(intake, 1)->command.company.octet[0] = 9;
-    assert_batch(intake_take(intake, 10), "1 1");
+        add(intake, 'a', numbers[i]);
+    add(intake, 'b', 1);
+    assert_batch(intake, "a1 a2 b1");
+    assert_batch(intake, "a1 a3");
+    assert_batch(intake, "a1");
+    intake_free(intake);
 }
 
 static void test_intake_when_bodies_are_large_ends_the_batch_early(void **state)
 {
-    struct intake *intake = *state;
+    (void)state;
+    struct intake *intake = new_intake(1000, 1000, 100);
     static const char large[600 << 10];
     for (uint8_t i = 1; i <= 3; i++)
-        add(intake, i)->command.body = (struct slice){large, sizeof(large)};
-    assert_batch(intake_take(intake, 10), "1 2");
-    assert_batch(intake_take(intake, 10), "3");
+        add(intake, 'a', i)->command.body = (struct slice){large, sizeof(large)};
+    assert_batch(intake, "a1 a2");
+    assert_batch(intake, "a3");
+    intake_free(intake);
 }
 
-static void test_intake_when_a_command_was_delivered_often_takes_it_alone(void **state)
+static void test_intake_when_a_command_is_suspect_takes_it_alone(void **state)
 {
-    struct intake *intake = *state;
-    for (uint8_t i = 1; i <= 4; i++)
-        add(intake, i)->delivery_count = i == 2 ? 3 : 2;
-    assert_batch(intake_take(intake, 10), "1");
-    assert_batch(intake_take(intake, 10), "2");
-    assert_batch(intake_take(intake, 10), "3 4");
+    (void)state;
+    struct intake *intake = new_intake(10, 10, 100);
+    add_many(intake, 'a', 1, 1);
+    add(intake, 'a', 2)->is_suspect = true;
+    add_many(intake, 'a', 3, 4);
+    add(intake, 'b', 1);
+    assert_batch(intake, "a1 b1");
+    assert_batch(intake, "a2");
+    assert_batch(intake, "a3 a4");
+    intake_free(intake);
 }
 
-static void test_intake_when_a_command_rests_comes_back_in_front(void **state)
+/* ---- companies in turn ---- */
+
+static void test_intake_when_one_company_has_much_the_others_go_with_it_in_each_batch(void **state)
 {
-    struct intake *intake = *state;
-    struct job *job = add(intake, 1);
-    add(intake, 2);
-    struct job *taken = intake_take(intake, 1);
-    assert_ptr_equal(taken, job);
-    job->attempts = 1;
-    job->error = ERR_DATABASE_CONFLICT;
-    intake_rest(intake, job);
-    assert_int_equal(intake_waiting(intake), 1);
+    (void)state;
+    struct intake *intake = new_intake(100, 3, 100);
+    add_many(intake, 'a', 1, 8);
+    add(intake, 'b', 1);
+    add_many(intake, 'c', 1, 2);
+    assert_batch(intake, "a1 a2 a3 b1 c1 c2");
+    add(intake, 'b', 2);
+    assert_batch(intake, "a4 a5 a6 b2");
+    assert_batch(intake, "a7 a8");
+    intake_free(intake);
+}
+
+static void test_intake_when_a_batch_is_full_the_next_one_begins_with_who_had_no_turn(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(4, 2, 100);
+    add_many(intake, 'a', 1, 6);
+    add_many(intake, 'b', 1, 6);
+    add_many(intake, 'c', 1, 6);
+    assert_batch(intake, "a1 a2 b1 b2");
+    assert_batch(intake, "c1 c2 a3 a4");
+    assert_batch(intake, "b3 b4 c3 c4");
+    intake_free(intake);
+}
+
+/* Whatever comes in whatever order: a company's commands come out in theirs, and while all have enough, all get
+ * the same. */
+static void test_intake_when_companies_come_at_random_each_keeps_its_order_and_gets_its_share(void **state)
+{
+    (void)state;
+    enum { COMPANIES = 5, EACH = 200 };
+    struct intake *intake = new_intake(16, 4, 10000);
+    unsigned added[COMPANIES] = {0}, seen[COMPANIES] = {0};
+    srand(7);
+    for (int left = COMPANIES * EACH; left > 0;) {
+        int company = rand() % COMPANIES;
+        if (added[company] == EACH)
+            continue;
+        add(intake, (char)('a' + company), (uint8_t)++added[company]);
+        left--;
+    }
+    for (struct job *jobs; (jobs = intake_take(intake));) {
+        for (const struct job *job = jobs; job; job = job->next) {
+            unsigned *last = &seen[job->command.company.octet[0] - 'a'];
+            assert_int_equal(job->command.id.octet[15], ++*last);
+        }
+        settle(intake, jobs);
+        for (int i = 0; i < COMPANIES; i++)
+            for (int j = 0; j < COMPANIES; j++)
+                assert_true(seen[i] <= seen[j] + 8 || seen[j] == EACH);
+    }
+    for (int i = 0; i < COMPANIES; i++)
+        assert_int_equal(seen[i], EACH);
+    intake_free(intake);
+}
+
+static void test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_commands(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 4, 100);
+    static const char body[5 << 10]; /* two units */
+    for (uint8_t i = 1; i <= 6; i++)
+        add(intake, 'a', i)->command.body = (struct slice){body, sizeof(body)};
+    add_many(intake, 'b', 1, 8);
+    assert_batch(intake, "a1 a2 b1 b2 b3 b4");
+    assert_batch(intake, "a3 a4 b5 b6 b7 b8");
+    intake_free(intake);
+}
+
+static void test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 100);
+    static const char body[100 << 10];
+    add(intake, 'a', 1)->command.body = (struct slice){body, sizeof(body)};
+    assert_batch(intake, "a1");
+    intake_free(intake);
+}
+
+/* ---- coming back ---- */
+
+static void test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(2, 2, 100);
+    add_many(intake, 'a', 1, 3);
+    struct job *jobs = intake_take(intake), *second = jobs->next;
+    jobs->error = ERR_DATABASE_CONFLICT;
+    jobs->rests = 1;
+    second->outcome = JOB_AGAIN;
+    intake_return(intake, second);
+    jobs->outcome = JOB_RETRY;
+    intake_return(intake, jobs);
+    add(intake, 'b', 1);
     assert_int_equal(intake_resting(intake), 1);
+    assert_batch(intake, "b1");
+    assert_batch(intake, "");
     while (intake_resting(intake) > 0)
         ev_run(loop, EVRUN_ONCE);
-    assert_batch(intake_take(intake, 10), "1 2");
+    assert_batch(intake, "a1 a2");
+    assert_batch(intake, "a3");
+    intake_free(intake);
 }
 
-static void test_intake_when_cleared_forgets_what_waits_and_what_rests(void **state)
+static void test_intake_when_cleared_forgets_deliveries_and_keeps_rows(void **state)
 {
-    struct intake *intake = *state;
-    add(intake, 1);
-    intake_rest(intake, intake_take(intake, 1));
-    add(intake, 2);
+    (void)state;
+    struct intake *intake = new_intake(10, 10, 100);
+    add_many(intake, 'a', 1, 2);
+    struct job *row = make('a', 3);
+    row->row = DEFER_RETRY;
+    intake_load(intake, row);
     intake_clear(intake);
-    assert_int_equal(intake_waiting(intake) + intake_resting(intake), 0);
-    assert_null(intake_take(intake, 10));
-    ev_run(loop, EVRUN_NOWAIT);
+    assert_int_equal(intake_waiting(intake), 1);
+    assert_batch(intake, "a3");
+    intake_free(intake);
+}
+
+/* ---- parking ---- */
+
+static void load(struct intake *intake, char company, uint8_t first, uint8_t last)
+{
+    for (uint8_t i = first; i <= last; i++) {
+        struct job *job = make(company, i);
+        job->row = DEFER_TURN;
+        job->place = i;
+        intake_load(intake, job);
+    }
+}
+
+static void test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_half(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 8);
+    add_many(intake, 'a', 1, 7);
+    add(intake, 'b', 1);
+    assert_batch(intake, "a1 a2 b1 (a7)");
+    /* A row lies between what is ready and what comes now: that is parked, too, or waits behind it. */
+    add(intake, 'a', 8);
+    assert_batch(intake, "a3 a4");
+    assert_batch(intake, "a5 a6");
+    assert_batch(intake, "");
+    struct intake_want want;
+    assert_int_equal(intake_wants(intake, &want, 1), 1);
+    assert_int_equal(want.company.octet[0], 'a');
+    assert_int_equal(want.place, 0);
+    load(intake, 'a', 7, 7);
+    intake_loaded(intake, &want.company, 1, true);
+    assert_batch(intake, "a7 a8");
+    assert_int_equal(intake_companies(intake), 0);
+    intake_free(intake);
+}
+
+static void test_intake_when_rows_remain_asks_for_those_after_the_last_one(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 8);
+    struct intake_want want;
+    struct uuid a = {{'a'}};
+    intake_found(intake, &a, 6);
+    add(intake, 'a', 9);
+    assert_int_equal(intake_wants(intake, &want, 1), 1);
+    assert_int_equal(intake_wants(intake, &want, 1), 0); /* until that is answered */
+    load(intake, 'a', 1, 4);
+    intake_loaded(intake, &a, 4, false);
+    assert_batch(intake, "a1 a2");
+    assert_batch(intake, "a3 a4");
+    assert_int_equal(intake_wants(intake, &want, 1), 1);
+    assert_int_equal(want.place, 4);
+    intake_loaded(intake, &a, 0, true);
+    assert_batch(intake, "a9");
+    intake_free(intake);
+}
+
+static void test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue(void **state)
+{
+    (void)state;
+    struct intake_options options = {
+        .batch_max = 9, .share = 1, .park_max = 9, .parked_max = 5, .prefetch = 4};
+    struct intake *intake = intake_new(loop, &all, &options);
+    struct uuid a = {{'a'}};
+    intake_found(intake, &a, 5);
+    add_many(intake, 'a', 1, 4);
+    assert_batch(intake, "");
+    assert_int_equal(intake_waiting(intake), 4);
+    intake_free(intake);
+}
+
+static void test_intake_when_the_process_leaves_parks_what_stands_behind_rows(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(9, 9, 100);
+    struct uuid a = {{'a'}};
+    intake_found(intake, &a, 5);
+    add_many(intake, 'a', 6, 7);
+    assert_batch(intake, "");
+    intake_drain(intake);
+    assert_batch(intake, "(a6) (a7)");
+    assert_int_equal(intake_waiting(intake), 0);
+    intake_free(intake);
 }
 
 static int setup(void **state)
 {
+    (void)state;
     loop = ev_loop_new(EVFLAG_AUTO);
-    *state = intake_new(loop);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    intake_free(*state);
+    (void)state;
     ev_loop_destroy(loop);
     return 0;
 }
@@ -141,11 +355,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_intake_when_more_waits_than_a_batch_takes_gives_them_in_order),
         TEST(test_intake_when_an_id_comes_twice_leaves_the_second_for_a_later_batch),
-        TEST(test_intake_when_an_id_is_used_by_two_companies_takes_both),
         TEST(test_intake_when_bodies_are_large_ends_the_batch_early),
-        TEST(test_intake_when_a_command_was_delivered_often_takes_it_alone),
-        TEST(test_intake_when_a_command_rests_comes_back_in_front),
-        TEST(test_intake_when_cleared_forgets_what_waits_and_what_rests),
+        TEST(test_intake_when_a_command_is_suspect_takes_it_alone),
+        TEST(test_intake_when_one_company_has_much_the_others_go_with_it_in_each_batch),
+        TEST(test_intake_when_a_batch_is_full_the_next_one_begins_with_who_had_no_turn),
+        TEST(test_intake_when_companies_come_at_random_each_keeps_its_order_and_gets_its_share),
+        TEST(test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_commands),
+        TEST(test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same),
+        TEST(test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on),
+        TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
+        TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_half),
+        TEST(test_intake_when_rows_remain_asks_for_those_after_the_last_one),
+        TEST(test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue),
+        TEST(test_intake_when_the_process_leaves_parks_what_stands_behind_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

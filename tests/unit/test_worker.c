@@ -109,18 +109,19 @@ static void test_worker_when_a_message_is_no_command_buries_it_and_goes_on(void 
 {
     struct hall *hall = *state;
     start_worker(hall);
-    size_t unreadable = hall->unreadable_count;
+    int unreadable = unreadable_letters();
     const struct broker_message nonsense = {
         .exchange = SLICE(EXCHANGE_COMMANDS),
         .routing_key = SLICE("projects.00.what"),
         .message_id = SLICE("not a uuid"),
+        .correlation_id = slice_of(hall->queue), /* no two of these messages are the same */
         .mandatory = true,
         .persistent = true,
         .body = SLICE("nonsense"),
     };
     publish_message(hall, &nonsense);
     struct uuid id = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
-    eventually(hall, reply_to(hall, &id) && hall->unreadable_count == unreadable + 1);
+    eventually(hall, reply_to(hall, &id) && unreadable_letters() == unreadable + 1);
 }
 
 static void test_worker_when_a_command_is_poisoned_replies_records_and_buries_it(void **state)
@@ -129,7 +130,7 @@ static void test_worker_when_a_command_is_poisoned_replies_records_and_buries_it
     start_worker(hall);
     struct uuid id = PUBLISH(hall, .type = "project.explode");
     struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
-    eventually(hall, reply_to(hall, &good) && reply_to(hall, &id) && is_dead(hall, &id));
+    eventually(hall, reply_to(hall, &good) && reply_to(hall, &id) && is_dead(&id));
     assert_int_equal(reply_to(hall, &id)->status, ERR_POISON);
     assert_int_equal(reply_to(hall, &id)->http_status, 500);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&id)),
@@ -174,16 +175,21 @@ static void test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_u
 {
     struct hall *hall = *state;
     add_trap(hall, "RAISE EXCEPTION 'busy' USING ERRCODE = 'deadlock_detected'");
+    hall->config.retry_attempts = 2;
+    hall->config.retry_first_ms = 1;
+    hall->config.backlog_poll_ms = 20;
     start_worker(hall);
     struct uuid trapped = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"trap\"}");
     for (int i = 0; i < 20; i++) {
         struct uuid good = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
         eventually(hall, reply_to(hall, &good));
     }
-    eventually(hall, is_dead(hall, &trapped));
+    eventually(hall, is_dead(&trapped) && reply_to(hall, &trapped));
     remove_trap();
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&trapped)),
-                        "0");
+    assert_int_equal(reply_to(hall, &trapped)->status, ERR_DATABASE_CONFLICT);
+    assert_string_equal(ask_sqlf("SELECT reason || ' ' || attempts FROM dead_letter WHERE command_id = '%s'",
+                                 uuid_text(&trapped)),
+                        "database-conflict 5");
     assert_no_gaps(&hall->engine->company);
 }
 

@@ -20,6 +20,7 @@ struct engine {
     struct job *settled[SETTLED_MAX];    /* in the order in which they came back, kept until the next run */
     struct job *ran[SETTLED_MAX];        /* the same, in the order of run_requests */
     size_t settled_count;
+    unsigned troubles; /* of the whole server */
     bool is_idle;
 };
 
@@ -31,6 +32,7 @@ struct request {
     struct uuid subject, parent;
     int64_t if_match;
     struct uuid company;
+    int64_t not_before; /* ms */
 };
 
 static const struct uuid NO_UUID;
@@ -179,6 +181,7 @@ static inline struct command make_command(const struct engine *e, const struct r
         .parent = request->parent,
         .if_match = request->if_match,
         .timestamp = clock_wall_ms() / 1000,
+        .not_before = request->not_before,
         .body = buf_slice(body),
     };
     const struct slice parts[] = {
@@ -227,6 +230,11 @@ static inline void on_engine_settled(void *ctx, struct job *job)
     e->settled[e->settled_count++] = job;
 }
 
+static inline void on_engine_trouble(void *ctx)
+{
+    ((struct engine *)ctx)->troubles++;
+}
+
 static inline void on_engine_idle(void *ctx)
 {
     struct engine *e = ctx;
@@ -252,8 +260,10 @@ static inline void on_engine_limit(struct ev_loop *loop, ev_timer *timer, int ev
 static inline struct engine *engine_new(void)
 {
     static const struct db_callbacks db_callbacks = {.on_up = on_engine_up};
-    static const struct batch_callbacks callbacks = {.on_settled = on_engine_settled,
-                                                     .on_idle = on_engine_idle};
+    static const struct batch_callbacks callbacks = {
+        .on_settled = on_engine_settled, .on_trouble = on_engine_trouble, .on_idle = on_engine_idle};
+    static const struct batch_options batch_options = {
+        .pool = "projects", .retries = {.attempts = 2, .first_ms = 1000, .max_ms = 60000}};
     struct engine *e = xcalloc(1, sizeof(*e));
     e->loop = ev_loop_new(EVFLAG_AUTO);
     const struct db_options options = {
@@ -262,7 +272,7 @@ static inline struct engine *engine_new(void)
     while (!db_is_up(e->db))
         ev_run(e->loop, EVRUN_ONCE);
     e->handlers = handlers_new();
-    e->batch = batch_new(e->db, e->handlers, &callbacks, e);
+    e->batch = batch_new(e->db, e->handlers, &batch_options, &callbacks, e);
     e->company = add_company();
     e->user = add_user(&e->company);
     struct uuid other = add_company();

@@ -1,6 +1,5 @@
 #pragma once
-/* What the tests of whole workers share: a gateway's side of the broker (publishes commands, hears replies, events and dead
- * letters), and workers, in this process or in processes of their own. */
+/* What the tests of whole workers share: a gateway's side of the broker (publishes commands, hears replies and events), and workers, in this process or in processes of their own. */
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,7 +12,7 @@
 
 enum { HEARD_MAX = 4096, WAIT_S = 60 };
 
-/* A message from `events`, or a dead letter. */
+/* A message from `events`. */
 struct heard {
     struct event event;
     struct arena arena; /* of its texts */
@@ -29,8 +28,6 @@ struct hall {
     bool is_ready;
     struct heard events[HEARD_MAX], replies[HEARD_MAX];
     size_t event_count, reply_count;
-    struct uuid dead[HEARD_MAX];
-    size_t dead_count, unreadable_count;
     size_t confirmed, published;
     struct worker *worker; /* of this process */
 };
@@ -76,21 +73,10 @@ static inline void hear_event(struct hall *hall, const struct broker_delivery *d
         keep_heard(&hall->replies[hall->reply_count++], &event);
 }
 
-static inline void hear_dead(struct hall *hall, const struct broker_delivery *delivery)
-{
-    if (!uuid_parse(delivery->message_id, &hall->dead[hall->dead_count]))
-        hall->unreadable_count++;
-    else
-        hall->dead_count++;
-}
-
 static inline void on_hall_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     struct hall *hall = ctx;
-    if (slice_is(delivery->consumer_tag, "dead"))
-        hear_dead(hall, delivery);
-    else
-        hear_event(hall, delivery);
+    hear_event(hall, delivery);
     broker_ack(broker, delivery->epoch, delivery->tag, false);
 }
 
@@ -110,7 +96,6 @@ static inline void on_hall_up(void *ctx, struct broker *broker)
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, key);
     broker_bind(broker, hall->queue, EXCHANGE_EVENTS, hall->reply_key);
     broker_consume(broker, hall->queue, "events", 0, false, true);
-    broker_consume(broker, "dead.projects", "dead", 0, false, false);
     broker_after_declarations(broker, on_hall_ready, hall);
 }
 
@@ -233,12 +218,15 @@ static inline const struct event *reply_to(struct hall *hall, const struct uuid 
     return NULL;
 }
 
-static inline bool is_dead(const struct hall *hall, const struct uuid *id)
+static inline bool is_dead(const struct uuid *id)
 {
-    for (size_t i = 0; i < hall->dead_count; i++)
-        if (uuid_equal(&hall->dead[i], id))
-            return true;
-    return false;
+    return strcmp(ask_sqlf("SELECT count(*) FROM dead_letter WHERE command_id = '%s'", uuid_text(id)), "1") ==
+           0;
+}
+
+static inline int unreadable_letters(void)
+{
+    return atoi(ask_sqlf("SELECT count(*) FROM dead_letter WHERE command_id IS NULL"));
 }
 
 /* ---- workers ---- */

@@ -1,0 +1,327 @@
+#include "workers/backlog.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "workers/command_row.h"
+#include "workers/deferred.h"
+
+enum {
+    LOADS = 8,     /* companies whose rows are asked for at a time */
+    DUE_MAX = 128, /* due commands that are here */
+    KNOWN_MAX = 1 << 20,
+    NUMBER_SIZE = 24,
+};
+
+/* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
+#define ROW_COLUMNS                                                                              \
+    "f.reason, f.place, f.attempts, f.error,"                                                    \
+    " to_char(f.first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), f.is_replay," \
+    " m.command_id IS NOT NULL"
+#define FOUND_COLUMNS                                                                                \
+    "f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent, f.if_match, " \
+    "f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body"
+#define MARK_AND_SELECT                                                                              \
+    " marked AS (INSERT INTO mark (company_id, command_id) SELECT company_id, command_id FROM found" \
+    " ON CONFLICT DO NOTHING)"                                                                       \
+    " SELECT " ROW_COLUMNS ", " FOUND_COLUMNS " FROM found AS f LEFT JOIN mark AS m"                 \
+    " ON m.company_id = f.company_id AND m.command_id = f.command_id"
+
+enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, IS_SUSPECT, COMMAND };
+
+static const struct db_statement find_rows = {
+    "backlog.rows",
+    "WITH found AS MATERIALIZED (SELECT d.* FROM unnest($2::uuid[], $3::bigint[]) AS k (company_id, place)"
+    " CROSS JOIN LATERAL (SELECT * FROM deferred AS d WHERE d.pool = $1 AND d.reason = 'turn'"
+    " AND d.company_id = k.company_id AND d.place > k.place ORDER BY d.place LIMIT $4::integer) AS "
+    "d)," MARK_AND_SELECT " ORDER BY f.company_id, f.place",
+};
+
+static const struct db_statement find_due = {
+    "backlog.due",
+    "WITH found AS MATERIALIZED (SELECT * FROM deferred WHERE pool = $1 AND reason <> 'turn'"
+    " AND due_at <= now() AND slot % $2::integer = ANY ($3::integer[]) AND command_id <> ALL ($4::uuid[])"
+    " ORDER BY due_at LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
+};
+
+/* From company to company along the index. */
+static const struct db_statement find_companies = {
+    "backlog.companies",
+    "WITH RECURSIVE company AS ("
+    "(SELECT company_id, slot FROM deferred WHERE pool = $1 AND reason = 'turn'"
+    " ORDER BY company_id, place LIMIT 1) UNION ALL"
+    " SELECT n.company_id, n.slot FROM company AS c CROSS JOIN LATERAL"
+    " (SELECT company_id, slot FROM deferred WHERE pool = $1 AND reason = 'turn'"
+    " AND company_id > c.company_id ORDER BY company_id, place LIMIT 1) AS n)"
+    " SELECT c.company_id, (SELECT count(*) FROM (SELECT FROM deferred AS d WHERE d.pool = $1"
+    " AND d.reason = 'turn' AND d.company_id = c.company_id LIMIT $4::bigint) AS some_rows)"
+    " FROM company AS c WHERE c.slot % $2::integer = ANY ($3::integer[])",
+};
+
+struct backlog {
+    struct ev_loop *loop;
+    struct db *db;
+    const char *pool;
+    const struct partition_set *partitions;
+    struct intake *intake;
+    size_t rows_max; /* of one company in one go */
+    double poll_s, scan_s;
+    ev_timer poll, scan;
+    bool poll_is_due, scan_is_due, is_stopped;
+    bool is_scanning, is_polling, is_loading;
+    bool is_ready;
+    unsigned scan_number, ready_after; /* the scan that was begun after the last change */
+    struct intake_want wants[LOADS];
+    size_t rows_of[LOADS];
+    size_t want_count;
+    struct uuid due[DUE_MAX];
+    size_t due_count;
+    struct pg_array columns[2];
+    char parked_max[NUMBER_SIZE];
+};
+
+static void again_after(struct ev_loop *loop, ev_timer *timer, double s)
+{
+    ev_timer_stop(loop, timer);
+    ev_timer_set(timer, s * (0.9 + (double)arc4random_uniform(200) / 1000), 0);
+    ev_timer_start(loop, timer);
+}
+
+static bool note_failure(const struct db_result *result, const char *what)
+{
+    enum err err = db_result_error(result);
+    if (err && err != ERR_SHUTTING_DOWN)
+        log_warn("backlog.failed", LOG_S("what", what), LOG_S("error", err_info(err)->name),
+                 LOG_S("message", db_result_message(result)));
+    return err != ERR_OK;
+}
+
+static struct slice number_text(char text[NUMBER_SIZE], int64_t number)
+{
+    return (struct slice){text, (size_t)snprintf(text, NUMBER_SIZE, "%" PRId64, number)};
+}
+
+static struct slice my_partitions(struct backlog *b, struct pg_array *array)
+{
+    pg_array_clear(array);
+    for (unsigned i = 0; i < b->partitions->count; i++)
+        if (partition_is_mine(b->partitions, i))
+            pg_array_add_i64(array, i);
+    return pg_array_end(array);
+}
+
+/* ---- rows into jobs ---- */
+
+static struct job *read_row(struct db_result *result, int row)
+{
+    struct job *job = command_row_read(result, row, COMMAND, deferral_of(db_text(result, row, REASON)));
+    if (!job || !job->row) {
+        log_error("backlog.unreadable", LOG_B("reason", db_text(result, row, REASON)));
+        return NULL;
+    }
+    struct slice error = db_text(result, row, ERROR);
+    job->place = db_int(result, row, PLACE);
+    job->attempts = (unsigned)db_int(result, row, ATTEMPTS);
+    job->error = error.data ? err_from_slug(error.data, error.len) : ERR_OK;
+    job->first_at = arena_copy(&job->arena, db_text(result, row, FIRST_AT));
+    job->has_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
+    job->is_suspect = slice_is(db_text(result, row, IS_SUSPECT), "t");
+    job->is_marked = !job->is_suspect; /* by the statement that found it */
+    return job;
+}
+
+/* ---- turn ---- */
+
+static void on_rows(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    bool has_failed = note_failure(result, "rows");
+    memset(b->rows_of, 0, sizeof(b->rows_of));
+    for (int row = 0; !has_failed && row < db_rows(result); row++) {
+        struct job *job = read_row(result, row);
+        for (size_t i = 0; job && i < b->want_count; i++)
+            b->rows_of[i] += uuid_equal(&b->wants[i].company, &job->command.company);
+        if (job)
+            intake_load(b->intake, job);
+    }
+    for (size_t i = 0; i < b->want_count; i++)
+        intake_loaded(b->intake, &b->wants[i].company, b->rows_of[i],
+                      !has_failed && b->rows_of[i] < b->rows_max);
+    b->is_loading = false;
+}
+
+static void load_rows(struct backlog *b)
+{
+    char max[NUMBER_SIZE];
+    b->want_count = intake_wants(b->intake, b->wants, LOADS);
+    if (b->want_count == 0)
+        return;
+    b->is_loading = true;
+    pg_array_clear(&b->columns[0]);
+    pg_array_clear(&b->columns[1]);
+    for (size_t i = 0; i < b->want_count; i++) {
+        pg_array_add_uuid(&b->columns[0], &b->wants[i].company);
+        pg_array_add_i64(&b->columns[1], b->wants[i].place);
+    }
+    const struct slice params[] = {slice_of(b->pool), pg_array_end(&b->columns[0]),
+                                   pg_array_end(&b->columns[1]), number_text(max, (int64_t)b->rows_max)};
+    db_send(b->db, &find_rows, params, ARRAY_LEN(params), on_rows, b);
+    db_sync(b->db, NULL, NULL);
+}
+
+/* ---- due ---- */
+
+static void on_due(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    b->is_polling = false;
+    if (note_failure(result, "due"))
+        return;
+    for (int row = 0; row < db_rows(result) && b->due_count < DUE_MAX; row++) {
+        struct job *job = read_row(result, row);
+        if (!job)
+            continue;
+        b->due[b->due_count++] = job->command.id;
+        intake_load(b->intake, job);
+    }
+    if (b->due_count > 0 && db_rows(result) > 0)
+        b->poll_is_due = true; /* there may be more */
+}
+
+static void poll_due(struct backlog *b)
+{
+    char count[NUMBER_SIZE], max[NUMBER_SIZE];
+    b->poll_is_due = false;
+    again_after(b->loop, &b->poll, b->poll_s);
+    if (b->due_count == DUE_MAX)
+        return;
+    b->is_polling = true;
+    pg_array_clear(&b->columns[1]);
+    for (size_t i = 0; i < b->due_count; i++)
+        pg_array_add_uuid(&b->columns[1], &b->due[i]);
+    const struct slice params[] = {slice_of(b->pool), number_text(count, b->partitions->count),
+                                   my_partitions(b, &b->columns[0]), pg_array_end(&b->columns[1]),
+                                   number_text(max, (int64_t)(DUE_MAX - b->due_count))};
+    db_send(b->db, &find_due, params, ARRAY_LEN(params), on_due, b);
+    db_sync(b->db, NULL, NULL);
+}
+
+void backlog_settled(struct backlog *b, const struct job *job)
+{
+    if (job->row != DEFER_RETRY && job->row != DEFER_SCHEDULE)
+        return;
+    for (size_t i = 0; i < b->due_count; i++)
+        if (uuid_equal(&b->due[i], &job->command.id)) {
+            b->due[i] = b->due[--b->due_count];
+            return;
+        }
+}
+
+/* ---- scan ---- */
+
+static void on_companies(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    b->is_scanning = false;
+    if (note_failure(result, "companies")) {
+        again_after(b->loop, &b->scan, b->poll_s);
+        return;
+    }
+    for (int row = 0; row < db_rows(result); row++) {
+        struct uuid company;
+        if (uuid_parse(db_text(result, row, 0), &company))
+            intake_found(b->intake, &company, (size_t)db_int(result, row, 1));
+    }
+    b->is_ready = b->scan_number == b->ready_after || b->is_ready;
+}
+
+static void scan_companies(struct backlog *b)
+{
+    char count[NUMBER_SIZE];
+    b->scan_is_due = false;
+    b->is_scanning = true;
+    b->scan_number = b->ready_after;
+    again_after(b->loop, &b->scan, b->scan_s);
+    const struct slice params[] = {slice_of(b->pool), number_text(count, b->partitions->count),
+                                   my_partitions(b, &b->columns[0]), slice_of(b->parked_max)};
+    db_send(b->db, &find_companies, params, ARRAY_LEN(params), on_companies, b);
+    db_sync(b->db, NULL, NULL);
+}
+
+void backlog_rescan(struct backlog *b)
+{
+    b->is_ready = false;
+    b->ready_after++;
+    b->scan_is_due = b->poll_is_due = true;
+}
+
+bool backlog_is_ready(const struct backlog *b)
+{
+    return b->is_ready;
+}
+
+/* ---- the outside ---- */
+
+void backlog_run(struct backlog *b)
+{
+    if (b->scan_is_due && !b->is_scanning)
+        scan_companies(b);
+    if (b->is_stopped)
+        return;
+    if (b->poll_is_due && !b->is_polling)
+        poll_due(b);
+    if (!b->is_loading)
+        load_rows(b);
+}
+
+void backlog_stop(struct backlog *b)
+{
+    b->is_stopped = true;
+}
+
+static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    CONTAINER_OF(timer, struct backlog, poll)->poll_is_due =
+        true; /* before the loop sleeps, the worker looks */
+}
+
+static void on_scan(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    CONTAINER_OF(timer, struct backlog, scan)->scan_is_due = true;
+}
+
+struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *pool,
+                            const struct partition_set *partitions, struct intake *intake,
+                            const struct config *config)
+{
+    struct backlog *b = xcalloc(1, sizeof(*b));
+    b->loop = loop;
+    b->db = db;
+    b->pool = pool;
+    b->partitions = partitions;
+    b->intake = intake;
+    b->rows_max = 2 * (size_t)config->company_share;
+    b->poll_s = (double)config->backlog_poll_ms / 1000;
+    b->scan_s = (double)config->backlog_scan_ms / 1000;
+    number_text(b->parked_max, config->parked_max);
+    for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
+        pg_array_init(&b->columns[i], KNOWN_MAX);
+    ev_timer_init(&b->poll, on_poll, 0, 0);
+    ev_timer_init(&b->scan, on_scan, 0, 0);
+    backlog_rescan(b);
+    return b;
+}
+
+void backlog_free(struct backlog *b)
+{
+    if (!b)
+        return;
+    ev_timer_stop(b->loop, &b->poll);
+    ev_timer_stop(b->loop, &b->scan);
+    for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
+        pg_array_done(&b->columns[i]);
+    free(b);
+}

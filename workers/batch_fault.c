@@ -1,0 +1,207 @@
+#include <stdio.h>
+
+#include "workers/batch_private.h"
+#include "workers/refusal.h"
+#include "workers/retry.h"
+
+enum { LOSSES_MAX = 3 };
+
+/* ---- noting ---- */
+
+static void log_fault(const struct batch *b, const struct db_result *result, const struct job *job)
+{
+    enum err err = db_result_error(result);
+    char id[UUID_TEXT_LEN + 1] = "";
+    if (job)
+        uuid_format(&job->command.id, id);
+    log_at(err_info(err)->level, "batch.statement_failed", LOG_S("error", err_info(err)->name),
+           LOG_S("sqlstate", db_result_sqlstate(result)), LOG_S("message", db_result_message(result)),
+           LOG_S("command", id), LOG_B("type", job ? job->command.type : SLICE_NONE),
+           LOG_I("commands", b->to - b->from));
+}
+
+/* A key that was used before its inbox row expired: the entity has the command's id. */
+static bool is_duplicate_entity(const struct db_result *result)
+{
+    const char *constraint = db_result_constraint(result);
+    size_t len = strlen(constraint), suffix = strlen("_pkey");
+    return strcmp(db_result_sqlstate(result), "23505") == 0 && len > suffix &&
+           strcmp(constraint + len - suffix, "_pkey") == 0;
+}
+
+bool batch_note_fault(struct batch *b, const struct db_result *result, const struct job *job)
+{
+    enum err err = db_result_error(result);
+    if (err == ERR_OK)
+        return false;
+    if (b->fault.err != ERR_OK)
+        return true;
+    b->fault = (struct fault){.err = err, .phase = b->state, .is_duplicate = is_duplicate_entity(result)};
+    snprintf(b->fault.why, sizeof(b->fault.why), "%s %s", db_result_sqlstate(result),
+             db_result_message(result));
+    if (!db_result_skipped(result))
+        log_fault(b, result, job);
+    return true;
+}
+
+/* ---- back to the intake ---- */
+
+/* The server is in trouble: all come back as they were, and the last come first, so that whoever takes them
+ * back puts each in front of the ones before. */
+static void give_back(struct batch *b)
+{
+    for (size_t i = b->count; i-- > b->from;)
+        batch_settle(b, b->jobs[i], JOB_AGAIN);
+    b->to = b->count;
+    b->callbacks.on_trouble(b->ctx);
+    batch_advance(b);
+}
+
+/* After a rest, in its place: what follows of its company, later in this batch, goes back with it. */
+static void rest(struct batch *b, enum err err)
+{
+    struct job *job = b->jobs[b->from];
+    struct uuid company = job->command.company;
+    size_t end = b->to;
+    while (end < b->count && uuid_equal(&b->jobs[end]->command.company, &company))
+        end++;
+    for (size_t i = end; i-- > b->from + 1;)
+        batch_settle(b, b->jobs[i], JOB_AGAIN);
+    job->error = err;
+    job->rests++;
+    batch_settle(b, job, JOB_RETRY);
+    b->to = end;
+    batch_advance(b);
+}
+
+/* ---- one command ---- */
+
+static void keep_why(struct batch *b, struct job *job)
+{
+    struct slice why = slice_of(b->fault.why);
+    job->why = why.len > 1 ? arena_copy(&job->arena, why) : SLICE_NONE;
+}
+
+/* Worth another try: soon and here, then later from `deferred`, then no more. */
+static void retry(struct batch *b, struct job *job, enum err err)
+{
+    job->error = err;
+    if (++job->attempts < BATCH_ATTEMPTS_MAX) {
+        rest(b, err);
+        return;
+    }
+    job->delay_ms = retry_delay_ms(&b->retries, job);
+    if (job->delay_ms >= 0)
+        job->deferral = DEFER_RETRY;
+    else
+        job->verdict = err;
+    keep_why(b, job);
+    batch_begin(b);
+}
+
+/* Nothing can be written about it: the broker's dead letters are all there is, and whoever waits is told. */
+static void reject(struct batch *b, struct job *job)
+{
+    refuse(job, job->verdict ? job->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
+    batch_settle(b, job, JOB_REJECTED);
+    batch_advance(b);
+}
+
+/* A command on its own has failed: what its error says becomes of it (err.def). A verdict, and a wait, is
+ * recorded by a transaction of its own; that one says nothing about the command when it fails. */
+static void fail_one(struct batch *b, enum err err)
+{
+    struct job *job = b->jobs[b->from];
+    bool is_retry = err_info(err)->fate == FATE_RETRY;
+    bool is_decided = job->verdict != ERR_OK || job->deferral != DEFER_NONE;
+    if (b->fault.phase <= BATCH_LOOKING || (is_decided && is_retry)) {
+        rest(b, err);
+    } else if (is_decided) {
+        reject(b, job);
+    } else if (is_retry) {
+        retry(b, job, err);
+    } else {
+        job->attempts++;
+        job->verdict = b->fault.is_duplicate ? ERR_ALREADY_EXISTS : ERR_DATABASE_ERROR;
+        keep_why(b, job);
+        batch_begin(b);
+    }
+}
+
+static void own_fault(struct batch *b, enum err err)
+{
+    if (b->to - b->from == 1) {
+        fail_one(b, err);
+        return;
+    }
+    b->one_by_one = true;
+    b->to = b->from + 1;
+    batch_begin(b);
+}
+
+/* ---- is it the server? ---- */
+
+/* A disk that is full for one command (a trigger says so) must end as other errors do; one that is full for
+ * all must cost nobody a try. A transaction without any command tells them apart. */
+static const struct db_statement probe = {"batch.probe", "SELECT probe_write()"};
+
+static void on_probed(void *arg, enum err err)
+{
+    struct batch *b = arg;
+    if (!db_is_up(b->db)) {
+        batch_failed(b, err);
+    } else if (err) {
+        log_warn("database.in_trouble", LOG_S("error", err_info(b->fault.err)->name),
+                 LOG_S("why", b->fault.why));
+        give_back(b);
+    } else {
+        own_fault(b, b->fault.err);
+    }
+}
+
+static void ask_probe(struct batch *b)
+{
+    batch_enter(b, BATCH_PROBING);
+    db_send(b->db, &probe, NULL, 0, NULL, NULL);
+    db_sync(b->db, on_probed, b);
+}
+
+/* ---- the end of a transaction that failed ---- */
+
+/* The connection is gone and nobody knows whether the commit went through: the inbox will tell. A command
+ * that takes the database with it each time must not do so for ever. */
+static void lose(struct batch *b)
+{
+    b->losses++;
+    if (b->losses >= LOSSES_MAX && b->to - b->from > 1) {
+        b->one_by_one = true;
+        b->to = b->from + 1;
+    }
+    batch_enter(b, BATCH_HELD);
+    struct job *job = b->jobs[b->from];
+    if (!b->one_by_one || job->deferral || job->verdict || b->fault.phase < BATCH_RUNNING)
+        return;
+    job->error = ERR_DATABASE_UNAVAILABLE;
+    if (++job->attempts < BATCH_ATTEMPTS_MAX)
+        return;
+    job->delay_ms = retry_delay_ms(&b->retries, job);
+    if (job->delay_ms >= 0)
+        job->deferral = DEFER_RETRY;
+    else
+        job->verdict = ERR_DATABASE_UNAVAILABLE;
+    keep_why(b, job);
+}
+
+void batch_failed(struct batch *b, enum err err)
+{
+    if (b->fault.err)
+        err = b->fault.err;
+    else
+        b->fault = (struct fault){.err = err, .phase = b->state}; /* the commit itself */
+    if (!db_is_up(b->db))
+        lose(b);
+    else if (err == ERR_DATABASE_UNAVAILABLE)
+        ask_probe(b);
+    else
+        own_fault(b, err);
+}

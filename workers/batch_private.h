@@ -1,0 +1,86 @@
+#pragma once
+/* Inside of the batch: for batch*.c only.
+ *
+ *   batch.c        states, transactions, what is written at their end
+ *   batch_run.c    the commands' own statements
+ *   batch_fault.c  what becomes of commands whose transaction failed
+ */
+
+#include "common/clock.h"
+#include "workers/batch.h"
+#include "workers/dead_letter.h"
+#include "workers/deferred.h"
+#include "workers/ledger.h"
+#include "workers/mark.h"
+
+enum batch_state {
+    BATCH_IDLE,
+    BATCH_MARKING,
+    BATCH_LOOKING,
+    BATCH_RUNNING,
+    BATCH_RECORDING,
+    BATCH_ROLLING_BACK,
+    BATCH_PROBING,
+    BATCH_HELD
+};
+
+enum { WHY_SIZE = 300 };
+
+/* The first error of a transaction. */
+struct fault {
+    enum err err;
+    enum batch_state phase;
+    bool is_duplicate; /* the entity is there already */
+    char why[WHY_SIZE];
+};
+
+/* Jobs that share a statement. */
+struct run {
+    struct batch *batch;
+    const struct handler *handler;
+    struct job **jobs;
+    size_t count;
+};
+
+struct batch {
+    struct db *db;
+    const struct handlers *handlers;
+    struct retry_policy retries;
+    struct batch_callbacks callbacks;
+    void *ctx;
+    enum batch_state state;
+    struct job **jobs;
+    size_t count, capacity;
+    size_t from, to; /* the jobs of the transaction at work: all of them, or one */
+    bool one_by_one;
+    unsigned losses; /* of the connection, with this batch at work */
+    size_t awaited;  /* answers */
+    struct fault fault;
+    struct ledger ledger;
+    struct deferred *deferred;
+    struct dead_letters *letters;
+    struct marks marks;
+    struct resource_writer *writer;
+    struct arena runs; /* of the transaction at work */
+    char at[CLOCK_TEXT_SIZE], year[5];
+};
+
+static inline void batch_enter(struct batch *b, enum batch_state state)
+{
+    b->state = state;
+}
+
+/* batch.c */
+void batch_begin(struct batch *b);   /* the window's transaction */
+void batch_record(struct batch *b);  /* its end */
+void batch_advance(struct batch *b); /* the window is through: the next one, or the end */
+void batch_roll_back(struct batch *b);
+void batch_settle(struct batch *b, struct job *job, enum job_outcome outcome);
+
+/* batch_run.c */
+void batch_run_all(struct batch *b);
+
+/* batch_fault.c */
+/* true when the answer is an error. Those that were skipped because of another say nothing of their own. */
+bool batch_note_fault(struct batch *b, const struct db_result *result, const struct job *job);
+void batch_failed(struct batch *b, enum err err);

@@ -1,0 +1,117 @@
+#include "workers/command_row.h"
+
+#include "common/topology.h"
+
+/* ---- writing ---- */
+
+static void add_uuid_if(struct pg_array *column, bool is_there, const struct uuid *uuid)
+{
+    if (is_there)
+        pg_array_add_uuid(column, uuid);
+    else
+        pg_array_add_null(column);
+}
+
+/* What could not be read is NULL, so that nobody takes it for an answer. */
+static void add_text_if(struct pg_array *column, struct slice text)
+{
+    pg_array_add_text(column, text.len > 0 ? text : SLICE_NONE);
+}
+
+void command_row_add(struct pg_array *column, const struct job *job)
+{
+    const struct command *command = &job->command;
+    pg_array_add_uuid(column++, &command->company);
+    pg_array_add_uuid(column++, &command->id);
+    pg_array_add_i64(column++, topology_slot(&command->company));
+    pg_array_add_text(column++, command->type);
+    add_uuid_if(column++, job->is_readable, &command->actor);
+    add_text_if(column++, command->role);
+    add_uuid_if(column++, command->has_subject, &command->subject);
+    add_uuid_if(column++, command->has_parent, &command->parent);
+    pg_array_add_i64(column++, command->if_match);
+    if (job->is_readable)
+        pg_array_add_i64(column++, (int64_t)command->fingerprint);
+    else
+        pg_array_add_null(column++);
+    pg_array_add_i64(column++, command->timestamp);
+    add_text_if(column++, command->correlation_id);
+    add_text_if(column++, command->reply_to);
+    add_text_if(column++, command->traceparent);
+    pg_array_add_bytes(column++, command->body);
+}
+
+/* ---- reading ---- */
+
+enum {
+    COMPANY,
+    COMMAND,
+    SLOT,
+    TYPE,
+    ACTOR,
+    ROLE,
+    SUBJECT,
+    PARENT,
+    IF_MATCH,
+    FINGERPRINT,
+    SENT,
+    CORRELATION_ID,
+    REPLY_TO,
+    TRACEPARENT,
+    BODY
+};
+
+static bool read_uuid(struct slice text, struct uuid *ret_uuid)
+{
+    return text.data && uuid_parse(text, ret_uuid);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* bytea in its hex format: \x00ff. */
+static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_bytes)
+{
+    if (hex.len < 2 || hex.len % 2 != 0 || memcmp(hex.data, "\\x", 2) != 0)
+        return false;
+    size_t len = hex.len / 2 - 1;
+    char *bytes = arena_alloc(arena, len + 1);
+    for (size_t i = 0; i < len; i++) {
+        int high = digit_of(hex.data[2 + 2 * i]), low = digit_of(hex.data[3 + 2 * i]);
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i] = (char)(high << 4 | low);
+    }
+    *ret_bytes = (struct slice){bytes, len};
+    return true;
+}
+
+struct job *command_row_read(struct db_result *result, int row, int column, enum deferral reason)
+{
+    struct command command = {
+        .type = db_text(result, row, column + TYPE),
+        .role = db_text(result, row, column + ROLE),
+        .if_match = db_int(result, row, column + IF_MATCH),
+        .fingerprint = (uint64_t)db_int(result, row, column + FINGERPRINT),
+        .timestamp = db_int(result, row, column + SENT),
+        .correlation_id = db_text(result, row, column + CORRELATION_ID),
+        .reply_to = db_text(result, row, column + REPLY_TO),
+        .traceparent = db_text(result, row, column + TRACEPARENT),
+    };
+    bool is_good = read_uuid(db_text(result, row, column + COMPANY), &command.company) &&
+                   read_uuid(db_text(result, row, column + COMMAND), &command.id) &&
+                   read_uuid(db_text(result, row, column + ACTOR), &command.actor);
+    command.has_subject = read_uuid(db_text(result, row, column + SUBJECT), &command.subject);
+    command.has_parent = read_uuid(db_text(result, row, column + PARENT), &command.parent);
+    if (!is_good)
+        return NULL;
+    struct job *job = job_new_of_row(&command, reason);
+    if (read_bytes(&job->arena, db_text(result, row, column + BODY), &job->command.body))
+        return job;
+    job_free(job);
+    return NULL;
+}

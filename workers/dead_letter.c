@@ -1,0 +1,169 @@
+#include "workers/dead_letter.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "workers/command_row.h"
+
+enum { EXTRA_COLUMNS = 4, COLUMNS = COMMAND_COLUMN_COUNT + EXTRA_COLUMNS };
+
+/* The history keeps the last deaths. */
+#define DIES_AGAIN                                                                                          \
+    " ON CONFLICT ON CONSTRAINT dead_letter_command DO UPDATE SET"                                          \
+    " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END ||"      \
+    " jsonb_build_object('at', l.last_at, 'reason', l.reason, 'detail', l.detail, 'attempts', l.attempts)," \
+    " reason = EXCLUDED.reason, detail = EXCLUDED.detail, attempts = EXCLUDED.attempts, last_at = now(),"   \
+    " is_replaying = false"
+
+static const struct db_statement add = {
+    "dead_letter.add",
+    "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
+    " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"
+    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])"
+    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)" DIES_AGAIN,
+};
+
+static const struct db_statement drop_settled = {
+    "dead_letter.settled",
+    "DELETE FROM dead_letter AS l USING unnest($2::uuid[], $3::uuid[]) AS n (company_id, command_id)"
+    " WHERE l.pool = $1 AND l.company_id = n.company_id AND l.command_id = n.command_id",
+};
+
+/* A message without an address is known by what is in it: the same one, delivered again after a crash, is
+ * one row. */
+static const struct db_statement keep_unaddressed = {
+    "dead_letter.unreadable",
+    "INSERT INTO dead_letter (id, pool, reason, attempts, type, correlation_id, reply_to, body)"
+    " VALUES (md5(concat_ws('/', $1::text, $3::text, $4::text, $5::text, $6::text))::uuid,"
+    " $1, $2, 1, $3, $4, $5, $6::text::bytea)"
+    " ON CONFLICT (id) DO UPDATE SET last_at = now()",
+};
+
+/* It may have its verdict already, from a worker that died before its ack: that one says more. */
+static const struct db_statement keep_addressed = {
+    "dead_letter.given_up",
+    "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
+    " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"
+    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])"
+    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
+    " ON CONFLICT ON CONSTRAINT dead_letter_command DO NOTHING",
+};
+
+struct dead_letters {
+    const char *pool;
+    struct pg_array columns[COLUMNS];
+};
+
+static void clear(struct dead_letters *letters)
+{
+    for (size_t i = 0; i < COLUMNS; i++)
+        pg_array_clear(&letters->columns[i]);
+}
+
+static void send(struct dead_letters *letters, struct db *db, const struct db_statement *statement,
+                 size_t columns, db_on_result *on_result, void *arg)
+{
+    struct slice params[1 + COLUMNS];
+    params[0] = slice_of(letters->pool);
+    for (size_t i = 0; i < columns; i++)
+        params[1 + i] = pg_array_end(&letters->columns[i]);
+    db_send(db, statement, params, 1 + columns, on_result, arg);
+}
+
+static void add_row(struct dead_letters *letters, const struct job *job, struct slice reason)
+{
+    struct pg_array *column = letters->columns;
+    command_row_add(column, job);
+    column += COMMAND_COLUMN_COUNT;
+    pg_array_add_text(column++, reason);
+    pg_array_add_text(column++, job->why);
+    pg_array_add_i64(column++, job->attempts);
+    pg_array_add_text(column++, job->first_at);
+}
+
+static bool is_to_be_added(const struct job *job)
+{
+    return job_is_dead(job) && !job->is_replay && !job->is_gone && !job->is_waiting;
+}
+
+bool dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+                      db_on_result *on_done, void *arg)
+{
+    size_t rows = 0;
+    clear(letters);
+    for (size_t i = 0; i < count; i++)
+        if (is_to_be_added(jobs[i])) {
+            add_row(letters, jobs[i], slice_of(err_info(jobs[i]->verdict)->slug));
+            rows++;
+        }
+    if (rows > 0)
+        send(letters, db, &add, COLUMNS, on_done, arg);
+    return rows > 0;
+}
+
+static bool is_to_be_removed(const struct job *job)
+{
+    return (job->has_letter || job->replaces) && !job_is_dead(job) && !job->is_gone && !job->is_waiting &&
+           !job->deferral;
+}
+
+bool dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+                         db_on_result *on_done, void *arg)
+{
+    size_t rows = 0;
+    clear(letters);
+    for (size_t i = 0; i < count; i++)
+        if (is_to_be_removed(jobs[i])) {
+            pg_array_add_uuid(&letters->columns[0], &jobs[i]->command.company);
+            pg_array_add_uuid(&letters->columns[1], &jobs[i]->command.id);
+            rows++;
+        }
+    if (rows > 0)
+        send(letters, db, &drop_settled, 2, on_done, arg);
+    return rows > 0;
+}
+
+static struct slice text_or_none(struct slice s)
+{
+    return s.len > 0 ? s : SLICE_NONE;
+}
+
+void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct job *job,
+                       struct slice reason, db_on_result *on_done, void *arg)
+{
+    clear(letters);
+    if (job->is_addressed) {
+        add_row(letters, job, reason);
+        send(letters, db, &keep_addressed, COLUMNS, on_done, arg);
+        return;
+    }
+    pg_array_add_bytes(&letters->columns[0], job->command.body);
+    struct slice body = pg_array_end(&letters->columns[0]); /* {"\\x00ff"} */
+    const struct slice params[] = {
+        slice_of(letters->pool),
+        reason,
+        text_or_none(job->command.type),
+        text_or_none(job->command.correlation_id),
+        text_or_none(job->command.reply_to),
+        {body.data + 3, body.len - 5},
+    };
+    db_send(db, &keep_unaddressed, params, ARRAY_LEN(params), on_done, arg);
+}
+
+struct dead_letters *dead_letters_new(const char *pool)
+{
+    struct dead_letters *letters = xcalloc(1, sizeof(*letters));
+    letters->pool = pool;
+    for (size_t i = 0; i < COLUMNS; i++)
+        pg_array_init(&letters->columns[i], COMMAND_ARRAY_MAX);
+    return letters;
+}
+
+void dead_letters_free(struct dead_letters *letters)
+{
+    if (!letters)
+        return;
+    for (size_t i = 0; i < COLUMNS; i++)
+        pg_array_done(&letters->columns[i]);
+    free(letters);
+}

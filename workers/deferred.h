@@ -1,0 +1,29 @@
+#pragma once
+/* The table `deferred`: commands that wait outside the broker. This is what a batch does with it, in its own
+ * transaction and under the locks of its companies' sequences; backlog.h looks for what is to be run.
+ *
+ *   claim      the rows of the batch's jobs go; a job whose row is not there any more is somebody else's
+ *   put        jobs that are to wait become rows, in their order
+ *   readdress  a command that waits already and was sent once more answers to its last sender */
+
+#include "common/db.h"
+#include "workers/job.h"
+#include "workers/pg_array.h"
+
+struct deferred;
+
+/* `pool` must outlive it. */
+struct deferred *deferred_new(const char *pool);
+void deferred_free(struct deferred *deferred);
+
+/* Each sends one statement, or none (false) when no job asks for it. */
+bool deferred_claim(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+                    db_on_result *on_claimed, void *arg);
+void deferred_read_claimed(struct job *const *jobs, size_t count, const struct db_result *result);
+bool deferred_put(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+                  db_on_result *on_put, void *arg);
+bool deferred_readdress(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+                        db_on_result *on_done, void *arg);
+
+const char *deferral_name(enum deferral deferral); /* "turn" */
+enum deferral deferral_of(struct slice name);      /* NONE for what it does not know */

@@ -1,0 +1,64 @@
+#pragma once
+/* Inside of the intake: for intake*.c only.
+ *
+ *   intake.c          companies, deliveries, returns, rests
+ *   intake_take.c     a batch: whose turn it is, and what is parked
+ *   intake_backlog.c  rows that are loaded */
+
+#include "common/uuid_map.h"
+#include "workers/intake.h"
+#include "workers/job_list.h"
+
+/* Lives while there is anything of it: here, in a batch, or as rows. */
+struct company {
+    struct uuid_node node;
+    struct intake *intake;
+    unsigned partition;
+    struct job_list ready, arrivals;
+    size_t out;                  /* taken and not settled */
+    size_t parked;               /* rows that are not here */
+    size_t parking;              /* taken in order to become rows */
+    size_t loaded;               /* rows whose reason is TURN, here or taken */
+    int64_t place;               /* of the last of those */
+    bool is_loading;             /* intake_wants named it */
+    int64_t deficit;             /* units that it may use in its turn */
+    struct company *next_active; /* in the round; is_active: it is there */
+    bool is_active;
+    struct company *next_crowded; /* of those with arrivals or rows; is_crowded: it is there */
+    bool is_crowded;
+    ev_timer rest;
+};
+
+/* Command ids of the batch being put together, by open addressing: at most half full. */
+struct ids {
+    const struct job **slots;
+    size_t size; /* a power of two */
+};
+
+struct intake {
+    struct ev_loop *loop;
+    const struct partition_set *partitions;
+    struct intake_options options;
+    struct uuid_map companies;
+    struct company *active, **last_active; /* the round: those with something ready that do not rest */
+    size_t active_count;
+    struct company *crowded;
+    struct ids ids;
+    uint64_t next_order;
+    bool is_draining;
+    size_t waiting, resting;
+    size_t held[64]; /* deliveries, here or taken */
+};
+
+static inline bool company_has_rows(const struct company *company)
+{
+    return company->parked > 0 || company->parking > 0;
+}
+
+/* intake.c */
+struct company *company_get(struct intake *intake, const struct uuid *id);
+void company_activate(struct company *company);
+void company_crowd(struct company *company);
+/* Arrivals become ready as far as they may. */
+void company_let_in(struct company *company);
+void company_release(struct company *company); /* frees it when there is nothing of it */

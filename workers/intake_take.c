@@ -1,0 +1,196 @@
+#include "workers/intake_private.h"
+
+enum {
+    BYTES_MAX = 1 << 20,    /* of a batch: bodies that are run, and as many that are parked */
+    BYTES_A_UNIT = 4 << 10, /* a command costs one unit, and one for each of these in its body */
+    FULL_PERCENT = 75,      /* of the prefetch: from here on arrivals are parked */
+};
+
+/* ---- ids ---- */
+
+static void ids_clear(struct ids *ids, size_t max)
+{
+    size_t size = 2;
+    while (size < 2 * max)
+        size *= 2;
+    if (size > ids->size) {
+        ids->slots = xrealloc(ids->slots, size * sizeof(struct job *));
+        ids->size = size;
+    }
+    memset(ids->slots, 0, ids->size * sizeof(struct job *));
+}
+
+static bool is_same_command(const struct job *a, const struct job *b)
+{
+    return uuid_equal(&a->command.id, &b->command.id) && uuid_equal(&a->command.company, &b->command.company);
+}
+
+/* false when it is there already. The last octets of an id are its random ones. */
+static bool ids_add(struct ids *ids, const struct job *job)
+{
+    size_t at;
+    memcpy(&at, job->command.id.octet + sizeof(job->command.id.octet) - sizeof(at), sizeof(at));
+    for (;; at++) {
+        const struct job **slot = &ids->slots[at & (ids->size - 1)];
+        if (!*slot) {
+            *slot = job;
+            return true;
+        }
+        if (is_same_command(*slot, job))
+            return false;
+    }
+}
+
+/* ---- whose turn it is ---- */
+
+struct taking {
+    struct intake *intake;
+    struct job_list jobs;
+    size_t bytes;
+};
+
+static int64_t units_of(const struct job *job)
+{
+    return 1 + (int64_t)(job->command.body.len / BYTES_A_UNIT);
+}
+
+static bool is_full(const struct taking *t)
+{
+    return t->jobs.count >= t->intake->options.batch_max || t->bytes >= BYTES_MAX;
+}
+
+/* One without a backlog that is alone may have all of the batch. */
+static size_t share_of(const struct taking *t, const struct company *company, bool is_alone)
+{
+    bool has_backlog = company->arrivals.count > 0 || company_has_rows(company) || company->loaded > 0;
+    return is_alone && !has_backlog ? t->intake->options.batch_max : t->intake->options.share;
+}
+
+static void take_first(struct taking *t, struct company *company)
+{
+    struct job *job = job_list_take(&company->ready);
+    t->bytes += job->command.body.len;
+    t->intake->waiting--;
+    company->out++;
+    job_list_append(&t->jobs, job);
+}
+
+/* Its turn: as much as its deficit pays for. A suspect waits until it finds an empty batch. */
+static void take_turn(struct taking *t, struct company *company, bool is_alone)
+{
+    size_t share = share_of(t, company, is_alone);
+    company->deficit += (int64_t)share;
+    while (company->ready.count > 0 && !is_full(t)) {
+        struct job *job = company->ready.first;
+        if (units_of(job) > company->deficit || (job->is_suspect && t->jobs.count > 0))
+            break;
+        if (!ids_add(&t->intake->ids, job))
+            break;
+        company->deficit -= units_of(job);
+        bool is_suspect = job->is_suspect;
+        take_first(t, company);
+        if (is_suspect)
+            break;
+    }
+    if (company->ready.count == 0)
+        company->deficit = 0;
+    else if (company->deficit > (int64_t)share && units_of(company->ready.first) <= company->deficit)
+        company->deficit = (int64_t)share; /* the batch was full: nothing is saved up */
+}
+
+static struct company *next_active(struct intake *intake)
+{
+    struct company *company = intake->active;
+    intake->active = company->next_active;
+    if (!intake->active)
+        intake->last_active = &intake->active;
+    intake->active_count--;
+    company->is_active = false;
+    return company;
+}
+
+static bool is_suspect_alone(const struct taking *t)
+{
+    return t->jobs.count == 1 && t->jobs.first->is_suspect;
+}
+
+/* Each company once at most. */
+static void take_round(struct taking *t)
+{
+    struct intake *intake = t->intake;
+    size_t companies = intake->active_count;
+    bool is_alone = companies == 1;
+    for (size_t i = 0; i < companies && !is_full(t) && !is_suspect_alone(t); i++) {
+        struct company *company = next_active(intake);
+        if (!ev_is_active(&company->rest))
+            take_turn(t, company, is_alone);
+        company_let_in(company);
+        company_release(company);
+    }
+}
+
+/* ---- parking ---- */
+
+/* Rows that will not be loaded here: what is behind them leaves. */
+static bool is_leaving(const struct intake *intake, const struct company *company)
+{
+    return company_has_rows(company) &&
+           (intake->is_draining || !partition_is_mine(intake->partitions, company->partition));
+}
+
+static bool is_crowded(const struct intake *intake, const struct company *company)
+{
+    if (is_leaving(intake, company))
+        return true;
+    if (company->parked + company->parking >= intake->options.parked_max)
+        return false;
+    return intake->held[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
+}
+
+/* The oldest first: they are behind the rows that are there. */
+static void park(struct taking *t, struct company *company, size_t *room)
+{
+    while (company->arrivals.count > 0 && *room > 0 && t->bytes < 2 * BYTES_MAX) {
+        struct job *job = company->arrivals.first;
+        if (!ids_add(&t->intake->ids, job))
+            break;
+        job_list_take(&company->arrivals);
+        job->deferral = DEFER_TURN;
+        job->was_to_be_parked = true;
+        t->bytes += job->command.body.len;
+        t->intake->waiting--;
+        company->out++;
+        company->parking++;
+        (*room)--;
+        job_list_append(&t->jobs, job);
+    }
+}
+
+static void park_surplus(struct taking *t)
+{
+    struct intake *intake = t->intake;
+    size_t room = intake->options.park_max;
+    struct company *company = TAKE(intake->crowded);
+    while (company) {
+        struct company *next = company->next_crowded;
+        company->is_crowded = false;
+        if (is_crowded(intake, company))
+            park(t, company, &room);
+        company_crowd(company);
+        company_release(company);
+        company = next;
+    }
+}
+
+struct job *intake_take(struct intake *intake)
+{
+    struct taking t = {.intake = intake};
+    job_list_init(&t.jobs);
+    ids_clear(&intake->ids, intake->options.batch_max + intake->options.park_max);
+    /* Bodies that cost more than a turn wait for several. */
+    while (intake->active_count > 0 && t.jobs.count == 0)
+        take_round(&t);
+    if (!is_suspect_alone(&t))
+        park_surplus(&t);
+    return t.jobs.first;
+}

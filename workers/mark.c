@@ -1,0 +1,84 @@
+#include "workers/mark.h"
+
+enum { ARRAY_MAX = 1 << 20 };
+
+static const struct db_statement add = {
+    "mark.alone",
+    "INSERT INTO mark AS m (company_id, command_id, alone) VALUES ($1, $2, 1)"
+    " ON CONFLICT (company_id, command_id) DO UPDATE SET alone = m.alone + 1, at = now() RETURNING m.alone",
+};
+
+static const struct db_statement keep = {
+    "mark.keep",
+    "INSERT INTO mark (company_id, command_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
+    " ON CONFLICT DO NOTHING",
+};
+
+static const struct db_statement clear = {
+    "mark.clear",
+    "DELETE FROM mark AS m USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
+    " WHERE m.company_id = k.company_id AND m.command_id = k.command_id",
+};
+
+void marks_init(struct marks *marks)
+{
+    pg_array_init(&marks->companies, ARRAY_MAX);
+    pg_array_init(&marks->commands, ARRAY_MAX);
+}
+
+void marks_done(struct marks *marks)
+{
+    pg_array_done(&marks->companies);
+    pg_array_done(&marks->commands);
+}
+
+void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, void *arg)
+{
+    char company[UUID_TEXT_LEN + 1], command[UUID_TEXT_LEN + 1];
+    uuid_format(&job->command.company, company);
+    uuid_format(&job->command.id, command);
+    const struct slice key[] = {{company, UUID_TEXT_LEN}, {command, UUID_TEXT_LEN}};
+    db_send(db, &add, key, ARRAY_LEN(key), on_marked, arg);
+}
+
+static bool send(struct marks *marks, struct db *db, const struct db_statement *statement,
+                 struct job *const *jobs, size_t count, bool (*is_meant)(const struct job *job),
+                 db_on_result *on_done, void *arg)
+{
+    size_t rows = 0;
+    pg_array_clear(&marks->companies);
+    pg_array_clear(&marks->commands);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_meant(jobs[i]))
+            continue;
+        pg_array_add_uuid(&marks->companies, &jobs[i]->command.company);
+        pg_array_add_uuid(&marks->commands, &jobs[i]->command.id);
+        rows++;
+    }
+    const struct slice keys[] = {pg_array_end(&marks->companies), pg_array_end(&marks->commands)};
+    if (rows > 0)
+        db_send(db, statement, keys, ARRAY_LEN(keys), on_done, arg);
+    return rows > 0;
+}
+
+static bool is_parked_suspect(const struct job *job)
+{
+    return job->is_suspect && job->deferral == DEFER_TURN;
+}
+
+bool marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+                db_on_result *on_done, void *arg)
+{
+    return send(marks, db, &keep, jobs, count, is_parked_suspect, on_done, arg);
+}
+
+static bool is_marked(const struct job *job)
+{
+    return job->is_marked;
+}
+
+bool marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_done, void *arg)
+{
+    return send(marks, db, &clear, jobs, count, is_marked, on_done, arg);
+}

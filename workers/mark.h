@@ -1,0 +1,35 @@
+#pragma once
+/* The table `mark`: what a process has begun. A mark that still stands when its command comes again says that
+ * the process ended in between, perhaps because of it.
+ *
+ *   delivered again, or its row has a mark ─▶ suspect: alone in its batch, after a mark of its own is committed
+ *   MARKS_MAX such runs never ended ────────▶ dead letter, without another run
+ *
+ * Together with the first run, of which nobody knew that it would be its process's last, that is three. */
+
+#include "common/db.h"
+#include "workers/job.h"
+#include "workers/pg_array.h"
+
+enum { MARKS_MAX = 2 };
+
+struct marks {
+    struct pg_array companies, commands;
+};
+
+void marks_init(struct marks *marks);
+void marks_done(struct marks *marks);
+
+/* One more run alone, to be committed before it begins; the answer says how many there were. */
+void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, void *arg);
+static inline int64_t mark_count(const struct db_result *result)
+{
+    return db_int(result, 0, 0);
+}
+
+/* A suspect that is parked is still one when its turn comes; false when there is none. */
+bool marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+                db_on_result *on_done, void *arg);
+/* In the transaction that ends what was begun; false when no job is marked. */
+bool marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+                 db_on_result *on_done, void *arg);

@@ -1,0 +1,21 @@
+#pragma once
+/* Which partitions of the pool are this process's to run: the commands of a company, delivered or waiting in
+ * `deferred`, are all of one partition. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct partition_set {
+    unsigned count; /* of the pool: 1 to 64 */
+    uint64_t mine;  /* bit p: partition p */
+};
+
+static inline unsigned partition_of_slot(const struct partition_set *set, uint16_t slot)
+{
+    return slot % set->count;
+}
+
+static inline bool partition_is_mine(const struct partition_set *set, unsigned partition)
+{
+    return set->mine >> partition & 1;
+}
