@@ -2,12 +2,17 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 
-enum { STATUS_MAX = 200 };
+enum { TEXT_MAX = 256 };
 
 void service_leave_to_parent(void)
 {
@@ -16,35 +21,62 @@ void service_leave_to_parent(void)
     unsetenv("WATCHDOG_PID");
 }
 
-void service_ready(void)
+/* As sd_notify(3) does, which may not be called here: it waits when the service manager does not read, and with it would
+ * wait whoever keeps the workers alive. What is not taken is dropped, and false. An address that begins with @ is
+ * abstract. */
+static bool notify(const char *text)
 {
-    sd_notify(0, "READY=1");
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = path ? strlen(path) : 0;
+    if (len < 2 || len >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
+        return true; /* nobody listens */
+    memcpy(address.sun_path, path, len);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    ssize_t n = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address,
+                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+    close(fd);
+    return n >= 0;
+}
+
+bool service_ready(void)
+{
+    return notify("READY=1");
 }
 
 /* MONOTONIC_USEC is what Type=notify-reload asks for beside it. */
 void service_reloading(void)
 {
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
+    char text[TEXT_MAX];
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_us());
+    notify(text);
 }
 
 void service_stopping(void)
 {
-    sd_notify(0, "STOPPING=1");
+    notify("STOPPING=1");
 }
 
 void service_status(const char *format, ...)
 {
-    char text[STATUS_MAX];
+    char text[TEXT_MAX] = "STATUS=";
+    size_t len = strlen(text);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    vsnprintf(text + len, sizeof(text) - len, format, arguments);
     va_end(arguments);
-    sd_notifyf(0, "STATUS=%s", text);
+    notify(text);
 }
 
 void service_failed(const char *status, int error)
 {
-    sd_notifyf(0, "STATUS=%s\nERRNO=%d", status, error);
+    char text[TEXT_MAX];
+    snprintf(text, sizeof(text), "STATUS=%s\nERRNO=%d", status, error);
+    notify(text);
 }
 
 int64_t service_watchdog_ms(void)
@@ -55,5 +87,5 @@ int64_t service_watchdog_ms(void)
 
 void service_feed_watchdog(void)
 {
-    sd_notify(0, "WATCHDOG=1");
+    notify("WATCHDOG=1");
 }

@@ -1,7 +1,8 @@
 #pragma once
-/* What a service manager (systemd, Type=notify) is told: sd_notify(3) over the socket that NOTIFY_SOCKET names.
- * Without one every call does nothing. libsystemd is named here and nowhere else. */
+/* What a service manager (systemd, Type=notify) is told, by the protocol of sd_notify(3) over the socket that NOTIFY_SOCKET
+ * names. Without one every call does nothing, and none ever waits. libsystemd is named here and nowhere else. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/macros.h"
@@ -10,7 +11,7 @@
  * in each child; the parent goes on with the calls below. */
 void service_leave_to_parent(void);
 
-void service_ready(void);
+bool service_ready(void);     /* false: it was not taken, say it again */
 void service_reloading(void); /* ends with service_ready */
 void service_stopping(void);
 void service_status(const char *format, ...) PRINTF_LIKE(1, 2); /* one line, shown by `systemctl status` */

@@ -106,8 +106,7 @@ static void tell_service(struct pool *pool)
                    (int)pool->size.wanted);
     if (pool->is_ready || pool->is_leaving || !pool->is_told || ready < pool->share)
         return;
-    pool->is_ready = true;
-    service_ready();
+    pool->is_ready = service_ready();
     log_info("pool.ready", LOG_I("workers", ready));
 }
 
@@ -129,8 +128,12 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct pool *pool = CONTAINER_OF(timer, struct pool, tick);
-    if (!pool->is_child && places_check(pool) && pool->watchdog_ms > 0)
+    if (pool->is_child)
+        return;
+    if (places_check(pool) && pool->watchdog_ms > 0)
         service_feed_watchdog();
+    if (!pool->is_ready)
+        tell_service(pool);
 }
 
 /* A manager that cannot even say how many are wanted: the settings do. */

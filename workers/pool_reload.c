@@ -13,7 +13,7 @@
 static void finish(struct pool *pool)
 {
     pool->reload.state = RELOAD_NONE;
-    service_ready();
+    pool->is_ready = service_ready(); /* else the next tick says it */
     if (pool->reload.again)
         pool_reload(pool);
 }

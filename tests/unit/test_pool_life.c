@@ -236,6 +236,26 @@ static void test_pool_when_a_service_manager_listens_then_it_hears_of_readiness_
     unlink(address.sun_path);
 }
 
+/* Some ten messages fit; the status changes more often than that. */
+static void test_pool_when_the_service_manager_does_not_read_then_workers_are_still_replaced(void **state)
+{
+    (void)state;
+    struct sockaddr_un address;
+    int fd = service_socket(&address);
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
+    setenv("WATCHDOG_USEC", "30000", 1);
+    pid_t pool = start_pool(1, 2000, turn);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    pid_t worker = await_birth();
+    usleep(1000 * 1000); /* a hundred of the watchdog's meals */
+    kill(worker, SIGKILL);
+    await_birth();
+    end_pool(pool);
+    close(fd);
+    unlink(address.sun_path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_pool_when_another_host_joins_and_dies_then_the_size_is_split_and_taken_over),
         cmocka_unit_test(
             test_pool_when_a_service_manager_listens_then_it_hears_of_readiness_turns_and_the_end),
+        cmocka_unit_test(test_pool_when_the_service_manager_does_not_read_then_workers_are_still_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
