@@ -29,14 +29,12 @@ static const struct db_statement drop_settled = {
     " WHERE l.pool = $1 AND l.company_id = n.company_id AND l.command_id = n.command_id",
 };
 
-/* A message without an address is known by what is in it: the same one, delivered again after a crash, is
- * one row. */
+/* Nothing tells two messages without an address apart for sure: one that is delivered again after a crash is a row
+ * more, rather than two different ones being one. */
 static const struct db_statement keep_unaddressed = {
     "dead_letter.unreadable",
-    "INSERT INTO dead_letter (id, pool, reason, attempts, type, correlation_id, reply_to, body)"
-    " VALUES (md5(concat_ws('/', $1::text, $3::text, $4::text, $5::text, $6::text))::uuid,"
-    " $1, $2, 1, $3, $4, $5, $6::text::bytea)"
-    " ON CONFLICT (id) DO UPDATE SET last_at = now()",
+    "INSERT INTO dead_letter (pool, reason, attempts, type, correlation_id, reply_to, body)"
+    " VALUES ($1, $2, 1, $3, $4, $5, $6::text::bytea)",
 };
 
 /* It may have its verdict already, from a worker that died before its ack: that one says more. */

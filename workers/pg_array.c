@@ -49,14 +49,14 @@ void pg_array_add_bool(struct pg_array *array, bool value)
 /* The hex format, whose backslash is quoted. */
 void pg_array_add_bytes(struct pg_array *array, struct slice bytes)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789abcdef", opening[] = {'"', '\\', '\\', 'x'};
     next_element(array);
     char *begin = buf_reserve(&array->text, 5 + 2 * bytes.len);
     if (!begin)
         return;
     char *at = begin;
-    memcpy(at, "\"\\\\x", 4);
-    at += 4;
+    memcpy(at, opening, sizeof(opening));
+    at += sizeof(opening);
     for (size_t i = 0; i < bytes.len; i++) {
         uint8_t octet = (uint8_t)bytes.data[i];
         *at++ = digits[octet >> 4];

@@ -15,8 +15,8 @@ ask() {
 show() {
     local pool=$1 json
     json=$(ask GET "$pool") || die "$pool does not answer: $json"
-    printf '%s: %s wanted\n' "$pool" "$(sed 's/.*"wanted":\([0-9]*\).*/\1/' <<<"$json")"
-    sed 's/[{}]/\n/g' <<<"$json" | awk -F'"' '
+    printf '%s: %s wanted\n' "$pool" "$(grep -o '"wanted":[0-9]*' <<<"$json" | cut -d: -f2)"
+    tr '{' '\n' <<<"$json" | tr '}' '\n' | awk -F'"' '
         /"host"/ { host = $8 }
         /^"pid"/ { match($0, /"pid":[0-9]+/); pid = substr($0, RSTART + 6, RLENGTH - 6)
                    match($0, /"state":"[a-z]+/); state = substr($0, RSTART + 9, RLENGTH - 9)

@@ -58,7 +58,7 @@ async function expectOneEffectEach(company, accepted) {
     const numbers = await stack.query(`SELECT count(DISTINCT number) AS count, max(split_part(number, '-', 3)::int) AS last
         FROM project WHERE company_id = '${company}'`);
     assert.deepEqual(numbers, [{ count: rows.size, last: rows.size }], 'project numbers without gaps');
-    assert.equal((await stack.queues()).get('dead.projects').ready, 0, 'no dead letters');
+    assert.deepEqual(await stack.query('SELECT count(*) AS letters FROM dead_letter'), [{ letters: 0 }], 'no dead letters');
     return rows;
 }
 
