@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <sys/random.h>
 
+#include "gateway/revocations.h"
+
 enum {
     SETS = 256, /* a power of two */
     WAYS = 4,   /* so 1,024 tokens at most, 4 KB each at most */
@@ -91,8 +93,8 @@ static void remember(struct auth *auth, uint64_t hash, struct slice token, const
     entry->identity = *identity;
 }
 
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
-                     const char **ret_why)
+static enum err verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                       const char **ret_why)
 {
     int64_t now_s = (int64_t)ev_now(auth->gateway->loop);
     int64_t leeway_s = auth->gateway->config->auth_leeway_ms / 1000;
@@ -113,6 +115,17 @@ enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret
     return err;
 }
 
+/* Also of a token that is remembered: it may have been revoked since. */
+enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
+                     const char **ret_why)
+{
+    enum err err = verify(auth, token, ret_identity, ret_why);
+    if (err || !revocations_have(auth->gateway->revocations, ret_identity))
+        return err;
+    *ret_why = "the token has been revoked";
+    return ERR_UNAUTHENTICATED;
+}
+
 enum err auth_check(struct call *call, const char **ret_why)
 {
     static const struct slice scheme = {"Bearer ", 7};
@@ -128,4 +141,9 @@ enum err auth_check(struct call *call, const char **ret_why)
     }
     struct slice token = {value.data + scheme.len, value.len - scheme.len};
     return auth_verify(call->gateway->auth, token, &call->identity, ret_why);
+}
+
+void auth_channels(struct slice token, token_on_channel *on_channel, void *arg)
+{
+    token_channels(token, on_channel, arg);
 }

@@ -18,3 +18,6 @@ enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret
 
 /* The Authorization header of the call; fills in call->identity. */
 enum err auth_check(struct call *call, const char **ret_why) MUST_CHECK;
+
+/* Each channel that a token names which auth_verify has found valid (token.h). */
+void auth_channels(struct slice token, token_on_channel *on_channel, void *arg);

@@ -8,6 +8,34 @@
 
 enum { COPIED_MAX = 2048 }; /* a smaller body costs less copied than as a piece of its own */
 
+static bool is_correlation_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+static bool is_sane_correlation_id(struct slice id)
+{
+    if (id.len == 0 || id.len > UUID_TEXT_LEN)
+        return false;
+    for (size_t i = 0; i < id.len; i++)
+        if (!is_correlation_character(id.data[i]))
+            return false;
+    return true;
+}
+
+void call_give_correlation_id(struct call *call)
+{
+    struct slice sent = call_header(call, "x-request-id");
+    if (is_sane_correlation_id(sent)) {
+        memcpy(call->correlation_id, sent.data, sent.len);
+        call->correlation_id[sent.len] = '\0';
+        return;
+    }
+    struct uuid id = uuid_v7();
+    uuid_format(&id, call->correlation_id);
+}
+
 struct slice call_header(const struct call *call, const char *name)
 {
     struct slice wanted = slice_of(name);
@@ -138,12 +166,9 @@ static void log_answer(const struct call *call, int status)
 }
 
 /* Head, body and the end of the exchange; the body goes by reference where `whole` is given. */
-static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,
-                    struct slice body)
+void http_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
+                  struct slice body)
 {
-    if (call->answered)
-        return;
-    call->answered = true;
     call->keep_alive = call->keep_alive && !call->gateway->draining;
     if (!content_type)
         body = SLICE("");
@@ -156,6 +181,15 @@ static void respond(struct call *call, int status, const char *content_type, str
         conn_write(call->conn, body);
     log_answer(call, status);
     http_answered(call);
+}
+
+static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,
+                    struct slice body)
+{
+    if (call->answered)
+        return;
+    call->answered = true;
+    call->deliver(call, status, content_type, whole, body);
 }
 
 void call_respond(struct call *call, int status, const char *content_type, struct slice body)

@@ -53,7 +53,14 @@ struct call {
     void (*on_gone)(struct call *call); /* set by a handler that answers later: forget the call */
     void *waiter;                       /* the handler's own */
     bool answered;
+    /* Takes the answer to whoever asked: HTTP on a connection, or rpc on a WebSocket (which has no conn). */
+    void (*deliver)(struct call *call, int status, const char *content_type, struct bytes *whole,
+                    struct slice body);
+    void *deliver_arg;
 };
+
+/* The client's own X-Request-Id when it is sane, else one of ours. */
+void call_give_correlation_id(struct call *call);
 
 /* The first header of that name; SLICE_NONE when absent. */
 struct slice call_header(const struct call *call, const char *name);

@@ -1,6 +1,8 @@
 #include "gateway/centrifuge.h"
 
 #include "gateway/centrifuge_private.h"
+#include "gateway/revocations.h"
+#include "gateway/user_counts.h"
 #include "gateway/ws.h"
 
 struct gateway *session_gateway(const struct session *session)
@@ -24,7 +26,7 @@ static double spread(void)
 static ev_tstamp expires_at(const struct session *session)
 {
     ev_tstamp leeway = (ev_tstamp)session_gateway(session)->config->auth_leeway_ms / 1000.;
-    return (ev_tstamp)session->expires_at + leeway;
+    return (ev_tstamp)session->identity.expires_at + leeway;
 }
 
 void session_arm(struct session *session)
@@ -142,6 +144,13 @@ void session_on_slow(struct session *session)
     session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW);
 }
 
+void session_on_revoked(struct session *session)
+{
+    if (session->state == SESSION_CONNECTED &&
+        revocations_have(session_gateway(session)->revocations, &session->identity))
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN);
+}
+
 void session_init(struct session *session, struct ws *ws)
 {
     *session = (struct session){.ws = ws, .client = uuid_v7()};
@@ -152,9 +161,14 @@ void session_end(struct session *session)
 {
     session->state = SESSION_ENDED;
     session_leave_all(session);
+    session_drop_works(session);
+    if (session->is_counted)
+        user_counts_leave(session_gateway(session)->user_counts, &session->identity.user);
+    session->is_counted = false;
 }
 
 void session_done(struct session *session)
 {
+    welcome_free(session);
     session_free_subscriptions(session);
 }

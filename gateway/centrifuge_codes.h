@@ -10,11 +10,14 @@
     ERROR(UNAUTHORIZED, 101, false, "unauthorized")             \
     ERROR(UNKNOWN_CHANNEL, 102, false, "unknown channel")       \
     ERROR(PERMISSION_DENIED, 103, false, "permission denied")   \
+    ERROR(METHOD_NOT_FOUND, 104, false, "method not found")     \
     ERROR(ALREADY_SUBSCRIBED, 105, false, "already subscribed") \
     ERROR(LIMIT_EXCEEDED, 106, false, "limit exceeded")         \
     ERROR(BAD_REQUEST, 107, false, "bad request")               \
     ERROR(NOT_AVAILABLE, 108, false, "not available")           \
-    ERROR(TOKEN_EXPIRED, 109, false, "token expired")
+    ERROR(TOKEN_EXPIRED, 109, false, "token expired")           \
+    ERROR(TOO_MANY_REQUESTS, 111, true, "too many requests")    \
+    ERROR(UNRECOVERABLE_POSITION, 112, false, "unrecoverable position")
 
 enum centrifuge_error {
 #define ERROR(name, code, temporary, message) CENTRIFUGE_ERROR_##name,
@@ -30,15 +33,19 @@ struct centrifuge_error_info {
 const struct centrifuge_error_info *centrifuge_error_info(enum centrifuge_error error);
 
 /* CENTRIFUGE_DISCONNECT(name, code, reason): in a close frame. */
-#define CENTRIFUGE_DISCONNECTS(DISCONNECT)                  \
-    DISCONNECT(SHUTDOWN, 3001, "shutdown")                  \
-    DISCONNECT(SERVER_ERROR, 3004, "internal server error") \
-    DISCONNECT(EXPIRED, 3005, "connection expired")         \
-    DISCONNECT(SLOW, 3008, "slow")                          \
-    DISCONNECT(NO_PONG, 3012, "no pong")                    \
-    DISCONNECT(INVALID_TOKEN, 3500, "invalid token")        \
-    DISCONNECT(BAD_REQUEST, 3501, "bad request")            \
-    DISCONNECT(STALE, 3502, "stale")                        \
+#define CENTRIFUGE_DISCONNECTS(DISCONNECT)                     \
+    DISCONNECT(SHUTDOWN, 3001, "shutdown")                     \
+    DISCONNECT(SERVER_ERROR, 3004, "internal server error")    \
+    DISCONNECT(EXPIRED, 3005, "connection expired")            \
+    DISCONNECT(SLOW, 3008, "slow")                             \
+    DISCONNECT(INSUFFICIENT_STATE, 3010, "insufficient state") \
+    DISCONNECT(NO_PONG, 3012, "no pong")                       \
+    DISCONNECT(TOO_MANY_REQUESTS, 3013, "too many requests")   \
+    DISCONNECT(INVALID_TOKEN, 3500, "invalid token")           \
+    DISCONNECT(BAD_REQUEST, 3501, "bad request")               \
+    DISCONNECT(STALE, 3502, "stale")                           \
+    DISCONNECT(CONNECTION_LIMIT, 3504, "connection limit")     \
+    DISCONNECT(CHANNEL_LIMIT, 3505, "channel limit")           \
     DISCONNECT(NOT_AVAILABLE, 3508, "not available")
 
 enum centrifuge_disconnect {
@@ -54,4 +61,4 @@ struct centrifuge_disconnect_info {
 const struct centrifuge_disconnect_info *centrifuge_disconnect_info(enum centrifuge_disconnect disconnect);
 
 /* In an unsubscribe push: 2500 and up make the client subscribe again with its position. */
-enum { CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT = 2500 };
+enum { CENTRIFUGE_UNSUBSCRIBE_SERVER = 2000, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT = 2500 };

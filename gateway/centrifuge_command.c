@@ -1,6 +1,8 @@
 #include "common/json.h"
 #include "gateway/centrifuge_private.h"
+#include "gateway/rate.h"
 
+/* We have no command that a client would send for this; the protocol's own ping is `{}`. */
 static void not_available(struct session *session, uint32_t id, const json_t *params)
 {
     (void)params;
@@ -12,10 +14,17 @@ static const struct command_row {
     const char *name;
     void (*handle)(struct session *session, uint32_t id, const json_t *params);
 } rows[] = {
-    {"connect", session_connect}, {"subscribe", session_subscribe}, {"unsubscribe", session_unsubscribe},
-    {"publish", not_available},   {"presence", not_available},      {"presence_stats", not_available},
-    {"history", not_available},   {"ping", not_available},          {"rpc", not_available},
-    {"refresh", session_refresh}, {"sub_refresh", not_available},
+    {"connect", session_connect},
+    {"subscribe", session_subscribe},
+    {"unsubscribe", session_unsubscribe},
+    {"publish", session_publish},
+    {"presence", session_presence},
+    {"presence_stats", session_presence_stats},
+    {"history", session_history},
+    {"ping", not_available},
+    {"rpc", session_rpc},
+    {"refresh", session_refresh},
+    {"sub_refresh", session_sub_refresh},
 };
 
 struct slice json_member(const json_t *object, const char *name)
@@ -24,6 +33,25 @@ struct slice json_member(const json_t *object, const char *name)
     if (!json_is_string(value))
         return SLICE_NONE;
     return (struct slice){json_string_value(value), json_string_length(value)};
+}
+
+bool json_read_integer(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *ret_value)
+{
+    const json_t *value = json_object_get(object, name);
+    json_int_t integer = json_integer_value(value);
+    if (value && !json_is_null(value) && (!json_is_integer(value) || integer < min || integer > max))
+        return false;
+    *ret_value = integer;
+    return true;
+}
+
+bool json_read_flag(const json_t *object, const char *name, bool *ret_value)
+{
+    const json_t *value = json_object_get(object, name);
+    if (value && !json_is_null(value) && !json_is_boolean(value))
+        return false;
+    *ret_value = json_is_true(value);
+    return true;
 }
 
 static void bad_request(struct session *session)
@@ -60,6 +88,24 @@ static bool read_id(const json_t *command, uint32_t *ret_id)
     return true;
 }
 
+/* Who sends too much is told, and who goes on nevertheless is closed. */
+static bool is_in_time(struct session *session, uint32_t id)
+{
+    const struct gateway *gateway = session_gateway(session);
+    switch (rate_take(&session->commands, ev_now(gateway->loop), gateway->config->ws_commands_per_s,
+                      gateway->config->ws_commands_burst)) {
+    case RATE_FITS:
+        return true;
+    case RATE_OVER:
+        reply_error(session, id, CENTRIFUGE_ERROR_TOO_MANY_REQUESTS);
+        return false;
+    case RATE_FLOOD:
+        break;
+    }
+    session_disconnect(session, CENTRIFUGE_DISCONNECT_TOO_MANY_REQUESTS);
+    return false;
+}
+
 static void run(struct session *session, const json_t *command)
 {
     uint32_t id = 0;
@@ -73,7 +119,7 @@ static void run(struct session *session, const json_t *command)
     if (!row || !json_is_object(params) || !read_id(command, &id) ||
         connected == (row->handle == session_connect))
         bad_request(session);
-    else
+    else if (is_in_time(session, id))
         row->handle(session, id, params);
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/auth.h"
 #include "gateway/centrifuge_private.h"
+#include "gateway/user_counts.h"
 
 /* Says to the client what is wrong with its token; true when it is in order. */
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)
@@ -14,51 +15,57 @@ static bool verify(struct session *session, uint32_t id, struct slice token, str
     return false;
 }
 
-static void append_client(struct buf *reply, const struct session *session)
+/* Each channel that the token names. */
+
+struct naming {
+    struct session *session;
+    enum subscription_origin origin;
+    const json_t *positions;
+};
+
+static void on_named(void *arg, struct slice channel, bool join_leave)
 {
-    char client[UUID_TEXT_LEN + 1];
-    uuid_format(&session->client, client);
-    buf_printf(reply, "\"client\":\"%s\",\"version\":\"cortexbuild %s\",", client, CORTEX_VERSION);
-    reply_ttl(reply, session);
+    const struct naming *naming = arg;
+    session_subscribe_by_token(naming->session, channel, join_leave, naming->origin, naming->positions);
 }
 
-/* A first ping anywhere in the second half of the interval. */
-static void begin_pings(struct session *session)
+static bool may_connect(struct session *session)
 {
-    int64_t interval = session_gateway(session)->config->ws_ping_ms;
-    session_schedule(session, DUE_PING, interval / 2 + (int64_t)(drand48() * (double)interval / 2));
-}
-
-static void welcome(struct session *session, uint32_t id)
-{
-    struct buf reply;
-    int64_t ping_s = (session_gateway(session)->config->ws_ping_ms + 999) / 1000;
-    reply_begin(&reply, session, id, "connect");
-    append_client(&reply, session);
-    buf_printf(&reply, ",\"ping\":%lld,\"pong\":true", (long long)ping_s);
-    reply_end(&reply, session);
+    struct gateway *gateway = session_gateway(session);
+    session->is_counted = user_counts_enter(gateway->user_counts, &session->identity.user);
+    if (!session->is_counted)
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_CONNECTION_LIMIT);
+    return session->is_counted;
 }
 
 void session_connect(struct session *session, uint32_t id, const json_t *params)
 {
     struct slice token = json_member(params, "token");
-    struct identity identity;
+    struct naming naming = {session, BY_TOKEN, json_object_get(params, "subs")};
     if (token.len == 0) {
         reply_error(session, id, CENTRIFUGE_ERROR_UNAUTHORIZED);
         session->state = SESSION_REFUSED;
         return;
     }
-    if (!verify(session, id, token, &identity)) {
+    if (!verify(session, id, token, &session->identity)) {
         if (session->state == SESSION_NEW)
             session->state = SESSION_REFUSED;
         return;
     }
+    if (!may_connect(session))
+        return;
     session->state = SESSION_CONNECTED;
-    session->user = identity.user;
-    session->company = identity.company;
-    session->expires_at = identity.expires_at;
-    welcome(session, id);
-    begin_pings(session);
+    welcome_begin(session, id);
+    auth_channels(token, on_named, &naming);
+    welcome_end_of_list(session);
+}
+
+static void name_channels_anew(struct session *session, struct slice token)
+{
+    struct naming naming = {session, BY_NEW_TOKEN, NULL};
+    session_unname(session);
+    auth_channels(token, on_named, &naming);
+    session_leave_unnamed(session);
 }
 
 void session_refresh(struct session *session, uint32_t id, const json_t *params)
@@ -71,14 +78,16 @@ void session_refresh(struct session *session, uint32_t id, const json_t *params)
     }
     if (!verify(session, id, token, &identity))
         return;
-    if (!uuid_equal(&identity.user, &session->user) || !uuid_equal(&identity.company, &session->company)) {
+    if (!uuid_equal(&identity.user, &session->identity.user) ||
+        !uuid_equal(&identity.company, &session->identity.company)) {
         session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN); /* of somebody else */
         return;
     }
-    session->expires_at = identity.expires_at;
+    session->identity = identity;
     session_arm(session);
     struct buf reply;
     reply_begin(&reply, session, id, "refresh");
-    append_client(&reply, session);
+    reply_client(&reply, session);
     reply_end(&reply, session);
+    name_channels_anew(session, token);
 }

@@ -75,3 +75,30 @@ void push_append_publication(struct buf *out, const struct publication *publicat
     buf_append_i64(out, publication->seq);
     buf_append_char(out, '}');
 }
+
+void push_append_member(struct buf *out, const struct member *member)
+{
+    char client[UUID_TEXT_LEN + 1], user[UUID_TEXT_LEN + 1];
+    uuid_format(&member->client, client);
+    uuid_format(&member->user, user);
+    buf_printf(out, "\"client\":\"%s\",\"user\":\"%s\"", client, user);
+}
+
+/* {"push":{"channel":"company:…","join":{"info":{"client":"…","user":"…"}}}}, a line each, in one frame. */
+struct bytes *push_members(const struct channel *channel, const struct member_change *changes, size_t count)
+{
+    enum { LINE_MAX = 256 };
+    char name[CHANNEL_NAME_SIZE], *at;
+    CLEANUP(buf_done) struct buf lines;
+    channel_name(channel, name);
+    buf_init(&lines, count * LINE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&lines, "%s{\"push\":{\"channel\":\"%s\",\"%s\":{\"info\":{", i > 0 ? "\n" : "", name,
+                   changes[i].joined ? "join" : "leave");
+        push_append_member(&lines, &changes[i].member);
+        buf_append_text(&lines, "}}}}");
+    }
+    struct bytes *frame = ws_frame_new(buf_len(&lines), &at);
+    memcpy(at, buf_data(&lines), buf_len(&lines));
+    return frame;
+}

@@ -59,8 +59,16 @@ void reply_error(struct session *session, uint32_t id, enum centrifuge_error err
     send_line(&reply, session);
 }
 
-void reply_ttl(struct buf *reply, const struct session *session)
+static void append_ttl(struct buf *reply, const struct session *session)
 {
-    int64_t ttl = session->expires_at - (int64_t)ev_now(session_gateway(session)->loop);
+    int64_t ttl = session->identity.expires_at - (int64_t)ev_now(session_gateway(session)->loop);
     buf_printf(reply, "\"expires\":true,\"ttl\":%lld", ttl > 1 ? (long long)ttl : 1LL);
+}
+
+void reply_client(struct buf *reply, const struct session *session)
+{
+    char client[UUID_TEXT_LEN + 1];
+    uuid_format(&session->client, client);
+    buf_printf(reply, "\"client\":\"%s\",\"version\":\"cortexbuild %s\",", client, CORTEX_VERSION);
+    append_ttl(reply, session);
 }

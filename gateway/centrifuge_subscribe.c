@@ -1,4 +1,5 @@
 #include "gateway/centrifuge_private.h"
+#include "gateway/rate.h"
 #include "gateway/ws.h"
 
 static struct subscription *subscription_of(struct subscriber *subscriber)
@@ -27,75 +28,143 @@ static void discard(struct subscription *subscription)
 
 /* What the hub tells. */
 
-static void append_position(struct buf *reply, const struct hub_start *start)
+static void append_position(struct buf *out, const struct hub_start *start)
 {
-    buf_append_text(reply, "\"recoverable\":true,\"positioned\":true,\"epoch\":");
-    buf_append_json_string(reply, slice_of(start->epoch));
-    buf_append_text(reply, ",\"offset\":");
-    buf_append_i64(reply, start->offset);
+    buf_append_text(out, "\"recoverable\":true,\"positioned\":true,\"epoch\":");
+    buf_append_json_string(out, slice_of(start->epoch));
+    buf_append_text(out, ",\"offset\":");
+    buf_append_i64(out, start->offset);
+}
+
+void append_start(struct buf *out, const struct hub_start *start)
+{
+    append_position(out, start);
     if (start->recover)
-        buf_printf(reply, ",\"was_recovering\":true,\"recovered\":%s", start->recovered ? "true" : "false");
+        buf_printf(out, ",\"was_recovering\":true,\"recovered\":%s", start->recovered ? "true" : "false");
+    for (size_t i = 0; i < start->publication_count; i++) {
+        buf_append_text(out, i == 0 ? ",\"publications\":[" : ",");
+        push_append_publication(out, start->publications[i]);
+    }
+    if (start->publication_count > 0)
+        buf_append_char(out, ']');
+}
+
+static void push_begin(struct buf *push, const struct subscription *subscription, const char *kind)
+{
+    char name[CHANNEL_NAME_SIZE];
+    channel_format((enum channel_kind)subscription->kind, &subscription->id, name);
+    buf_init(push, 512);
+    buf_printf(push, "{\"push\":{\"channel\":\"%s\",\"%s\":{", name, kind);
+}
+
+static void push_end(struct buf *push, struct session *session)
+{
+    buf_append_text(push, "}}}");
+    reply_flush(session); /* what was told before comes before */
+    ws_send(session->ws, buf_slice(push));
+    buf_done(push);
+}
+
+static void push_unsubscribe(struct session *session, const struct subscription *subscription, int code,
+                             const char *reason)
+{
+    struct buf push;
+    push_begin(&push, subscription, "unsubscribe");
+    buf_printf(&push, "\"code\":%d,\"reason\":\"%s\"", code, reason);
+    push_end(&push, session);
+}
+
+/* A channel of a new token begins now: there is nothing to recover. */
+static void push_subscribe(struct session *session, const struct subscription *subscription,
+                           const struct hub_start *start)
+{
+    struct buf push;
+    push_begin(&push, subscription, "subscribe");
+    append_position(&push, start);
+    push_end(&push, session);
 }
 
 static void on_started(struct subscriber *subscriber, const struct hub_start *start)
 {
     struct subscription *subscription = subscription_of(subscriber);
+    struct session *session = subscription->session;
     struct buf reply;
-    reply_begin(&reply, subscription->session, subscription->command, "subscribe");
-    subscription->command = 0;
-    append_position(&reply, start);
-    for (size_t i = 0; i < start->publication_count; i++) {
-        buf_append_text(&reply, i == 0 ? ",\"publications\":[" : ",");
-        push_append_publication(&reply, start->publications[i]);
+    subscription->is_live = true;
+    switch ((enum subscription_origin)subscription->origin) {
+    case BY_CLIENT:
+        reply_begin(&reply, session, subscription->command, "subscribe");
+        append_start(&reply, start);
+        reply_end(&reply, session);
+        break;
+    case BY_TOKEN:
+        welcome_add(session, subscription, start);
+        break;
+    case BY_NEW_TOKEN:
+        push_subscribe(session, subscription, start);
+        break;
     }
-    if (start->publication_count > 0)
-        buf_append_char(&reply, ']');
-    reply_end(&reply, subscription->session);
 }
 
 static void on_publications(struct subscriber *subscriber, struct bytes *frames)
 {
     struct session *session = subscription_of(subscriber)->session;
+    if (session->welcome) {
+        welcome_hold(session, frames);
+        return;
+    }
     reply_flush(session); /* what was told before comes before */
     ws_send_frames(session->ws, frames);
+}
+
+/* The command that asked for a subscription that never was. */
+static void answer_refused(struct session *session, const struct subscription *subscription, enum err err)
+{
+    enum centrifuge_error error = err == ERR_FORBIDDEN   ? CENTRIFUGE_ERROR_PERMISSION_DENIED
+                                  : err == ERR_NOT_FOUND ? CENTRIFUGE_ERROR_UNKNOWN_CHANNEL
+                                                         : CENTRIFUGE_ERROR_INTERNAL;
+    if (subscription->origin == BY_CLIENT)
+        reply_error(session, subscription->command, error);
+    else if (subscription->origin == BY_TOKEN)
+        welcome_skip(session, err);
 }
 
 static void on_refused(struct subscriber *subscriber, enum err err)
 {
     struct subscription *subscription = subscription_of(subscriber);
-    enum centrifuge_error error = err == ERR_FORBIDDEN   ? CENTRIFUGE_ERROR_PERMISSION_DENIED
-                                  : err == ERR_NOT_FOUND ? CENTRIFUGE_ERROR_UNKNOWN_CHANNEL
-                                                         : CENTRIFUGE_ERROR_INTERNAL;
-    reply_error(subscription->session, subscription->command, error);
+    struct session *session = subscription->session;
+    const struct subscription refused = *subscription;
     discard(subscription);
+    answer_refused(session, &refused, err);
 }
 
-static void push_unsubscribe(struct session *session, const struct subscription *subscription)
-{
-    char name[CHANNEL_NAME_SIZE], push[256];
-    channel_format((enum channel_kind)subscription->kind, &subscription->id, name);
-    int len = snprintf(
-        push, sizeof(push),
-        "{\"push\":{\"channel\":\"%s\",\"unsubscribe\":{\"code\":%d,\"reason\":\"insufficient state\"}}}",
-        name, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT);
-    ws_send(session->ws, (struct slice){push, (size_t)len});
-}
-
+/* The client subscribes again to its own channels; those of its token it gets by connecting again. */
 static void on_lost(struct subscriber *subscriber)
 {
     struct subscription *subscription = subscription_of(subscriber);
     struct session *session = subscription->session;
-    if (subscription->command != 0)
-        reply_error(session, subscription->command, CENTRIFUGE_ERROR_INTERNAL);
-    else
-        push_unsubscribe(session, subscription);
+    if (!subscription->is_live) {
+        on_refused(subscriber, ERR_INTERNAL);
+        return;
+    }
+    if (subscription->origin == BY_CLIENT)
+        push_unsubscribe(session, subscription, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT, "insufficient state");
+    bool by_client = subscription->origin == BY_CLIENT;
     discard(subscription);
+    if (!by_client)
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_INSUFFICIENT_STATE);
 }
 
 static size_t backlog(const struct subscriber *subscriber)
 {
     const struct session *session = CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
-    return ws_backlog(session->ws) + (session->batch ? buf_len(session->batch) : 0);
+    return ws_backlog(session->ws) + (session->batch ? buf_len(session->batch) : 0) + welcome_bytes(session);
+}
+
+static bool member(const struct subscriber *subscriber, struct member *ret_member)
+{
+    const struct session *session = CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
+    *ret_member = (struct member){.client = session->client, .user = session->identity.user};
+    return true;
 }
 
 static const struct feed centrifuge_feed = {
@@ -105,32 +174,31 @@ static const struct feed centrifuge_feed = {
     .on_refused = on_refused,
     .on_lost = on_lost,
     .backlog = backlog,
+    .member = member,
+    .encode_members = push_members,
 };
 
 /* Commands. */
 
-/* Absent and null members are the protocol's zero values. False for what has another type. */
 static bool read_position(const json_t *params, struct hub_ask *ask)
 {
-    const json_t *recover = json_object_get(params, "recover");
     const json_t *epoch = json_object_get(params, "epoch");
-    const json_t *offset = json_object_get(params, "offset");
-    if ((recover && !json_is_boolean(recover)) || (epoch && !json_is_string(epoch)) ||
-        (offset && (!json_is_integer(offset) || json_integer_value(offset) < 0)))
-        return false;
-    ask->recover = json_is_true(recover);
     ask->epoch = json_member(params, "epoch");
-    ask->offset = json_integer_value(offset);
-    return true;
+    return (!epoch || json_is_null(epoch) || json_is_string(epoch)) &&
+           json_read_flag(params, "recover", &ask->recover) &&
+           json_read_integer(params, "offset", 0, INT64_MAX, &ask->offset);
 }
 
-static struct subscription *add(struct session *session, uint32_t id, const struct hub_ask *ask)
+static struct subscription *add(struct session *session, uint32_t id, const struct hub_ask *ask,
+                                enum subscription_origin origin)
 {
     struct subscription *subscription = xcalloc(1, sizeof(*subscription));
     subscription->subscriber.feed = &centrifuge_feed;
     subscription->session = session;
     subscription->command = id;
     subscription->kind = (uint8_t)ask->kind;
+    subscription->origin = (uint8_t)origin;
+    subscription->is_named = origin != BY_CLIENT;
     subscription->id = ask->id;
     subscription->next = session->subscriptions;
     session->subscriptions = subscription;
@@ -138,44 +206,164 @@ static struct subscription *add(struct session *session, uint32_t id, const stru
     return subscription;
 }
 
+static bool is_full(const struct session *session)
+{
+    return session->subscription_count >= session_gateway(session)->config->ws_max_channels;
+}
+
+/* A client that comes back asks for all of its channels at once. */
+static bool is_too_fast(struct session *session)
+{
+    const struct gateway *gateway = session_gateway(session);
+    int64_t per_s = gateway->config->ws_subscribes_per_s;
+    return rate_take(&session->subscribes, ev_now(gateway->loop), per_s,
+                     gateway->config->ws_max_channels + per_s) != RATE_FITS;
+}
+
+static void subscribe(struct session *session, uint32_t id, const struct hub_ask *ask, bool join_leave)
+{
+    struct subscription *subscription = add(session, id, ask, BY_CLIENT);
+    subscription->subscriber.join_leave = join_leave;
+    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, ask);
+}
+
 void session_subscribe(struct session *session, uint32_t id, const json_t *params)
 {
-    struct hub_ask ask = {.company = session->company};
+    struct hub_ask ask = {.company = session->identity.company};
     struct slice channel = json_member(params, "channel");
+    bool join_leave = false;
     if (channel.len == 0)
         session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+    else if (is_too_fast(session))
+        reply_error(session, id, CENTRIFUGE_ERROR_TOO_MANY_REQUESTS);
     else if (!channel_parse(channel, &ask.kind, &ask.id))
         reply_error(session, id, CENTRIFUGE_ERROR_UNKNOWN_CHANNEL);
-    else if (!read_position(params, &ask))
+    else if (!read_position(params, &ask) || !json_read_flag(params, "join_leave", &join_leave))
         reply_error(session, id, CENTRIFUGE_ERROR_BAD_REQUEST);
     else if (find(session, ask.kind, &ask.id))
         reply_error(session, id, CENTRIFUGE_ERROR_ALREADY_SUBSCRIBED);
-    else if (session->subscription_count >= session_gateway(session)->config->ws_max_channels)
+    else if (is_full(session))
         reply_error(session, id, CENTRIFUGE_ERROR_LIMIT_EXCEEDED);
     else
-        hub_subscribe(session_gateway(session)->hub, &add(session, id, &ask)->subscriber, &ask);
+        subscribe(session, id, &ask, join_leave);
+}
+
+/* The subscription to the channel that `params` names; `ret_channel` tells whether there can be one. */
+static struct subscription *find_named(struct session *session, const json_t *params,
+                                       struct slice *ret_channel)
+{
+    enum channel_kind kind;
+    struct uuid id;
+    *ret_channel = json_member(params, "channel");
+    return channel_parse(*ret_channel, &kind, &id) ? find(session, kind, &id) : NULL;
+}
+
+static void drop(struct subscription *subscription)
+{
+    struct session *session = subscription->session;
+    const struct subscription dropped = *subscription;
+    hub_unsubscribe(&subscription->subscriber);
+    discard(subscription);
+    if (!dropped.is_live) /* its subscribe has not been answered yet */
+        answer_refused(session, &dropped, dropped.origin == BY_TOKEN ? ERR_NOT_FOUND : ERR_INTERNAL);
 }
 
 void session_unsubscribe(struct session *session, uint32_t id, const json_t *params)
 {
-    enum channel_kind kind;
-    struct uuid channel_id;
-    struct slice channel = json_member(params, "channel");
+    struct slice channel;
+    struct buf reply;
+    struct subscription *subscription = find_named(session, params, &channel);
     if (channel.len == 0) {
         session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
         return;
     }
-    struct subscription *subscription =
-        channel_parse(channel, &kind, &channel_id) ? find(session, kind, &channel_id) : NULL;
-    if (subscription) {
-        if (subscription->command != 0) /* its subscribe has not been answered yet */
-            reply_error(session, subscription->command, CENTRIFUGE_ERROR_INTERNAL);
-        hub_unsubscribe(&subscription->subscriber);
-        discard(subscription);
-    }
-    struct buf reply;
+    if (subscription)
+        drop(subscription);
     reply_begin(&reply, session, id, "unsubscribe");
     reply_end(&reply, session);
+}
+
+struct subscription *session_subscribed(struct session *session, uint32_t id, const json_t *params)
+{
+    struct slice channel;
+    struct subscription *subscription = find_named(session, params, &channel);
+    if (channel.len == 0)
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+    else if (!subscription || !subscription->is_live)
+        reply_error(session, id, CENTRIFUGE_ERROR_PERMISSION_DENIED);
+    else
+        return subscription;
+    return NULL;
+}
+
+/* A subscription lives as long as the token of its connection; there is nothing of its own to refresh. */
+void session_sub_refresh(struct session *session, uint32_t id, const json_t *params)
+{
+    struct buf reply;
+    if (!session_subscribed(session, id, params))
+        return;
+    reply_begin(&reply, session, id, "sub_refresh");
+    reply_end(&reply, session);
+}
+
+/* What is on a channel follows from what was written: clients write through the API (rpc). */
+void session_publish(struct session *session, uint32_t id, const json_t *params)
+{
+    enum channel_kind kind;
+    struct uuid channel_id;
+    struct slice channel = json_member(params, "channel");
+    if (channel.len == 0)
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+    else
+        reply_error(session, id,
+                    channel_parse(channel, &kind, &channel_id) ? CENTRIFUGE_ERROR_PERMISSION_DENIED
+                                                               : CENTRIFUGE_ERROR_UNKNOWN_CHANNEL);
+}
+
+/* The channels of tokens. */
+
+void session_subscribe_by_token(struct session *session, struct slice channel, bool join_leave,
+                                enum subscription_origin origin, const json_t *positions)
+{
+    char name[CHANNEL_NAME_SIZE];
+    struct hub_ask ask = {.company = session->identity.company};
+    if (session->state == SESSION_ENDED || !channel_parse(channel, &ask.kind, &ask.id))
+        return; /* a channel of somebody else's: the token may serve more than us */
+    struct subscription *subscription = find(session, ask.kind, &ask.id);
+    if (subscription) {
+        subscription->is_named = true;
+        return;
+    }
+    if (is_full(session)) {
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_CHANNEL_LIMIT);
+        return;
+    }
+    channel_format(ask.kind, &ask.id, name);
+    const json_t *position = json_object_get(positions, name);
+    if (position && !read_position(position, &ask))
+        ask.recover = false;
+    subscription = add(session, 0, &ask, origin);
+    subscription->subscriber.join_leave = join_leave;
+    welcome_expect(session, origin);
+    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, &ask);
+}
+
+void session_unname(struct session *session)
+{
+    for (struct subscription *s = session->subscriptions; s; s = s->next)
+        s->is_named = false;
+}
+
+void session_leave_unnamed(struct session *session)
+{
+    for (struct subscription *s = session->subscriptions, *next; s; s = next) {
+        next = s->next;
+        if (s->origin == BY_CLIENT || s->is_named)
+            continue;
+        if (s->is_live)
+            push_unsubscribe(session, s, CENTRIFUGE_UNSUBSCRIBE_SERVER, "unsubscribed by server");
+        drop(s);
+    }
 }
 
 void session_leave_all(struct session *session)

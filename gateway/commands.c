@@ -213,6 +213,18 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
         fail(pending, err, NULL);
 }
 
+enum err commands_announce(struct commands *commands, struct slice key, struct slice type, struct slice body)
+{
+    const struct broker_message message = {.exchange = SLICE(EXCHANGE_EVENTS),
+                                           .routing_key = key,
+                                           .content_type = SLICE("application/json"),
+                                           .type = type,
+                                           .body = body};
+    if (!broker_is_up(commands->publisher))
+        return ERR_BROKER_UNAVAILABLE; /* what is said now is of no use later */
+    return broker_publish(commands->publisher, &message, NULL, NULL);
+}
+
 /* ---- the connection that publishes ---- */
 
 static void on_up(void *ctx, struct broker *broker)

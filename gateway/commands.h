@@ -22,6 +22,11 @@ struct broker *commands_publisher(const struct commands *commands); /* for messa
 void commands_submit(struct commands *commands, struct call *call, const struct command *command,
                      int64_t wait_ms);
 
+/* Says something to other gateway processes, on exchange `events`: not persistent, kept by nobody who is away. BROKER_BUSY
+ * when too much waits already. */
+enum err commands_announce(struct commands *commands, struct slice key, struct slice type,
+                           struct slice body) MUST_CHECK;
+
 /* Events of a company are delivered to hub_on_event while it has subscribers here. hub_on_watched is called when the broker
  * has confirmed the binding; after a reconnection hub_on_gap, once, when all bindings are confirmed again. Not from inside commands_watch. */
 void commands_watch(struct commands *commands, const struct uuid *company);

@@ -36,7 +36,9 @@ struct conn_protocol {
      * or conn_abort. Who holds as much after the latter as before is aborted. */
     void (*on_overflow)(struct conn *conn, void *state);
     void (*on_drain)(struct conn *conn, void *state); /* the process is leaving: finish and close */
-    void (*on_free)(struct conn *conn, void *state);  /* last call: free the state */
+    void (*on_revoked)(struct conn *conn,
+                       void *state); /* tokens were revoked: close, if by such a one (NULL: never) */
+    void (*on_free)(struct conn *conn, void *state); /* last call: free the state */
 };
 
 struct gateway *conn_gateway(const struct conn *conn);
@@ -72,7 +74,8 @@ void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
 /* on_freed: a connection has gone (the server may accept again). */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
-void conn_set_drain(struct conn_set *set); /* each protocol's on_drain */
+void conn_set_drain(struct conn_set *set);   /* each protocol's on_drain */
+void conn_set_revoked(struct conn_set *set); /* each protocol's on_revoked */
 void conn_set_abort(struct conn_set *set);
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */

@@ -115,6 +115,13 @@ void conn_set_drain(struct conn_set *set)
     }
 }
 
+void conn_set_revoked(struct conn_set *set)
+{
+    for (struct conn *conn = set->all; conn; conn = conn->next)
+        if (conn->state == CONN_OPEN && conn->protocol->on_revoked)
+            conn->protocol->on_revoked(conn, conn->protocol_state);
+}
+
 void conn_set_abort(struct conn_set *set)
 {
     for (struct conn *conn = set->all; conn; conn = conn->next)

@@ -6,6 +6,8 @@
 #include "common/uuid_map.h"
 #include "gateway/control.h"
 #include "gateway/hub.h"
+#include "gateway/presence.h"
+#include "gateway/revocations.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
 
@@ -134,11 +136,13 @@ static void on_bound(void *arg)
     struct hub *hub = events->gateway->hub;
     bool gap = events->was_bound;
     events->bound = events->was_bound = true;
+    revocations_read(events->gateway->revocations); /* those of the time without a binding */
     log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count));
     if (gap && hub)
         hub_on_gap(hub);
     else if (hub)
         uuid_map_each(&events->watches, tell_watched, events);
+    presence_on_bound(events->gateway->presence);
 }
 
 /* The epoch in the name: the queue of a connection that broke may live on until the broker notices, and is locked to it. */
@@ -151,6 +155,8 @@ static void on_up(void *ctx, struct broker *broker)
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_queue(broker, &queue);
     broker_bind(broker, events->queue, EXCHANGE_EVENTS, events->gateway->reply_key);
+    broker_bind(broker, events->queue, EXCHANGE_EVENTS, REVOCATION_KEY);
+    broker_bind(broker, events->queue, EXCHANGE_EVENTS, PRESENCE_ALL_KEY);
     uuid_map_each(&events->watches, bind_watch, events);
     broker_consume(broker, events->queue, "events", 0, true, true);
     broker_after_declarations(broker, on_bound, events);
@@ -170,6 +176,10 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     struct events *events = ctx;
     struct event event;
+    if (slice_is(delivery->type, PRESENCE_TYPE)) {
+        presence_on_message(events->gateway->presence, delivery->body);
+        return;
+    }
     if (control_on_reply(events->gateway->control, delivery))
         return;
     enum err err = envelope_read_event(delivery, &event);
@@ -179,6 +189,7 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
         return;
     }
     events->on_reply(events->on_reply_arg, &event);
+    revocations_on_event(events->gateway->revocations, &event);
     if (events->gateway->hub)
         hub_on_event(events->gateway->hub, &event);
 }

@@ -17,6 +17,8 @@ struct http {
     struct gateway *gateway;
     struct exchange *resting;
     size_t resting_count;
+    struct exchange *retired; /* freed when the turn ends */
+    ev_prepare turn;
     struct buf scratch;
     time_t date_second;
     char date[30];
@@ -69,11 +71,36 @@ void exchange_free(struct exchange *exchange)
     http->resting_count++;
 }
 
+static void free_retired(struct http *http)
+{
+    while (http->retired) {
+        struct exchange *exchange = http->retired;
+        http->retired = exchange->next_resting;
+        exchange_free(exchange);
+    }
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)events;
+    ev_prepare_stop(loop, prepare);
+    free_retired(CONTAINER_OF(prepare, struct http, turn));
+}
+
+void exchange_retire(struct exchange *exchange)
+{
+    struct http *http = exchange->call.gateway->http;
+    exchange->next_resting = http->retired;
+    http->retired = exchange;
+    ev_prepare_start(http->gateway->loop, &http->turn);
+}
+
 enum err http_new(struct gateway *gateway, struct http **ret_http)
 {
     struct http *http = xcalloc(1, sizeof(*http));
     http->gateway = gateway;
     http->date_second = -1;
+    ev_prepare_init(&http->turn, on_turn);
     buf_init(&http->scratch, (size_t)2 * ADDED_MAX);
     *ret_http = http;
     return ERR_OK;
@@ -83,6 +110,8 @@ void http_free(struct http *http)
 {
     if (!http)
         return;
+    ev_prepare_stop(http->gateway->loop, &http->turn);
+    free_retired(http);
     while (http->resting) {
         struct exchange *exchange = http->resting;
         http->resting = exchange->next_resting;

@@ -25,6 +25,8 @@ struct exchange {
 
 struct exchange *exchange_new(struct gateway *gateway);
 void exchange_free(struct exchange *exchange); /* to the pool */
+/* The same, in the next turn of the loop: those who answered it are still on the stack. */
+void exchange_retire(struct exchange *exchange);
 
 static inline struct exchange *exchange_of(struct call *call)
 {

@@ -5,11 +5,15 @@
 #include "common/db.h"
 #include "gateway/auth.h"
 #include "gateway/commands.h"
+#include "gateway/conn.h"
 #include "gateway/control.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
+#include "gateway/presence.h"
 #include "gateway/read/plan.h"
+#include "gateway/revocations.h"
 #include "gateway/server.h"
+#include "gateway/user_counts.h"
 #include "gateway/ws_deflate.h"
 
 static void name_reply_key(struct gateway *gateway)
@@ -37,6 +41,12 @@ static enum err open_reads(struct gateway *gateway)
     return db_pool_new(gateway->loop, &options, &gateway->reads);
 }
 
+static void close_revoked(struct gateway *gateway)
+{
+    if (gateway->server)
+        conn_set_revoked(server_conns(gateway->server));
+}
+
 /* In the order in which each needs the ones before it. */
 enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
@@ -50,9 +60,14 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         err = open_reads(gateway);
     gateway->control = control_new(gateway);
     if (!err)
+        gateway->revocations = revocations_new(gateway, close_revoked);
+    if (!err)
         err = commands_new(gateway, &gateway->commands);
     if (!err)
         gateway->hub = hub_new(gateway);
+    if (!err)
+        gateway->presence = presence_new(gateway);
+    gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
     if (!err)
         err = server_new(gateway, listen_fd, &gateway->server);
     return err;
@@ -63,11 +78,14 @@ void gateway_close(struct gateway *gateway)
 {
     server_free(gateway->server);
     hub_free(gateway->hub);
+    presence_free(gateway->presence);
     db_pool_free(gateway->reads);
     commands_free(gateway->commands);
     control_free(gateway->control);
+    revocations_free(gateway->revocations);
     plans_free(gateway->plans);
     ws_deflate_free(gateway->deflate);
     http_free(gateway->http);
     auth_free(gateway->auth);
+    user_counts_free(gateway->user_counts);
 }

@@ -2,6 +2,7 @@
 
 #include "common/db.h"
 #include "gateway/commands.h"
+#include "gateway/revocations.h"
 #include "gateway/routes.h"
 
 void healthz(struct call *call)
@@ -19,6 +20,11 @@ static bool database_is_ready(const struct gateway *gateway)
     return gateway->reads && db_pool_is_up(gateway->reads);
 }
 
+static bool revocations_are_read(const struct gateway *gateway)
+{
+    return gateway->revocations && revocations_are_known(gateway->revocations);
+}
+
 static bool is_staying(const struct gateway *gateway)
 {
     return !gateway->draining;
@@ -32,6 +38,7 @@ static const struct {
     {ERR_SHUTTING_DOWN, is_staying, "draining"},
     {ERR_BROKER_UNAVAILABLE, broker_is_ready, "the broker is not connected, or blocks publishers"},
     {ERR_DATABASE_UNAVAILABLE, database_is_ready, "the database is not connected"},
+    {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "which tokens are revoked has not been read yet"},
 };
 
 void readyz(struct call *call)

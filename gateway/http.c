@@ -37,34 +37,6 @@ static enum err take_headers(struct call *call, const struct request *request)
     return ERR_OK;
 }
 
-static bool is_correlation_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-}
-
-static bool is_sane_correlation_id(struct slice id)
-{
-    if (id.len == 0 || id.len > UUID_TEXT_LEN)
-        return false;
-    for (size_t i = 0; i < id.len; i++)
-        if (!is_correlation_character(id.data[i]))
-            return false;
-    return true;
-}
-
-static void give_correlation_id(struct call *call)
-{
-    struct slice sent = call_header(call, "x-request-id");
-    if (is_sane_correlation_id(sent)) {
-        memcpy(call->correlation_id, sent.data, sent.len);
-        call->correlation_id[sent.len] = '\0';
-        return;
-    }
-    struct uuid id = uuid_v7();
-    uuid_format(&id, call->correlation_id);
-}
-
 /* Finds the handler and asks who is calling: what can be refused by the head alone is, before the body is kept. */
 static enum err look_at_head(struct exchange *exchange)
 {
@@ -74,7 +46,7 @@ static enum err look_at_head(struct exchange *exchange)
     call->keep_alive = request->keep_alive && !call->gateway->draining;
     call->is_1_0 = request_is_1_0(request);
     enum err err = take_headers(call, request);
-    give_correlation_id(call);
+    call_give_correlation_id(call);
     if (err)
         return err;
     if (call->method == METHOD_OTHER) {
@@ -95,11 +67,7 @@ static enum err look_at_head(struct exchange *exchange)
     err = routes_find(call);
     if (!err && call->route->access != ACCESS_PUBLIC)
         err = auth_check(call, &exchange->why);
-    if (!err && call->route->access == ACCESS_OPERATOR && strcmp(call->identity.role, OPERATOR_ROLE) != 0) {
-        exchange->why = "this is for operators (role " OPERATOR_ROLE ")";
-        err = ERR_FORBIDDEN;
-    }
-    return err;
+    return err ? err : routes_admit(call, &exchange->why);
 }
 
 static void set_limit(struct exchange *exchange, bool *set, int64_t ms)
@@ -130,7 +98,7 @@ static void refuse(struct exchange *exchange, enum err err, const char *why)
 {
     struct call *call = &exchange->call;
     if (call->correlation_id[0] == '\0')
-        give_correlation_id(call);
+        call_give_correlation_id(call);
     call->keep_alive = false;
     exchange->in_handler = true;
     call_fail(call, err, why);
@@ -221,6 +189,7 @@ static struct exchange *begin(struct conn *conn)
     struct exchange *exchange = exchange_new(gateway);
     exchange->call.gateway = gateway;
     exchange->call.conn = conn;
+    exchange->call.deliver = http_deliver;
     conn_set_protocol(conn, &http_protocol, exchange);
     return exchange;
 }

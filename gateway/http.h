@@ -22,6 +22,10 @@ extern const struct conn_protocol http_protocol;
 /* ---- for call.c ---- */
 
 struct call;
+struct bytes;
+/* The `deliver` of calls that came over HTTP. */
+void http_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
+                  struct slice body);
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7), made once a second. */
 struct slice http_date(struct http *http);
 /* An empty buffer to write a head into; valid until the next call. */

@@ -26,6 +26,7 @@ static void tenant_free(struct tenant *tenant)
     struct ev_loop *loop = tenant->hub->gateway->loop;
     tenant_each_channel(tenant, detach, NULL);
     tenant_each_channel(tenant, free_channel, NULL);
+    presence_tenant_goes(tenant);
     uuid_map_remove(&tenant->hub->tenants, &tenant->node);
     uuid_map_done(&tenant->projects);
     uuid_map_done(&tenant->sets);
@@ -119,7 +120,7 @@ static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
     schedule_check(tenant, check_interval(tenant));
 }
 
-static struct tenant *tenant_find(const struct hub *hub, const struct uuid *company)
+struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company)
 {
     struct uuid_node *node = uuid_map_find(&hub->tenants, company);
     return node ? CONTAINER_OF(node, struct tenant, node) : NULL;
@@ -141,6 +142,7 @@ static struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     ev_timer_init(&tenant->hole, hub_on_hole_timer, 0., 0.);
     schedule_check(tenant, check_interval(tenant));
     commands_watch(hub->gateway->commands, company);
+    presence_tenant_came(tenant);
     return tenant;
 }
 
@@ -163,7 +165,7 @@ struct bytes *event_body(struct bytes *body)
 
 void hub_on_event(struct hub *hub, const struct event *event)
 {
-    struct tenant *tenant = tenant_find(hub, &event->company);
+    struct tenant *tenant = hub_tenant(hub, &event->company);
     if (!tenant || event->status != ERR_OK || event->seq <= 0 || event->seq <= tenant->stream.last)
         return;
     struct publication publication = {
@@ -178,7 +180,9 @@ void hub_on_event(struct hub *hub, const struct event *event)
 
 void hub_on_watched(struct hub *hub, const struct uuid *company)
 {
-    struct tenant *tenant = tenant_find(hub, company);
+    struct tenant *tenant = hub_tenant(hub, company);
+    if (tenant)
+        presence_tenant_bound(tenant);
     /* What was published between the first look at the position and the binding. */
     if (tenant && hub_position_check(tenant) != ERR_OK)
         schedule_check(tenant, READ_RETRY_MAX_MS / 1000.);
@@ -206,7 +210,7 @@ void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct 
         subscriber->feed->on_refused(subscriber, ERR_FORBIDDEN);
         return;
     }
-    struct tenant *tenant = tenant_find(hub, &ask->company);
+    struct tenant *tenant = hub_tenant(hub, &ask->company);
     if (!tenant)
         tenant = tenant_new(hub, &ask->company);
     struct channel *channel = channel_obtain(tenant, ask);

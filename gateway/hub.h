@@ -27,6 +27,7 @@
 
 struct hub;
 struct hub_ask;
+struct hub_query;
 struct channel;
 struct subscriber;
 
@@ -85,6 +86,16 @@ struct hub_start {
     size_t publication_count;
 };
 
+/* One who is on a channel, and how it changes. */
+struct member {
+    struct uuid client, user;
+};
+
+struct member_change {
+    struct member member;
+    bool joined; /* or left */
+};
+
 /* What a kind of client makes of a channel. Constant. A subscriber may be unsubscribed inside any of these, but its
  * memory must stay until the call returns, except where the hub has let go of it before. */
 struct feed {
@@ -99,11 +110,17 @@ struct feed {
     void (*on_lost)(struct subscriber *subscriber);
     /* Bytes that its socket has not taken yet. */
     size_t (*backlog)(const struct subscriber *subscriber);
+    /* Who the subscriber is, for the others; false (or NULL): nobody that they should see. */
+    bool (*member)(const struct subscriber *subscriber, struct member *ret_member);
+    /* One piece of bytes for those who want to hear who comes and goes, given to on_publications. */
+    struct bytes *(*encode_members)(const struct channel *channel, const struct member_change *changes,
+                                    size_t count);
 };
 
 enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_WAITING, SUBSCRIBER_RECOVERING, SUBSCRIBER_LIVE };
 
-/* One client on one channel: a part of the client's own struct, all zero but for `feed` before it subscribes. */
+/* One client on one channel: a part of the client's own struct, all zero but for `feed` and `join_leave` before it
+ * subscribes. */
 struct subscriber {
     const struct feed *feed;
     struct channel *channel;
@@ -111,6 +128,7 @@ struct subscriber {
     struct start *start; /* until it is live */
     int64_t after;       /* gets only what is newer */
     enum subscriber_state state;
+    bool join_leave; /* wants to hear who comes and goes */
 };
 
 /* The answer is on_started or on_refused, at once or later. */
@@ -121,3 +139,54 @@ void hub_unsubscribe(struct subscriber *subscriber); /* also of one that is not 
  * is. False for one that is not live. */
 bool hub_position(const struct subscriber *subscriber, const char **ret_epoch,
                   int64_t *ret_offset) MUST_CHECK;
+
+/* History. */
+
+enum { HUB_HISTORY_MAX = 1000 }; /* the most that ws_history_max can be */
+
+struct hub_history_ask {
+    int64_t limit; /* 0: only where the stream stands; negative: as many as one answer has */
+    bool has_since, reverse;
+    struct slice epoch; /* of since; "" or SLICE_NONE: any */
+    int64_t offset;     /* of since: exclusive, both ways */
+};
+
+/* One question, a part of the asker's own struct, all zero but for on_answer before it is asked. */
+struct hub_history {
+    /* Once, unless it is forgotten. CONFLICT: that position is not of this stream, or no longer kept. */
+    void (*on_answer)(struct hub_history *history, enum err err);
+    /* The answer: where the stream stood, and what was asked for, in that order; valid during the call. */
+    char epoch[EPOCH_SIZE];
+    int64_t last;
+    const struct publication *const *publications;
+    size_t count;
+
+    struct hub_query *query; /* on its way */
+    size_t bytes_max;
+    int64_t next_seq; /* that the database must have; 0: any */
+};
+
+/* Of one who is live. Answered inside the call or later; the subscriber may have left by then. */
+void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+                 struct hub_history *history);
+void hub_history_forget(struct hub_history *history); /* also of one that was never asked */
+
+/* Presence: who is on a channel, in all gateway processes. */
+
+struct roster;
+
+/* One question, a part of the asker's own struct, all zero but for on_answer before it is asked. */
+struct hub_presence {
+    void (*on_answer)(struct hub_presence *asking); /* once, unless it is forgotten */
+    struct roster *roster;
+    enum channel_kind kind;
+    struct uuid id;
+    struct hub_presence *next, **place; /* among those that wait; place NULL: not there */
+};
+
+/* Of one who is live. Answered inside the call or later, presence_wait_ms at most; it may have left by then. */
+void hub_presence(struct subscriber *subscriber, struct hub_presence *asking);
+void hub_presence_forget(struct hub_presence *asking); /* also of one that was never asked, or is answered */
+/* Inside on_answer: each member, once. */
+void hub_presence_each(const struct hub_presence *asking,
+                       void (*visit)(void *arg, const struct member *member), void *arg);

@@ -50,6 +50,7 @@ void channel_free(struct channel *channel)
     else
         uuid_map_remove(map_of(channel->tenant, channel->kind), &channel->node);
     hub_query_forget(&channel->check);
+    free(channel->changes);
     free(channel);
 }
 
@@ -163,6 +164,8 @@ void subscriber_enter(struct subscriber *subscriber, struct channel *channel, en
     *list = subscriber;
     channel->tenant->subscribers++;
     channel->tenant->empty_since = 0.;
+    if (state == SUBSCRIBER_LIVE)
+        presence_entered(subscriber);
 }
 
 static void take_off(struct subscriber *subscriber)
@@ -178,6 +181,8 @@ static void take_off(struct subscriber *subscriber)
 void subscriber_leave(struct subscriber *subscriber)
 {
     struct channel *channel = subscriber->channel;
+    if (subscriber->state == SUBSCRIBER_LIVE)
+        presence_left(subscriber);
     take_off(subscriber);
     start_free(subscriber->start);
     subscriber->start = NULL;

@@ -7,6 +7,7 @@
  *   hub_name.c      the names of channels
  *   hub_missed.c    what a channel's subscriber has missed, as the database has it
  *   hub_start.c     from WAITING to LIVE: recovery from memory and from the database
+ *   hub_history.c   what happened before, for one who asks
  *   hub_deliver.c   the events of a turn to the subscribers of their channels
  *   hub_query.c     database queries that outlive nobody
  */
@@ -26,7 +27,6 @@ enum {
 
 /* hub_query.c: `answer` is called once, unless the owner forgets the query first. */
 typedef void hub_on_answer(void *owner, struct db_result *result);
-struct hub_query;
 enum err hub_query_send(struct hub *hub, struct slice company, const struct db_statement *statement,
                         const struct slice *params, size_t param_count, hub_on_answer *answer, void *owner,
                         struct hub_query **ret_query) MUST_CHECK;
@@ -44,6 +44,9 @@ struct channel {
     struct subscriber *live, *waiting; /* waiting: those who recover too */
     int64_t dirty_from;                /* first event of this turn, 0: none */
     struct channel *next_dirty, *next_empty;
+    size_t listeners;              /* of the live: those who want to hear who comes and goes */
+    struct member_change *changes; /* that they have not heard yet */
+    size_t change_count, change_capacity;
     bool in_empty; /* nobody is left: looked at when the turn ends */
 };
 
@@ -62,6 +65,8 @@ struct tenant {
     struct uuid_map projects, sets;
     struct channel *empty; /* channels that nobody may be left on */
     size_t subscribers;
+
+    struct roster *roster; /* somebody watches who is here; NULL: nobody does */
 
     bool dirty; /* has events to flush in this turn, or empty channels */
     struct tenant *next_dirty;
@@ -88,6 +93,7 @@ struct hub {
 };
 
 /* hub.c */
+struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company); /* NULL: nobody is here */
 void tenant_touch(struct tenant *tenant); /* there is something to do when the turn ends */
 void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *channel, void *arg), void *arg);
 /* Everybody is let go with on_lost and the position is unknown again. */
@@ -138,6 +144,13 @@ bool missed_answer(const struct channel *channel, const struct db_result *result
 /* Asks how many events a channel of projects has after that one, counting up to `limit`. */
 enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub_on_answer *answer,
                       void *owner, struct hub_query **ret_query) MUST_CHECK;
+
+/* presence.c: who is on the channels */
+void presence_tenant_came(struct tenant *tenant);
+void presence_tenant_bound(struct tenant *tenant);
+void presence_tenant_goes(struct tenant *tenant);
+void presence_entered(struct subscriber *subscriber); /* it is live */
+void presence_left(struct subscriber *subscriber);    /* it was, and is still on its channel's list */
 
 /* hub_start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask);

@@ -20,6 +20,10 @@ static const struct route routes[] = {
      "Changes a task (JSON Merge Patch)"},
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/projects/{project}/tasks/{id}", "task", write_delete,
      "Deletes a task"},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/admin/revocations", "revocation", write_create,
+     "Revokes the tokens of a user of the company"},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations", "revocation", read_list, "The company's revocations"},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations/{id}", "revocation", read_entity, "One revocation"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "What became of a command"},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_show,
      "A worker pool: how many workers are wanted, who manages them on which host, what each is at"},
@@ -43,6 +47,22 @@ static const char *const method_names[] = {
     [METHOD_GET] = "GET",     [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
     [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "",
 };
+
+enum err routes_admit(const struct call *call, const char **ret_why)
+{
+    if (call->route->access != ACCESS_OPERATOR || strcmp(call->identity.role, OPERATOR_ROLE) == 0)
+        return ERR_OK;
+    *ret_why = "this is for operators (role " OPERATOR_ROLE ")";
+    return ERR_FORBIDDEN;
+}
+
+enum http_method routes_method(struct slice name)
+{
+    for (size_t i = 0; i < METHOD_OTHER; i++)
+        if (slice_is(name, method_names[i]))
+            return (enum http_method)i;
+    return METHOD_OTHER;
+}
 
 const struct route *routes_all(size_t *ret_count)
 {

@@ -20,6 +20,12 @@ struct route {
 /* The row for method and path, its params filled in; ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
 enum err routes_find(struct call *call) MUST_CHECK;
 
+/* The role of the call's identity may use its route; else FORBIDDEN, and why. */
+enum err routes_admit(const struct call *call, const char **ret_why) MUST_CHECK;
+
+/* "POST" → METHOD_POST; METHOD_OTHER for what no route has. */
+enum http_method routes_method(struct slice name);
+
 /* Adds Allow for the call's path (RFC 9110 10.2.1); ERR_NOT_FOUND when nothing is there. */
 enum err routes_allow(struct call *call) MUST_CHECK;
 

@@ -193,6 +193,14 @@ static void on_drain(struct conn *conn, void *state)
         session_on_drain(&ws->session);
 }
 
+static void on_revoked(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct ws *ws = state;
+    if (ws->state == WS_OPEN)
+        session_on_revoked(&ws->session);
+}
+
 static void on_free(struct conn *conn, void *state)
 {
     (void)conn;
@@ -210,6 +218,7 @@ static const struct conn_protocol ws_protocol = {
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
     .on_drain = on_drain,
+    .on_revoked = on_revoked,
     .on_free = on_free,
 };
 

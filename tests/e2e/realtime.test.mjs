@@ -5,12 +5,15 @@ import { after, before } from 'node:test';
 import { startStack } from '../lib/stack.mjs';
 import { channels } from './realtime/channels.mjs';
 import { closeAll } from './realtime/clients.mjs';
+import { commands } from './realtime/commands.mjs';
 import { connecting } from './realtime/connecting.mjs';
 import { delivery } from './realtime/delivery.mjs';
 import { frames } from './realtime/frames.mjs';
 import { handshake } from './realtime/handshake.mjs';
 import { leaving } from './realtime/leaving.mjs';
+import { presence } from './realtime/presence.mjs';
 import { recovery } from './realtime/recovery.mjs';
+import { revocation } from './realtime/revocation.mjs';
 import { slowness } from './realtime/slowness.mjs';
 
 const shared = {};
@@ -34,4 +37,4 @@ after(async () => {
 });
 
 // `leaving` ends gateways: it comes last.
-for (const subject of [handshake, frames, connecting, channels, delivery, recovery, slowness, leaving]) subject(shared);
+for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, recovery, revocation, slowness, leaving]) subject(shared);

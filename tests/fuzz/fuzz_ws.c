@@ -11,6 +11,8 @@
 #include "common/buf.h"
 #include "gateway/auth.h"
 #include "gateway/centrifuge.h"
+#include "gateway/rpc_call.h"
+#include "gateway/user_counts.h"
 #include "gateway/ws.h"
 #include "gateway/ws_frame.h"
 #include "tests/fuzz/must.h"
@@ -29,6 +31,11 @@ static struct config config = {.max_output_bytes = 1 << 20,
                                .ws_ping_ms = 25000,
                                .ws_pong_ms = 8000,
                                .ws_max_channels = 4,
+                               .ws_max_calls = 2,
+                               .ws_commands_per_s = 10,
+                               .ws_commands_burst = 10,
+                               .ws_subscribes_per_s = 10,
+                               .ws_history_max = 10,
                                .drain_ms = 1000};
 static struct gateway gateway = {.config = &config};
 
@@ -169,6 +176,66 @@ enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret
     return token.data[0] == 'g' ? ERR_OK : ERR_UNAUTHENTICATED;
 }
 
+/* A token "gn" names channels of ours, which start, are refused and are waited for. */
+void auth_channels(struct slice token, token_on_channel *on_channel, void *arg)
+{
+    static const char *const names[] = {"project:0199aaaa-0000-7000-8000-000000000000",
+                                        "project:0199aaaa-0000-7000-8000-000000000001", "x"};
+    for (size_t i = 0; i < ARRAY_LEN(names) && token.len > 1 && token.data[1] == 'n'; i++)
+        on_channel(arg, slice_of(names[i]), i == 0);
+}
+
+/* By the length of what is asked: answered at once, or not at all. */
+void rpc_call_start(struct gateway *owner, const struct rpc_request *request, struct rpc_call *rpc)
+{
+    (void)owner;
+    static const struct rpc_answer answer = {.status = 200,
+                                             .content_type = "application/json",
+                                             .headers = {"ETag: \"1\"\r\n", 11},
+                                             .body = {"{\n}", 3}};
+    if (request->line.len % 2 == 0)
+        rpc->on_answer(rpc, &answer);
+}
+
+void rpc_call_forget(struct rpc_call *rpc)
+{
+    (void)rpc;
+}
+
+void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+                 struct hub_history *history)
+{
+    (void)subscriber;
+    if (ask->reverse)
+        return;
+    snprintf(history->epoch, sizeof(history->epoch), "\"e\\1");
+    history->on_answer(history, ask->limit == 7 ? ERR_CONFLICT : ERR_OK);
+}
+
+void hub_history_forget(struct hub_history *history)
+{
+    (void)history;
+}
+
+void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
+{
+    (void)subscriber;
+    asking->on_answer(asking);
+}
+
+void hub_presence_forget(struct hub_presence *asking)
+{
+    (void)asking;
+}
+
+void hub_presence_each(const struct hub_presence *asking,
+                       void (*visit)(void *arg, const struct member *member), void *arg)
+{
+    (void)asking;
+    visit(arg, &(struct member){.client = uuid_v7()});
+    visit(arg, &(struct member){.client = uuid_v7()});
+}
+
 /* By the last digit of the channel: at once, refused, or not answered at all. */
 void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask)
 {
@@ -208,6 +275,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     gateway.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    gateway.user_counts = user_counts_new(0);
     return 0;
 }
 

@@ -9,7 +9,7 @@ export function sign(claims, secret, header = { alg: 'HS256', typ: 'JWT' }) {
     return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
 
-export function claimsOf({ company, role = 'company_admin', user = randomUUID(), ttl = 3600 }) {
+export function claimsOf({ company, role = 'company_admin', user = randomUUID(), ttl = 3600, ...others }) {
     const now = Math.floor(Date.now() / 1000);
-    return { sub: user, company, role, iat: now, exp: now + ttl };
+    return { sub: user, company, role, iat: now, exp: now + ttl, ...others };
 }

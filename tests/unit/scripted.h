@@ -87,6 +87,18 @@ void commands_unwatch(struct commands *commands, const struct uuid *company)
     unwatched++;
 }
 
+/* What is said to other processes is dropped, unless a test listens. */
+static void (*announced)(struct slice key, struct slice body);
+
+enum err commands_announce(struct commands *commands, struct slice key, struct slice type, struct slice body)
+{
+    (void)commands;
+    (void)type;
+    if (announced)
+        announced(key, body);
+    return ERR_OK;
+}
+
 /* The oldest question of that statement that has not been answered; NULL when there is none. */
 static inline struct asked *script_find(const char *statement)
 {
@@ -187,6 +199,18 @@ static inline void script_events_of_projects(int64_t first, int64_t last, int64_
         result->rows++;
     }
     script_answer(asked, result);
+    free(result);
+}
+
+/* Answers the oldest of that statement with the events first..last, whatever it asked for. */
+static inline void script_rows(const char *statement, int64_t first, int64_t last)
+{
+    struct db_result *result = xcalloc(1, sizeof(*result));
+    for (int64_t seq = first; seq <= last; seq++, result->rows++) {
+        snprintf(result->text[result->rows][0], SCRIPT_TEXT, "%lld", (long long)seq);
+        script_body(seq, result->text[result->rows][2]);
+    }
+    script_answer(script_expect(statement), result);
     free(result);
 }
 

@@ -97,7 +97,12 @@ static size_t backlog(const struct subscriber *subscriber)
     return CONTAINER_OF(subscriber, const struct client, subscriber)->backlog;
 }
 
-static const struct feed recording = {encode, on_started, on_publications, on_refused, on_lost, backlog};
+static const struct feed recording = {.encode = encode,
+                                      .on_started = on_started,
+                                      .on_publications = on_publications,
+                                      .on_refused = on_refused,
+                                      .on_lost = on_lost,
+                                      .backlog = backlog};
 
 static void client_init(struct client *client)
 {

@@ -80,23 +80,12 @@ export function channels(shared) {
         test('test_commands_when_several_come_in_one_message_then_each_is_answered', async () => {
             const speaker = await Speaker.open(shared.stack);
             speaker.say({ id: 1, connect: { token: shared.stack.token({ company: ours }) } }, { id: 2, subscribe: { channel: `company:${ours}` } },
-                { id: 3, presence: { channel: `company:${ours}` } });
+                { id: 3, publish: { channel: `company:${ours}` } });
             const answers = [await speaker.next(), await speaker.next(), await speaker.next()];
             assert.deepEqual(answers.map(({ id }) => id).sort(), [1, 2, 3]);
-            assert.equal(answers.find(({ id }) => id === 3).error.code, 108);
+            assert.equal(answers.find(({ id }) => id === 3).error.code, 103);
             assert.ok(answers.find(({ id }) => id === 2).subscribe.recoverable);
             await speaker.close();
-        });
-
-        test('test_features_when_we_do_not_have_them_then_108', async () => {
-            const code = (promise) => promise.then(() => 0, (error) => error.code);
-            const channel = `company:${ours}`;
-            assert.equal(await code(client.rpc('method', {})), 108);
-            assert.equal(await code(client.publish(channel, {})), 108);
-            assert.equal(await code(client.history(channel)), 108);
-            assert.equal(await code(client.presence(channel)), 108);
-            assert.equal(await code(client.presenceStats(channel)), 108);
-            client.disconnect();
         });
     });
 }

@@ -118,7 +118,7 @@ export function frames(shared) {
             const speaker = await Speaker.connected(shared.stack);
             const command = JSON.stringify({ id: 2, rpc: { method: 'echo', data: '' } });
             const answer = await speaker.ask(command.replace('""', `"${'x'.repeat(4096 - command.length)}"`));
-            assert.deepEqual(answer, { id: 2, error: { code: 108, message: 'not available' } });
+            assert.deepEqual(answer, { id: 2, error: { code: 104, message: 'method not found' } });
             await speaker.close();
         });
 

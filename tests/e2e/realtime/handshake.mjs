@@ -71,6 +71,12 @@ export function handshake(shared) {
             assert.equal((await ask({ Origin: 'https://evil.example' })).status, 403);
             assert.equal((await ask({ Origin: 'https://app.example' })).status, 101);
             assert.equal((await ask({ Origin: 'https://other.example' })).status, 101);
+            for (const origin of ['null', '', 'https://app.example.evil.example', 'https://localhost:81']) assert.equal((await ask({ Origin: origin })).status, 403, origin);
+        });
+
+        test('test_upgrade_when_from_a_page_of_its_own_host_then_101', async () => {
+            for (const [Host, Origin] of [['localhost', 'http://localhost'], ['Build.example:8443', 'https://build.example:8443']])
+                assert.equal((await ask({ Host, Origin })).status, 101);
         });
 
         test('test_subprotocol_when_ours_is_offered_then_echoed', async () => {

@@ -1,0 +1,166 @@
+#include <stdio.h>
+
+#include "gateway/hub_private.h"
+
+/* What happened on a channel, for one who asks: from memory when all of it is there, else from the database.
+ *
+ *     since                    last
+ *   ───┊─────────────────────────┊────▶ seq
+ *      └─▶ the next `limit`      │      forward
+ *   ◀──┘ or ◀────────────────────┘      reverse: the `limit` before since, or the latest
+ */
+
+/* $5: the projects, where the channel has not all of the company's events. */
+#define OF_COMPANY \
+    "SELECT seq, project, " HUB_EVENT_TEXT " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
+#define OF_PROJECTS OF_COMPANY " AND project = ANY ($5::uuid[])"
+#define FORWARD     " ORDER BY seq LIMIT $4"
+#define REVERSE     " ORDER BY seq DESC LIMIT $4"
+
+static const struct db_statement statements[2][2] = {
+    {{"hub.history", OF_COMPANY FORWARD}, {"hub.history_reverse", OF_COMPANY REVERSE}},
+    {{"hub.history_of_projects", OF_PROJECTS FORWARD},
+     {"hub.history_of_projects_reverse", OF_PROJECTS REVERSE}},
+};
+
+/* (after, up_to] in the order that was asked for. */
+struct range {
+    int64_t after, up_to;
+    size_t limit;
+    bool reverse;
+};
+
+static size_t bytes_max(const struct hub *hub)
+{
+    return (size_t)hub->gateway->config->max_output_bytes / 4;
+}
+
+/* As many as fit into one answer; one always does. */
+static void answer(struct hub_history *history, const struct publication *const *publications, size_t count)
+{
+    size_t fit = 0, bytes = 0;
+    while (fit < count && (fit == 0 || bytes + publications[fit]->body->slice.len <= history->bytes_max))
+        bytes += publications[fit++]->body->slice.len;
+    history->publications = publications;
+    history->count = fit;
+    history->on_answer(history, ERR_OK);
+}
+
+static bool from_memory(struct hub_history *history, const struct channel *channel, const struct range *range)
+{
+    struct stream *stream = &channel->tenant->stream;
+    const struct publication *found[HUB_HISTORY_MAX];
+    size_t count = 0;
+    int64_t step = range->reverse ? -1 : 1;
+    int64_t seq = range->reverse ? range->up_to : range->after + 1;
+    for (; seq > range->after && seq <= range->up_to && count < range->limit; seq += step) {
+        const struct publication *publication = stream_recent(stream, seq);
+        if (!publication)
+            return false;
+        if (channel_has(channel, publication))
+            found[count++] = publication;
+    }
+    answer(history, found, count);
+    return true;
+}
+
+/* What follows `after` is no longer kept: on a company's channel the rows show it. */
+static bool has_gap(const struct hub_history *history, struct db_result *result)
+{
+    return history->next_seq > 0 && (db_rows(result) == 0 || db_int(result, 0, 0) != history->next_seq);
+}
+
+static void on_rows(void *owner, struct db_result *result)
+{
+    struct hub_history *history = owner;
+    enum err err = db_result_error(result);
+    if (err == ERR_OK && has_gap(history, result))
+        err = ERR_CONFLICT;
+    if (err != ERR_OK) {
+        history->on_answer(history, err);
+        return;
+    }
+    struct publication read[HUB_HISTORY_MAX];
+    const struct publication *found[HUB_HISTORY_MAX];
+    int rows = db_rows(result) < HUB_HISTORY_MAX ? db_rows(result) : HUB_HISTORY_MAX;
+    for (int row = 0; row < rows; row++) {
+        read[row] = publication_of_row(result, row);
+        found[row] = &read[row];
+    }
+    answer(history, found, (size_t)rows);
+    for (int row = 0; row < rows; row++)
+        bytes_unref(read[row].body);
+}
+
+static enum err from_database(struct hub_history *history, const struct channel *channel,
+                              const struct range *range)
+{
+    char after[24], up_to[24], limit[24];
+    struct tenant *tenant = channel->tenant;
+    bool of_projects = channel->project_count > 0;
+    CLEANUP(buf_done) struct buf list;
+    buf_init(&list, PROJECT_LIST_MAX(channel));
+    if (of_projects)
+        channel_project_list(channel, &list);
+    snprintf(after, sizeof(after), "%lld", (long long)range->after);
+    snprintf(up_to, sizeof(up_to), "%lld", (long long)range->up_to);
+    snprintf(limit, sizeof(limit), "%zu", range->limit);
+    struct slice company = slice_of(tenant->company);
+    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit), buf_slice(&list)};
+    return hub_query_send(tenant->hub, company, &statements[of_projects][range->reverse], params,
+                          of_projects ? 5 : 4, on_rows, history, &history->query);
+}
+
+static size_t limit_of(const struct hub *hub, const struct hub_history_ask *ask)
+{
+    int64_t max = hub->gateway->config->ws_history_max;
+    return (size_t)(ask->limit < 0 || ask->limit > max ? max : ask->limit);
+}
+
+/* ERR_CONFLICT: the position is of another stream. */
+static enum err range_of(const struct tenant *tenant, const struct hub_history_ask *ask,
+                         struct range *ret_range)
+{
+    struct range range = {
+        .up_to = tenant->stream.last, .limit = limit_of(tenant->hub, ask), .reverse = ask->reverse};
+    if (ask->has_since && ask->epoch.len > 0 && !slice_is(ask->epoch, tenant->epoch))
+        return ERR_CONFLICT;
+    if (ask->has_since && !ask->reverse)
+        range.after = ask->offset;
+    if (ask->has_since && ask->reverse && ask->offset <= range.up_to)
+        range.up_to = ask->offset - 1;
+    *ret_range = range;
+    return ERR_OK;
+}
+
+void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+                 struct hub_history *history)
+{
+    struct channel *channel = subscriber->channel;
+    struct tenant *tenant = channel->tenant;
+    struct range range;
+    memcpy(history->epoch, tenant->epoch, sizeof(history->epoch));
+    history->last = tenant->stream.last;
+    history->bytes_max = bytes_max(tenant->hub);
+    enum err err = range_of(tenant, ask, &range);
+    if (err) {
+        history->on_answer(history, err);
+        return;
+    }
+    if (range.limit == 0 || range.after >= range.up_to) {
+        answer(history, NULL, 0);
+        return;
+    }
+    if (from_memory(history, channel, &range))
+        return;
+    if (channel->kind == CHANNEL_COMPANY && ask->has_since && !ask->reverse)
+        history->next_seq = range.after + 1;
+    err = from_database(history, channel, &range);
+    if (err)
+        history->on_answer(history, err);
+}
+
+void hub_history_forget(struct hub_history *history)
+{
+    hub_query_forget(&history->query);
+}

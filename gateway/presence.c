@@ -1,0 +1,537 @@
+#include "gateway/presence.h"
+
+#include "gateway/presence_private.h"
+
+static ev_tstamp now(const struct presence *presence)
+{
+    return ev_now(presence->gateway->loop);
+}
+
+/* ---- sets ---- */
+
+bool uuid_set_has(const struct uuid_set *set, const struct uuid *item)
+{
+    size_t i = 0;
+    while (i < set->count && !uuid_equal(&set->items[i], item))
+        i++;
+    return i < set->count;
+}
+
+void uuid_set_add(struct uuid_set *set, const struct uuid *item)
+{
+    if (uuid_set_has(set, item))
+        return;
+    set->items = xrealloc(set->items, (set->count + 1) * sizeof(*set->items));
+    set->items[set->count++] = *item;
+}
+
+void uuid_set_remove(struct uuid_set *set, const struct uuid *item)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (uuid_equal(&set->items[i], item)) {
+            set->items[i] = set->items[--set->count];
+            return;
+        }
+}
+
+/* ---- those who are elsewhere ---- */
+
+static struct distant_channel *distant_channel_find(const struct roster *roster, const struct uuid *id)
+{
+    struct uuid_node *node = uuid_map_find(&roster->channels, id);
+    return node ? CONTAINER_OF(node, struct distant_channel, node) : NULL;
+}
+
+static struct distant_channel *distant_channel_obtain(struct roster *roster, enum channel_kind kind,
+                                                      const struct uuid *id)
+{
+    struct distant_channel *channel = distant_channel_find(roster, id);
+    if (channel)
+        return channel;
+    channel = xcalloc(1, sizeof(*channel));
+    channel->node.key = *id;
+    channel->kind = kind;
+    uuid_map_init(&channel->members);
+    uuid_map_insert(&roster->channels, &channel->node);
+    return channel;
+}
+
+/* The channel as this process has it; NULL when nobody here is on it. */
+static struct channel *channel_here(const struct roster *roster, enum channel_kind kind,
+                                    const struct uuid *id)
+{
+    if (!roster->tenant)
+        return NULL;
+    if (kind == CHANNEL_COMPANY)
+        return uuid_equal(id, &roster->node.key) ? roster->tenant->company_channel : NULL;
+    struct uuid_node *node = uuid_map_find(&roster->tenant->projects, id);
+    return node ? CONTAINER_OF(node, struct channel, node) : NULL;
+}
+
+/* Somebody here may want to hear of it. */
+static void tell_here(struct roster *roster, struct channel *channel, const struct member *member,
+                      bool joined)
+{
+    if (!channel || channel->listeners == 0)
+        return;
+    if (channel->change_count == channel->change_capacity) {
+        channel->change_capacity = channel->change_capacity ? channel->change_capacity * 2 : 8;
+        channel->changes = xrealloc(channel->changes, channel->change_capacity * sizeof(*channel->changes));
+    }
+    channel->changes[channel->change_count++] = (struct member_change){.member = *member, .joined = joined};
+    roster_touch(roster);
+}
+
+static void distant_free(struct roster *roster, struct distant_channel *channel, struct distant *distant)
+{
+    uuid_map_remove(&channel->members, &distant->node);
+    roster->presence->distant_count--;
+    free(distant);
+}
+
+static void distant_leave(struct roster *roster, struct distant_channel *channel, struct distant *distant)
+{
+    const struct member member = {.client = distant->node.key, .user = distant->user};
+    tell_here(roster, channel_here(roster, channel->kind, &channel->node.key), &member, false);
+    distant_free(roster, channel, distant);
+}
+
+static void distant_join(struct roster *roster, struct distant_channel *channel, const struct uuid *peer,
+                         const struct member *member)
+{
+    struct presence *presence = roster->presence;
+    if (presence->distant_count >= (size_t)presence->gateway->config->presence_max)
+        return;
+    struct distant *distant = xcalloc(1, sizeof(*distant));
+    *distant = (struct distant){.user = member->user, .peer = *peer};
+    distant->node.key = member->client;
+    uuid_map_insert(&channel->members, &distant->node);
+    presence->distant_count++;
+    tell_here(roster, channel_here(roster, channel->kind, &channel->node.key), member, true);
+}
+
+static void distant_channel_tidy(struct roster *roster, struct distant_channel *channel)
+{
+    if (channel->members.count > 0)
+        return;
+    uuid_map_remove(&roster->channels, &channel->node);
+    uuid_map_done(&channel->members);
+    free(channel);
+}
+
+void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, enum channel_kind kind,
+                  const struct uuid *id, const struct member *member)
+{
+    struct distant_channel *channel =
+        joined ? distant_channel_obtain(roster, kind, id) : distant_channel_find(roster, id);
+    if (!channel)
+        return;
+    struct uuid_node *node = uuid_map_find(&channel->members, &member->client);
+    struct distant *distant = node ? CONTAINER_OF(node, struct distant, node) : NULL;
+    if (joined && distant)
+        distant->is_stale = false;
+    else if (joined)
+        distant_join(roster, channel, peer, member);
+    else if (distant)
+        distant_leave(roster, channel, distant);
+    distant_channel_tidy(roster, channel);
+}
+
+struct forgetting {
+    struct roster *roster;
+    struct distant_channel *channel;
+    const struct uuid *peer; /* NULL: every one, without a word */
+    enum forget what;
+};
+
+static void forget_distant(struct uuid_node *node, void *arg)
+{
+    struct forgetting *f = arg;
+    struct distant *distant = CONTAINER_OF(node, struct distant, node);
+    if (!f->peer)
+        distant_free(f->roster, f->channel, distant);
+    else if (!uuid_equal(&distant->peer, f->peer))
+        return;
+    else if (f->what == FORGET_LATER)
+        distant->is_stale = true;
+    else if (f->what == FORGET || distant->is_stale)
+        distant_leave(f->roster, f->channel, distant);
+}
+
+static void forget_in_channel(struct uuid_node *node, void *arg)
+{
+    struct forgetting *f = arg;
+    f->channel = CONTAINER_OF(node, struct distant_channel, node);
+    uuid_map_each(&f->channel->members, forget_distant, f);
+    distant_channel_tidy(f->roster, f->channel);
+}
+
+void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum forget what)
+{
+    struct forgetting f = {.roster = roster, .peer = peer, .what = what};
+    uuid_map_each(&roster->channels, forget_in_channel, &f);
+}
+
+/* ---- rosters ---- */
+
+static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct roster *roster = CONTAINER_OF(timer, struct roster, limit);
+    roster->awaited.count = 0; /* who has not said anything by now is told of when it does */
+    roster_settled(roster);
+}
+
+struct roster *roster_find(struct presence *presence, const struct uuid *company)
+{
+    struct uuid_node *node = uuid_map_find(&presence->rosters, company);
+    return node ? CONTAINER_OF(node, struct roster, node) : NULL;
+}
+
+struct roster *roster_obtain(struct presence *presence, const struct uuid *company)
+{
+    struct roster *roster = roster_find(presence, company);
+    if (roster)
+        return roster;
+    roster = xcalloc(1, sizeof(*roster));
+    roster->node.key = *company;
+    roster->presence = presence;
+    uuid_map_init(&roster->channels);
+    ev_timer_init(&roster->limit, on_limit, 0., 0.);
+    uuid_map_insert(&presence->rosters, &roster->node);
+    roster->tenant = hub_tenant(presence->gateway->hub, company);
+    if (roster->tenant)
+        roster->tenant->roster = roster;
+    return roster;
+}
+
+static void roster_free(struct roster *roster)
+{
+    struct presence *presence = roster->presence;
+    roster_forget_peer(roster, NULL, FORGET);
+    uuid_map_done(&roster->channels);
+    for (struct roster **at = &presence->dirty; *at; at = &(*at)->next_dirty)
+        if (*at == roster) {
+            *at = roster->next_dirty;
+            break;
+        }
+    if (roster->tenant)
+        roster->tenant->roster = NULL;
+    ev_timer_stop(presence->gateway->loop, &roster->limit);
+    uuid_map_remove(&presence->rosters, &roster->node);
+    buf_done(&roster->changes);
+    free(roster->watchers.items);
+    free(roster->awaited.items);
+    free(roster);
+}
+
+void roster_tidy(struct roster *roster)
+{
+    if (roster->watchers.count == 0 && !roster->is_watching && !roster->waiting)
+        roster_free(roster);
+}
+
+void roster_touch(struct roster *roster)
+{
+    struct presence *presence = roster->presence;
+    if (roster->dirty)
+        return;
+    roster->dirty = true;
+    roster->next_dirty = presence->dirty;
+    presence->dirty = roster;
+    if (ev_is_active(&presence->gather))
+        return;
+    ev_timer_set(&presence->gather, PRESENCE_GATHER_MS / 1000., 0.);
+    ev_timer_start(presence->gateway->loop, &presence->gather);
+}
+
+/* ---- watching ---- */
+
+static void await_peer(struct uuid_node *node, void *arg)
+{
+    uuid_set_add(arg, &node->key);
+}
+
+void roster_watch(struct roster *roster)
+{
+    struct presence *presence = roster->presence;
+    struct ev_loop *loop = presence->gateway->loop;
+    roster->is_watching = true;
+    uuid_map_each(&presence->peers, await_peer, &roster->awaited);
+    if (now(presence) - presence->began_at <
+        2 * (ev_tstamp)presence->gateway->config->presence_beat_ms / 1000.)
+        uuid_set_add(&roster->awaited,
+                     &presence->self); /* we may not know everybody yet: up to the limit, then */
+    wire_watch(roster, NULL, true);
+    ev_timer_stop(loop, &roster->limit);
+    ev_timer_set(&roster->limit, (ev_tstamp)presence->gateway->config->presence_wait_ms / 1000., 0.);
+    ev_timer_start(loop, &roster->limit);
+}
+
+void roster_settled(struct roster *roster)
+{
+    if (roster->awaited.count > 0)
+        return;
+    ev_timer_stop(roster->presence->gateway->loop, &roster->limit);
+    while (roster->waiting) {
+        struct hub_presence *asking = roster->waiting;
+        hub_presence_forget(asking);
+        asking->on_answer(asking);
+    }
+}
+
+static void stop_watching(struct roster *roster)
+{
+    wire_watch(roster, NULL, false);
+    roster->is_watching = false;
+    roster_forget_peer(roster, NULL, FORGET);
+    roster_tidy(roster);
+}
+
+static void keep_or_stop(struct uuid_node *node, void *arg)
+{
+    struct presence *presence = arg;
+    struct roster *roster = CONTAINER_OF(node, struct roster, node);
+    for (size_t i = 0; i < roster->watchers.count && roster->must_resend; i++)
+        wire_state(presence, &roster->node.key, roster, &roster->watchers.items[i]);
+    roster->must_resend = false;
+    if (roster->is_watching && roster->listeners == 0 && !roster->waiting &&
+        now(presence) > roster->watch_until)
+        stop_watching(roster);
+    else
+        roster_tidy(roster);
+}
+
+static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct presence *presence = CONTAINER_OF(timer, struct presence, beat);
+    wire_beat(presence, false);
+    presence_expire(presence);
+    uuid_map_each(&presence->rosters, keep_or_stop, presence);
+}
+
+/* ---- what the hub says ---- */
+
+static struct presence *presence_of(const struct subscriber *subscriber)
+{
+    return subscriber->channel->kind == CHANNEL_PROJECTS
+               ? NULL
+               : subscriber->channel->tenant->hub->gateway->presence;
+}
+
+static void note(struct subscriber *subscriber, bool joined)
+{
+    struct channel *channel = subscriber->channel;
+    struct roster *roster = channel->tenant->roster;
+    struct member member;
+    if (!roster || !subscriber->feed->member || !subscriber->feed->member(subscriber, &member))
+        return;
+    tell_here(roster, channel, &member, joined);
+    if (roster->watchers.count == 0)
+        return;
+    wire_change(roster, joined, channel, &member);
+    roster_touch(roster);
+}
+
+void presence_entered(struct subscriber *subscriber)
+{
+    struct presence *presence = presence_of(subscriber);
+    if (!presence)
+        return;
+    if (subscriber->join_leave) {
+        struct roster *roster = roster_obtain(presence, &subscriber->channel->tenant->node.key);
+        subscriber->channel->listeners++;
+        roster->listeners++;
+        if (!roster->is_watching)
+            roster_watch(roster);
+    }
+    note(subscriber, true);
+}
+
+void presence_left(struct subscriber *subscriber)
+{
+    if (!presence_of(subscriber))
+        return;
+    struct channel *channel = subscriber->channel;
+    if (subscriber->join_leave) {
+        channel->listeners--;
+        channel->tenant->roster->listeners--;
+    }
+    note(subscriber, false);
+}
+
+void presence_tenant_came(struct tenant *tenant)
+{
+    struct presence *presence = tenant->hub->gateway->presence;
+    tenant->roster = presence ? roster_find(presence, &tenant->node.key) : NULL;
+    if (tenant->roster)
+        tenant->roster->tenant = tenant;
+}
+
+void presence_tenant_goes(struct tenant *tenant)
+{
+    if (tenant->roster)
+        tenant->roster->tenant = NULL;
+}
+
+/* What was published before the binding was confirmed may have passed us by. */
+void presence_tenant_bound(struct tenant *tenant)
+{
+    if (tenant->roster && tenant->roster->is_watching)
+        roster_watch(tenant->roster);
+}
+
+/* ---- what those hear who listen ---- */
+
+static void tell_channel(struct channel *channel, void *unused)
+{
+    (void)unused;
+    if (channel->change_count == 0)
+        return;
+    const struct feed *feed = NULL;
+    struct bytes *encoded = NULL;
+    for (struct subscriber *s = channel->live, *next; s; s = next) {
+        next = s->next;
+        if (!s->join_leave)
+            continue;
+        if (s->feed != feed) {
+            bytes_unref(encoded);
+            feed = s->feed;
+            encoded = feed->encode_members(channel, channel->changes, channel->change_count);
+        }
+        feed->on_publications(s, encoded);
+    }
+    bytes_unref(encoded);
+    free(TAKE(channel->changes));
+    channel->change_count = channel->change_capacity = 0;
+}
+
+static void on_gather(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct presence *presence = CONTAINER_OF(timer, struct presence, gather);
+    while (presence->dirty) {
+        struct roster *roster = presence->dirty;
+        presence->dirty = roster->next_dirty;
+        roster->dirty = false;
+        wire_changes_flush(roster);
+        if (roster->tenant)
+            tenant_each_channel(roster->tenant, tell_channel, NULL);
+    }
+}
+
+/* ---- those who ask ---- */
+
+void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
+{
+    struct tenant *tenant = subscriber->channel->tenant;
+    struct presence *presence = tenant->hub->gateway->presence;
+    struct roster *roster = roster_obtain(presence, &tenant->node.key);
+    asking->roster = roster;
+    asking->kind = subscriber->channel->kind;
+    asking->id = subscriber->channel->node.key;
+    asking->next = roster->waiting;
+    asking->place = &roster->waiting;
+    if (asking->next)
+        asking->next->place = &asking->next;
+    roster->waiting = asking;
+    roster->watch_until = now(presence) + PRESENCE_LINGER_S;
+    if (!roster->is_watching)
+        roster_watch(roster);
+    else
+        roster_settled(roster);
+}
+
+void hub_presence_forget(struct hub_presence *asking)
+{
+    if (!asking->place)
+        return;
+    *asking->place = asking->next;
+    if (asking->next)
+        asking->next->place = asking->place;
+    asking->place = NULL;
+}
+
+struct visiting {
+    void (*visit)(void *arg, const struct member *member);
+    void *arg;
+};
+
+static void visit_distant(struct uuid_node *node, void *arg)
+{
+    const struct visiting *visiting = arg;
+    const struct distant *distant = CONTAINER_OF(node, struct distant, node);
+    visiting->visit(visiting->arg, &(struct member){.client = node->key, .user = distant->user});
+}
+
+void hub_presence_each(const struct hub_presence *asking,
+                       void (*visit)(void *arg, const struct member *member), void *arg)
+{
+    struct visiting visiting = {visit, arg};
+    struct member member;
+    const struct channel *here = channel_here(asking->roster, asking->kind, &asking->id);
+    for (const struct subscriber *s = here ? here->live : NULL; s; s = s->next)
+        if (s->feed->member && s->feed->member(s, &member))
+            visit(arg, &member);
+    struct distant_channel *elsewhere = distant_channel_find(asking->roster, &asking->id);
+    if (elsewhere)
+        uuid_map_each(&elsewhere->members, visit_distant, &visiting);
+}
+
+/* ---- beginning and end ---- */
+
+static void watch_anew(struct uuid_node *node, void *unused)
+{
+    (void)unused;
+    struct roster *roster = CONTAINER_OF(node, struct roster, node);
+    if (roster->is_watching)
+        roster_watch(roster);
+}
+
+void presence_on_bound(struct presence *presence)
+{
+    wire_beat(presence, true);
+    uuid_map_each(&presence->rosters, watch_anew, NULL);
+}
+
+struct presence *presence_new(struct gateway *gateway)
+{
+    struct presence *presence = xcalloc(1, sizeof(*presence));
+    presence->gateway = gateway;
+    presence->began_at = ev_now(gateway->loop);
+    if (!uuid_parse(slice_of(gateway->reply_key + sizeof("reply.") - 1), &presence->self))
+        abort(); /* it is made of one */
+    uuid_map_init(&presence->rosters);
+    uuid_map_init(&presence->peers);
+    ev_tstamp beat = (ev_tstamp)gateway->config->presence_beat_ms / 1000.;
+    ev_timer_init(&presence->gather, on_gather, 0., 0.);
+    ev_timer_init(&presence->beat, on_beat, beat, beat);
+    ev_timer_start(gateway->loop, &presence->beat);
+    return presence;
+}
+
+static void free_roster(struct uuid_node *node, void *unused)
+{
+    (void)unused;
+    roster_free(CONTAINER_OF(node, struct roster, node));
+}
+
+static void free_peer(struct uuid_node *node, void *arg)
+{
+    uuid_map_remove(arg, node);
+    free(CONTAINER_OF(node, struct peer, node));
+}
+
+void presence_free(struct presence *presence)
+{
+    if (!presence)
+        return;
+    ev_timer_stop(presence->gateway->loop, &presence->beat);
+    ev_timer_stop(presence->gateway->loop, &presence->gather);
+    uuid_map_each(&presence->rosters, free_roster, NULL);
+    uuid_map_each(&presence->peers, free_peer, &presence->peers);
+    uuid_map_done(&presence->rosters);
+    uuid_map_done(&presence->peers);
+    free(presence);
+}

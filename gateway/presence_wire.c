@@ -1,0 +1,146 @@
+#include <stdio.h>
+
+#include "gateway/commands.h"
+#include "gateway/presence_private.h"
+
+/* {"from":"<process>","kind":"changes","company":"<id>","members":[["+","project:<id>","<client>","<user>"],…]} */
+
+enum { KEY_SIZE = 64 };
+
+static void begin(struct buf *body, const struct presence *presence, const char *kind)
+{
+    char self[UUID_TEXT_LEN + 1];
+    uuid_format(&presence->self, self);
+    buf_init(body, 2 * PRESENCE_PIECE);
+    buf_printf(body, "{\"from\":\"%s\",\"kind\":\"%s\"", self, kind);
+}
+
+static void append_company(struct buf *body, const struct uuid *company)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(company, text);
+    buf_printf(body, ",\"company\":\"%s\"", text);
+}
+
+static enum err send(struct presence *presence, const char *key, struct buf *body)
+{
+    buf_append_char(body, '}');
+    enum err err =
+        commands_announce(presence->gateway->commands, slice_of(key), SLICE(PRESENCE_TYPE), buf_slice(body));
+    buf_done(body);
+    if (err)
+        log_debug("presence.unsent", LOG_S("error", err_info(err)->name));
+    return err;
+}
+
+static void key_of_peer(const struct uuid *peer, char key[KEY_SIZE])
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(peer, text);
+    snprintf(key, KEY_SIZE, "reply.%s", text);
+}
+
+void wire_beat(struct presence *presence, bool hello)
+{
+    struct buf body;
+    begin(&body, presence, hello ? "hello" : "beat");
+    (void)send(presence, PRESENCE_ALL_KEY, &body);
+}
+
+void wire_watch(struct roster *roster, const struct uuid *peer, bool watch)
+{
+    struct buf body;
+    char key[KEY_SIZE] = PRESENCE_ALL_KEY;
+    if (peer)
+        key_of_peer(peer, key);
+    begin(&body, roster->presence, watch ? "watch" : "unwatch");
+    append_company(&body, &roster->node.key);
+    (void)send(roster->presence, key, &body);
+}
+
+static void append_member(struct buf *out, const char *sign, const struct channel *channel,
+                          const struct member *member)
+{
+    char name[CHANNEL_NAME_SIZE], client[UUID_TEXT_LEN + 1], user[UUID_TEXT_LEN + 1];
+    channel_name(channel, name);
+    uuid_format(&member->client, client);
+    uuid_format(&member->user, user);
+    buf_printf(out, "%s[\"%s\",\"%s\",\"%s\",\"%s\"]", buf_len(out) > 0 ? "," : "", sign, name, client, user);
+}
+
+void wire_changes_flush(struct roster *roster)
+{
+    struct buf body;
+    char key[KEY_SIZE], company[UUID_TEXT_LEN + 1];
+    if (buf_len(&roster->changes) == 0)
+        return;
+    uuid_format(&roster->node.key, company);
+    snprintf(key, sizeof(key), "%s." PRESENCE_TYPE, company);
+    begin(&body, roster->presence, "changes");
+    append_company(&body, &roster->node.key);
+    buf_append_text(&body, ",\"members\":[");
+    buf_append_slice(&body, buf_slice(&roster->changes));
+    buf_append_char(&body, ']');
+    if (send(roster->presence, key, &body) != ERR_OK)
+        roster->must_resend = true;
+    buf_done(&roster->changes);
+}
+
+void wire_change(struct roster *roster, bool joined, const struct channel *channel,
+                 const struct member *member)
+{
+    if (buf_len(&roster->changes) == 0)
+        buf_init(&roster->changes, 2 * PRESENCE_PIECE);
+    append_member(&roster->changes, joined ? "+" : "-", channel, member);
+    if (buf_len(&roster->changes) > PRESENCE_PIECE)
+        wire_changes_flush(roster);
+}
+
+/* The state, in pieces: the first and the last say so. */
+struct state {
+    struct presence *presence;
+    const struct uuid *company;
+    char key[KEY_SIZE];
+    struct buf members;
+    bool failed;
+};
+
+static void send_state(struct state *state, const char *kind)
+{
+    struct buf body;
+    begin(&body, state->presence, kind);
+    append_company(&body, state->company);
+    buf_append_text(&body, ",\"members\":[");
+    buf_append_slice(&body, buf_slice(&state->members));
+    buf_append_char(&body, ']');
+    state->failed = send(state->presence, state->key, &body) != ERR_OK || state->failed;
+    buf_clear(&state->members);
+}
+
+static void add_channel(struct channel *channel, void *arg)
+{
+    struct state *state = arg;
+    struct member member;
+    for (struct subscriber *s = channel->live; s; s = s->next) {
+        if (channel->kind == CHANNEL_PROJECTS || !s->feed->member || !s->feed->member(s, &member))
+            continue;
+        append_member(&state->members, "+", channel, &member);
+        if (buf_len(&state->members) > PRESENCE_PIECE)
+            send_state(state, "state");
+    }
+}
+
+void wire_state(struct presence *presence, const struct uuid *company, struct roster *roster,
+                const struct uuid *peer)
+{
+    struct state state = {.presence = presence, .company = company};
+    key_of_peer(peer, state.key);
+    buf_init(&state.members, 2 * PRESENCE_PIECE);
+    send_state(&state, "state_begin");
+    if (roster && roster->tenant)
+        tenant_each_channel(roster->tenant, add_channel, &state);
+    send_state(&state, "state_end");
+    buf_done(&state.members);
+    if (roster && state.failed)
+        roster->must_resend = true;
+}
