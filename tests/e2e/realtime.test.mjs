@@ -11,6 +11,7 @@ import { delivery } from './realtime/delivery.mjs';
 import { frames } from './realtime/frames.mjs';
 import { handshake } from './realtime/handshake.mjs';
 import { leaving } from './realtime/leaving.mjs';
+import { olderClient } from './realtime/older_client.mjs';
 import { presence } from './realtime/presence.mjs';
 import { recovery } from './realtime/recovery.mjs';
 import { revocation } from './realtime/revocation.mjs';
@@ -37,4 +38,4 @@ after(async () => {
 });
 
 // `leaving` ends gateways: it comes last.
-for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, recovery, revocation, slowness, leaving]) subject(shared);
+for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, olderClient, recovery, revocation, slowness, leaving]) subject(shared);
