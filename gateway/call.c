@@ -91,6 +91,7 @@ static const struct status_line {
     STATUS(406, "Not Acceptable"),
     STATUS(408, "Request Timeout"),
     STATUS(409, "Conflict"),
+    STATUS(410, "Gone"),
     STATUS(412, "Precondition Failed"),
     STATUS(413, "Content Too Large"),
     STATUS(414, "URI Too Long"),
@@ -203,13 +204,13 @@ void call_respond_shared(struct call *call, int status, const char *content_type
     respond(call, status, content_type, whole, body);
 }
 
-void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                  void *state)
+static void leave_http(struct call *call, struct slice status_line, struct slice head_lines,
+                       const struct conn_protocol *protocol, void *state)
 {
-    static const struct slice status = {"HTTP/1.1 101 Switching Protocols\r\n", 34};
     struct buf *head = http_scratch(call->gateway->http);
     call->answered = true;
-    buf_append_slice(head, status);
+    call->on_gone = NULL;
+    buf_append_slice(head, status_line);
     append_header(head, SLICE("Date: "), http_date(call->gateway->http));
     append_header(head, SLICE("X-Request-Id: "), slice_of(call->correlation_id));
     buf_append_slice(head, head_lines);
@@ -218,4 +219,18 @@ void call_upgrade(struct call *call, struct slice head_lines, const struct conn_
     conn_limit(call->conn, 0);
     conn_set_protocol(call->conn, protocol, state);
     http_left(call);
+}
+
+void call_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
+                 void *state)
+{
+    call_add_header(call, "Connection", SLICE("close"));
+    buf_append_slice(&call->added, head_lines);
+    leave_http(call, SLICE("HTTP/1.1 200 OK\r\n"), buf_slice(&call->added), protocol, state);
+}
+
+void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
+                  void *state)
+{
+    leave_http(call, SLICE("HTTP/1.1 101 Switching Protocols\r\n"), head_lines, protocol, state);
 }

@@ -83,6 +83,11 @@ void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail,
                       const struct msg_problems *problems);
 
+/* An answer without an end: 200, the given head lines and those that were added, then the connection is the protocol's
+ * until it closes it, which is the end of the body. Frees the call. */
+void call_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
+                 void *state);
+
 /* Leaves HTTP: writes 101 and the given extra head lines (each with its CRLF), gives the connection to the protocol and frees the call. */
 void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
                   void *state);

@@ -15,12 +15,6 @@ static ev_tstamp now(const struct session *session)
     return ev_now(session_gateway(session)->loop);
 }
 
-/* In [0, 1), so that clients that came together do not act together. */
-static double spread(void)
-{
-    return drand48();
-}
-
 /* The clock. */
 
 static ev_tstamp expires_at(const struct session *session)
@@ -40,8 +34,6 @@ void session_arm(struct session *session)
 
 void session_schedule(struct session *session, enum session_due due, int64_t ms)
 {
-    if (session->due == DUE_LEAVE)
-        return; /* nothing comes after that */
     session->due = (uint8_t)due;
     session->due_at = now(session) + (ev_tstamp)ms / 1000.;
     session_arm(session);
@@ -85,16 +77,12 @@ void session_on_time(struct session *session)
     case DUE_PONG:
         miss_pong(session);
         break;
-    case DUE_LEAVE:
-        session_disconnect(session, CENTRIFUGE_DISCONNECT_SHUTDOWN);
-        break;
     }
 }
 
 void session_on_drain(struct session *session)
 {
-    int64_t drain_ms = session_gateway(session)->config->drain_ms;
-    session_schedule(session, DUE_LEAVE, (int64_t)(0.9 * spread() * (double)drain_ms));
+    session_disconnect(session, CENTRIFUGE_DISCONNECT_SHUTDOWN);
 }
 
 /* Messages. */

@@ -12,8 +12,8 @@
  * are pushes, framed once a turn for all subscribers of a channel (hub.h).
  *
  * The clock of a session: connect within head_timeout_ms; then a ping (`{}`) every ws_ping_ms, answered (`{}`)
- * within ws_pong_ms; the token's exp, past which (and auth_leeway_ms) the session ends unless it is refreshed; leaving at a
- * random time within drain_ms when the process drains.
+ * within ws_pong_ms; the token's exp, past which (and auth_leeway_ms) the session ends unless it is refreshed. When the
+ * process drains the session is closed in its turn (conn_set_drain).
  */
 
 #include "common/token.h"
@@ -26,7 +26,7 @@ enum session_state { SESSION_NEW, SESSION_REFUSED, SESSION_CONNECTED, SESSION_EN
 /* Whose wish a subscription is: a command's, the token's at connect, or the token's at a refresh. */
 enum subscription_origin { BY_CLIENT, BY_TOKEN, BY_NEW_TOKEN };
 
-enum session_due { DUE_CONNECT, DUE_PING, DUE_PONG, DUE_LEAVE };
+enum session_due { DUE_CONNECT, DUE_PING, DUE_PONG };
 
 /* One channel of one session. */
 struct subscription {

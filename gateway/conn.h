@@ -39,6 +39,7 @@ struct conn_protocol {
     void (*on_revoked)(struct conn *conn,
                        void *state); /* tokens were revoked: close, if by such a one (NULL: never) */
     void (*on_free)(struct conn *conn, void *state); /* last call: free the state */
+    bool is_stream; /* its client comes back when it is closed: told to leave in its turn, not all at once */
 };
 
 struct gateway *conn_gateway(const struct conn *conn);
@@ -74,7 +75,8 @@ void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
 /* on_freed: a connection has gone (the server may accept again). */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
-void conn_set_drain(struct conn_set *set);   /* each protocol's on_drain */
+/* Each protocol's on_drain, once: for streams evenly over `ms`, for the others now. */
+void conn_set_drain(struct conn_set *set, int64_t ms);
 void conn_set_revoked(struct conn_set *set); /* each protocol's on_revoked */
 void conn_set_abort(struct conn_set *set);
 

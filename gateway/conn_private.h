@@ -1,5 +1,6 @@
 #pragma once
-/* What conn.c (life, time, output), conn_input.c (reading), conn_slow.c (readers that do not read) and conn_set.c (the connections of a process) share. */
+/* What conn.c (life, time, output), conn_input.c (reading), conn_slow.c (readers that do not read), conn_drain.c (leaving) and
+ * conn_set.c (the connections of a process) share. */
 
 #include "common/buf.h"
 #include "gateway/conn.h"
@@ -37,6 +38,7 @@ struct conn {
     bool blocked : 1;   /* the socket takes no more output */
     bool dirty : 1;     /* in set->dirty */
     bool overflowed : 1;
+    bool drain_told : 1;
     bool offering : 1; /* inside on_bytes */
 };
 
@@ -54,6 +56,9 @@ struct conn_set {
     struct ev_prepare end_of_turn;
     struct ev_idle again; /* running: the loop must not sleep before its next turn */
     bool ending;          /* inside end_of_turn */
+    struct ev_timer drain;
+    int64_t drain_began, drain_ms;
+    size_t drain_count, drain_told; /* streams when it began; of those, told to leave */
     void (*on_freed)(void *arg);
     void *on_freed_arg;
     char read_buffer[CONN_READ_SIZE];

@@ -88,6 +88,7 @@ void conn_set_free(struct conn_set *set)
     conn_set_abort(set);
     reap_dead(set);
     ev_idle_stop(set->loop, &set->again);
+    ev_timer_stop(set->loop, &set->drain);
     ev_ref(set->loop);
     ev_check_stop(set->loop, &set->begin_of_turn);
     ev_ref(set->loop);
@@ -105,14 +106,6 @@ void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *
 {
     set->on_freed = on_freed;
     set->on_freed_arg = arg;
-}
-
-void conn_set_drain(struct conn_set *set)
-{
-    for (struct conn *conn = set->all; conn; conn = conn->next) {
-        if (conn->state == CONN_OPEN)
-            conn->protocol->on_drain(conn, conn->protocol_state);
-    }
 }
 
 void conn_set_revoked(struct conn_set *set)

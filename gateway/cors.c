@@ -49,10 +49,10 @@ void cors_options(struct call *call)
     }
     if (is_preflight(call)) {
         call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
-        call_add_header(
-            call, "Access-Control-Allow-Headers",
-            SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
-                  "Traceparent, X-Request-Id"));
+        call_add_header(call, "Access-Control-Allow-Headers",
+                        SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                              "Last-Event-ID, Prefer, "
+                              "Traceparent, X-Request-Id"));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));
     }
     call_respond(call, 204, NULL, SLICE_NONE);

@@ -23,10 +23,14 @@ struct gateway {
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
     struct ws_deflate *deflate;      /* ws_deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];              /* "reply.<uuid>": where workers answer this process */
-    bool draining;
+    bool unready;                    /* balancers are told to send nobody here any more */
+    bool draining;                   /* what is open is being closed */
 };
 
 /* Opens the parts; loop, config and keys are set by the caller and stay his. listen_fd as in server.h. After an error too,
  * gateway_close frees what there is. */
 enum err gateway_open(struct gateway *gateway, int listen_fd) MUST_CHECK;
 void gateway_close(struct gateway *gateway);
+
+/* health.c: as /readyz says. */
+bool gateway_is_ready(const struct gateway *gateway);

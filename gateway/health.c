@@ -27,7 +27,7 @@ static bool revocations_are_read(const struct gateway *gateway)
 
 static bool is_staying(const struct gateway *gateway)
 {
-    return !gateway->draining;
+    return !gateway->unready;
 }
 
 static const struct {
@@ -40,6 +40,14 @@ static const struct {
     {ERR_DATABASE_UNAVAILABLE, database_is_ready, "the database is not connected"},
     {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "which tokens are revoked has not been read yet"},
 };
+
+bool gateway_is_ready(const struct gateway *gateway)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (!parts[i].is_ready(gateway))
+            return false;
+    return true;
+}
 
 void readyz(struct call *call)
 {

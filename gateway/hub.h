@@ -21,6 +21,7 @@
  *   to subscribe again with their position.
  */
 
+#include "common/buf.h"
 #include "common/envelope.h"
 #include "gateway/gateway.h"
 #include "gateway/stream.h"
@@ -61,6 +62,16 @@ enum err channel_parse_list(struct slice names, struct uuid *projects, size_t ma
 void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE]);
 void channel_name(const struct channel *channel, char name[CHANNEL_NAME_SIZE]);
 const char *channel_epoch(const struct channel *channel); /* of the stream that offsets count in */
+
+/* "{id,id}", as PostgreSQL reads an array; `list` takes PROJECT_LIST_MAX of them. */
+#define PROJECT_LIST_MAX(count) ((count) * (UUID_TEXT_LEN + 1) + 2)
+void project_list_format(const struct uuid *projects, size_t count, struct buf *list);
+
+/* SQL: the text of a row of `events`, the same that the worker made of it when it was new (workers/outbox.c). */
+#define EVENT_TEXT                                                                                         \
+    "'{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"            \
+    " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||" \
+    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"data\":' || data || '}'"
 
 /* Subscribing. */
 

@@ -71,19 +71,6 @@ const char *channel_epoch(const struct channel *channel)
     return channel->tenant->epoch;
 }
 
-void channel_project_list(const struct channel *channel, struct buf *list)
-{
-    buf_append_char(list, '{');
-    for (size_t i = 0; i < channel->project_count; i++) {
-        char id[UUID_TEXT_LEN + 1];
-        uuid_format(&channel->projects[i], id);
-        if (i > 0)
-            buf_append_char(list, ',');
-        buf_append(list, id, UUID_TEXT_LEN);
-    }
-    buf_append_char(list, '}');
-}
-
 /* May this company have the projects? */
 
 static void on_projects(void *owner, struct db_result *result)
@@ -103,8 +90,8 @@ static void on_projects(void *owner, struct db_result *result)
 static enum err ask_projects(struct channel *channel)
 {
     CLEANUP(buf_done) struct buf list;
-    buf_init(&list, PROJECT_LIST_MAX(channel));
-    channel_project_list(channel, &list);
+    buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
+    project_list_format(channel->projects, channel->project_count, &list);
     struct slice company = slice_of(channel->tenant->company);
     struct slice params[] = {company, buf_slice(&list)};
     return hub_query_send(channel->tenant->hub, company, &projects_statement, params, ARRAY_LEN(params),

@@ -9,8 +9,7 @@ static const struct db_statement events_of_projects = {
     "(SELECT events.seq, NULL::uuid AS project, seen.seq::text AS body FROM events, seen"
     " WHERE company_id = $1 AND events.seq = $2::bigint + 1)"
     " UNION ALL "
-    "(SELECT seq, project, " HUB_EVENT_TEXT
-    " FROM events WHERE company_id = $1 AND project = ANY ($5::uuid[])"
+    "(SELECT seq, project, " EVENT_TEXT " FROM events WHERE company_id = $1 AND project = ANY ($5::uuid[])"
     " AND seq > $2::bigint AND seq <= (SELECT seq FROM seen) ORDER BY seq LIMIT $4)"
     ") AS missed ORDER BY seq, project NULLS FIRST"};
 
@@ -37,8 +36,8 @@ enum err missed_read(struct channel *channel, int64_t after, int64_t up_to, int 
     if (channel->kind == CHANNEL_COMPANY)
         return hub_query_send(tenant->hub, company, &hub_events, params, 4, answer, owner, ret_query);
     CLEANUP(buf_done) struct buf list;
-    buf_init(&list, PROJECT_LIST_MAX(channel));
-    channel_project_list(channel, &list);
+    buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
+    project_list_format(channel->projects, channel->project_count, &list);
     params[4] = buf_slice(&list);
     return hub_query_send(tenant->hub, company, &events_of_projects, params, 5, answer, owner, ret_query);
 }
@@ -62,8 +61,8 @@ enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub
     struct tenant *tenant = channel->tenant;
     char numbers[2][NUMBER_SIZE];
     CLEANUP(buf_done) struct buf list;
-    buf_init(&list, PROJECT_LIST_MAX(channel));
-    channel_project_list(channel, &list);
+    buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
+    project_list_format(channel->projects, channel->project_count, &list);
     struct slice company = slice_of(tenant->company);
     struct slice params[] = {company, number(after, numbers[0]), number(limit, numbers[1]), buf_slice(&list)};
     return hub_query_send(tenant->hub, company, &count_of_projects, params, ARRAY_LEN(params), answer, owner,

@@ -75,6 +75,19 @@ enum err channel_parse_list(struct slice names, struct uuid *projects, size_t ma
     return ERR_OK;
 }
 
+void project_list_format(const struct uuid *projects, size_t count, struct buf *list)
+{
+    buf_append_char(list, '{');
+    for (size_t i = 0; i < count; i++) {
+        char id[UUID_TEXT_LEN + 1];
+        uuid_format(&projects[i], id);
+        if (i > 0)
+            buf_append_char(list, ',');
+        buf_append(list, id, UUID_TEXT_LEN);
+    }
+    buf_append_char(list, '}');
+}
+
 void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE])
 {
     assert(kind < ARRAY_LEN(prefixes));

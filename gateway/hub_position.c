@@ -5,7 +5,7 @@ static const struct db_statement position_statement = {
     "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
 
 const struct db_statement hub_events = {
-    "hub.events", "SELECT seq, project, " HUB_EVENT_TEXT
+    "hub.events", "SELECT seq, project, " EVENT_TEXT
                   " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
 
 struct publication publication_of_row(struct db_result *result, int row)

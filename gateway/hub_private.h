@@ -12,7 +12,6 @@
  *   hub_query.c     database queries that outlive nobody
  */
 
-#include "common/buf.h"
 #include "common/db.h"
 #include "common/uuid_map.h"
 #include "gateway/hub.h"
@@ -104,11 +103,7 @@ struct bytes *event_body(struct bytes *body);
 struct publication publication_of_row(struct db_result *result, int row);
 
 /* hub_position.c */
-/* $1 company, $2 after, $3 up to, $4 limit. The text of an event is that which the worker made when it was new. */
-#define HUB_EVENT_TEXT                                                                                     \
-    "'{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"            \
-    " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||" \
-    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"data\":' || data || '}'"
+/* $1 company, $2 after, $3 up to, $4 limit */
 extern const struct db_statement hub_events;
 bool hub_position_known(const struct tenant *tenant);
 /* Asks; several calls may share one answer, but each gets one to a question that was sent after it. */
@@ -120,9 +115,6 @@ void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events);
 /* hub_channel.c */
 struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask);
 void channel_free(struct channel *channel); /* nobody is on it */
-/* "{id,id}", as PostgreSQL reads an array; `list` takes PROJECT_LIST_MAX. */
-#define PROJECT_LIST_MAX(channel) ((channel)->project_count * (UUID_TEXT_LEN + 1) + 2)
-void channel_project_list(const struct channel *channel, struct buf *list);
 bool channel_has(const struct channel *channel, const struct publication *publication);
 /* Starts those who wait, or asks for what is not known yet. */
 void channel_proceed(struct channel *channel);

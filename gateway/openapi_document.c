@@ -15,6 +15,11 @@ static const struct {
 } parameters[] = {
     {"limit", "query", "integer", "Entries of one page.", 1, 1000},
     {"after", "query", "string", "The `next` of an earlier page.", 1, 256},
+    {"channels", "query", "string",
+     "`company:<id>` or `project:<id>`, several separated by commas; the company's own when absent.", 1,
+     8192},
+    {"Last-Event-ID", "header", "string",
+     "The id of the last event that was seen: the stream goes on behind it.", 1, 64},
     {"If-Match", "header", "string", "Only when the ETag is still this one; otherwise 412.", 1, 256},
     {"If-None-Match", "header", "string", "304 when the ETag is still this one.", 1, 1024},
     {"Idempotency-Key", "header", "string", "The same key and body again give the first result again.", 1,
@@ -82,11 +87,29 @@ static json_t *operation_schema(void)
     return json_loads(text, 0, NULL);
 }
 
+static json_t *event_page_schema(void)
+{
+    static const char text[] =
+        "{\"type\":\"object\",\"required\":[\"data\",\"next\",\"more\"],\"properties\":{"
+        "\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+        "\"required\":[\"type\",\"seq\",\"id\",\"actor\",\"at\",\"data\"],\"properties\":{"
+        "\"type\":{\"type\":\"string\"},\"seq\":{\"type\":\"integer\",\"minimum\":1},"
+        "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},\"project\":{\"type\":\"string\",\"format\":"
+        "\"uuid\"},"
+        "\"actor\":{\"type\":\"string\",\"format\":\"uuid\"},\"at\":{\"type\":\"string\",\"format\":\"date-"
+        "time\"},"
+        "\"data\":{\"description\":\"The entity after it.\"}}}},"
+        "\"next\":{\"type\":\"string\",\"description\":\"The position behind this page, for `after`.\"},"
+        "\"more\":{\"type\":\"boolean\",\"description\":\"There are more already.\"}}}";
+    return json_loads(text, 0, NULL);
+}
+
 static json_t *schema_components(void)
 {
     json_t *all = json_object();
     json_object_set_new(all, "Problem", problem_schema());
     json_object_set_new(all, "Operation", operation_schema());
+    json_object_set_new(all, "EventPage", event_page_schema());
     for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
         openapi_add_schemas(all, *resource);
     return all;

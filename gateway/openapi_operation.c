@@ -5,9 +5,9 @@
 
 #include <stdio.h>
 
-enum { REFUSALS_MAX = 12, PARAMETERS_MAX = 4 };
+enum { REFUSALS_MAX = 12, PARAMETERS_MAX = 6 };
 
-enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_DOCUMENT };
+enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_EVENTS, BODY_DOCUMENT };
 
 /* Components are those of openapi_document.c, by name. */
 static const struct kind {
@@ -128,6 +128,14 @@ static const struct kind {
      .status = 204,
      .meaning = "It is gone",
      .refusals = {400, 401, 403, 404, 409, 500, 503}},
+    {.handler = read_events,
+     .verb = "events",
+     .status = 200,
+     .meaning = "A page of events, or a stream of them that ends when either side closes it",
+     .body = BODY_EVENTS,
+     .parameters = {"channels", "limit", "after", "Last-Event-ID", "Prefer", "If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 401, 403, 404, 406, 410, 500, 503}},
     {.handler = healthz,
      .verb = "healthz",
      .status = 200,
@@ -197,6 +205,11 @@ static json_t *answer_content(const struct route *route, enum body body)
         return content("application/json", json_pack("{s:s}", "type", "object"));
     case BODY_OPERATION:
         return content("application/json", component("schemas", "Operation"));
+    case BODY_EVENTS: {
+        json_t *either = content("application/json", component("schemas", "EventPage"));
+        json_object_set_new(either, "text/event-stream", json_pack("{s:{s:s}}", "schema", "type", "string"));
+        return either;
+    }
     case BODY_ENTITY:
         return content("application/json", schema_of(resource_of(route), ""));
     case BODY_LIST:

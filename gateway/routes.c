@@ -24,6 +24,8 @@ static const struct route routes[] = {
      "Revokes the tokens of a user of the company"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations", "revocation", read_list, "The company's revocations"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations/{id}", "revocation", read_entity, "One revocation"},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/events", NULL, read_events,
+     "What has happened: a stream of Server-Sent Events, or a page of them"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "What became of a command"},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_show,
      "A worker pool: how many workers are wanted, who manages them on which host, what each is at"},

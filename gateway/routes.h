@@ -53,4 +53,5 @@ void dead_letter_replay(struct call *call); /* dead_letter.c: back to work, or g
 void dead_letter_drop(struct call *call);
 void dead_letters_replay(struct call *call);
 void dead_letters_drop(struct call *call);
-void ws_upgrade(struct call *call); /* ws.c: GET /connection/websocket */
+void read_events(struct call *call); /* event_feed.c: GET /v1/events, a stream or a page */
+void ws_upgrade(struct call *call);  /* ws.c: GET /connection/websocket */

@@ -27,6 +27,7 @@ struct server {
     struct ev_timer retry;
     struct ev_timer stop_accepting;
     struct ev_timer deadline;
+    struct ev_timer notice;
     char refusal[512]; /* sent as it is to those who come when max_connections are open */
     size_t refusal_len;
     int listen_fd; /* -1: none, or closed by the drain */
@@ -184,25 +185,79 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
     finish_when_empty(server);
 }
 
-void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg)
+/* What is left of the time is for goodbyes to be said and answers to be read. */
+static int64_t streams_share(int64_t drain_ms)
 {
-    if (server->draining)
-        return;
+    return drain_ms * 9 / 10;
+}
+
+static void begin_drain(struct server *server)
+{
     struct ev_loop *loop = server->gateway->loop;
     int64_t drain_ms = server->gateway->config->drain_ms;
+    ev_timer_stop(loop, &server->notice);
     server->draining = true;
     server->gateway->draining = true;
-    server->on_drained = on_drained;
-    server->on_drained_arg = arg;
+    log_info("server.draining", LOG_I("connections", conn_set_count(server->conns)));
     ev_timer_set(&server->deadline, (ev_tstamp)drain_ms / 1000, 0);
     ev_timer_start(loop, &server->deadline);
+    conn_set_drain(server->conns, streams_share(drain_ms));
+}
+
+/* Newcomers' handshakes are put off until another process takes them; those that are under way are waited for. */
+static void close_port_soon(struct server *server)
+{
+    int64_t drain_ms = server->gateway->config->drain_ms;
     int64_t last_accepts_ms = drain_ms / 4 < LAST_ACCEPTS_MS ? drain_ms / 4 : LAST_ACCEPTS_MS;
-    if (server->listen_fd >= 0) {
-        listen(server->listen_fd, 0); /* newcomers' handshakes are put off until another process takes them */
-        ev_timer_set(&server->stop_accepting, (ev_tstamp)last_accepts_ms / 1000, 0);
-        ev_timer_start(loop, &server->stop_accepting);
+    if (server->listen_fd < 0)
+        return;
+    listen(server->listen_fd, 0);
+    ev_timer_set(&server->stop_accepting, (ev_tstamp)last_accepts_ms / 1000, 0);
+    ev_timer_start(server->gateway->loop, &server->stop_accepting);
+}
+
+static void on_notice_over(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    struct server *server = timer->data;
+    begin_drain(server);
+    close_port_soon(server);
+    finish_when_empty(server);
+}
+
+void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg)
+{
+    struct ev_loop *loop = server->gateway->loop;
+    int64_t notice_ms = server->gateway->config->drain_notice_ms;
+    bool again = server->gateway->unready;
+    if (server->draining)
+        return;
+    server->gateway->unready = true;
+    server->on_drained = on_drained;
+    server->on_drained_arg = arg;
+    if (again || notice_ms == 0) {
+        on_notice_over(loop, &server->notice, 0);
+        return;
     }
-    conn_set_drain(server->conns);
+    ev_timer_set(&server->notice, (ev_tstamp)notice_ms / 1000, 0);
+    ev_timer_start(loop, &server->notice);
+}
+
+void server_hand_over(struct server *server, void (*on_drained)(void *arg), void *arg)
+{
+    struct ev_loop *loop = server->gateway->loop;
+    if (server->draining)
+        return;
+    server->on_drained = on_drained;
+    server->on_drained_arg = arg;
+    if (server->listen_fd >= 0) {
+        ev_io_stop(loop, &server->accept);
+        ev_timer_stop(loop, &server->retry);
+        close(server->listen_fd);
+        server->listen_fd = -1;
+    }
+    begin_drain(server);
     finish_when_empty(server);
 }
 
@@ -306,11 +361,14 @@ enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_
     ev_timer_init(&server->retry, on_retry, 0, 0);
     ev_timer_init(&server->stop_accepting, on_stop_accepting, 0, 0);
     ev_timer_init(&server->deadline, on_deadline, 0, 0);
-    server->retry.data = server->stop_accepting.data = server->deadline.data = server;
+    ev_timer_init(&server->notice, on_notice_over, 0, 0);
+    server->notice.data = server->retry.data = server->stop_accepting.data = server->deadline.data = server;
     ev_io_init(&server->accept, on_acceptable, listen_fd, EV_READ);
     server->accept.data = server;
-    if (listen_fd >= 0)
+    if (listen_fd >= 0) {
+        listen(listen_fd, BACKLOG); /* one who drained on this socket before us has put newcomers off */
         ev_io_start(gateway->loop, &server->accept);
+    }
     *ret_server = server;
     return ERR_OK;
 }
@@ -328,6 +386,7 @@ void server_free(struct server *server)
     ev_timer_stop(loop, &server->retry);
     ev_timer_stop(loop, &server->stop_accepting);
     ev_timer_stop(loop, &server->deadline);
+    ev_timer_stop(loop, &server->notice);
     if (server->listen_fd >= 0) {
         ev_io_stop(loop, &server->accept);
         close(server->listen_fd);

@@ -2,10 +2,13 @@
 /* One process's share of the port: accepts, bounds the number of connections, drains.
  *
  *   LISTENING ⇄ PAUSED (too many connections, or no descriptors)
- *       └── server_drain ──▶ DRAINING (queue emptied, socket closed) ── last connection or drain_ms ──▶ on_drained
+ *       └── server_drain ──▶ NOTICE (drain_notice_ms: not ready, serving) ──▶ DRAINING ── last connection or drain_ms ──▶ on_drained
+ *       └── server_hand_over ─────────────────────────────────────────────────▲
  *
  * The listening socket is made by the parent, one per process with SO_REUSEPORT, so that the kernel balances; the parent
- * keeps its copy, so that what waits in the queue of a process that dies is served by the one that replaces it.
+ * keeps its copy, so that what waits in the queue of a process that dies is served by the one that replaces it. One that
+ * drains without a successor takes what is in its queue until that is empty, and closes it; one whose successor accepts from
+ * the same socket already leaves the queue to that.
  */
 
 #include "gateway/gateway.h"
@@ -27,6 +30,8 @@ struct conn_set *server_conns(struct server *server);
 /* A socket that is connected already; tests use it with socketpair. */
 void server_adopt(struct server *server, int fd);
 
-/* Readiness off, what waits in the queue is accepted, what is in work is answered, the rest is closed within drain_ms;
- * then on_drained, once. */
+/* Readiness off; then what waits in the queue is accepted, what is in work is answered, the rest is closed within drain_ms,
+ * streams evenly spread over it; then on_drained, once. Again during the notice: its rest is skipped. */
 void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg);
+/* The same for one process of several on a host that stays: somebody accepts from this socket in its place, now. */
+void server_hand_over(struct server *server, void (*on_drained)(void *arg), void *arg);

@@ -220,6 +220,7 @@ static const struct conn_protocol ws_protocol = {
     .on_drain = on_drain,
     .on_revoked = on_revoked,
     .on_free = on_free,
+    .is_stream = true,
 };
 
 void ws_upgrade(struct call *call)

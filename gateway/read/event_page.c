@@ -1,0 +1,260 @@
+/* A page of events, and waiting for one.
+ *
+ *   query ── events, or nobody waits ──▶ answered
+ *     │                                     ▲
+ *     └── none ──▶ hub (as a subscriber) ── woken by an event, or time ──▶ query
+ *
+ * An event only wakes: the page is always read, so that it looks the same however it came about.
+ */
+
+#include "gateway/event_feed.h"
+
+#include <stdio.h>
+
+#include "common/db.h"
+#include "gateway/position.h"
+#include "gateway/preconditions.h"
+#include "gateway/read/etag.h"
+#include "gateway/read/query.h"
+
+enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED };
+
+/* $1 company, $2 after, $3 limit; of projects: $4. One snapshot: the position and the events fit together. */
+#define PAGE(owned, of_channel)                                                                           \
+    "WITH page AS (SELECT seq, " EVENT_TEXT " AS event FROM events"                                       \
+    " WHERE company_id = $1 AND seq > $2::bigint" of_channel " ORDER BY seq LIMIT $3::bigint),"           \
+    " answer AS (SELECT epoch, seq, count, events,"                                                       \
+    " CASE WHEN count = $3::bigint THEN last ELSE greatest(seq, $2::bigint) END AS next"                  \
+    " FROM company_sequence, (SELECT count(*) AS count, max(seq) AS last,"                                \
+    " string_agg(event, ',' ORDER BY seq) AS events FROM page) AS gathered WHERE company_id = $1)"        \
+    " SELECT '{\"data\":[' || coalesce(events, '') || '],\"next\":' || to_json(epoch || ':' || next) ||"  \
+    " ',\"more\":' || (next < seq) || '}', epoch, next, count,"                                           \
+    " ($2::bigint >= seq OR EXISTS (SELECT FROM events WHERE company_id = $1 AND seq = $2::bigint + 1))," \
+    " " owned " FROM answer"
+
+static const struct db_statement of_company = {"read.events", PAGE("0", "")};
+static const struct db_statement of_projects = {
+    "read.events_of_projects",
+    PAGE("(SELECT count(*) FROM project WHERE company_id = $1 AND id = ANY ($4::uuid[]))",
+         " AND project = ANY ($4::uuid[])")};
+
+struct poll {
+    struct subscriber subscriber;
+    struct call *call;
+    struct hub_ask ask;
+    struct slice projects; /* as PostgreSQL reads an array */
+    int64_t limit;
+    ev_timer timer;
+    int64_t wait_ms; /* 0: not, or not any more */
+};
+
+static void read_page(struct poll *poll);
+
+/* Waiting. */
+
+static void stop_waiting(struct poll *poll)
+{
+    hub_unsubscribe(&poll->subscriber);
+    ev_timer_stop(poll->call->gateway->loop, &poll->timer);
+    poll->call->on_gone = NULL;
+    poll->wait_ms = 0;
+}
+
+static void wake(struct poll *poll)
+{
+    stop_waiting(poll);
+    read_page(poll);
+}
+
+static void on_gone(struct call *call)
+{
+    stop_waiting(call->waiter);
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    wake(CONTAINER_OF(timer, struct poll, timer));
+}
+
+static struct poll *poll_of(struct subscriber *subscriber)
+{
+    return CONTAINER_OF(subscriber, struct poll, subscriber);
+}
+
+static struct bytes *encode(const struct channel *channel, const struct publication *const *publications,
+                            size_t count)
+{
+    (void)channel;
+    (void)publications;
+    (void)count;
+    return bytes_copy(SLICE(""));
+}
+
+static void on_started(struct subscriber *subscriber, const struct hub_start *start)
+{
+    if (!start->recovered || start->publication_count > 0)
+        wake(poll_of(subscriber));
+}
+
+static void on_publications(struct subscriber *subscriber, struct bytes *encoded)
+{
+    (void)encoded;
+    wake(poll_of(subscriber));
+}
+
+static void on_refused(struct subscriber *subscriber, enum err err)
+{
+    struct poll *poll = poll_of(subscriber);
+    stop_waiting(poll);
+    call_fail(poll->call, err, NULL);
+}
+
+static void on_lost(struct subscriber *subscriber)
+{
+    wake(poll_of(subscriber));
+}
+
+static size_t backlog(const struct subscriber *subscriber)
+{
+    (void)subscriber;
+    return 0;
+}
+
+static const struct feed poll_feed = {
+    .encode = encode,
+    .on_started = on_started,
+    .on_publications = on_publications,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+    .backlog = backlog,
+};
+
+static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offset)
+{
+    struct call *call = poll->call;
+    poll->ask.recover = true;
+    poll->ask.epoch = arena_copy(&call->arena, epoch);
+    poll->ask.offset = offset;
+    call->on_gone = on_gone;
+    call->waiter = poll;
+    ev_timer_set(&poll->timer, (ev_tstamp)poll->wait_ms / 1000., 0.);
+    ev_timer_start(call->gateway->loop, &poll->timer);
+    hub_subscribe(call->gateway->hub, &poll->subscriber, &poll->ask);
+}
+
+/* The answer. */
+
+static void respond(struct call *call, struct db_result *result, const char *position)
+{
+    char text[POSITION_SIZE + 2];
+    int len = snprintf(text, sizeof(text), "\"%s\"", position);
+    struct slice etag = {text, (size_t)len};
+    call_add_header(call, "ETag", etag);
+    call_add_header(call, "Cache-Control", SLICE("private, no-cache"));
+    if (etag_is_named(call_header(call, "if-none-match"), etag)) {
+        call_respond(call, 304, NULL, SLICE_NONE);
+        return;
+    }
+    struct bytes *body = db_share(result, 0, BODY);
+    call_respond_shared(call, 200, "application/json", body, body->slice);
+    bytes_unref(body);
+}
+
+static void on_page(struct call *call, struct db_result *result, void *context)
+{
+    struct poll *poll = context;
+    char position[POSITION_SIZE];
+    bool found = db_rows(result) > 0;
+    struct slice epoch = found ? db_text(result, 0, EPOCH) : SLICE("");
+    if (!found)
+        call_fail(call, ERR_NOT_FOUND, "There is no such company.");
+    else if (db_int(result, 0, OWNED) != (int64_t)poll->ask.project_count)
+        call_fail(call, ERR_FORBIDDEN, NULL);
+    else if (poll->ask.epoch.len > 0 && !slice_equal(poll->ask.epoch, epoch))
+        call_fail(call, ERR_POSITION_GONE, "The company's events were numbered anew since then.");
+    else if (!slice_is(db_text(result, 0, KEPT), "t"))
+        call_fail(call, ERR_POSITION_GONE, NULL);
+    else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
+        wait_for_events(poll, epoch, db_int(result, 0, NEXT));
+    else
+        respond(call, result, position_format(epoch.data, db_int(result, 0, NEXT), position).data);
+}
+
+/* Asking. */
+
+static void read_page(struct poll *poll)
+{
+    char after[24], limit[24];
+    struct slice params[] = {SLICE_NONE, SLICE_NONE, poll->projects};
+    params[0] =
+        (struct slice){after, (size_t)snprintf(after, sizeof(after), "%lld", (long long)poll->ask.offset)};
+    params[1] = (struct slice){limit, (size_t)snprintf(limit, sizeof(limit), "%lld", (long long)poll->limit)};
+    bool is_company = poll->ask.kind == CHANNEL_COMPANY;
+    query_start(poll->call, is_company ? &of_company : &of_projects, params, is_company ? 2 : 3, on_page,
+                poll);
+}
+
+static bool parse_limit(struct call *call, int64_t *ret_limit)
+{
+    const struct config *config = call->gateway->config;
+    struct slice text = call_query(call, "limit");
+    struct position number;
+    if (!text.data) {
+        *ret_limit = config->page_default;
+        return true;
+    }
+    if (!position_parse(text, &number) || number.epoch.len > 0 || number.offset < 1 ||
+        number.offset > config->page_max)
+        return false;
+    *ret_limit = number.offset;
+    return true;
+}
+
+/* RFC 7240 4.3. A page that has something is not waited for. */
+static int64_t wanted_wait(struct call *call)
+{
+    struct prefer prefer = {0};
+    char applied[32];
+    for (size_t i = 0; i < call->header_count; i++)
+        if (slice_equal_nocase(call->headers[i].name, SLICE("prefer")))
+            prefer_parse(call->headers[i].value, &prefer);
+    int64_t most_s = call->gateway->config->wait_max_ms / 1000;
+    int64_t wait_s = prefer.wait_s < most_s ? prefer.wait_s : most_s;
+    if (!prefer.has_wait || wait_s <= 0 || call->method == METHOD_HEAD)
+        return 0;
+    int len = snprintf(applied, sizeof(applied), "wait=%lld", (long long)wait_s);
+    call_add_header(call, "Preference-Applied", (struct slice){applied, (size_t)len});
+    return wait_s * 1000;
+}
+
+static struct slice list_of(struct call *call, const struct hub_ask *ask)
+{
+    CLEANUP(buf_done) struct buf list;
+    buf_init(&list, PROJECT_LIST_MAX(ask->project_count));
+    project_list_format(ask->projects, ask->project_count, &list);
+    return arena_copy(&call->arena, buf_slice(&list));
+}
+
+void event_page(struct call *call, const struct hub_ask *ask)
+{
+    struct poll *poll = arena_calloc(&call->arena, 1, sizeof(*poll));
+    if (!poll) {
+        call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
+        return;
+    }
+    poll->subscriber.feed = &poll_feed;
+    poll->call = call;
+    poll->ask = *ask;
+    poll->projects = list_of(call, ask);
+    ev_timer_init(&poll->timer, on_time, 0., 0.);
+    if (ask->kind == CHANNEL_COMPANY && !uuid_equal(&ask->id, &ask->company)) {
+        call_fail(call, ERR_FORBIDDEN, NULL);
+    } else if (!parse_limit(call, &poll->limit)) {
+        call_fail(call, ERR_BAD_REQUEST, "`limit` is a number from 1 to the largest page");
+    } else {
+        poll->wait_ms = wanted_wait(call);
+        read_page(poll);
+    }
+}

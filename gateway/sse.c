@@ -1,0 +1,269 @@
+#include "gateway/sse.h"
+
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "gateway/conn.h"
+#include "gateway/position.h"
+
+enum {
+    PIECE_MAX = 64 * 1024 * 1024, /* of events of one turn; the hub splits long before */
+    LINES_MAX = 256,
+    RETURN_MS = 200, /* `retry` of a stream that we end: the client is wanted back, elsewhere or again */
+};
+
+struct sse {
+    struct subscriber subscriber;
+    struct call *call; /* while ASKING; then NULL */
+    struct conn *conn;
+    int64_t expires_at; /* of the token, seconds */
+    bool ended;
+};
+
+static struct sse *sse_of(struct subscriber *subscriber)
+{
+    return CONTAINER_OF(subscriber, struct sse, subscriber);
+}
+
+/* Text of events. */
+
+/* An event's JSON begins with its type (workers/outbox.c, EVENT_TEXT). */
+static struct slice type_of(const struct publication *publication)
+{
+    static const char beginning[] = "{\"type\":\"";
+    struct slice body = publication->body->slice;
+    size_t at = sizeof(beginning) - 1;
+    if (body.len <= at || memcmp(body.data, beginning, at) != 0)
+        return SLICE("message");
+    const char *end = memchr(body.data + at, '"', body.len - at);
+    return end ? (struct slice){body.data + at, (size_t)(end - body.data) - at} : SLICE("message");
+}
+
+static void append_field(struct buf *out, const char *name, struct slice value)
+{
+    buf_append_text(out, name);
+    buf_append(out, ": ", 2);
+    buf_append_slice(out, value);
+    buf_append_char(out, '\n');
+}
+
+static struct bytes *encode(const struct channel *channel, const struct publication *const *publications,
+                            size_t count)
+{
+    CLEANUP(buf_done) struct buf out;
+    buf_init(&out, PIECE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        char position[POSITION_SIZE];
+        append_field(&out, "id", position_format(channel_epoch(channel), publications[i]->seq, position));
+        append_field(&out, "event", type_of(publications[i]));
+        append_field(&out, "data", publications[i]->body->slice);
+        buf_append_char(&out, '\n');
+    }
+    return bytes_copy(buf_slice(&out));
+}
+
+/* The clock. */
+
+static void schedule(struct sse *sse)
+{
+    const struct gateway *gateway = conn_gateway(sse->conn);
+    const struct config *config = gateway->config;
+    ev_tstamp left =
+        (ev_tstamp)sse->expires_at + (ev_tstamp)config->auth_leeway_ms / 1000. - ev_now(gateway->loop);
+    int64_t ms = config->sse_heartbeat_ms;
+    if (left * 1000. < (ev_tstamp)ms)
+        ms = left > 0. ? (int64_t)(left * 1000.) + 1 : 1;
+    conn_limit(sse->conn, ms);
+}
+
+static void beat(struct sse *sse)
+{
+    char text[POSITION_SIZE + 8], position[POSITION_SIZE];
+    const char *epoch;
+    int64_t offset;
+    int len =
+        hub_position(&sse->subscriber, &epoch, &offset)
+            ? snprintf(text, sizeof(text), ":\nid: %s\n\n", position_format(epoch, offset, position).data)
+            : snprintf(text, sizeof(text), ":\n\n");
+    conn_write(sse->conn, (struct slice){text, (size_t)len});
+    schedule(sse);
+}
+
+/* The end. The client comes back with the last position that it has seen. */
+static void end(struct sse *sse)
+{
+    char goodbye[32];
+    if (sse->ended)
+        return;
+    sse->ended = true;
+    hub_unsubscribe(&sse->subscriber);
+    int len = snprintf(goodbye, sizeof(goodbye), "retry: %d\n\n", RETURN_MS);
+    conn_write(sse->conn, (struct slice){goodbye, (size_t)len});
+    conn_close(sse->conn);
+}
+
+/* Connection. */
+
+static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
+{
+    (void)conn;
+    (void)state;
+    return bytes.len; /* the answer has no end, so no request behind it will ever be looked at */
+}
+
+static void on_end(struct conn *conn, void *state)
+{
+    struct sse *sse = state;
+    sse->ended = true;
+    hub_unsubscribe(&sse->subscriber);
+    conn_close(conn);
+}
+
+static void on_timeout(struct conn *conn, void *state)
+{
+    struct sse *sse = state;
+    const struct gateway *gateway = conn_gateway(conn);
+    int64_t leeway_s = gateway->config->auth_leeway_ms / 1000;
+    if (ev_now(gateway->loop) >= (ev_tstamp)(sse->expires_at + leeway_s))
+        end(sse); /* who comes back with the same token hears 401 */
+    else
+        beat(sse);
+}
+
+/* What waits would be stale by the time it is read, and ends in the middle of an event, which no client takes for one. */
+static void on_overflow(struct conn *conn, void *state)
+{
+    struct sse *sse = state;
+    sse->ended = true;
+    hub_unsubscribe(&sse->subscriber);
+    log_debug("sse.slow", LOG_S("peer", conn_peer(conn)));
+    conn_abort(conn);
+}
+
+static void on_drain(struct conn *conn, void *state)
+{
+    (void)conn;
+    end(state);
+}
+
+static void on_free(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct sse *sse = state;
+    hub_unsubscribe(&sse->subscriber);
+    free(sse);
+}
+
+static const struct conn_protocol sse_protocol = {
+    .name = "sse",
+    .on_bytes = on_bytes,
+    .on_end = on_end,
+    .on_timeout = on_timeout,
+    .on_overflow = on_overflow,
+    .on_drain = on_drain,
+    .on_free = on_free,
+    .is_stream = true,
+};
+
+/* What the hub tells. */
+
+/* X-Accel-Buffering: nginx passes on what it has, others have learnt to read that too. */
+#define HEAD_LINES                        \
+    "Content-Type: text/event-stream\r\n" \
+    "Cache-Control: no-store\r\n"         \
+    "X-Accel-Buffering: no\r\n"
+
+static void write_welcome(struct sse *sse, const struct hub_start *start)
+{
+    char text[LINES_MAX], position[POSITION_SIZE];
+    bool reload = start->recover && !start->recovered;
+    int len = snprintf(text, sizeof(text),
+                       "retry: %lld\nid: %s\nevent: %s\ndata: {\"epoch\":\"%s\",\"offset\":%lld}\n\n",
+                       (long long)conn_gateway(sse->conn)->config->sse_retry_ms,
+                       position_format(start->epoch, start->offset, position).data,
+                       reload ? "reload" : "ready", start->epoch, (long long)start->offset);
+    conn_write(sse->conn, (struct slice){text, (size_t)len});
+}
+
+static void on_started(struct subscriber *subscriber, const struct hub_start *start)
+{
+    struct sse *sse = sse_of(subscriber);
+    struct call *call = TAKE(sse->call);
+    bool only_head = call->method == METHOD_HEAD;
+    call_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
+    if (only_head) {
+        sse->ended = true;
+        hub_unsubscribe(subscriber);
+        conn_close(sse->conn);
+        return;
+    }
+    write_welcome(sse, start);
+    if (start->publication_count > 0) {
+        struct bytes *missed = encode(subscriber->channel, start->publications, start->publication_count);
+        conn_write_shared(sse->conn, missed);
+        bytes_unref(missed);
+    }
+    schedule(sse);
+}
+
+static void on_publications(struct subscriber *subscriber, struct bytes *encoded)
+{
+    conn_write_shared(sse_of(subscriber)->conn, encoded);
+}
+
+static void on_refused(struct subscriber *subscriber, enum err err)
+{
+    struct sse *sse = sse_of(subscriber);
+    struct call *call = sse->call;
+    call->on_gone = NULL;
+    free(sse);
+    call_fail(call, err, NULL);
+}
+
+static void on_lost(struct subscriber *subscriber)
+{
+    struct sse *sse = sse_of(subscriber);
+    if (sse->call)
+        on_refused(subscriber, ERR_DATABASE_UNAVAILABLE);
+    else
+        end(sse);
+}
+
+static size_t backlog(const struct subscriber *subscriber)
+{
+    return conn_output(CONTAINER_OF(subscriber, const struct sse, subscriber)->conn);
+}
+
+static const struct feed sse_feed = {
+    .encode = encode,
+    .on_started = on_started,
+    .on_publications = on_publications,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+    .backlog = backlog,
+};
+
+/* Asking. */
+
+static void on_gone(struct call *call)
+{
+    struct sse *sse = call->waiter;
+    hub_unsubscribe(&sse->subscriber);
+    free(sse);
+}
+
+void sse_start(struct call *call, const struct hub_ask *ask)
+{
+    if (call->gateway->draining) {
+        call_fail(call, ERR_SHUTTING_DOWN, NULL);
+        return;
+    }
+    struct sse *sse = xcalloc(1, sizeof(*sse));
+    sse->subscriber.feed = &sse_feed;
+    sse->call = call;
+    sse->conn = call->conn;
+    sse->expires_at = call->identity.expires_at;
+    call->on_gone = on_gone;
+    call->waiter = sse;
+    hub_subscribe(call->gateway->hub, &sse->subscriber, ask);
+}
