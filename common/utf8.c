@@ -20,37 +20,48 @@ static const struct lead {
     {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* Octets of the sequence at `at` (not ASCII), 0 when it is malformed or cut short. */
+static const struct lead *lead_of(uint8_t octet)
+{
+    for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++)
+        if (octet >= leads[i].from && octet <= leads[i].to)
+            return &leads[i];
+    return NULL;
+}
+
+/* Octets of the sequence at `at` (not ASCII), more than `left` when it is cut short, 0 when it is malformed. */
 static size_t sequence_length(const uint8_t *at, size_t left)
 {
-    const struct lead *lead = leads;
-    const struct lead *end = leads + sizeof(leads) / sizeof(leads[0]);
-    while (lead < end && !(at[0] >= lead->from && at[0] <= lead->to))
-        lead++;
-    if (lead == end || left < lead->length || at[1] < lead->second_from || at[1] > lead->second_to)
+    const struct lead *lead = lead_of(at[0]);
+    if (!lead || (left > 1 && (at[1] < lead->second_from || at[1] > lead->second_to)))
         return 0;
-    for (size_t i = 2; i < lead->length; i++)
+    for (size_t i = 2; i < lead->length && i < left; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
     return lead->length;
 }
 
+bool utf8_begins_valid(struct slice text, size_t *ret_whole)
+{
+    size_t i = 0, length = 0;
+    for (; i < text.len; i += length) {
+        length = 1;
+        if (text.len - i >= sizeof(uint64_t) && !(word_at(text.data + i) & HIGH_BITS))
+            length = sizeof(uint64_t);
+        else if (text.data[i] & 0x80)
+            length = sequence_length((const uint8_t *)text.data + i, text.len - i);
+        if (length == 0)
+            return false;
+        if (length > text.len - i)
+            break;
+    }
+    *ret_whole = i;
+    return true;
+}
+
 bool utf8_valid(struct slice text)
 {
-    size_t i = 0;
-    while (i < text.len) {
-        if (text.len - i >= sizeof(uint64_t) && !(word_at(text.data + i) & HIGH_BITS)) {
-            i += sizeof(uint64_t);
-        } else if (!(text.data[i] & 0x80)) {
-            i++;
-        } else {
-            size_t length = sequence_length((const uint8_t *)text.data + i, text.len - i);
-            if (length == 0)
-                return false;
-            i += length;
-        }
-    }
-    return true;
+    size_t whole;
+    return utf8_begins_valid(text, &whole) && whole == text.len;
 }
 
 size_t utf8_length(struct slice text)

@@ -20,6 +20,7 @@ struct ws_reader {
     bool deflated;              /* the message whose first frame came last */
     uint8_t opcode;             /* of the message that is being put together; 0: none */
     struct buf message;
+    size_t checked; /* of the message: whole UTF-8 sequences */
     size_t control_len;
     char control[WS_CONTROL_MAX];
 };
@@ -169,20 +170,41 @@ static void keep_control(struct ws_reader *reader, struct slice piece)
     reader->control_len += piece.len;
 }
 
+/* RFC 6455 8.1, and as soon as it can be known: a message need not be complete to be wrong. What is compressed is looked at
+ * when it is complete. */
+static bool keep_text(struct ws_reader *reader, struct slice piece, int *ret_code)
+{
+    size_t whole;
+    *ret_code = WS_CODE_TOO_BIG;
+    if (!buf_append_slice(&reader->message, piece))
+        return false;
+    if (reader->deflated)
+        return true;
+    struct slice message = buf_slice(&reader->message);
+    struct slice unchecked = {message.data + reader->checked, message.len - reader->checked};
+    *ret_code = WS_CODE_INVALID_PAYLOAD;
+    if (!utf8_begins_valid(unchecked, &whole))
+        return false;
+    reader->checked += whole;
+    return true;
+}
+
 static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *frame, struct slice piece,
                    bool complete, const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
 {
     bool whole = complete && frame->fin && reader->opcode == 0 && piece.len == frame->payload_length;
     if (whole) /* most messages: nothing to put together, nothing to copy */
         return end_message(reader, piece, callbacks, ctx, ret_more);
+    int code = 0;
     if (reader->opcode == 0)
         reader->opcode = frame->opcode;
-    if (!buf_append_slice(&reader->message, piece))
-        return WS_CODE_TOO_BIG;
+    if (!keep_text(reader, piece, &code))
+        return code;
     if (!complete || !frame->fin)
         return 0;
-    int code = end_message(reader, buf_slice(&reader->message), callbacks, ctx, ret_more);
+    code = end_message(reader, buf_slice(&reader->message), callbacks, ctx, ret_more);
     reader->opcode = 0;
+    reader->checked = 0;
     buf_done(&reader->message);
     return code;
 }

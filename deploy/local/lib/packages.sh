@@ -26,6 +26,8 @@ client   curl                                   curl
 test     /usr/include/cmocka.h                  libcmocka-dev
 test     node                                   nodejs
 test     npm                                    npm
+test     -                                      python3-websockets
+test     -                                      python3-autobahn
 test     -                                      libtest-json-schema-acceptance-perl
 fuzz     clang                                  clang
 lint     clang-format                           clang-format
