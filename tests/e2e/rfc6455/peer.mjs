@@ -1,13 +1,13 @@
 // A peer on the published `ws`: its handshake, its reader (which checks every frame of ours), its framing; what is sent is up to the case.
 import assert from 'node:assert/strict';
-import WebSocket from 'ws';
+import WebSocket, { Sender } from 'ws';
 
 export const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, CONTINUATION = 0;
 
 // One masked frame as octets.
 export function frame(opcode, payload = '', { fin = true, rsv = 0, mask = true } = {}) {
     const data = Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
-    const octets = Buffer.concat(WebSocket.Sender.frame(Buffer.from(data), { fin, rsv1: false, opcode, mask, readOnly: false }));
+    const octets = Buffer.concat(Sender.frame(Buffer.from(data), { fin, rsv1: false, opcode, mask, readOnly: false }));
     octets[0] |= rsv << 4;
     return octets;
 }
