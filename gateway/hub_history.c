@@ -12,7 +12,7 @@
 
 /* $5: the projects, where the channel has not all of the company's events. */
 #define OF_COMPANY \
-    "SELECT seq, project, " HUB_EVENT_TEXT " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
+    "SELECT seq, project, " EVENT_TEXT " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
 #define OF_PROJECTS OF_COMPANY " AND project = ANY ($5::uuid[])"
 #define FORWARD     " ORDER BY seq LIMIT $4"
 #define REVERSE     " ORDER BY seq DESC LIMIT $4"
@@ -99,9 +99,9 @@ static enum err from_database(struct hub_history *history, const struct channel 
     struct tenant *tenant = channel->tenant;
     bool of_projects = channel->project_count > 0;
     CLEANUP(buf_done) struct buf list;
-    buf_init(&list, PROJECT_LIST_MAX(channel));
+    buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
     if (of_projects)
-        channel_project_list(channel, &list);
+        project_list_format(channel->projects, channel->project_count, &list);
     snprintf(after, sizeof(after), "%lld", (long long)range->after);
     snprintf(up_to, sizeof(up_to), "%lld", (long long)range->up_to);
     snprintf(limit, sizeof(limit), "%zu", range->limit);

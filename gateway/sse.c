@@ -5,6 +5,7 @@
 #include "common/buf.h"
 #include "gateway/conn.h"
 #include "gateway/position.h"
+#include "gateway/revocations.h"
 
 enum {
     PIECE_MAX = 64 * 1024 * 1024, /* of events of one turn; the hub splits long before */
@@ -16,7 +17,7 @@ struct sse {
     struct subscriber subscriber;
     struct call *call; /* while ASKING; then NULL */
     struct conn *conn;
-    int64_t expires_at; /* of the token, seconds */
+    struct identity identity; /* of the token: its expiry, and whether it was revoked */
     bool ended;
 };
 
@@ -68,8 +69,8 @@ static void schedule(struct sse *sse)
 {
     const struct gateway *gateway = conn_gateway(sse->conn);
     const struct config *config = gateway->config;
-    ev_tstamp left =
-        (ev_tstamp)sse->expires_at + (ev_tstamp)config->auth_leeway_ms / 1000. - ev_now(gateway->loop);
+    ev_tstamp left = (ev_tstamp)sse->identity.expires_at + (ev_tstamp)config->auth_leeway_ms / 1000. -
+                     ev_now(gateway->loop);
     int64_t ms = config->sse_heartbeat_ms;
     if (left * 1000. < (ev_tstamp)ms)
         ms = left > 0. ? (int64_t)(left * 1000.) + 1 : 1;
@@ -124,7 +125,7 @@ static void on_timeout(struct conn *conn, void *state)
     struct sse *sse = state;
     const struct gateway *gateway = conn_gateway(conn);
     int64_t leeway_s = gateway->config->auth_leeway_ms / 1000;
-    if (ev_now(gateway->loop) >= (ev_tstamp)(sse->expires_at + leeway_s))
+    if (ev_now(gateway->loop) >= (ev_tstamp)(sse->identity.expires_at + leeway_s))
         end(sse); /* who comes back with the same token hears 401 */
     else
         beat(sse);
@@ -146,6 +147,14 @@ static void on_drain(struct conn *conn, void *state)
     end(state);
 }
 
+/* Who comes back with the same token hears 401. */
+static void on_revoked(struct conn *conn, void *state)
+{
+    struct sse *sse = state;
+    if (revocations_have(conn_gateway(conn)->revocations, &sse->identity))
+        end(sse);
+}
+
 static void on_free(struct conn *conn, void *state)
 {
     (void)conn;
@@ -161,6 +170,7 @@ static const struct conn_protocol sse_protocol = {
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
     .on_drain = on_drain,
+    .on_revoked = on_revoked,
     .on_free = on_free,
     .is_stream = true,
 };
@@ -258,11 +268,16 @@ void sse_start(struct call *call, const struct hub_ask *ask)
         call_fail(call, ERR_SHUTTING_DOWN, NULL);
         return;
     }
+    if (!call->conn) { /* a command over a WebSocket, which has channels of its own */
+        call_fail(call, ERR_NOT_ACCEPTABLE,
+                  "A stream cannot be asked for over a WebSocket; subscribe instead.");
+        return;
+    }
     struct sse *sse = xcalloc(1, sizeof(*sse));
     sse->subscriber.feed = &sse_feed;
     sse->call = call;
     sse->conn = call->conn;
-    sse->expires_at = call->identity.expires_at;
+    sse->identity = call->identity;
     call->on_gone = on_gone;
     call->waiter = sse;
     hub_subscribe(call->gateway->hub, &sse->subscriber, ask);
