@@ -6,6 +6,7 @@ import { startStack } from '../lib/stack.mjs';
 import { channels } from './realtime/channels.mjs';
 import { closeAll } from './realtime/clients.mjs';
 import { commands } from './realtime/commands.mjs';
+import { compression } from './realtime/compression.mjs';
 import { connecting } from './realtime/connecting.mjs';
 import { delivery } from './realtime/delivery.mjs';
 import { frames } from './realtime/frames.mjs';
@@ -25,6 +26,7 @@ before(async () => {
         CORTEX_DRAIN_MS: '2000',
         CORTEX_HEAD_TIMEOUT_MS: '5000',
         CORTEX_MAX_OUTPUT: '256k',
+        CORTEX_WS_DEFLATE: '1', // `ws` asks for it unless it is told not to
         CORTEX_WS_MAX_CHANNELS: '4',
         CORTEX_WS_MAX_MESSAGE: '4k',
         CORTEX_WS_PING_MS: '500',
@@ -38,4 +40,4 @@ after(async () => {
 });
 
 // `leaving` ends gateways: it comes last.
-for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, olderClient, recovery, revocation, slowness, leaving]) subject(shared);
+for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, olderClient, recovery, revocation, compression, slowness, leaving]) subject(shared);

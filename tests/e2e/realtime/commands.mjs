@@ -105,6 +105,8 @@ export function commands(shared) {
             operative.disconnect();
             for (const [method, status] of [['GET /nowhere', 404], ['PUT /v1/projects', 405], ['FLY /v1/projects', 400], ['GET /healthz', 404], ['GET /connection/websocket', 404]])
                 assert.equal((await client.rpc(method, null)).data.status, status, method);
+            const stream = { headers: { accept: 'text/event-stream' } };
+            assert.equal((await client.rpc(`GET /v1/events?channels=company:${company}`, stream)).data.status, 406);
             assert.equal(await codeOf(client.rpc('project.create', {})), 104);
         });
 

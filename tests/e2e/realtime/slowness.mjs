@@ -6,6 +6,7 @@ import { Speaker } from './clients.mjs';
 
 // Together more than the bound of the socket (256k here) and what the kernel holds of a connection that nobody reads (some 4 MB).
 const EVENTS = 200;
+const PLAIN = { options: { perMessageDeflate: false } }; // or these would be compressed to nothing
 const DESCRIPTION = '\u{1f477}'.repeat(9000); // 36,000 octets
 
 export function slowness(shared) {
@@ -13,7 +14,7 @@ export function slowness(shared) {
         test('test_reader_when_it_stalls_then_closed_with_3008_and_the_others_hear_everything', async () => {
             const company = await shared.stack.addCompany('Stalled');
             const channel = `company:${company}`;
-            const [slow, quick] = [await Speaker.connected(shared.stack, { company }), await Speaker.connected(shared.stack, { company })];
+            const [slow, quick] = [await Speaker.connected(shared.stack, { company }, PLAIN), await Speaker.connected(shared.stack, { company })];
             const heard = [];
             await slow.ask({ id: 2, subscribe: { channel } });
             await quick.ask({ id: 2, subscribe: { channel } });
