@@ -90,11 +90,5 @@ export function handshake(shared) {
             const error = await new Promise((resolve) => socket.once('error', resolve));
             assert.match(error.message, /subprotocol/);
         });
-
-        test('test_compression_when_offered_then_not_negotiated', async () => {
-            const speaker = await Speaker.open(shared.stack, { options: { perMessageDeflate: true } });
-            assert.equal(speaker.socket.extensions, '');
-            await speaker.close();
-        });
     });
 }
