@@ -25,6 +25,11 @@ int64_t clock_monotonic_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_monotonic_ms(void)
+{
+    return clock_monotonic_us() / 1000;
+}
+
 static void put_digits(char *at, int count, int64_t value)
 {
     for (int i = count - 1; i >= 0; i--, value /= 10)

@@ -14,6 +14,8 @@
  */
 
 #include <ev.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
@@ -27,7 +29,14 @@ struct db_statement {
     const char *sql;
 };
 
-enum { DB_PARAMS_MAX = 64 };
+enum { DB_PARAMS_MAX = 64, DB_NUMBER_SIZE = 24 };
+
+/* A number as a parameter; it lives in `text`. */
+static inline struct slice db_number(int64_t number, char text[DB_NUMBER_SIZE])
+{
+    int len = snprintf(text, DB_NUMBER_SIZE, "%" PRId64, number);
+    return (struct slice){text, (size_t)len};
+}
 
 struct db_options {
     const char *url;

@@ -301,11 +301,6 @@ static const char *check_claims(const struct token_keys *keys, const json_t *cla
 
 /* ---- verify and sign ---- */
 
-static void cleanup_json(json_t **json)
-{
-    json_decref(*json);
-}
-
 static const char *verify(const struct token_keys *keys, struct slice token, int64_t now_s,
                           struct identity *identity)
 {
@@ -316,7 +311,7 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
         return "the token is empty or too long";
     if (!split(token, &parts))
         return "the token is malformed";
-    CLEANUP(cleanup_json) json_t *header = decode_object(parts.header);
+    CLEANUP(json_cleanup) json_t *header = decode_object(parts.header);
     if (!header)
         return "the token's header is malformed";
     const struct algorithm *algorithm = find_algorithm(keys, header);
@@ -325,7 +320,7 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
     if (!base64url_decode(parts.signature, (char *)signature, sizeof(signature), &len) ||
         !algorithm->is_valid(keys, parts.signed_input, signature, len))
         return "the token's signature is not valid";
-    CLEANUP(cleanup_json) json_t *claims = decode_object(parts.payload);
+    CLEANUP(json_cleanup) json_t *claims = decode_object(parts.payload);
     if (!claims)
         return "the token's claims are malformed";
     return check_claims(keys, claims, now_s, identity);
@@ -353,7 +348,7 @@ static bool wants_join_leave(const json_t *sub)
 void token_channels(struct slice token, token_on_channel *on_channel, void *arg)
 {
     struct parts parts;
-    CLEANUP(cleanup_json) json_t *claims = split(token, &parts) ? decode_object(parts.payload) : NULL;
+    CLEANUP(json_cleanup) json_t *claims = split(token, &parts) ? decode_object(parts.payload) : NULL;
     const json_t *channel, *sub;
     const char *name;
     size_t i;

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/log.h"
 
 static void set_version(struct uuid *u, uint8_t version)
@@ -87,14 +88,6 @@ struct uuid uuid_derive(const struct slice *parts, size_t count)
     memcpy(u.octet, digest, sizeof(u.octet));
     set_version(&u, 8);
     return u;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_dash_position(size_t i)

@@ -30,6 +30,12 @@ static inline bool uuid_is_derived(const struct uuid *uuid)
     return uuid->octet[6] >> 4 == 8;
 }
 
+/* As memcmp: for qsort and bsearch, too. */
+static inline int uuid_compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct uuid));
+}
+
 static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;

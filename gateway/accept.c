@@ -1,24 +1,6 @@
 #include "gateway/accept.h"
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
-        s = (struct slice){s.data + 1, s.len - 1};
-    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
-/* Up to the next `separator`; *rest moves behind it. */
-static struct slice next_part(struct slice *rest, char separator)
-{
-    const char *end = memchr(rest->data, separator, rest->len);
-    size_t len = end ? (size_t)(end - rest->data) : rest->len;
-    struct slice part = {rest->data, len};
-    size_t step = end ? len + 1 : len;
-    *rest = (struct slice){rest->data + step, rest->len - step};
-    return trim(part);
-}
+#include "gateway/field.h"
 
 /* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); -1: it is none. */
 static int parse_weight(struct slice text)
@@ -38,7 +20,7 @@ static int parse_weight(struct slice text)
 static int weight_of(struct slice parameters)
 {
     while (parameters.len > 0) {
-        struct slice parameter = next_part(&parameters, ';');
+        struct slice parameter = field_next(&parameters, ';');
         if (parameter.len >= 2 && strncasecmp(parameter.data, "q=", 2) == 0)
             return parse_weight((struct slice){parameter.data + 2, parameter.len - 2});
     }
@@ -59,11 +41,11 @@ static int specificity(struct slice range, struct slice type)
 int accept_quality(struct slice accept, const char *type)
 {
     int best = 0, quality = 0;
-    if (trim(accept).len == 0)
+    if (field_trim(accept).len == 0)
         return ACCEPT_MOST;
     while (accept.len > 0) {
-        struct slice parameters = next_part(&accept, ',');
-        struct slice range = parameters.len > 0 ? next_part(&parameters, ';') : parameters;
+        struct slice parameters = field_next(&accept, ',');
+        struct slice range = parameters.len > 0 ? field_next(&parameters, ';') : parameters;
         int specific = specificity(range, slice_of(type)), weight = weight_of(parameters);
         if (specific > best && weight >= 0) {
             best = specific;

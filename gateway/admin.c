@@ -11,11 +11,6 @@
 
 enum { KEY_SIZE = 96 };
 
-static void cleanup_json(json_t **json)
-{
-    json_decref(*json);
-}
-
 /* ---- the query ---- */
 
 static void complain(struct msg_problems *problems, struct slice name, const char *detail)
@@ -86,7 +81,7 @@ static void point_at_parameters(struct call *call, struct msg_problems *problems
 enum err admin_read_query(struct call *call, const struct msg_object *object, const char *const *others,
                           json_t **ret_json, struct msg_problems *problems)
 {
-    CLEANUP(cleanup_json) json_t *json = json_object();
+    CLEANUP(json_cleanup) json_t *json = json_object();
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
     for (struct slice rest = call->query; rest.len > 0;) {
         const char *end = memchr(rest.data, '&', rest.len);
@@ -110,7 +105,7 @@ enum err admin_read_query(struct call *call, const struct msg_object *object, co
 static enum err read_body(struct call *call, const struct msg_object *object, json_t **ret_json,
                           struct msg_problems *problems, char why[160])
 {
-    CLEANUP(cleanup_json) json_t *json = NULL;
+    CLEANUP(json_cleanup) json_t *json = NULL;
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
     enum err err = ERR_OK;
     if (call->body.len == 0 && call->method == METHOD_POST)
@@ -162,7 +157,7 @@ static const char *pool_of(const json_t *body)
     return pool ? pool : topology_first_pool();
 }
 
-void admin_ask_with(struct call *call, json_t *body, const char *ask)
+static void ask_pool(struct call *call, json_t *body, const char *ask)
 {
     char key[KEY_SIZE];
     struct slice subject = subject_of(call);
@@ -178,7 +173,7 @@ void admin_ask_with(struct call *call, json_t *body, const char *ask)
 
 void admin_ask(struct call *call, const char *schema, const char *ask)
 {
-    CLEANUP(cleanup_json) json_t *body = NULL;
+    CLEANUP(json_cleanup) json_t *body = NULL;
     if (admin_read_request(call, schema, &body))
-        admin_ask_with(call, body, ask);
+        ask_pool(call, body, ask);
 }

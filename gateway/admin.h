@@ -20,5 +20,3 @@ bool admin_read_request(struct call *call, const char *schema, json_t **ret_json
 /* Checks the request by the msg_request `schema` (NULL: it has no body) and asks the pool that it names, or any, for `ask`
  * ("dead.replay"). Answers the call itself in every case. */
 void admin_ask(struct call *call, const char *schema, const char *ask);
-/* The same with a body that the caller has checked, and keeps. */
-void admin_ask_with(struct call *call, json_t *body, const char *ask);

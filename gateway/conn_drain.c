@@ -49,7 +49,7 @@ void conn_set_drain(struct conn_set *set, int64_t ms)
         else if (conn->state == CONN_OPEN)
             conn->protocol->on_drain(conn, conn->protocol_state);
     }
-    set->drain_began = clock_monotonic_us() / 1000;
+    set->drain_began = clock_monotonic_ms();
     set->drain_ms = ms > 0 ? ms : 1;
     ev_timer_init(&set->drain, on_tick, TICK_MS / 1000., TICK_MS / 1000.);
     set->drain.data = set;

@@ -2,11 +2,6 @@
 
 #include "common/clock.h"
 
-static int64_t now_ms(void)
-{
-    return clock_monotonic_us() / 1000;
-}
-
 static int64_t tick_of(int64_t ms)
 {
     return ms / DEADLINES_TICK_MS;
@@ -59,7 +54,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
     (void)revents;
     struct deadlines *deadlines = timer->data;
-    int64_t now = now_ms();
+    int64_t now = clock_monotonic_ms();
     int64_t first = tick_of(deadlines->swept_ms), last = tick_of(now);
     if (last - first >= DEADLINES_SLOTS) /* the loop was held up: once around is everything */
         first = last - DEADLINES_SLOTS + 1;
@@ -87,10 +82,10 @@ void deadline_set(struct deadlines *deadlines, struct deadline *deadline, int64_
 {
     deadline_clear(deadlines, deadline);
     if (!ev_is_active(&deadlines->tick)) {
-        deadlines->swept_ms = now_ms();
+        deadlines->swept_ms = clock_monotonic_ms();
         ev_timer_again(deadlines->loop, &deadlines->tick);
     }
-    deadline->due_ms = now_ms() + ms;
+    deadline->due_ms = clock_monotonic_ms() + ms;
     insert(slot_of(deadlines, tick_of(deadline->due_ms)), deadline);
     deadlines->count++;
 }

@@ -54,16 +54,12 @@ void channel_free(struct channel *channel)
     free(channel);
 }
 
-static int compare(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct uuid));
-}
-
 bool channel_has(const struct channel *channel, const struct publication *publication)
 {
     return channel->kind == CHANNEL_COMPANY ||
-           (publication->has_project && bsearch(&publication->project, channel->projects,
-                                                channel->project_count, sizeof(*channel->projects), compare));
+           (publication->has_project &&
+            bsearch(&publication->project, channel->projects, channel->project_count,
+                    sizeof(*channel->projects), uuid_compare));
 }
 
 const char *channel_epoch(const struct channel *channel)

@@ -1,22 +1,30 @@
+#include <assert.h>
+
 #include "gateway/hub_private.h"
 
-/* The same events for every subscriber of a feed: encoded for the first, shared by the others. */
+/* The same events for every subscriber of a feed: encoded for the first, shared by the others. There are few feeds (WebSockets,
+ * streams, polls), and their subscribers are mixed. */
+enum { FEEDS_MAX = 4 };
+
 struct delivery {
     const struct publication *const *publications;
     size_t count;
     const struct channel *channel;
-    const struct feed *feed;
-    struct bytes *encoded;
+    const struct feed *feeds[FEEDS_MAX];
+    struct bytes *encoded[FEEDS_MAX];
 };
 
 static struct bytes *encoded_for(struct delivery *delivery, const struct feed *feed)
 {
-    if (delivery->feed != feed) {
-        bytes_unref(delivery->encoded);
-        delivery->feed = feed;
-        delivery->encoded = feed->encode(delivery->channel, delivery->publications, delivery->count);
+    size_t i = 0;
+    while (i < FEEDS_MAX && delivery->feeds[i] && delivery->feeds[i] != feed)
+        i++;
+    assert(i < FEEDS_MAX);
+    if (!delivery->feeds[i]) {
+        delivery->feeds[i] = feed;
+        delivery->encoded[i] = feed->encode(delivery->channel, delivery->publications, delivery->count);
     }
-    return delivery->encoded;
+    return delivery->encoded[i];
 }
 
 /* For one who was ahead of the others when it came: only what it has not seen. */
@@ -44,7 +52,8 @@ static void deliver(const struct channel *channel, const struct publication *con
         else
             subscriber->feed->on_publications(subscriber, encoded_for(&delivery, subscriber->feed));
     }
-    bytes_unref(delivery.encoded);
+    for (size_t i = 0; i < FEEDS_MAX; i++)
+        bytes_unref(delivery.encoded[i]);
 }
 
 /* The channel's events in [from, last], in pieces. */

@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "gateway/hub_private.h"
 
 /* What happened on a channel, for one who asks: from memory when all of it is there, else from the database.
@@ -95,18 +93,16 @@ static void on_rows(void *owner, struct db_result *result)
 static enum err from_database(struct hub_history *history, const struct channel *channel,
                               const struct range *range)
 {
-    char after[24], up_to[24], limit[24];
+    char after[DB_NUMBER_SIZE], up_to[DB_NUMBER_SIZE], limit[DB_NUMBER_SIZE];
     struct tenant *tenant = channel->tenant;
     bool of_projects = channel->project_count > 0;
     CLEANUP(buf_done) struct buf list;
     buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
     if (of_projects)
         project_list_format(channel->projects, channel->project_count, &list);
-    snprintf(after, sizeof(after), "%lld", (long long)range->after);
-    snprintf(up_to, sizeof(up_to), "%lld", (long long)range->up_to);
-    snprintf(limit, sizeof(limit), "%zu", range->limit);
     struct slice company = slice_of(tenant->company);
-    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit), buf_slice(&list)};
+    struct slice params[] = {company, db_number(range->after, after), db_number(range->up_to, up_to),
+                             db_number((int64_t)range->limit, limit), buf_slice(&list)};
     return hub_query_send(tenant->hub, company, &statements[of_projects][range->reverse], params,
                           of_projects ? 5 : 4, on_rows, history, &history->query);
 }

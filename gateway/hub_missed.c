@@ -17,22 +17,14 @@ static const struct db_statement count_of_projects = {
     "hub.count_of_projects", "SELECT count(*) FROM (SELECT FROM events WHERE company_id = $1"
                              " AND project = ANY ($4::uuid[]) AND seq > $2 LIMIT $3) AS missed"};
 
-enum { NUMBER_SIZE = 24 };
-
-static struct slice number(int64_t value, char text[NUMBER_SIZE])
-{
-    int len = snprintf(text, NUMBER_SIZE, "%lld", (long long)value);
-    return (struct slice){text, (size_t)len};
-}
-
 enum err missed_read(struct channel *channel, int64_t after, int64_t up_to, int page, hub_on_answer *answer,
                      void *owner, struct hub_query **ret_query)
 {
     struct tenant *tenant = channel->tenant;
-    char numbers[3][NUMBER_SIZE];
+    char numbers[3][DB_NUMBER_SIZE];
     struct slice company = slice_of(tenant->company);
-    struct slice params[5] = {company, number(after, numbers[0]), number(up_to, numbers[1]),
-                              number(page, numbers[2])};
+    struct slice params[5] = {company, db_number(after, numbers[0]), db_number(up_to, numbers[1]),
+                              db_number(page, numbers[2])};
     if (channel->kind == CHANNEL_COMPANY)
         return hub_query_send(tenant->hub, company, &hub_events, params, 4, answer, owner, ret_query);
     CLEANUP(buf_done) struct buf list;
@@ -59,12 +51,13 @@ enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub
                       void *owner, struct hub_query **ret_query)
 {
     struct tenant *tenant = channel->tenant;
-    char numbers[2][NUMBER_SIZE];
+    char numbers[2][DB_NUMBER_SIZE];
     CLEANUP(buf_done) struct buf list;
     buf_init(&list, PROJECT_LIST_MAX(channel->project_count));
     project_list_format(channel->projects, channel->project_count, &list);
     struct slice company = slice_of(tenant->company);
-    struct slice params[] = {company, number(after, numbers[0]), number(limit, numbers[1]), buf_slice(&list)};
+    struct slice params[] = {company, db_number(after, numbers[0]), db_number(limit, numbers[1]),
+                             buf_slice(&list)};
     return hub_query_send(tenant->hub, company, &count_of_projects, params, ARRAY_LEN(params), answer, owner,
                           ret_query);
 }

@@ -25,15 +25,10 @@ bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *
     return false;
 }
 
-static int compare(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct uuid));
-}
-
 /* Sorts, drops what is repeated; one project is an ordinary channel. */
 static void name_set(struct uuid *projects, size_t count, struct hub_ask *ask)
 {
-    qsort(projects, count, sizeof(*projects), compare);
+    qsort(projects, count, sizeof(*projects), uuid_compare);
     size_t kept = 1;
     for (size_t i = 1; i < count; i++)
         if (!uuid_equal(&projects[i], &projects[kept - 1]))

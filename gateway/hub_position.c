@@ -145,12 +145,10 @@ static void on_fill(void *owner, struct db_result *result)
 
 static void fill(struct tenant *tenant, int64_t from, int64_t to)
 {
-    char after[24], up_to[24], limit[24];
-    snprintf(after, sizeof(after), "%lld", (long long)from - 1);
-    snprintf(up_to, sizeof(up_to), "%lld", (long long)to);
-    snprintf(limit, sizeof(limit), "%d", HUB_PAGE);
+    char after[DB_NUMBER_SIZE], up_to[DB_NUMBER_SIZE], limit[DB_NUMBER_SIZE];
     struct slice company = slice_of(tenant->company);
-    struct slice params[] = {company, slice_of(after), slice_of(up_to), slice_of(limit)};
+    struct slice params[] = {company, db_number(from - 1, after), db_number(to, up_to),
+                             db_number(HUB_PAGE, limit)};
     tenant->fill_from = from;
     if (hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_fill, tenant,
                        &tenant->fill_query) != ERR_OK)

@@ -58,11 +58,6 @@ struct parent {
     int64_t kill_ms; /* when what has not left is killed */
 };
 
-static int64_t now_ms(void)
-{
-    return clock_monotonic_us() / 1000;
-}
-
 /* In the new process: everything of the parent's that is not its own goes. */
 static int run_child(struct parent *parent, struct child *child, pid_t parent_pid, int ready_fd)
 {
@@ -85,7 +80,7 @@ static void start(struct parent *parent, struct child *child, int ready_fd)
     pid_t pid = fork();
     if (pid == 0)
         exit(run_child(parent, child, parent_pid, ready_fd));
-    child->started_ms = now_ms();
+    child->started_ms = clock_monotonic_ms();
     if (pid < 0) {
         log_error("parent.fork_failed");
         child->restart_ms = child->started_ms + BACKOFF_MAX_MS;
@@ -96,7 +91,7 @@ static void start(struct parent *parent, struct child *child, int ready_fd)
 
 static void plan_restart(struct child *child, int status)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_monotonic_ms();
     if (now - child->started_ms >= HEALTHY_MS)
         child->backoff_ms = 0;
     child->restart_ms = now + child->backoff_ms;
@@ -160,7 +155,7 @@ static void start_successor(struct parent *parent, struct child *child)
     close(ends[1]);
     child->ready_fd = ends[0];
     child->replacing = STARTING;
-    child->until_ms = now_ms() + SUCCESSOR_MS;
+    child->until_ms = clock_monotonic_ms() + SUCCESSOR_MS;
     if (child->pid == 0)
         stay(parent, child);
 }
@@ -171,17 +166,17 @@ static void await_successor(struct parent *parent, struct child *child)
     if (read(child->ready_fd, &octet, 1) == 1) {
         close(child->ready_fd);
         child->replacing = LEAVING;
-        child->until_ms = now_ms() + parent->config.drain_ms + DRAIN_MARGIN_MS;
+        child->until_ms = clock_monotonic_ms() + parent->config.drain_ms + DRAIN_MARGIN_MS;
         if (child->old > 0)
             kill(child->old, SIGQUIT);
-    } else if (now_ms() >= child->until_ms) {
+    } else if (clock_monotonic_ms() >= child->until_ms) {
         kill(child->pid, SIGKILL); /* reaped, and found not to have been ready */
     }
 }
 
 static void await_departure(struct parent *parent, struct child *child)
 {
-    if (child->old > 0 && now_ms() >= child->until_ms)
+    if (child->old > 0 && clock_monotonic_ms() >= child->until_ms)
         kill(child->old, SIGKILL);
     if (child->old > 0)
         return;
@@ -256,7 +251,8 @@ static void leave(struct parent *parent)
         return;
     }
     parent->leaving = true;
-    parent->kill_ms = now_ms() + parent->config.drain_notice_ms + parent->config.drain_ms + DRAIN_MARGIN_MS;
+    parent->kill_ms =
+        clock_monotonic_ms() + parent->config.drain_notice_ms + parent->config.drain_ms + DRAIN_MARGIN_MS;
     for (size_t i = 0; i < parent->child_count; i++)
         close(parent->children[i].listen_fd);
     signal_all(parent, SIGTERM);
@@ -265,7 +261,7 @@ static void leave(struct parent *parent)
 static void start_what_is_due(struct parent *parent)
 {
     for (size_t i = 0; i < parent->child_count; i++)
-        if (parent->children[i].pid == 0 && parent->children[i].restart_ms <= now_ms())
+        if (parent->children[i].pid == 0 && parent->children[i].restart_ms <= clock_monotonic_ms())
             start(parent, &parent->children[i], -1);
 }
 
@@ -275,7 +271,7 @@ static int64_t until_next_deed(const struct parent *parent)
         parent->next_replaced < parent->child_count || parent->replace_again ? REPLACING_TICK_MS : TICK_MS;
     for (size_t i = 0; i < parent->child_count && !parent->leaving; i++) {
         const struct child *child = &parent->children[i];
-        int64_t left = child->restart_ms - now_ms();
+        int64_t left = child->restart_ms - clock_monotonic_ms();
         if (child->pid == 0 && left < wait)
             wait = left > 0 ? left : 0;
     }
@@ -287,7 +283,7 @@ static void supervise(struct parent *parent)
     while (!parent->leaving || running(parent) > 0) {
         if (!parent->leaving)
             start_what_is_due(parent);
-        else if (now_ms() >= parent->kill_ms)
+        else if (clock_monotonic_ms() >= parent->kill_ms)
             signal_all(parent, SIGKILL);
         int64_t wait = until_next_deed(parent);
         const struct timespec timeout = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};

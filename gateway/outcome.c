@@ -7,11 +7,6 @@
 
 enum { REFUSAL_DEPTH_MAX = 8, LOCATION_MAX = 256 };
 
-static void cleanup_json(json_t **json)
-{
-    json_decref(*json);
-}
-
 static struct slice text_of(const json_t *json, const char *member)
 {
     const json_t *value = json_object_get(json, member);
@@ -42,7 +37,7 @@ static void take_errors(struct call *call, const json_t *errors, struct msg_prob
 
 static void answer_refusal(struct call *call, const struct outcome *outcome)
 {
-    CLEANUP(cleanup_json) json_t *json = NULL;
+    CLEANUP(json_cleanup) json_t *json = NULL;
     struct msg_problems problems = {.arena = &call->arena};
     char why[160];
     if (outcome->refusal.len > 0 && json_parse(outcome->refusal, REFUSAL_DEPTH_MAX, &json, why)) {

@@ -1,40 +1,6 @@
 #include "gateway/preconditions.h"
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && is_space(s.data[0]))
-        s = (struct slice){s.data + 1, s.len - 1};
-    while (s.len > 0 && is_space(s.data[s.len - 1]))
-        s.len--;
-    return s;
-}
-
-/* Up to a separator that is outside of quotes; *rest moves behind it. */
-static struct slice next_part(struct slice *rest, char separator)
-{
-    bool quoted = false;
-    size_t len = 0;
-    for (; len < rest->len; len++) {
-        char c = rest->data[len];
-        if (c == '\\' && quoted)
-            len++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (c == separator && !quoted)
-            break;
-    }
-    if (len > rest->len)
-        len = rest->len;
-    struct slice part = {rest->data, len};
-    size_t step = len < rest->len ? len + 1 : len;
-    *rest = (struct slice){rest->data + step, rest->len - step};
-    return trim(part);
-}
+#include "gateway/field.h"
 
 /* ---- Idempotency-Key ---- */
 
@@ -78,7 +44,7 @@ enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_
         *ret_key = SLICE_NONE;
         return ERR_OK;
     }
-    field = trim(field);
+    field = field_trim(field);
     size_t len = 0;
     if (!is_printable(field))
         return ERR_BAD_REQUEST;
@@ -130,7 +96,7 @@ enum err if_match_parse(struct slice field, int64_t *ret_version)
     *ret_version = 0;
     if (!field.data)
         return ERR_OK;
-    field = trim(field);
+    field = field_trim(field);
     if (slice_is(field, "*"))
         return ERR_OK;
     if (!is_quoted(field) || !is_opaque((struct slice){field.data + 1, field.len - 2}))
@@ -166,10 +132,10 @@ static void take_preference(struct prefer *prefer, struct slice name, struct sli
 void prefer_parse(struct slice field, struct prefer *prefer)
 {
     while (field.len > 0) {
-        struct slice preference = next_part(&field, ',');
-        struct slice first = next_part(&preference, ';'); /* parameters mean nothing to those we know */
-        struct slice name = next_part(&first, '=');
-        struct slice value = trim(first);
+        struct slice preference = field_next(&field, ',');
+        struct slice first = field_next(&preference, ';'); /* parameters mean nothing to those we know */
+        struct slice name = field_next(&first, '=');
+        struct slice value = field_trim(first);
         if (is_quoted(value))
             value = (struct slice){value.data + 1, value.len - 2};
         take_preference(prefer, name, value);
@@ -180,7 +146,7 @@ void prefer_parse(struct slice field, struct prefer *prefer)
 
 bool media_type_is(struct slice content_type, const char *type)
 {
-    return content_type.data && slice_equal_nocase(next_part(&content_type, ';'), slice_of(type));
+    return content_type.data && slice_equal_nocase(field_next(&content_type, ';'), slice_of(type));
 }
 
 static bool is_hex(struct slice s, size_t at, size_t len)

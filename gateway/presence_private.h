@@ -1,9 +1,10 @@
 #pragma once
 /* Inside of presence: for presence*.c only.
  *
- *   presence.c        rosters: watching, and what the hub and those who ask see of it
- *   presence_peers.c  other processes: beats, and what they say
- *   presence_wire.c   JSON of what is said
+ *   presence.c          rosters: watching, and what the hub and those who ask see of it
+ *   presence_distant.c  those who are on channels by other processes
+ *   presence_peers.c    other processes: beats, and what they say
+ *   presence_wire.c     JSON of what is said
  */
 
 #include "common/buf.h"
@@ -83,12 +84,21 @@ void roster_tidy(struct roster *roster); /* freed when nobody watches any more *
 void roster_touch(struct roster *roster);
 void roster_watch(struct roster *roster); /* asks everybody for their state */
 void roster_settled(struct roster *roster);
+
+/* presence_distant.c */
 /* A process says who is on a channel of its own, or no more. */
 void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, enum channel_kind kind,
                   const struct uuid *channel, const struct member *member);
 /* Those of that process: all; before its state comes, and those that it did not name, after. */
 enum forget { FORGET, FORGET_LATER, FORGET_STALE };
 void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum forget what);
+/* The channel as this process has it; NULL when nobody here is on it. */
+struct channel *roster_channel_here(const struct roster *roster, enum channel_kind kind,
+                                    const struct uuid *id);
+/* Somebody here may want to hear of it. */
+void roster_tell_here(struct roster *roster, struct channel *channel, const struct member *member,
+                      bool joined);
+struct distant_channel *distant_channel_find(const struct roster *roster, const struct uuid *id);
 
 /* presence_peers.c */
 void presence_expire(struct presence *presence); /* those who are silent */

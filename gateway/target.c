@@ -1,12 +1,6 @@
 #include "gateway/target.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "common/hex.h"
 
 /* The octet that "%41" stands for, or -1. */
 static int encoded_octet(struct slice text, size_t at)

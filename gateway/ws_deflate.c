@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "common/buf.h"
+#include "gateway/field.h"
 #include "gateway/ws_frame.h"
 
 enum {
@@ -26,25 +27,6 @@ struct ws_deflate {
 };
 
 /* ---- negotiation ---- */
-
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (*s.data == ' ' || *s.data == '\t'))
-        s = (struct slice){s.data + 1, s.len - 1};
-    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
-/* Takes off what stands before the next separator. Quoted values hold numbers here, so none has a separator in it. */
-static struct slice take_part(struct slice *rest, char separator)
-{
-    const char *end = memchr(rest->data, separator, rest->len);
-    size_t len = end ? (size_t)(end - rest->data) : rest->len, used = end ? len + 1 : len;
-    struct slice part = trim((struct slice){rest->data, len});
-    *rest = (struct slice){rest->data + used, rest->len - used};
-    return part;
-}
 
 /* 8 to 15 in decimal, plain or quoted; 0 for anything else. */
 static int window_bits(struct slice value)
@@ -76,9 +58,9 @@ static const struct {
 static bool accept_parameter(struct slice text, bool seen[ARRAY_LEN(parameters)])
 {
     struct slice value = text;
-    struct slice name = take_part(&value, '=');
+    struct slice name = field_next(&value, '=');
     bool has_value = name.len < text.len;
-    value = trim(value);
+    value = field_trim(value);
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
         if (!slice_equal_nocase(name, slice_of(parameters[i].name)))
             continue;
@@ -96,10 +78,10 @@ static bool accept_parameter(struct slice text, bool seen[ARRAY_LEN(parameters)]
 static bool accept_offer(struct slice offer, bool *ret_bits)
 {
     bool seen[ARRAY_LEN(parameters)] = {false};
-    if (!slice_equal_nocase(take_part(&offer, ';'), SLICE("permessage-deflate")))
+    if (!slice_equal_nocase(field_next(&offer, ';'), SLICE("permessage-deflate")))
         return false;
     while (offer.len > 0)
-        if (!accept_parameter(take_part(&offer, ';'), seen))
+        if (!accept_parameter(field_next(&offer, ';'), seen))
             return false;
     *ret_bits = seen[SERVER_BITS];
     return true;
@@ -109,7 +91,7 @@ bool ws_deflate_accept(struct slice offers, char answer[WS_DEFLATE_ANSWER_MAX])
 {
     while (offers.len > 0) {
         bool bits = false;
-        if (!accept_offer(take_part(&offers, ','), &bits))
+        if (!accept_offer(field_next(&offers, ','), &bits))
             continue;
         int len = snprintf(answer, WS_DEFLATE_ANSWER_MAX,
                            "permessage-deflate; server_no_context_takeover; client_no_context_takeover");

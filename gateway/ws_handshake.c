@@ -3,31 +3,16 @@
 #include <openssl/evp.h>
 
 #include "gateway/cors.h"
+#include "gateway/field.h"
 #include "gateway/ws_deflate.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s.data++;
-        s.len--;
-    }
-    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static bool list_has(struct slice list, struct slice token)
 {
-    while (list.len > 0) {
-        const char *comma = memchr(list.data, ',', list.len);
-        size_t len = comma ? (size_t)(comma - list.data) : list.len;
-        if (slice_equal_nocase(trim((struct slice){list.data, len}), token))
+    while (list.len > 0)
+        if (slice_equal_nocase(field_next(&list, ','), token))
             return true;
-        len += comma ? 1 : 0;
-        list = (struct slice){list.data + len, list.len - len};
-    }
     return false;
 }
 

@@ -43,11 +43,6 @@ void acks_free(struct acks *a)
     free(a);
 }
 
-static int64_t now_ms(void)
-{
-    return clock_monotonic_us() / 1000;
-}
-
 static struct delivery *at(struct acks *a, uint64_t tag)
 {
     return &a->ring[tag & (a->capacity - 1)];
@@ -85,7 +80,8 @@ void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
             grow(a);
         at(a, a->next++)->state = TAG_GONE;
     }
-    *at(a, tag) = (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition, .at_ms = now_ms()};
+    *at(a, tag) =
+        (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition, .at_ms = clock_monotonic_ms()};
     a->open++;
     a->open_of[partition]++;
 }
@@ -157,7 +153,7 @@ size_t acks_open(const struct acks *a)
 
 int64_t acks_oldest_ms(const struct acks *a)
 {
-    return a->first < a->next ? now_ms() - a->ring[a->first & (a->capacity - 1)].at_ms : 0;
+    return a->first < a->next ? clock_monotonic_ms() - a->ring[a->first & (a->capacity - 1)].at_ms : 0;
 }
 
 size_t acks_open_of(const struct acks *a, unsigned partition)

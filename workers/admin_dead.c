@@ -3,8 +3,8 @@
 
 #include "workers/admin.h"
 
-#define LETTER                                                                                              \
-    "WITH letter AS (SELECT id, pool, is_replaying, command_id IS NOT NULL AND fingerprint IS NOT NULL AS " \
+#define LETTER                                                                          \
+    "WITH letter AS (SELECT id, command_id IS NOT NULL AND fingerprint IS NOT NULL AS " \
     "is_readable FROM dead_letter WHERE id = ($1::jsonb->>'subject')::uuid)"
 
 /* What the selection of a request names (dead_selection.json), and one letter more than its limit, which tells whether
@@ -13,25 +13,25 @@
     "WITH q AS (SELECT $1::jsonb->'body' AS b),"                                                       \
     " bound AS (SELECT coalesce((b->>'limit')::integer, 1000) AS most,"                                \
     " coalesce((b->>'before')::timestamptz, clock_timestamp()) AS before FROM q),"                     \
-    " found AS (SELECT d.id, d.pool, row_number() OVER (ORDER BY d.last_at, d.id) AS n"                \
+    " found AS (SELECT d.id, row_number() OVER (ORDER BY d.last_at, d.id) AS n"                        \
     " FROM dead_letter AS d, q, bound WHERE NOT d.is_replaying AND " condition                         \
     " AND (b->>'pool' IS NULL OR d.pool = b->>'pool') AND (b->>'type' IS NULL OR d.type = b->>'type')" \
     " AND (b->>'company' IS NULL OR d.company_id = (b->>'company')::uuid)"                             \
     " AND (b->>'reason' IS NULL OR d.reason = b->>'reason')"                                           \
     " AND (b->>'since' IS NULL OR d.last_at >= (b->>'since')::timestamptz)"                            \
     " AND d.last_at < bound.before ORDER BY d.last_at, d.id LIMIT (SELECT most + 1 FROM bound)),"      \
-    " chosen AS (SELECT pool, array_agg(id) AS ids FROM found, bound WHERE n <= most GROUP BY pool)"
+    " chosen AS (SELECT array_agg(id) AS ids FROM found, bound WHERE n <= most)"
 
-#define COUNTED(function)                                                                            \
-    " SELECT 'ok', 200, json_build_object('count',"                                                  \
-    " coalesce((SELECT sum(" function "(pool, ids, NULL, NULL, cardinality(ids))) FROM chosen), 0)," \
-    " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound),"                              \
+#define COUNTED(function)                                               \
+    " SELECT 'ok', 200, json_build_object('count',"                     \
+    " (SELECT " function "(coalesce(ids, '{}')) FROM chosen),"          \
+    " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound)," \
     " 'before', (SELECT before FROM bound))"
 
 const struct admin_request admin_dead_requests[] = {
     {"dead.replay",
      {"admin.dead_replay", LETTER
-      ", done AS MATERIALIZED (SELECT dead_letter_replay(pool, ARRAY[id], NULL, NULL, 1) AS count"
+      ", done AS MATERIALIZED (SELECT dead_letter_replay(ARRAY[id]) AS count"
       " FROM letter WHERE is_readable)"
       " SELECT coalesce((SELECT CASE WHEN is_readable THEN 'ok' ELSE 'conflict' END FROM letter), "
       "'not-found'),"
@@ -44,7 +44,7 @@ const struct admin_request admin_dead_requests[] = {
       CHOSEN("d.command_id IS NOT NULL AND d.fingerprint IS NOT NULL") COUNTED("dead_letter_replay")}},
     {"dead.drop",
      {"admin.dead_drop", LETTER
-      ", done AS MATERIALIZED (SELECT dead_letter_drop(pool, ARRAY[id], NULL, NULL, 1) AS count FROM letter)"
+      ", done AS MATERIALIZED (SELECT dead_letter_drop(ARRAY[id]) AS count FROM letter)"
       " SELECT coalesce((SELECT CASE WHEN count = 1 THEN 'ok' ELSE 'conflict' END FROM done), 'not-found'),"
       " coalesce((SELECT CASE WHEN count = 1 THEN 204 ELSE 409 END FROM done), 404),"
       " coalesce((SELECT CASE WHEN count = 0 THEN json_build_object('detail',"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/bytes.h"
+#include "common/topology.h"
 
 struct pair {
     uint64_t score;
@@ -25,11 +26,6 @@ static uint64_t score(const struct uuid *worker, unsigned partition)
     uint64_t halves[2];
     memcpy(halves, worker->octet, sizeof(halves));
     return mix(mix(mix(partition + 1) ^ halves[0]) ^ halves[1]);
-}
-
-static int by_id(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct uuid));
 }
 
 /* Of two alike the one of the lesser id: the order is the same everywhere. */
@@ -68,13 +64,14 @@ static bool has_room(unsigned load, unsigned share, unsigned *rest)
 
 uint64_t assignment_of(const struct uuid *workers, size_t count, size_t self, unsigned partitions)
 {
-    assert(count >= 1 && count <= ASSIGNMENT_WORKERS_MAX && self < count && partitions <= 64);
+    assert(count >= 1 && count <= ASSIGNMENT_WORKERS_MAX && self < count &&
+           partitions <= TOPOLOGY_PARTITIONS_MAX);
     struct uuid sorted[ASSIGNMENT_WORKERS_MAX];
     unsigned loads[ASSIGNMENT_WORKERS_MAX] = {0};
     unsigned share = partitions / (unsigned)count, rest = partitions % (unsigned)count;
     uint64_t taken = 0, ours = 0;
     memcpy(sorted, workers, count * sizeof(*workers));
-    qsort(sorted, count, sizeof(*sorted), by_id);
+    qsort(sorted, count, sizeof(*sorted), uuid_compare);
     CLEANUP_FREE struct pair *pairs = make_pairs(sorted, count, partitions);
     for (size_t i = 0; i < count * partitions; i++) {
         const struct pair *pair = &pairs[i];

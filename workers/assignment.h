@@ -14,5 +14,5 @@
 enum { ASSIGNMENT_WORKERS_MAX = 512 };
 
 /* The partitions of workers[self], bit by bit. The ids are different from one another, in any order; at most
- * ASSIGNMENT_WORKERS_MAX of them and 64 partitions. */
+ * ASSIGNMENT_WORKERS_MAX of them and TOPOLOGY_PARTITIONS_MAX partitions. */
 uint64_t assignment_of(const struct uuid *workers, size_t worker_count, size_t self, unsigned partitions);

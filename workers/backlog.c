@@ -1,8 +1,5 @@
 #include "workers/backlog.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "common/log.h"
 #include "workers/command_row.h"
 #include "workers/deferred.h"
@@ -11,7 +8,6 @@ enum {
     LOADS = 8,     /* companies whose rows are asked for at a time */
     DUE_MAX = 128, /* due commands that are here */
     KNOWN_MAX = 1 << 20,
-    NUMBER_SIZE = 24,
 };
 
 /* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
@@ -78,7 +74,7 @@ struct backlog {
     struct uuid due[DUE_MAX];
     size_t due_count;
     struct pg_array columns[2];
-    char parked_max[NUMBER_SIZE];
+    char parked_max[DB_NUMBER_SIZE];
 };
 
 static void again_after(struct ev_loop *loop, ev_timer *timer, double s)
@@ -95,11 +91,6 @@ static bool note_failure(const struct db_result *result, const char *what)
         log_warn("backlog.failed", LOG_S("what", what), LOG_S("error", err_info(err)->name),
                  LOG_S("message", db_result_message(result)));
     return err != ERR_OK;
-}
-
-static struct slice number_text(char text[NUMBER_SIZE], int64_t number)
-{
-    return (struct slice){text, (size_t)snprintf(text, NUMBER_SIZE, "%" PRId64, number)};
 }
 
 static struct slice my_partitions(struct backlog *b, struct pg_array *array)
@@ -153,7 +144,7 @@ static void on_rows(void *arg, struct db_result *result)
 
 static void load_rows(struct backlog *b)
 {
-    char max[NUMBER_SIZE];
+    char max[DB_NUMBER_SIZE];
     b->want_count = intake_wants(b->intake, b->wants, LOADS);
     if (b->want_count == 0)
         return;
@@ -165,7 +156,7 @@ static void load_rows(struct backlog *b)
         pg_array_add_i64(&b->columns[1], b->wants[i].place);
     }
     const struct slice params[] = {slice_of(b->pool), pg_array_end(&b->columns[0]),
-                                   pg_array_end(&b->columns[1]), number_text(max, (int64_t)b->rows_max)};
+                                   pg_array_end(&b->columns[1]), db_number((int64_t)b->rows_max, max)};
     db_send(b->db, &find_rows, params, ARRAY_LEN(params), on_rows, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -191,7 +182,7 @@ static void on_due(void *arg, struct db_result *result)
 
 static void poll_due(struct backlog *b)
 {
-    char count[NUMBER_SIZE], max[NUMBER_SIZE];
+    char count[DB_NUMBER_SIZE], max[DB_NUMBER_SIZE];
     b->poll_is_due = false;
     again_after(b->loop, &b->poll, b->poll_s);
     if (b->due_count == DUE_MAX)
@@ -200,9 +191,9 @@ static void poll_due(struct backlog *b)
     pg_array_clear(&b->columns[1]);
     for (size_t i = 0; i < b->due_count; i++)
         pg_array_add_uuid(&b->columns[1], &b->due[i]);
-    const struct slice params[] = {slice_of(b->pool), number_text(count, b->partitions->count),
+    const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
                                    my_partitions(b, &b->columns[0]), pg_array_end(&b->columns[1]),
-                                   number_text(max, (int64_t)(DUE_MAX - b->due_count))};
+                                   db_number((int64_t)(DUE_MAX - b->due_count), max)};
     db_send(b->db, &find_due, params, ARRAY_LEN(params), on_due, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -238,12 +229,12 @@ static void on_companies(void *arg, struct db_result *result)
 
 static void scan_companies(struct backlog *b)
 {
-    char count[NUMBER_SIZE];
+    char count[DB_NUMBER_SIZE];
     b->scan_is_due = false;
     b->is_scanning = true;
     b->scan_number = b->ready_after;
     again_after(b->loop, &b->scan, b->scan_s);
-    const struct slice params[] = {slice_of(b->pool), number_text(count, b->partitions->count),
+    const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
                                    my_partitions(b, &b->columns[0]), slice_of(b->parked_max)};
     db_send(b->db, &find_companies, params, ARRAY_LEN(params), on_companies, b);
     db_sync(b->db, NULL, NULL);
@@ -306,7 +297,7 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     b->rows_max = 2 * (size_t)config->company_share;
     b->poll_s = (double)config->backlog_poll_ms / 1000;
     b->scan_s = (double)config->backlog_scan_ms / 1000;
-    number_text(b->parked_max, config->parked_max);
+    db_number(config->parked_max, b->parked_max);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], KNOWN_MAX);
     ev_timer_init(&b->poll, on_poll, 0, 0);

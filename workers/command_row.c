@@ -1,5 +1,6 @@
 #include "workers/command_row.h"
 
+#include "common/hex.h"
 #include "common/topology.h"
 
 /* ---- writing ---- */
@@ -66,26 +67,15 @@ static bool read_uuid(struct slice text, struct uuid *ret_uuid)
     return text.data && uuid_parse(text, ret_uuid);
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* bytea in its hex format: \x00ff. */
 static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_bytes)
 {
-    if (hex.len < 2 || hex.len % 2 != 0 || memcmp(hex.data, "\\x", 2) != 0)
+    if (hex.len < 2 || memcmp(hex.data, "\\x", 2) != 0)
         return false;
     size_t len = hex.len / 2 - 1;
     char *bytes = arena_alloc(arena, len + 1);
-    for (size_t i = 0; i < len; i++) {
-        int high = digit_of(hex.data[2 + 2 * i]), low = digit_of(hex.data[3 + 2 * i]);
-        if (high < 0 || low < 0)
-            return false;
-        bytes[i] = (char)(high << 4 | low);
-    }
+    if (!hex_decode((struct slice){hex.data + 2, hex.len - 2}, bytes))
+        return false;
     *ret_bytes = (struct slice){bytes, len};
     return true;
 }

@@ -1,15 +1,19 @@
 #include "workers/dead_letter.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "workers/command_row.h"
 
 enum { EXTRA_COLUMNS = 4, COLUMNS = COMMAND_COLUMN_COUNT + EXTRA_COLUMNS };
 
+#define INSERT                                                                                       \
+    "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"   \
+    " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"     \
+    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])" \
+    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"                                \
+    " ON CONFLICT ON CONSTRAINT dead_letter_command"
+
 /* The history keeps the last deaths. */
 #define DIES_AGAIN                                                                                          \
-    " ON CONFLICT ON CONSTRAINT dead_letter_command DO UPDATE SET"                                          \
+    " DO UPDATE SET"                                                                                        \
     " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END ||"      \
     " jsonb_build_object('at', l.last_at, 'reason', l.reason, 'detail', l.detail, 'attempts', l.attempts)," \
     " reason = EXCLUDED.reason, detail = EXCLUDED.detail, attempts = EXCLUDED.attempts, last_at = now(),"   \
@@ -17,10 +21,7 @@ enum { EXTRA_COLUMNS = 4, COLUMNS = COMMAND_COLUMN_COUNT + EXTRA_COLUMNS };
 
 static const struct db_statement add = {
     "dead_letter.add",
-    "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
-    " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"
-    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])"
-    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)" DIES_AGAIN,
+    INSERT DIES_AGAIN,
 };
 
 static const struct db_statement drop_settled = {
@@ -40,11 +41,7 @@ static const struct db_statement keep_unaddressed = {
 /* It may have its verdict already, from a worker that died before its ack: that one says more. */
 static const struct db_statement keep_addressed = {
     "dead_letter.given_up",
-    "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
-    " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"
-    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])"
-    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
-    " ON CONFLICT ON CONSTRAINT dead_letter_command DO NOTHING",
+    INSERT " DO NOTHING",
 };
 
 struct dead_letters {
@@ -84,7 +81,7 @@ static bool is_to_be_added(const struct job *job)
     return job_is_dead(job) && !job->is_replay && !job->is_gone && !job->is_waiting;
 }
 
-bool dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+void dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
                       db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
@@ -96,7 +93,6 @@ bool dead_letters_add(struct dead_letters *letters, struct db *db, struct job *c
         }
     if (rows > 0)
         send(letters, db, &add, COLUMNS, on_done, arg);
-    return rows > 0;
 }
 
 static bool is_to_be_removed(const struct job *job)
@@ -105,7 +101,7 @@ static bool is_to_be_removed(const struct job *job)
            !job->deferral;
 }
 
-bool dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+void dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
                          db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
@@ -118,7 +114,6 @@ bool dead_letters_remove(struct dead_letters *letters, struct db *db, struct job
         }
     if (rows > 0)
         send(letters, db, &drop_settled, 2, on_done, arg);
-    return rows > 0;
 }
 
 static struct slice text_or_none(struct slice s)

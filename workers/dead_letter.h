@@ -17,10 +17,10 @@ struct dead_letters;
 struct dead_letters *dead_letters_new(const char *pool);
 void dead_letters_free(struct dead_letters *letters);
 
-/* Each sends one statement, or none (false) when no job asks for it. */
-bool dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+/* Each sends one statement, or none when no job asks for it. */
+void dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
                       db_on_result *on_done, void *arg);
-bool dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
+void dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
                          db_on_result *on_done, void *arg);
 
 /* A message from dead.<pool>; `reason` is the broker's word. */

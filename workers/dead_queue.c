@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "common/broker.h"
 #include "common/log.h"
 #include "common/topology.h"
 #include "workers/dead_letter.h"
@@ -20,7 +19,6 @@ struct dead_queue {
     struct dead_letters *letters;
     struct job_list waiting;
     ev_timer again;
-    bool is_stopped;
 };
 
 /* One on its way to its row. */
@@ -44,7 +42,8 @@ static void on_kept(void *arg, struct db_result *result)
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    (void)loop, (void)timer, (void)events; /* before the loop sleeps, the worker looks */
+    (void)loop, (void)events;
+    dead_queue_run(CONTAINER_OF(timer, struct dead_queue, again));
 }
 
 static void on_committed(void *arg, enum err err)
@@ -63,78 +62,58 @@ static void on_committed(void *arg, enum err err)
     }
 }
 
+static void bury(struct dead_queue *queue, struct job *job)
+{
+    struct burial *burial = xcalloc(1, sizeof(*burial));
+    *burial = (struct burial){.queue = queue, .job = job};
+    dead_letters_keep(queue->letters, queue->db, job, job->why, on_kept, burial);
+    db_sync(queue->db, on_committed, burial);
+}
+
 void dead_queue_run(struct dead_queue *queue)
 {
     while (queue->waiting.count > 0 && !ev_is_active(&queue->again)) {
-        struct burial *burial = xcalloc(1, sizeof(*burial));
-        *burial = (struct burial){.queue = queue, .job = job_list_take(&queue->waiting)};
-        if (burial->job->epoch != broker_epoch(queue->broker)) { /* it comes again by itself */
-            job_free(burial->job);
-            free(burial);
-            continue;
-        }
-        dead_letters_keep(queue->letters, queue->db, burial->job, burial->job->why, on_kept, burial);
-        db_sync(queue->db, on_committed, burial);
+        if (queue->waiting.first->epoch != broker_epoch(queue->broker)) /* it comes again by itself */
+            job_free(job_list_take(&queue->waiting));
+        else if (db_is_up(queue->db))
+            bury(queue, job_list_take(&queue->waiting));
+        else
+            return;
     }
 }
 
-/* ---- the broker ---- */
+/* ---- the outside ---- */
 
-static void on_up(void *ctx, struct broker *broker)
+void dead_queue_consume(struct dead_queue *queue)
 {
-    struct dead_queue *queue = ctx;
     char name[NAME_SIZE];
     snprintf(name, sizeof(name), EXCHANGE_DEAD ".%s", queue->pool);
-    if (!queue->is_stopped)
-        broker_consume(broker, name, "dead", PREFETCH, false, false);
+    broker_consume(queue->broker, name, DEAD_QUEUE_TAG, PREFETCH, false, false);
 }
 
-static void on_down(void *ctx, struct broker *broker, const char *why)
+void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery)
 {
-    (void)ctx, (void)broker;
-    log_warn("broker.down", LOG_S("connection", "dead letters"), LOG_S("why", why));
-}
-
-static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
-{
-    struct dead_queue *queue = ctx;
     const struct broker_header *reason = broker_delivery_header(delivery, "x-first-death-reason");
     struct job *job = job_new(delivery);
-    (void)broker;
     bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE;
     job->why = has_reason ? arena_copy(&job->arena, reason->text) : SLICE("unreadable");
     job->attempts = (unsigned)delivery->delivery_count + 1;
     job_list_append(&queue->waiting, job);
+    dead_queue_run(queue);
 }
 
-enum err dead_queue_new(struct ev_loop *loop, struct db *db, const struct config *config, const char *pool,
-                        struct dead_queue **ret_queue)
+struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, struct db *db,
+                                  const char *pool)
 {
-    static const struct broker_callbacks callbacks = {
-        .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery};
-    char name[NAME_SIZE];
-    snprintf(name, sizeof(name), "cortex-worker %s: dead letters", pool);
-    const struct broker_options options = {
-        .url = config->amqp_url, .name = name, .unconfirmed_max = 1, .unconfirmed_bytes = 1};
     struct dead_queue *queue = xcalloc(1, sizeof(*queue));
     queue->loop = loop;
+    queue->broker = broker;
     queue->db = db;
     queue->pool = pool;
     queue->letters = dead_letters_new(pool);
     job_list_init(&queue->waiting);
     ev_timer_init(&queue->again, on_again, 0, 0);
-    enum err err = broker_new(loop, &options, &callbacks, queue, &queue->broker);
-    if (err)
-        dead_queue_free(queue);
-    else
-        *ret_queue = queue;
-    return err;
-}
-
-void dead_queue_stop(struct dead_queue *queue)
-{
-    queue->is_stopped = true;
-    broker_cancel(queue->broker, "dead", NULL, NULL);
+    return queue;
 }
 
 void dead_queue_free(struct dead_queue *queue)
@@ -142,8 +121,6 @@ void dead_queue_free(struct dead_queue *queue)
     if (!queue)
         return;
     ev_timer_stop(queue->loop, &queue->again);
-    if (queue->broker)
-        broker_free(queue->broker);
     while (queue->waiting.count > 0)
         job_free(job_list_take(&queue->waiting));
     dead_letters_free(queue->letters);

@@ -2,23 +2,25 @@
 /* What the broker gave up (dead.<pool>: messages that nobody can read, commands past the delivery limit) becomes
  * rows of `dead_letter`:
  *
- *   dead.<pool> ─▶ kept here ─ dead_queue_run ─▶ a row, committed ─▶ ack
+ *   dead.<pool> ─▶ kept here while the database is away ─▶ a row, committed ─▶ ack
  *
- * On a connection of its own: it must not come between the deliveries of the commands. */
+ * A part of the desk, on its connections. */
 
 #include <ev.h>
 
-#include "common/config.h"
+#include "common/broker.h"
 #include "common/db.h"
 
 struct dead_queue;
 
-/* Strings of `config` and `pool` must outlive it. */
-enum err dead_queue_new(struct ev_loop *loop, struct db *db, const struct config *config, const char *pool,
-                        struct dead_queue **ret_queue) MUST_CHECK;
-void dead_queue_free(struct dead_queue *queue); /* after its db */
+#define DEAD_QUEUE_TAG "dead" /* of its consumer */
 
-/* Sends what has come, each in a transaction of its own; not inside of a batch's. */
+/* `pool` must outlive it. */
+struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, struct db *db,
+                                  const char *pool);
+void dead_queue_free(struct dead_queue *queue); /* after the broker and the db */
+
+void dead_queue_consume(struct dead_queue *queue); /* the broker is up, and the queue declared */
+void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery);
+/* Sends what is kept, each in a transaction of its own: when the database is there (again). */
 void dead_queue_run(struct dead_queue *queue);
-/* Takes no more. */
-void dead_queue_stop(struct dead_queue *queue);

@@ -64,7 +64,7 @@ static void send(struct deferred *d, struct db *db, const struct db_statement *s
 
 /* ---- claim ---- */
 
-bool deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
                     db_on_result *on_claimed, void *arg)
 {
     size_t rows = 0;
@@ -80,7 +80,6 @@ bool deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, 
     }
     if (rows > 0)
         send(d, db, &claim, NULL, 3, on_claimed, arg);
-    return rows > 0;
 }
 
 void deferred_read_claimed(struct job *const *jobs, size_t count, const struct db_result *result)
@@ -108,7 +107,7 @@ static void add_row(struct deferred *d, const struct job *job, size_t i)
     pg_array_add_i64(column++, (int64_t)i);
 }
 
-bool deferred_put(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_put(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
                   db_on_result *on_put, void *arg)
 {
     size_t rows = 0;
@@ -120,12 +119,11 @@ bool deferred_put(struct deferred *d, struct db *db, struct job *const *jobs, si
         }
     if (rows > 0)
         send(d, db, &put, d->pool, COLUMNS, on_put, arg);
-    return rows > 0;
 }
 
 /* ---- readdress ---- */
 
-bool deferred_readdress(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_readdress(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
                         db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
@@ -142,15 +140,9 @@ bool deferred_readdress(struct deferred *d, struct db *db, struct job *const *jo
     }
     if (rows > 0)
         send(d, db, &readdress, NULL, 4, on_done, arg);
-    return rows > 0;
 }
 
 /* ---- the outside ---- */
-
-const char *deferral_name(enum deferral deferral)
-{
-    return names[deferral];
-}
 
 enum deferral deferral_of(struct slice name)
 {

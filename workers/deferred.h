@@ -16,14 +16,13 @@ struct deferred;
 struct deferred *deferred_new(const char *pool);
 void deferred_free(struct deferred *deferred);
 
-/* Each sends one statement, or none (false) when no job asks for it. */
-bool deferred_claim(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+/* Each sends one statement, or none when no job asks for it. */
+void deferred_claim(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
                     db_on_result *on_claimed, void *arg);
 void deferred_read_claimed(struct job *const *jobs, size_t count, const struct db_result *result);
-bool deferred_put(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+void deferred_put(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
                   db_on_result *on_put, void *arg);
-bool deferred_readdress(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
+void deferred_readdress(struct deferred *deferred, struct db *db, struct job *const *jobs, size_t count,
                         db_on_result *on_done, void *arg);
 
-const char *deferral_name(enum deferral deferral); /* "turn" */
-enum deferral deferral_of(struct slice name);      /* NONE for what it does not know */
+enum deferral deferral_of(struct slice name); /* "turn"; NONE for what it does not know */

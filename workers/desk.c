@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/topology.h"
 #include "workers/admin.h"
+#include "workers/dead_queue.h"
 
 enum {
     NAME_SIZE = 160,
@@ -22,6 +23,7 @@ struct desk {
     struct broker *broker;
     struct db *db;
     struct admin *admin;
+    struct dead_queue *dead_queue;
     bool is_draining;
 };
 
@@ -56,6 +58,7 @@ static void on_up(void *ctx, struct broker *broker)
         return;
     declare_requests(desk, queue);
     broker_consume(broker, queue, requests, 4, false, false);
+    dead_queue_consume(desk->dead_queue);
 }
 
 static void on_down(void *ctx, struct broker *broker, const char *why)
@@ -70,6 +73,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     if (slice_is(delivery->consumer_tag, requests))
         admin_take(desk->admin, delivery);
+    else
+        dead_queue_take(desk->dead_queue, delivery);
 }
 
 static enum err connect_broker(struct desk *desk, struct ev_loop *loop)
@@ -91,8 +96,10 @@ static enum err connect_broker(struct desk *desk, struct ev_loop *loop)
 
 static void on_db_up(void *ctx, struct db *db)
 {
-    (void)ctx, (void)db;
+    struct desk *desk = ctx;
+    (void)db;
     log_info("database.up", LOG_S("connection", "desk"));
+    dead_queue_run(desk->dead_queue);
 }
 
 static void on_db_down(void *ctx, struct db *db, const char *why)
@@ -130,6 +137,7 @@ enum err desk_new(struct ev_loop *loop, const struct config *config, const char 
         return err;
     }
     desk->admin = admin_new(desk->db, desk->broker);
+    desk->dead_queue = dead_queue_new(loop, desk->broker, desk->db, pool);
     *ret_desk = desk;
     return ERR_OK;
 }
@@ -141,6 +149,7 @@ void desk_free(struct desk *desk)
     db_free(desk->db);
     broker_free(desk->broker);
     admin_free(desk->admin);
+    dead_queue_free(desk->dead_queue);
     free(desk);
 }
 
@@ -148,6 +157,7 @@ void desk_drain(struct desk *desk)
 {
     desk->is_draining = true;
     broker_cancel(desk->broker, requests, NULL, NULL);
+    broker_cancel(desk->broker, DEAD_QUEUE_TAG, NULL, NULL);
 }
 
 bool desk_is_empty(const struct desk *desk)

@@ -2,6 +2,7 @@
 /* What a worker process does beside its pool's commands, on connections of its own, so that neither waits for the other:
  *
  *   control.<pool> ─▶ what operators ask for (admin.h)
+ *   dead.<pool> ────▶ what the broker gave up (dead_queue.h)
  *
  * Every process of the pool has a desk; what one of them leaves undone when it dies, another does. */
 

@@ -23,7 +23,7 @@ struct company *company_get(struct intake *intake, const struct uuid *id)
     struct company *company = xcalloc(1, sizeof(*company));
     company->node.key = *id;
     company->intake = intake;
-    company->partition = partition_of_slot(intake->partitions, topology_slot(id));
+    company->partition = topology_partition(id, intake->partitions->count);
     job_list_init(&company->ready);
     job_list_init(&company->arrivals);
     ev_timer_init(&company->rest, on_rest_over, 0, 0);

@@ -5,6 +5,7 @@
  *   intake_take.c     a batch: whose turn it is, and what is parked
  *   intake_backlog.c  rows that are loaded */
 
+#include "common/topology.h"
 #include "common/uuid_map.h"
 #include "workers/intake.h"
 #include "workers/job_list.h"
@@ -47,7 +48,7 @@ struct intake {
     uint64_t next_order;
     bool is_draining;
     size_t waiting, resting;
-    size_t held[64]; /* deliveries, here or taken */
+    size_t held[TOPOLOGY_PARTITIONS_MAX]; /* deliveries, here or taken */
 };
 
 static inline bool company_has_rows(const struct company *company)

@@ -44,11 +44,6 @@ struct manager {
     ev_signal terminate, interrupt;
 };
 
-static int64_t now_ms(void)
-{
-    return clock_monotonic_us() / 1000;
-}
-
 /* ---- saying ---- */
 
 static bool may_speak(const struct manager *m)
@@ -174,7 +169,7 @@ static void hear_announcement(struct manager *m, struct slice body)
         log_warn("manager.unreadable", LOG_S("key", "pool"));
         return;
     }
-    bool is_new = manager_view_hear(&m->view, &said.id, said.leaves, whole, now_ms());
+    bool is_new = manager_view_hear(&m->view, &said.id, said.leaves, whole, clock_monotonic_ms());
     bool is_resized = manager_view_adopt(&m->view, &said.size);
     json_decref(whole);
     if (uuid_equal(&said.id, &m->view.self))
@@ -206,9 +201,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     struct manager *m = CONTAINER_OF(timer, struct manager, tick);
     bool is_cut_off = !may_speak(m);
     if (m->is_frozen && !is_cut_off)
-        manager_view_thaw(&m->view, now_ms());
+        manager_view_thaw(&m->view, clock_monotonic_ms());
     m->is_frozen = is_cut_off;
-    if (!m->is_frozen && manager_view_expire(&m->view, now_ms()))
+    if (!m->is_frozen && manager_view_expire(&m->view, clock_monotonic_ms()))
         log_warn("manager.peers", LOG_I("managers", m->view.peer_count + 1), LOG_S("why", "one fell silent"));
     changed(m);
 }
@@ -321,7 +316,7 @@ static void on_goodbye(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
     struct manager *m = CONTAINER_OF(timer, struct manager, goodbye);
-    if (!may_speak(m) || broker_unconfirmed(m->broker) == 0 || now_ms() >= m->leave_by_ms)
+    if (!may_speak(m) || broker_unconfirmed(m->broker) == 0 || clock_monotonic_ms() >= m->leave_by_ms)
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -331,7 +326,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
     struct manager *m = signal->data;
     if (m->leave_by_ms)
         return;
-    m->leave_by_ms = now_ms() + GOODBYE_MS;
+    m->leave_by_ms = clock_monotonic_ms() + GOODBYE_MS;
     ev_timer_start(loop, &m->goodbye);
 }
 
@@ -345,8 +340,7 @@ static void watch_signal(struct manager *m, ev_signal *watcher, int number)
 static void name_self(struct manager *m)
 {
     m->self = (struct manager_self){.pid = getppid(), .since_ms = clock_wall_ms()};
-    if (gethostname(m->self.host, sizeof(m->self.host) - 1))
-        snprintf(m->self.host, sizeof(m->self.host), "unknown");
+    host_name(m->self.host);
 }
 
 static void start(struct manager *m)

@@ -107,8 +107,3 @@ int manager_view_share(const struct manager_view *view)
     int managers = (int)view->peer_count + 1, rank = (int)place_of(view, &view->self);
     return view->size.wanted / managers + (rank < view->size.wanted % managers ? 1 : 0);
 }
-
-bool manager_view_leads(const struct manager_view *view)
-{
-    return !view->is_leaving && place_of(view, &view->self) == 0;
-}

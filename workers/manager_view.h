@@ -49,5 +49,3 @@ bool manager_view_expire(struct manager_view *view, int64_t now_ms);
 void manager_view_thaw(struct manager_view *view, int64_t now_ms);
 
 int manager_view_share(const struct manager_view *view);
-/* Self is the first of those that live: what one of them has to do is its task. */
-bool manager_view_leads(const struct manager_view *view);

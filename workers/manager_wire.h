@@ -9,12 +9,13 @@
  *   member.<pool>    what workers announce; of a worker that died its manager says {"host", "pid", "gone": true} */
 
 #include "common/buf.h"
+#include "workers/host.h"
 #include "workers/manager_view.h"
 
-enum { MANAGER_MESSAGE_MAX = 128 << 10, MANAGER_HOST_SIZE = 65 };
+enum { MANAGER_MESSAGE_MAX = 128 << 10 };
 
 struct manager_self {
-    char host[MANAGER_HOST_SIZE];
+    char host[HOST_SIZE];
     pid_t pid; /* of the parent: the one to send signals to */
     int64_t since_ms;
 };

@@ -41,7 +41,7 @@ void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, v
     db_send(db, &add, key, ARRAY_LEN(key), on_marked, arg);
 }
 
-static bool send(struct marks *marks, struct db *db, const struct db_statement *statement,
+static void send(struct marks *marks, struct db *db, const struct db_statement *statement,
                  struct job *const *jobs, size_t count, bool (*is_meant)(const struct job *job),
                  db_on_result *on_done, void *arg)
 {
@@ -58,7 +58,6 @@ static bool send(struct marks *marks, struct db *db, const struct db_statement *
     const struct slice keys[] = {pg_array_end(&marks->companies), pg_array_end(&marks->commands)};
     if (rows > 0)
         db_send(db, statement, keys, ARRAY_LEN(keys), on_done, arg);
-    return rows > 0;
 }
 
 static bool is_parked_suspect(const struct job *job)
@@ -66,10 +65,10 @@ static bool is_parked_suspect(const struct job *job)
     return job->is_suspect && job->deferral == DEFER_TURN;
 }
 
-bool marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
                 db_on_result *on_done, void *arg)
 {
-    return send(marks, db, &keep, jobs, count, is_parked_suspect, on_done, arg);
+    send(marks, db, &keep, jobs, count, is_parked_suspect, on_done, arg);
 }
 
 static bool is_marked(const struct job *job)
@@ -77,8 +76,8 @@ static bool is_marked(const struct job *job)
     return job->is_marked;
 }
 
-bool marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
                  db_on_result *on_done, void *arg)
 {
-    return send(marks, db, &clear, jobs, count, is_marked, on_done, arg);
+    send(marks, db, &clear, jobs, count, is_marked, on_done, arg);
 }

@@ -27,9 +27,9 @@ static inline int64_t mark_count(const struct db_result *result)
     return db_int(result, 0, 0);
 }
 
-/* A suspect that is parked is still one when its turn comes; false when there is none. */
-bool marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+/* A suspect that is parked is still one when its turn comes. */
+void marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
                 db_on_result *on_done, void *arg);
-/* In the transaction that ends what was begun; false when no job is marked. */
-bool marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+/* In the transaction that ends what was begun. */
+void marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
                  db_on_result *on_done, void *arg);

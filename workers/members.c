@@ -41,11 +41,6 @@ struct members {
     struct buf text;
 };
 
-static int64_t now_ms(void)
-{
-    return clock_monotonic_us() / 1000;
-}
-
 static void start_timer(struct members *m, ev_timer *timer, int64_t after_ms)
 {
     ev_timer_stop(m->loop, timer);
@@ -64,7 +59,7 @@ static void announce(struct members *m)
     if (m->state == MEMBERS_DEAF || m->is_blocked)
         return;
     m->callbacks.describe(m->ctx, &m->self.report);
-    m->self.sent_ms = now_ms();
+    m->self.sent_ms = clock_monotonic_ms();
     buf_clear(&m->text);
     member_write(&m->text, &m->self);
     snprintf(key, sizeof(key), "member.%s", m->options.pool);
@@ -94,7 +89,7 @@ static void assign(struct members *m, uint64_t ours, uint64_t held)
 static uint64_t astray_for(const struct members *m, uint64_t set, int64_t limit_ms)
 {
     uint64_t found = 0;
-    int64_t now = now_ms();
+    int64_t now = clock_monotonic_ms();
     for (unsigned i = 0; i < m->options.partitions; i++)
         if ((set >> i & 1) && m->astray_ms[i] && now - m->astray_ms[i] > limit_ms)
             found |= UINT64_C(1) << i;
@@ -107,7 +102,7 @@ static void note_astray(struct members *m, uint64_t astray)
         if (!(astray >> i & 1))
             m->astray_ms[i] = 0;
         else if (!m->astray_ms[i])
-            m->astray_ms[i] = now_ms();
+            m->astray_ms[i] = clock_monotonic_ms();
 }
 
 static void evaluate(struct members *m)
@@ -151,7 +146,7 @@ static void let_go_of_what_lingers(struct members *m)
 
 static void renew_lease(struct members *m, int64_t since_ms)
 {
-    start_timer(m, &m->lease, since_ms + m->options.silent_ms * LEASE_SEVENTHS / 7 - now_ms());
+    start_timer(m, &m->lease, since_ms + m->options.silent_ms * LEASE_SEVENTHS / 7 - clock_monotonic_ms());
 }
 
 /* Said in time, and on this connection: the others have heard it, too. */
@@ -178,7 +173,7 @@ void members_delivery(struct members *m, const struct broker_delivery *delivery)
     case MEMBER_ANNOUNCES:
         if (uuid_equal(&said.id, &m->self.id))
             hear_itself(m, &said);
-        else if (members_view_hear(&m->view, &said, now_ms()))
+        else if (members_view_hear(&m->view, &said, clock_monotonic_ms()))
             m->has_changed = true; /* it wants to know of us */
         break;
     }
@@ -211,7 +206,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     struct members *m = CONTAINER_OF(timer, struct members, tick);
     if (m->state == MEMBERS_JOINED && !m->is_blocked)
-        members_view_expire(&m->view, m->options.silent_ms, now_ms());
+        members_view_expire(&m->view, m->options.silent_ms, clock_monotonic_ms());
     evaluate(m);
     let_go_of_what_lingers(m);
     announce(m);
@@ -223,7 +218,7 @@ static void on_bound(void *arg)
 {
     struct members *m = arg;
     m->state = MEMBERS_LISTENING;
-    m->bound_ms = now_ms();
+    m->bound_ms = clock_monotonic_ms();
     members_view_thaw(&m->view, m->bound_ms);
     announce(m);
 }
@@ -251,7 +246,7 @@ void members_up(struct members *m)
 void members_down(struct members *m)
 {
     if (m->is_blocked)
-        renew_lease(m, now_ms());
+        renew_lease(m, clock_monotonic_ms());
     m->state = MEMBERS_DEAF;
     m->is_blocked = false;
     ev_timer_stop(m->loop, &m->listen);
@@ -266,7 +261,7 @@ void members_blocked(struct members *m, bool blocked)
         ev_timer_stop(m->loop, &m->listen);
         return;
     }
-    m->bound_ms = now_ms();
+    m->bound_ms = clock_monotonic_ms();
     members_view_thaw(&m->view, m->bound_ms);
     note_astray(m, 0);
     if (m->state == MEMBERS_JOINED)
@@ -279,8 +274,7 @@ void members_blocked(struct members *m, bool blocked)
 static void name_itself(struct members *m)
 {
     m->self = (struct member_announcement){.id = uuid_v7(), .pid = getpid()};
-    if (gethostname(m->self.host, sizeof(m->self.host) - 1))
-        snprintf(m->self.host, sizeof(m->self.host), "unknown");
+    host_name(m->self.host);
     m->view.self = m->self.id;
 }
 

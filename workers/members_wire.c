@@ -6,8 +6,9 @@
 #include <stdio.h>
 
 #include "common/json.h"
+#include "common/topology.h"
 
-enum { DEPTH_MAX = 4, PARTITIONS_MAX = 64 };
+enum { DEPTH_MAX = 4 };
 
 void member_write(struct buf *out, const struct member_announcement *a)
 {
@@ -18,7 +19,7 @@ void member_write(struct buf *out, const struct member_announcement *a)
     buf_append_json_string(out, slice_of(a->host));
     buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s,\"holding\":[", (int)a->pid, a->sent_ms,
                a->report.is_able ? ",\"able\":true" : "");
-    for (unsigned i = 0; i < PARTITIONS_MAX; i++)
+    for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
             buf_printf(out, "%s%u", comma, i);
             comma = ",";
@@ -26,14 +27,14 @@ void member_write(struct buf *out, const struct member_announcement *a)
     buf_printf(out, "],\"open\":%zu,\"oldest_ms\":%" PRId64 "}", a->report.open, a->report.oldest_ms);
 }
 
-static bool read_process(const json_t *said, char host[MEMBER_HOST_SIZE], pid_t *pid)
+static bool read_process(const json_t *said, char host[HOST_SIZE], pid_t *pid)
 {
     const char *text = json_string_value(json_object_get(said, "host"));
     json_int_t number = json_integer_value(json_object_get(said, "pid"));
     if (!text || number < 1 || number > INT_MAX)
         return false;
     *pid = (pid_t)number;
-    return snprintf(host, MEMBER_HOST_SIZE, "%s", text) < MEMBER_HOST_SIZE;
+    return snprintf(host, HOST_SIZE, "%s", text) < HOST_SIZE;
 }
 
 static bool read_holding(const json_t *array, uint64_t *holding)
@@ -45,7 +46,7 @@ static bool read_holding(const json_t *array, uint64_t *holding)
     json_array_foreach(array, i, number)
     {
         json_int_t partition = json_is_integer(number) ? json_integer_value(number) : -1;
-        if (partition < 0 || partition >= PARTITIONS_MAX)
+        if (partition < 0 || partition >= TOPOLOGY_PARTITIONS_MAX)
             return false;
         *holding |= UINT64_C(1) << partition;
     }

@@ -11,8 +11,9 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/uuid.h"
+#include "workers/host.h"
 
-enum { MEMBER_HOST_SIZE = 65, MEMBER_MESSAGE_MAX = 4096 };
+enum { MEMBER_MESSAGE_MAX = 4096 };
 
 /* What a worker says of its work. */
 struct member_report {
@@ -24,14 +25,14 @@ struct member_report {
 
 struct member_announcement {
     struct uuid id;
-    char host[MEMBER_HOST_SIZE];
+    char host[HOST_SIZE];
     pid_t pid;
     int64_t sent_ms; /* by a clock that only the sender knows */
     struct member_report report;
 };
 
 struct member_death {
-    char host[MEMBER_HOST_SIZE];
+    char host[HOST_SIZE];
     pid_t pid;
 };
 

@@ -6,14 +6,9 @@
 #include <stdint.h>
 
 struct partition_set {
-    unsigned count; /* of the pool: 1 to 64 */
+    unsigned count; /* of the pool: 1 to TOPOLOGY_PARTITIONS_MAX */
     uint64_t mine;  /* bit p: partition p */
 };
-
-static inline unsigned partition_of_slot(const struct partition_set *set, uint16_t slot)
-{
-    return slot % set->count;
-}
 
 static inline bool partition_is_mine(const struct partition_set *set, unsigned partition)
 {

@@ -111,7 +111,7 @@ void partitions_turn(struct partitions *p)
 
 /* ---- the outside ---- */
 
-struct partitions *partitions_new(struct broker *broker, const char *pool, unsigned count, int64_t prefetch,
+struct partitions *partitions_new(struct broker *broker, const char *pool, unsigned count, uint16_t prefetch,
                                   const struct partitions_callbacks *callbacks, void *ctx)
 {
     assert(count >= 1 && count <= TOPOLOGY_PARTITIONS_MAX);
@@ -120,7 +120,7 @@ struct partitions *partitions_new(struct broker *broker, const char *pool, unsig
         .broker = broker,
         .pool = pool,
         .count = count,
-        .prefetch = (uint16_t)(prefetch > count ? prefetch / count : 1),
+        .prefetch = prefetch,
         .callbacks = *callbacks,
         .ctx = ctx,
     };
@@ -132,11 +132,6 @@ struct partitions *partitions_new(struct broker *broker, const char *pool, unsig
 void partitions_free(struct partitions *p)
 {
     free(p);
-}
-
-unsigned partitions_count(const struct partitions *p)
-{
-    return p->count;
 }
 
 uint64_t partitions_held(const struct partitions *p)

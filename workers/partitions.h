@@ -25,12 +25,11 @@ struct partitions_callbacks {
     void (*on_changed)(void *ctx);
 };
 
-/* prefetch: of the process, shared out evenly among all partitions (CORTEX_PARTITIONS: `count`). */
-struct partitions *partitions_new(struct broker *broker, const char *pool, unsigned count, int64_t prefetch,
+/* prefetch: of each of the `count` partitions (CORTEX_PARTITIONS). */
+struct partitions *partitions_new(struct broker *broker, const char *pool, unsigned count, uint16_t prefetch,
                                   const struct partitions_callbacks *callbacks, void *ctx);
 void partitions_free(struct partitions *partitions); /* after its broker */
 
-unsigned partitions_count(const struct partitions *partitions);
 /* That of a delivery, which one of these consumers brought. */
 unsigned partitions_of(const struct broker_delivery *delivery);
 

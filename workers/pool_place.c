@@ -196,7 +196,7 @@ static void count_death(const struct place *place)
     struct pool *pool = place->pool;
     size_t limit = (size_t)pool->config->crash_deaths * (size_t)(pool->share > 1 ? pool->share : 1);
     if (!had_a_good_life(place) &&
-        crash_loop_add(&pool->crashes, clock_monotonic_us() / 1000, limit, pool->config->crash_window_ms))
+        crash_loop_add(&pool->crashes, clock_monotonic_ms(), limit, pool->config->crash_window_ms))
         pool_give_up(pool);
 }
 

@@ -7,7 +7,7 @@
 #include "workers/refusal.h"
 #include "workers/resource_text.h"
 
-enum { NUMBER_TEXT = 24, SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
+enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
 
 /* ---- writing ---- */
 
@@ -15,7 +15,7 @@ enum { NUMBER_TEXT = 24, SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
 struct texts {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], actor[UUID_TEXT_LEN + 1],
         parent[UUID_TEXT_LEN + 1];
-    char if_match[NUMBER_TEXT], has[NUMBER_TEXT];
+    char if_match[DB_NUMBER_SIZE], has[DB_NUMBER_SIZE];
 };
 
 struct resource_writer {
@@ -74,12 +74,6 @@ static struct slice uuid_param(bool is_there, const struct uuid *uuid, char text
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
-static struct slice integer_param(int64_t value, char text[NUMBER_TEXT])
-{
-    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, value);
-    return (struct slice){text, (size_t)len};
-}
-
 static struct slice make_param(const struct resource_statement *s, const struct job *job,
                                const struct resource_moment *moment, const struct msg_value *values,
                                uint8_t param, struct texts *texts)
@@ -101,9 +95,9 @@ static struct slice make_param(const struct resource_statement *s, const struct 
     case PARAM_YEAR:
         return slice_of(moment->year);
     case PARAM_IF_MATCH:
-        return integer_param(command->if_match, texts->if_match);
+        return db_number(command->if_match, texts->if_match);
     case PARAM_HAS:
-        return integer_param((int64_t)mentioned(object, values), texts->has);
+        return db_number((int64_t)mentioned(object, values), texts->has);
     default:
         return field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD]);
     }

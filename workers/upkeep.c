@@ -1,14 +1,11 @@
 #include "workers/upkeep.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "common/log.h"
 
 static const double PAUSE_S = 0.2; /* between two steps of one chore */
 static const double AGAIN_S = 10;  /* after an error */
 
-enum { DAYS_AHEAD = 7, ROWS_A_STEP = 500, NUMBER_TEXT = 24 };
+enum { DAYS_AHEAD = 7, ROWS_A_STEP = 500 };
 
 enum chore_kind { CHORE_PARTITIONS, CHORE_EVENTS, CHORE_INBOX, CHORE_PLANS, CHORE_COUNT };
 
@@ -47,7 +44,8 @@ struct turn {
 struct upkeep {
     struct ev_loop *loop;
     struct db *db;
-    char days_ahead[NUMBER_TEXT], event_days[NUMBER_TEXT], inbox_days[NUMBER_TEXT], rows[NUMBER_TEXT];
+    char days_ahead[DB_NUMBER_SIZE], event_days[DB_NUMBER_SIZE], inbox_days[DB_NUMBER_SIZE],
+        rows[DB_NUMBER_SIZE];
     struct slice params[CHORE_COUNT][2];
     struct turn turns[CHORE_COUNT];
 };
@@ -115,21 +113,15 @@ bool upkeep_is_due(const struct upkeep *u)
     return false;
 }
 
-static struct slice number_text(int64_t number, char text[NUMBER_TEXT])
-{
-    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, number);
-    return (struct slice){text, (size_t)len};
-}
-
 struct upkeep *upkeep_new(struct ev_loop *loop, struct db *db, int64_t inbox_days, int64_t event_days)
 {
     struct upkeep *u = xcalloc(1, sizeof(*u));
     u->loop = loop;
     u->db = db;
-    u->params[CHORE_PARTITIONS][0] = number_text(DAYS_AHEAD, u->days_ahead);
-    u->params[CHORE_EVENTS][0] = number_text(event_days, u->event_days);
-    u->params[CHORE_INBOX][0] = number_text(inbox_days, u->inbox_days);
-    u->params[CHORE_INBOX][1] = number_text(ROWS_A_STEP, u->rows);
+    u->params[CHORE_PARTITIONS][0] = db_number(DAYS_AHEAD, u->days_ahead);
+    u->params[CHORE_EVENTS][0] = db_number(event_days, u->event_days);
+    u->params[CHORE_INBOX][0] = db_number(inbox_days, u->inbox_days);
+    u->params[CHORE_INBOX][1] = db_number(ROWS_A_STEP, u->rows);
     for (int kind = 0; kind < CHORE_COUNT; kind++) {
         struct turn *turn = &u->turns[kind];
         turn->upkeep = u;

@@ -1,17 +1,14 @@
 #include "workers/worker.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "common/broker.h"
 #include "common/db.h"
 #include "common/log.h"
-#include "common/pulse.h"
 #include "common/topology.h"
 #include "workers/acks.h"
 #include "workers/backlog.h"
 #include "workers/batch.h"
-#include "workers/dead_queue.h"
 #include "workers/desk.h"
 #include "workers/intake.h"
 #include "workers/members.h"
@@ -42,7 +39,6 @@ struct worker {
     struct members *members;
     struct partition_set set; /* those whose rows are ours to run */
     struct backlog *backlog;
-    struct dead_queue *dead_queue;
     struct upkeep *upkeep;
     struct desk *desk;
     ev_timer pause; /* of all work: the database is in trouble */
@@ -149,7 +145,6 @@ static void begin(struct worker *w)
 {
     if (upkeep_is_due(w->upkeep) && !w->is_draining)
         upkeep_run(w->upkeep);
-    dead_queue_run(w->dead_queue);
     backlog_run(w->backlog);
     struct job *jobs = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
     if (jobs)
@@ -396,6 +391,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
+/* What the process may hold, shared out evenly among all partitions. */
+static uint16_t prefetch_of_partition(const struct config *config)
+{
+    return (uint16_t)(config->prefetch > config->partitions ? config->prefetch / config->partitions : 1);
+}
+
 static void make_engine(struct worker *w)
 {
     const struct config *config = w->config;
@@ -404,8 +405,7 @@ static void make_engine(struct worker *w)
         .share = (size_t)config->company_share,
         .park_max = (size_t)config->park_max,
         .parked_max = (size_t)config->parked_max,
-        .prefetch =
-            (size_t)(config->prefetch / config->partitions > 0 ? config->prefetch / config->partitions : 1),
+        .prefetch = prefetch_of_partition(config),
     };
     w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);
@@ -432,8 +432,6 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         err = connect_database(w);
     if (!err)
         err = desk_new(loop, config, pool, &w->desk);
-    if (!err)
-        err = dead_queue_new(loop, w->db, config, pool, &w->dead_queue);
     if (err) {
         worker_free(w);
         return err;
@@ -441,8 +439,8 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     make_engine(w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
     w->acks = acks_new(w->consumer);
-    w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions, config->prefetch,
-                                   &partitions_callbacks, w);
+    w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
+                                   prefetch_of_partition(config), &partitions_callbacks, w);
     w->members = join(w);
     w->upkeep = upkeep_new(loop, w->db, config->inbox_days, config->event_days);
     ev_prepare_start(loop, &w->turn);
@@ -462,7 +460,6 @@ void worker_free(struct worker *w)
     db_free(w->db);
     batch_free(w->batch);
     backlog_free(w->backlog);
-    dead_queue_free(w->dead_queue);
     upkeep_free(w->upkeep);
     broker_free(w->publisher);
     outbox_free(w->outbox);
@@ -485,7 +482,6 @@ void worker_drain(struct worker *w)
     desk_drain(w->desk);
     backlog_stop(w->backlog);
     intake_drain(w->intake);
-    dead_queue_stop(w->dead_queue);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }
@@ -493,63 +489,4 @@ void worker_drain(struct worker *w)
 bool worker_is_ready(const struct worker *w)
 {
     return broker_is_up(w->consumer) && broker_is_up(w->publisher) && db_is_up(w->db) && !w->is_draining;
-}
-
-/* ---- the process ---- */
-
-struct life {
-    struct worker *worker;
-    struct pulse *pulse;
-    ev_prepare turn;
-    ev_signal terminate, interrupt;
-};
-
-static void on_life_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
-{
-    (void)loop, (void)events;
-    const struct life *life = CONTAINER_OF(prepare, struct life, turn);
-    pulse_set_ready(life->pulse, worker_is_ready(life->worker));
-}
-
-static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
-{
-    (void)loop, (void)events;
-    worker_drain(signal->data);
-}
-
-static void watch_signal(struct ev_loop *loop, ev_signal *watcher, int number, struct worker *worker)
-{
-    ev_signal_init(watcher, on_signal, number);
-    watcher->data = worker;
-    ev_signal_start(loop, watcher);
-}
-
-static void live(struct ev_loop *loop, struct life *life)
-{
-    watch_signal(loop, &life->terminate, SIGTERM, life->worker);
-    watch_signal(loop, &life->interrupt, SIGINT, life->worker);
-    ev_prepare_init(&life->turn, on_life_turn);
-    ev_prepare_start(loop, &life->turn);
-    ev_run(loop, 0);
-    ev_prepare_stop(loop, &life->turn);
-    ev_signal_stop(loop, &life->terminate);
-    ev_signal_stop(loop, &life->interrupt);
-}
-
-int worker_run(const struct config *config, const char *pool, int pulse_fd)
-{
-    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    struct life life = {.pulse = pulse_new(loop, pulse_fd)};
-    enum err err = worker_new(loop, config, pool, &life.worker);
-    if (err) {
-        log_error("worker.not_started", LOG_S("error", err_info(err)->name),
-                  LOG_S("hint", "CORTEX_AMQP_URL or CORTEX_DATABASE_URL does not parse"));
-    } else {
-        live(loop, &life);
-        worker_free(life.worker);
-        log_info("worker.gone");
-    }
-    pulse_free(life.pulse);
-    ev_loop_destroy(loop);
-    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

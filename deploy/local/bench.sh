@@ -25,6 +25,7 @@ trap clean_up EXIT
 CORTEX_LISTEN=127.0.0.1:$(free_port)
 export CORTEX_LISTEN
 "$here/up.sh" >/dev/null 7>&-
+build release bound load events fanout 7>&-
 
 # Passwords and the token travel in the environment, which others cannot read.
 export PGHOST=127.0.0.1 PGUSER=cortex PGDATABASE=cortex PGPORT PGPASSWORD CORTEX_TOKEN CORTEX_AMQP_URL CORTEX_DATABASE_URL

@@ -43,7 +43,7 @@ SQL
         name=$(basename "$file" .sql)
         [[ $name =~ ^[0-9]{4}_[a-z0-9_]+$ ]] || die "$name.sql: the name must be NNNN_words.sql in lower case."
         version=$((10#${name%%_*}))
-        [[ $version -gt $last ]] || die "$name.sql: another file has its number."
+        [[ $version -eq $((last + 1)) ]] || die "$name.sql: version $((last + 1)) was expected here."
         last=$version
         checksum=$(sha256sum <"$file" | cut -d' ' -f1)
         cat <<SQL

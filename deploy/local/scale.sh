@@ -3,18 +3,12 @@
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
-
-# ask METHOD POOL [BODY]: the pool as JSON, or what the gateway has against it.
-ask() {
-    curl --silent --show-error --fail-with-body --max-time 30 --request "$1" --config - \
-        ${3:+-H 'Content-Type: application/json' --data-binary "$3"} "$(gateway_url)/v1/admin/pools/$2" \
-        <<<"header = \"Authorization: Bearer $(issue_token --company "$DEMO_COMPANY" --role super_admin --user "$DEMO_ADMIN")\""
-}
+. "$here/lib/operator.sh"
 
 # Our own JSON: one line a worker, cut at the braces.
 show() {
     local pool=$1 json
-    json=$(ask GET "$pool") || die "$pool does not answer: $json"
+    json=$(operator GET "/v1/admin/pools/$pool") || die "$pool does not answer"
     printf '%s: %s wanted\n' "$pool" "$(grep -o '"wanted":[0-9]*' <<<"$json" | cut -d: -f2)"
     tr '{' '\n' <<<"$json" | tr '}' '\n' | awk -F'"' '
         /"host"/ { host = $8 }
@@ -32,7 +26,7 @@ case $# in
     ;;
 2)
     [[ $2 =~ ^[0-9]+$ ]] || die "scale POOL N: N is a number from 1 to 256"
-    answer=$(ask PUT "$1" "{\"wanted\": $2}") || die "$1 stays as it is: $answer"
+    operator PUT "/v1/admin/pools/$1" "{\"wanted\": $2}" >/dev/null || die "$1 stays as it is"
     show "$1"
     ;;
 *) die "usage: scale [POOL N]" ;;

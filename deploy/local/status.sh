@@ -43,7 +43,9 @@ queues=
     true
 
 waiting_of() {
-    awk -v queue="commands.$1" '$1 == queue { printf "%d waiting, %d in work", $2, $3 }' <<<"$queues"
+    awk -v queues="commands.$1." '
+        index($1, queues) == 1 { n++; ready += $2; work += $3 }
+        END { if (n) printf "%d waiting, %d in work", ready, work }' <<<"$queues"
 }
 
 state_of_gateway() {
@@ -70,5 +72,7 @@ row PART STATE PID SINCE MEMORY ADDRESS QUEUE
 for part in "${PARTS[@]}" broker database; do
     show "$part"
 done
-dead=$(awk '$1 ~ /^dead\./ { n += $2 + $3 } END { print n + 0 }' <<<"$queues")
-[ "$dead" -eq 0 ] || say "$dead dead letters wait for an operator"
+# Of servers that are ours; elsewhere ./cortex dead tells.
+dead=0
+! is_running database || dead=$(database_sql cortex cortex 2>/dev/null <<<'SELECT count(*) FROM dead_letter') || dead=0
+[ "$dead" -eq 0 ] || say "$dead dead letters wait for an operator: ./cortex dead"

@@ -6,9 +6,9 @@
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 
-#include <stdio.h>
-
 #include "common/clock.h"
+#include "common/hex.h"
+#include "common/json.h"
 
 enum { LETTER_MAX = 64 << 20 };
 
@@ -40,11 +40,6 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     page_respond(call, result, *limit);
 }
 
-static void cleanup_json(json_t **json)
-{
-    json_decref(*json);
-}
-
 static bool read_cursor(struct call *call, struct slice params[PARAMS])
 {
     struct cursor cursor;
@@ -74,10 +69,10 @@ static int64_t limit_of(const struct call *call, const json_t *selection)
 void read_dead_letters(struct call *call)
 {
     static const char *const others[] = {"after", NULL};
-    CLEANUP(cleanup_json) json_t *selection = NULL;
+    CLEANUP(json_cleanup) json_t *selection = NULL;
     struct msg_problems problems = {.arena = &call->arena};
     struct slice params[PARAMS] = {SLICE_NONE};
-    char number[24];
+    char number[DB_NUMBER_SIZE];
     enum err err = admin_read_query(call, msg_request_by_name(SLICE("dead_selection"))->object, others,
                                     &selection, &problems);
     if (err) {
@@ -90,8 +85,7 @@ void read_dead_letters(struct call *call)
     *limit = limit_of(call, selection);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         params[i] = slice_of(json_string_value(json_object_get(selection, filters[i])));
-    snprintf(number, sizeof(number), "%lld", (long long)*limit + 1);
-    params[LIMIT] = slice_of(number);
+    params[LIMIT] = db_number(*limit + 1, number);
     query_start_as_operator(call, &list, params, PARAMS, on_page, limit);
 }
 
@@ -107,17 +101,10 @@ static const struct db_statement one = {
 
 enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
 
-static uint8_t nibble(char c)
-{
-    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 static struct slice octets_of(struct arena *arena, struct slice hex)
 {
     char *octets = arena_alloc(arena, hex.len / 2 + 1);
-    for (size_t i = 0; octets && i + 1 < hex.len; i += 2)
-        octets[i / 2] = (char)(nibble(hex.data[i]) << 4 | nibble(hex.data[i + 1]));
-    return octets ? (struct slice){octets, hex.len / 2} : SLICE_NONE;
+    return octets && hex_decode(hex, octets) ? (struct slice){octets, hex.len / 2} : SLICE_NONE;
 }
 
 /* The command's body as its client wrote it; false when its type is not known, or it does not fit it. */

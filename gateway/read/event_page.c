@@ -186,11 +186,9 @@ static void on_page(struct call *call, struct db_result *result, void *context)
 
 static void read_page(struct poll *poll)
 {
-    char after[24], limit[24];
-    struct slice params[] = {SLICE_NONE, SLICE_NONE, poll->projects};
-    params[0] =
-        (struct slice){after, (size_t)snprintf(after, sizeof(after), "%lld", (long long)poll->ask.offset)};
-    params[1] = (struct slice){limit, (size_t)snprintf(limit, sizeof(limit), "%lld", (long long)poll->limit)};
+    char after[DB_NUMBER_SIZE], limit[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(poll->ask.offset, after), db_number(poll->limit, limit),
+                                   poll->projects};
     bool is_company = poll->ask.kind == CHANNEL_COMPANY;
     query_start(poll->call, is_company ? &of_company : &of_projects, params, is_company ? 2 : 3, on_page,
                 poll);

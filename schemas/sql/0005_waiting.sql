@@ -107,27 +107,20 @@ BEGIN
 END
 $$;
 
--- Puts dead letters that could be read back to work, at once: those of `ids`, or (NULL) all of the pool, not older than
--- `since` and of type `kind` where these are given. Whoever asks twice changes nothing more: what is being replayed is left
--- alone. At most `most` at a time; returns how many.
-CREATE FUNCTION dead_letter_replay(in_pool text, ids uuid[], since timestamptz, kind text, most integer) RETURNS integer
+-- Puts dead letters that could be read back to work, at once. Whoever asks twice changes nothing more: what is being
+-- replayed is left alone. Returns how many.
+CREATE FUNCTION dead_letter_replay(ids uuid[]) RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    chosen uuid[];
-    moved  integer;
+    moved integer;
 BEGIN
-    SELECT array_agg(id) INTO chosen FROM (
-        SELECT id FROM public.dead_letter
-        WHERE pool = in_pool AND command_id IS NOT NULL AND fingerprint IS NOT NULL AND NOT is_replaying
-          AND (ids IS NULL OR id = ANY (ids)) AND (since IS NULL OR last_at >= since) AND (kind IS NULL OR type = kind)
-        ORDER BY last_at, id LIMIT most) AS found;
     -- In the order in which batches lock them.
     PERFORM FROM public.company_sequence
-        WHERE company_id IN (SELECT company_id FROM public.dead_letter WHERE id = ANY (chosen))
+        WHERE company_id IN (SELECT company_id FROM public.dead_letter WHERE id = ANY (ids))
         ORDER BY company_id FOR UPDATE;
     WITH letter AS (
         UPDATE public.dead_letter SET is_replaying = true, replays = replays + 1
-        WHERE id = ANY (chosen) AND NOT is_replaying
+        WHERE id = ANY (ids) AND NOT is_replaying AND command_id IS NOT NULL AND fingerprint IS NOT NULL
         RETURNING *
     ), verdict AS (
         DELETE FROM public.inbox AS x USING letter AS l
@@ -144,26 +137,15 @@ BEGIN
 END
 $$;
 
--- Forgets dead letters, chosen as above; those that are being replayed stay. The commands keep their results.
-CREATE FUNCTION dead_letter_drop(in_pool text, ids uuid[], since timestamptz, kind text, most integer) RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    dropped integer;
-BEGIN
-    DELETE FROM public.dead_letter WHERE NOT is_replaying AND id IN (
-        SELECT id FROM public.dead_letter
-        WHERE pool = in_pool AND NOT is_replaying
-          AND (ids IS NULL OR id = ANY (ids)) AND (since IS NULL OR last_at >= since) AND (kind IS NULL OR type = kind)
-        ORDER BY last_at, id LIMIT most);
-    GET DIAGNOSTICS dropped = ROW_COUNT;
-    RETURN dropped;
-END
+-- Forgets dead letters; those that are being replayed stay. The commands keep their results. Returns how many.
+CREATE FUNCTION dead_letter_drop(ids uuid[]) RETURNS integer
+    LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH dropped AS (DELETE FROM public.dead_letter WHERE id = ANY (ids) AND NOT is_replaying RETURNING id)
+    SELECT count(*)::integer FROM dropped
 $$;
 
-REVOKE ALL ON FUNCTION probe_write(), dead_letter_replay(text, uuid[], timestamptz, text, integer),
-    dead_letter_drop(text, uuid[], timestamptz, text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION probe_write(), dead_letter_replay(text, uuid[], timestamptz, text, integer),
-    dead_letter_drop(text, uuid[], timestamptz, text, integer) TO cortex_worker;
+REVOKE ALL ON FUNCTION probe_write(), dead_letter_replay(uuid[]), dead_letter_drop(uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION probe_write(), dead_letter_replay(uuid[]), dead_letter_drop(uuid[]) TO cortex_worker;
 
 ALTER TABLE deferred ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY;

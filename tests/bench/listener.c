@@ -8,19 +8,11 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "tests/bench/client_frame.h"
 
 enum {
     READ_SIZE = 256 << 10,
     HANDSHAKE_MAX = 64 << 10,
-    FRAME_MAX = 4096, /* of what is sent */
-    OP_TEXT = 1,
-    OP_CLOSE = 8,
-    OP_PING = 9,
-    OP_PONG = 10,
-    FIN = 0x80,
-    MASKED = 0x80,
-    LENGTH_16 = 126,
-    LENGTH_64 = 127,
     SOURCES = 16, /* addresses of the loopback network, so that no one of them runs out of ports */
 };
 
@@ -74,22 +66,10 @@ static void send_all(struct listener *l, struct slice bytes)
         gone(l, 0);
 }
 
-/* Masked with zeros: legal, and the payload stays as it is. */
 static void send_frame(struct listener *l, unsigned opcode, struct slice payload)
 {
-    uint8_t frame[FRAME_MAX] = {(uint8_t)(FIN | opcode)};
-    size_t at = 2;
-    frame[1] = (uint8_t)(MASKED | (payload.len < LENGTH_16 ? payload.len : LENGTH_16));
-    if (payload.len >= LENGTH_16) {
-        frame[at++] = (uint8_t)(payload.len >> 8);
-        frame[at++] = (uint8_t)payload.len;
-    }
-    at += 4; /* the mask */
-    if (at + payload.len > sizeof(frame))
-        errx(2, "too long a message for a listener");
-    if (payload.len > 0)
-        memcpy(frame + at, payload.data, payload.len);
-    send_all(l, (struct slice){(const char *)frame, at + payload.len});
+    uint8_t frame[CLIENT_FRAME_MAX];
+    send_all(l, (struct slice){(const char *)frame, client_frame(opcode, payload, frame)});
 }
 
 /* ---- frames, streaming by ---- */

@@ -9,18 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/bench/client_frame.h"
+
 enum {
     INPUT_MAX = 4 << 20,
     READ_SIZE = 64 << 10,
-    OUTPUT_MAX = 4096,
-    OP_TEXT = 1,
-    OP_CLOSE = 8,
-    OP_PING = 9,
-    OP_PONG = 10,
-    FIN = 0x80,
-    MASKED = 0x80,
-    LENGTH_16 = 126,
-    LENGTH_64 = 127,
 };
 
 /* What is sent is small and seldom: it fits the socket or something is wrong. */
@@ -30,29 +23,16 @@ static void send_all(struct subscriber *s, const void *data, size_t len)
         errx(1, "the server does not take what a subscriber sends");
 }
 
-/* Masked with zeros: legal, and the payload stays as it is. */
 static void send_frame(struct subscriber *s, unsigned opcode, struct slice payload)
 {
-    uint8_t frame[OUTPUT_MAX] = {(uint8_t)(FIN | opcode)};
-    size_t at = 2;
-    if (payload.len < LENGTH_16) {
-        frame[1] = (uint8_t)(MASKED | payload.len);
-    } else {
-        frame[1] = MASKED | LENGTH_16;
-        frame[at++] = (uint8_t)(payload.len >> 8);
-        frame[at++] = (uint8_t)payload.len;
-    }
-    at += 4; /* the mask */
-    if (at + payload.len > sizeof(frame))
-        errx(2, "too long a message for a subscriber");
-    memcpy(frame + at, payload.data, payload.len);
-    send_all(s, frame, at + payload.len);
+    uint8_t frame[CLIENT_FRAME_MAX];
+    send_all(s, frame, client_frame(opcode, payload, frame));
 }
 
 static void send_command(struct subscriber *s, const char *format, const char *value)
 {
     struct buf text;
-    buf_init(&text, OUTPUT_MAX);
+    buf_init(&text, CLIENT_FRAME_MAX);
     const char *place = strchr(format, '@');
     buf_append(&text, format, (size_t)(place - format));
     buf_append_text(&text, value);
@@ -188,7 +168,7 @@ void subscriber_init(struct subscriber *s, struct ev_loop *loop, const struct so
         err(1, "socket of a subscriber");
 
     struct buf head;
-    buf_init(&head, OUTPUT_MAX);
+    buf_init(&head, CLIENT_FRAME_MAX);
     buf_printf(&head,
                "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",

@@ -4,9 +4,14 @@ import { after, before } from 'node:test';
 import { startStack } from '../lib/stack.mjs';
 import { access } from './operators/access.mjs';
 import { deadLetters } from './operators/dead_letters.mjs';
+import { pools } from './operators/pools.mjs';
+import { replay } from './operators/replay.mjs';
 
-const shared = {};
-before(async () => Object.assign(shared, { stack: await startStack('operators') }));
+const shared = { adminWaitMs: 4000, adminPendingMax: 2 }; // the latter in each of two processes
+before(async () => {
+    const gateway = { CORTEX_ADMIN_WAIT_MS: `${shared.adminWaitMs}`, CORTEX_ADMIN_PENDING_MAX: `${shared.adminPendingMax}` };
+    shared.stack = await startStack('operators', { gateway });
+});
 after(() => shared.stack?.stop());
 
-for (const subject of [access, deadLetters]) subject(shared);
+for (const subject of [access, deadLetters, replay, pools]) subject(shared);

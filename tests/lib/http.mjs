@@ -59,6 +59,7 @@ export function client(base, token, agent = shared) {
         head: (path, headers = {}) => call('HEAD')(path, { headers }),
         delete: (path, headers = {}) => call('DELETE')(path, { headers }),
         post: withBody('POST'),
+        put: withBody('PUT'),
         patch: withBody('PATCH'),
         call: (method, path, options) => call(method)(path, options),
     };

@@ -400,8 +400,7 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
     job = take_settled(e, 0);
     assert_string_equal(letter_of(job), "database-error 1 0 0");
     for (int round = 1; round <= 2; round++) {
-        assert_string_equal(ask_sqlf("SELECT dead_letter_replay('projects', NULL, NULL, NULL, 1000) >= 1"),
-                            "t");
+        assert_string_equal(ask_sqlf("SELECT dead_letter_replay(array_agg(id)) >= 1 FROM dead_letter"), "t");
         assert_string_equal(row_of(job), "retry 0");
         assert_string_equal(
             ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->command.id)), "0");

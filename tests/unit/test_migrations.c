@@ -132,6 +132,17 @@ static void test_migrate_when_a_file_fails_leaves_nothing_of_it(void **state)
     remove_migrations(folder);
 }
 
+static void test_migrate_when_a_number_is_missing_says_so(void **state)
+{
+    (void)state;
+    char folder[64];
+    copy_migrations(folder);
+    append_to(folder, "9999_far_away.sql", "SELECT 1;");
+    assert_int_not_equal(run_copy(folder), 0);
+    assert_true(said(folder, "9999_far_away.sql: version"));
+    remove_migrations(folder);
+}
+
 static void test_migrate_when_a_number_is_used_twice_says_so(void **state)
 {
     (void)state;
@@ -139,7 +150,7 @@ static void test_migrate_when_a_number_is_used_twice_says_so(void **state)
     copy_migrations(folder);
     append_to(folder, "0002_again.sql", "SELECT 1;");
     assert_int_not_equal(run_copy(folder), 0);
-    assert_true(said(folder, "0002_company.sql: another file has its number"));
+    assert_true(said(folder, "0002_company.sql: version 3 was expected here"));
     remove_migrations(folder);
 }
 
@@ -294,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_migrate_when_run_again_changes_nothing),
         cmocka_unit_test(test_migrate_when_a_file_was_changed_says_which_and_stops),
         cmocka_unit_test(test_migrate_when_a_file_fails_leaves_nothing_of_it),
+        cmocka_unit_test(test_migrate_when_a_number_is_missing_says_so),
         cmocka_unit_test(test_migrate_when_a_number_is_used_twice_says_so),
         cmocka_unit_test(test_migrate_when_run_by_several_at_once_applies_each_file_once),
         cmocka_unit_test(test_gateway_role_when_it_writes_or_reads_secrets_is_refused),

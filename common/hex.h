@@ -1,0 +1,25 @@
+#pragma once
+/* Hexadecimal digits in either case. */
+
+#include "common/slice.h"
+
+/* -1 for what is no digit. */
+static inline int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Two digits an octet; `octets` has room for half of them. False for anything else, or an odd number of them. */
+static inline bool hex_decode(struct slice digits, char *octets)
+{
+    for (size_t i = 0; i + 1 < digits.len; i += 2) {
+        int high = hex_value(digits.data[i]), low = hex_value(digits.data[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        octets[i / 2] = (char)(high << 4 | low);
+    }
+    return digits.len % 2 == 0;
+}

@@ -1,0 +1,22 @@
+#pragma once
+/* The parts of a header field's value (RFC 9110 5.6): lists, parameters, and the blanks around them. */
+
+#include "common/slice.h"
+
+static inline bool field_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Without the blanks at both ends. */
+static inline struct slice field_trim(struct slice s)
+{
+    while (s.len > 0 && field_is_blank(s.data[0]))
+        s = (struct slice){s.data + 1, s.len - 1};
+    while (s.len > 0 && field_is_blank(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+/* Up to a separator that is outside of quotes, trimmed; *rest moves behind it. */
+struct slice field_next(struct slice *rest, char separator);

@@ -1,0 +1,80 @@
+// Dead letters that are put back to work: they die again and know of it, or are done and gone, whoever is killed in between.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { expectProblem, expectStatus } from '../api/expect.mjs';
+import { sleep, until } from '../../lib/process.mjs';
+
+export function replay(shared) {
+    // While it is set, creating a project of the company fails in the database.
+    async function setTrap({ stack }, company) {
+        const name = `trap_${company.replaceAll('-', '')}`;
+        await stack.run(`CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF NEW.company_id = '${company}' THEN RAISE EXCEPTION 'trapped'; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER ${name} BEFORE INSERT ON project FOR EACH ROW EXECUTE FUNCTION ${name}()`);
+        return () => stack.run(`DROP FUNCTION ${name}() CASCADE`);
+    }
+
+    const operatorOf = ({ stack }) => stack.client({ role: 'super_admin' });
+    const lettersOf = async (company) =>
+        expectStatus(await operatorOf(shared).get(`/v1/admin/dead-letters?company=${company}&limit=200`), 200).body.data;
+
+    describe('replay', () => {
+        test('test_replay_when_it_fails_again_then_it_is_back_with_its_history_and_when_it_succeeds_gone', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            const api = stack.client({ company });
+            const disarm = await setTrap(shared, company);
+            expectProblem(await api.post('/v1/projects', { name: 'Trapped' }), 500, 'database-error');
+            const [letter] = await lettersOf(company);
+            assert.deepEqual([letter.reason, letter.attempts, letter.replays], ['database-error', 1, 0]);
+            assert.match(letter.detail, /trapped/);
+
+            expectStatus(await operator.post(`/v1/admin/dead-letters/${letter.id}/replay`), 200);
+            const again = await until(async () => {
+                const { body } = await operator.get(`/v1/admin/dead-letters/${letter.id}`);
+                return body.history?.length === 1 && !body.is_replaying && body;
+            }, 20_000, 'the letter to be back');
+            assert.equal(again.replays, 1);
+            assert.equal(again.history[0].reason, 'database-error');
+            assert.equal(again.history[0].at, letter.last_at);
+
+            await disarm();
+            expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company }), 200);
+            await until(async () => (await lettersOf(company)).length === 0, 20_000, 'the letter to go');
+            const { data } = expectStatus(await api.get('/v1/projects'), 200).body;
+            assert.deepEqual(data.map(({ id, name }) => [id, name]), [[letter.command, 'Trapped']]);
+            const operation = expectStatus(await api.get(`/v1/operations/${letter.command}`), 200).body;
+            assert.equal(operation.status, 'succeeded');
+        });
+
+        test('test_replay_of_many_when_workers_are_killed_in_the_middle_then_each_is_done_once', async (t) => {
+            const COUNT = 60, ROUNDS = 6;
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            const api = stack.client({ company });
+            const disarm = await setTrap(shared, company);
+            await Promise.all(Array.from({ length: COUNT }, (_, i) => api.post('/v1/projects', { name: `Trapped ${i}` })));
+            assert.equal((await lettersOf(company)).length, COUNT);
+            await disarm();
+            for (let round = 0; round < ROUNDS; round++) {
+                void operator.post('/v1/admin/dead-letters/replay', { company, limit: COUNT / ROUNDS }).catch(() => {});
+                await sleep(5 * round); // before it is asked, while it moves, while its commands run
+                await stack.worker.kill();
+                await stack.worker.start();
+            }
+            await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { company })).status === 200, 30_000, 'a worker that answers');
+            await until(async () => (await lettersOf(company)).length === 0, 60_000, 'every letter to go');
+            const [counts] = await stack.query(`SELECT
+                (SELECT count(*) FROM project WHERE company_id = '${company}') AS projects,
+                (SELECT count(DISTINCT name) FROM project WHERE company_id = '${company}') AS names,
+                (SELECT count(*) FROM events WHERE company_id = '${company}') AS events,
+                (SELECT count(*) FROM deferred WHERE company_id = '${company}') AS deferred,
+                (SELECT seq FROM company_sequence WHERE company_id = '${company}') AS seq`);
+            assert.deepEqual(counts, { projects: COUNT, names: COUNT, events: COUNT, deferred: 0, seq: COUNT });
+            t.diagnostic(`${ROUNDS} pools killed`);
+        });
+    });
+}

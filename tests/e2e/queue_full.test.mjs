@@ -1,0 +1,38 @@
+// A partition's queue that is full refuses more (reject-publish): its companies hear 503, others nothing, and what was accepted is done.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { expectProblem } from './api/expect.mjs';
+import { until } from './../lib/process.mjs';
+import { startStack } from './../lib/stack.mjs';
+
+const settings = { CORTEX_QUEUE_MAX_LENGTH: '5' };
+const ENOUGH = 500; // the bound of a quorum queue is soft: some more pass before the first refusal
+
+let stack;
+before(async () => {
+    stack = await startStack('queue_full', { gateway: settings, worker: settings });
+});
+after(() => stack?.stop());
+
+describe('queue full', () => {
+    test('test_queue_when_full_then_503_and_what_was_accepted_is_done', async (t) => {
+        const company = await stack.addCompany();
+        const api = stack.client({ company });
+        await stack.worker.kill();
+        let accepted = 0, refused;
+        while (!refused && accepted < ENOUGH) {
+            const answer = await api.post('/v1/projects', { name: `Waiting ${accepted}` }, { prefer: 'respond-async' });
+            if (answer.status === 202) accepted++;
+            else refused = answer;
+        }
+        expectProblem(refused, 503, 'queue-full');
+        assert.ok(Number(refused.headers['retry-after']) >= 1);
+        assert.ok(accepted >= 5);
+        await stack.worker.start();
+        const count = async () => (await stack.query(`SELECT count(*) AS rows FROM project WHERE company_id = '${company}'`))[0].rows;
+        await until(async () => (await count()) === accepted, 30_000, 'every accepted command');
+        assert.equal((await api.post('/v1/projects', { name: 'After' })).status, 201);
+        t.diagnostic(`${accepted} accepted before the first refusal`);
+    });
+});
