@@ -44,22 +44,34 @@ static int days_of(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* RFC 3339 full-date; year 0000 is left out, as PostgreSQL has none. */
-static bool take_date(struct slice *text)
+/* The days from 1970-01-01 to a day of the Gregorian calendar, by counting years from March on: a leap day is the last. */
+static int64_t days_since_1970(int year, int month, int day)
 {
-    int year, month, day;
-    return take_number(text, 4, 1, 9999, &year) && take_char(text, '-') &&
-           take_number(text, 2, 1, 12, &month) && take_char(text, '-') &&
-           take_number(text, 2, 1, days_of(year, month), &day);
+    int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
+    return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
-static bool take_fraction(struct slice *text)
+/* RFC 3339 full-date; year 0000 is left out, as PostgreSQL has none. */
+static bool take_date(struct slice *text, int64_t *ret_days)
 {
+    int year, month, day;
+    if (!take_number(text, 4, 1, 9999, &year) || !take_char(text, '-') ||
+        !take_number(text, 2, 1, 12, &month) || !take_char(text, '-') ||
+        !take_number(text, 2, 1, days_of(year, month), &day))
+        return false;
+    *ret_days = days_since_1970(year, month, day);
+    return true;
+}
+
+/* What is finer than a millisecond is cut off. */
+static bool take_fraction(struct slice *text, int *ret_ms)
+{
+    *ret_ms = 0;
     if (!take_char(text, '.'))
         return true;
     size_t digits = 0;
-    while (digits < text->len && is_digit(text->data[digits]))
-        digits++;
+    for (int weight = 100; digits < text->len && is_digit(text->data[digits]); digits++, weight /= 10)
+        *ret_ms += weight * (text->data[digits] - '0');
     *text = (struct slice){text->data + digits, text->len - digits};
     return digits > 0;
 }
@@ -87,16 +99,28 @@ static bool leap_second_fits(int hour, int minute, int offset)
 
 static bool is_date(struct slice text)
 {
-    return take_date(&text) && text.len == 0;
+    int64_t days;
+    return take_date(&text, &days) && text.len == 0;
+}
+
+bool msg_format_read_time(struct slice text, int64_t *ret_ms)
+{
+    int hour, minute, second, offset, ms;
+    int64_t days;
+    if (!take_date(&text, &days) || !take_letter(&text, 'T') || !take_number(&text, 2, 0, 23, &hour) ||
+        !take_char(&text, ':') || !take_number(&text, 2, 0, 59, &minute) || !take_char(&text, ':') ||
+        !take_number(&text, 2, 0, 60, &second) || !take_fraction(&text, &ms) ||
+        !take_offset(&text, &offset) || text.len > 0 ||
+        (second == 60 && !leap_second_fits(hour, minute, offset)))
+        return false;
+    *ret_ms = (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1000 + ms;
+    return true;
 }
 
 static bool is_date_time(struct slice text)
 {
-    int hour, minute, second, offset;
-    return take_date(&text) && take_letter(&text, 'T') && take_number(&text, 2, 0, 23, &hour) &&
-           take_char(&text, ':') && take_number(&text, 2, 0, 59, &minute) && take_char(&text, ':') &&
-           take_number(&text, 2, 0, 60, &second) && take_fraction(&text) && take_offset(&text, &offset) &&
-           text.len == 0 && (second < 60 || leap_second_fits(hour, minute, offset));
+    int64_t ms;
+    return msg_format_read_time(text, &ms);
 }
 
 static bool is_uuid(struct slice text)

@@ -14,6 +14,9 @@ const char *msg_format_demand(enum msg_format format);
 const char *msg_format_name(enum msg_format format);
 bool msg_format_from_name(const char *name, enum msg_format *ret_format);
 
+/* A "date-time" as milliseconds since 1970; what is finer is cut off, a leap second is the second after it. */
+bool msg_format_read_time(struct slice text, int64_t *ret_ms);
+
 /* msg_format_uri.c: an absolute URI (RFC 3986 section 3). */
 bool msg_format_is_uri(struct slice text);
 /* msg_format_email.c: a mailbox (RFC 5321 section 4.1.2). */

@@ -28,7 +28,7 @@ static void answer(struct pending *pending, const struct outcome *outcome)
 static void answer_accepted(struct pending *pending)
 {
     struct call *call = pending_let_go(&pending->commands->pending, pending);
-    outcome_answer_accepted(call, &pending->id, pending->is_async);
+    outcome_answer_accepted(call, &pending->id, pending->is_async && !pending->is_scheduled);
     pending_release(pending);
 }
 
@@ -205,6 +205,7 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     pending->company = command->company;
     pending->fingerprint = command->fingerprint;
     pending->is_async = wait_ms == 0;
+    pending->is_scheduled = command->not_before != 0;
     call->waiter = pending;
     call->on_gone = on_gone;
     deadline_set(&commands->pending.deadlines, &pending->deadline, wait_ms > 0 ? wait_ms : config->wait_ms);

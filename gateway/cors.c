@@ -50,7 +50,8 @@ void cors_options(struct call *call)
     if (is_preflight(call)) {
         call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
         call_add_header(call, "Access-Control-Allow-Headers",
-                        SLICE("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                        SLICE("Authorization, Content-Type, Cortex-Run-At, Idempotency-Key, If-Match, "
+                              "If-None-Match, "
                               "Last-Event-ID, Prefer, "
                               "Traceparent, X-Request-Id"));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));

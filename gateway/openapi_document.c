@@ -24,6 +24,8 @@ static const struct {
     {"If-None-Match", "header", "string", "304 when the ETag is still this one.", 1, 1024},
     {"Idempotency-Key", "header", "string", "The same key and body again give the first result again.", 1,
      255},
+    {"Cortex-Run-At", "header", "string",
+     "Not before this time (RFC 3339): 202 at once, and the operation says `scheduled` until then.", 20, 64},
     {"Prefer", "header", "string",
      "RFC 7240: `respond-async` answers 202 at once, `wait=N` waits N seconds at most.", 1, 256},
 };
@@ -72,7 +74,7 @@ static json_t *problem_schema(void)
         "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"],"
         "\"properties\":{\"pointer\":{\"type\":\"string\",\"description\":\"JSON Pointer (RFC 6901) into the "
         "body; "
-        "?name for a query parameter.\"},\"detail\":{\"type\":\"string\"}}}}}}";
+        "?name for a query parameter, the name alone for a header.\"},\"detail\":{\"type\":\"string\"}}}}}}";
     return json_loads(text, 0, NULL);
 }
 

@@ -23,11 +23,12 @@ struct pending {
     struct call *call;    /* NULL: nobody waits (any more) */
     struct uuid id, company;
     uint64_t fingerprint;
-    bool is_async;    /* 202 as soon as the broker has it */
-    bool in_flight;   /* the broker has not spoken yet */
-    bool confirmed;   /* it has the command */
-    bool asking;      /* a question to the inbox is open */
-    enum err refusal; /* of the broker */
+    bool is_async;     /* 202 as soon as the broker has it */
+    bool is_scheduled; /* and not because the client preferred that */
+    bool in_flight;    /* the broker has not spoken yet */
+    bool confirmed;    /* it has the command */
+    bool asking;       /* a question to the inbox is open */
+    enum err refusal;  /* of the broker */
 };
 
 enum { PENDING_CORRELATION_SIZE = 128 };

@@ -1,5 +1,6 @@
 #include "gateway/preconditions.h"
 
+#include "common/msg_format.h"
 #include "gateway/field.h"
 
 /* ---- Idempotency-Key ---- */
@@ -103,6 +104,26 @@ enum err if_match_parse(struct slice field, int64_t *ret_version)
         return ERR_BAD_REQUEST;
     return parse_version((struct slice){field.data + 1, field.len - 2}, ret_version) ? ERR_OK
                                                                                      : ERR_VERSION_CONFLICT;
+}
+
+/* ---- Cortex-Run-At ---- */
+
+enum err run_at_parse(struct slice field, int64_t now_ms, int64_t ahead_ms, int64_t *ret_ms,
+                      const char **ret_why)
+{
+    int64_t ms = 0;
+    if (!field.data) {
+        *ret_ms = 0;
+        return ERR_OK;
+    }
+    bool is_time = msg_format_read_time(field_trim(field), &ms);
+    if (is_time && ms <= now_ms + ahead_ms) {
+        *ret_ms = ms > 0 ? ms : 1; /* before 1970: long past, and not absent */
+        return ERR_OK;
+    }
+    *ret_why =
+        is_time ? "is further ahead than commands may be sent for" : msg_format_demand(MSG_FORMAT_DATE_TIME);
+    return ERR_BAD_REQUEST;
 }
 
 /* ---- Prefer ---- */

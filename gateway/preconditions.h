@@ -14,6 +14,11 @@ enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_
  * malformed, weak or a list; ERR_VERSION_CONFLICT for a tag that no version of ours has. */
 enum err if_match_parse(struct slice field, int64_t *ret_version) MUST_CHECK;
 
+/* Cortex-Run-At: a time (RFC 3339) at most `ahead_ms` after now_ms, as milliseconds since 1970; 0: absent. ERR_BAD_REQUEST, and
+ * what is wrong with it, otherwise. */
+enum err run_at_parse(struct slice field, int64_t now_ms, int64_t ahead_ms, int64_t *ret_ms,
+                      const char **ret_why) MUST_CHECK;
+
 struct prefer {
     bool respond_async;
     bool has_wait;

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/json.h"
+#include "common/msg_problem.h"
 #include "gateway/commands.h"
 #include "gateway/preconditions.h"
 #include "gateway/routes.h"
@@ -76,7 +78,8 @@ static bool is_repeated(struct write *w, const char *name)
     for (size_t i = 0; i < w->call->header_count; i++)
         count += slice_equal_nocase(w->call->headers[i].name, slice_of(name));
     if (count > 1)
-        call_fail(w->call, ERR_BAD_REQUEST, "If-Match and Idempotency-Key may be sent once each");
+        call_fail(w->call, ERR_BAD_REQUEST,
+                  "If-Match, Idempotency-Key and Cortex-Run-At may be sent once each");
     return count > 1;
 }
 
@@ -112,6 +115,25 @@ static bool read_idempotency_key(struct write *w)
     };
     w->command.id = key.data ? uuid_derive(parts, ARRAY_LEN(parts)) : uuid_v7();
     return true;
+}
+
+/* A time that has passed is as good as now. */
+static bool read_run_at(struct write *w)
+{
+    struct msg_problems problems = {.arena = &w->call->arena};
+    const char *why = NULL;
+    if (is_repeated(w, "cortex-run-at"))
+        return false;
+    int64_t ahead_ms = w->call->gateway->config->run_at_days * 86400000;
+    enum err err = run_at_parse(call_header(w->call, "cortex-run-at"), clock_wall_ms(), ahead_ms,
+                                &w->command.not_before, &why);
+    if (!err)
+        return true;
+    msg_problem_add(&problems, NULL, why);
+    if (problems.first)
+        problems.first->pointer = SLICE("Cortex-Run-At");
+    call_fail_fields(w->call, err, NULL, &problems);
+    return false;
 }
 
 static void read_prefer(struct write *w)
@@ -160,15 +182,19 @@ static bool read_body(struct write *w)
     return encoded;
 }
 
+/* The same at another time is another request. */
 static uint64_t fingerprint(const struct command *command)
 {
+    char run_at[24];
+    int len = snprintf(run_at, sizeof(run_at), "%lld", (long long)command->not_before);
     const struct slice parts[] = {
         command->type,
         {(const char *)command->subject.octet, command->has_subject ? sizeof(command->subject.octet) : 0},
         {(const char *)command->parent.octet, command->has_parent ? sizeof(command->parent.octet) : 0},
         command->body,
+        {run_at, (size_t)len},
     };
-    return msg_fingerprint(parts, ARRAY_LEN(parts));
+    return msg_fingerprint(parts, ARRAY_LEN(parts) - (command->not_before == 0));
 }
 
 static void complete(struct write *w)
@@ -186,10 +212,13 @@ static void complete(struct write *w)
     w->command.fingerprint = fingerprint(&w->command);
 }
 
-/* `wait` says how long the result may take, `respond-async` that nobody wants to wait at all; both: wait, then 202. */
+/* `wait` says how long the result may take, `respond-async` that nobody wants to wait at all; both: wait, then 202. For what is to
+ * run at its own time nobody waits. */
 static int64_t wait_ms(const struct write *w)
 {
     const struct config *config = w->call->gateway->config;
+    if (w->command.not_before)
+        return 0;
     if (!w->prefer.has_wait)
         return w->prefer.respond_async ? 0 : config->wait_ms;
     int64_t wanted = w->prefer.wait_s * 1000;
@@ -201,7 +230,7 @@ static void run(struct call *call, const struct verb *verb)
     struct write w = {.call = call, .verb = verb};
     buf_init(&w.body, (size_t)call->gateway->config->max_body_bytes * 2);
     if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_if_match(&w) &&
-        read_idempotency_key(&w) && read_body(&w)) {
+        read_idempotency_key(&w) && read_run_at(&w) && read_body(&w)) {
         read_prefer(&w);
         complete(&w);
         commands_submit(call->gateway->commands, call, &w.command, wait_ms(&w));

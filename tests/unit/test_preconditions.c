@@ -67,6 +67,41 @@ static void test_idempotency_key_when_longer_than_the_bound_is_refused(void **st
 
 static const struct {
     const char *field;
+    int64_t ms; /* -1: refused */
+} times[] = {
+    {NULL, 0},
+    {"2026-01-01T00:00:00Z", 1767225600000},
+    {" 2026-01-01t00:00:00z\t", 1767225600000},
+    {"2026-01-01T02:30:00.5+02:30", 1767225600500},
+    {"2025-12-31T22:00:00.1239-02:00", 1767225600123},
+    {"2024-02-29T12:00:00Z", 1709208000000},
+    {"2016-12-31T23:59:60Z", 1483228800000},
+    {"1970-01-01T00:00:00Z", 1},
+    {"1900-03-01T00:00:00Z", 1},
+    {"2026-01-02T00:00:00Z", 1767312000000},
+    {"2026-01-02T00:00:00.001Z", -1},
+    {"2026-01-01 00:00:00Z", -1},
+    {"2026-01-01T00:00:00", -1},
+    {"2025-02-29T00:00:00Z", -1},
+    {"1767225600", -1},
+    {"", -1},
+};
+
+static void test_run_at_when_a_time_within_the_bound_is_read_and_otherwise_refused(void **state)
+{
+    (void)state;
+    const int64_t now_ms = 1767225600000, ahead_ms = 86400000;
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        int64_t ms = -1;
+        const char *why = NULL;
+        enum err err = run_at_parse(slice_of(times[i].field), now_ms, ahead_ms, &ms, &why);
+        if (ms != times[i].ms || err != (times[i].ms < 0 ? ERR_BAD_REQUEST : ERR_OK) || !why != !err)
+            fail_msg("wrong for: %s", times[i].field);
+    }
+}
+
+static const struct {
+    const char *field;
     enum err err;
     int64_t version;
 } matches[] = {
@@ -217,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idempotency_key_when_well_formed_is_read_and_otherwise_refused),
+        cmocka_unit_test(test_run_at_when_a_time_within_the_bound_is_read_and_otherwise_refused),
         cmocka_unit_test(test_idempotency_key_when_longer_than_the_bound_is_refused),
         cmocka_unit_test(test_if_match_when_read_is_a_version_or_says_what_is_wrong),
         cmocka_unit_test(test_prefer_when_read_takes_what_it_knows_and_nothing_from_quotes),

@@ -1,0 +1,83 @@
+// Commands that are sent for a later time (Cortex-Run-At).
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+
+import { expectProblem, expectStatus, newProject, pointersOf, UUID } from '../api/expect.mjs';
+import { until } from '../../lib/process.mjs';
+
+export const inSeconds = (s) => new Date(Date.now() + s * 1000).toISOString();
+export const operationOf = (answer) => answer.headers.location.match(/^\/v1\/operations\/(.*)$/)?.[1];
+
+export async function waits({ stack }, id) {
+    return until(async () => (await stack.query(`SELECT reason FROM deferred WHERE command_id = '${id}'`))[0]?.reason, 15_000,
+        `${id} to wait`);
+}
+
+export async function succeeded(api, id) {
+    return until(async () => {
+        const { body } = await api.get(`/v1/operations/${id}`);
+        return body.status === 'succeeded' && body;
+    }, 30_000, `${id} to succeed`);
+}
+
+export function delayed(shared) {
+    describe('Cortex-Run-At', () => {
+        test('test_write_with_a_later_time_then_202_and_it_is_done_then_and_not_before', async () => {
+            const api = shared.stack.client({ company: await shared.stack.addCompany() });
+            const runAt = inSeconds(3);
+            const answer = expectStatus(await api.post('/v1/projects', { name: 'Later' }, { 'cortex-run-at': runAt }), 202);
+            const id = operationOf(answer);
+            assert.match(id, UUID);
+            assert.equal(await waits(shared, id), 'schedule');
+            const { result } = await succeeded(api, id);
+            assert.equal(result.name, 'Later');
+            assert.ok(result.created_at >= runAt, `${result.created_at} is not before ${runAt}`);
+        });
+
+        test('test_write_with_a_later_time_then_it_does_not_hold_up_later_commands_of_its_company', async () => {
+            const api = shared.stack.client({ company: await shared.stack.addCompany() });
+            const project = await newProject(api, { name: 'First' });
+            const path = `/v1/projects/${project.id}`;
+            const id = operationOf(expectStatus(await api.patch(path, { name: 'Late' }, { 'cortex-run-at': inSeconds(3600) }), 202));
+            await waits(shared, id);
+            assert.equal(expectStatus(await api.patch(path, { name: 'Early' }), 200).body.version, 2);
+        });
+
+        test('test_update_and_delete_with_a_time_that_has_passed_then_202_and_they_are_done_at_once', async () => {
+            const api = shared.stack.client();
+            const path = `/v1/projects/${(await newProject(api)).id}`;
+            for (const past of ['1969-12-31T23:59:59Z', '2001-02-03T04:05:06.789+02:00']) {
+                const answer = expectStatus(await api.patch(path, { name: past }, { 'cortex-run-at': past }), 202);
+                assert.equal((await succeeded(api, operationOf(answer))).result.name, past);
+            }
+            const answer = expectStatus(await api.delete(path, { 'cortex-run-at': '2001-02-03T04:05:06Z' }), 202);
+            await succeeded(api, operationOf(answer));
+            expectProblem(await api.get(path), 404, 'not-found');
+        });
+
+        test('test_write_again_with_the_same_key_then_one_command_and_another_time_is_another_request', async () => {
+            const company = await shared.stack.addCompany();
+            const api = shared.stack.client({ company });
+            const headers = { 'idempotency-key': randomUUID(), 'cortex-run-at': inSeconds(3600) };
+            const first = operationOf(expectStatus(await api.post('/v1/projects', { name: 'Once' }, headers), 202));
+            await waits(shared, first);
+            const same = { ...headers, 'cortex-run-at': headers['cortex-run-at'].replace('Z', '+00:00') };
+            assert.equal(operationOf(expectStatus(await api.post('/v1/projects', { name: 'Once' }, same), 202)), first);
+            expectProblem(await api.post('/v1/projects', { name: 'Once' }, { 'idempotency-key': headers['idempotency-key'] }), 422,
+                'idempotency-mismatch');
+            const [{ count }] = await shared.stack.query(`SELECT count(*) FROM deferred WHERE company_id = '${company}'`);
+            assert.equal(count, 1);
+        });
+
+        test('test_write_with_what_is_no_time_or_too_far_then_400_with_a_pointer', async () => {
+            const api = shared.stack.client();
+            for (const bad of ['', 'soon', '2026-13-01T00:00:00Z', '2030-01-01', '2030-01-01T00:00:00', inSeconds(367 * 86400)]) {
+                const answer = expectProblem(await api.post('/v1/projects', { name: 'x' }, { 'cortex-run-at': bad }), 400, 'bad-request');
+                assert.deepEqual(pointersOf(answer), ['Cortex-Run-At'], bad);
+            }
+            const twice = { 'cortex-run-at': [inSeconds(1), inSeconds(2)] };
+            expectProblem(await api.post('/v1/projects', { name: 'x' }, twice), 400, 'bad-request');
+        });
+    });
+}
