@@ -29,3 +29,7 @@ static inline void cleanup_free(void *ptr)
     free(*(void **)ptr);
 }
 #define CLEANUP_FREE CLEANUP(cleanup_free)
+
+/* The value of a macro as a string literal. */
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(text) #text

@@ -4,9 +4,6 @@
 
 #include "workers/refusal.h"
 
-#define TEXT_OF(macro) TEXT_OF_(macro)
-#define TEXT_OF_(text) #text
-
 /* ORDER BY comes before the locking: two batches never hold companies that the other one waits for. */
 static const struct db_statement lock_sequences = {
     "ledger.lock",

@@ -1,7 +1,7 @@
 #include "workers/outbox.h"
 
-#include "common/buf.h"
 #include "common/log.h"
+#include "workers/event_body.h"
 
 static const double AGAIN_S = 0.1; /* after the broker refused a message */
 
@@ -20,42 +20,11 @@ struct outbox {
     ev_timer again;
 };
 
-/* ---- bodies ---- */
-
-static void append_uuid(struct buf *body, const char *name, const struct uuid *uuid)
-{
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(uuid, text);
-    buf_append_text(body, name);
-    buf_append(body, text, UUID_TEXT_LEN);
-}
-
-/* Returns where the entity begins. `data` is the last member, so that it can be cut out without parsing. */
-static int64_t write_body(struct buf *body, const struct effect *effect)
-{
-    buf_clear(body);
-    buf_append_text(body, "{\"type\":\"");
-    buf_append_slice(body, effect->type);
-    buf_append_text(body, "\",\"seq\":");
-    buf_append_i64(body, effect->seq);
-    append_uuid(body, ",\"id\":\"", &effect->subject);
-    if (effect->has_project)
-        append_uuid(body, "\",\"project\":\"", &effect->project);
-    append_uuid(body, "\",\"actor\":\"", &effect->actor);
-    buf_append_text(body, "\",\"at\":\"");
-    buf_append_slice(body, effect->at);
-    buf_append_text(body, "\",\"data\":");
-    int64_t entity_at = (int64_t)buf_len(body);
-    buf_append_slice(body, effect->data);
-    buf_append_char(body, '}');
-    return entity_at;
-}
-
 /* Only the first event is the command's answer; those after it are told to subscribers alone. */
 static struct event make_event(struct outbox *o, const struct job *job, const struct effect *effect)
 {
     bool is_first = effect == job->effects;
-    int64_t entity_at = write_body(&o->body, effect); /* before the body is looked at below */
+    int64_t entity_at = event_body_write(&o->body, effect); /* before the body is looked at below */
     return (struct event){
         .command_id = job->command.id,
         .company = job->command.company,

@@ -260,7 +260,7 @@ static void read_row(const struct resource_statement *s, struct job *job,
     effect->actor = job->command.actor;
     effect->at = arena_copy(&job->arena, slice_of(moment->at));
     place(s, job, effect);
-    job->http_status = http_status[s->plan->verb];
+    job->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
     add_follow(s, job, moment, result);
 }
 

@@ -77,6 +77,8 @@ struct resource_plan {
     bool
         many; /* create: its rules look at nothing that commands of its own kind change, and nothing follows */
     const struct resource_follow *follow;
+    bool begins_long_job; /* or makes it due */
+    int http_status;      /* of a success; 0: what the verb says */
 };
 
 enum { RESOURCE_RULES_MAX = 30, RESOURCE_STATEMENT_MAX = 32 << 10 };

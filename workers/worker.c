@@ -11,6 +11,7 @@
 #include "workers/batch.h"
 #include "workers/desk.h"
 #include "workers/intake.h"
+#include "workers/long_jobs.h"
 #include "workers/members.h"
 #include "workers/outbox.h"
 #include "workers/partitions.h"
@@ -43,6 +44,7 @@ struct worker {
     struct desk *desk;
     ev_timer pause; /* of all work: the database is in trouble */
     double pause_s;
+    struct long_jobs *long_jobs;
     ev_prepare turn;
     ev_timer deadline;
     bool has_had_database; /* who never reached it takes no partition */
@@ -92,6 +94,8 @@ static void on_settled(void *ctx, struct job *job)
     }
     w->pause_s = PAUSE_MIN_S;
     let_go(w, job);
+    if (job->outcome == JOB_DONE && job->handler && job->handler->statement.plan->begins_long_job)
+        long_jobs_poke(w->long_jobs);
     if (job->outcome != JOB_DEFERRED && job->outcome != JOB_GONE)
         outbox_send(w->outbox, job);
     else
@@ -137,7 +141,7 @@ static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
            outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0 && has_said_so(w) &&
-           desk_is_empty(w->desk);
+           desk_is_empty(w->desk) && long_jobs_is_idle(w->long_jobs);
 }
 
 /* What else is asked of the database goes between two batches. */
@@ -432,6 +436,8 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         err = connect_database(w);
     if (!err)
         err = desk_new(loop, config, pool, &w->desk);
+    if (!err)
+        err = long_jobs_new(loop, config, pool, w->publisher, &w->long_jobs);
     if (err) {
         worker_free(w);
         return err;
@@ -461,7 +467,9 @@ void worker_free(struct worker *w)
     batch_free(w->batch);
     backlog_free(w->backlog);
     upkeep_free(w->upkeep);
+    long_jobs_close(w->long_jobs);
     broker_free(w->publisher);
+    long_jobs_free(w->long_jobs);
     outbox_free(w->outbox);
     broker_free(w->consumer);
     partitions_free(w->partitions);
@@ -482,6 +490,7 @@ void worker_drain(struct worker *w)
     desk_drain(w->desk);
     backlog_stop(w->backlog);
     intake_drain(w->intake);
+    long_jobs_drain(w->long_jobs);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -1,0 +1,23 @@
+/* DELETE /v1/operations/{id}: the holder of the job sees at its next step that it is to end; one that rests after a failure is
+ * due at once. */
+
+#include "workers/handlers.h"
+
+static const struct resource_rule rules[] = {
+    {ERR_CONFLICT, NULL, "The operation has ended.", "old.ended_at IS NOT NULL"},
+    {0},
+};
+
+static const struct resource_column computed[] = {
+    {"cancel_asked", "true"},
+    {"due_at", "CASE WHEN t.error IS NULL THEN t.due_at ELSE :at END"},
+    {0},
+};
+
+const struct resource_plan job_cancel = {
+    .verb = RESOURCE_UPDATE,
+    .rules = rules,
+    .computed = computed,
+    .http_status = 202,
+    .begins_long_job = true,
+};
