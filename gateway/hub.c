@@ -30,6 +30,7 @@ static void tenant_free(struct tenant *tenant)
     uuid_map_remove(&tenant->hub->tenants, &tenant->node);
     uuid_map_done(&tenant->projects);
     uuid_map_done(&tenant->sets);
+    uuid_map_done(&tenant->operations);
     hub_query_forget(&tenant->position_query);
     hub_query_forget(&tenant->fill_query);
     ev_timer_stop(loop, &tenant->check);
@@ -56,6 +57,7 @@ void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *ch
         visit(tenant->company_channel, arg);
     uuid_map_each(&tenant->projects, visit_channel, &each);
     uuid_map_each(&tenant->sets, visit_channel, &each);
+    uuid_map_each(&tenant->operations, visit_channel, &each);
 }
 
 void tenant_touch(struct tenant *tenant)
@@ -137,6 +139,7 @@ static struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     tenant->empty_since = ev_now(hub->gateway->loop);
     uuid_map_init(&tenant->projects);
     uuid_map_init(&tenant->sets);
+    uuid_map_init(&tenant->operations);
     uuid_map_insert(&hub->tenants, &tenant->node);
     ev_timer_init(&tenant->check, on_check_timer, 0., 0.);
     ev_timer_init(&tenant->hole, hub_on_hole_timer, 0., 0.);
@@ -163,9 +166,22 @@ struct bytes *event_body(struct bytes *body)
     return flat;
 }
 
+/* A word of a long job: it has no number. */
+static void on_word(struct tenant *tenant, const struct event *event)
+{
+    struct uuid_node *node = event->has_subject ? uuid_map_find(&tenant->operations, &event->subject) : NULL;
+    if (!node)
+        return;
+    struct publication publication = {.body = event_body(bytes_copy(event->body))};
+    channel_tell(CONTAINER_OF(node, struct channel, node), &publication);
+    bytes_unref(publication.body);
+}
+
 void hub_on_event(struct hub *hub, const struct event *event)
 {
     struct tenant *tenant = hub_tenant(hub, &event->company);
+    if (tenant && event->status == ERR_OK && event->seq == 0)
+        on_word(tenant, event);
     if (!tenant || event->status != ERR_OK || event->seq <= 0 || event->seq <= tenant->stream.last)
         return;
     struct publication publication = {

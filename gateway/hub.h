@@ -47,9 +47,11 @@ void hub_on_gap(struct hub *hub);
 /* Channels. */
 
 /* A set of projects is a channel too, without a name: one position for all of them, their events in one order. */
-enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT, CHANNEL_PROJECTS };
+/* CHANNEL_OPERATION: what a long job says of itself as it goes on, without numbers and without a past; its beginning and its end are
+ * events of the company too. */
+enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT, CHANNEL_OPERATION, CHANNEL_PROJECTS };
 
-#define CHANNEL_NAME_SIZE (sizeof("company:") + UUID_TEXT_LEN)
+#define CHANNEL_NAME_SIZE (sizeof("operation:") + UUID_TEXT_LEN)
 
 /* "company:<id>" or "project:<id>", as channel_format writes it; false for anything else. */
 bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id);

@@ -3,9 +3,14 @@
 static const struct db_statement projects_statement = {
     "hub.projects", "SELECT count(*) FROM project WHERE company_id = $1 AND id = ANY ($2::uuid[])"};
 
+static const struct db_statement operation_statement = {
+    "hub.operation", "SELECT count(*) FROM long_job WHERE company_id = $1 AND id = $2"};
+
 static struct uuid_map *map_of(struct tenant *tenant, enum channel_kind kind)
 {
-    return kind == CHANNEL_PROJECT ? &tenant->projects : &tenant->sets;
+    return kind == CHANNEL_PROJECT     ? &tenant->projects
+           : kind == CHANNEL_OPERATION ? &tenant->operations
+                                       : &tenant->sets;
 }
 
 /* The projects of a set follow the struct; a project's own is its key. */
@@ -57,7 +62,7 @@ void channel_free(struct channel *channel)
 bool channel_has(const struct channel *channel, const struct publication *publication)
 {
     return channel->kind == CHANNEL_COMPANY ||
-           (publication->has_project &&
+           (publication->has_project && channel->project_count > 0 &&
             bsearch(&publication->project, channel->projects, channel->project_count,
                     sizeof(*channel->projects), uuid_compare));
 }
@@ -67,13 +72,14 @@ const char *channel_epoch(const struct channel *channel)
     return channel->tenant->epoch;
 }
 
-/* May this company have the projects? */
+/* May this company have the projects, or the operation? */
 
-static void on_projects(void *owner, struct db_result *result)
+static void on_found(void *owner, struct db_result *result)
 {
     struct channel *channel = owner;
     enum err err = db_result_error(result);
-    if (err == ERR_OK && db_int(result, 0, 0) != (int64_t)channel->project_count)
+    int64_t wanted = channel->kind == CHANNEL_OPERATION ? 1 : (int64_t)channel->project_count;
+    if (err == ERR_OK && db_int(result, 0, 0) != wanted)
         err = ERR_FORBIDDEN;
     if (err != ERR_OK) {
         channel_refuse(channel, err);
@@ -91,7 +97,17 @@ static enum err ask_projects(struct channel *channel)
     struct slice company = slice_of(channel->tenant->company);
     struct slice params[] = {company, buf_slice(&list)};
     return hub_query_send(channel->tenant->hub, company, &projects_statement, params, ARRAY_LEN(params),
-                          on_projects, channel, &channel->check);
+                          on_found, channel, &channel->check);
+}
+
+static enum err ask_operation(struct channel *channel)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&channel->node.key, id);
+    struct slice company = slice_of(channel->tenant->company);
+    struct slice params[] = {company, {id, UUID_TEXT_LEN}};
+    return hub_query_send(channel->tenant->hub, company, &operation_statement, params, ARRAY_LEN(params),
+                          on_found, channel, &channel->check);
 }
 
 void channel_refuse(struct channel *channel, enum err err)
@@ -113,7 +129,7 @@ void channel_proceed(struct channel *channel)
     bool known = hub_position_known(tenant);
     enum err err = ERR_OK;
     if (!channel->open && !channel->check)
-        err = ask_projects(channel);
+        err = channel->kind == CHANNEL_OPERATION ? ask_operation(channel) : ask_projects(channel);
     if (err == ERR_OK && !known && !tenant->position_query)
         err = hub_position_check(tenant);
     if (err != ERR_OK)

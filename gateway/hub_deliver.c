@@ -47,13 +47,18 @@ static void deliver(const struct channel *channel, const struct publication *con
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
         next = subscriber->next; /* a full socket may leave the channel in the call */
-        if (subscriber->after >= publications[0]->seq)
+        if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq)
             deliver_rest(subscriber, &delivery);
         else
             subscriber->feed->on_publications(subscriber, encoded_for(&delivery, subscriber->feed));
     }
     for (size_t i = 0; i < FEEDS_MAX; i++)
         bytes_unref(delivery.encoded[i]);
+}
+
+void channel_tell(struct channel *channel, const struct publication *publication)
+{
+    deliver(channel, &publication, 1);
 }
 
 /* The channel's events in [from, last], in pieces. */

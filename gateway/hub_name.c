@@ -6,6 +6,7 @@
 static const char *const prefixes[] = {
     [CHANNEL_COMPANY] = "company:",
     [CHANNEL_PROJECT] = "project:",
+    [CHANNEL_OPERATION] = "operation:",
 };
 
 bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id)
@@ -51,7 +52,7 @@ enum err channel_parse_list(struct slice names, struct uuid *projects, size_t ma
         struct slice name = {names.data, comma ? (size_t)(comma - names.data) : names.len};
         enum channel_kind kind;
         struct uuid id;
-        if (count == max || !channel_parse(name, &kind, &id))
+        if (count == max || !channel_parse(name, &kind, &id) || kind == CHANNEL_OPERATION)
             return ERR_BAD_REQUEST;
         if (kind == CHANNEL_COMPANY && has_company && !uuid_equal(&id, &ask->id))
             return ERR_FORBIDDEN;

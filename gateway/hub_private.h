@@ -61,7 +61,7 @@ struct tenant {
     struct stream stream;
     int64_t flushed; /* those who are live have everything up to here */
     struct channel *company_channel;
-    struct uuid_map projects, sets;
+    struct uuid_map projects, sets, operations;
     struct channel *empty; /* channels that nobody may be left on */
     size_t subscribers;
 
@@ -152,3 +152,5 @@ void start_begin(struct subscriber *subscriber);
 
 /* hub_deliver.c */
 void tenant_flush(struct tenant *tenant);
+/* Something that is not an event of the company: for those who are live, now. */
+void channel_tell(struct channel *channel, const struct publication *publication);

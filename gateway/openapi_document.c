@@ -83,7 +83,14 @@ static json_t *operation_schema(void)
     static const char text[] =
         "{\"type\":\"object\",\"required\":[\"id\",\"status\"],\"properties\":{"
         "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},"
-        "\"status\":{\"type\":\"string\",\"enum\":[\"accepted\",\"pending\",\"succeeded\",\"failed\"]},"
+        "\"status\":{\"type\":\"string\",\"enum\":[\"accepted\",\"pending\",\"running\",\"succeeded\","
+        "\"failed\",\"cancelled\"]},"
+        "\"progress\":{\"type\":\"object\",\"description\":\"Of a long "
+        "job.\",\"required\":[\"done\",\"total\",\"percent\"],"
+        "\"properties\":{\"done\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},\"percent\":{"
+        "\"type\":\"integer\"}}},"
+        "\"started_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+        "\"ended_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
         "\"result\":{\"type\":[\"object\",\"null\"],\"description\":\"The entity, once it has succeeded.\"},"
         "\"problem\":{\"$ref\":\"#/components/schemas/Problem\"}}}";
     return json_loads(text, 0, NULL);

@@ -7,7 +7,16 @@
 
 enum { REFUSALS_MAX = 12, PARAMETERS_MAX = 6 };
 
-enum body { BODY_NONE, BODY_TEXT, BODY_ENTITY, BODY_LIST, BODY_OPERATION, BODY_EVENTS, BODY_DOCUMENT };
+enum body {
+    BODY_NONE,
+    BODY_TEXT,
+    BODY_ENTITY,
+    BODY_LIST,
+    BODY_OPERATION,
+    BODY_EVENTS,
+    BODY_DOCUMENT,
+    BODY_FILE,
+};
 
 /* Components are those of openapi_document.c, by name. */
 static const struct kind {
@@ -69,6 +78,20 @@ static const struct kind {
      .parameters = {"If-Match", "Idempotency-Key", "Cortex-Run-At", "Prefer"},
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.handler = write_cancel,
+     .verb = "cancel",
+     .status = 202,
+     .meaning = "It will end at its next step",
+     .body = BODY_ENTITY,
+     .parameters = {"If-Match", "Idempotency-Key", "Prefer"},
+     .headers = {"ETag"},
+     .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.handler = read_export_content,
+     .verb = "downloadExport",
+     .status = 200,
+     .meaning = "The file",
+     .body = BODY_FILE,
+     .refusals = {400, 401, 404, 409, 500, 503}},
     {.handler = read_operation,
      .verb = "getOperation",
      .status = 200,
@@ -203,6 +226,9 @@ static json_t *answer_content(const struct route *route, enum body body)
         return content("text/plain", json_pack("{s:s}", "type", "string"));
     case BODY_DOCUMENT:
         return content("application/json", json_pack("{s:s}", "type", "object"));
+    case BODY_FILE:
+        return json_pack("{s:{s:{s:s}},s:{s:{s:s}}}", "text/csv", "schema", "type", "string",
+                         "application/x-ndjson", "schema", "type", "string");
     case BODY_OPERATION:
         return content("application/json", component("schemas", "Operation"));
     case BODY_EVENTS: {

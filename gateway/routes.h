@@ -38,11 +38,12 @@ bool routes_is_word(struct slice parameter);
 /* Handlers, by file. */
 void healthz(struct call *call); /* health.c: the process answers */
 void readyz(struct call *call);  /* health.c: broker and database are connected and we are not draining */
-void openapi_document(struct call *call); /* openapi.c */
-void read_entity(struct call *call);      /* read/entity.c: GET one; ETag, If-None-Match */
-void read_list(struct call *call);        /* read/list.c: GET many; filters, cursor */
-void read_operation(struct call *call);   /* read/operation.c: GET /v1/operations/{id} */
-void write_create(struct call *call);     /* write.c: POST, PATCH, DELETE become commands */
+void openapi_document(struct call *call);    /* openapi.c */
+void read_entity(struct call *call);         /* read/entity.c: GET one; ETag, If-None-Match */
+void read_list(struct call *call);           /* read/list.c: GET many; filters, cursor */
+void read_operation(struct call *call);      /* read/operation.c: GET /v1/operations/{id} */
+void read_export_content(struct call *call); /* read/export_content.c: the file */
+void write_create(struct call *call);        /* write.c: POST, PATCH, DELETE become commands */
 void write_update(struct call *call);
 void write_delete(struct call *call);
 void read_dead_letters(struct call *call); /* read/dead_letter.c: what has died */
@@ -53,5 +54,6 @@ void dead_letter_replay(struct call *call); /* dead_letter.c: back to work, or g
 void dead_letter_drop(struct call *call);
 void dead_letters_replay(struct call *call);
 void dead_letters_drop(struct call *call);
+void write_cancel(struct call *call);
 void read_events(struct call *call); /* event_feed.c: GET /v1/events, a stream or a page */
 void ws_upgrade(struct call *call);  /* ws.c: GET /connection/websocket */

@@ -14,6 +14,7 @@ struct verb {
     const char *name;  /* of the command type: "project.create" */
     bool names_entity; /* the path ends in the id of what is changed */
     bool has_body;
+    const char *body; /* in the place of the client's, who sends none; NULL: none */
     enum msg_mode mode;
     const char *const *(*roles)(const struct msg_resource *resource);
 };
@@ -171,9 +172,10 @@ static bool read_body(struct write *w)
 {
     json_t *json = NULL;
     char why[160];
-    if (!w->verb->has_body)
+    if (!w->verb->has_body && !w->verb->body)
         return true;
-    if (json_parse(w->call->body, w->call->gateway->config->max_json_depth, &json, why)) {
+    struct slice body = w->verb->body ? slice_of(w->verb->body) : w->call->body;
+    if (json_parse(body, w->call->gateway->config->max_json_depth, &json, why)) {
         call_fail(w->call, ERR_BAD_REQUEST, why);
         return false;
     }
@@ -255,5 +257,16 @@ void write_update(struct call *call)
 void write_delete(struct call *call)
 {
     static const struct verb verb = {.name = "delete", .names_entity = true, .roles = delete_roles};
+    run(call, &verb);
+}
+
+/* What a long job does is told by GET; that it is to end is asked of it. */
+void write_cancel(struct call *call)
+{
+    static const struct verb verb = {.name = "cancel",
+                                     .names_entity = true,
+                                     .body = "{\"cancel_asked\":true}",
+                                     .mode = MSG_UPDATE,
+                                     .roles = update_roles};
     run(call, &verb);
 }

@@ -4,13 +4,39 @@
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 
-enum { STATUS, HTTP_STATUS, FINGERPRINT, REFUSAL, TYPE, SUBJECT, VERSION, DATA };
+enum {
+    STATUS,
+    HTTP_STATUS,
+    FINGERPRINT,
+    REFUSAL,
+    TYPE,
+    SUBJECT,
+    VERSION,
+    DATA,
+    JOB_STATUS,
+    JOB_ERROR,
+    JOB_MEMBERS
+};
 
-static const struct db_statement find = {
-    "read.operation",
-    "SELECT i.status, i.http_status, i.fingerprint, i.refusal, e.type, e.subject, e.version, e.data"
-    " FROM inbox AS i"
+#define RESULT "i.status, i.http_status, i.fingerprint, i.refusal, e.type, e.subject, e.version"
+#define FROM_INBOX     \
+    " FROM inbox AS i" \
     " LEFT JOIN events AS e ON e.company_id = i.company_id AND e.seq = i.seq AND e.at = i.at"
+
+static const struct db_statement find = {"read.operation", "SELECT " RESULT ", e.data" FROM_INBOX
+                                                           " WHERE i.company_id = $1 AND i.command_id = $2"};
+
+/* With the long job that the command began, where it did, and that job's last event. */
+static const struct db_statement follow = {
+    "read.operation_job",
+    "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"
+    " ',\"progress\":' || json_build_object('done', j.done, 'total', j.total, 'percent',"
+    " CASE WHEN j.status = 'completed' THEN 100 WHEN j.total = 0 THEN 0"
+    " ELSE least(99, j.done * 100 / j.total) END) || ',\"started_at\":' || "
+    "coalesce(to_json(j.started_at)::text, 'null')"
+    " || ',\"ended_at\":' || coalesce(to_json(j.ended_at)::text, 'null')" FROM_INBOX
+    " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
+    " LEFT JOIN events AS l ON l.company_id = j.company_id AND l.seq = j.event_seq AND l.at = j.event_at"
     " WHERE i.company_id = $1 AND i.command_id = $2"};
 
 /* The caller owns operation->whole. */
@@ -91,11 +117,21 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
     (void)context;
     struct operation operation = operation_of(result);
     bool is_pending = operation.found == ERR_NOT_FOUND;
+    struct slice job = is_pending ? SLICE_NONE : db_text(result, 0, JOB_STATUS);
     const char *status = is_pending ? "pending" : operation.status ? "failed" : "succeeded";
+    if (job.data && !slice_is(job, "completed"))
+        status = job.data; /* pending, running, failed or cancelled */
+    if (slice_is(job, "failed")) {
+        struct slice slug = db_text(result, 0, JOB_ERROR);
+        operation.status = err_from_slug(slug.data, slug.len);
+        operation.http_status = err_info(operation.status)->http_status;
+    }
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
     buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%s\"", (int)call->params[0].len, call->params[0].data,
                status);
+    if (job.data)
+        buf_append_slice(&body, db_text(result, 0, JOB_MEMBERS));
     if (is_pending)
         call_add_header(call, "Retry-After", SLICE("1"));
     else if (operation.status)
@@ -111,5 +147,5 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
  * pending. */
 void read_operation(struct call *call)
 {
-    query_start(call, &find, call->params, 1, on_operation, NULL);
+    query_start(call, &follow, call->params, 1, on_operation, NULL);
 }
