@@ -19,7 +19,7 @@ const struct db_statement long_job_take = {
     " WHERE j.pool = $1::text AND j.due_at <= clock_timestamp()"
     " ORDER BY (SELECT count(*) FROM long_job AS o WHERE o.pool = $1::text AND o.due_at > clock_timestamp()"
     " AND o.company_id = j.company_id AND o.status = 'running'), j.due_at LIMIT 1 FOR UPDATE SKIP LOCKED)"
-    " UPDATE long_job AS j SET lease = j.lease + 1, attempts = j.attempts + 1,"
+    " UPDATE long_job AS j SET lease = j.lease + 1, holder = $3::text, attempts = j.attempts + 1,"
     " due_at = clock_timestamp() + make_interval(secs => $2::double precision)"
     " FROM due WHERE j.company_id = due.company_id AND j.id = due.id"
     " RETURNING j.company_id, j.id, j.kind, j.lease, j.status, j.error, j.cancel_asked, j.attempts, "

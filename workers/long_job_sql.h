@@ -10,7 +10,7 @@ extern const struct db_statement long_job_set_up;
 /* The company's sequence ($1), before its job. */
 extern const struct db_statement long_job_lock;
 
-/* $1 pool, $2 seconds of the lease → the job whose time has come, now the caller's; those of companies that have none at work
+/* $1 pool, $2 seconds of the lease, $3 who is asking → the job whose time has come, now the caller's; those of companies that have none at work
  * first. */
 extern const struct db_statement long_job_take;
 enum {

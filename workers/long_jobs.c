@@ -1,7 +1,9 @@
 #include "workers/long_jobs.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -65,6 +67,7 @@ struct long_jobs {
     struct db_result *event; /* as read; NULL: there is none */
     struct buf body;
     struct envelope_scratch scratch;
+    char name[NAME_SIZE]; /* host:pid */
     char hold[NUMBER_SIZE], piece_bytes[NUMBER_SIZE], max_bytes[NUMBER_SIZE], hours[NUMBER_SIZE];
     ev_timer next, beat;
 };
@@ -172,7 +175,7 @@ static void on_taken(void *arg, struct db_result *result)
 static void look(struct long_jobs *r)
 {
     r->is_poked = false;
-    const struct slice params[] = {slice_of(r->pool), slice_of(r->hold)};
+    const struct slice params[] = {slice_of(r->pool), slice_of(r->hold), slice_of(r->name)};
     ask(r, LOOKING, false, &long_job_take, params, ARRAY_LEN(params), on_taken);
 }
 
@@ -579,6 +582,13 @@ static enum err connect_database(struct long_jobs *r)
     return db_new(r->loop, &options, &callbacks, r, &r->db);
 }
 
+static void name_of_process(char name[NAME_SIZE])
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    snprintf(name, NAME_SIZE, "%s:%ld", host, (long)getpid());
+}
+
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
                        struct broker *publisher, struct long_jobs **ret_jobs)
 {
@@ -590,6 +600,7 @@ enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const 
     r->publisher = publisher;
     r->kinds = long_job_kinds_new();
     buf_init(&r->body, BODY_MAX);
+    name_of_process(r->name);
     snprintf(r->hold, sizeof(r->hold), "%.3f", (double)config->job_lease_ms / 1000);
     number(r->piece_bytes, config->export_piece_bytes);
     number(r->max_bytes, config->export_max_bytes);

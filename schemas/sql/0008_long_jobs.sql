@@ -24,6 +24,7 @@ CREATE TABLE long_job (
     error        text,                                     -- slug of common/err.def
     due_at       timestamptz DEFAULT now(),                -- when it may be taken; NULL: there is nothing left to do
     lease        bigint      NOT NULL DEFAULT 0,           -- counts its holders
+    holder       text,                                     -- the last of them, for operators: host:pid
     attempts     integer     NOT NULL DEFAULT 0,           -- takings and failures since the last step that went well
     total        bigint      NOT NULL DEFAULT 0 CHECK (total >= 0), -- to do, as counted when it began
     done         bigint      NOT NULL DEFAULT 0 CHECK (done >= 0),

@@ -1,0 +1,205 @@
+// Exports, and with them long jobs: what the file holds, progress, cancellation.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { Centrifuge } from 'centrifuge';
+import WebSocket from 'ws';
+
+import { addProjects, begin, content, ended, expectEachOnce, parseCsv } from '../lib/exports.mjs';
+import { Load } from '../lib/load.mjs';
+import { until } from '../lib/process.mjs';
+import { startStack } from '../lib/stack.mjs';
+
+const MANY = Number(process.env.CORTEX_EXPORT_PROJECTS ?? 100_000);
+
+let stack;
+before(async () => {
+    stack = await startStack('exports', { worker: { CORTEX_JOB_PROGRESS_MS: '100', CORTEX_EXPORT_MAX: '128m' } });
+});
+after(() => stack?.stop());
+
+async function newCompany() {
+    const company = await stack.addCompany();
+    return { company, api: stack.client({ company }) };
+}
+
+// What is said on a channel, until it is closed.
+async function listen(company, channel) {
+    const heard = [];
+    const client = new Centrifuge(`ws://${stack.address}/connection/websocket`, { websocket: WebSocket, token: stack.token({ company }) });
+    const subscription = client.newSubscription(channel);
+    const outcome = new Promise((resolve) => {
+        subscription.on('subscribed', () => resolve('subscribed'));
+        subscription.on('unsubscribed', ({ code }) => resolve(code));
+    });
+    subscription.on('publication', ({ data, offset }) => heard.push({ ...data, offset }));
+    subscription.subscribe();
+    client.connect();
+    return { heard, outcome: await outcome, close: () => client.disconnect() };
+}
+
+describe('exports', () => {
+    test('test_export_when_csv_is_asked_for_then_it_is_rfc_4180_and_no_formula', async () => {
+        const { api } = await newCompany();
+        const names = ['Harbour, "east"', '=HYPERLINK("http://x")', '+1', '-1', '@x', 'plain', 'a\r\nb', 'Brücke'];
+        for (const name of names) assert.equal((await api.post('/v1/projects', { name, budget: 12.5 })).status, 201);
+        const id = await begin(api, { resource: 'project' });
+        const seen = await ended(api, id);
+        assert.equal(seen.status, 'completed');
+        assert.equal(seen.rows, names.length);
+        const file = await content(api, id);
+        assert.equal(seen.bytes, Buffer.byteLength(file.text));
+        assert.match(file.headers['content-type'], /^text\/csv/);
+        assert.match(file.headers['content-disposition'], /^attachment; filename="projects-\d{4}-\d\d-\d\d\.csv"$/);
+        const [header, ...rows] = parseCsv(file.text);
+        assert.deepEqual(rows.map((row) => row[header.indexOf('name')]),
+            names.map((name) => (/^[=+@-]/.test(name) ? `'${name}` : name)));
+        assert.ok(rows.every((row) => row.length === header.length && row[header.indexOf('budget')] === '12.50'));
+    });
+
+    test('test_export_when_ndjson_is_asked_for_then_each_line_is_what_get_shows', async () => {
+        const { api } = await newCompany();
+        for (let i = 0; i < 5; i += 1) await api.post('/v1/projects', { name: `P${i}`, description: '=1\n"x"', priority: i ? 'low' : 'high' });
+        const list = (await api.get('/v1/projects?priority=low')).body.data;
+        const id = await begin(api, { resource: 'project', format: 'ndjson', filter_priority: 'low' });
+        assert.equal((await ended(api, id)).rows, 4);
+        const file = await content(api, id);
+        assert.match(file.headers['content-type'], /^application\/x-ndjson/);
+        assert.deepEqual(file.text.trimEnd().split('\n').map((line) => JSON.parse(line)), list);
+    });
+
+    test('test_export_when_of_tasks_then_filters_and_the_project_count', async () => {
+        const { api } = await newCompany();
+        const projects = [];
+        for (const name of ['A', 'B']) projects.push((await api.post('/v1/projects', { name })).body.id);
+        for (const project of projects)
+            for (const title of ['one', 'two', '=three'])
+                assert.equal((await api.post(`/v1/projects/${project}/tasks`, { title })).status, 201);
+        const all = await begin(api, { resource: 'task', format: 'ndjson' });
+        assert.equal((await ended(api, all)).rows, 6);
+        const some = await begin(api, { resource: 'task', project_id: projects[0], filter_text: 'THREE' });
+        assert.equal((await ended(api, some)).rows, 1);
+        const [header, row] = parseCsv((await content(api, some)).text);
+        assert.equal(row[header.indexOf('title')], "'=three");
+        assert.equal(row[header.indexOf('project_id')], projects[0]);
+    });
+
+    test('test_export_when_nothing_fits_then_the_file_is_empty_but_for_the_header', async () => {
+        const { api } = await newCompany();
+        const [csv, ndjson] = [await begin(api, { resource: 'project' }), await begin(api, { resource: 'project', format: 'ndjson' })];
+        assert.equal((await ended(api, csv)).rows, 0);
+        assert.equal(parseCsv((await content(api, csv)).text).length, 1);
+        assert.equal((await ended(api, ndjson)).bytes, 0);
+        assert.equal((await content(api, ndjson)).text, '');
+    });
+
+    test('test_export_when_the_filters_do_not_fit_the_resource_then_each_is_named', async () => {
+        const { api } = await newCompany();
+        const refused = await api.post('/v1/exports', { resource: 'project', filter_status: 'todo', filter_priority: 'x',
+            project_id: '0000000c-0000-7000-8000-000000000001' });
+        assert.equal(refused.status, 422);
+        assert.deepEqual(refused.body.errors.map(({ pointer }) => pointer).sort(),
+            ['/filter_priority', '/filter_status', '/project_id', '/project_id']);
+    });
+
+    test('test_export_when_asked_for_by_another_company_then_it_is_not_found', async () => {
+        const { api } = await newCompany();
+        const { company, api: other } = await newCompany();
+        const id = await begin(api, { resource: 'project' });
+        await ended(api, id);
+        for (const path of [`/v1/exports/${id}`, `/v1/exports/${id}/content`]) assert.equal((await other.get(path)).status, 404);
+        assert.equal((await other.delete(`/v1/operations/${id}`)).status, 404);
+        assert.equal((await other.get(`/v1/operations/${id}`)).body.progress, undefined);
+        const spy = await listen(company, `operation:${id}`);
+        assert.equal(spy.outcome, 103, 'permission denied');
+        spy.close();
+    });
+
+    test('test_export_when_deleted_then_its_content_goes_too', async () => {
+        const { company, api } = await newCompany();
+        await addProjects(stack, company, 10);
+        const id = await begin(api, { resource: 'project' });
+        await ended(api, id);
+        await until(async () => (await api.delete(`/v1/exports/${id}`)).status === 204, 10_000, 'its end to be told');
+        assert.equal((await api.get(`/v1/exports/${id}/content`)).status, 404);
+        assert.deepEqual(await stack.query(`SELECT id FROM long_job WHERE id = '${id}'`), []);
+        await until(async () => (await stack.query(`SELECT n FROM export_piece WHERE export_id = '${id}'`)).length === 0,
+            60_000, 'the pieces to be swept');
+    });
+
+    test('test_export_when_it_has_expired_then_the_content_is_gone_and_the_entity_stays', async () => {
+        const { company, api } = await newCompany();
+        await addProjects(stack, company, 10);
+        const id = await begin(api, { resource: 'project' });
+        await ended(api, id);
+        await stack.run(`UPDATE export SET expires_at = now() - interval '1 second' WHERE id = '${id}'`);
+        assert.equal((await api.get(`/v1/exports/${id}/content`)).status, 404);
+        assert.equal((await api.get(`/v1/exports/${id}`)).body.status, 'completed');
+    });
+
+    test('test_export_when_it_would_be_too_large_then_it_fails_and_says_so', async () => {
+        const { company, api } = await newCompany();
+        await stack.run(`INSERT INTO project (company_id, id, number, name, description)
+            SELECT '${company}', gen_random_uuid(), 'X-' || n, 'X', repeat('x', 9000) FROM generate_series(1, 16000) AS n`);
+        const id = await begin(api, { resource: 'project' });
+        const seen = await ended(api, id);
+        assert.deepEqual([seen.status, seen.error], ['failed', 'result-too-large']);
+        const operation = (await api.get(`/v1/operations/${id}`)).body;
+        assert.equal(operation.status, 'failed');
+        assert.equal(operation.problem.type, '/problems/result-too-large');
+        assert.equal((await api.get(`/v1/exports/${id}/content`)).status, 409);
+    });
+
+    test('test_export_when_of_many_projects_then_progress_is_heard_while_creates_go_on', async (t) => {
+        const { company, api } = await newCompany();
+        await addProjects(stack, company, MANY);
+        const ids = (await stack.query(`SELECT id FROM project WHERE company_id = '${company}'`)).map((row) => row.id);
+        const all = await listen(company, `company:${company}`);
+        const load = new Load(stack, company, { connections: 4, limit: 1_000_000 });
+        load.start();
+        const began = Date.now();
+        const id = await begin(api, { resource: 'project', format: 'ndjson' });
+        const own = await listen(company, `operation:${id}`);
+        assert.equal(own.outcome, 'subscribed');
+        await until(async () => {
+            const { body } = await api.get(`/v1/operations/${id}`);
+            return body.status === 'running' && body.started_at && body.progress.percent > 0 && body.progress.percent < 100;
+        }, 60_000, 'progress of the operation');
+        const seen = await ended(api, id);
+        const took = Date.now() - began;
+        await load.stop();
+        assert.equal(seen.status, 'completed');
+        const operation = (await api.get(`/v1/operations/${id}`)).body;
+        assert.deepEqual([operation.status, operation.progress.percent, operation.result.rows], ['succeeded', 100, seen.rows]);
+        expectEachOnce((await content(api, id)).text, ids);
+        const words = own.heard.filter(({ type }) => type === 'operation.progress');
+        assert.ok(words.length >= 3 && words.length <= took / 100 + 2, `${words.length} words in ${took} ms`);
+        assert.ok(words.every(({ data }, i) => i === 0 || data.done >= words[i - 1].data.done));
+        await until(() => all.heard.some(({ type, id: of }) => type === 'export.completed' && of === id), 10_000, 'the end as an event');
+        const ofExport = all.heard.filter(({ id: of }) => of === id);
+        assert.deepEqual(ofExport.map(({ type }) => type), ['export.created', 'export.started', 'export.completed']);
+        assert.ok(ofExport.every(({ seq, offset }) => seq > 0 && seq === offset));
+        assert.ok(load.accepted.length > 0, 'creates went on');
+        t.diagnostic(`${seen.rows} rows, ${seen.bytes} bytes in ${took} ms; ${words.length} words; ${load.accepted.length} creates meanwhile`);
+        for (const listener of [own, all]) listener.close();
+    });
+
+    test('test_export_when_cancelled_in_the_middle_then_it_ends_at_the_next_step', async () => {
+        const { company, api } = await newCompany();
+        await addProjects(stack, company, MANY);
+        const id = await begin(api, { resource: 'project' });
+        await until(async () => (await api.get(`/v1/operations/${id}`)).body.progress?.done > 0, 60_000, 'the first step');
+        assert.equal((await api.delete(`/v1/exports/${id}`)).status, 409, 'it has not ended');
+        const cancelled = await api.delete(`/v1/operations/${id}`);
+        assert.equal(cancelled.status, 202, cancelled.text);
+        assert.equal(cancelled.body.cancel_asked, true);
+        const seen = await ended(api, id, 10_000);
+        assert.equal(seen.status, 'cancelled');
+        assert.ok(seen.rows < MANY);
+        assert.equal((await api.get(`/v1/operations/${id}`)).body.status, 'cancelled');
+        assert.equal((await api.get(`/v1/exports/${id}/content`)).status, 409);
+        assert.equal((await api.delete(`/v1/operations/${id}`)).status, 409, 'it has ended');
+        const [{ n }] = await stack.query(`SELECT count(*) AS n FROM events WHERE subject = '${id}' AND type = 'export.cancelled'`);
+        assert.equal(n, 1);
+    });
+});
