@@ -13,7 +13,9 @@ static const struct pool {
     const char *resources[POOL_RESOURCES_MAX];
     struct retry_policy retries;
 } pools[] = {
-    {"projects", {"project", "task", "export", "job", "revocation"}, {.attempts = 8, .first_ms = 1000, .max_ms = 300000}},
+    {"projects",
+     {"project", "task", "export", "job", "revocation"},
+     {.attempts = 8, .first_ms = 1000, .max_ms = 300000}},
 };
 
 static struct broker_header text_argument(const char *name, const char *value)
