@@ -131,7 +131,7 @@ enum err envelope_write_event(const struct event *event, struct envelope_scratch
     add_text(&w, SLICE("status"), slice_of(err_info(event->status)->slug));
     add_integer(&w, SLICE("http-status"), event->http_status);
     add_uuid(&w, SLICE("company"), &event->company);
-    if (event->seq)
+    if (event->seq || event->status == ERR_OK)
         add_integer(&w, SLICE("seq"), event->seq);
     if (event->has_subject)
         add_uuid(&w, SLICE("subject"), &event->subject);

@@ -55,7 +55,7 @@ struct event {
     struct slice type; /* "project.created"; for a refusal the command's type */
     enum err status;   /* OK: an event; otherwise a reply with the refusal's JSON as body */
     int http_status;   /* 201, 200, 204 */
-    int64_t seq;       /* 0 for a refusal */
+    int64_t seq;       /* 0 for a refusal, and for a word of a long job */
     bool has_subject, has_project;
     struct uuid subject;
     struct uuid project; /* whose channel `project:<id>` sees it too */

@@ -492,14 +492,13 @@ static const char *why_given_up(const struct held *h)
 static void proceed(struct long_jobs *r)
 {
     struct held *h = &r->held;
-    if (h->is_lost)
+    bool is_untold = h->told_seq < h->event_seq;
+    if (h->is_lost || (is_ended(h) && !is_untold))
         idle(r, 0);
     else if (!h->kind) /* of a newer process's */
         let_go(r, RETRY_MAX_MS, NULL, false);
-    else if (h->told_seq < h->event_seq)
+    else if (is_untold)
         read_event(r);
-    else if (is_ended(h))
-        idle(r, 0);
     else if (h->is_cancelled)
         turn(r, "cancelled", NULL);
     else if (h->fault)
