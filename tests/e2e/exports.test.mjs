@@ -14,7 +14,7 @@ const MANY = Number(process.env.CORTEX_EXPORT_PROJECTS ?? 30_000);
 
 let stack;
 before(async () => {
-    stack = await startStack('exports', { worker: { CORTEX_JOB_PROGRESS_MS: '100', CORTEX_EXPORT_MAX: '32m' } });
+    stack = await startStack('exports', { worker: { CORTEX_JOB_PROGRESS_MS: '100', CORTEX_EXPORT_MAX: '32m', CORTEX_EXPORT_SWEEP_MS: '1000' } });
 });
 after(() => stack?.stop());
 

@@ -1,0 +1,84 @@
+#pragma once
+/* What the files of long_jobs share: long_jobs.c waits, asks and looks for a job; long_job_held.c does what is next with the one
+ * that it holds. */
+
+#include "common/broker.h"
+#include "common/buf.h"
+#include "common/db.h"
+#include "common/envelope.h"
+#include "workers/long_job_kind.h"
+#include "workers/long_job_sql.h"
+#include "workers/long_jobs.h"
+
+enum { NAME_SIZE = 160, NUMBER_SIZE = 24, SLUG_SIZE = 64 };
+
+/* What the process waits for. */
+enum phase {
+    IDLE,
+    LOOKING,
+    SWEEPING,
+    COUNTING,
+    TURNING,
+    READING, /* the event of the last change of status */
+    TELLING,
+    NOTING, /* that it was told */
+    STEPPING,
+    RESTING,
+    LETTING_GO, /* put off, or given back */
+};
+
+/* The job that this process holds. */
+struct held {
+    const struct long_job_kind *kind;
+    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], lease[NUMBER_SIZE], told_up_to[NUMBER_SIZE];
+    char status[SLUG_SIZE], error[SLUG_SIZE];
+    int64_t attempts, event_seq, told_seq, done, total;
+    bool is_cancelled, is_counted, is_through, is_too_large, is_lost;
+    enum err fault; /* for which it is to fail */
+    double told_progress_at;
+};
+
+struct long_jobs {
+    struct ev_loop *loop;
+    const struct config *config;
+    const char *pool;
+    struct broker *publisher;
+    struct db *db;
+    struct long_job_kinds *kinds;
+    enum phase phase;
+    bool is_holding, is_draining, is_poked;
+    struct held held;
+    int64_t rows; /* of the next step */
+    double step_began, sweep_at;
+    enum err answer;         /* of the statement at work */
+    struct db_result *event; /* as read; NULL: there is none */
+    struct buf body;
+    struct envelope_scratch scratch;
+    char name[NAME_SIZE]; /* host:pid */
+    char hold[NUMBER_SIZE], piece_bytes[NUMBER_SIZE], max_bytes[NUMBER_SIZE], hours[NUMBER_SIZE];
+    ev_timer next, beat;
+};
+
+/* long_jobs.c */
+
+struct slice long_job_number(char text[NUMBER_SIZE], int64_t value);
+void long_job_copy(char *to, size_t size, struct slice text); /* cut to size, ended by a zero */
+
+void long_jobs_enter(struct long_jobs *jobs, enum phase phase);
+void long_jobs_rest(struct long_jobs *jobs, double s); /* then held_proceed */
+/* Holds nothing; looks again after `s`, or at once when it was poked meanwhile. */
+void long_jobs_idle(struct long_jobs *jobs, double s);
+double long_jobs_poll_s(const struct long_jobs *jobs);
+
+/* One statement, one transaction; `lock`: after that of the company's sequence. */
+void long_jobs_ask(struct long_jobs *jobs, enum phase phase, bool lock, const struct db_statement *statement,
+                   const struct slice *params, size_t count, db_on_result *on_result);
+/* Whether it has an answer; else `answer` says why, and it is logged. */
+bool long_jobs_is_good(struct long_jobs *jobs, struct db_result *result);
+
+/* long_job_held.c */
+
+void held_proceed(struct long_jobs *jobs); /* what is next with the job */
+void held_after_step(struct long_jobs *jobs);
+void held_tell(struct long_jobs *jobs); /* the event that was read */
+void held_fail(struct long_jobs *jobs, enum err err);
