@@ -146,6 +146,10 @@ struct broker_queue {
     size_t argument_count;
 };
 void broker_declare_queue(struct broker *broker, const struct broker_queue *queue);
+/* How many messages wait in a queue: those that no consumer holds. on_length never comes when the connection breaks first,
+ * which it does where there is no such queue. */
+void broker_queue_length(struct broker *broker, const char *queue,
+                         void (*on_length)(void *arg, uint32_t messages), void *arg);
 void broker_bind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 /* A consumer more, of this queue or another: deliveries say by their tag which one they are for. A tag is used

@@ -28,25 +28,26 @@ void broker_declarations_run_markers(struct broker *b)
         free(answered.consumer);
         if (answered.on_done)
             answered.on_done(answered.arg);
+        if (answered.on_length)
+            answered.on_length(answered.arg, answered.messages);
     }
     if (d->begin == d->end)
         d->begin = d->end = 0;
 }
 
-static bool is_answer_to(const struct broker_declaration *asked, amqp_method_number_t answer,
-                         struct slice tag)
+static bool is_answer_to(const struct broker_declaration *asked, const struct broker_answer *answer)
 {
-    return asked->answer == answer && (!asked->consumer || slice_is(tag, asked->consumer));
+    return asked->answer == answer->id && (!asked->consumer || slice_is(answer->consumer, asked->consumer));
 }
 
-static struct broker_declaration *find_asked(struct broker_declarations *d, amqp_method_number_t answer,
-                                             struct slice tag)
+static struct broker_declaration *find_asked(struct broker_declarations *d,
+                                             const struct broker_answer *answer)
 {
     for (size_t i = d->begin; i < d->end; i++) {
         struct broker_declaration *asked = &d->items[i];
         if (asked->is_answered)
             continue;
-        if (is_answer_to(asked, answer, tag))
+        if (is_answer_to(asked, answer))
             return asked;
         if (!asked->consumer)
             return NULL;
@@ -102,10 +103,10 @@ static void ask_for_end(struct broker *b, const struct broker_consumer *consumer
             });
 }
 
-static void consumer_answered(struct broker *b, amqp_method_number_t answer, struct slice tag)
+static void consumer_answered(struct broker *b, const struct broker_answer *answer)
 {
-    struct broker_consumer *consumer = find_consumer(b, tag);
-    if (answer == AMQP_BASIC_CANCEL_OK_METHOD) {
+    struct broker_consumer *consumer = find_consumer(b, answer->consumer);
+    if (answer->id == AMQP_BASIC_CANCEL_OK_METHOD) {
         remove_consumer(b, consumer);
         return;
     }
@@ -116,16 +117,17 @@ static void consumer_answered(struct broker *b, amqp_method_number_t answer, str
 
 /* ---- answers ---- */
 
-void broker_declarations_answered(struct broker *b, amqp_method_number_t id, struct slice tag)
+void broker_declarations_answered(struct broker *b, const struct broker_answer *answer)
 {
-    struct broker_declaration *asked = find_asked(&b->declarations, id, tag);
+    struct broker_declaration *asked = find_asked(&b->declarations, answer);
     if (!asked) {
-        broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(id));
+        broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(answer->id));
         return;
     }
     asked->is_answered = true;
+    asked->messages = answer->messages;
     if (asked->consumer)
-        consumer_answered(b, id, tag);
+        consumer_answered(b, answer);
     broker_declarations_run_markers(b);
 }
 
@@ -183,6 +185,17 @@ void broker_declare_queue(struct broker *b, const struct broker_queue *queue)
         .arguments = {(int)count, arguments},
     };
     ask(b, AMQP_QUEUE_DECLARE_METHOD, &declare, AMQP_QUEUE_DECLARE_OK_METHOD);
+}
+
+void broker_queue_length(struct broker *b, const char *queue, void (*on_length)(void *arg, uint32_t messages),
+                         void *arg)
+{
+    if (!broker_has_channel(b))
+        return;
+    amqp_queue_declare_t look = {.queue = amqp_cstring_bytes(queue), .passive = 1};
+    broker_output_method(b, CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &look);
+    push(b, (struct broker_declaration){
+                .answer = AMQP_QUEUE_DECLARE_OK_METHOD, .on_length = on_length, .arg = arg});
 }
 
 void broker_bind(struct broker *b, const char *queue, const char *exchange, const char *routing_key)

@@ -110,14 +110,22 @@ static const struct row *find_row(amqp_method_number_t id, uint16_t channel)
     return NULL;
 }
 
-/* Consumers are answered in any order: the answer says whose it is. */
-static struct slice consumer_of(amqp_method_number_t id, const void *method)
+static struct broker_answer answer_of(amqp_method_number_t id, const void *method)
 {
+    struct broker_answer answer = {.id = id};
     if (id == AMQP_BASIC_CONSUME_OK_METHOD)
-        return slice_of_amqp(((const amqp_basic_consume_ok_t *)method)->consumer_tag);
+        answer.consumer = slice_of_amqp(((const amqp_basic_consume_ok_t *)method)->consumer_tag);
     if (id == AMQP_BASIC_CANCEL_OK_METHOD)
-        return slice_of_amqp(((const amqp_basic_cancel_ok_t *)method)->consumer_tag);
-    return SLICE_NONE;
+        answer.consumer = slice_of_amqp(((const amqp_basic_cancel_ok_t *)method)->consumer_tag);
+    if (id == AMQP_QUEUE_DECLARE_OK_METHOD)
+        answer.messages = ((const amqp_queue_declare_ok_t *)method)->message_count;
+    return answer;
+}
+
+static void take_answer(struct broker *b, amqp_method_number_t id, const void *method)
+{
+    const struct broker_answer answer = answer_of(id, method);
+    broker_declarations_answered(b, &answer);
 }
 
 static void dispatch(struct broker *b, const struct row *row, struct slice payload)
@@ -129,7 +137,7 @@ static void dispatch(struct broker *b, const struct row *row, struct slice paylo
     else if (row->kind == HANDSHAKE_STEP)
         broker_handshake_method(b, row->id, method);
     else if (row->kind == ANSWER)
-        broker_declarations_answered(b, row->id, consumer_of(row->id, method));
+        take_answer(b, row->id, method);
     else
         row->handle(b, method);
     recycle_amqp_pool(&b->pool);

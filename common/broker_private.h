@@ -106,7 +106,16 @@ struct broker_declaration {
     char *consumer; /* whose beginning or end was asked for; else NULL */
     bool is_answered;
     void (*on_done)(void *arg);
+    void (*on_length)(void *arg, uint32_t messages);
     void *arg;
+    uint32_t messages; /* that the server told of, in its answer */
+};
+
+/* What an answer says, as far as somebody wants to know. */
+struct broker_answer {
+    amqp_method_number_t id;
+    struct slice consumer; /* whose it is: consumers are answered in any order; else SLICE_NONE */
+    uint32_t messages;     /* of a queue */
 };
 
 /* In the order of the calls; what is at `begin` is not answered yet. */
@@ -286,8 +295,7 @@ static inline struct broker_frames *broker_confirms_at(const struct broker_confi
 }
 
 /* broker_declare.c */
-/* tag: of the consumer that the answer is about; SLICE_NONE: none. */
-void broker_declarations_answered(struct broker *b, amqp_method_number_t id, struct slice tag);
+void broker_declarations_answered(struct broker *b, const struct broker_answer *answer);
 void broker_declarations_run_markers(struct broker *b);
 void broker_declarations_clear(struct broker *b);
 bool broker_has_consumer(const struct broker *b, struct slice tag);

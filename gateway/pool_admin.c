@@ -2,11 +2,13 @@
 
 #include <stdio.h>
 
+#include "common/json.h"
+#include "common/msg_problem.h"
 #include "gateway/admin.h"
 #include "gateway/control.h"
 #include "gateway/routes.h"
 
-enum { KEY_SIZE = 96, BODY_SIZE = 64 };
+enum { KEY_SIZE = 96 };
 
 static void ask(struct call *call, const char *body)
 {
@@ -20,13 +22,22 @@ void pool_show(struct call *call)
     ask(call, "{}");
 }
 
+static void refuse_empty(struct call *call)
+{
+    struct msg_problems problems = {.arena = &call->arena};
+    msg_problem_add(&problems, &(struct msg_place){.name = "wanted"}, "is missing, as are min and max");
+    call_fail_fields(call, ERR_VALIDATION, NULL, &problems);
+}
+
 void pool_resize(struct call *call)
 {
-    char body[BODY_SIZE];
-    json_t *size = NULL;
+    CLEANUP(json_cleanup) json_t *size = NULL;
     if (!admin_read_request(call, "pool_size", &size))
         return;
-    snprintf(body, sizeof(body), "{\"wanted\":%d}", (int)json_integer_value(json_object_get(size, "wanted")));
-    json_decref(size);
+    if (json_object_size(size) == 0) {
+        refuse_empty(call);
+        return;
+    }
+    CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
     ask(call, body);
 }

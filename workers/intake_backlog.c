@@ -18,6 +18,15 @@ size_t intake_wants(struct intake *intake, struct intake_want *wants, size_t max
     return count;
 }
 
+size_t intake_parked(const struct intake *intake)
+{
+    size_t rows = 0;
+    for (const struct company *company = intake->crowded; company; company = company->next_crowded)
+        if (partition_is_mine(intake->partitions, company->partition))
+            rows += company->parked;
+    return rows;
+}
+
 void intake_load(struct intake *intake, struct job *job)
 {
     struct company *company = company_get(intake, &job->command.company);

@@ -1,10 +1,19 @@
 #pragma once
 /* The whole pool as one of its managers sees it, for those who ask (GET /v1/admin/pools/{pool}):
  *
- *   {"name": "projects", "wanted": 3,
- *    "managers": [{"id", "host", "pid", "since", "share", "workers": [{"pid", "state", "since"}]}]} */
+ *   {"name": "projects", "wanted": 3, "why": "request", "resized_at", "autoscale": {"min", "max"} or null,
+ *    "waiting": {"ready", "open", "parked", "oldest_ms"},
+ *    "managers": [{"id", "host", "pid", "since", "share",
+ *                  "workers": [{"pid", "state", "since", "partitions": [], "open", "parked", "oldest_ms"}]}]}
+ *
+ * Of a worker from which nothing has been heard yet there are its process and its state. */
 
+#include "workers/manager_load.h"
 #include "workers/manager_wire.h"
 
 void manager_show(struct buf *out, const char *pool, const struct manager_view *view,
-                  const struct manager_self *self, const struct pool_report *report);
+                  const struct manager_self *self, const struct pool_report *report,
+                  const struct manager_load *load);
+
+/* As a refusal is written (gateway/outcome.h): {"errors": [{"pointer", "detail"}]}. */
+void manager_show_objection(struct buf *out, const char *field, const char *objection);

@@ -31,17 +31,58 @@ static bool is_later(const struct pool_size *size, const struct pool_size *than)
 
 bool manager_view_adopt(struct manager_view *view, const struct pool_size *size)
 {
-    if (size->wanted < 1 || size->wanted > POOL_WORKERS_MAX || !is_later(size, &view->size))
+    if (size->wanted < 1 || size->wanted > POOL_WORKERS_MAX || size->min < 0 || size->max < 0 ||
+        size->max > POOL_WORKERS_MAX || size->min > POOL_WORKERS_MAX || !is_later(size, &view->size))
         return false;
     view->size = *size;
     return true;
 }
 
-void manager_view_set(struct manager_view *view, int64_t wanted)
+static int32_t within(int32_t n, int32_t min, int32_t max)
 {
-    view->size.wanted = wanted < 1 ? 1 : wanted > POOL_WORKERS_MAX ? POOL_WORKERS_MAX : (int32_t)wanted;
-    view->size.version++;
-    memcpy(view->size.set_by, view->self.octet, sizeof(view->size.set_by));
+    return n < min ? min : n > max ? max : n;
+}
+
+/* As the wish leaves it, whether it fits together or not. */
+static struct pool_size size_with(const struct manager_view *view, const struct pool_wish *wish)
+{
+    struct pool_size size = view->size;
+    size.wanted = wish->wanted == POOL_UNSAID ? size.wanted : wish->wanted;
+    size.min = wish->min == POOL_UNSAID ? size.min : wish->min;
+    size.max = wish->max == POOL_UNSAID ? size.max : wish->max;
+    size.min = size.min < 1 ? 1 : size.min;
+    return size;
+}
+
+void manager_view_set(struct manager_view *view, const struct pool_wish *wish, enum pool_why why,
+                      int64_t wall_ms)
+{
+    struct pool_size size = size_with(view, wish);
+    size.max = within(size.max, 0, POOL_WORKERS_MAX);
+    size.min = within(size.min, 1, size.max > 0 ? size.max : POOL_WORKERS_MAX);
+    size.wanted =
+        within(size.wanted, size.max > 0 ? size.min : 1, size.max > 0 ? size.max : POOL_WORKERS_MAX);
+    size.version++;
+    memcpy(size.set_by, view->self.octet, sizeof(size.set_by));
+    size.why = (int32_t)why;
+    if (size.wanted != view->size.wanted)
+        size.resized_ms = wall_ms;
+    view->size = size;
+}
+
+const char *manager_view_objection(const struct manager_view *view, const struct pool_wish *wish,
+                                   const char **ret_field)
+{
+    struct pool_size size = size_with(view, wish);
+    if (size.max == 0)
+        return NULL;
+    *ret_field = wish->max == POOL_UNSAID ? "min" : "max";
+    if (size.min > size.max)
+        return "min must not be above max";
+    *ret_field = "wanted";
+    if (wish->wanted != POOL_UNSAID && (size.wanted < size.min || size.wanted > size.max))
+        return "must lie between min and max, which can be set with it";
+    return NULL;
 }
 
 /* ---- who lives ---- */
@@ -99,6 +140,11 @@ void manager_view_thaw(struct manager_view *view, int64_t now_ms)
 }
 
 /* ---- the split ---- */
+
+bool manager_view_is_first(const struct manager_view *view)
+{
+    return !view->is_leaving && place_of(view, &view->self) == 0;
+}
 
 int manager_view_share(const struct manager_view *view)
 {

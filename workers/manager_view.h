@@ -1,7 +1,7 @@
 #pragma once
 /* What a manager knows of its pool: who manages it on which host, and how many workers are wanted. No I/O.
  *
- *   size     wanted workers of the whole pool. Every manager says it with everything it says; the later word holds, so
+ *   size     wanted workers of the whole pool, and the bounds in which it changes by itself. Every manager says it with everything it says; the later word holds, so
  *            what one of them is told reaches all, and a manager that starts learns it from the first that it hears.
  *   share    what of it is this manager's: split evenly over the managers that live, in the order of their ids, the
  *            first ones having one more where it does not come out even.
@@ -37,8 +37,13 @@ void manager_view_done(struct manager_view *view);
 
 /* Takes the size when it is a later word than the one known; false when it is not. */
 bool manager_view_adopt(struct manager_view *view, const struct pool_size *size);
-/* A later word than all that are known. wanted is cut to 1 … POOL_WORKERS_MAX. */
-void manager_view_set(struct manager_view *view, int64_t wanted);
+/* A later word than all that are known; what does not fit is cut to 1 … POOL_WORKERS_MAX, and to min … max where there
+ * are such. */
+void manager_view_set(struct manager_view *view, const struct pool_wish *wish, enum pool_why why,
+                      int64_t wall_ms);
+/* What of a wish does not fit together with the rest: a sentence, and the field that it is about; NULL: nothing. */
+const char *manager_view_objection(const struct manager_view *view, const struct pool_wish *wish,
+                                   const char **ret_field);
 
 /* A peer's announcement; `said` is borrowed. True when who lives has changed. */
 bool manager_view_hear(struct manager_view *view, const struct uuid *id, bool leaves, json_t *said,
@@ -49,3 +54,5 @@ bool manager_view_expire(struct manager_view *view, int64_t now_ms);
 void manager_view_thaw(struct manager_view *view, int64_t now_ms);
 
 int manager_view_share(const struct manager_view *view);
+/* What only one of them is to do is done by the first in the order of their ids. */
+bool manager_view_is_first(const struct manager_view *view);

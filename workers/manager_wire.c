@@ -12,6 +12,25 @@ static const char *const state_names[] = {
     [WORKER_UNREADY] = "unready", [WORKER_LEAVING] = "leaving",
 };
 
+static const char *const whys[] = {
+    [WHY_SETTINGS] = "settings", [WHY_SIGNAL] = "signal", [WHY_REQUEST] = "request", [WHY_BOUNDS] = "bounds",
+    [WHY_DEPTH] = "depth",       [WHY_AGE] = "age",       [WHY_CALM] = "calm",
+};
+
+const char *manager_why_text(int32_t why)
+{
+    return why >= 0 && (size_t)why < ARRAY_LEN(whys) ? whys[why] : whys[WHY_SETTINGS];
+}
+
+static int32_t read_why(const json_t *said)
+{
+    const char *text = json_string_value(json_object_get(said, "why"));
+    for (size_t i = 0; text && i < ARRAY_LEN(whys); i++)
+        if (strcmp(text, whys[i]) == 0)
+            return (int32_t)i;
+    return WHY_SETTINGS; /* of an older program, or one that a newer one has */
+}
+
 static void write_time(struct buf *out, int64_t wall_ms)
 {
     char text[CLOCK_TEXT_SIZE];
@@ -29,20 +48,29 @@ static void write_worker(struct buf *out, const struct pool_worker *worker)
     buf_append_char(out, '}');
 }
 
+static void write_size(struct buf *out, const struct pool_size *size)
+{
+    char set_by[UUID_TEXT_LEN + 1];
+    struct uuid setter;
+    memcpy(setter.octet, size->set_by, sizeof(setter.octet));
+    uuid_format(&setter, set_by);
+    buf_printf(out, ",\"wanted\":%d,\"min\":%d,\"max\":%d,\"version\":%" PRIu64, (int)size->wanted,
+               (int)size->min, (int)size->max, size->version);
+    buf_printf(out, ",\"set_by\":\"%s\",\"why\":\"%s\",\"resized\":%" PRId64, set_by,
+               manager_why_text(size->why), size->resized_ms);
+}
+
 void manager_write_announcement(struct buf *out, const struct manager_view *view,
                                 const struct manager_self *self, const struct pool_report *report, bool asks)
 {
-    char id[UUID_TEXT_LEN + 1], set_by[UUID_TEXT_LEN + 1];
-    struct uuid setter;
-    memcpy(setter.octet, view->size.set_by, sizeof(setter.octet));
+    char id[UUID_TEXT_LEN + 1];
     uuid_format(&view->self, id);
-    uuid_format(&setter, set_by);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(self->host));
     buf_printf(out, ",\"pid\":%d,\"since\":", (int)self->pid);
     write_time(out, self->since_ms);
-    buf_printf(out, ",\"wanted\":%d,\"version\":%" PRIu64 ",\"set_by\":\"%s\",\"share\":%d",
-               (int)view->size.wanted, view->size.version, set_by, manager_view_share(view));
+    write_size(out, &view->size);
+    buf_printf(out, ",\"share\":%d", manager_view_share(view));
     buf_append_text(out, asks ? ",\"asks\":true" : "");
     buf_append_text(out, view->is_leaving ? ",\"leaves\":true" : "");
     buf_append_text(out, ",\"workers\":[");
@@ -59,18 +87,34 @@ static bool read_uuid(const json_t *object, const char *name, struct uuid *ret_u
     return text && uuid_parse(slice_of(text), ret_uuid);
 }
 
+/* What is missing counts as 0: an older program does not say it. */
+static bool read_count(const json_t *object, const char *name, int32_t *ret_count)
+{
+    json_int_t count = json_integer_value(json_object_get(object, name));
+    *ret_count = (int32_t)count;
+    return count >= 0 && count <= POOL_WORKERS_MAX;
+}
+
+static bool read_size(const json_t *said, struct pool_size *size)
+{
+    struct uuid set_by;
+    json_int_t version = json_integer_value(json_object_get(said, "version"));
+    if (!read_uuid(said, "set_by", &set_by) || version < 0 || !read_count(said, "wanted", &size->wanted) ||
+        !read_count(said, "min", &size->min) || !read_count(said, "max", &size->max))
+        return false;
+    size->version = (uint64_t)version;
+    memcpy(size->set_by, set_by.octet, sizeof(set_by.octet));
+    size->why = read_why(said);
+    size->resized_ms = json_integer_value(json_object_get(said, "resized"));
+    return true;
+}
+
 /* What a newer program may add is let through; what is missing or of another kind is not. */
 static bool read_parts(const json_t *said, struct manager_announcement *a)
 {
-    struct uuid set_by;
-    json_int_t wanted = json_integer_value(json_object_get(said, "wanted"));
-    json_int_t version = json_integer_value(json_object_get(said, "version"));
-    if (!read_uuid(said, "id", &a->id) || !read_uuid(said, "set_by", &set_by) || version < 0 || wanted < 0 ||
-        wanted > POOL_WORKERS_MAX || !json_is_array(json_object_get(said, "workers")))
+    if (!read_uuid(said, "id", &a->id) || !read_size(said, &a->size) ||
+        !json_is_array(json_object_get(said, "workers")))
         return false;
-    a->size.wanted = (int32_t)wanted;
-    a->size.version = (uint64_t)version;
-    memcpy(a->size.set_by, set_by.octet, sizeof(set_by.octet));
     a->asks = json_is_true(json_object_get(said, "asks"));
     a->leaves = json_is_true(json_object_get(said, "leaves"));
     return true;
@@ -106,19 +150,27 @@ void manager_write_death(struct buf *out, const struct manager_self *self, pid_t
     buf_printf(out, ",\"pid\":%d,\"gone\":true}", (int)pid);
 }
 
-enum err manager_read_request(struct slice body, int64_t *ret_wanted)
+/* False: it is there, and not a number from `least` to POOL_WORKERS_MAX. */
+static bool read_wish(const json_t *request, const char *name, int32_t least, int32_t *ret_wish)
+{
+    const json_t *member = json_object_get(request, name);
+    json_int_t value = json_integer_value(member);
+    *ret_wish = member ? (int32_t)value : POOL_UNSAID;
+    return !member || (json_is_integer(member) && value >= least && value <= POOL_WORKERS_MAX);
+}
+
+enum err manager_read_request(struct slice body, struct pool_wish *ret_wish)
 {
     json_t *request = NULL;
+    struct pool_wish wish;
     enum err err = parse(body, &request);
     if (err)
         return err;
-    const json_t *wanted = json_object_get(request, "wanted");
-    int64_t value = json_integer_value(wanted);
-    if (!json_is_object(request) ||
-        (wanted && (!json_is_integer(wanted) || value < 1 || value > POOL_WORKERS_MAX)))
+    if (!json_is_object(request) || !read_wish(request, "wanted", 1, &wish.wanted) ||
+        !read_wish(request, "min", 1, &wish.min) || !read_wish(request, "max", 0, &wish.max))
         err = ERR_BAD_REQUEST;
     else
-        *ret_wanted = wanted ? value : 0;
+        *ret_wish = wish;
     json_decref(request);
     return err;
 }

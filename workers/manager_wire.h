@@ -3,9 +3,10 @@
  *
  *   pool.<pool>      an announcement, of every manager to all: each second, at once when something changes, and when
  *                    somebody asks
- *                    {"id", "host", "pid", "since", "wanted", "version", "set_by", "share", "asks"?, "leaves"?,
- *                     "workers": [{"pid", "state", "since"}]}
- *   manager.<pool>   a request, to one of them: {} shows the pool, {"wanted": 6} sets its size
+ *                    {"id", "host", "pid", "since", "wanted", "min", "max", "version", "set_by", "why", "resized",
+ *                     "share", "asks"?, "leaves"?, "workers": [{"pid", "state", "since"}]}
+ *   manager.<pool>   a request, to one of them: {} shows the pool, {"wanted": 6} sets its size, {"min": 2, "max": 8} lets
+ *                    it follow what waits, {"max": 0} ends that
  *   member.<pool>    what workers announce; of a worker that died its manager says {"host", "pid", "gone": true} */
 
 #include "common/buf.h"
@@ -40,5 +41,8 @@ void manager_write_death(struct buf *out, const struct manager_self *self, pid_t
 
 /* ---- requests ---- */
 
-/* *ret_wanted 0: show. */
-enum err manager_read_request(struct slice body, int64_t *ret_wanted) MUST_CHECK;
+/* A wish for nothing: show. */
+enum err manager_read_request(struct slice body, struct pool_wish *ret_wish) MUST_CHECK;
+
+/* "depth", for people. */
+const char *manager_why_text(int32_t why);

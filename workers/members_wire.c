@@ -17,14 +17,15 @@ void member_write(struct buf *out, const struct member_announcement *a)
     uuid_format(&a->id, id);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
-    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s,\"holding\":[", (int)a->pid, a->sent_ms,
-               a->report.is_able ? ",\"able\":true" : "");
+    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s%s,\"holding\":[", (int)a->pid, a->sent_ms,
+               a->report.is_able ? ",\"able\":true" : "", a->report.is_troubled ? ",\"troubled\":true" : "");
     for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
             buf_printf(out, "%s%u", comma, i);
             comma = ",";
         }
-    buf_printf(out, "],\"open\":%zu,\"oldest_ms\":%" PRId64 "}", a->report.open, a->report.oldest_ms);
+    buf_printf(out, "],\"open\":%zu,\"oldest_ms\":%" PRId64 ",\"parked\":%zu}", a->report.open,
+               a->report.oldest_ms, a->report.parked);
 }
 
 static bool read_process(const json_t *said, char host[HOST_SIZE], pid_t *pid)
@@ -57,9 +58,12 @@ static bool read_announcement(const json_t *said, struct member_announcement *a)
 {
     const char *id = json_string_value(json_object_get(said, "id"));
     json_int_t open = json_integer_value(json_object_get(said, "open"));
+    json_int_t parked = json_integer_value(json_object_get(said, "parked"));
     a->sent_ms = json_integer_value(json_object_get(said, "sent"));
     a->report.is_able = json_is_true(json_object_get(said, "able"));
+    a->report.is_troubled = json_is_true(json_object_get(said, "troubled"));
     a->report.open = open > 0 ? (size_t)open : 0;
+    a->report.parked = parked > 0 ? (size_t)parked : 0;
     a->report.oldest_ms = json_integer_value(json_object_get(said, "oldest_ms"));
     return id && uuid_parse(slice_of(id), &a->id) &&
            read_holding(json_object_get(said, "holding"), &a->report.holding);

@@ -2,7 +2,8 @@
 /* What is said of the workers of a pool on the exchange `control`, under the key member.<pool>; JSON.
  *
  *   of itself, each second, at once when something changes, and when somebody new is heard:
- *       {"id", "host", "pid", "sent", "able"?, "holding": [partitions], "open": deliveries, "oldest_ms"}
+ *       {"id", "host", "pid", "sent", "able"?, "troubled"?, "holding": [partitions], "open": deliveries, "oldest_ms",
+ *        "parked": rows}
  *   of a worker that died, by its manager (manager_wire.h):
  *       {"host", "pid", "gone": true} */
 
@@ -21,6 +22,8 @@ struct member_report {
     uint64_t holding;  /* partitions, bit by bit */
     size_t open;       /* deliveries that it has not acked */
     int64_t oldest_ms; /* since the oldest of them came */
+    size_t parked;     /* commands of its partitions that it knows to wait in `deferred` for their turn */
+    bool is_troubled;  /* the database is not there, or unable: it waits for that */
 };
 
 struct member_announcement {

@@ -192,6 +192,7 @@ static struct pool *pool_new(const struct config *config, const char *name, pool
     pool->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     pool->config = config;
     pool->name = name;
+    pool->wish = POOL_NO_WISH;
     pool->work = work;
     pool->manager_id = uuid_v7();
     pool->manager_fd = pool->child_order_fd = pool->child_pulse_fd = -1;

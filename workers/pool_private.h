@@ -50,7 +50,8 @@ struct pool {
     struct place manager;
     struct uuid manager_id; /* the same for all the lives of the manager */
     struct pool_size size;
-    int wish, more; /* for the next report */
+    struct pool_wish wish; /* for the next report, with `more` */
+    int more;
     int manager_fd; /* -1: none */
     ev_io order;
 

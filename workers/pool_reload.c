@@ -53,13 +53,24 @@ static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
     pool->is_changed = true;
 }
 
+/* A size that operators have set since stays, unless the settings ask for another one than before. */
+static void wish_for_size(struct pool *pool, const struct config *now)
+{
+    const struct config *before = pool->config;
+    if (now->worker_processes != before->worker_processes)
+        pool->wish.wanted = (int32_t)now->worker_processes;
+    if (now->autoscale_min != before->autoscale_min)
+        pool->wish.min = (int32_t)now->autoscale_min;
+    if (now->autoscale_max != before->autoscale_max)
+        pool->wish.max = (int32_t)now->autoscale_max;
+}
+
 /* From now on they are what everybody is started with, the manager too. */
 static void accept(struct pool *pool)
 {
     struct config *before = pool->loaded;
     enum log_level level;
-    if (pool->reload.proof->worker_processes != pool->config->worker_processes)
-        pool->wish = (int)pool->reload.proof->worker_processes;
+    wish_for_size(pool, pool->reload.proof);
     if (log_level_parse(pool->reload.proof->log_level, &level))
         log_threshold = level;
     pool->config = pool->loaded = TAKE(pool->reload.proof);

@@ -45,7 +45,8 @@ void pool_talk_report(struct pool *pool)
     if (send(pool->manager_fd, &report, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size)
         return;
     pool->is_changed = false;
-    pool->wish = pool->more = 0;
+    pool->wish = POOL_NO_WISH;
+    pool->more = 0;
 }
 
 /* Each order is said again every second: only one that is news is worth a turn, and a report. */

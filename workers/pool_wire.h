@@ -13,13 +13,27 @@ enum {
 
 enum pool_worker_state { WORKER_WAITING, WORKER_STARTING, WORKER_READY, WORKER_UNREADY, WORKER_LEAVING };
 
-/* wanted: of the whole pool, over all hosts. The higher version is the later word, of two alike the one whose
- * manager has the greater id. */
+/* Who, or what, has last set a size. */
+enum pool_why { WHY_SETTINGS, WHY_SIGNAL, WHY_REQUEST, WHY_BOUNDS, WHY_DEPTH, WHY_AGE, WHY_CALM };
+
+/* Of the whole pool, over all hosts. The higher version is the later word, of two alike the one whose manager has the
+ * greater id. */
 struct pool_size {
-    int32_t wanted; /* 0: not known yet */
+    int32_t wanted;   /* 0: not known yet */
+    int32_t min, max; /* between which it follows what waits (autoscale.h); max 0: it does not */
     uint64_t version;
     uint8_t set_by[16];
+    int32_t why;        /* enum pool_why */
+    int64_t resized_ms; /* wall clock: when `wanted` became what it is */
 };
+
+enum { POOL_UNSAID = -1 };
+
+/* What a size is to become; POOL_UNSAID is left as it is. */
+struct pool_wish {
+    int32_t wanted, min, max;
+};
+#define POOL_NO_WISH ((struct pool_wish){POOL_UNSAID, POOL_UNSAID, POOL_UNSAID})
 
 struct pool_worker {
     pid_t pid; /* 0 while WAITING */
@@ -30,8 +44,8 @@ struct pool_worker {
 /* The parent to its manager. */
 struct pool_report {
     struct pool_size size; /* as the manager last ordered: tells a manager that starts anew */
-    int32_t wish;          /* set the size to this; 0: no wish */
-    int32_t more;          /* change the size by this (SIGTTIN, SIGTTOU) */
+    struct pool_wish wish;
+    int32_t more; /* change the size by this (SIGTTIN, SIGTTOU) */
     bool is_leaving;
     int32_t worker_count;
     struct pool_worker workers[POOL_PLACES_MAX];

@@ -310,6 +310,8 @@ static void describe(void *ctx, struct member_report *ret_report)
         .holding = partitions_held(w->partitions),
         .open = acks_open(w->acks),
         .oldest_ms = acks_oldest_ms(w->acks),
+        .parked = intake_parked(w->intake),
+        .is_troubled = ev_is_active(&w->pause) || !db_is_up(w->db),
     };
 }
 

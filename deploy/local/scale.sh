@@ -1,21 +1,35 @@
 #!/usr/bin/env bash
-# scale [POOL N]: how many workers a pool has, over all hosts; without arguments: a table of what there is
+# scale [POOL N | POOL MIN..MAX | POOL fixed]: how many workers a pool has, over all hosts; MIN..MAX: as many as what waits asks for;
+# fixed: no more of that; without arguments: a table of what there is
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
 . "$here/lib/operator.sh"
 
 # Our own JSON: one line a worker, cut at the braces.
+number() {
+    grep -o "\"$1\":[0-9]*" <<<"$2" | head -n 1 | cut -d: -f2
+}
+
+# ", from 2 to 8 (depth)" of a pool whose size follows what waits.
+bounds_in() {
+    sed -n 's/.*"why":"\([a-z]*\)".*"autoscale":{"min":\([0-9]*\),"max":\([0-9]*\)}.*/, from \2 to \3 (\1)/p' <<<"$1"
+}
+
 show() {
     local pool=$1 json
     json=$(operator GET "/v1/admin/pools/$pool") || die "$pool does not answer"
-    printf '%s: %s wanted\n' "$pool" "$(grep -o '"wanted":[0-9]*' <<<"$json" | cut -d: -f2)"
+    printf '%s: %s wanted%s; waiting: %s in queues, %s in work, %s parked\n' "$pool" "$(number wanted "$json")" "$(bounds_in "$json")" \
+        "$(number ready "$json")" "$(number open "$json")" "$(number parked "$json")"
     tr '{' '\n' <<<"$json" | tr '}' '\n' | awk -F'"' '
         /"host"/ { host = $8 }
         /^"pid"/ { match($0, /"pid":[0-9]+/); pid = substr($0, RSTART + 6, RLENGTH - 6)
                    match($0, /"state":"[a-z]+/); state = substr($0, RSTART + 9, RLENGTH - 9)
                    since = match($0, /"since":"[^"]+/) ? substr($0, RSTART + 9, 19) : "-"
-                   printf "  %-20s %8s  %-10s %s\n", host, pid, state, since }'
+                   partitions = match($0, /"partitions":\[[0-9,]*/) ? substr($0, RSTART + 14, RLENGTH - 14) : "-"
+                   open = match($0, /"open":[0-9]+/) ? substr($0, RSTART + 7, RLENGTH - 7) : "-"
+                   oldest = match($0, /"oldest_ms":[0-9]+/) ? substr($0, RSTART + 12, RLENGTH - 12) " ms" : "-"
+                   printf "  %-20s %8s  %-10s %-20s %6s in work, oldest %-9s partitions %s\n", host, pid, state, since, open, oldest, partitions }'
 }
 
 case $# in
@@ -25,9 +39,17 @@ case $# in
     done
     ;;
 2)
-    [[ $2 =~ ^[0-9]+$ ]] || die "scale POOL N: N is a number from 1 to 256"
-    operator PUT "/v1/admin/pools/$1" "{\"wanted\": $2}" >/dev/null || die "$1 stays as it is"
+    if [[ $2 =~ ^([0-9]+)\.\.([0-9]+)$ ]]; then
+        size="{\"min\": $((10#${BASH_REMATCH[1]})), \"max\": $((10#${BASH_REMATCH[2]}))}"
+    elif [ "$2" = fixed ]; then
+        size='{"max": 0}'
+    elif [[ $2 =~ ^[0-9]+$ ]]; then
+        size="{\"wanted\": $((10#$2))}"
+    else
+        die "scale POOL N, or MIN..MAX: numbers from 1 to 256"
+    fi
+    operator PUT "/v1/admin/pools/$1" "$size" >/dev/null || die "$1 stays as it is"
     show "$1"
     ;;
-*) die "usage: scale [POOL N]" ;;
+*) die "usage: scale [POOL N | POOL MIN..MAX | POOL fixed]" ;;
 esac

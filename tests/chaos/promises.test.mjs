@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { expectOneEffectEach, isDrained } from '../lib/effects.mjs';
 import { Follower } from '../lib/follower.mjs';
 import { Load } from '../lib/load.mjs';
 import { sleep, until } from '../lib/process.mjs';
@@ -35,33 +36,6 @@ function killEvery(ms, victim) {
     return killer;
 }
 
-async function drained() {
-    const queues = [...(await stack.queues())].filter(([name]) => name.startsWith('commands.projects.'));
-    assert.ok(queues.length > 0);
-    return queues.every(([, queue]) => queue.ready + queue.unacknowledged === 0);
-}
-
-async function expectOneEffectEach(company, accepted) {
-    assert.equal(new Set(accepted).size, accepted.length, 'no id was given twice');
-    const projects = (await stack.query(`SELECT id FROM project WHERE company_id = '${company}'`)).map((row) => row.id);
-    const rows = new Set(projects);
-    assert.equal(rows.size, projects.length);
-    assert.deepEqual(accepted.filter((id) => !rows.has(id)), [], 'every accepted command has its row');
-
-    const [events] = await stack.query(`SELECT count(*) AS count, count(DISTINCT seq) AS seqs, count(DISTINCT command_id) AS commands,
-        min(seq) AS first, max(seq) AS last FROM events WHERE company_id = '${company}'`);
-    const [{ seq }] = await stack.query(`SELECT seq FROM company_sequence WHERE company_id = '${company}'`);
-    assert.deepEqual(events, { count: rows.size, seqs: rows.size, commands: rows.size, first: 1, last: rows.size },
-        'one event a row, numbered without gaps');
-    assert.equal(seq, rows.size);
-
-    const numbers = await stack.query(`SELECT count(DISTINCT number) AS count, max(split_part(number, '-', 3)::int) AS last
-        FROM project WHERE company_id = '${company}'`);
-    assert.deepEqual(numbers, [{ count: rows.size, last: rows.size }], 'project numbers without gaps');
-    assert.deepEqual(await stack.query('SELECT count(*) AS letters FROM dead_letter'), [{ letters: 0 }], 'no dead letters');
-    return rows;
-}
-
 async function expectKnownToAll(follower, rows) {
     await until(async () => {
         const known = await follower.known();
@@ -88,9 +62,9 @@ describe('promises', () => {
         await stack.database.restart();
         await Promise.all(loads.map((load) => load.finished()));
         await killer.stop();
-        await until(drained, 120_000, 'the queue to be empty');
+        await until(() => isDrained(stack), 120_000, 'the queue to be empty');
 
-        const rows = await expectOneEffectEach(company, accepted());
+        const rows = await expectOneEffectEach(stack, company, accepted());
         assert.ok(accepted().length >= CREATES);
         await expectKnownToAll(follower, rows);
         follower.stop();
@@ -109,8 +83,8 @@ describe('promises', () => {
         const killer = killEvery(1000, stack.gateway);
         await load.finished();
         await killer.stop();
-        await until(drained, 60_000, 'the queue to be empty');
-        await expectKnownToAll(follower, await expectOneEffectEach(company, load.accepted));
+        await until(() => isDrained(stack), 60_000, 'the queue to be empty');
+        await expectKnownToAll(follower, await expectOneEffectEach(stack, company, load.accepted));
         follower.stop();
     });
 });

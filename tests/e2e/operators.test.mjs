@@ -3,6 +3,7 @@ import { after, before } from 'node:test';
 
 import { startStack } from '../lib/stack.mjs';
 import { access } from './operators/access.mjs';
+import { autoscaling } from './operators/autoscaling.mjs';
 import { deadLetters } from './operators/dead_letters.mjs';
 import { pools } from './operators/pools.mjs';
 import { replay } from './operators/replay.mjs';
@@ -10,8 +11,9 @@ import { replay } from './operators/replay.mjs';
 const shared = { adminWaitMs: 4000, adminPendingMax: 2 }; // the latter in each of two processes
 before(async () => {
     const gateway = { CORTEX_ADMIN_WAIT_MS: `${shared.adminWaitMs}`, CORTEX_ADMIN_PENDING_MAX: `${shared.adminPendingMax}` };
-    shared.stack = await startStack('operators', { gateway });
+    const worker = { CORTEX_AUTOSCALE_DEPTH: '50', CORTEX_AUTOSCALE_HURRY_MS: '1000', CORTEX_AUTOSCALE_CALM_MS: '3000' };
+    shared.stack = await startStack('operators', { gateway, worker });
 });
 after(() => shared.stack?.stop());
 
-for (const subject of [access, deadLetters, replay, pools]) subject(shared);
+for (const subject of [access, deadLetters, replay, pools, autoscaling]) subject(shared);

@@ -125,7 +125,7 @@ static inline pid_t start_pool(int64_t workers, int64_t drain_ms, pool_work *wor
     assert_true(pid >= 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that fails leaves nobody behind */
-        _exit(pool_run(&config, "test", work));
+        _exit(pool_run(&config, "projects", work));
     }
     config_done(&config);
     return pid;

@@ -1,0 +1,111 @@
+#include "workers/manager_load.h"
+
+struct queue {
+    struct manager_load *load;
+    uint32_t ready;
+};
+
+struct manager_load {
+    const char *pool;
+    int64_t silent_ms;
+    unsigned partitions, unanswered;
+    struct queue queues[TOPOLOGY_PARTITIONS_MAX];
+    struct members_view workers; /* self: none of them */
+};
+
+struct manager_load *manager_load_new(const struct config *config, const char *pool)
+{
+    struct manager_load *load = xcalloc(1, sizeof(*load));
+    load->pool = pool;
+    load->silent_ms = config->member_silent_ms;
+    load->partitions = (unsigned)config->partitions;
+    for (unsigned i = 0; i < load->partitions; i++)
+        load->queues[i].load = load;
+    return load;
+}
+
+void manager_load_free(struct manager_load *load)
+{
+    free(load);
+}
+
+/* ---- the queues ---- */
+
+static void on_length(void *arg, uint32_t messages)
+{
+    struct queue *queue = arg;
+    queue->ready = messages;
+    queue->load->unanswered--;
+}
+
+void manager_load_ask(struct manager_load *load, struct broker *broker)
+{
+    char name[TOPOLOGY_NAME_SIZE];
+    if (load->unanswered > 0)
+        return;
+    for (unsigned i = 0; i < load->partitions; i++) {
+        topology_command_queue(load->pool, i, name, sizeof(name));
+        broker_queue_length(broker, name, on_length, &load->queues[i]);
+    }
+    load->unanswered = load->partitions;
+}
+
+void manager_load_down(struct manager_load *load)
+{
+    load->unanswered = 0;
+}
+
+/* ---- the workers ---- */
+
+bool manager_load_hear(struct manager_load *load, struct slice body, int64_t now_ms)
+{
+    struct member_announcement said;
+    struct member_death death;
+    enum member_message message = member_read(body, &said, &death);
+    if (message == MEMBER_ANNOUNCES)
+        members_view_hear(&load->workers, &said, now_ms);
+    else if (message == MEMBER_DIED)
+        members_view_bury(&load->workers, &death);
+    return message != MEMBER_UNREADABLE;
+}
+
+void manager_load_expire(struct manager_load *load, int64_t now_ms)
+{
+    members_view_expire(&load->workers, load->silent_ms, now_ms);
+}
+
+void manager_load_thaw(struct manager_load *load, int64_t now_ms)
+{
+    members_view_thaw(&load->workers, now_ms);
+}
+
+/* ---- all of it ---- */
+
+static void add_worker(struct manager_load_sum *sum, const struct member_report *report)
+{
+    sum->open += (int64_t)report->open;
+    sum->parked += (int64_t)report->parked;
+    sum->is_troubled = sum->is_troubled || report->is_troubled;
+    if (report->oldest_ms > sum->oldest_ms)
+        sum->oldest_ms = report->oldest_ms;
+}
+
+struct manager_load_sum manager_load_sum(const struct manager_load *load)
+{
+    struct manager_load_sum sum = {0};
+    for (unsigned i = 0; i < load->partitions; i++)
+        sum.ready += load->queues[i].ready;
+    for (size_t i = 0; i < load->workers.count; i++)
+        add_worker(&sum, &load->workers.others[i].said.report);
+    return sum;
+}
+
+const struct member_report *manager_load_of(const struct manager_load *load, const char *host, pid_t pid)
+{
+    for (size_t i = 0; i < load->workers.count; i++) {
+        const struct member_announcement *said = &load->workers.others[i].said;
+        if (said->pid == pid && strcmp(said->host, host) == 0)
+            return &said->report;
+    }
+    return NULL;
+}

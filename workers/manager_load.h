@@ -1,0 +1,40 @@
+#pragma once
+/* What waits in a pool and who works on it, as one of its managers knows it: the broker says how long the partitions'
+ * queues are, the workers say what they hold (members_wire.h).
+ *
+ *   ready    in the queues: no worker has them yet
+ *   open     delivered to a worker, and not finished
+ *   parked   taken from the queues into `deferred`, until their company's turn comes
+ *
+ * What waits for a time of its own (retries, schedules) is not counted: nobody could do it now. */
+
+#include "common/broker.h"
+#include "common/config.h"
+#include "common/topology.h"
+#include "workers/members_view.h"
+
+struct manager_load;
+
+struct manager_load_sum {
+    int64_t ready, open, parked;
+    int64_t oldest_ms; /* of those that are open */
+    bool is_troubled;  /* some worker waits for the database */
+};
+
+/* pool: kept, not copied. */
+struct manager_load *manager_load_new(const struct config *config, const char *pool);
+void manager_load_free(struct manager_load *load); /* after the broker that it asks */
+
+/* Once a second, while the connection is up: the answers come later, all or none. */
+void manager_load_ask(struct manager_load *load, struct broker *broker);
+void manager_load_down(struct manager_load *load); /* the connection is gone, and with it the answers */
+
+/* What came under the key member.<pool>; false: it cannot be read. */
+bool manager_load_hear(struct manager_load *load, struct slice body, int64_t now_ms) MUST_CHECK;
+/* Drops who was silent. After a time in which nobody could be heard, thaw: silence counts from now. */
+void manager_load_expire(struct manager_load *load, int64_t now_ms);
+void manager_load_thaw(struct manager_load *load, int64_t now_ms);
+
+struct manager_load_sum manager_load_sum(const struct manager_load *load);
+/* What that process said last; NULL: nothing yet. */
+const struct member_report *manager_load_of(const struct manager_load *load, const char *host, pid_t pid);

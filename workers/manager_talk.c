@@ -1,0 +1,197 @@
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/topology.h"
+#include "workers/manager_private.h"
+#include "workers/manager_show.h"
+
+enum {
+    LISTEN_MS = 250, /* after the others were asked */
+    UNCONFIRMED_MAX = 4096,
+    UNCONFIRMED_BYTES = 16 << 20,
+};
+
+/* ---- saying ---- */
+
+bool manager_may_speak(const struct manager *m)
+{
+    return m->is_bound && !broker_is_blocked(m->broker);
+}
+
+static void publish(struct manager *m, const char *exchange, struct slice key, struct slice correlation_id,
+                    enum err status)
+{
+    const struct broker_header headers[] = {
+        {.name = SLICE("status"), .text = slice_of(err_info(status)->slug)}};
+    const struct broker_message message = {
+        .exchange = slice_of(exchange),
+        .routing_key = key,
+        .correlation_id = correlation_id,
+        .content_type = SLICE("application/json"),
+        .headers = headers,
+        .header_count = status ? ARRAY_LEN(headers) : 0,
+        .body = buf_slice(&m->text),
+    };
+    enum err err = m->text.truncated ? ERR_BODY_TOO_LARGE : broker_publish(m->broker, &message, NULL, NULL);
+    if (err)
+        log_warn("manager.not_said", LOG_B("key", key), LOG_S("error", err_info(err)->name));
+}
+
+static void say(struct manager *m, const char *topic)
+{
+    char key[MANAGER_NAME_SIZE];
+    snprintf(key, sizeof(key), "%s.%s", topic, m->pool);
+    publish(m, EXCHANGE_CONTROL, slice_of(key), SLICE_NONE, ERR_OK);
+}
+
+void manager_announce(struct manager *m, bool asks)
+{
+    if (!manager_may_speak(m))
+        return;
+    buf_clear(&m->text);
+    manager_write_announcement(&m->text, &m->view, &m->self, &m->report, asks);
+    say(m, "pool");
+}
+
+/* So that the others take its partitions over now, and not when they miss it. */
+void manager_declare_dead(struct manager *m, pid_t pid)
+{
+    if (!manager_may_speak(m))
+        return;
+    buf_clear(&m->text);
+    manager_write_death(&m->text, &m->self, pid);
+    say(m, "member");
+}
+
+/* ---- hearing ---- */
+
+static void hear_announcement(struct manager *m, struct slice body)
+{
+    struct manager_announcement said;
+    json_t *whole = NULL;
+    if (manager_read_announcement(body, &said, &whole)) {
+        log_warn("manager.unreadable", LOG_S("key", "pool"));
+        return;
+    }
+    bool is_new = manager_view_hear(&m->view, &said.id, said.leaves, whole, clock_monotonic_ms());
+    bool is_resized = manager_size_hear(m, &said.size);
+    json_decref(whole);
+    if (uuid_equal(&said.id, &m->view.self))
+        return;
+    if (is_new)
+        log_info("manager.peers", LOG_I("managers", m->view.peer_count + 1));
+    if (is_new || is_resized)
+        manager_order(m);
+    if (is_new || said.asks)
+        manager_announce(m, false);
+}
+
+static void answer(struct manager *m, const struct broker_delivery *request)
+{
+    struct pool_wish wish;
+    const char *field, *objection;
+    if (manager_read_request(request->body, &wish)) {
+        log_warn("manager.unreadable", LOG_S("key", "manager"));
+        return;
+    }
+    objection = manager_view_objection(&m->view, &wish, &field);
+    if (!objection)
+        manager_size_wish(m, &wish, WHY_REQUEST);
+    buf_clear(&m->text);
+    if (objection)
+        manager_show_objection(&m->text, field, objection);
+    else
+        manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load);
+    if (request->reply_to.len > 0)
+        publish(m, EXCHANGE_EVENTS, request->reply_to, request->correlation_id,
+                objection ? ERR_VALIDATION : ERR_OK);
+}
+
+/* ---- the broker ---- */
+
+static bool is_key(const struct manager *m, struct slice key, const char *topic)
+{
+    char wanted[MANAGER_NAME_SIZE];
+    snprintf(wanted, sizeof(wanted), "%s.%s", topic, m->pool);
+    return slice_is(key, wanted);
+}
+
+static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    struct manager *m = ctx;
+    (void)broker;
+    if (is_key(m, delivery->routing_key, "pool"))
+        hear_announcement(m, delivery->body);
+    else if (is_key(m, delivery->routing_key, "manager"))
+        answer(m, delivery);
+    else if (!manager_load_hear(m->load, delivery->body, clock_monotonic_ms()))
+        log_warn("manager.unreadable", LOG_B("key", delivery->routing_key));
+}
+
+static void on_bound(void *arg)
+{
+    struct manager *m = arg;
+    m->is_bound = true;
+    pulse_set_ready(m->pulse, true);
+    manager_announce(m, true);
+    if (m->view.size.wanted == 0) {
+        ev_timer_stop(m->loop, &m->listen);
+        ev_timer_set(&m->listen, LISTEN_MS / 1000.0, 0);
+        ev_timer_start(m->loop, &m->listen);
+    }
+}
+
+static void hear(struct manager *m, const char *queue, const char *topic)
+{
+    char key[MANAGER_NAME_SIZE];
+    snprintf(key, sizeof(key), "%s.%s", topic, m->pool);
+    broker_bind(m->broker, queue, EXCHANGE_CONTROL, key);
+}
+
+/* A queue of its own for what all are told, and one for all of them for what one of them is asked. The name is new with
+ * every connection: the server may not have noticed yet that the last one broke. */
+static void on_up(void *ctx, struct broker *broker)
+{
+    struct manager *m = ctx;
+    struct uuid id = uuid_v7();
+    char text[UUID_TEXT_LEN + 1], shared[MANAGER_NAME_SIZE];
+    uuid_format(&id, text);
+    snprintf(m->queue, sizeof(m->queue), "manager.%s", text);
+    snprintf(shared, sizeof(shared), "managers.%s", m->pool);
+    topology_declare(broker, m->config);
+    broker_declare_queue(broker,
+                         &(struct broker_queue){.name = m->queue, .exclusive = true, .auto_delete = true});
+    hear(m, m->queue, "pool");
+    hear(m, m->queue, "member");
+    broker_declare_queue(broker,
+                         &(struct broker_queue){.name = shared, .durable = true, .auto_delete = true});
+    hear(m, shared, "manager");
+    broker_consume(broker, m->queue, "managers", 0, true, true);
+    broker_consume(broker, shared, "requests", 0, true, false);
+    broker_after_declarations(broker, on_bound, m);
+}
+
+static void on_down(void *ctx, struct broker *broker, const char *why)
+{
+    struct manager *m = ctx;
+    (void)broker;
+    m->is_bound = false;
+    m->is_frozen = true;
+    manager_load_down(m->load);
+    pulse_set_ready(m->pulse, false);
+    log_warn("broker.down", LOG_S("connection", "manager"), LOG_S("why", why));
+}
+
+enum err manager_talk_connect(struct manager *m)
+{
+    static const struct broker_callbacks callbacks = {
+        .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery};
+    char name[MANAGER_NAME_SIZE];
+    snprintf(name, sizeof(name), "cortex-worker %s: manager", m->pool);
+    const struct broker_options options = {.url = m->config->amqp_url,
+                                           .name = name,
+                                           .unconfirmed_max = UNCONFIRMED_MAX,
+                                           .unconfirmed_bytes = UNCONFIRMED_BYTES};
+    return broker_new(m->loop, &options, &callbacks, m, &m->broker);
+}
