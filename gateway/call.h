@@ -51,7 +51,10 @@ struct call {
     struct buf added;       /* header lines for the answer */
     bool keep_alive, is_1_0;
     void (*on_gone)(struct call *call); /* set by a handler that answers later: forget the call */
-    void *waiter;                       /* the handler's own */
+    void (*on_drain)(
+        struct call *
+            call); /* and by one that waits for something to happen (conn_comes_back): answer with what there is */
+    void *waiter; /* the handler's own */
     bool answered;
     /* Takes the answer to whoever asked: HTTP on a connection, or rpc on a WebSocket (which has no conn). */
     void (*deliver)(struct call *call, int status, const char *content_type, struct bytes *whole,

@@ -264,6 +264,15 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
 {
     conn->protocol = protocol;
     conn->protocol_state = state;
+    conn->comes_back = false;
+    if (protocol->is_stream)
+        conn_comes_back(conn);
+}
+
+void conn_comes_back(struct conn *conn)
+{
+    conn->comes_back = true;
+    conn_drain_joined(conn);
 }
 
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,

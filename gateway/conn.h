@@ -20,6 +20,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 
+struct config;
 struct conn;
 struct conn_set;
 struct gateway;
@@ -48,6 +49,8 @@ const char *conn_peer(
 
 /* Hands the connection over to another protocol (an upgrade). The old state is not freed: the caller does that. */
 void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
+/* Until it is handed over again it counts as a stream: its client asks again as soon as it is told to leave. */
+void conn_comes_back(struct conn *conn);
 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
@@ -75,9 +78,14 @@ void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
 /* on_freed: a connection has gone (the server may accept again). */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
-/* Each protocol's on_drain, once: for streams evenly over `ms`, for the others now. */
-void conn_set_drain(struct conn_set *set, int64_t ms);
-void conn_set_revoked(struct conn_set *set); /* each protocol's on_revoked */
+/* Each protocol's on_drain, once: for the streams, and for those that become one later, evenly over drain_ms less the time for goodbyes, or
+ * over more when drain_per_s asks for it; for the others now. */
+void conn_set_drain(struct conn_set *set);
+/* Milliseconds until all of those will have been told and had time to read it; 0: they had. */
+int64_t conn_set_drain_left(const struct conn_set *set);
+int64_t conn_drain_least_ms(const struct config *config, size_t streams); /* to tell so many */
+int64_t conn_drain_goodbye_ms(const struct config *config); /* for the last of them to read it */
+void conn_set_revoked(struct conn_set *set);                /* each protocol's on_revoked */
 void conn_set_abort(struct conn_set *set);
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */

@@ -3,55 +3,120 @@
 #include "common/clock.h"
 
 /* The process is leaving. Who comes back at once wherever it is sent, as streams of events do, is told at a time of its own, so that the
- * others get them as evenly as they can be: after t of the time, t of them have been told. A loop that was held up catches up at
- * twice the pace, not at once. */
+ * others get them as evenly as they can be: after t of the time, t of them have been told. A loop that was held up catches up, but
+ * never faster than drain_per_s: a bucket that holds BURST_MS of it and is filled by the rest, so that no second sees more. */
 
-enum { TICK_MS = 20, CATCH_UP = 2 };
+enum {
+    TICK_MS = 20,
+    BURST_MS = 2 * TICK_MS,    /* of what may go in a second; one stream at the least rate that can be set */
+    FILL_MS = 1000 - BURST_MS, /* the rest of that second */
+    GOODBYE_MIN_MS = 100,
+};
 
 static bool waits_its_turn(const struct conn *conn)
 {
-    return conn->state == CONN_OPEN && conn->protocol->is_stream && !conn->drain_told;
+    return conn->state == CONN_OPEN && conn->comes_back && !conn->drain_told;
+}
+
+static size_t waiting(const struct conn_set *set)
+{
+    size_t count = 0;
+    for (const struct conn *conn = set->all; conn; conn = conn->next)
+        count += waits_its_turn(conn);
+    return count;
+}
+
+int64_t conn_drain_least_ms(const struct config *config, size_t streams)
+{
+    return (int64_t)streams * 1000 * 1000 / (config->drain_per_s * FILL_MS);
+}
+
+int64_t conn_drain_goodbye_ms(const struct config *config)
+{
+    int64_t share_ms = config->drain_ms / 10;
+    return share_ms > GOODBYE_MIN_MS ? share_ms : GOODBYE_MIN_MS;
+}
+
+static void tell(struct conn_set *set, struct conn *conn)
+{
+    conn->drain_told = true;
+    set->drain.told++;
+    set->drain.last_told = set->now;
+    conn->protocol->on_drain(conn, conn->protocol_state);
 }
 
 static void tell_some(struct conn_set *set, size_t most)
 {
-    for (struct conn *conn = set->all; conn && most > 0; conn = conn->next) {
-        if (!waits_its_turn(conn))
-            continue;
-        conn->drain_told = true;
-        set->drain_told++;
-        most--;
-        conn->protocol->on_drain(conn, conn->protocol_state);
-    }
+    for (struct conn *conn = set->all; conn && most > 0; conn = conn->next)
+        if (waits_its_turn(conn)) {
+            tell(set, conn);
+            most--;
+        }
+}
+
+/* In thousandths of a stream. */
+static void fill_bucket(struct conn_set *set)
+{
+    struct conn_drain *drain = &set->drain;
+    int64_t per_s = set->gateway->config->drain_per_s;
+    drain->bucket += (set->now - drain->filled) * per_s * FILL_MS / 1000;
+    if (drain->bucket > per_s * BURST_MS)
+        drain->bucket = per_s * BURST_MS;
+    drain->filled = set->now;
+}
+
+static size_t due(const struct conn_drain *drain, int64_t now)
+{
+    int64_t elapsed = now - drain->began;
+    return elapsed < drain->ms ? (size_t)((int64_t)drain->count * elapsed / drain->ms) : drain->count;
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
+    (void)loop;
     (void)revents;
     struct conn_set *set = timer->data;
-    int64_t elapsed = set->now - set->drain_began;
-    if (elapsed >= set->drain_ms) {
-        ev_timer_stop(loop, timer);
-        tell_some(set, SIZE_MAX);
+    struct conn_drain *drain = &set->drain;
+    fill_bucket(set);
+    size_t wanted = due(drain, set->now), before = drain->told, most = (size_t)(drain->bucket / 1000);
+    if (wanted <= before)
         return;
-    }
-    size_t due = (size_t)((int64_t)set->drain_count * elapsed / set->drain_ms);
-    size_t most = (size_t)((int64_t)set->drain_count * CATCH_UP * TICK_MS / set->drain_ms) + 1;
-    if (due > set->drain_told)
-        tell_some(set, due - set->drain_told < most ? due - set->drain_told : most);
+    tell_some(set, wanted - before < most ? wanted - before : most);
+    drain->bucket -= (int64_t)(drain->told - before) * 1000;
 }
 
-void conn_set_drain(struct conn_set *set, int64_t ms)
+void conn_drain_joined(struct conn *conn)
 {
-    for (struct conn *conn = set->all; conn; conn = conn->next) {
-        if (waits_its_turn(conn))
-            set->drain_count++;
-        else if (conn->state == CONN_OPEN)
+    if (conn->set->drain.began && waits_its_turn(conn))
+        conn->set->drain.count++;
+}
+
+int64_t conn_set_drain_left(const struct conn_set *set)
+{
+    const struct config *config = set->gateway->config;
+    size_t count = waiting(set);
+    int64_t since = set->now;
+    if (count == 0 && set->drain.told == 0)
+        return 0;
+    if (count == 0)
+        since = set->drain.last_told;
+    int64_t left = since - set->now + conn_drain_goodbye_ms(config) + conn_drain_least_ms(config, count);
+    return left > 0 ? left : 0;
+}
+
+void conn_set_drain(struct conn_set *set)
+{
+    const struct config *config = set->gateway->config;
+    struct conn_drain *drain = &set->drain;
+    drain->count = waiting(set);
+    int64_t share_ms = config->drain_ms - conn_drain_goodbye_ms(config);
+    int64_t least_ms = conn_drain_least_ms(config, drain->count);
+    drain->ms = share_ms > least_ms ? share_ms : least_ms + 1;
+    drain->began = drain->filled = set->now = clock_monotonic_ms();
+    for (struct conn *conn = set->all; conn; conn = conn->next)
+        if (conn->state == CONN_OPEN && !waits_its_turn(conn))
             conn->protocol->on_drain(conn, conn->protocol_state);
-    }
-    set->drain_began = clock_monotonic_ms();
-    set->drain_ms = ms > 0 ? ms : 1;
-    ev_timer_init(&set->drain, on_tick, TICK_MS / 1000., TICK_MS / 1000.);
-    set->drain.data = set;
-    ev_timer_start(set->loop, &set->drain);
+    ev_timer_init(&drain->tick, on_tick, TICK_MS / 1000., TICK_MS / 1000.);
+    drain->tick.data = set;
+    ev_timer_start(set->loop, &drain->tick);
 }

@@ -38,8 +38,19 @@ struct conn {
     bool blocked : 1;   /* the socket takes no more output */
     bool dirty : 1;     /* in set->dirty */
     bool overflowed : 1;
+    bool comes_back : 1; /* a stream, or as good as one */
     bool drain_told : 1;
     bool offering : 1; /* inside on_bytes */
+};
+
+struct conn_drain {
+    struct ev_timer tick;
+    int64_t began;     /* 0: not yet. Milliseconds of the monotonic clock, as those below */
+    int64_t ms;        /* over which the streams are spread */
+    int64_t filled;    /* when the bucket was last filled */
+    int64_t last_told; /* when the last one was told to leave */
+    int64_t bucket;
+    size_t count, told; /* streams when it began and those that came since; told to leave */
 };
 
 struct conn_set {
@@ -56,9 +67,7 @@ struct conn_set {
     struct ev_prepare end_of_turn;
     struct ev_idle again; /* running: the loop must not sleep before its next turn */
     bool ending;          /* inside end_of_turn */
-    struct ev_timer drain;
-    int64_t drain_began, drain_ms;
-    size_t drain_count, drain_told; /* streams when it began; of those, told to leave */
+    struct conn_drain drain;
     void (*on_freed)(void *arg);
     void *on_freed_arg;
     char read_buffer[CONN_READ_SIZE];
@@ -74,6 +83,9 @@ void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that t
 /* conn_slow.c */
 void conn_set_bound_output(
     struct conn_set *set); /* lets the slowest go until all that waits fits its bound */
+
+/* conn_drain.c */
+void conn_drain_joined(struct conn *conn); /* one more stream, perhaps of a process that is leaving */
 
 /* conn_input.c */
 void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents);

@@ -88,7 +88,7 @@ void conn_set_free(struct conn_set *set)
     conn_set_abort(set);
     reap_dead(set);
     ev_idle_stop(set->loop, &set->again);
-    ev_timer_stop(set->loop, &set->drain);
+    ev_timer_stop(set->loop, &set->drain.tick);
     ev_ref(set->loop);
     ev_check_stop(set->loop, &set->begin_of_turn);
     ev_ref(set->loop);

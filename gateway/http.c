@@ -272,7 +272,9 @@ static void on_drain(struct conn *conn, void *state)
 {
     struct exchange *exchange = state;
     int64_t share_ms = conn_gateway(conn)->config->drain_ms / 4;
-    if (exchange)
+    if (exchange && exchange->state == WORKING && exchange->call.on_drain)
+        exchange->call.on_drain(&exchange->call);
+    else if (exchange)
         exchange->call.keep_alive = false;
     else
         conn_limit(conn, share_ms < DRAIN_SILENCE_MS ? share_ms + 1 : DRAIN_SILENCE_MS);

@@ -166,7 +166,7 @@ static void await_successor(struct parent *parent, struct child *child)
     if (read(child->ready_fd, &octet, 1) == 1) {
         close(child->ready_fd);
         child->replacing = LEAVING;
-        child->until_ms = clock_monotonic_ms() + parent->config.drain_ms + DRAIN_MARGIN_MS;
+        child->until_ms = clock_monotonic_ms() + server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS;
         if (child->old > 0)
             kill(child->old, SIGQUIT);
     } else if (clock_monotonic_ms() >= child->until_ms) {
@@ -251,8 +251,8 @@ static void leave(struct parent *parent)
         return;
     }
     parent->leaving = true;
-    parent->kill_ms =
-        clock_monotonic_ms() + parent->config.drain_notice_ms + parent->config.drain_ms + DRAIN_MARGIN_MS;
+    parent->kill_ms = clock_monotonic_ms() + parent->config.drain_notice_ms +
+                      server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS;
     for (size_t i = 0; i < parent->child_count; i++)
         close(parent->children[i].listen_fd);
     signal_all(parent, SIGTERM);

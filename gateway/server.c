@@ -176,19 +176,25 @@ static void on_stop_accepting(struct ev_loop *loop, struct ev_timer *timer, int 
 
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
-    (void)loop;
     (void)revents;
     struct server *server = timer->data;
+    int64_t left_ms = conn_set_drain_left(server->conns);
+    if (left_ms > 0) { /* streams may take longer: they are never told faster than drain_per_s */
+        ev_timer_set(&server->deadline, (ev_tstamp)left_ms / 1000, 0);
+        ev_timer_start(loop, &server->deadline);
+        return;
+    }
     log_warn("server.drain_cut", LOG_I("connections", conn_set_count(server->conns)));
     close_listener(server);
     conn_set_abort(server->conns);
     finish_when_empty(server);
 }
 
-/* What is left of the time is for goodbyes to be said and answers to be read. */
-static int64_t streams_share(int64_t drain_ms)
+int64_t server_drain_max_ms(const struct config *config)
 {
-    return drain_ms * 9 / 10;
+    int64_t streams_ms = conn_drain_least_ms(config, (size_t)config->max_connections);
+    int64_t told_ms = streams_ms + conn_drain_goodbye_ms(config);
+    return told_ms > config->drain_ms ? told_ms : config->drain_ms;
 }
 
 static void begin_drain(struct server *server)
@@ -201,7 +207,7 @@ static void begin_drain(struct server *server)
     log_info("server.draining", LOG_I("connections", conn_set_count(server->conns)));
     ev_timer_set(&server->deadline, (ev_tstamp)drain_ms / 1000, 0);
     ev_timer_start(loop, &server->deadline);
-    conn_set_drain(server->conns, streams_share(drain_ms));
+    conn_set_drain(server->conns);
 }
 
 /* Newcomers' handshakes are put off until another process takes them; those that are under way are waited for. */

@@ -2,7 +2,7 @@
 /* One process's share of the port: accepts, bounds the number of connections, drains.
  *
  *   LISTENING ⇄ PAUSED (too many connections, or no descriptors)
- *       └── server_drain ──▶ NOTICE (drain_notice_ms: not ready, serving) ──▶ DRAINING ── last connection or drain_ms ──▶ on_drained
+ *       └── server_drain ──▶ NOTICE (drain_notice_ms: not ready, serving) ──▶ DRAINING ── last connection or time ──▶ on_drained
  *       └── server_hand_over ─────────────────────────────────────────────────▲
  *
  * The listening socket is made by the parent, one per process with SO_REUSEPORT, so that the kernel balances; the parent
@@ -31,7 +31,11 @@ struct conn_set *server_conns(struct server *server);
 void server_adopt(struct server *server, int fd);
 
 /* Readiness off; then what waits in the queue is accepted, what is in work is answered, the rest is closed within drain_ms,
- * streams evenly spread over it; then on_drained, once. Again during the notice: its rest is skipped. */
+ * streams evenly spread over it and never faster than drain_per_s, even where that takes longer; then on_drained, once. Who asks for a stream
+ * meanwhile gets it, and is told to leave in its turn. Again during the notice: its rest is skipped. */
 void server_drain(struct server *server, void (*on_drained)(void *arg), void *arg);
 /* The same for one process of several on a host that stays: somebody accepts from this socket in its place, now. */
 void server_hand_over(struct server *server, void (*on_drained)(void *arg), void *arg);
+
+/* The longest that a drain takes, without the notice. */
+int64_t server_drain_max_ms(const struct config *config);

@@ -264,10 +264,6 @@ static void on_gone(struct call *call)
 
 void sse_start(struct call *call, const struct hub_ask *ask)
 {
-    if (call->gateway->draining) {
-        call_fail(call, ERR_SHUTTING_DOWN, NULL);
-        return;
-    }
     if (!call->conn) { /* a command over a WebSocket, which has channels of its own */
         call_fail(call, ERR_NOT_ACCEPTABLE,
                   "A stream cannot be asked for over a WebSocket; subscribe instead.");

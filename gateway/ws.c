@@ -226,7 +226,7 @@ static const struct conn_protocol ws_protocol = {
 void ws_upgrade(struct call *call)
 {
     const char *detail = NULL;
-    enum err err = call->gateway->draining ? ERR_SHUTTING_DOWN : ws_handshake_check(call, &detail);
+    enum err err = ws_handshake_check(call, &detail);
     bool deflates = false;
     struct slice lines = err ? SLICE_NONE : ws_handshake_lines(call, &deflates);
     if (!err && !lines.data)

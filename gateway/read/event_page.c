@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/db.h"
+#include "gateway/conn.h"
 #include "gateway/position.h"
 #include "gateway/preconditions.h"
 #include "gateway/read/etag.h"
@@ -57,6 +58,7 @@ static void stop_waiting(struct poll *poll)
     hub_unsubscribe(&poll->subscriber);
     ev_timer_stop(poll->call->gateway->loop, &poll->timer);
     poll->call->on_gone = NULL;
+    poll->call->on_drain = NULL;
     poll->wait_ms = 0;
 }
 
@@ -69,6 +71,11 @@ static void wake(struct poll *poll)
 static void on_gone(struct call *call)
 {
     stop_waiting(call->waiter);
+}
+
+static void on_drain(struct call *call)
+{
+    wake(call->waiter);
 }
 
 static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
@@ -138,7 +145,10 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
     poll->ask.epoch = arena_copy(&call->arena, epoch);
     poll->ask.offset = offset;
     call->on_gone = on_gone;
+    call->on_drain = on_drain;
     call->waiter = poll;
+    if (call->conn)
+        conn_comes_back(call->conn);
     ev_timer_set(&poll->timer, (ev_tstamp)poll->wait_ms / 1000., 0.);
     ev_timer_start(call->gateway->loop, &poll->timer);
     hub_subscribe(call->gateway->hub, &poll->subscriber, &poll->ask);

@@ -5,10 +5,11 @@ import { newAgent } from './http.mjs';
 import { sleep } from './process.mjs';
 
 export class Load {
-    // limit: stop by itself after so many accepted
-    constructor(stack, company, { connections = 16, headers = {}, limit = Infinity } = {}) {
+    // limit: stop by itself after so many accepted; pause: milliseconds after each
+    constructor(stack, company, { connections = 16, headers = {}, limit = Infinity, pause = 0, url = stack.url } = {}) {
         this.agent = newAgent(connections);
-        this.api = stack.client({ company }, this.agent);
+        this.api = stack.client({ company }, this.agent, url);
+        this.pause = pause;
         Object.assign(this, { connections, headers, limit });
         this.accepted = []; // ids of what was answered with 201 or 202
         this.others = []; // every other answer
@@ -38,6 +39,7 @@ export class Load {
         while (this.going && this.accepted.length < this.limit) {
             const key = randomUUID();
             while (this.going && !(await this.#try(key))) await sleep(50);
+            if (this.pause > 0) await sleep(this.pause);
         }
     }
 

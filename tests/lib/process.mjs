@@ -1,6 +1,6 @@
 // One program under test: started with its settings in the environment, its output kept in a log, killed and started again at will.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { state } from './servers.mjs';
@@ -80,6 +80,32 @@ export class Program {
         const text = readFileSync(this.log, 'utf8');
         const at = text.search(/ERROR: (Address|Leak)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer/);
         return at < 0 ? '' : text.slice(at, at + 4000);
+    }
+}
+
+// What a program has logged of some events, each line read once however often it is asked: for logs that grow large.
+export class Logged {
+    constructor(program, ...events) {
+        this.file = openSync(program.log, 'r');
+        this.events = new Map(events.map((event) => [event, []]));
+        this.rest = '';
+    }
+
+    // All so far, as objects.
+    of(event) {
+        const piece = Buffer.alloc(1 << 20);
+        for (let size; (size = readSync(this.file, piece)) > 0; ) this.#take(piece.toString('utf8', 0, size));
+        return this.events.get(event);
+    }
+
+    #take(text) {
+        const lines = (this.rest + text).split('\n');
+        this.rest = lines.pop();
+        for (const line of lines) this.events.get(line.match(/"event":"([^"]+)"/)?.[1])?.push(JSON.parse(line));
+    }
+
+    close() {
+        closeSync(this.file);
     }
 }
 

@@ -1,17 +1,19 @@
-// Many light followers of one channel, on the published `ws`: each keeps its position, comes back at once when it is sent away, recovers,
-// and checks that its sequence has no gap and no repeat, unless it was told to reload.
+// Many light followers of companies' channels, on the published `ws`: each keeps its position, comes back at once when it is sent away,
+// recovers, and checks that its sequence has no gap and no repeat, unless it was told to reload.
 import WebSocket from 'ws';
 
 export class Riders {
-    constructor(stack, company, count) {
-        Object.assign(this, { stack, company, count, going: true });
-        this.token = stack.token({ company });
-        this.departures = []; // when a server closed one
-        this.arrivals = []; // when one had its answer again
+    // `address`: where the next connection goes, as a load balancer would decide.
+    constructor(stack, companies, count, address = () => stack.address) {
+        Object.assign(this, { stack, companies, count, address, going: true });
+        this.tokens = companies.map((company) => stack.token({ company }));
+        this.departures = []; // when a server sent one away
+        this.returns = []; // when one that had been in began to connect again
         this.codes = new Map();
         this.faults = [];
         this.reloads = 0;
-        this.riders = Array.from({ length: count }, () => ({ last: undefined, epoch: undefined, socket: undefined }));
+        this.riders = Array.from({ length: count }, (_, i) => ({ of: i % companies.length, last: undefined, epoch: undefined }));
+        this.heldUp = 0;
     }
 
     // `together` handshakes at a time.
@@ -20,33 +22,57 @@ export class Riders {
         await Promise.all(Array.from({ length: together }, async () => {
             for (let rider; (rider = waiting.pop()); ) await this.#ride(rider);
         }));
+        this.#watchLoop();
     }
 
     stop() {
         this.going = false;
+        clearInterval(this.watch);
         for (const { socket } of this.riders) socket?.terminate();
     }
 
-    all(seq) {
-        return this.riders.every(({ last }) => last >= seq);
+    // Forgets what was counted so far.
+    countAnew() {
+        this.departures.length = this.returns.length = 0;
+        this.codes.clear();
+        this.heldUp = 0;
+    }
+
+    // seqs[i]: the last event of the i-th company.
+    all(seqs) {
+        return this.riders.every(({ of, last }) => last >= seqs[of]);
+    }
+
+    areIn() {
+        return this.riders.filter(({ isIn }) => isIn).length;
+    }
+
+    // How long this process did not turn, at worst: by so much do the times above lie.
+    #watchLoop() {
+        let before = Date.now();
+        this.watch = setInterval(() => {
+            const now = Date.now();
+            this.heldUp = Math.max(this.heldUp, now - before);
+            before = now;
+        }, 10);
     }
 
     #ride(rider) {
         return new Promise((resolve) => {
             const again = () => (this.going ? setTimeout(() => this.#ride(rider).then(resolve), 20 + 80 * Math.random()) : resolve());
-            const socket = new WebSocket(`ws://${this.stack.address}/connection/websocket`, { perMessageDeflate: false });
+            const socket = new WebSocket(`ws://${this.address()}/connection/websocket`, { perMessageDeflate: false });
             rider.socket = socket;
+            if (rider.epoch) this.returns.push(Date.now());
             let arrived = false;
             socket.on('open', () => {
                 const position = rider.epoch ? { recover: true, epoch: rider.epoch, offset: rider.last } : {};
-                socket.send(`${JSON.stringify({ id: 1, connect: { token: this.token } })}\n${JSON.stringify(
-                    { id: 2, subscribe: { channel: `company:${this.company}`, ...position } })}`);
+                socket.send(`${JSON.stringify({ id: 1, connect: { token: this.tokens[rider.of] } })}\n${JSON.stringify(
+                    { id: 2, subscribe: { channel: `company:${this.companies[rider.of]}`, ...position } })}`);
             });
             socket.on('message', (data) => {
                 for (const line of String(data).split('\n')) this.#hear(rider, socket, JSON.parse(line));
-                if (arrived || rider.epoch === undefined || !rider.isIn) return;
+                if (arrived || !rider.isIn) return;
                 arrived = true;
-                this.arrivals.push(Date.now());
                 resolve();
             });
             socket.on('error', () => {}); // 'close' follows

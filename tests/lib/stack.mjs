@@ -54,19 +54,15 @@ class Stack {
         this.url = `http://${this.address}`;
         this.amqpUrl = await broker.url(this.name);
         const common = { CORTEX_AMQP_URL: this.amqpUrl };
-        this.gateway = new Program({
-            name: `${this.name}-gateway`,
-            command: join(build, 'gateway', 'cortex-gateway'),
-            settings: {
-                ...common,
-                CORTEX_DATABASE_URL: await database.url('cortex_gateway', this.name),
-                CORTEX_AUTH_HS256_FILE: keyFile,
-                CORTEX_LISTEN: this.address,
-                CORTEX_GATEWAY_PROCESSES: '2',
-                ...gatewaySettings,
-            },
-            ready: async () => (await send(`${this.url}/readyz`)).status === 200,
-        });
+        this.gatewaySettings = {
+            ...common,
+            CORTEX_DATABASE_URL: await database.url('cortex_gateway', this.name),
+            CORTEX_AUTH_HS256_FILE: keyFile,
+            CORTEX_GATEWAY_PROCESSES: '2',
+            ...gatewaySettings,
+        };
+        this.others = [];
+        this.gateway = this.#newGateway('gateway', this.address);
         this.worker = new Program({
             name: `${this.name}-projects`,
             command: join(build, 'workers', 'cortex-worker'),
@@ -75,6 +71,24 @@ class Stack {
             ready: async () => (await this.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'cortex_worker'")).length > 0,
         });
         this.company = await this.addCompany('First');
+    }
+
+    #newGateway(name, address, settings = {}) {
+        return new Program({
+            name: `${this.name}-${name}`,
+            command: join(build, 'gateway', 'cortex-gateway'),
+            settings: { ...this.gatewaySettings, CORTEX_LISTEN: address, ...settings },
+            ready: async () => (await send(`http://${address}/readyz`)).status === 200,
+        });
+    }
+
+    // One more gateway, as on another host: { program, address, url }.
+    async addGateway(settings = {}) {
+        const address = `127.0.0.1:${await freePort()}`;
+        const program = this.#newGateway(`gateway${this.others.length + 2}`, address, settings);
+        this.others.push(program);
+        await program.start();
+        return { program, address, url: `http://${address}` };
     }
 
     // A tenant of its own for a test that counts things.
@@ -95,8 +109,8 @@ class Stack {
         return sign(claimsOf({ company: this.company, ...who }), secret);
     }
 
-    client(who = {}, agent = undefined) {
-        return client(this.url, this.token(who), agent);
+    client(who = {}, agent = undefined, url = this.url) {
+        return client(url, this.token(who), agent);
     }
 
     query(statement) {
@@ -119,7 +133,7 @@ class Stack {
 
     async stop() {
         const failures = [];
-        for (const program of [this.gateway, this.worker]) {
+        for (const program of [this.gateway, ...this.others, this.worker]) {
             await program.stop().catch((error) => failures.push(error.message));
             const complaint = program.complaints();
             if (complaint) failures.push(`${program.name}: ${complaint}`);

@@ -968,6 +968,29 @@ static void test_drain_when_clients_wait_in_the_queue_serves_them(void **state)
     eventually(rig, drained);
 }
 
+/* Refused, its client would not know that it may come back at once. */
+static void test_drain_when_an_upgrade_is_under_way_then_it_is_made_and_sent_away_with_the_code(void **state)
+{
+    static const char handshake[] =
+        "GET /connection/websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    struct rig *rig = *state;
+    bool drained = false;
+    rig->config.drain_ms = 1000;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    turn(rig);
+    server_drain(rig->gateway.server, on_drained, &drained);
+    client_send(rig, &client, SLICE(handshake), 65536);
+    assert_int_equal(await_reply(rig, &client, &at).status, 101);
+    eventually(rig, (client_read(&client), buf_len(&client.read) >= at + 4));
+    const unsigned char *frame = (const unsigned char *)buf_data(&client.read) + at;
+    assert_int_equal(frame[0], 0x88);
+    assert_int_equal(frame[2] << 8 | frame[3], 3001);
+    client_close(&client);
+    eventually(rig, drained);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1015,6 +1038,7 @@ int main(void)
         TEST(test_connections_when_as_many_as_allowed_turn_others_away),
         TEST(test_descriptors_when_exhausted_turn_clients_away_until_there_are_some),
         TEST(test_drain_when_clients_wait_in_the_queue_serves_them),
+        TEST(test_drain_when_an_upgrade_is_under_way_then_it_is_made_and_sent_away_with_the_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,11 +200,14 @@ export function events(shared) {
             curl.kill();
         });
 
-        test('test_streams_when_the_gateway_drains_then_they_end_with_retry_and_the_next_one_goes_on', async () => {
+        test('test_streams_when_the_gateway_drains_then_they_end_with_retry_pages_are_answered_and_the_next_one_goes_on', async () => {
             const { who, api } = await aCompany();
             const streams = await Promise.all(Array.from({ length: 20 }, () => Stream.open(shared.stack, { who })));
             await Promise.all(streams.map((stream) => stream.next()));
+            const waiting = api.get('/v1/events?after=0', { prefer: 'wait=30' });
+            await new Promise((resolve) => setTimeout(resolve, 300));
             await shared.stack.gateway.stop();
+            assert.deepEqual((await waiting).body, { data: [], next: streams[0].last.replace(/\d+$/, '0'), more: false });
             await Promise.all(streams.map((stream) => stream.ended));
             assert.ok(streams.every((stream) => stream.retry === 200), JSON.stringify(streams.map(({ retry }) => retry)));
             await shared.stack.gateway.start();
