@@ -1,5 +1,6 @@
 #include "common/msg_format.h"
 
+#include "common/calendar.h"
 #include "common/uuid.h"
 
 static bool is_digit(char c)
@@ -37,29 +38,15 @@ static bool take_letter(struct slice *text, char upper)
     return take_char(text, upper) || take_char(text, (char)(upper | 0x20));
 }
 
-static int days_of(int year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
-
-/* The days from 1970-01-01 to a day of the Gregorian calendar, by counting years from March on: a leap day is the last. */
-static int64_t days_since_1970(int year, int month, int day)
-{
-    int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-    return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 /* RFC 3339 full-date; year 0000 is left out, as PostgreSQL has none. */
 static bool take_date(struct slice *text, int64_t *ret_days)
 {
     int year, month, day;
     if (!take_number(text, 4, 1, 9999, &year) || !take_char(text, '-') ||
         !take_number(text, 2, 1, 12, &month) || !take_char(text, '-') ||
-        !take_number(text, 2, 1, days_of(year, month), &day))
+        !take_number(text, 2, 1, calendar_month_days(year, month), &day))
         return false;
-    *ret_days = days_since_1970(year, month, day);
+    *ret_days = calendar_days(year, month, day);
     return true;
 }
 

@@ -16,6 +16,7 @@ build    /usr/include/wslay/wslay.h             libwslay-dev
 build    /usr/include/zlib.h                    zlib1g-dev
 build    /usr/include/msgpack.h                 libmsgpack-c-dev|libmsgpack-dev
 build    /usr/include/systemd/sd-daemon.h       libsystemd-dev
+build    /usr/share/zoneinfo/UTC                tzdata
 build    -                                      librabbitmq-dev
 build    /usr/include/llhttp.h                  libllhttp-dev
 servers  /usr/lib/rabbitmq/bin/rabbitmq-server  rabbitmq-server
