@@ -102,8 +102,8 @@ enum err admin_read_query(struct call *call, const struct msg_object *object, co
 /* ---- the body ---- */
 
 /* A POST may come without one, where the schema asks for nothing. */
-static enum err read_body(struct call *call, const struct msg_object *object, json_t **ret_json,
-                          struct msg_problems *problems, char why[160])
+static enum err read_body(struct call *call, const struct msg_object *object, const char *member,
+                          json_t **ret_json, json_t **ret_apart, struct msg_problems *problems, char why[160])
 {
     CLEANUP(json_cleanup) json_t *json = NULL;
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
@@ -116,13 +116,24 @@ static enum err read_body(struct call *call, const struct msg_object *object, js
         err = json_parse(call->body, call->gateway->config->max_json_depth, &json, why);
     if (err)
         return err;
+    CLEANUP(json_cleanup) json_t *apart = member ? json_incref(json_object_get(json, member)) : NULL;
+    if (apart)
+        json_object_del(json, member);
     if (!msg_validate(&shape, MSG_CREATE, json, problems))
         return ERR_VALIDATION;
     *ret_json = TAKE(json);
+    if (member)
+        *ret_apart = TAKE(apart);
     return ERR_OK;
 }
 
 bool admin_read_request(struct call *call, const char *schema_name, json_t **ret_json)
+{
+    return admin_read_request_apart(call, schema_name, NULL, ret_json, NULL);
+}
+
+bool admin_read_request_apart(struct call *call, const char *schema_name, const char *member,
+                              json_t **ret_json, json_t **ret_apart)
 {
     struct msg_problems problems = {.arena = &call->arena};
     char why[160] = "";
@@ -133,7 +144,7 @@ bool admin_read_request(struct call *call, const char *schema_name, json_t **ret
     }
     enum err err = call->method == METHOD_DELETE
                        ? admin_read_query(call, schema->object, NULL, ret_json, &problems)
-                       : read_body(call, schema->object, ret_json, &problems, why);
+                       : read_body(call, schema->object, member, ret_json, ret_apart, &problems, why);
     if (err)
         call_fail_fields(call, err, why[0] ? why : NULL, &problems);
     return err == ERR_OK;
@@ -157,7 +168,7 @@ static const char *pool_of(const json_t *body)
     return pool ? pool : topology_first_pool();
 }
 
-static void ask_pool(struct call *call, json_t *body, const char *ask)
+void admin_ask_with(struct call *call, json_t *body, const char *ask)
 {
     char key[KEY_SIZE];
     struct slice subject = subject_of(call);
@@ -175,5 +186,5 @@ void admin_ask(struct call *call, const char *schema, const char *ask)
 {
     CLEANUP(json_cleanup) json_t *body = NULL;
     if (admin_read_request(call, schema, &body))
-        ask_pool(call, body, ask);
+        admin_ask_with(call, body, ask);
 }

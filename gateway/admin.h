@@ -17,6 +17,13 @@ enum err admin_read_query(struct call *call, const struct msg_object *object, co
  * is answered. The caller owns *ret_json. */
 bool admin_read_request(struct call *call, const char *schema, json_t **ret_json) MUST_CHECK;
 
+/* The same, but for `member`, which only its reader can check: it is taken out (*ret_apart; NULL: absent; the caller owns it). */
+bool admin_read_request_apart(struct call *call, const char *schema, const char *member, json_t **ret_json,
+                              json_t **ret_apart) MUST_CHECK;
+
+/* Asks the pool that `body` names, or any, for `ask`. Answers the call itself in every case. */
+void admin_ask_with(struct call *call, json_t *body, const char *ask);
+
 /* Checks the request by the msg_request `schema` (NULL: it has no body) and asks the pool that it names, or any, for `ask`
  * ("dead.replay"). Answers the call itself in every case. */
 void admin_ask(struct call *call, const char *schema, const char *ask);

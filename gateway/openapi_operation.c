@@ -25,6 +25,7 @@ static const struct kind {
     const char *meaning; /* of the status of an answer that went well */
     const char *request; /* suffix of the schema of the request's body; NULL: none */
     const char *asks;    /* the msg_request of its body, or of its query where it has none; NULL: none */
+    const char *apart;   /* a member of it that only its reader can check */
     const char *media;   /* of that body, beside application/json */
     const char *parameters[PARAMETERS_MAX + 1]; /* components */
     const char *headers[PARAMETERS_MAX + 1];    /* of the answer: components */
@@ -151,6 +152,40 @@ static const struct kind {
      .status = 204,
      .meaning = "It is gone",
      .refusals = {400, 401, 403, 404, 409, 500, 503}},
+    {.handler = read_schedules,
+     .verb = "listSchedules",
+     .status = 200,
+     .meaning = "One page, in the order in which they were made",
+     .asks = "schedule_selection",
+     .body = BODY_DOCUMENT,
+     .parameters = {"after"},
+     .headers = {"Link"},
+     .refusals = {400, 401, 403, 500, 503}},
+    {.handler = read_schedule,
+     .verb = "getSchedule",
+     .status = 200,
+     .meaning = "The schedule, with the body of its command",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 404, 500, 503}},
+    {.handler = schedule_put,
+     .verb = "putSchedule",
+     .status = 200,
+     .meaning = "Replaced (201: made)",
+     .asks = "schedule",
+     .apart = "body",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
+    {.handler = schedule_delete,
+     .verb = "deleteSchedule",
+     .status = 204,
+     .meaning = "It is gone",
+     .refusals = {400, 401, 403, 404, 500, 503}},
+    {.handler = schedule_run,
+     .verb = "runSchedule",
+     .status = 202,
+     .meaning = "It will be run at once",
+     .body = BODY_DOCUMENT,
+     .refusals = {400, 401, 403, 404, 500, 503}},
     {.handler = read_events,
      .verb = "events",
      .status = 200,
@@ -367,9 +402,12 @@ static const char *tag_of(const struct route *route, const struct msg_resource *
 }
 
 /* Where nothing in it is required, a request may come without it. */
-static void add_asked(json_t *operation, const char *request)
+static void add_asked(json_t *operation, const char *request, const char *apart)
 {
     json_t *schema = openapi_request_schema(msg_request_by_name(slice_of(request)));
+    if (apart)
+        json_object_set_new(json_object_get(schema, "properties"), apart,
+                            json_pack("{s:s}", "type", "object"));
     int required = json_array_size(json_object_get(schema, "required")) > 0;
     json_object_set_new(
         operation, "requestBody",
@@ -391,7 +429,7 @@ json_t *openapi_operation(const struct route *route)
     if (kind->request)
         add_request(operation, route, kind);
     if (kind->asks && takes_body(route))
-        add_asked(operation, kind->asks);
+        add_asked(operation, kind->asks, kind->apart);
     if (route->access == ACCESS_PUBLIC)
         json_object_set_new(operation, "security", json_array());
     return operation;

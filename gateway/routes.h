@@ -55,5 +55,10 @@ void dead_letter_drop(struct call *call);
 void dead_letters_replay(struct call *call);
 void dead_letters_drop(struct call *call);
 void write_cancel(struct call *call);
+void read_schedules(struct call *call); /* read/schedule.c: what is done again and again */
+void read_schedule(struct call *call);
+void schedule_put(struct call *call); /* schedule_admin.c */
+void schedule_delete(struct call *call);
+void schedule_run(struct call *call);
 void read_events(struct call *call); /* event_feed.c: GET /v1/events, a stream or a page */
 void ws_upgrade(struct call *call);  /* ws.c: GET /connection/websocket */

@@ -24,7 +24,7 @@ struct admin {
     size_t open;
 };
 
-static const struct admin_request *const tables[] = {admin_dead_requests};
+static const struct admin_request *const tables[] = {admin_dead_requests, admin_schedule_requests};
 
 static const struct admin_request *find(struct slice ask)
 {

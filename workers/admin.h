@@ -18,6 +18,7 @@ struct admin_request {
 
 /* Tables, each in its own file; NULL-terminated. */
 extern const struct admin_request admin_dead_requests[];
+extern const struct admin_request admin_schedule_requests[];
 
 struct admin;
 

@@ -8,6 +8,7 @@
 #include "common/topology.h"
 #include "workers/admin.h"
 #include "workers/dead_queue.h"
+#include "workers/schedules.h"
 
 enum {
     NAME_SIZE = 160,
@@ -24,6 +25,7 @@ struct desk {
     struct db *db;
     struct admin *admin;
     struct dead_queue *dead_queue;
+    struct schedules *schedules;
     bool is_draining;
 };
 
@@ -138,6 +140,7 @@ enum err desk_new(struct ev_loop *loop, const struct config *config, const char 
     }
     desk->admin = admin_new(desk->db, desk->broker);
     desk->dead_queue = dead_queue_new(loop, desk->broker, desk->db, pool);
+    desk->schedules = schedules_new(loop, desk->db, config);
     *ret_desk = desk;
     return ERR_OK;
 }
@@ -150,6 +153,7 @@ void desk_free(struct desk *desk)
     broker_free(desk->broker);
     admin_free(desk->admin);
     dead_queue_free(desk->dead_queue);
+    schedules_free(desk->schedules);
     free(desk);
 }
 
@@ -158,9 +162,11 @@ void desk_drain(struct desk *desk)
     desk->is_draining = true;
     broker_cancel(desk->broker, requests, NULL, NULL);
     broker_cancel(desk->broker, DEAD_QUEUE_TAG, NULL, NULL);
+    schedules_drain(desk->schedules);
 }
 
 bool desk_is_empty(const struct desk *desk)
 {
-    return admin_open(desk->admin) == 0 && broker_unconfirmed(desk->broker) == 0;
+    return admin_open(desk->admin) == 0 && broker_unconfirmed(desk->broker) == 0 &&
+           schedules_is_idle(desk->schedules);
 }

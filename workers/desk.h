@@ -3,6 +3,7 @@
  *
  *   control.<pool> ─▶ what operators ask for (admin.h)
  *   dead.<pool> ────▶ what the broker gave up (dead_queue.h)
+ *   schedule ───────▶ what is due by the clock (schedules.h)
  *
  * Every process of the pool has a desk; what one of them leaves undone when it dies, another does. */
 

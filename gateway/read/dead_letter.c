@@ -1,13 +1,11 @@
 /* GET of dead letters, for operators: a list, and one with its body made readable. */
 
 #include "gateway/admin.h"
-#include "gateway/read/cursor.h"
+#include "gateway/read/command_body.h"
 #include "gateway/read/page.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 
-#include "common/clock.h"
-#include "common/hex.h"
 #include "common/json.h"
 
 enum { LETTER_MAX = 64 << 20 };
@@ -40,32 +38,6 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     page_respond(call, result, *limit);
 }
 
-static bool read_cursor(struct call *call, struct slice params[PARAMS])
-{
-    struct cursor cursor;
-    char at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
-    struct slice text = call_query(call, "after");
-    if (!text.data)
-        return true;
-    if (cursor_parse(text, &cursor)) {
-        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page");
-        return false;
-    }
-    clock_format(cursor.created_us, at);
-    uuid_format(&cursor.id, id);
-    params[AFTER_AT] = arena_copy(&call->arena, slice_of(at));
-    params[AFTER_ID] = arena_copy(&call->arena, slice_of(id));
-    return true;
-}
-
-static int64_t limit_of(const struct call *call, const json_t *selection)
-{
-    const struct config *config = call->gateway->config;
-    const json_t *limit = json_object_get(selection, "limit");
-    int64_t wanted = limit ? json_integer_value(limit) : config->page_default;
-    return wanted < config->page_max ? wanted : config->page_max;
-}
-
 void read_dead_letters(struct call *call)
 {
     static const char *const others[] = {"after", NULL};
@@ -80,9 +52,9 @@ void read_dead_letters(struct call *call)
         return;
     }
     int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));
-    if (!limit || !read_cursor(call, params))
+    if (!limit || !page_read_after(call, &params[AFTER_AT], &params[AFTER_ID]))
         return;
-    *limit = limit_of(call, selection);
+    *limit = page_limit(call, selection);
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         params[i] = slice_of(json_string_value(json_object_get(selection, filters[i])));
     params[LIMIT] = db_number(*limit + 1, number);
@@ -101,29 +73,6 @@ static const struct db_statement one = {
 
 enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
 
-static struct slice octets_of(struct arena *arena, struct slice hex)
-{
-    char *octets = arena_alloc(arena, hex.len / 2 + 1);
-    return octets && hex_decode(hex, octets) ? (struct slice){octets, hex.len / 2} : SLICE_NONE;
-}
-
-/* The command's body as its client wrote it; false when its type is not known, or it does not fit it. */
-static bool append_body(struct call *call, struct slice type, struct slice hex, struct buf *out)
-{
-    const char *dot = type.len > 0 ? memchr(type.data, '.', type.len) : NULL;
-    const struct msg_resource *resource =
-        dot ? msg_resource_by_name((struct slice){type.data, (size_t)(dot - type.data)}) : NULL;
-    struct slice octets = octets_of(&call->arena, hex);
-    if (!resource || !octets.data || octets.len == 0)
-        return false;
-    size_t before = buf_len(out);
-    buf_append_text(out, ",\"body\":");
-    if (msg_to_json(resource->object, octets, out) == ERR_OK)
-        return true;
-    out->end = out->begin + before;
-    return false;
-}
-
 static void on_letter(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
@@ -135,8 +84,9 @@ static void on_letter(struct call *call, struct db_result *result, void *context
     }
     struct slice letter = db_text(result, 0, ONE_JSON);
     buf_append(&body, letter.data, letter.len - 1);
-    if (!append_body(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
-        buf_append_text(&body, ",\"body\":null,\"body_base64\":");
+    buf_append_text(&body, ",\"body\":");
+    if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
+        buf_append_text(&body, "null,\"body_base64\":");
         buf_append_json_string(&body, db_text(result, 0, ONE_BASE64));
     }
     buf_append_char(&body, '}');

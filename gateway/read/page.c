@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "gateway/read/cursor.h"
 
 static const struct slice opening = {"{\"data\":[", 9};
@@ -91,4 +92,31 @@ void page_respond(struct call *call, const struct db_result *result, int64_t lim
     struct bytes *body = page_body(result, rows, (struct slice){closing, (size_t)len});
     call_respond_shared(call, 200, "application/json", body, body->slice);
     bytes_unref(body);
+}
+
+bool page_read_after(struct call *call, struct slice *ret_at, struct slice *ret_id)
+{
+    struct cursor cursor;
+    char at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
+    struct slice text = call_query(call, "after");
+    *ret_at = *ret_id = SLICE_NONE;
+    if (!text.data)
+        return true;
+    if (cursor_parse(text, &cursor)) {
+        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page");
+        return false;
+    }
+    clock_format(cursor.created_us, at);
+    uuid_format(&cursor.id, id);
+    *ret_at = arena_copy(&call->arena, slice_of(at));
+    *ret_id = arena_copy(&call->arena, slice_of(id));
+    return true;
+}
+
+int64_t page_limit(const struct call *call, const json_t *selection)
+{
+    const struct config *config = call->gateway->config;
+    const json_t *limit = json_object_get(selection, "limit");
+    int64_t wanted = limit ? json_integer_value(limit) : config->page_default;
+    return wanted < config->page_max ? wanted : config->page_max;
 }

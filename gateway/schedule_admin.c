@@ -1,0 +1,235 @@
+/* What operators do with schedules. What can be refused without the database is refused here: the expression, the time zone, and
+ * the command by the schema of its resource. The SQL is with workers/admin_schedules.c. */
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/cron.h"
+#include "common/json.h"
+#include "common/msg_problem.h"
+#include "common/topology.h"
+#include "gateway/admin.h"
+#include "gateway/routes.h"
+
+enum { POINTER_SIZE = 256 };
+
+struct put {
+    struct call *call;
+    json_t *json; /* of schedule.json; what the worker is told besides is added */
+    json_t *body; /* of the command; NULL: none */
+    struct msg_problems problems;
+    const struct msg_resource *resource;
+    struct buf msgpack;
+};
+
+/* The commands that a schedule may send, by the second half of their type. */
+static const struct verb {
+    const char *name;
+    bool has_body, needs_subject;
+    enum msg_mode mode;
+} verbs[] = {
+    {.name = "create", .has_body = true, .mode = MSG_CREATE},
+    {.name = "update", .has_body = true, .needs_subject = true, .mode = MSG_UPDATE},
+    {.name = "delete", .needs_subject = true},
+};
+
+static struct slice text_of(const struct put *p, const char *member)
+{
+    return slice_of(json_string_value(json_object_get(p->json, member)));
+}
+
+static void complain(struct put *p, const char *member, const char *detail)
+{
+    msg_problem_add(&p->problems, &(struct msg_place){.name = member}, detail);
+}
+
+/* ---- when ---- */
+
+static void put_default(struct put *p, const char *member, json_t *value)
+{
+    if (json_object_get(p->json, member))
+        json_decref(value);
+    else
+        json_object_set_new(p->json, member, value);
+}
+
+/* The first time after now, or none while it is not enabled. */
+static void set_next(struct put *p, const struct cron *cron, const struct time_zone *zone)
+{
+    char text[CLOCK_TEXT_SIZE];
+    int64_t next = cron_next(cron, zone, clock_wall_ms() / 1000);
+    if (next == INT64_MAX || !json_is_true(json_object_get(p->json, "enabled")))
+        return;
+    clock_format(next * 1000000, text);
+    json_object_set_new(p->json, "next_at", json_string(text));
+}
+
+static void check_time(struct put *p)
+{
+    struct cron cron;
+    struct time_zone *zone = NULL;
+    char why[CRON_WHY_SIZE] = "";
+    put_default(p, "timezone", json_string("UTC"));
+    put_default(p, "enabled", json_true());
+    enum err cron_err = cron_parse(text_of(p, "cron"), &cron, why);
+    enum err zone_err = time_zone_open(text_of(p, "timezone"), &zone);
+    if (cron_err)
+        complain(p, "cron", why);
+    if (zone_err)
+        complain(p, "timezone", "is no time zone of the IANA database");
+    if (!cron_err && !zone_err)
+        set_next(p, &cron, zone);
+    time_zone_free(zone);
+}
+
+/* ---- what ---- */
+
+static const struct verb *find_verb(struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (slice_is(name, verbs[i].name))
+            return &verbs[i];
+    return NULL;
+}
+
+/* "project.create": its resource and verb. */
+static const struct verb *find_command(struct put *p)
+{
+    struct slice type = text_of(p, "type");
+    const char *dot = memchr(type.data, '.', type.len);
+    size_t len = dot ? (size_t)(dot - type.data) : type.len;
+    p->resource = msg_resource_by_name((struct slice){type.data, len});
+    const struct verb *verb = dot ? find_verb((struct slice){dot + 1, type.len - len - 1}) : NULL;
+    if (verb && p->resource && topology_pool(p->resource->name))
+        return verb;
+    complain(p, "type", "is no command that can be sent on a schedule");
+    return NULL;
+}
+
+static void demand(struct put *p, const char *member, bool is_needed)
+{
+    bool is_there = json_object_get(p->json, member) != NULL;
+    if (is_there != is_needed)
+        complain(p, member, is_needed ? "is needed by this command" : "has no meaning for this command");
+}
+
+/* Where in the request it is: the schema of the command knows only its own part. */
+static void point_into_body(struct call *call, struct msg_problem *first)
+{
+    for (struct msg_problem *problem = first; problem; problem = problem->next) {
+        char pointer[POINTER_SIZE];
+        snprintf(pointer, sizeof(pointer), "/body%.*s", (int)problem->pointer.len, problem->pointer.data);
+        problem->pointer = arena_copy(&call->arena, slice_of(pointer));
+    }
+}
+
+static void encode_body(struct put *p, const struct verb *verb)
+{
+    struct msg_problems problems = {.arena = &p->call->arena};
+    CLEANUP(json_cleanup) json_t *nothing = json_object();
+    if (!verb->has_body) {
+        if (p->body)
+            complain(p, "body", "has no meaning for this command");
+        return;
+    }
+    if (msg_from_json(p->resource->object, verb->mode, p->body ? p->body : nothing, &p->msgpack, &problems) ==
+        ERR_OK)
+        return;
+    point_into_body(p->call, problems.first);
+    if (p->problems.last)
+        p->problems.last->next = problems.first;
+    else
+        p->problems.first = problems.first;
+    p->problems.last = problems.last;
+    p->problems.count += problems.count;
+}
+
+static struct slice uuid_octets(struct put *p, const char *member, struct uuid *uuid)
+{
+    return uuid_parse(text_of(p, member), uuid)
+               ? (struct slice){(const char *)uuid->octet, sizeof(uuid->octet)}
+               : SLICE("");
+}
+
+/* What a worker needs to send it, besides what the operator said. */
+static void complete_command(struct put *p)
+{
+    struct uuid company, subject, parent;
+    char text[UUID_TEXT_LEN + 1];
+    struct slice octets = buf_slice(&p->msgpack);
+    const struct slice parts[] = {text_of(p, "type"), uuid_octets(p, "subject", &subject),
+                                  uuid_octets(p, "parent", &parent), octets};
+    CLEANUP(buf_done) struct buf hex;
+    buf_init(&hex, 2 * octets.len + 1);
+    for (size_t i = 0; i < octets.len; i++)
+        buf_printf(&hex, "%02x", (unsigned char)octets.data[i]);
+    if (!uuid_parse(text_of(p, "company"), &company))
+        return;
+    uuid_format(&p->call->identity.user, text);
+    put_default(p, "actor", json_string(text));
+    json_object_set_new(p->json, "role", json_string(p->call->identity.role));
+    json_object_set_new(p->json, "pool", json_string(topology_pool(p->resource->name)));
+    json_object_set_new(p->json, "slot", json_integer(topology_slot(&company)));
+    json_object_set_new(p->json, "fingerprint",
+                        json_integer((int64_t)msg_fingerprint(parts, ARRAY_LEN(parts))));
+    json_object_set_new(p->json, "body",
+                        json_stringn(buf_len(&hex) > 0 ? buf_slice(&hex).data : "", buf_len(&hex)));
+}
+
+static void check_command(struct put *p)
+{
+    const struct verb *verb = find_command(p);
+    if (!verb)
+        return;
+    demand(p, "subject", verb->needs_subject);
+    demand(p, "parent", p->resource->parent != NULL);
+    encode_body(p, verb);
+    if (p->problems.count == 0)
+        complete_command(p);
+}
+
+/* The system's work is all in its name. */
+static void check_work(struct put *p)
+{
+    static const char *const members[] = {"actor", "subject", "parent"};
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (json_object_get(p->json, members[i]))
+            complain(p, members[i], "has no meaning for work of the system");
+    if (p->body)
+        complain(p, "body", "has no meaning for work of the system");
+}
+
+/* ---- routes ---- */
+
+void schedule_put(struct call *call)
+{
+    struct put p = {.call = call, .problems = {.arena = &call->arena}};
+    if (!admin_read_request_apart(call, "schedule", "body", &p.json, &p.body))
+        return;
+    buf_init(&p.msgpack, (size_t)call->gateway->config->max_body_bytes * 2);
+    check_time(&p);
+    if (json_object_get(p.json, "company"))
+        check_command(&p);
+    else
+        check_work(&p);
+    if (p.problems.count > 0)
+        call_fail_fields(call, ERR_VALIDATION, NULL, &p.problems);
+    else
+        admin_ask_with(call, p.json, "schedule.put");
+    buf_done(&p.msgpack);
+    json_decref(p.json);
+    json_decref(p.body);
+}
+
+void schedule_delete(struct call *call)
+{
+    admin_ask(call, NULL, "schedule.delete");
+}
+
+void schedule_run(struct call *call)
+{
+    char now[CLOCK_TEXT_SIZE];
+    clock_format(clock_wall_us(), now);
+    CLEANUP(json_cleanup) json_t *body = json_pack("{s:s}", "at", now);
+    admin_ask_with(call, body, "schedule.run");
+}

@@ -1,0 +1,14 @@
+#pragma once
+/* Makes the plans of a connection's prepared statements anew, now and then: they stay as they are until the statistics of their
+ * tables change, and those of a new table are made when it has a million rows already. A new plan looks at the tables' sizes
+ * as they are. */
+
+#include "common/db.h"
+
+struct plans;
+
+struct plans *plans_new(struct ev_loop *loop, struct db *db);
+void plans_free(struct plans *plans); /* after its db */
+
+/* Drops the plans when that is due; only while no transaction is open on the connection. */
+void plans_refresh(struct plans *plans);
