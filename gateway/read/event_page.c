@@ -18,7 +18,7 @@
 #include "gateway/read/etag.h"
 #include "gateway/read/query.h"
 
-enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED };
+enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };
 
 /* $1 company, $2 after, $3 limit; of projects: $4. One snapshot: the position and the events fit together. */
 #define PAGE(owned, of_channel)                                                                           \
@@ -31,7 +31,7 @@ enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED };
     " SELECT '{\"data\":[' || coalesce(events, '') || '],\"next\":' || to_json(epoch || ':' || next) ||"  \
     " ',\"more\":' || (next < seq) || '}', epoch, next, count,"                                           \
     " ($2::bigint >= seq OR EXISTS (SELECT FROM events WHERE company_id = $1 AND seq = $2::bigint + 1))," \
-    " " owned " FROM answer"
+    " " owned ", seq FROM answer"
 
 static const struct db_statement of_company = {"read.events", PAGE("0", "")};
 static const struct db_statement of_projects = {
@@ -172,6 +172,23 @@ static void respond(struct call *call, struct db_result *result, const char *pos
     bytes_unref(body);
 }
 
+/* What led here is gone; who has read everything anew goes on behind what there is now. */
+static void refuse_position(struct poll *poll, struct db_result *result, const char *why)
+{
+    struct call *call = poll->call;
+    struct slice channels = call_query(call, "channels"), epoch = db_text(result, 0, EPOCH);
+    size_t size = sizeof("<?channels=&after=>; rel=\"current\"") + channels.len + POSITION_SIZE;
+    char position[POSITION_SIZE], *link = arena_alloc(&call->arena, size);
+    position_format(epoch.data, db_int(result, 0, LAST), position);
+    if (link) {
+        int len = snprintf(link, size, "<?%s%.*s%safter=%s>; rel=\"current\"",
+                           channels.data ? "channels=" : "", (int)channels.len,
+                           channels.data ? channels.data : "", channels.data ? "&" : "", position);
+        call_add_header(call, "Link", (struct slice){link, (size_t)len});
+    }
+    call_fail(call, ERR_POSITION_GONE, why);
+}
+
 static void on_page(struct call *call, struct db_result *result, void *context)
 {
     struct poll *poll = context;
@@ -183,9 +200,9 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     else if (db_int(result, 0, OWNED) != (int64_t)poll->ask.project_count)
         call_fail(call, ERR_FORBIDDEN, NULL);
     else if (poll->ask.epoch.len > 0 && !slice_equal(poll->ask.epoch, epoch))
-        call_fail(call, ERR_POSITION_GONE, "The company's events were numbered anew since then.");
+        refuse_position(poll, result, "The company's events were numbered anew since then.");
     else if (!slice_is(db_text(result, 0, KEPT), "t"))
-        call_fail(call, ERR_POSITION_GONE, NULL);
+        refuse_position(poll, result, NULL);
     else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
         wait_for_events(poll, epoch, db_int(result, 0, NEXT));
     else

@@ -18,10 +18,10 @@ export function eventSource(stack, who, query = '') {
 
 // One answer, read as lines. `blocks` are the events as { id, event, data, retry }, heard one after the other.
 export class Stream {
-    static open(stack, { who = {}, query = '', headers = {}, method = 'GET' } = {}) {
+    static open(stack, { where = stack.address, who = {}, query = '', headers = {}, method = 'GET' } = {}) {
         const all = { accept: 'text/event-stream', authorization: `Bearer ${stack.token(who)}`, ...headers };
         return new Promise((resolve, reject) => {
-            const request = get(`${stack.url}/v1/events${query}`, { headers: all, method, agent: false }, (answer) =>
+            const request = get(`http://${where}/v1/events${query}`, { headers: all, method, agent: false }, (answer) =>
                 resolve(new Stream(request, answer)));
             request.on('error', reject);
         });
