@@ -101,9 +101,9 @@ const char *topology_pool(const char *resource)
     return NULL;
 }
 
-const char *topology_first_pool(void)
+const char *topology_pool_at(size_t i)
 {
-    return pools[0].name;
+    return i < ARRAY_LEN(pools) ? pools[i].name : NULL;
 }
 
 struct retry_policy topology_retries(const char *pool, const struct config *config)

@@ -32,8 +32,8 @@ void topology_declare(struct broker *broker, const struct config *config);
  * The one table of pools and their resources is in topology.c. */
 const char *topology_pool(const char *resource);
 
-/* Any pool: one that can be asked what every pool can answer. */
-const char *topology_first_pool(void);
+/* Of all pools, from 0 on; NULL past the last. There is one at least, and each can be asked what every pool can answer. */
+const char *topology_pool_at(size_t i);
 
 /* How commands of a pool that failed, and may do better later, are tried again once the short tries in place are used
  * up: `attempts` more, after first_ms, twice that, and so on up to max_ms. Rows of the table of pools, unless the

@@ -165,7 +165,7 @@ static struct slice subject_of(const struct call *call)
 static const char *pool_of(const json_t *body)
 {
     const char *pool = json_string_value(json_object_get(body, "pool"));
-    return pool ? pool : topology_first_pool();
+    return pool ? pool : topology_pool_at(0);
 }
 
 void admin_ask_with(struct call *call, json_t *body, const char *ask)
@@ -177,7 +177,7 @@ void admin_ask_with(struct call *call, json_t *body, const char *ask)
     if (subject.data)
         json_object_set_new(request, "subject", json_stringn(subject.data, subject.len));
     char *text = json_dumps(request, JSON_COMPACT);
-    control_ask(call, key, slice_of(ask), slice_of(text));
+    control_ask(call, key, slice_of(ask), slice_of(text), control_answer_call, NULL);
     free(text);
     json_decref(request);
 }

@@ -17,11 +17,31 @@ static struct call *let_go(struct pending *pending)
     return call;
 }
 
-static void fail(struct pending *pending, enum err err, const char *detail)
+static void finish(struct pending *pending, const struct control_answer *answer)
 {
     struct call *call = let_go(pending);
-    call_fail(call, err, detail);
+    pending->on_answer(call, answer, pending->context);
     pending_release(pending);
+}
+
+static void fail(struct pending *pending, enum err err, const char *detail)
+{
+    finish(pending, &(struct control_answer){.err = err, .detail = detail});
+}
+
+void control_answer_call(struct call *call, const struct control_answer *answer, void *context)
+{
+    (void)context;
+    const struct outcome refused = {
+        .status = answer->err, .http_status = answer->http_status, .refusal = answer->body};
+    if (!answer->body.data)
+        call_fail(call, answer->err, answer->detail);
+    else if (answer->err)
+        outcome_answer(call, &refused);
+    else if (answer->http_status == 204)
+        call_respond(call, 204, NULL, SLICE_NONE);
+    else
+        call_respond(call, answer->http_status, "application/json", answer->body);
 }
 
 static void on_gone(struct call *call)
@@ -63,16 +83,9 @@ bool control_on_reply(struct control *control, const struct broker_delivery *del
     struct pending *pending = pending_find(&control->pending, delivery->correlation_id);
     if (!pending)
         return false;
-    struct outcome outcome = {.refusal = delivery->body};
-    outcome.status = status_of(delivery, &outcome.http_status);
-    struct call *call = let_go(pending);
-    if (outcome.status)
-        outcome_answer(call, &outcome);
-    else if (outcome.http_status == 204)
-        call_respond(call, 204, NULL, SLICE_NONE);
-    else
-        call_respond(call, outcome.http_status, "application/json", delivery->body);
-    pending_release(pending);
+    struct control_answer answer = {.body = delivery->body.data ? delivery->body : SLICE("")};
+    answer.err = status_of(delivery, &answer.http_status);
+    finish(pending, &answer);
     return true;
 }
 
@@ -102,15 +115,18 @@ static enum err publish(struct control *control, struct pending *pending, const 
     return err;
 }
 
-void control_ask(struct call *call, const char *key, struct slice type, struct slice body)
+void control_ask(struct call *call, const char *key, struct slice type, struct slice body,
+                 control_on_answer *on_answer, void *context)
 {
     struct control *control = call->gateway->control;
     const struct config *config = call->gateway->config;
     if (control->pending.count >= (size_t)config->admin_pending_max) {
-        call_fail(call, ERR_BROKER_BUSY, NULL);
+        on_answer(call, &(struct control_answer){.err = ERR_BROKER_BUSY}, context);
         return;
     }
     struct pending *pending = pending_add(&control->pending, call);
+    pending->on_answer = on_answer;
+    pending->context = context;
     call->waiter = pending;
     call->on_gone = on_gone;
     deadline_set(&control->pending.deadlines, &pending->deadline, config->admin_wait_ms);

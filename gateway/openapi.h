@@ -17,6 +17,9 @@ const char *openapi_title(const struct msg_resource *resource, char title[64]);
 /* The schema of one field as a query parameter. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field);
 
+/* openapi_operator.c: what operators are answered (Pool, DeadLetter, …). */
+void openapi_add_operator_schemas(json_t *schemas);
+
 /* The schema of a request, without what we say to ourselves; the caller owns it. */
 json_t *openapi_request_schema(const struct msg_request *request);
 

@@ -119,6 +119,7 @@ static json_t *schema_components(void)
     json_object_set_new(all, "Problem", problem_schema());
     json_object_set_new(all, "Operation", operation_schema());
     json_object_set_new(all, "EventPage", event_page_schema());
+    openapi_add_operator_schemas(all);
     for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
         openapi_add_schemas(all, *resource);
     return all;

@@ -21,12 +21,13 @@ enum body {
 /* Components are those of openapi_document.c, by name. */
 static const struct kind {
     void (*handler)(struct call *call);
-    const char *verb;    /* begins the operationId: "create" and the resource's title */
-    const char *meaning; /* of the status of an answer that went well */
-    const char *request; /* suffix of the schema of the request's body; NULL: none */
-    const char *asks;    /* the msg_request of its body, or of its query where it has none; NULL: none */
-    const char *apart;   /* a member of it that only its reader can check */
-    const char *media;   /* of that body, beside application/json */
+    const char *verb;     /* begins the operationId: "create" and the resource's title */
+    const char *meaning;  /* of the status of an answer that went well */
+    const char *request;  /* suffix of the schema of the request's body; NULL: none */
+    const char *asks;     /* the msg_request of its body, or of its query where it has none; NULL: none */
+    const char *apart;    /* a member of it that only its reader can check */
+    const char *document; /* the schema of the answer, where `body` is BODY_DOCUMENT; NULL: any object */
+    const char *media;    /* of that body, beside application/json */
     const char *parameters[PARAMETERS_MAX + 1]; /* components */
     const char *headers[PARAMETERS_MAX + 1];    /* of the answer: components */
     int status;
@@ -99,11 +100,19 @@ static const struct kind {
      .meaning = "What is known of the command",
      .body = BODY_OPERATION,
      .refusals = {400, 401, 404, 500, 503}},
+    {.handler = pools_show,
+     .verb = "listPools",
+     .status = 200,
+     .meaning = "All pools; of one that does not answer there is what is known without it",
+     .body = BODY_DOCUMENT,
+     .document = "PoolList",
+     .refusals = {400, 401, 403, 503}},
     {.handler = pool_show,
      .verb = "getPool",
      .status = 200,
      .meaning = "The pool, as one of its managers sees it",
      .body = BODY_DOCUMENT,
+     .document = "Pool",
      .refusals = {400, 401, 403, 503}},
     {.handler = pool_resize,
      .verb = "resizePool",
@@ -111,6 +120,7 @@ static const struct kind {
      .meaning = "The pool, as it will be",
      .asks = "pool_size",
      .body = BODY_DOCUMENT,
+     .document = "Pool",
      .refusals = {400, 401, 403, 413, 415, 422, 503}},
     {.handler = read_dead_letters,
      .verb = "listDeadLetters",
@@ -118,6 +128,7 @@ static const struct kind {
      .meaning = "One page, the longest dead first",
      .asks = "dead_selection",
      .body = BODY_DOCUMENT,
+     .document = "DeadLetterList",
      .parameters = {"after"},
      .headers = {"Link"},
      .refusals = {400, 401, 403, 500, 503}},
@@ -126,6 +137,7 @@ static const struct kind {
      .status = 200,
      .meaning = "The letter",
      .body = BODY_DOCUMENT,
+     .document = "DeadLetter",
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.handler = dead_letters_replay,
      .verb = "replayDeadLetters",
@@ -133,6 +145,7 @@ static const struct kind {
      .meaning = "`count` letters wait to be run again; ask again while `more` is true",
      .asks = "dead_selection",
      .body = BODY_DOCUMENT,
+     .document = "DeadLetterCount",
      .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
     {.handler = dead_letters_drop,
      .verb = "dropDeadLetters",
@@ -140,12 +153,14 @@ static const struct kind {
      .meaning = "`count` letters are gone; ask again while `more` is true",
      .asks = "dead_selection",
      .body = BODY_DOCUMENT,
+     .document = "DeadLetterCount",
      .refusals = {400, 401, 403, 500, 503}},
     {.handler = dead_letter_replay,
      .verb = "replayDeadLetter",
      .status = 200,
      .meaning = "It waits to be run again",
      .body = BODY_DOCUMENT,
+     .document = "DeadLetterReplayed",
      .refusals = {400, 401, 403, 404, 409, 500, 503}},
     {.handler = dead_letter_drop,
      .verb = "dropDeadLetter",
@@ -254,13 +269,14 @@ static bool takes_body(const struct route *route)
     return route->method == METHOD_POST || route->method == METHOD_PUT || route->method == METHOD_PATCH;
 }
 
-static json_t *answer_content(const struct route *route, enum body body)
+static json_t *answer_content(const struct route *route, const struct kind *kind)
 {
-    switch (body) {
+    switch (kind->body) {
     case BODY_TEXT:
         return content("text/plain", json_pack("{s:s}", "type", "string"));
     case BODY_DOCUMENT:
-        return content("application/json", json_pack("{s:s}", "type", "object"));
+        return content("application/json", kind->document ? component("schemas", kind->document)
+                                                          : json_pack("{s:s}", "type", "object"));
     case BODY_FILE:
         return json_pack("{s:{s:{s:s}},s:{s:{s:s}}}", "text/csv", "schema", "type", "string",
                          "application/x-ndjson", "schema", "type", "string");
@@ -284,7 +300,7 @@ static json_t *answer_content(const struct route *route, enum body body)
 static json_t *answer(const struct route *route, const struct kind *kind)
 {
     json_t *response = json_pack("{s:s}", "description", kind->meaning), *headers = json_object();
-    json_t *body = answer_content(route, kind->body);
+    json_t *body = answer_content(route, kind);
     if (body)
         json_object_set_new(response, "content", body);
     for (const char *const *name = kind->headers; *name; name++)

@@ -14,6 +14,7 @@
 
 struct call;
 struct commands;
+struct control_answer;
 
 struct pending {
     struct deadline deadline;
@@ -29,6 +30,9 @@ struct pending {
     bool confirmed;    /* it has the command */
     bool asking;       /* a question to the inbox is open */
     enum err refusal;  /* of the broker */
+    /* Of a question: control.h. */
+    void (*on_answer)(struct call *call, const struct control_answer *answer, void *context);
+    void *context;
 };
 
 enum { PENDING_CORRELATION_SIZE = 128 };

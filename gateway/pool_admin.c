@@ -1,25 +1,210 @@
-/* What operators ask of a worker pool; one of its managers answers for all of them (workers/manager.h). */
+/* What operators ask of the worker pools. How a pool is doing is told by one of its managers, for all of them
+ * (workers/manager_show.h); how many of its commands wait in PostgreSQL, or are dead, is counted there:
+ *
+ *   count ─▶ ask a manager ─▶ the view with the counts in it ─┬─ of one pool ─▶ answered
+ *                ▲                                            └─ of a list ──┐
+ *                └──────────────────── the next pool ◀───────────────────────┘
+ *
+ * Who cannot be asked is told of without: operators look when something is wrong. */
 
 #include <stdio.h>
 
 #include "common/json.h"
 #include "common/msg_problem.h"
+#include "common/topology.h"
 #include "gateway/admin.h"
 #include "gateway/control.h"
+#include "gateway/read/query.h"
 #include "gateway/routes.h"
 
-enum { KEY_SIZE = 96 };
+enum { KEY_SIZE = 96, POOLS_MAX = 32 };
 
-static void ask(struct call *call, const char *body)
+/* In the call's arena. */
+struct survey {
+    struct slice names[POOLS_MAX];
+    struct slice counts[POOLS_MAX]; /* an object; SLICE_NONE: not known */
+    size_t count, at;
+    bool is_list;
+    struct slice request; /* to the manager */
+    struct slice shown;   /* of the list, so far */
+};
+
+/* More than a million are called a million: nobody waits for the rest to be counted. */
+#define COUNT(table, where) \
+    "(SELECT count(*) FROM (SELECT FROM " table " WHERE pool = p.name" where " LIMIT 1000000) AS some_rows)"
+
+static const struct db_statement count_waiting = {
+    "read.pool_counts",
+    "SELECT json_build_object('deferred', json_build_object("
+    "'parked', " COUNT(
+        "deferred",
+        " AND reason = 'turn'") ", "
+                                "'retry', " COUNT(
+                                    "deferred",
+                                    " AND reason = 'retry'") ", "
+                                                             "'scheduled', " COUNT(
+                                                                 "deferred",
+                                                                 " AND reason = 'schedule'") "), "
+                                                                                             "'dead_letters',"
+                                                                                             " " COUNT(
+                                                                                                 "dead_"
+                                                                                                 "letter",
+                                                                                                 "") ")::text"
+                                                                                                     " FROM "
+                                                                                                     "unnest("
+                                                                                                     "string_"
+                                                                                                     "to_"
+                                                                                                     "array($"
+                                                                                                     "1, ' "
+                                                                                                     "')) "
+                                                                                                     "WITH "
+                                                                                                     "ORDINAL"
+                                                                                                     "ITY AS "
+                                                                                                     "p "
+                                                                                                     "(name, "
+                                                                                                     "place) "
+                                                                                                     "ORDER "
+                                                                                                     "BY "
+                                                                                                     "p."
+                                                                                                     "place"};
+
+/* ---- texts ---- */
+
+static struct slice join(struct arena *arena, struct slice a, const char *between, struct slice b,
+                         const char *end)
+{
+    size_t size = a.len + strlen(between) + b.len + strlen(end) + 1;
+    char *text = arena_alloc(arena, size);
+    if (!text)
+        return SLICE_NONE;
+    int len = snprintf(text, size, "%.*s%s%.*s%s", (int)a.len, a.data, between, (int)b.len, b.data, end);
+    return (struct slice){text, (size_t)len};
+}
+
+static struct slice inside(struct slice object)
+{
+    return (struct slice){object.data + 1, object.len - 2};
+}
+
+/* One object of two. */
+static struct slice merge(struct arena *arena, struct slice view, struct slice counts)
+{
+    static const struct slice unknown = SLICE("{\"deferred\":null,\"dead_letters\":null}");
+    struct slice known = counts.data ? counts : unknown;
+    return join(arena, (struct slice){view.data, view.len - 1}, ",", inside(known), "}");
+}
+
+/* Of a pool whose managers do not answer, or that has none. */
+static struct slice mute_view(struct arena *arena, struct slice name)
+{
+    return join(arena, SLICE("{\"name\":\""), "", name,
+                "\",\"wanted\":null,\"why\":null,\"resized_at\":null,\"autoscale\":null,\"waiting\":null,"
+                "\"managers\":[]}");
+}
+
+/* ---- asking ---- */
+
+static void ask_next(struct call *call, struct survey *survey);
+
+static void respond(struct call *call, struct slice body)
+{
+    if (body.data)
+        call_respond(call, 200, "application/json", body);
+    else
+        call_fail(call, ERR_BODY_TOO_LARGE, "the pools are too large to be shown");
+}
+
+static bool is_view(const struct control_answer *answer)
+{
+    return !answer->err && answer->body.len > 2 && answer->body.data[0] == '{';
+}
+
+static void add_to_list(struct call *call, struct survey *survey, const struct control_answer *answer)
+{
+    struct slice view = is_view(answer) ? answer->body : mute_view(&call->arena, survey->names[survey->at]);
+    if (view.data)
+        view = merge(&call->arena, view, survey->counts[survey->at]);
+    if (view.data)
+        survey->shown = join(&call->arena, survey->shown, survey->at > 0 ? "," : "", view, "");
+    survey->at++;
+    if (view.data && survey->shown.data)
+        ask_next(call, survey);
+    else
+        respond(call, SLICE_NONE);
+}
+
+static void on_view(struct call *call, const struct control_answer *answer, void *context)
+{
+    struct survey *survey = context;
+    if (survey->is_list)
+        add_to_list(call, survey, answer);
+    else if (is_view(answer))
+        respond(call, merge(&call->arena, answer->body, survey->counts[0]));
+    else
+        control_answer_call(call, answer, NULL);
+}
+
+static void ask_next(struct call *call, struct survey *survey)
 {
     char key[KEY_SIZE];
-    snprintf(key, sizeof(key), "manager.%.*s", (int)call->params[0].len, call->params[0].data);
-    control_ask(call, key, SLICE_NONE, slice_of(body));
+    if (survey->at == survey->count) {
+        respond(call, join(&call->arena, SLICE("{\"data\":["), "", survey->shown, "]}"));
+        return;
+    }
+    snprintf(key, sizeof(key), "manager.%.*s", (int)survey->names[survey->at].len,
+             survey->names[survey->at].data);
+    control_ask(call, key, SLICE_NONE, survey->request, on_view, survey);
+}
+
+static void on_counts(struct call *call, struct db_result *result, void *context)
+{
+    struct survey *survey = context;
+    for (size_t i = 0; result && i < survey->count && i < (size_t)db_rows(result); i++)
+        survey->counts[i] = arena_copy(&call->arena, db_text(result, (int)i, 0));
+    ask_next(call, survey);
+}
+
+/* Names are words (routes_is_word): no space is in one. */
+static void start(struct call *call, struct survey *survey)
+{
+    struct slice names = survey->names[0];
+    for (size_t i = 1; names.data && i < survey->count; i++)
+        names = join(&call->arena, names, " ", survey->names[i], "");
+    if (names.data)
+        query_try_as_operator(call, &count_waiting, &names, 1, on_counts, survey);
+    else
+        respond(call, SLICE_NONE);
+}
+
+static void start_one(struct call *call, struct slice request)
+{
+    struct survey *survey = arena_calloc(&call->arena, 1, sizeof(*survey));
+    if (!survey) {
+        respond(call, SLICE_NONE);
+        return;
+    }
+    *survey = (struct survey){.names = {call->params[0]}, .count = 1, .request = request};
+    start(call, survey);
+}
+
+/* ---- the routes ---- */
+
+void pools_show(struct call *call)
+{
+    struct survey *survey = arena_calloc(&call->arena, 1, sizeof(*survey));
+    if (!survey) {
+        respond(call, SLICE_NONE);
+        return;
+    }
+    *survey = (struct survey){.is_list = true, .request = SLICE("{}"), .shown = SLICE("")};
+    for (const char *name; survey->count < POOLS_MAX && (name = topology_pool_at(survey->count));)
+        survey->names[survey->count++] = slice_of(name);
+    start(call, survey);
 }
 
 void pool_show(struct call *call)
 {
-    ask(call, "{}");
+    start_one(call, SLICE("{}"));
 }
 
 static void refuse_empty(struct call *call)
@@ -39,5 +224,9 @@ void pool_resize(struct call *call)
         return;
     }
     CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
-    ask(call, body);
+    struct slice request = arena_copy(&call->arena, slice_of(body));
+    if (request.data)
+        start_one(call, request);
+    else
+        respond(call, SLICE_NONE);
 }

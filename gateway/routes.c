@@ -36,6 +36,8 @@ static const struct route routes[] = {
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "What became of a command"},
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/operations/{id}", "job", write_cancel,
      "Cancels a long job: it ends at its next step"},
+    {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools", NULL, pools_show,
+     "The worker pools, as operators see them"},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_show,
      "A worker pool: how many workers are wanted, who manages them on which host, what each is at"},
     {METHOD_PUT, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_resize,

@@ -48,7 +48,8 @@ void write_update(struct call *call);
 void write_delete(struct call *call);
 void read_dead_letters(struct call *call); /* read/dead_letter.c: what has died */
 void read_dead_letter(struct call *call);
-void pool_show(struct call *call); /* pool_admin.c: one worker pool */
+void pools_show(struct call *call); /* pool_admin.c: the worker pools */
+void pool_show(struct call *call);
 void pool_resize(struct call *call);
 void dead_letter_replay(struct call *call); /* dead_letter.c: back to work, or gone */
 void dead_letter_drop(struct call *call);

@@ -8,6 +8,7 @@ struct query {
     struct call *call; /* NULL: its client has gone */
     query_on_rows *on_rows;
     void *context;
+    bool is_optional; /* no rows: on_rows is told so */
 };
 
 static void on_gone(struct call *call)
@@ -37,22 +38,35 @@ static void on_result(void *arg, struct db_result *result)
         return;
     }
     log_failure(call, result);
-    call_fail(call, db_result_error(result), NULL);
+    if (query->is_optional)
+        query->on_rows(call, NULL, query->context);
+    else
+        call_fail(call, db_result_error(result), NULL);
 }
 
-static void ask(struct call *call, struct slice company, const struct db_statement *statement,
-                const struct slice *params, size_t param_count, query_on_rows *on_rows, void *context)
+static struct query *query_new(struct call *call, query_on_rows *on_rows, void *context)
 {
-    CLEANUP_FREE struct query *query = xmalloc(sizeof(*query));
+    struct query *query = xcalloc(1, sizeof(*query));
     *query = (struct query){.call = call, .on_rows = on_rows, .context = context};
+    return query;
+}
+
+/* Takes the query. */
+static void ask(struct query *taken, struct slice company, const struct db_statement *statement,
+                const struct slice *params, size_t param_count)
+{
+    CLEANUP_FREE struct query *query = taken;
+    struct call *call = query->call;
     enum err err =
         db_pool_query(call->gateway->reads, company, statement, params, param_count, on_result, query);
-    if (err) {
+    if (err && query->is_optional) {
+        query->on_rows(call, NULL, query->context);
+    } else if (err) {
         call_fail(call, err, NULL);
-        return;
+    } else {
+        call->on_gone = on_gone;
+        call->waiter = TAKE(query);
     }
-    call->on_gone = on_gone;
-    call->waiter = TAKE(query);
 }
 
 void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
@@ -64,7 +78,7 @@ void query_start(struct call *call, const struct db_statement *statement, const 
     all[0] = (struct slice){company, UUID_TEXT_LEN};
     for (size_t i = 0; i < param_count; i++)
         all[i + 1] = params[i];
-    ask(call, all[0], statement, all, param_count + 1, on_rows, context);
+    ask(query_new(call, on_rows, context), all[0], statement, all, param_count + 1);
 }
 
 void query_start_as_operator(struct call *call, const struct db_statement *statement,
@@ -72,5 +86,15 @@ void query_start_as_operator(struct call *call, const struct db_statement *state
                              void *context)
 {
     assert(call->route->access == ACCESS_OPERATOR);
-    ask(call, DB_POOL_OPERATOR, statement, params, param_count, on_rows, context);
+    ask(query_new(call, on_rows, context), DB_POOL_OPERATOR, statement, params, param_count);
+}
+
+void query_try_as_operator(struct call *call, const struct db_statement *statement,
+                           const struct slice *params, size_t param_count, query_on_rows *on_rows,
+                           void *context)
+{
+    assert(call->route->access == ACCESS_OPERATOR);
+    struct query *query = query_new(call, on_rows, context);
+    query->is_optional = true;
+    ask(query, DB_POOL_OPERATOR, statement, params, param_count);
 }

@@ -14,6 +14,11 @@ typedef void query_on_rows(struct call *call, struct db_result *result, void *co
 void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
                  size_t param_count, query_on_rows *on_rows, void *context);
 
+/* As query_start_as_operator, for a call that can be answered without the rows: `result` is NULL when they cannot be had. */
+void query_try_as_operator(struct call *call, const struct db_statement *statement,
+                           const struct slice *params, size_t param_count, query_on_rows *on_rows,
+                           void *context);
+
 /* Asks as an operator, for a route that only operators may call; the parameters are `params` alone. */
 void query_start_as_operator(struct call *call, const struct db_statement *statement,
                              const struct slice *params, size_t param_count, query_on_rows *on_rows,

@@ -5,6 +5,7 @@ import { until } from '../../lib/process.mjs';
 import { expectProblem, expectStatus } from '../api/expect.mjs';
 
 const paths = () => [
+    ['get', '/v1/admin/pools'], ['get', '/v1/admin/pools/projects'], ['put', '/v1/admin/pools/projects'],
     ['get', '/v1/admin/dead-letters'], ['delete', '/v1/admin/dead-letters'], ['get', `/v1/admin/dead-letters/${randomUUID()}`],
     ['post', '/v1/admin/dead-letters/replay'], ['post', `/v1/admin/dead-letters/${randomUUID()}/replay`],
 ];

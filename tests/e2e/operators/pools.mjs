@@ -30,6 +30,40 @@ export function pools(shared) {
             expectProblem(await operator.get('/v1/admin/pools/nobody'), 503, 'unroutable');
         });
 
+        test('test_pools_when_listed_then_each_says_what_waits_and_what_each_worker_holds', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const row = (reason, n) => `('${stack.company}', gen_random_uuid(), 'projects', 1, '${reason}', now() + interval '1 day', 'project.create', gen_random_uuid(), 'x', ${n}, '')`;
+            const columns = 'company_id, command_id, pool, slot, reason, due_at, type, actor, role, fingerprint, body';
+            await stack.run(`INSERT INTO deferred (${columns}) VALUES ${row('retry', 1)}, ${row('schedule', 2)}, ${row('schedule', 3)}`);
+            const pool = await until(async () => {
+                const [found] = expectStatus(await operator.get('/v1/admin/pools'), 200).body.data;
+                return found.managers[0].workers[0].partitions?.length === 8 && found;
+            }, 30_000, 'the worker to hold every partition');
+            assert.deepEqual([pool.name, pool.wanted, pool.autoscale], ['projects', 1, null]);
+            assert.deepEqual({ ...pool.deferred }, { parked: 0, retry: 1, scheduled: 2 });
+            assert.equal(pool.dead_letters, (await stack.query('SELECT count(*) AS letters FROM dead_letter'))[0].letters);
+            assert.deepEqual(Object.keys(pool.waiting), ['ready', 'open', 'parked', 'oldest_ms']);
+            const [worker] = pool.managers[0].workers;
+            assert.deepEqual([worker.state, worker.partitions, worker.open], ['ready', [0, 1, 2, 3, 4, 5, 6, 7], 0]);
+            const one = expectStatus(await operator.get('/v1/admin/pools/projects'), 200).body;
+            assert.deepEqual(Object.keys(one), Object.keys(pool));
+            await stack.run("DELETE FROM deferred WHERE role = 'x'");
+        });
+
+        test('test_pools_when_no_process_runs_then_the_list_still_says_what_waits', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            await stack.worker.kill();
+            const pool = await until(async () => {
+                const [found] = expectStatus(await operator.get('/v1/admin/pools'), 200).body.data;
+                return found.wanted === null && found;
+            }, 30_000, 'the pool to be gone');
+            assert.deepEqual([pool.managers, pool.waiting, pool.deferred], [[], null, { parked: 0, retry: 0, scheduled: 0 }]);
+            await stack.worker.start();
+            await until(async () => (await operator.get('/v1/admin/pools')).body.data[0].wanted === 1, 30_000, 'the pool to be back');
+        });
+
         // A queue that nobody reads stands for a manager that does not answer.
         test('test_question_when_nobody_answers_then_503_in_time_and_more_than_may_wait_at_once', async () => {
             const { stack } = shared;

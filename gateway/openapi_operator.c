@@ -1,0 +1,159 @@
+/* What operators are answered: these are no resources, so no schema of messages describes them. */
+
+#include "gateway/openapi.h"
+
+enum kind { TEXT, TRUTH, COUNT, UUID, TIME, OBJECT, COUNTS, ONE, LIST };
+enum { MAY_BE_NULL = 1, MAY_BE_ABSENT = 2 };
+
+/* The members of each schema, one after the other. */
+static const struct member {
+    const char *schema, *name;
+    enum kind kind;
+    int may;
+    const char *of; /* of ONE and LIST: which schema */
+} members[] = {
+    {"PoolList", "data", LIST, 0, "Pool"},
+
+    {"Pool", "name", TEXT, 0, NULL},
+    {"Pool", "wanted", COUNT, MAY_BE_NULL, NULL},
+    {"Pool", "why", TEXT, MAY_BE_NULL, NULL},
+    {"Pool", "resized_at", TIME, MAY_BE_NULL, NULL},
+    {"Pool", "autoscale", ONE, MAY_BE_NULL, "PoolBounds"},
+    {"Pool", "waiting", ONE, MAY_BE_NULL, "PoolWaiting"},
+    {"Pool", "managers", LIST, 0, "PoolManager"},
+    {"Pool", "deferred", ONE, MAY_BE_NULL, "PoolDeferred"},
+    {"Pool", "dead_letters", COUNT, MAY_BE_NULL, NULL},
+
+    {"PoolBounds", "min", COUNT, 0, NULL},
+    {"PoolBounds", "max", COUNT, 0, NULL},
+
+    {"PoolWaiting", "ready", COUNT, 0, NULL},
+    {"PoolWaiting", "open", COUNT, 0, NULL},
+    {"PoolWaiting", "parked", COUNT, 0, NULL},
+    {"PoolWaiting", "oldest_ms", COUNT, 0, NULL},
+
+    {"PoolDeferred", "parked", COUNT, 0, NULL},
+    {"PoolDeferred", "retry", COUNT, 0, NULL},
+    {"PoolDeferred", "scheduled", COUNT, 0, NULL},
+
+    {"PoolManager", "id", UUID, 0, NULL},
+    {"PoolManager", "host", TEXT, 0, NULL},
+    {"PoolManager", "pid", COUNT, 0, NULL},
+    {"PoolManager", "since", TIME, 0, NULL},
+    {"PoolManager", "share", COUNT, 0, NULL},
+    {"PoolManager", "workers", LIST, 0, "PoolWorker"},
+
+    {"PoolWorker", "pid", COUNT, 0, NULL},
+    {"PoolWorker", "state", TEXT, 0, NULL},
+    {"PoolWorker", "since", TIME, MAY_BE_ABSENT, NULL},
+    {"PoolWorker", "partitions", COUNTS, MAY_BE_ABSENT, NULL},
+    {"PoolWorker", "open", COUNT, MAY_BE_ABSENT, NULL},
+    {"PoolWorker", "parked", COUNT, MAY_BE_ABSENT, NULL},
+    {"PoolWorker", "oldest_ms", COUNT, MAY_BE_ABSENT, NULL},
+
+    {"DeadLetterList", "data", LIST, 0, "DeadLetter"},
+    {"DeadLetterList", "next", TEXT, MAY_BE_NULL, NULL},
+
+    {"DeadLetter", "id", UUID, 0, NULL},
+    {"DeadLetter", "pool", TEXT, 0, NULL},
+    {"DeadLetter", "type", TEXT, MAY_BE_NULL, NULL},
+    {"DeadLetter", "company", UUID, MAY_BE_NULL, NULL},
+    {"DeadLetter", "command", UUID, MAY_BE_NULL, NULL},
+    {"DeadLetter", "reason", TEXT, 0, NULL},
+    {"DeadLetter", "detail", TEXT, MAY_BE_NULL, NULL},
+    {"DeadLetter", "attempts", COUNT, 0, NULL},
+    {"DeadLetter", "first_at", TIME, 0, NULL},
+    {"DeadLetter", "last_at", TIME, 0, NULL},
+    {"DeadLetter", "replays", COUNT, 0, NULL},
+    {"DeadLetter", "is_replaying", TRUTH, 0, NULL},
+    {"DeadLetter", "size", COUNT, MAY_BE_NULL, NULL},
+    /* Of one letter, not in a list. */
+    {"DeadLetter", "actor", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "role", TEXT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "subject", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "parent", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "if_match", COUNT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "sent_at", TIME, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "correlation_id", TEXT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "traceparent", TEXT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "history", LIST, MAY_BE_ABSENT, "Death"},
+    {"DeadLetter", "body", OBJECT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"DeadLetter", "body_base64", TEXT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+
+    {"Death", "at", TIME, 0, NULL},
+    {"Death", "reason", TEXT, 0, NULL},
+    {"Death", "detail", TEXT, MAY_BE_NULL, NULL},
+    {"Death", "attempts", COUNT, 0, NULL},
+
+    {"DeadLetterCount", "count", COUNT, 0, NULL},
+    {"DeadLetterCount", "more", TRUTH, 0, NULL},
+    {"DeadLetterCount", "before", TIME, 0, NULL},
+
+    {"DeadLetterReplayed", "id", UUID, 0, NULL},
+    {"DeadLetterReplayed", "count", COUNT, 0, NULL},
+};
+
+static json_t *typed(const struct member *member, const char *type)
+{
+    return member->may & MAY_BE_NULL ? json_pack("{s:[s, s]}", "type", type, "null")
+                                     : json_pack("{s:s}", "type", type);
+}
+
+static json_t *with(json_t *schema, const char *keyword, json_t *value)
+{
+    json_object_set_new(schema, keyword, value);
+    return schema;
+}
+
+static json_t *reference(const char *schema)
+{
+    return json_pack("{s:s+}", "$ref", "#/components/schemas/", schema);
+}
+
+static json_t *schema_of(const struct member *member)
+{
+    switch (member->kind) {
+    case TRUTH:
+        return typed(member, "boolean");
+    case COUNT:
+        return with(typed(member, "integer"), "minimum", json_integer(0));
+    case UUID:
+        return with(typed(member, "string"), "format", json_string("uuid"));
+    case TIME:
+        return with(typed(member, "string"), "format", json_string("date-time"));
+    case OBJECT:
+        return typed(member, "object");
+    case COUNTS:
+        return with(typed(member, "array"), "items",
+                    json_pack("{s:s, s:i}", "type", "integer", "minimum", 0));
+    case LIST:
+        return with(typed(member, "array"), "items", reference(member->of));
+    case ONE:
+        return member->may & MAY_BE_NULL
+                   ? json_pack("{s:[o, {s:s}]}", "oneOf", reference(member->of), "type", "null")
+                   : reference(member->of);
+    case TEXT:
+        break;
+    }
+    return typed(member, "string");
+}
+
+static json_t *object_in(json_t *schemas, const char *name)
+{
+    json_t *object = json_object_get(schemas, name);
+    if (object)
+        return object;
+    object = json_pack("{s:s, s:[], s:{}}", "type", "object", "required", "properties");
+    json_object_set_new(schemas, name, object);
+    return object;
+}
+
+void openapi_add_operator_schemas(json_t *schemas)
+{
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        json_t *object = object_in(schemas, members[i].schema);
+        json_object_set_new(json_object_get(object, "properties"), members[i].name, schema_of(&members[i]));
+        if (!(members[i].may & MAY_BE_ABSENT))
+            json_array_append_new(json_object_get(object, "required"), json_string(members[i].name));
+    }
+}
