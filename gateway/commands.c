@@ -129,7 +129,8 @@ static void on_operation(void *arg, const struct operation *operation)
     else if (operation->found == ERR_OK && pending->is_async &&
              operation->fingerprint == pending->fingerprint)
         answer_accepted(pending);
-    else if (operation->found == ERR_OK)
+    else if (operation->found == ERR_OK &&
+             (!operation->is_waiting || operation->fingerprint != pending->fingerprint))
         answer_operation(pending, operation);
     else
         answer_without_result(pending);

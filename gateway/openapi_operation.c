@@ -83,7 +83,7 @@ static const struct kind {
     {.handler = write_cancel,
      .verb = "cancel",
      .status = 202,
-     .meaning = "It will end at its next step",
+     .meaning = "It never runs, or will end at its next step",
      .body = BODY_ENTITY,
      .parameters = {"If-Match", "Idempotency-Key", "Prefer"},
      .headers = {"ETag"},

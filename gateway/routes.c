@@ -35,7 +35,8 @@ static const struct route routes[] = {
      "What has happened: a stream of Server-Sent Events, or a page of them"},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "What became of a command"},
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/operations/{id}", "job", write_cancel,
-     "Cancels a long job: it ends at its next step"},
+     "Cancels a command that waits for its time, which then never runs, or a long job, which ends at its "
+     "next step"},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools", NULL, pools_show,
      "The worker pools, as operators see them"},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_show,

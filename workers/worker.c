@@ -10,12 +10,12 @@
 #include "workers/backlog.h"
 #include "workers/batch.h"
 #include "workers/desk.h"
+#include "workers/fresh_plans.h"
 #include "workers/intake.h"
 #include "workers/long_jobs.h"
 #include "workers/members.h"
 #include "workers/outbox.h"
 #include "workers/partitions.h"
-#include "workers/plans.h"
 
 enum {
     NAME_SIZE = 160,
@@ -40,7 +40,7 @@ struct worker {
     struct members *members;
     struct partition_set set; /* those whose rows are ours to run */
     struct backlog *backlog;
-    struct plans *plans;
+    struct fresh_plans *plans;
     struct desk *desk;
     ev_timer pause; /* of all work: the database is in trouble */
     double pause_s;
@@ -147,7 +147,7 @@ static bool has_finished(const struct worker *w)
 /* What else is asked of the database goes between two batches. */
 static void begin(struct worker *w)
 {
-    plans_refresh(w->plans);
+    fresh_plans_make(w->plans);
     backlog_run(w->backlog);
     struct job *jobs = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
     if (jobs)
@@ -449,7 +449,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
                                    prefetch_of_partition(config), &partitions_callbacks, w);
     w->members = join(w);
-    w->plans = plans_new(loop, w->db);
+    w->plans = fresh_plans_new(loop, w->db);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
     return ERR_OK;
@@ -467,7 +467,7 @@ void worker_free(struct worker *w)
     db_free(w->db);
     batch_free(w->batch);
     backlog_free(w->backlog);
-    plans_free(w->plans);
+    fresh_plans_free(w->plans);
     long_jobs_close(w->long_jobs);
     broker_free(w->publisher);
     long_jobs_free(w->long_jobs);

@@ -15,18 +15,26 @@ enum {
     DATA,
     JOB_STATUS,
     JOB_ERROR,
-    JOB_MEMBERS
+    JOB_MEMBERS,
+    WAITS_FOR,
+    WAITS_MEMBERS
 };
 
-#define RESULT "i.status, i.http_status, i.fingerprint, i.refusal, e.type, e.subject, e.version"
-#define FROM_INBOX     \
-    " FROM inbox AS i" \
+#define RESULT                                                                                        \
+    "i.status, i.http_status, coalesce(i.fingerprint, d.fingerprint), i.refusal, e.type, e.subject, " \
+    "e.version"
+/* The row of a command that has a result, or waits. */
+#define FROM_COMMAND                                                                          \
+    " FROM (SELECT $1::uuid AS company_id, $2::uuid AS command_id) AS k"                      \
+    " LEFT JOIN inbox AS i ON i.company_id = k.company_id AND i.command_id = k.command_id"    \
+    " LEFT JOIN deferred AS d ON d.company_id = k.company_id AND d.command_id = k.command_id" \
     " LEFT JOIN events AS e ON e.company_id = i.company_id AND e.seq = i.seq AND e.at = i.at"
+#define WHERE_KNOWN " WHERE i.command_id IS NOT NULL OR d.command_id IS NOT NULL"
 
-static const struct db_statement find = {"read.operation", "SELECT " RESULT ", e.data" FROM_INBOX
-                                                           " WHERE i.company_id = $1 AND i.command_id = $2"};
+static const struct db_statement find = {"read.operation",
+                                         "SELECT " RESULT ", e.data" FROM_COMMAND WHERE_KNOWN};
 
-/* With the long job that the command began, where it did, and that job's last event. */
+/* With the long job that the command began, where it did, and that job's last event; or with what it waits for. */
 static const struct db_statement follow = {
     "read.operation_job",
     "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"
@@ -34,10 +42,13 @@ static const struct db_statement follow = {
     " CASE WHEN j.status = 'completed' THEN 100 WHEN j.total = 0 THEN 0"
     " ELSE least(99, j.done * 100 / j.total) END) || ',\"started_at\":' || "
     "coalesce(to_json(j.started_at)::text, 'null')"
-    " || ',\"ended_at\":' || coalesce(to_json(j.ended_at)::text, 'null')" FROM_INBOX
-    " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
-    " LEFT JOIN events AS l ON l.company_id = j.company_id AND l.seq = j.event_seq AND l.at = j.event_at"
-    " WHERE i.company_id = $1 AND i.command_id = $2"};
+    " || ',\"ended_at\":' || coalesce(to_json(j.ended_at)::text, 'null'),"
+    " CASE WHEN i.command_id IS NULL THEN d.reason END, CASE d.reason"
+    " WHEN 'schedule' THEN ',\"run_at\":' || to_json(d.due_at)"
+    " WHEN 'retry' THEN ',\"attempts\":' || d.attempts || ',\"next_attempt_at\":' || to_json(d.due_at) "
+    "END" FROM_COMMAND " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
+    " LEFT JOIN events AS l ON l.company_id = j.company_id AND l.seq = j.event_seq AND l.at = "
+    "j.event_at" WHERE_KNOWN};
 
 /* The caller owns operation->whole. */
 static struct operation operation_of(struct db_result *result)
@@ -48,7 +59,8 @@ static struct operation operation_of(struct db_result *result)
     struct slice status = db_text(result, 0, STATUS);
     struct operation operation = {
         .found = ERR_OK,
-        .status = err_from_slug(status.data, status.len),
+        .is_waiting = !status.data,
+        .status = status.data ? err_from_slug(status.data, status.len) : ERR_OK,
         .http_status = (int)db_int(result, 0, HTTP_STATUS),
         .fingerprint = (uint64_t)db_int(result, 0, FINGERPRINT),
         .type = db_text(result, 0, TYPE),
@@ -112,15 +124,25 @@ static void append_result(struct buf *body, const struct operation *operation)
     buf_append_slice(body, operation->entity.data ? operation->entity : SLICE("null"));
 }
 
+/* In one word. What long jobs say of themselves comes first. */
+static struct slice status_of(const struct operation *operation, struct slice job, struct slice waits_for)
+{
+    if (job.data && !slice_is(job, "completed"))
+        return job; /* pending, running, failed or cancelled */
+    if (operation->found == ERR_NOT_FOUND || operation->is_waiting)
+        return slice_is(waits_for, "schedule") ? SLICE("scheduled") : SLICE("pending");
+    if (operation->status == ERR_CANCELLED)
+        return SLICE("cancelled");
+    return operation->status ? SLICE("failed") : SLICE("succeeded");
+}
+
 static void on_operation(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
     struct operation operation = operation_of(result);
-    bool is_pending = operation.found == ERR_NOT_FOUND;
-    struct slice job = is_pending ? SLICE_NONE : db_text(result, 0, JOB_STATUS);
-    const char *status = is_pending ? "pending" : operation.status ? "failed" : "succeeded";
-    if (job.data && !slice_is(job, "completed"))
-        status = job.data; /* pending, running, failed or cancelled */
+    bool is_known = operation.found == ERR_OK;
+    struct slice job = is_known ? db_text(result, 0, JOB_STATUS) : SLICE_NONE;
+    struct slice status = status_of(&operation, job, is_known ? db_text(result, 0, WAITS_FOR) : SLICE_NONE);
     if (slice_is(job, "failed")) {
         struct slice slug = db_text(result, 0, JOB_ERROR);
         operation.status = err_from_slug(slug.data, slug.len);
@@ -128,15 +150,17 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
     }
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
-    buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%s\"", (int)call->params[0].len, call->params[0].data,
-               status);
+    buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%.*s\"", (int)call->params[0].len, call->params[0].data,
+               (int)status.len, status.data);
     if (job.data)
         buf_append_slice(&body, db_text(result, 0, JOB_MEMBERS));
-    if (is_pending)
+    if (operation.is_waiting)
+        buf_append_slice(&body, db_text(result, 0, WAITS_MEMBERS));
+    if (slice_is(status, "pending") && !job.data)
         call_add_header(call, "Retry-After", SLICE("1"));
     else if (operation.status)
         append_problem(&body, &operation);
-    else
+    else if (!operation.is_waiting)
         append_result(&body, &operation);
     buf_append_char(&body, '}');
     call_respond(call, 200, "application/json", buf_slice(&body));

@@ -1,5 +1,5 @@
 #pragma once
-/* What became of a command, from the inbox: GET /v1/operations/{id}, and the answer to a request whose reply
+/* What became of a command, from the inbox, or for what it waits: GET /v1/operations/{id}, and the answer to a request whose reply
  * was lost. */
 
 #include "common/bytes.h"
@@ -8,6 +8,7 @@
 
 struct operation {
     enum err found;       /* OK; NOT_FOUND: it has not run (yet); otherwise the database did not say */
+    bool is_waiting;      /* in `deferred`, and there is no result yet: only the fingerprint is known */
     enum err status;      /* of the command: OK or its refusal */
     int http_status;      /* 201, 200, 204, or the refusal's */
     uint64_t fingerprint; /* of the command that ran under this id: another one means another request */

@@ -50,6 +50,7 @@ class Stack {
         const keyFile = join(state, `token_key.${this.name}`);
         mkdirSync(state, { recursive: true });
         writeFileSync(keyFile, secret, { mode: 0o600 });
+        this.keyFile = keyFile;
         this.address = `127.0.0.1:${await freePort()}`;
         this.url = `http://${this.address}`;
         this.amqpUrl = await broker.url(this.name);

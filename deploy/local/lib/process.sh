@@ -90,5 +90,5 @@ gateway_is_ready() {
 
 # issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
 issue_token() {
-    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "$(program release gateway/tools/cortex-token)" "$@"
+    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "${CORTEX_BUILD:-$ROOT/build/release}/gateway/tools/cortex-token" "$@"
 }

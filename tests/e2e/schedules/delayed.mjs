@@ -70,6 +70,60 @@ export function delayed(shared) {
             assert.equal(count, 1);
         });
 
+        test('test_operation_of_a_later_command_then_scheduled_with_its_time_until_then', async () => {
+            const api = shared.stack.client({ company: await shared.stack.addCompany() });
+            const runAt = inSeconds(3600);
+            const { headers } = expectStatus(await api.post('/v1/projects', { name: 'Later' }, { 'cortex-run-at': runAt }), 202);
+            const operation = await until(async () => {
+                const { body } = await api.get(headers.location);
+                return body.status === 'scheduled' && body;
+            }, 15_000, 'it to be scheduled');
+            assert.equal(Date.parse(operation.run_at), Date.parse(runAt));
+            assert.equal(operation.result, undefined);
+        });
+
+        test('test_cancel_before_it_has_begun_then_it_never_runs_and_says_so', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const api = stack.client({ company });
+            const write = { 'idempotency-key': randomUUID(), 'cortex-run-at': inSeconds(2) };
+            const id = operationOf(expectStatus(await api.post('/v1/projects', { name: 'Never' }, write), 202));
+            await waits(shared, id);
+            const answer = expectStatus(await api.delete(`/v1/operations/${id}`), 202);
+            assert.equal(answer.body.status, 'cancelled');
+            const operation = expectStatus(await api.get(`/v1/operations/${id}`), 200).body;
+            assert.equal(operation.status, 'cancelled');
+            assert.equal(operation.problem.type, '/problems/cancelled');
+            expectProblem(await api.delete(`/v1/operations/${id}`), 409, 'conflict');
+            // One that is due later shows that its time has passed.
+            await succeeded(api, operationOf(expectStatus(await api.post('/v1/projects', { name: 'After' }, { 'cortex-run-at': inSeconds(3) }), 202)));
+            const { data } = expectStatus(await api.get('/v1/projects'), 200).body;
+            assert.deepEqual(data.map((project) => project.name), ['After']);
+            assert.equal(operationOf(expectStatus(await api.post('/v1/projects', { name: 'Never' }, write), 202)), id);
+            assert.equal((await api.get(`/v1/operations/${id}`)).body.status, 'cancelled');
+        });
+
+        test('test_cancel_of_what_has_ended_or_is_anothers_then_refused', async () => {
+            const { stack } = shared;
+            const api = stack.client({ company: await stack.addCompany() });
+            const done = await newProject(api);
+            expectProblem(await api.delete(`/v1/operations/${done.id}`), 409, 'conflict');
+            expectProblem(await api.delete(`/v1/operations/${randomUUID()}`), 404, 'not-found');
+            const later = operationOf(expectStatus(await api.post('/v1/projects', { name: 'Mine' }, { 'cortex-run-at': inSeconds(3600) }), 202));
+            await waits(shared, later);
+            const other = stack.client({ company: await stack.addCompany() });
+            expectProblem(await other.delete(`/v1/operations/${later}`), 404, 'not-found');
+            assert.equal(expectStatus(await other.get(`/v1/operations/${later}`), 200).body.status, 'pending');
+            assert.equal(await waits(shared, later), 'schedule');
+        });
+
+        test('test_the_same_key_with_another_body_while_it_waits_then_422', async () => {
+            const api = shared.stack.client({ company: await shared.stack.addCompany() });
+            const headers = { 'idempotency-key': randomUUID(), 'cortex-run-at': inSeconds(3600) };
+            await waits(shared, operationOf(expectStatus(await api.post('/v1/projects', { name: 'One' }, headers), 202)));
+            expectProblem(await api.post('/v1/projects', { name: 'Two' }, headers), 422, 'idempotency-mismatch');
+        });
+
         test('test_write_with_what_is_no_time_or_too_far_then_400_with_a_pointer', async () => {
             const api = shared.stack.client();
             for (const bad of ['', 'soon', '2026-13-01T00:00:00Z', '2030-01-01', '2030-01-01T00:00:00', inSeconds(367 * 86400)]) {

@@ -1,10 +1,10 @@
-#include "workers/plans.h"
+#include "workers/fresh_plans.h"
 
 static const double PERIOD_S = 15;
 
 static const struct db_statement discard = {"plans.discard", "DISCARD PLANS"};
 
-struct plans {
+struct fresh_plans {
     struct ev_loop *loop;
     struct db *db;
     ev_timer timer;
@@ -14,10 +14,11 @@ struct plans {
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    CONTAINER_OF(timer, struct plans, timer)->is_due = true; /* before the loop sleeps, the worker looks */
+    CONTAINER_OF(timer, struct fresh_plans, timer)->is_due =
+        true; /* before the loop sleeps, the worker looks */
 }
 
-void plans_refresh(struct plans *plans)
+void fresh_plans_make(struct fresh_plans *plans)
 {
     if (!plans->is_due)
         return;
@@ -26,9 +27,9 @@ void plans_refresh(struct plans *plans)
     db_sync(plans->db, NULL, NULL);
 }
 
-struct plans *plans_new(struct ev_loop *loop, struct db *db)
+struct fresh_plans *fresh_plans_new(struct ev_loop *loop, struct db *db)
 {
-    struct plans *plans = xcalloc(1, sizeof(*plans));
+    struct fresh_plans *plans = xcalloc(1, sizeof(*plans));
     plans->loop = loop;
     plans->db = db;
     ev_timer_init(&plans->timer, on_timer, PERIOD_S, PERIOD_S);
@@ -36,7 +37,7 @@ struct plans *plans_new(struct ev_loop *loop, struct db *db)
     return plans;
 }
 
-void plans_free(struct plans *plans)
+void fresh_plans_free(struct fresh_plans *plans)
 {
     if (!plans)
         return;

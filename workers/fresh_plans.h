@@ -5,10 +5,10 @@
 
 #include "common/db.h"
 
-struct plans;
+struct fresh_plans;
 
-struct plans *plans_new(struct ev_loop *loop, struct db *db);
-void plans_free(struct plans *plans); /* after its db */
+struct fresh_plans *fresh_plans_new(struct ev_loop *loop, struct db *db);
+void fresh_plans_free(struct fresh_plans *plans); /* after its db */
 
 /* Drops the plans when that is due; only while no transaction is open on the connection. */
-void plans_refresh(struct plans *plans);
+void fresh_plans_make(struct fresh_plans *plans);

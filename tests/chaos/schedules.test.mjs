@@ -1,0 +1,86 @@
+// A schedule that comes every second, and the process that claimed its last time killed again and again; then all of them at once, for
+// some seconds. Each planned time has one command, and each command one effect. SECONDS of it: CORTEX_CHAOS_SECONDS.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { expectStatus } from '../e2e/api/expect.mjs';
+import { sleep, until } from '../lib/process.mjs';
+import { startStack } from '../lib/stack.mjs';
+
+const SECONDS = Number(process.env.CORTEX_CHAOS_SECONDS ?? 20);
+const AWAY_MS = 3000;
+const NAMES = ['one', 'two', 'three'];
+
+let stack;
+before(async () => {
+    const worker = { CORTEX_WORKER_PROCESSES: '3', CORTEX_CRASH_DEATHS: '1000', CORTEX_SCHEDULE_POLL_MS: '100' };
+    stack = await startStack('chaos_schedules', { worker });
+});
+after(() => stack?.stop());
+
+// What was planned, as it is written down in the transaction that claims it.
+async function watchPlans() {
+    await stack.run(`CREATE TABLE planned (command_id uuid, due_at timestamptz);
+        GRANT INSERT ON planned TO cortex_worker;
+        CREATE FUNCTION note_plan() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO planned VALUES (NEW.command_id, NEW.due_at); RETURN NULL; END $$;
+        CREATE TRIGGER note_plan AFTER INSERT ON deferred FOR EACH ROW WHEN (NEW.reason = 'schedule') EXECUTE FUNCTION note_plan()`);
+}
+
+async function killLastClaimer(killed) {
+    const [{ by }] = await stack.query('SELECT last_by AS by FROM schedule WHERE company_id IS NOT NULL ORDER BY last_begun_at DESC NULLS LAST LIMIT 1');
+    const pid = Number(by?.split(':').pop());
+    if (!pid || killed.has(pid)) return;
+    try {
+        process.kill(pid, 'SIGKILL');
+        killed.add(pid);
+    } catch (error) {
+        if (error.code !== 'ESRCH') throw error;
+    }
+}
+
+describe('schedules', () => {
+    test('test_schedule_of_every_second_when_who_claims_it_is_killed_then_each_time_is_done_once', async (t) => {
+        const operator = stack.client({ role: 'super_admin' });
+        await watchPlans();
+        const schedules = [];
+        for (const name of NAMES) {
+            const company = await stack.addCompany(name);
+            const schedule = { cron: '* * * * * *', company, type: 'project.create', body: { name } };
+            const { body } = expectStatus(await operator.put(`/v1/admin/schedules/${name}`, schedule), 201);
+            schedules.push({ name, company, schedule, first: Date.parse(body.next_at) });
+        }
+        const killed = new Set();
+        for (const end = Date.now() + SECONDS * 1000; Date.now() < end;) {
+            await killLastClaimer(killed);
+            await sleep(300);
+        }
+        await stack.worker.kill();
+        await sleep(AWAY_MS);
+        await stack.worker.start();
+        await until(async () => (await stack.query(`SELECT count(*) FROM schedule WHERE company_id IS NOT NULL
+            AND next_at > now() - interval '2 s'`))[0].count === NAMES.length, 30_000, 'what is late to be made up for');
+        for (const { name, schedule } of schedules)
+            await until(async () => (await operator.put(`/v1/admin/schedules/${name}`, { ...schedule, enabled: false })).status === 200,
+                30_000, 'a worker that answers');
+        await until(async () => (await stack.query('SELECT count(*) FROM deferred'))[0].count === 0, 60_000, 'every command to be done');
+        let runs = 0;
+        for (const { name, company, first } of schedules) {
+            const rows = await stack.query(`SELECT p.command_id, extract(epoch FROM p.due_at)::bigint AS due, count(e.seq)::integer AS effects
+                FROM planned AS p JOIN inbox AS i ON i.command_id = p.command_id AND i.company_id = '${company}'
+                LEFT JOIN events AS e ON e.company_id = i.company_id AND e.command_id = p.command_id GROUP BY 1, 2 ORDER BY 2`);
+            rows.forEach((row, i) => {
+                assert.equal(Number(row.due), first / 1000 + i, `${name}: each second, in order, once`);
+                assert.equal(row.effects, 1, `${name}: one effect for ${row.due}`);
+            });
+            const [{ projects, claims }] = await stack.query(`SELECT (SELECT count(*) FROM project WHERE company_id = '${company}') AS projects,
+                (SELECT runs FROM schedule WHERE name = '${name}') AS claims`);
+            assert.equal(projects, rows.length);
+            assert.equal(claims, rows.length);
+            assert.ok(rows.length >= SECONDS + AWAY_MS / 1000);
+            runs += rows.length;
+        }
+        assert.ok(killed.size >= SECONDS / 4, `${killed.size} were killed`);
+        t.diagnostic(`${runs} planned times of ${NAMES.length} schedules, each done once; ${killed.size} processes killed as they had claimed one, then all`);
+    });
+});
