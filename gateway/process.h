@@ -8,6 +8,6 @@
 enum { PROCESS_CANNOT_START = 78 };
 
 /* Runs until it has drained: after SIGTERM or SIGINT with the whole host, after SIGQUIT for its successor on the same
- * socket. Owns listen_fd, and ready_fd (-1: none), to which it writes an octet when it can do its work for the first time.
- * Returns the exit status. */
-int process_run(const struct config *config, struct token_keys *keys, int listen_fd, int ready_fd);
+ * socket. Owns listen_fd, and pulse_fd, by which the parent hears whether its loop turns and whether it can do its work
+ * (common/pulse.h). Returns the exit status. */
+int process_run(const struct config *config, struct token_keys *keys, int listen_fd, int pulse_fd);

@@ -63,6 +63,19 @@ shell_scripts() {
     (cd "$ROOT" && shellcheck -x cortex .ci/run deploy/local/*.sh deploy/local/lib/*.sh)
 }
 
+# As systemd reads them; with a program that is there in place of the one that is to be installed, and each pool's template as one of them.
+units() {
+    local folder unit status=0
+    folder=$(mktemp -d)
+    for unit in "$ROOT"/deploy/systemd/*.service; do
+        unit=${unit##*/}
+        sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$ROOT/deploy/systemd/$unit" >"$folder/${unit/@./@projects.}"
+    done
+    systemd-analyze verify "$folder"/*.service || status=$?
+    rm -rf "$folder"
+    return "$status"
+}
+
 # only_in PATTERN REGEX…: files that match the pattern and none of the paths that may.
 only_in() {
     local pattern=$1 allowed=$2 found
@@ -74,6 +87,7 @@ only_in() {
 check_clang format clang-format formatted
 check_clang clang-tidy clang-tidy tidy
 check shellcheck shell_scripts
+check 'units of systemd' units
 check 'librabbitmq is named by the broker alone' \
     only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker|common/envelope|common/topology|tests/bench/bound'
 check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db|tests/bench/bound'

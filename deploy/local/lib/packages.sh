@@ -34,6 +34,7 @@ fuzz     clang                                  clang
 lint     clang-format                           clang-format
 lint     clang-tidy                             clang-tidy
 lint     shellcheck                             shellcheck
+lint     systemd-analyze                        systemd
 bench    wrk                                    wrk
 bench    nginx                                  nginx-light|nginx
 bench    -                                      libnginx-mod-nchan

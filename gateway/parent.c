@@ -1,0 +1,184 @@
+#include "gateway/parent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/service.h"
+#include "gateway/parent_private.h"
+#include "gateway/server.h"
+
+enum {
+    TICK_MS = 1000,
+    BUSY_TICK_MS = 50, /* while something is awaited that a pulse tells */
+};
+
+/* ---- leaving ---- */
+
+/* The sockets stay open in the processes only: when the last of them has emptied its queue, the port is free. */
+static void leave(struct parent *parent)
+{
+    if (parent->leaving) {
+        seats_signal(parent, SIGKILL);
+        return;
+    }
+    if (!parent->failed)
+        service_stopping();
+    parent->leaving = true;
+    parent->kill_ms = clock_monotonic_ms() + parent->config.drain_notice_ms +
+                      server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS;
+    for (size_t i = 0; i < parent->seat_count; i++)
+        close(parent->seats[i].listen_fd);
+    seats_signal(parent, SIGTERM);
+}
+
+/* ---- what the service manager is told ---- */
+
+static bool is_settled(struct parent *parent, size_t ready)
+{
+    if (ready == parent->seat_count)
+        parent->was_ready = true;
+    return parent->was_ready && !parent_is_replacing(parent) && !parent->leaving;
+}
+
+static void tell_service(struct parent *parent)
+{
+    size_t ready = seats_ready(parent);
+    if (ready != parent->told_count)
+        service_status("%zu of %zu processes ready", ready, parent->seat_count);
+    parent->told_count = ready;
+    if (!is_settled(parent, ready) || parent->told_ready)
+        return;
+    parent->told_ready = service_ready(); /* else the next turn says it */
+    log_info("parent.ready", LOG_I("processes", ready));
+}
+
+static void feed_watchdog(struct parent *parent, bool all_turn)
+{
+    int64_t now = clock_monotonic_ms();
+    if (parent->watchdog_ms == 0 || !all_turn || now - parent->fed_ms < parent->watchdog_ms / 4)
+        return;
+    parent->fed_ms = now;
+    service_feed_watchdog();
+}
+
+/* ---- the turn ---- */
+
+static int64_t until_next_deed(const struct parent *parent)
+{
+    int64_t wait = parent_is_replacing(parent) || !parent->told_ready ? BUSY_TICK_MS : TICK_MS;
+    if (parent->watchdog_ms > 0 && wait > parent->watchdog_ms / 4)
+        wait = parent->watchdog_ms / 4;
+    for (size_t i = 0; i < parent->seat_count && !parent->leaving; i++) {
+        const struct seat *seat = &parent->seats[i];
+        int64_t left = seat->restart_ms - clock_monotonic_ms();
+        if (seat->now.pid == 0 && left < wait)
+            wait = left > 0 ? left : 0;
+    }
+    return wait;
+}
+
+static void await_signal(struct parent *parent)
+{
+    int64_t wait = until_next_deed(parent);
+    const struct timespec timeout = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
+    int number = sigtimedwait(&parent->signals, NULL, &timeout);
+    if (number == SIGTERM || number == SIGINT)
+        leave(parent);
+    else if (number == SIGHUP && !parent->leaving)
+        parent_reload(parent);
+}
+
+static void supervise(struct parent *parent)
+{
+    while (!parent->leaving || seats_running(parent) > 0) {
+        if (!parent->leaving)
+            seats_start_due(parent);
+        else if (clock_monotonic_ms() >= parent->kill_ms)
+            seats_signal(parent, SIGKILL);
+        await_signal(parent);
+        seats_reap(parent);
+        feed_watchdog(parent, seats_check(parent));
+        if (!parent->leaving)
+            parent_replace(parent);
+        tell_service(parent);
+        if (parent->failed && !parent->leaving)
+            leave(parent);
+    }
+}
+
+/* ---- beginning ---- */
+
+static enum err listen_for_all(struct parent *parent, char why[256])
+{
+    int64_t wanted = parent->config.gateway_processes;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    parent->seat_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
+    parent->next_replaced = parent->seat_count;
+    parent->seats = xcalloc(parent->seat_count, sizeof(*parent->seats));
+    if (server_is_taken(parent->config.listen))
+        log_warn("parent.address_is_shared", LOG_S("listen", parent->config.listen));
+    for (size_t i = 0; i < parent->seat_count; i++) {
+        enum err err = server_listen(parent->config.listen, &parent->seats[i].listen_fd, why);
+        if (err)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static void block_signals(struct parent *parent)
+{
+    sigemptyset(&parent->signals);
+    sigaddset(&parent->signals, SIGTERM);
+    sigaddset(&parent->signals, SIGINT);
+    sigaddset(&parent->signals, SIGHUP);
+    sigaddset(&parent->signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &parent->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* The usual soft limit of 1,024 is there for select(2), which nobody calls here. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static enum err prepare(struct parent *parent, char why[256])
+{
+    enum err err = config_load(&parent->config, why);
+    if (err)
+        return err;
+    enum log_level level = LOG_INFO;
+    if (!log_level_parse(parent->config.log_level, &level)) {
+        snprintf(why, 256, "CORTEX_LOG_LEVEL is none of debug, info, warn, error");
+        return ERR_BAD_REQUEST;
+    }
+    log_init("gateway.parent", level);
+    err = token_keys_load(&parent->config, &parent->keys, why);
+    return err ? err : listen_for_all(parent, why);
+}
+
+int parent_run(void)
+{
+    struct parent parent = {.watchdog_ms = service_watchdog_ms()};
+    char why[256] = "";
+    block_signals(&parent);
+    raise_descriptor_limit();
+    if (prepare(&parent, why)) {
+        fprintf(stderr, "cortex-gateway: %s\n", why);
+        return 1;
+    }
+    supervise(&parent);
+    free(parent.seats);
+    token_keys_free(parent.keys);
+    config_done(&parent.config);
+    return parent.failed ? 1 : 0;
+}

@@ -1,0 +1,37 @@
+// As a service manager: a datagram socket for NOTIFY_SOCKET, and what was said on it, line by line. Node has no such sockets, Python does.
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const program = `
+import socket, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+listener.bind(sys.argv[1])
+print("listening", flush=True)
+while True:
+    print(listener.recv(4096).decode(), flush=True)
+`;
+
+export class Manager {
+    static async open(name) {
+        const manager = new Manager();
+        manager.socket = join(tmpdir(), `cortex-${name}-${process.pid}.notify`);
+        manager.said = []; // in order, as "READY=1"
+        manager.child = spawn('python3', ['-c', program, manager.socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+        const lines = createInterface({ input: manager.child.stdout });
+        await new Promise((resolve) => lines.once('line', resolve));
+        lines.on('line', (line) => manager.said.push(line));
+        return manager;
+    }
+
+    heard(text) {
+        return this.said.filter((line) => line === text).length;
+    }
+
+    close() {
+        this.child.kill();
+        rmSync(this.socket, { force: true });
+    }
+}
