@@ -112,11 +112,9 @@ int autoscale_decide(struct autoscale *state, const struct autoscale_options *op
         within(needed(sight, divide_up(options->depth, 2), divide_up(options->age_ms, 2), &lingering),
                options->min, options->max);
     int decided = wanted;
-    if (sight->is_troubled)
-        forget_spells(state);
-    else if (need > wanted)
+    if (need > wanted && !sight->is_troubled)
         decided = under_pressure(state, options, need, wanted, now_ms);
-    else if (calm_need < wanted)
+    else if (calm_need < wanted && !sight->is_troubled)
         decided = in_calm(state, options, calm_need, wanted, now_ms);
     else
         forget_spells(state);
