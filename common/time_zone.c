@@ -283,7 +283,7 @@ static bool is_name(struct slice name)
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
         bool is_letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
-        if (!is_letter && (begins || !memchr("_+-/", c, 4)))
+        if (!is_letter && (begins || c == '\0' || !strchr("_+-/", c)))
             return false;
         begins = c == '/';
     }

@@ -44,20 +44,17 @@ const struct admin_request admin_schedule_requests[] = {
       "''))," PUT " SELECT coalesce((SELECT 'ok' FROM put), 'validation'),"
       " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put), 422),"
       " coalesce((SELECT json_build_object('name', name, 'next_at', next_at) FROM put),"
-      " (SELECT json_build_object('errors', json_agg(json_build_object('pointer', pointer, 'detail', "
-      "detail)))"
-      " FROM wrong))"}},
+      " (SELECT json_build_object('errors',"
+      " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong))"}},
     {"schedule.delete",
      {"admin.schedule_delete",
       NAMED ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name RETURNING 1)"
-            " SELECT coalesce((SELECT 'ok' FROM gone), 'not-found'), coalesce((SELECT 204 FROM gone), 404), "
-            "'{}'::json"}},
+            " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(204), 404), '{}'::json FROM gone"}},
     /* The moment at which it was asked for tells a request that comes twice from two. */
     {"schedule.run",
      {"admin.schedule_run",
-      NAMED ", asked AS (UPDATE schedule AS s SET asked_at = (b->>'at')::timestamptz, step_at = "
-            "least(step_at, now())"
-            " FROM q WHERE s.name = q.name AND s.asked_at IS NULL"
+      NAMED ", asked AS (UPDATE schedule AS s SET asked_at = (b->>'at')::timestamptz,"
+            " step_at = least(step_at, now()) FROM q WHERE s.name = q.name AND s.asked_at IS NULL"
             " AND (s.last_asked_at IS NULL OR s.last_asked_at < (b->>'at')::timestamptz) RETURNING 1)"
             " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(202), 404),"
             " coalesce(json_agg(json_build_object('name', s.name))->0, '{}') FROM schedule AS s, q"

@@ -15,16 +15,16 @@ static const double STEP_S = 0.2; /* between two steps of the same work: as in t
 
 /* ---- what is asked of the database ---- */
 
-#define UTC_TEXT(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define NEXT_AT  "to_char(next_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define ASKED_AT "to_char(asked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 static const struct db_statement look = {
     "schedules.look",
-    "SELECT name, id, company_id IS NULL, type, cron, timezone, version, " UTC_TEXT("next_at") ", " UTC_TEXT(
-        "asked_at") ", run_at IS NOT NULL, floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
-                    " floor(extract(epoch FROM now()))::bigint FROM schedule"
-                    " WHERE step_at <= now()"
-                    " AND (run_at IS NOT NULL OR asked_at IS NOT NULL OR (enabled AND next_at <= now()))"
-                    " ORDER BY coalesce(asked_at, next_at), name LIMIT $1::integer",
+    "SELECT name, id, company_id IS NULL, type, cron, timezone, version, " NEXT_AT ", " ASKED_AT ","
+    " run_at IS NOT NULL, floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
+    " floor(extract(epoch FROM now()))::bigint FROM schedule WHERE step_at <= now()"
+    " AND (run_at IS NOT NULL OR asked_at IS NOT NULL OR (enabled AND next_at <= now()))"
+    " ORDER BY coalesce(asked_at, next_at), name LIMIT $1::integer",
 };
 
 enum {
@@ -43,31 +43,28 @@ enum {
 };
 
 /* $1 name, $2 version, $3 next_at, $4 asked_at: all as they were read. $5: the next_at that follows. */
-#define CLAIM(also)                                                                                        \
-    "UPDATE schedule SET next_at = $5::timestamptz, asked_at = NULL,"                                      \
-    " last_asked_at = coalesce(asked_at, last_asked_at), last_at = coalesce(asked_at, next_at),"           \
-    " last_begun_at = clock_timestamp(), last_ended_at = NULL, last_by = $6, last_error = NULL,"           \
-    " runs = runs + 1, " also " WHERE name = $1 AND version = $2::bigint AND run_at IS NULL"               \
-    " AND next_at IS NOT DISTINCT FROM $3::timestamptz AND asked_at IS NOT DISTINCT FROM $4::timestamptz " \
-    "RETURNING *"
+#define CLAIM                                                                                    \
+    "UPDATE schedule SET next_at = $5::timestamptz, asked_at = NULL,"                            \
+    " last_asked_at = coalesce(asked_at, last_asked_at), last_at = coalesce(asked_at, next_at)," \
+    " last_begun_at = clock_timestamp(), last_ended_at = NULL, last_by = $6, last_error = NULL," \
+    " runs = runs + 1"
+#define AS_READ                                                    \
+    " WHERE name = $1 AND version = $2::bigint AND run_at IS NULL" \
+    " AND next_at IS NOT DISTINCT FROM $3::timestamptz AND asked_at IS NOT DISTINCT FROM $4::timestamptz"
 
 static const struct db_statement claim_command = {
     "schedules.claim_command",
-    "WITH claimed AS (" CLAIM(
-        "last_command = $7::uuid") "),"
-                                   " waiting AS (INSERT INTO deferred (company_id, command_id, pool, slot, "
-                                   "reason, due_at, type, actor, role,"
-                                   " subject, parent, fingerprint, sent, body)"
-                                   " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, "
-                                   "actor, role, subject, parent,"
-                                   " fingerprint, floor(extract(epoch FROM last_at))::bigint, body FROM "
-                                   "claimed ON CONFLICT DO NOTHING)"
-                                   " SELECT 1 FROM claimed",
+    "WITH claimed AS (" CLAIM ", last_command = $7::uuid" AS_READ " RETURNING *),"
+    " waiting AS (INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor,"
+    " role, subject, parent, fingerprint, sent, body)"
+    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor, role, subject, parent,"
+    " fingerprint, floor(extract(epoch FROM last_at))::bigint, body FROM claimed ON CONFLICT DO NOTHING)"
+    " SELECT 1 FROM claimed",
 };
 
 static const struct db_statement claim_work = {
     "schedules.claim_work",
-    CLAIM("run_at = coalesce(asked_at, next_at), step_at = now()"),
+    CLAIM ", run_at = coalesce(asked_at, next_at), step_at = now()" AS_READ " RETURNING 1",
 };
 
 /* It rests: the next try may be another process's. */

@@ -74,6 +74,77 @@ static void test_zones_when_compared_with_the_c_library_show_the_same(void **sta
     assert_true(zones > 300 && spans > 10000);
 }
 
+/* A file without a change, as of a place that has kept one rule for ever. */
+static struct slice file_of(const char *rule, char file[256])
+{
+    static const char header[44] = {'T', 'Z', 'i', 'f', '2', [39] = 1}; /* typecnt 1 */
+    size_t len = 0;
+    for (int block = 0; block < 2; block++) {
+        memcpy(file + len, header, sizeof(header));
+        memset(file + len + sizeof(header), 0, 6);
+        len += sizeof(header) + 6;
+    }
+    len += (size_t)snprintf(file + len, 256 - len, "\n%s\n", rule);
+    return (struct slice){file, len};
+}
+
+static const char *const rules[] = {
+    "XXX3",
+    "XXX-5:30",
+    "<+0330>-3:30",
+    "XXX3YYY,J60,J300",
+    "XXX3YYY,59/1,300/3:30",
+    "XXX3YYY2:30,J2/0,J364/23:59:59",
+    "XXX-10YYY-11,M10.1.0,M4.1.0/3",
+    "XXX-1YYY,M3.5.0,M10.5.0/3",
+    "XXX-1YYY0,M10.5.0/2,M3.5.0/1",
+    "XXX2YYY,M3.5.0/-2,M10.5.0/-1",
+    "XXX4YYY,M9.1.6/24,M4.1.6/24",
+};
+
+static void test_rules_when_compared_with_the_c_library_mean_the_same(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        char file[256];
+        struct time_zone *zone = NULL;
+        if (time_zone_read(file_of(rules[i], file), &zone))
+            fail_msg("not read: %s", rules[i]);
+        setenv("TZ", rules[i], 1);
+        tzset();
+        for (int64_t at = calendar_days(1999, 1, 1) * 86400, end = calendar_days(2030, 1, 1) * 86400;
+             at < end; at += 1800)
+            expect_same(rules[i], at, time_zone_at(zone, at).offset_s);
+        time_zone_free(zone);
+    }
+}
+
+static const char *const no_rules[] = {
+    "X3",
+    "XXX",
+    "XXX3YYY",
+    "XXX3YYY,M3.5.0",
+    "XXX3YYY,M13.5.0,M10.5.0",
+    "XXX3YYY,M3.6.0,M10.5.0",
+    "XXX3YYY,M3.5.7,M10.5.0",
+    "XXX3YYY,J0,J300",
+    "XXX3YYY,J366,J300",
+    "XXX3YYY,J60/168,J300",
+    "XXX27",
+    "XXX3;",
+    "<XX3",
+};
+
+static void test_rules_when_they_are_none_are_refused(void **state)
+{
+    struct time_zone *zone = NULL;
+    char file[256];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(no_rules); i++)
+        if (time_zone_read(file_of(no_rules[i], file), &zone) != ERR_BAD_REQUEST)
+            fail_msg("is read: %s", no_rules[i]);
+}
+
 static void test_open_when_it_is_no_zone_finds_nothing(void **state)
 {
     static const char *const names[] = {"",       "Nowhere/City", "/etc/passwd",         "../zoneinfo/UTC",
@@ -124,6 +195,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zones_when_compared_with_the_c_library_show_the_same),
+        cmocka_unit_test(test_rules_when_compared_with_the_c_library_mean_the_same),
+        cmocka_unit_test(test_rules_when_they_are_none_are_refused),
         cmocka_unit_test(test_open_when_it_is_no_zone_finds_nothing),
         cmocka_unit_test(test_read_when_the_file_is_cut_off_anywhere_refuses_it),
         cmocka_unit_test(test_calendar_when_every_day_is_walked_agrees_with_itself_and_the_c_library),

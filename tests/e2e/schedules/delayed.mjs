@@ -124,6 +124,25 @@ export function delayed(shared) {
             expectProblem(await api.post('/v1/projects', { name: 'Two' }, headers), 422, 'idempotency-mismatch');
         });
 
+        test('test_operation_that_failed_and_waits_for_another_try_then_attempts_and_when', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const api = stack.client({ company });
+            await stack.run(`CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.company_id = '${company}' THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$;
+                CREATE TRIGGER trap BEFORE INSERT ON project FOR EACH ROW EXECUTE FUNCTION trap()`);
+            const { headers } = expectStatus(await api.post('/v1/projects', { name: 'Again' }, { prefer: 'respond-async' }), 202);
+            const operation = await until(async () => {
+                const { body } = await api.get(headers.location);
+                return body.next_attempt_at && body;
+            }, 30_000, 'it to wait for another try');
+            await stack.run('DROP FUNCTION trap() CASCADE');
+            assert.equal(operation.status, 'pending');
+            assert.ok(operation.attempts >= 3);
+            assert.ok(Date.parse(operation.next_attempt_at) > 0);
+            await succeeded(api, operationOf({ headers }));
+        });
+
         test('test_write_with_what_is_no_time_or_too_far_then_400_with_a_pointer', async () => {
             const api = shared.stack.client();
             for (const bad of ['', 'soon', '2026-13-01T00:00:00Z', '2030-01-01', '2030-01-01T00:00:00', inSeconds(367 * 86400)]) {
