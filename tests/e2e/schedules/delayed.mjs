@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { expectProblem, expectStatus, newProject, pointersOf, UUID } from '../api/expect.mjs';
-import { until } from '../../lib/process.mjs';
+import { sleep, until } from '../../lib/process.mjs';
 
 export const inSeconds = (s) => new Date(Date.now() + s * 1000).toISOString();
 export const operationOf = (answer) => answer.headers.location.match(/^\/v1\/operations\/(.*)$/)?.[1];
@@ -101,6 +101,32 @@ export function delayed(shared) {
             assert.deepEqual(data.map((project) => project.name), ['After']);
             assert.equal(operationOf(expectStatus(await api.post('/v1/projects', { name: 'Never' }, write), 202)), id);
             assert.equal((await api.get(`/v1/operations/${id}`)).body.status, 'cancelled');
+        });
+
+        test('test_cancel_at_the_moment_at_which_it_is_due_then_it_has_run_or_never_will', async (t) => {
+            const COUNT = 60;
+            const { stack } = shared;
+            const api = stack.client({ company: await stack.addCompany() });
+            const due = Date.now() + 3000;
+            const headers = { 'cortex-run-at': new Date(due).toISOString() };
+            const ids = [];
+            for (let i = 0; i < COUNT; i++) ids.push(operationOf(expectStatus(await api.post('/v1/projects', { name: `${i}` }, headers), 202)));
+            await waits(shared, ids.at(-1));
+            const answers = await Promise.all(ids.map(async (id, i) => {
+                await sleep(due - Date.now() + i * 12); // workers look for what is due every 500 ms
+                return api.delete(`/v1/operations/${id}`);
+            }));
+            let cancelled = 0;
+            for (const [i, id] of ids.entries()) {
+                const operation = await until(async () => {
+                    const { body } = await api.get(`/v1/operations/${id}`);
+                    return ['succeeded', 'cancelled'].includes(body.status) && body;
+                }, 20_000, `${id} to end`);
+                assert.equal(operation.status === 'cancelled', answers[i].status === 202, `${answers[i].status} and ${operation.status}`);
+                assert.equal((await api.get(`/v1/projects/${id}`)).status, operation.status === 'cancelled' ? 404 : 200);
+                cancelled += operation.status === 'cancelled';
+            }
+            t.diagnostic(`${cancelled} of ${COUNT} cancelled in time`);
         });
 
         test('test_cancel_of_what_has_ended_or_is_anothers_then_refused', async () => {
