@@ -19,7 +19,7 @@ export class Manager {
         const manager = new Manager();
         manager.socket = join(tmpdir(), `cortex-${name}-${process.pid}.notify`);
         manager.said = []; // in order, as "READY=1"
-        manager.child = spawn('python3', ['-c', program, manager.socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+        manager.child = spawn('/usr/bin/python3', ['-c', program, manager.socket], { stdio: ['ignore', 'pipe', 'inherit'] });
         const lines = createInterface({ input: manager.child.stdout });
         await new Promise((resolve) => lines.once('line', resolve));
         lines.on('line', (line) => manager.said.push(line));

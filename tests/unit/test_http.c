@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 
-#include "gateway/conn.h"
+#include "gateway/conn_private.h"
 
 static int setup(void **state)
 {
@@ -912,6 +912,39 @@ static void test_connections_when_as_many_as_allowed_turn_others_away(void **sta
     client_close(&fourth);
 }
 
+/* How much the kernel takes for one who reads nothing. */
+static size_t taken_unread(struct rig *rig, int64_t socket_unsent_bytes)
+{
+    enum { PLENTY = 8 << 20 };
+    static char plenty[PLENTY];
+    rig->config.socket_unsent_bytes = socket_unsent_bytes;
+    struct client client = connect_to(listen_for(rig));
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 1);
+    struct conn *conn = server_conns(rig->gateway.server)->all;
+    conn_write(conn, (struct slice){plenty, PLENTY});
+    size_t before;
+    do { /* it takes more as the other end acknowledges what its buffer holds */
+        before = conn_output(conn);
+        for (int i = 0; i < 20; i++)
+            turn(rig);
+    } while (conn_output(conn) < before);
+    size_t taken = PLENTY - before;
+    client_close(&client);
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 0);
+    return taken;
+}
+
+static void test_socket_when_nobody_reads_then_what_the_kernel_holds_is_bounded(void **state)
+{
+    enum { SMALL = 16 * 1024, LARGE = 64 << 20, SEGMENT = 64 * 1024 };
+    struct rig *rig = *state;
+    rig->config.max_output_bytes = 64 << 20;
+    size_t unbounded = taken_unread(rig, LARGE), bounded = taken_unread(rig, SMALL);
+    /* Without a bound: the send buffer as well as what the other end takes. */
+    assert_true(unbounded > bounded + 4 * SEGMENT);
+    assert_true(bounded > SMALL);
+}
+
 /* Takes every descriptor that is left; the next one is more than the limit allows. */
 static size_t exhaust_descriptors(int *held, size_t count, struct rlimit *ret_before)
 {
@@ -1037,6 +1070,7 @@ int main(void)
         TEST(test_listen_when_the_address_is_wrong_says_so),
         TEST(test_connections_when_as_many_as_allowed_turn_others_away),
         TEST(test_descriptors_when_exhausted_turn_clients_away_until_there_are_some),
+        TEST(test_socket_when_nobody_reads_then_what_the_kernel_holds_is_bounded),
         TEST(test_drain_when_clients_wait_in_the_queue_serves_them),
         TEST(test_drain_when_an_upgrade_is_under_way_then_it_is_made_and_sent_away_with_the_code),
     };

@@ -11,12 +11,12 @@ const DESCRIPTION = '\u{1f477}'.repeat(9000); // 36,000 octets
 
 export function slowness(shared) {
     describe('slow readers', () => {
-        test('test_reader_when_it_stalls_then_closed_with_3008_and_the_others_hear_everything', async () => {
+        test('test_reader_when_it_stalls_then_closed_with_3008_recovers_and_the_others_hear_everything', async () => {
             const company = await shared.stack.addCompany('Stalled');
             const channel = `company:${company}`;
             const [slow, quick] = [await Speaker.connected(shared.stack, { company }, PLAIN), await Speaker.connected(shared.stack, { company })];
             const heard = [];
-            await slow.ask({ id: 2, subscribe: { channel } });
+            const { subscribe: { epoch } } = await slow.ask({ id: 2, subscribe: { channel } });
             await quick.ask({ id: 2, subscribe: { channel } });
             slow.socket.pause();
             const api = shared.stack.client({ company });
@@ -31,6 +31,13 @@ export function slowness(shared) {
             const offsets = slow.heard.map(({ push }) => push.pub.offset);
             assert.deepEqual(offsets, Array.from({ length: offsets.length }, (_, i) => i + 1));
             assert.ok(offsets.length < EVENTS);
+            const back = await Speaker.connected(shared.stack, { company }, PLAIN);
+            const { subscribe } = await back.ask({ id: 2, subscribe: { channel, recover: true, epoch, offset: offsets.length } });
+            assert.equal(subscribe.recovered, true);
+            offsets.push(...(subscribe.publications ?? []).map(({ offset }) => offset));
+            while (offsets.length < EVENTS) offsets.push((await back.next()).push.pub.offset);
+            assert.deepEqual(offsets, heard);
+            await back.close();
             await quick.close();
         });
     });
