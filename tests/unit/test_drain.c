@@ -84,7 +84,8 @@ static int set_up(void **state)
                              .idle_timeout_ms = 3600000};
     gateway = (struct gateway){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV), .config = &config};
     told_count = open_count = 0;
-    return conn_set_new(&gateway, &set);
+    assert_int_equal(conn_set_new(&gateway, &set), ERR_OK);
+    return 0;
 }
 
 static int tear_down(void **state)
