@@ -187,6 +187,7 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->db = db;
     b->handlers = handlers;
     b->retries = options->retries;
+    b->scheduled_max = options->scheduled_max;
     b->callbacks = *callbacks;
     b->ctx = ctx;
     ledger_init(&b->ledger);

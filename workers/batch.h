@@ -42,6 +42,7 @@ struct batch_callbacks {
 struct batch_options {
     const char *pool; /* must outlive it */
     struct retry_policy retries;
+    int64_t scheduled_max; /* commands of one company that wait for their time */
 };
 
 /* Tries of one command in place before it waits in `deferred`. */

@@ -46,6 +46,7 @@ struct batch {
     struct db *db;
     const struct handlers *handlers;
     struct retry_policy retries;
+    int64_t scheduled_max;
     struct batch_callbacks callbacks;
     void *ctx;
     enum batch_state state;

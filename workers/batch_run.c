@@ -31,11 +31,22 @@ static void condemn(struct job *job, const char *why)
     refuse(job, ERR_POISON, why, NULL, 0);
 }
 
+static bool is_early(const struct job *job)
+{
+    return job->command.not_before > clock_wall_ms() && !job->row && !job->verdict;
+}
+
+/* One more of its company that waits for its time is one too many. */
+static bool is_one_too_many(struct batch *b, const struct job *job)
+{
+    return is_early(job) && ++b->ledger.companies[job->company_at].scheduled > b->scheduled_max;
+}
+
 /* A job that is to wait needs no statement; but what has its result has it, and nobody waits for a company that
  * is not there. */
 static bool is_to_wait(struct batch *b, struct job *job)
 {
-    if (job->command.not_before > clock_wall_ms() && !job->row && !job->verdict)
+    if (is_early(job))
         job->deferral = DEFER_SCHEDULE;
     if (!job->deferral || ledger_knows(&b->ledger, job))
         return job->deferral != DEFER_NONE;
@@ -48,6 +59,11 @@ static bool is_to_run(struct batch *b, struct job *job)
 {
     if (job->is_replay || job->is_unrecorded || job->is_waiting || job->is_gone) {
         job->deferral = DEFER_NONE;
+        return false;
+    }
+    if (is_one_too_many(b, job)) {
+        job->deferral = DEFER_NONE;
+        refuse(job, ERR_TOO_MANY_REQUESTS, "Too many commands of the company wait for their time.", NULL, 0);
         return false;
     }
     if (is_to_wait(b, job))

@@ -7,8 +7,15 @@
 /* ORDER BY comes before the locking: two batches never hold companies that the other one waits for. */
 static const struct db_statement lock_sequences = {
     "ledger.lock",
-    "SELECT company_id, seq FROM company_sequence WHERE company_id = ANY ($1::uuid[]) ORDER BY company_id "
+    "SELECT company_id, seq, 0 FROM company_sequence WHERE company_id = ANY ($1::uuid[]) ORDER BY company_id "
     "FOR UPDATE",
+};
+
+static const struct db_statement lock_and_count = {
+    "ledger.lock_and_count",
+    "SELECT s.company_id, s.seq, (SELECT count(*) FROM deferred AS d WHERE d.company_id = s.company_id"
+    " AND d.reason = 'schedule') FROM company_sequence AS s WHERE s.company_id = ANY ($1::uuid[])"
+    " ORDER BY s.company_id FOR UPDATE OF s",
 };
 
 static const struct db_statement find_results = {
@@ -149,11 +156,14 @@ static void find_companies(struct ledger *ledger, struct job **jobs, size_t coun
 void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
                  db_on_result *on_locked, void *arg)
 {
+    bool is_scheduling = false;
     clear_columns(ledger);
     find_companies(ledger, jobs, count);
+    for (size_t i = 0; i < count; i++)
+        is_scheduling = is_scheduling || jobs[i]->command.not_before > 0;
     for (size_t i = 0; i < ledger->company_count; i++)
         pg_array_add_uuid(&ledger->columns[0], &ledger->companies[i].id);
-    send_columns(ledger, db, &lock_sequences, NULL, 1, on_locked, arg);
+    send_columns(ledger, db, is_scheduling ? &lock_and_count : &lock_sequences, NULL, 1, on_locked, arg);
 }
 
 void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
@@ -176,6 +186,7 @@ void ledger_read_locked(struct ledger *ledger, const struct db_result *result)
         struct ledger_company *company = &ledger->companies[company_index(ledger, &id)];
         company->is_known = true;
         company->seq = db_int(result, row, 1);
+        company->scheduled = db_int(result, row, 2);
     }
 }
 

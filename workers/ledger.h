@@ -23,6 +23,7 @@ struct ledger_company {
     bool is_known; /* it has a sequence */
     bool has_moved;
     int64_t seq;
+    int64_t scheduled; /* commands of it that wait for their time; counted when the batch may bring another */
 };
 
 struct ledger {

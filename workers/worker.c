@@ -416,7 +416,8 @@ static void make_engine(struct worker *w)
     w->intake = intake_new(w->loop, &w->set, &options);
     w->backlog = backlog_new(w->loop, w->db, w->pool, &w->set, w->intake, config);
     w->batch =
-        batch_new(w->db, w->handlers, &(struct batch_options){w->pool, topology_retries(w->pool, config)},
+        batch_new(w->db, w->handlers,
+                  &(struct batch_options){w->pool, topology_retries(w->pool, config), config->scheduled_max},
                   &batch_callbacks, w);
 }
 

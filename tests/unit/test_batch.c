@@ -119,6 +119,32 @@ static void test_batch_when_the_company_does_not_exist_refuses(void **state)
                    ERR_NOT_FOUND, NULL);
 }
 
+static void test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more(void **state)
+{
+    struct engine *e = *state;
+    struct job *jobs[SCHEDULED_MAX + 2];
+    struct request request = {
+        .type = "project.create", .json = "{\"name\":\"X\"}", .not_before = clock_wall_ms() + 3600000};
+    struct uuid first = uuid_v7();
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+        request.id = i == 0 ? first : uuid_v7();
+        jobs[i] = make_job(e, &request);
+    }
+    run_jobs(e, jobs, ARRAY_LEN(jobs));
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+        if (i < SCHEDULED_MAX)
+            assert_int_equal(e->settled[i]->outcome, JOB_DEFERRED);
+        else
+            assert_status(e->settled[i], ERR_TOO_MANY_REQUESTS);
+    request.id = uuid_v7();
+    assert_status(run_request(e, &request), ERR_TOO_MANY_REQUESTS);
+    request.id = first; /* it waits already */
+    assert_int_equal(run_request(e, &request)->outcome, JOB_DEFERRED);
+    run_sqlf("DELETE FROM deferred WHERE command_id = '%s'", uuid_text(&first));
+    request.id = uuid_v7();
+    assert_int_equal(run_request(e, &request)->outcome, JOB_DEFERRED);
+}
+
 /* ---- poison ---- */
 
 static void assert_buried(const struct job *job, const char *status)
@@ -646,6 +672,7 @@ int main(void)
         TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_buried),
         TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
         TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
+        TEST(test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more),
         TEST(test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_and_answers_the_last),
         TEST(test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another),
         TEST(test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark),

@@ -9,7 +9,7 @@
 #include "workers/batch.h"
 #include "workers/handlers.h"
 
-enum { SETTLED_MAX = 512 };
+enum { SETTLED_MAX = 512, SCHEDULED_MAX = 3 };
 
 struct engine {
     struct ev_loop *loop;
@@ -263,7 +263,9 @@ static inline struct engine *engine_new(void)
     static const struct batch_callbacks callbacks = {
         .on_settled = on_engine_settled, .on_trouble = on_engine_trouble, .on_idle = on_engine_idle};
     static const struct batch_options batch_options = {
-        .pool = "projects", .retries = {.attempts = 2, .first_ms = 1000, .max_ms = 60000}};
+        .pool = "projects",
+        .retries = {.attempts = 2, .first_ms = 1000, .max_ms = 60000},
+        .scheduled_max = SCHEDULED_MAX};
     struct engine *e = xcalloc(1, sizeof(*e));
     e->loop = ev_loop_new(EVFLAG_AUTO);
     const struct db_options options = {
