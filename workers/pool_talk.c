@@ -31,11 +31,12 @@ static void add_workers(const struct pool *pool, struct pool_report *report)
     }
 }
 
-/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every second. */
+/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every second. Who
+ * is leaving may not read it any more: the next one is told. */
 void pool_talk_report(struct pool *pool)
 {
     static struct pool_report report;
-    if (pool->manager_fd < 0)
+    if (pool->manager_fd < 0 || pool->manager.state == PLACE_LEAVING)
         return;
     report = (struct pool_report){
         .size = pool->size, .wish = pool->wish, .more = pool->more, .is_leaving = pool->is_leaving};

@@ -99,6 +99,13 @@ class Stack {
         return id;
     }
 
+    // Several, in the order of their ids.
+    async addCompanies(count) {
+        const ids = Array.from({ length: count }, () => randomUUID()).sort();
+        await this.run(`INSERT INTO company (id, name) VALUES ${ids.map((id) => `('${id}', 'One of many')`).join(', ')}`);
+        return ids;
+    }
+
     async addUser(company, role = 'project_manager') {
         const id = randomUUID();
         await this.run(`INSERT INTO app_user (company_id, id, email, name, role)

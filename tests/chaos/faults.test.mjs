@@ -1,0 +1,38 @@
+// What goes wrong at night, produced for real, each with load: nothing accepted is lost, nothing is done twice, each company keeps its order;
+// and how long it takes until work goes on. One stack whose processes reach the broker by way of proxies; a file of faults/ for each subject.
+// (Restarts of the servers and the memory alarm: e2e/broker_faults; a full queue: e2e/queue_full; workers that come and go: partitions.)
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+
+import { Proxy } from '../lib/proxy.mjs';
+import { broker, ensureServers } from '../lib/servers.mjs';
+import { startStack } from '../lib/stack.mjs';
+import { database } from './faults/database.mjs';
+import { processes } from './faults/processes.mjs';
+import { wire } from './faults/wire.mjs';
+
+const shared = { settings: join(tmpdir(), `cortex-faults-${process.pid}.conf`), proxies: {} };
+before(async () => {
+    await ensureServers();
+    const through = async (who) => {
+        const url = new URL(await broker.url(`faults_${process.pid}`));
+        shared.proxies[who] = new Proxy(Number(url.port));
+        await shared.proxies[who].start();
+        url.port = shared.proxies[who].port;
+        return url.href;
+    };
+    writeFileSync(shared.settings, 'CORTEX_WORKER_PROCESSES=2\n');
+    shared.stack = await startStack('faults', {
+        gateway: { CORTEX_AMQP_URL: await through('gateway') },
+        worker: { CORTEX_AMQP_URL: await through('worker'), CORTEX_CONFIG: shared.settings, CORTEX_STATEMENT_TIMEOUT_MS: '2500' },
+    });
+});
+after(async () => {
+    await shared.stack?.stop();
+    Object.values(shared.proxies).forEach((proxy) => proxy.stop());
+    rmSync(shared.settings, { force: true });
+});
+
+for (const subject of [processes, wire, database]) subject(shared);
