@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench [part…]: measure speed and memory against the goals, on a stack of its own (memory health read create events scale usual realtime)
+# bench [part…]: measure speed and memory against the goals, on a stack of its own (memory health read create events scale fairness usual realtime)
 #
 # realtime is made of parts of its own, each of which has a name: realtime-memory, -storm, -companies, -saturation, -steady, -stalled.
 #

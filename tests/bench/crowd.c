@@ -1,6 +1,7 @@
 #include "tests/bench/crowd.h"
 
 #include <inttypes.h>
+#include <signal.h>
 
 #include "common/clock.h"
 
@@ -15,9 +16,15 @@ static void send_next(struct crowd *crowd, struct client *client, int64_t starte
         crowd->on_sent(crowd->ctx, n, started_us);
 }
 
+static bool has_enough(const struct crowd *crowd, uint64_t requests)
+{
+    return crowd->options->requests > 0 && requests >= (uint64_t)crowd->options->requests;
+}
+
 static bool all_issued(const struct crowd *crowd)
 {
-    return !crowd->options->rate || pace_due(&crowd->pace, crowd->issued) >= crowd->end_us;
+    return !crowd->options->rate || has_enough(crowd, crowd->issued) ||
+           pace_due(&crowd->pace, crowd->issued) >= crowd->end_us;
 }
 
 /* Sends what is due while a connection is free; the rest goes out, with the time at which it was due, when
@@ -47,7 +54,7 @@ static void on_idle(void *ctx, struct client *client)
         return;
     }
     int64_t now = clock_monotonic_us();
-    if (now < crowd->end_us)
+    if (now < crowd->end_us && !has_enough(crowd, crowd->issued))
         send_next(crowd, client, now);
 }
 
@@ -74,7 +81,8 @@ static void count(struct crowd *crowd, const struct client *client, int status, 
 
 static void end_when_drained(struct crowd *crowd)
 {
-    if (crowd->waiting == 0 && all_issued(crowd) && clock_monotonic_us() >= crowd->end_us)
+    bool is_over = clock_monotonic_us() >= crowd->end_us || has_enough(crowd, crowd->issued);
+    if (crowd->waiting == 0 && all_issued(crowd) && is_over)
         ev_break(crowd->loop, EVBREAK_ALL);
 }
 
@@ -98,6 +106,16 @@ static void on_over(struct ev_loop *loop, ev_timer *watcher, int revents)
         end_when_drained(crowd);
 }
 
+static void on_terminated(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+    (void)loop, (void)revents;
+    struct crowd *crowd = watcher->data;
+    crowd->end_us = clock_monotonic_us();
+    ev_timer_stop(crowd->loop, &crowd->over);
+    ev_timer_set(&crowd->over, 0, 0.05);
+    ev_timer_start(crowd->loop, &crowd->over);
+}
+
 void crowd_run(struct crowd *crowd, const struct sockaddr_storage *address, socklen_t address_len)
 {
     static const struct client_callbacks callbacks = {on_idle, on_lost, on_answer};
@@ -114,10 +132,14 @@ void crowd_run(struct crowd *crowd, const struct sockaddr_storage *address, sock
     ev_timer_init(&crowd->over, on_over, (double)(o->warmup_s + o->duration_s), 0.05);
     crowd->over.data = crowd;
     ev_timer_start(crowd->loop, &crowd->over);
+    ev_signal_init(&crowd->terminated, on_terminated, SIGTERM);
+    crowd->terminated.data = crowd;
+    ev_signal_start(crowd->loop, &crowd->terminated);
     for (size_t i = 0; i < connections; i++)
         client_init(&crowd->clients[i], crowd->loop, &callbacks, crowd, (const struct sockaddr *)address,
                     address_len);
     ev_run(crowd->loop, 0);
+    ev_signal_stop(crowd->loop, &crowd->terminated);
     ev_timer_stop(crowd->loop, &crowd->over);
 }
 
@@ -139,7 +161,7 @@ static uint64_t unanswered(const struct crowd *crowd)
 {
     uint64_t due = crowd->issued;
     if (crowd->options->rate)
-        while (pace_due(&crowd->pace, due) < crowd->end_us)
+        while (!has_enough(crowd, due) && pace_due(&crowd->pace, due) < crowd->end_us)
             due++;
     return crowd->waiting + due - crowd->issued;
 }
@@ -152,10 +174,15 @@ static uint64_t refused(const struct crowd *crowd)
     return sum;
 }
 
+double crowd_per_second(const struct crowd *crowd)
+{
+    return (double)crowd->latencies.count * SECOND_US / (double)(crowd->end_us - crowd->begin_us);
+}
+
 void crowd_print_json(const struct crowd *crowd, FILE *out)
 {
-    double per_second = (double)crowd->latencies.count / (double)crowd->options->duration_s;
-    fprintf(out, "\"ok\":%" PRIu64 ",\"per_second\":%.1f,\"statuses\":{", crowd->latencies.count, per_second);
+    fprintf(out, "\"ok\":%" PRIu64 ",\"per_second\":%.1f,\"statuses\":{", crowd->latencies.count,
+            crowd_per_second(crowd));
     const char *before = "";
     for (size_t status = 0; status < CROWD_STATUS_MAX; status++) {
         if (crowd->statuses[status] == 0)

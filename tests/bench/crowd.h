@@ -3,7 +3,7 @@
  *
  * Closed loop: each connection asks again when it has its answer; what is answered between begin and end
  * counts. At a rate: requests go out at fixed times (pace.h), the next one on any connection that is free;
- * what was due between begin and end counts, from the time at which it was due. */
+ * what was due between begin and end counts, from the time at which it was due. SIGTERM is the end, too. */
 
 #include "tests/bench/client.h"
 #include "tests/bench/histogram.h"
@@ -16,6 +16,7 @@ struct crowd_options {
     int64_t connections;
     int64_t rate; /* per second; 0: closed loop */
     int64_t duration_s, warmup_s;
+    int64_t requests; /* no more of them; 0: as many as there is time for */
 };
 
 struct crowd {
@@ -28,6 +29,7 @@ struct crowd {
     size_t request_count;
     struct pace pace;
     ev_timer over;
+    ev_signal terminated;
     uint64_t issued, waiting; /* requests */
     int64_t begin_us, end_us;
     void (*on_sent)(void *ctx, uint64_t n,
@@ -44,5 +46,6 @@ struct crowd {
 void crowd_run(struct crowd *crowd, const struct sockaddr_storage *address, socklen_t address_len);
 void crowd_done(struct crowd *crowd); /* the requests too */
 
+double crowd_per_second(const struct crowd *crowd); /* of 2xx and 3xx */
 /* `"ok":…,"per_second":…,"statuses":{…},"broken":…,"refused":…,"unanswered":…,` and the percentiles. */
 void crowd_print_json(const struct crowd *crowd, FILE *out);

@@ -13,7 +13,7 @@
 
 struct options {
     struct crowd_options crowd;
-    const char *url, *method, *token, *body, *paths_file;
+    const char *url, *method, *token, *body, *paths_file, *tokens_file;
     const char *headers[FLAG_LIST_MAX + 1];
     bool json;
 };
@@ -34,29 +34,30 @@ static void add_requests(struct crowd *crowd, const struct options *o, const cha
                                   .token = o->token,
                                   .headers = o->headers,
                                   .body = o->body};
-    if (!o->paths_file) {
+    if (!o->paths_file && !o->tokens_file) {
         add_request(crowd, &parts);
         return;
     }
-    FILE *file = fopen(o->paths_file, "r");
+    const char *name = o->paths_file ? o->paths_file : o->tokens_file;
+    FILE *file = fopen(name, "r");
     if (!file)
-        err(2, "%s", o->paths_file);
+        err(2, "%s", name);
     CLEANUP_FREE char *line = NULL;
     size_t size = 0;
     while (getline(&line, &size, file) > 0) {
         line[strcspn(line, "\r\n")] = 0;
-        parts.path = line;
+        *(o->paths_file ? &parts.path : &parts.token) = line;
         add_request(crowd, &parts);
     }
     fclose(file);
     if (crowd->request_count == 0)
-        errx(2, "%s: no paths", o->paths_file);
+        errx(2, "%s: no lines", name);
 }
 
 static void print_report(const struct crowd *crowd, bool json)
 {
     if (!json) {
-        printf("%.0f requests/s  ", (double)crowd->latencies.count / (double)crowd->options->duration_s);
+        printf("%.0f requests/s  ", crowd_per_second(crowd));
         histogram_print_text(&crowd->latencies, stdout);
         printf("\n");
     }
@@ -74,11 +75,15 @@ static void parse(int argc, char **argv, struct options *o)
         {"header", "'NAME: V'", "a header; may be given several times", .list = o->headers},
         {"body", "TEXT", "sent as application/json", .text = &o->body},
         {"paths", "FILE", "one path a line, taken in turn, instead of the URL's", .text = &o->paths_file},
+        {"tokens", "FILE", "one token a line, taken in turn; not with paths", .text = &o->tokens_file},
         {"connections", "N", "keep-alive connections (64)", .number = &o->crowd.connections},
         {"rate", "N",
          "requests per second at fixed times; without it each connection asks again when answered",
          .number = &o->crowd.rate},
-        {"duration", "SECONDS", "what is measured (10)", .number = &o->crowd.duration_s},
+        {"requests", "N", "no more than these; without it as many as there is time for",
+         .number = &o->crowd.requests},
+        {"duration", "SECONDS", "what is measured (10); SIGTERM ends it, too",
+         .number = &o->crowd.duration_s},
         {"warmup", "SECONDS", "before that, not counted (0)", .number = &o->crowd.warmup_s},
         {"json", NULL, "only the line of JSON", .on = &o->json},
         {.name = NULL},
@@ -87,6 +92,8 @@ static void parse(int argc, char **argv, struct options *o)
                 "load: HTTP requests to one server, closed loop or at a fixed rate. Percentiles are of 2xx "
                 "and 3xx answers.\n"
                 "{n} in path, headers and body becomes 16 characters that no other request has.");
+    if (o->paths_file && o->tokens_file)
+        errx(2, "--paths and --tokens: one of them");
     if (!o->url || o->crowd.connections == 0 || o->crowd.duration_s == 0)
         errx(2, "--url, --connections and --duration must say something; --help explains");
 }

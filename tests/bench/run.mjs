@@ -7,7 +7,7 @@ import { stack } from './stack.mjs';
 import { passes, printCosts, printRows } from './table.mjs';
 
 // In this order: memory is taken from a stack that nobody has used yet.
-const PARTS = ['memory', 'health', 'read', 'create', 'events', 'scale', 'usual'];
+const PARTS = ['memory', 'health', 'read', 'create', 'events', 'scale', 'fairness', 'usual'];
 // Rows of one part, each of which can be asked for by its name: `realtime` is all of them.
 const GROUPS = { realtime: ['realtime-memory', 'realtime-storm', 'realtime-companies', 'realtime-saturation', 'realtime-steady', 'realtime-stalled'] };
 const ALL = [...PARTS, ...Object.values(GROUPS).flat()];

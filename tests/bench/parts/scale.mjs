@@ -40,14 +40,14 @@ async function speedUp() {
 }
 
 export async function measure() {
-    const tokens = await addTenants(TENANTS);
-    const steady = (warmup = SETTLED_S) => createByAll(tokens, { connections: 2, warmup, seconds: stack.seconds });
+    const tenants = await addTenants(TENANTS);
+    const steady = (warmup = SETTLED_S) => createByAll(tenants, { connections: 2, warmup, seconds: stack.seconds });
     await slowDown();
     try {
         const one = await steady();
         await resize(1, 2);
         const two = await steady();
-        const resized = createByAll(tokens, { connections: 2, warmup: SETTLED_S + 1, seconds: stack.seconds });
+        const resized = createByAll(tenants, { connections: 2, warmup: SETTLED_S + 1, seconds: stack.seconds });
         await pause(1);
         await resize(2, 4); // the warm-up covers it, and two seconds more
         const after = await resized;
