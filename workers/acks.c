@@ -21,7 +21,7 @@ struct acks {
     uint64_t first, next;  /* tags; first: the oldest that is open or not yet acked */
     struct delivery *ring; /* by tag */
     size_t capacity;       /* a power of two */
-    size_t open, open_of[TOPOLOGY_PARTITIONS_MAX];
+    size_t open, unacked_of[TOPOLOGY_PARTITIONS_MAX];
     bool has_changed;
 };
 
@@ -64,7 +64,7 @@ void acks_forget(struct acks *a)
     a->epoch = 0; /* no connection's */
     a->first = a->next = 1;
     a->open = 0;
-    memset(a->open_of, 0, sizeof(a->open_of));
+    memset(a->unacked_of, 0, sizeof(a->unacked_of));
 }
 
 void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
@@ -83,7 +83,7 @@ void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
     *at(a, tag) =
         (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition, .at_ms = clock_monotonic_ms()};
     a->open++;
-    a->open_of[partition]++;
+    a->unacked_of[partition]++;
 }
 
 static bool is_ours(const struct acks *a, uint32_t epoch, uint64_t tag)
@@ -95,7 +95,6 @@ static void close_tag(struct acks *a, uint64_t tag, enum tag_state state)
 {
     at(a, tag)->state = (uint8_t)state;
     a->open--;
-    a->open_of[at(a, tag)->partition]--;
     a->has_changed = true;
 }
 
@@ -111,6 +110,7 @@ void acks_reject(struct acks *a, uint32_t epoch, uint64_t tag, bool requeue)
     if (!is_ours(a, epoch, tag))
         return;
     close_tag(a, tag, TAG_GONE);
+    a->unacked_of[at(a, tag)->partition]--;
     broker_reject(a->broker, epoch, tag, requeue);
 }
 
@@ -127,6 +127,7 @@ static void ack_one_by_one(struct acks *a)
     for (uint64_t tag = a->first; tag < a->next; tag++)
         if (at(a, tag)->state == TAG_DONE) {
             at(a, tag)->state = TAG_GONE;
+            a->unacked_of[at(a, tag)->partition]--;
             broker_ack(a->broker, a->epoch, tag, false);
         }
 }
@@ -138,8 +139,10 @@ void acks_flush(struct acks *a)
     a->has_changed = false;
     uint64_t last = 0;
     for (; a->first < a->next && at(a, a->first)->state >= TAG_DONE; a->first++)
-        if (at(a, a->first)->state == TAG_DONE)
+        if (at(a, a->first)->state == TAG_DONE) {
+            a->unacked_of[at(a, a->first)->partition]--;
             last = a->first;
+        }
     if (last)
         broker_ack(a->broker, a->epoch, last, true);
     if (a->first < a->next && at(a, a->first)->state == TAG_HELD)
@@ -156,7 +159,7 @@ int64_t acks_oldest_ms(const struct acks *a)
     return a->first < a->next ? clock_monotonic_ms() - a->ring[a->first & (a->capacity - 1)].at_ms : 0;
 }
 
-size_t acks_open_of(const struct acks *a, unsigned partition)
+const size_t *acks_unacked(const struct acks *a)
 {
-    return a->open_of[partition];
+    return a->unacked_of;
 }

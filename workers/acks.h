@@ -30,4 +30,6 @@ void acks_forget(struct acks *acks);
 size_t acks_open(const struct acks *acks); /* deliveries without an answer */
 int64_t acks_oldest_ms(
     const struct acks *acks); /* since the oldest that is not acked came; 0: there is none */
-size_t acks_open_of(const struct acks *acks, unsigned partition);
+/* By partition: deliveries that the broker counts against the prefetch, whether they have an answer that waits for older
+ * ones or none. Lives as long as `acks`. */
+const size_t *acks_unacked(const struct acks *acks);

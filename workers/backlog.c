@@ -41,7 +41,8 @@ static const struct db_statement find_due = {
     " ORDER BY due_at LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
 };
 
-/* From company to company along the index. */
+/* From company to company along the index. Those that are known ($5) are not counted again: it takes as long as they have
+ * rows. */
 static const struct db_statement find_companies = {
     "backlog.companies",
     "WITH RECURSIVE company AS ("
@@ -52,7 +53,8 @@ static const struct db_statement find_companies = {
     " AND company_id > c.company_id ORDER BY company_id, place LIMIT 1) AS n)"
     " SELECT c.company_id, (SELECT count(*) FROM (SELECT FROM deferred AS d WHERE d.pool = $1"
     " AND d.reason = 'turn' AND d.company_id = c.company_id LIMIT $4::bigint) AS some_rows)"
-    " FROM company AS c WHERE c.slot % $2::integer = ANY ($3::integer[])",
+    " FROM company AS c WHERE c.slot % $2::integer = ANY ($3::integer[])"
+    " AND c.company_id <> ALL ($5::uuid[])",
 };
 
 struct backlog {
@@ -61,7 +63,6 @@ struct backlog {
     const char *pool;
     const struct partition_set *partitions;
     struct intake *intake;
-    size_t rows_max; /* of one company in one go */
     double poll_s, scan_s;
     ev_timer poll, scan;
     bool poll_is_due, scan_is_due, is_stopped;
@@ -138,7 +139,7 @@ static void on_rows(void *arg, struct db_result *result)
     }
     for (size_t i = 0; i < b->want_count; i++)
         intake_loaded(b->intake, &b->wants[i].company, b->rows_of[i],
-                      !has_failed && b->rows_of[i] < b->rows_max);
+                      !has_failed && b->rows_of[i] < INTAKE_ROWS);
     b->is_loading = false;
 }
 
@@ -156,7 +157,7 @@ static void load_rows(struct backlog *b)
         pg_array_add_i64(&b->columns[1], b->wants[i].place);
     }
     const struct slice params[] = {slice_of(b->pool), pg_array_end(&b->columns[0]),
-                                   pg_array_end(&b->columns[1]), db_number((int64_t)b->rows_max, max)};
+                                   pg_array_end(&b->columns[1]), db_number(INTAKE_ROWS, max)};
     db_send(b->db, &find_rows, params, ARRAY_LEN(params), on_rows, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -227,6 +228,11 @@ static void on_companies(void *arg, struct db_result *result)
     b->is_ready = b->scan_number == b->ready_after || b->is_ready;
 }
 
+static void add_known(void *array, const struct uuid *company)
+{
+    pg_array_add_uuid(array, company);
+}
+
 static void scan_companies(struct backlog *b)
 {
     char count[DB_NUMBER_SIZE];
@@ -234,8 +240,11 @@ static void scan_companies(struct backlog *b)
     b->is_scanning = true;
     b->scan_number = b->ready_after;
     again_after(b->loop, &b->scan, b->scan_s);
+    pg_array_clear(&b->columns[1]);
+    intake_each_with_rows(b->intake, add_known, &b->columns[1]);
     const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
-                                   my_partitions(b, &b->columns[0]), slice_of(b->parked_max)};
+                                   my_partitions(b, &b->columns[0]), slice_of(b->parked_max),
+                                   pg_array_end(&b->columns[1])};
     db_send(b->db, &find_companies, params, ARRAY_LEN(params), on_companies, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -294,7 +303,6 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     b->pool = pool;
     b->partitions = partitions;
     b->intake = intake;
-    b->rows_max = 2 * (size_t)config->company_share;
     b->poll_s = (double)config->backlog_poll_ms / 1000;
     b->scan_s = (double)config->backlog_scan_ms / 1000;
     db_number(config->parked_max, b->parked_max);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/log.h"
+
 enum { RUNS_BLOCK = 8 << 10 };
 
 /* ---- the end of a transaction ---- */
@@ -161,9 +163,18 @@ static void on_marked(void *arg, enum err err)
         look(b);
 }
 
+static void log_suspect(const struct job *job)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&job->command.id, id);
+    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", job->command.type),
+             LOG_I("delivered_before", job->delivery_count));
+}
+
 static void mark(struct batch *b)
 {
     batch_enter(b, BATCH_MARKING);
+    log_suspect(b->jobs[b->from]);
     b->fault = (struct fault){0};
     mark_alone(b->db, b->jobs[b->from], on_mark_written, b);
     db_sync(b->db, on_marked, b);

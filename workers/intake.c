@@ -53,10 +53,11 @@ void company_crowd(struct company *company)
     company->intake->crowded = company;
 }
 
-/* Half of the prefetch: past it a company's deliveries wait as arrivals, which may be parked. */
+/* A quarter of the prefetch: past it a company's deliveries wait as arrivals, which may be parked. (Half of it is
+ * taken, or done and not yet acked, when there is much to do.) */
 static size_t ready_max(const struct intake *intake)
 {
-    return (intake->options.prefetch + 1) / 2;
+    return (intake->options.prefetch + 3) / 4;
 }
 
 void company_let_in(struct company *company)
@@ -90,7 +91,6 @@ void intake_add(struct intake *intake, struct job *job)
     /* What cannot be read is buried whenever it comes. */
     job_list_append(job->verdict ? &company->ready : &company->arrivals, job);
     intake->waiting++;
-    intake->held[company->partition]++;
     company_let_in(company);
 }
 
@@ -123,7 +123,7 @@ void intake_return(struct intake *intake, struct job *job)
     company_let_in(company);
 }
 
-void intake_settled(struct intake *intake, struct job *job)
+void intake_settled(struct job *job)
 {
     struct company *company = job->company;
     company->out--;
@@ -133,8 +133,6 @@ void intake_settled(struct intake *intake, struct job *job)
         company->parked++;
     if (job->row == DEFER_TURN)
         company->loaded--;
-    if (!job->row)
-        intake->held[company->partition]--;
     job->company = NULL;
     company_let_in(company);
     company_release(company);
@@ -147,7 +145,7 @@ void intake_drain(struct intake *intake)
     intake->is_draining = true;
 }
 
-static void drop(struct intake *intake, struct company *company, struct job_list *list)
+static void drop(struct intake *intake, struct job_list *list)
 {
     struct job_list kept;
     job_list_init(&kept);
@@ -158,7 +156,6 @@ static void drop(struct intake *intake, struct company *company, struct job_list
             continue;
         }
         intake->waiting--;
-        intake->held[company->partition]--;
         job_free(job);
     }
     job_list_init(list);
@@ -169,8 +166,8 @@ static void drop(struct intake *intake, struct company *company, struct job_list
 static void drop_deliveries(struct uuid_node *node, void *arg)
 {
     struct company *company = CONTAINER_OF(node, struct company, node);
-    drop(arg, company, &company->ready);
-    drop(arg, company, &company->arrivals);
+    drop(arg, &company->ready);
+    drop(arg, &company->arrivals);
     company_release(company);
 }
 
@@ -198,7 +195,7 @@ struct intake *intake_new(struct ev_loop *loop, const struct partition_set *part
                           const struct intake_options *options)
 {
     struct intake *intake = xcalloc(1, sizeof(*intake));
-    assert(partitions->count > 0 && partitions->count <= ARRAY_LEN(intake->held));
+    assert(partitions->count > 0);
     intake->loop = loop;
     intake->partitions = partitions;
     intake->options = *options;

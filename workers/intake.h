@@ -12,7 +12,7 @@
  *              commands can reach us
  *
  * A company whose first command rests waits for it. What is held from the broker is bounded by the prefetch,
- * what is loaded by two shares a company and LOADS companies at a time. */
+ * what is loaded by INTAKE_ROWS a company and LOADS companies at a time. */
 
 #include <ev.h>
 
@@ -21,12 +21,19 @@
 
 struct intake;
 
+enum {
+    INTAKE_ALONE =
+        4, /* shares in a batch of a company with a backlog, when nobody else has anything to run */
+    INTAKE_ROWS = 64, /* of a company, asked for in one go, before half as many are left */
+};
+
 struct intake_options {
     size_t batch_max;  /* commands run in a batch */
-    size_t share;      /* of them, of one company, while others wait or it has a backlog */
+    size_t share;      /* of them, of one company, while others wait; ALONE of them while it has a backlog */
     size_t park_max;   /* commands parked in a batch */
     size_t parked_max; /* rows of one company */
     size_t prefetch;   /* deliveries of one partition */
+    const size_t *unacked; /* of each partition: how much of that is used; outlives it */
 };
 
 /* `partitions` must outlive it. */
@@ -45,7 +52,7 @@ struct job *intake_take(struct intake *intake);
 /* What was taken comes back (outcome RETRY: after a rest; AGAIN), or is settled otherwise: the caller still
  * owns it then. */
 void intake_return(struct intake *intake, struct job *job);
-void intake_settled(struct intake *intake, struct job *job);
+void intake_settled(struct job *job);
 
 /* The process leaves: what cannot be run before rows that it will not load is parked. */
 void intake_drain(struct intake *intake);
@@ -68,6 +75,9 @@ void intake_load(struct intake *intake, struct job *job);
 void intake_loaded(struct intake *intake, const struct uuid *company, size_t rows, bool is_last);
 /* The company has `rows` rows, or more. Known companies are left as they are. */
 void intake_found(struct intake *intake, const struct uuid *company, size_t rows);
+/* Those of which it is known that they have rows that are not here. */
+void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
+                           void *arg);
 
 size_t intake_waiting(const struct intake *intake);   /* ready or arrived: all that is here */
 size_t intake_resting(const struct intake *intake);   /* companies */

@@ -3,7 +3,7 @@
 /* Rows are asked for before those that are here are used up. */
 static bool wants_rows(const struct intake *intake, const struct company *company)
 {
-    return company->parked > 0 && !company->is_loading && company->ready.count < intake->options.share &&
+    return company->parked > 0 && !company->is_loading && company->ready.count < INTAKE_ROWS / 2 &&
            partition_is_mine(intake->partitions, company->partition);
 }
 
@@ -59,4 +59,12 @@ void intake_found(struct intake *intake, const struct uuid *id, size_t rows)
         company->parked = rows;
     company_let_in(company);
     company_release(company);
+}
+
+void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
+                           void *arg)
+{
+    for (const struct company *company = intake->crowded; company; company = company->next_crowded)
+        if (company->parked > 0)
+            each(arg, &company->node.key);
 }

@@ -5,7 +5,6 @@
  *   intake_take.c     a batch: whose turn it is, and what is parked
  *   intake_backlog.c  rows that are loaded */
 
-#include "common/topology.h"
 #include "common/uuid_map.h"
 #include "workers/intake.h"
 #include "workers/job_list.h"
@@ -48,7 +47,6 @@ struct intake {
     uint64_t next_order;
     bool is_draining;
     size_t waiting, resting;
-    size_t held[TOPOLOGY_PARTITIONS_MAX]; /* deliveries, here or taken */
 };
 
 static inline bool company_has_rows(const struct company *company)

@@ -59,11 +59,15 @@ static bool is_full(const struct taking *t)
     return t->jobs.count >= t->intake->options.batch_max || t->bytes >= BYTES_MAX;
 }
 
-/* One without a backlog that is alone may have all of the batch. */
+/* One without a backlog that is alone may have all of the batch; one with a backlog may not even then: others
+ * come while it is at work. */
 static size_t share_of(const struct taking *t, const struct company *company, bool is_alone)
 {
+    const struct intake_options *options = &t->intake->options;
     bool has_backlog = company->arrivals.count > 0 || company_has_rows(company) || company->loaded > 0;
-    return is_alone && !has_backlog ? t->intake->options.batch_max : t->intake->options.share;
+    if (!is_alone)
+        return options->share;
+    return has_backlog ? INTAKE_ALONE * options->share : options->batch_max;
 }
 
 static void take_first(struct taking *t, struct company *company)
@@ -75,7 +79,13 @@ static void take_first(struct taking *t, struct company *company)
     job_list_append(&t->jobs, job);
 }
 
-/* Its turn: as much as its deficit pays for. A suspect waits until it finds an empty batch. */
+/* A suspect that finds others in the batch ends it, and begins the next one. */
+static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
+{
+    return t->jobs.count > 0 && company->ready.count > 0 && company->ready.first->is_suspect;
+}
+
+/* Its turn: as much as its deficit pays for. */
 static void take_turn(struct taking *t, struct company *company, bool is_alone)
 {
     size_t share = share_of(t, company, is_alone);
@@ -121,6 +131,8 @@ static void take_round(struct taking *t)
     size_t companies = intake->active_count;
     bool is_alone = companies == 1;
     for (size_t i = 0; i < companies && !is_full(t) && !is_suspect_alone(t); i++) {
+        if (is_to_begin_the_next(t, intake->active))
+            return;
         struct company *company = next_active(intake);
         if (!ev_is_active(&company->rest))
             take_turn(t, company, is_alone);
@@ -144,7 +156,7 @@ static bool is_crowded(const struct intake *intake, const struct company *compan
         return true;
     if (company->parked + company->parking >= intake->options.parked_max)
         return false;
-    return intake->held[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
+    return intake->options.unacked[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
 }
 
 /* The oldest first: they are behind the rows that are there. */

@@ -8,6 +8,10 @@
  * A partition is handed over by agreement: it is held until the last command that was delivered of it is finished, and
  * only then may another worker consume it. So nothing is delivered twice, and a company's commands stay in order.
  *
+ * The prefetch is the same after a process has died. A smaller one would spare those behind a command that kills its process
+ * some deliveries (each death costs them one, of CORTEX_DELIVERY_LIMIT), but a quorum queue puts what comes back behind all else that
+ * has come back: with a window smaller than that, a second death changes the order. With the same window all of it comes back again.
+ *
  * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and until it
  * is FINISHING. */
 
@@ -19,7 +23,7 @@ struct partitions_callbacks {
     void (*on_gained)(void *ctx, unsigned partition);
     /* It is not ours any more: begin nothing of it but what has been delivered. */
     void (*on_lost)(void *ctx, unsigned partition);
-    /* Is there anything of a lost one left to do? Asked once per turn until there is not. */
+    /* Is there anything of a lost one left to do, or to ack? Asked once per turn until there is not. */
     bool (*has_work)(void *ctx, unsigned partition);
     /* Others hold, or may hold, other ones than before. */
     void (*on_changed)(void *ctx);

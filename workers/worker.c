@@ -70,7 +70,7 @@ static bool was_delivered_by(const struct worker *w, const struct job *job)
 
 static void let_go(struct worker *w, struct job *job)
 {
-    intake_settled(w->intake, job);
+    intake_settled(job);
     backlog_settled(w->backlog, job);
 }
 
@@ -283,7 +283,7 @@ static void on_lost(void *ctx, unsigned partition)
 static bool has_work(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
-    return acks_open_of(w->acks, partition) > 0;
+    return acks_unacked(w->acks)[partition] > 0;
 }
 
 static void on_partitions_changed(void *ctx)
@@ -347,11 +347,12 @@ static struct members *join(struct worker *w)
 
 /* ---- the database ---- */
 
-/* Every statement here finds its rows by an index. The planner does not know that a table which is empty
- * today will have a million rows before it plans anew, so it is told not to consider reading tables whole. */
+/* Every statement here finds its rows by an index, key by key. The planner does not know that a table which is empty
+ * today will have a million rows before it plans anew, so it is told not to consider reading tables, or indexes, whole. */
 static const struct db_statement set_up = {
     "worker.set_up",
-    "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
+    "SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
+    " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)",
 };
 
 static void on_db_up(void *ctx, struct db *db)
@@ -411,6 +412,7 @@ static void make_engine(struct worker *w)
         .park_max = (size_t)config->park_max,
         .parked_max = (size_t)config->parked_max,
         .prefetch = prefetch_of_partition(config),
+        .unacked = acks_unacked(w->acks),
     };
     w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);
@@ -444,9 +446,9 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         worker_free(w);
         return err;
     }
+    w->acks = acks_new(w->consumer);
     make_engine(w);
     w->outbox = outbox_new(loop, w->publisher, on_told, w);
-    w->acks = acks_new(w->consumer);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
                                    prefetch_of_partition(config), &partitions_callbacks, w);
     w->members = join(w);

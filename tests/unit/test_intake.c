@@ -10,11 +10,17 @@
 
 static struct ev_loop *loop;
 static const struct partition_set all = {.count = 1, .mine = 1};
+static size_t unacked; /* deliveries of that partition; what is settled is acked at once */
 
 static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch)
 {
-    const struct intake_options options = {
-        .batch_max = batch_max, .share = share, .park_max = 100, .parked_max = 1000, .prefetch = prefetch};
+    const struct intake_options options = {.batch_max = batch_max,
+                                           .share = share,
+                                           .park_max = 100,
+                                           .parked_max = 1000,
+                                           .prefetch = prefetch,
+                                           .unacked = &unacked};
+    unacked = 0;
     return intake_new(loop, &all, &options);
 }
 
@@ -32,6 +38,7 @@ static struct job *make(char company, uint8_t number)
 static struct job *add(struct intake *intake, char company, uint8_t number)
 {
     struct job *job = make(company, number);
+    unacked++;
     intake_add(intake, job);
     return job;
 }
@@ -53,13 +60,14 @@ static void describe(const struct job *jobs, char text[1024])
 }
 
 /* All of them are done; TURN: parked. */
-static void settle(struct intake *intake, struct job *jobs)
+static void settle(struct job *jobs)
 {
     while (jobs) {
         struct job *job = jobs;
         jobs = job->next;
         job->outcome = job->deferral ? JOB_DEFERRED : JOB_DONE;
-        intake_settled(intake, job);
+        unacked -= !job->row;
+        intake_settled(job);
         job_free(job);
     }
 }
@@ -70,7 +78,7 @@ static void assert_batch(struct intake *intake, const char *expected)
     struct job *jobs = intake_take(intake);
     describe(jobs, text);
     assert_string_equal(text, expected);
-    settle(intake, jobs);
+    settle(jobs);
 }
 
 /* ---- one company ---- */
@@ -179,7 +187,7 @@ static void test_intake_when_companies_come_at_random_each_keeps_its_order_and_g
             unsigned *last = &seen[job->command.company.octet[0] - 'a'];
             assert_int_equal(job->command.id.octet[15], ++*last);
         }
-        settle(intake, jobs);
+        settle(jobs);
         for (int i = 0; i < COMPANIES; i++)
             for (int j = 0; j < COMPANIES; j++)
                 assert_true(seen[i] <= seen[j] + 8 || seen[j] == EACH);
@@ -263,25 +271,25 @@ static void load(struct intake *intake, char company, uint8_t first, uint8_t las
     }
 }
 
-static void test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_half(void **state)
+static void test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter(void **state)
 {
     (void)state;
     struct intake *intake = new_intake(100, 2, 8);
     add_many(intake, 'a', 1, 7);
     add(intake, 'b', 1);
-    assert_batch(intake, "a1 a2 b1 (a7)");
+    assert_batch(intake, "a1 a2 b1 (a5) (a6) (a7)");
     /* A row lies between what is ready and what comes now: that is parked, too, or waits behind it. */
     add(intake, 'a', 8);
     assert_batch(intake, "a3 a4");
-    assert_batch(intake, "a5 a6");
     assert_batch(intake, "");
     struct intake_want want;
     assert_int_equal(intake_wants(intake, &want, 1), 1);
     assert_int_equal(want.company.octet[0], 'a');
     assert_int_equal(want.place, 0);
-    load(intake, 'a', 7, 7);
-    intake_loaded(intake, &want.company, 1, true);
-    assert_batch(intake, "a7 a8");
+    load(intake, 'a', 5, 7);
+    intake_loaded(intake, &want.company, 3, true);
+    assert_batch(intake, "a5 a6 a7");
+    assert_batch(intake, "a8");
     assert_int_equal(intake_companies(intake), 0);
     intake_free(intake);
 }
@@ -298,8 +306,7 @@ static void test_intake_when_rows_remain_asks_for_those_after_the_last_one(void 
     assert_int_equal(intake_wants(intake, &want, 1), 0); /* until that is answered */
     load(intake, 'a', 1, 4);
     intake_loaded(intake, &a, 4, false);
-    assert_batch(intake, "a1 a2");
-    assert_batch(intake, "a3 a4");
+    assert_batch(intake, "a1 a2 a3 a4");
     assert_int_equal(intake_wants(intake, &want, 1), 1);
     assert_int_equal(want.place, 4);
     intake_loaded(intake, &a, 0, true);
@@ -311,13 +318,42 @@ static void test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queu
 {
     (void)state;
     struct intake_options options = {
-        .batch_max = 9, .share = 1, .park_max = 9, .parked_max = 5, .prefetch = 4};
+        .batch_max = 9, .share = 1, .park_max = 9, .parked_max = 5, .prefetch = 4, .unacked = &unacked};
+    unacked = 0;
     struct intake *intake = intake_new(loop, &all, &options);
     struct uuid a = {{'a'}};
     intake_found(intake, &a, 5);
     add_many(intake, 'a', 1, 4);
     assert_batch(intake, "");
     assert_int_equal(intake_waiting(intake), 4);
+    intake_free(intake);
+}
+
+static void test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_others(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 100);
+    struct uuid a = {{'a'}};
+    intake_found(intake, &a, 50);
+    load(intake, 'a', 1, 20);
+    intake_loaded(intake, &a, 20, false);
+    assert_batch(intake, "a1 a2 a3 a4 a5 a6 a7 a8");
+    add(intake, 'b', 1);
+    assert_batch(intake, "a9 a10 b1");
+    intake_free(intake);
+}
+
+static void test_intake_when_a_suspect_comes_after_a_company_with_much_it_begins_the_next_batch(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 100);
+    add_many(intake, 'a', 1, 6);
+    add(intake, 'b', 1)->is_suspect = true;
+    add(intake, 'c', 1);
+    assert_batch(intake, "a1 a2");
+    assert_batch(intake, "b1");
+    assert_batch(intake, "c1 a3 a4");
+    assert_batch(intake, "a5 a6");
     intake_free(intake);
 }
 
@@ -364,9 +400,11 @@ int main(void)
         TEST(test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same),
         TEST(test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on),
         TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
-        TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_half),
+        TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter),
         TEST(test_intake_when_rows_remain_asks_for_those_after_the_last_one),
         TEST(test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue),
+        TEST(test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_others),
+        TEST(test_intake_when_a_suspect_comes_after_a_company_with_much_it_begins_the_next_batch),
         TEST(test_intake_when_the_process_leaves_parks_what_stands_behind_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
