@@ -17,7 +17,8 @@ enum {
     JOB_ERROR,
     JOB_MEMBERS,
     WAITS_FOR,
-    WAITS_MEMBERS
+    WAITS_MEMBERS,
+    GIVEN_UP
 };
 
 #define RESULT                                                                                        \
@@ -34,7 +35,8 @@ enum {
 static const struct db_statement find = {"read.operation",
                                          "SELECT " RESULT ", e.data" FROM_COMMAND WHERE_KNOWN};
 
-/* With the long job that the command began, where it did, and that job's last event; or with what it waits for. */
+/* With the long job that the command began, where it did, and that job's last event; or with what it waits for; or with
+ * why the broker gave it up, of which no result was written. */
 static const struct db_statement follow = {
     "read.operation_job",
     "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"
@@ -43,12 +45,17 @@ static const struct db_statement follow = {
     " ELSE least(99, j.done * 100 / j.total) END) || ',\"started_at\":' || "
     "coalesce(to_json(j.started_at)::text, 'null')"
     " || ',\"ended_at\":' || coalesce(to_json(j.ended_at)::text, 'null'),"
-    " CASE WHEN i.command_id IS NULL THEN d.reason END, CASE d.reason"
+    " CASE WHEN i.command_id IS NULL THEN d.reason END,"
+    " ',\"waits_for\":' || to_json(d.reason) || CASE d.reason"
     " WHEN 'schedule' THEN ',\"run_at\":' || to_json(d.due_at)"
-    " WHEN 'retry' THEN ',\"attempts\":' || d.attempts || ',\"next_attempt_at\":' || to_json(d.due_at) "
-    "END" FROM_COMMAND " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
+    " WHEN 'retry' THEN ',\"attempts\":' || d.attempts || ',\"next_attempt_at\":' || to_json(d.due_at)"
+    " || coalesce(',\"last_error\":' || to_json('/problems/' || d.error), '') ELSE '' END,"
+    " CASE WHEN i.command_id IS NULL AND d.command_id IS NULL THEN g.reason END" FROM_COMMAND
+    " LEFT JOIN LATERAL (SELECT g.reason FROM dead_letter AS g WHERE g.company_id = k.company_id"
+    " AND g.command_id = k.command_id LIMIT 1) AS g ON true"
+    " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
     " LEFT JOIN events AS l ON l.company_id = j.company_id AND l.seq = j.event_seq AND l.at = "
-    "j.event_at" WHERE_KNOWN};
+    "j.event_at" WHERE_KNOWN " OR g.reason IS NOT NULL"};
 
 /* The caller owns operation->whole. */
 static struct operation operation_of(struct db_result *result)
@@ -136,12 +143,23 @@ static struct slice status_of(const struct operation *operation, struct slice jo
     return operation->status ? SLICE("failed") : SLICE("succeeded");
 }
 
+/* The broker's words (delivery_limit, rejected, …) mean nothing to a client. */
+static void give_up(struct operation *operation, struct slice reason)
+{
+    enum err err = err_from_slug(reason.data, reason.len);
+    operation->is_waiting = false;
+    operation->status = err_info(err)->http_status >= 500 ? err : ERR_INTERNAL;
+    operation->http_status = err_info(operation->status)->http_status;
+}
+
 static void on_operation(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
     struct operation operation = operation_of(result);
     bool is_known = operation.found == ERR_OK;
     struct slice job = is_known ? db_text(result, 0, JOB_STATUS) : SLICE_NONE;
+    if (is_known && db_text(result, 0, GIVEN_UP).data)
+        give_up(&operation, db_text(result, 0, GIVEN_UP));
     struct slice status = status_of(&operation, job, is_known ? db_text(result, 0, WAITS_FOR) : SLICE_NONE);
     if (slice_is(job, "failed")) {
         struct slice slug = db_text(result, 0, JOB_ERROR);

@@ -18,7 +18,7 @@ import { broker, database, ensureServers, root, servers, state } from './servers
 import { claimsOf, sign } from './token.mjs';
 
 const run = promisify(execFile);
-const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
+export const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 // `cortex token` signs with a key in a file; so do we.
 const secret = randomBytes(32).toString('hex');
 
@@ -93,8 +93,7 @@ class Stack {
     }
 
     // A tenant of its own for a test that counts things.
-    async addCompany(name = 'Another') {
-        const id = randomUUID();
+    async addCompany(name = 'Another', id = randomUUID()) {
         await this.run(`INSERT INTO company (id, name) VALUES ('${id}', '${name}')`);
         return id;
     }
