@@ -1,7 +1,6 @@
-// What a client is told about a command that waits for another attempt, and about one that the broker gave up.
+// What a client is told about a command that waits for another attempt.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import amqp from 'amqplib';
 
 import { expectStatus } from '../api/expect.mjs';
 import { until } from '../../lib/process.mjs';
@@ -9,17 +8,6 @@ import { until } from '../../lib/process.mjs';
 export function waiting(shared) {
     const send = async (api) => expectStatus(await api.post('/v1/projects', { name: 'Waiting' }, { prefer: 'respond-async' }), 202).headers.location;
     const stateOf = async (api, operation) => expectStatus(await api.get(operation), 200);
-
-    // As the only consumer, while there is no worker: the first command that comes is refused, as one past its delivery limit is.
-    async function refuseOne({ stack }) {
-        const connection = await amqp.connect(stack.amqpUrl);
-        const channel = await connection.createChannel();
-        const queues = [...(await stack.queues()).keys()].filter((name) => name.startsWith('commands.'));
-        await new Promise((resolve) => {
-            for (const queue of queues) void channel.consume(queue, (message) => resolve(channel.nack(message, false, false)));
-        });
-        await connection.close();
-    }
 
     describe('operations', () => {
         test('test_operation_when_its_command_is_to_be_tried_again_then_it_says_why_and_when', async () => {
@@ -39,28 +27,6 @@ export function waiting(shared) {
             assert.ok(headers['retry-after']);
             await stack.run('DROP FUNCTION clash() CASCADE; UPDATE deferred SET due_at = now()');
             await until(async () => (await stateOf(api, operation)).body.status === 'succeeded', 20_000, 'the next attempt');
-        });
-
-        test('test_operation_when_the_broker_gave_its_command_up_then_it_has_failed_until_an_operator_replays_it', async () => {
-            const { stack } = shared;
-            const company = await stack.addCompany();
-            const api = stack.client({ company });
-            await stack.worker.stop();
-            const refused = refuseOne(shared);
-            const operation = await send(api);
-            await refused;
-            assert.equal((await stateOf(api, operation)).body.status, 'pending');
-            await stack.worker.start();
-            const failed = await until(async () => {
-                const { body } = await stateOf(api, operation);
-                return body.status === 'failed' && body;
-            }, 20_000, 'the dead letter');
-            assert.deepEqual([failed.problem.type, failed.problem.status], ['/problems/internal', 500]);
-            assert.equal((await stateOf(stack.client({ company: await stack.addCompany() }), operation)).body.status, 'pending', 'nobody else sees it');
-
-            const operator = stack.client({ role: 'super_admin' });
-            expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company }), 200);
-            await until(async () => (await stateOf(api, operation)).body.status === 'succeeded', 20_000, 'the replay');
         });
     });
 }
