@@ -69,6 +69,9 @@ struct backlog {
     bool is_scanning, is_polling, is_loading;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
+    uint64_t
+        unseen; /* partitions gained since the last answer to a scan, whether they are still ours or not: what was
+                        delivered of them is behind their rows in any case */
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
@@ -94,11 +97,11 @@ static bool note_failure(const struct db_result *result, const char *what)
     return err != ERR_OK;
 }
 
-static struct slice my_partitions(struct backlog *b, struct pg_array *array)
+static struct slice list_partitions(const struct backlog *b, uint64_t set, struct pg_array *array)
 {
     pg_array_clear(array);
     for (unsigned i = 0; i < b->partitions->count; i++)
-        if (partition_is_mine(b->partitions, i))
+        if (set >> i & 1)
             pg_array_add_i64(array, i);
     return pg_array_end(array);
 }
@@ -193,7 +196,8 @@ static void poll_due(struct backlog *b)
     for (size_t i = 0; i < b->due_count; i++)
         pg_array_add_uuid(&b->columns[1], &b->due[i]);
     const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
-                                   my_partitions(b, &b->columns[0]), pg_array_end(&b->columns[1]),
+                                   list_partitions(b, b->partitions->mine, &b->columns[0]),
+                                   pg_array_end(&b->columns[1]),
                                    db_number((int64_t)(DUE_MAX - b->due_count), max)};
     db_send(b->db, &find_due, params, ARRAY_LEN(params), on_due, b);
     db_sync(b->db, NULL, NULL);
@@ -225,7 +229,10 @@ static void on_companies(void *arg, struct db_result *result)
         if (uuid_parse(db_text(result, row, 0), &company))
             intake_found(b->intake, &company, (size_t)db_int(result, row, 1));
     }
-    b->is_ready = b->scan_number == b->ready_after || b->is_ready;
+    if (b->scan_number != b->ready_after)
+        return;
+    b->unseen = 0;
+    b->is_ready = true;
 }
 
 static void add_known(void *array, const struct uuid *company)
@@ -243,8 +250,8 @@ static void scan_companies(struct backlog *b)
     pg_array_clear(&b->columns[1]);
     intake_each_with_rows(b->intake, add_known, &b->columns[1]);
     const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
-                                   my_partitions(b, &b->columns[0]), slice_of(b->parked_max),
-                                   pg_array_end(&b->columns[1])};
+                                   list_partitions(b, b->unseen | b->partitions->mine, &b->columns[0]),
+                                   slice_of(b->parked_max), pg_array_end(&b->columns[1])};
     db_send(b->db, &find_companies, params, ARRAY_LEN(params), on_companies, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -252,6 +259,7 @@ static void scan_companies(struct backlog *b)
 void backlog_rescan(struct backlog *b)
 {
     b->is_ready = false;
+    b->unseen |= b->partitions->mine;
     b->ready_after++;
     b->scan_is_due = b->poll_is_due = true;
 }

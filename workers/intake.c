@@ -69,6 +69,19 @@ void company_let_in(struct company *company)
     company_crowd(company);
 }
 
+void company_take_back(struct company *company)
+{
+    struct job_list ready = company->ready;
+    job_list_init(&company->ready);
+    while (ready.count > 0) {
+        struct job *job = job_list_take(&ready);
+        if (job->row || job->verdict)
+            job_list_append(&company->ready, job);
+        else
+            job_list_insert(&company->arrivals, job);
+    }
+}
+
 void company_release(struct company *company)
 {
     struct intake *intake = company->intake;
@@ -129,8 +142,10 @@ void intake_settled(struct job *job)
     company->out--;
     if (job->was_to_be_parked)
         company->parking--;
-    if (job->outcome == JOB_DEFERRED && (job->deferral == DEFER_TURN || job->waits_in_turn))
+    if (job->outcome == JOB_DEFERRED && (job->deferral == DEFER_TURN || job->waits_in_turn)) {
         company->parked++;
+        company_take_back(company);
+    }
     if (job->row == DEFER_TURN)
         company->loaded--;
     job->company = NULL;

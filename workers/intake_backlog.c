@@ -55,8 +55,10 @@ void intake_loaded(struct intake *intake, const struct uuid *id, size_t rows, bo
 void intake_found(struct intake *intake, const struct uuid *id, size_t rows)
 {
     struct company *company = company_get(intake, id);
-    if (!company_has_rows(company) && company->loaded == 0 && !company->is_loading)
+    if (!company_has_rows(company) && !company->is_loading) {
         company->parked = rows;
+        company_take_back(company);
+    }
     company_let_in(company);
     company_release(company);
 }

@@ -60,4 +60,5 @@ void company_activate(struct company *company);
 void company_crowd(struct company *company);
 /* Arrivals become ready as far as they may. */
 void company_let_in(struct company *company);
-void company_release(struct company *company); /* frees it when there is nothing of it */
+void company_take_back(struct company *company); /* deliveries that were let in: there are rows before them */
+void company_release(struct company *company);   /* frees it when there is nothing of it */

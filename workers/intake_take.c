@@ -152,6 +152,8 @@ static bool is_leaving(const struct intake *intake, const struct company *compan
 
 static bool is_crowded(const struct intake *intake, const struct company *company)
 {
+    if (ev_is_active(&company->rest))
+        return false; /* its oldest is tried again in a moment */
     if (is_leaving(intake, company))
         return true;
     if (company->parked + company->parking >= intake->options.parked_max)
@@ -159,9 +161,12 @@ static bool is_crowded(const struct intake *intake, const struct company *compan
     return intake->options.unacked[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
 }
 
-/* The oldest first: they are behind the rows that are there. */
+/* The oldest first: they are behind the rows that are there. Whoever runs those after this process has died finds behind them what
+ * had not been acked: so nothing may become a row while an older delivery of its company stays here, but for those in this
+ * batch. */
 static void park(struct taking *t, struct company *company, size_t *room)
 {
+    company_take_back(company);
     while (company->arrivals.count > 0 && *room > 0 && t->bytes < 2 * BYTES_MAX) {
         struct job *job = company->arrivals.first;
         if (!ids_add(&t->intake->ids, job))
@@ -186,8 +191,10 @@ static void park_surplus(struct taking *t)
     while (company) {
         struct company *next = company->next_crowded;
         company->is_crowded = false;
-        if (is_crowded(intake, company))
+        if (room > 0 && is_crowded(intake, company)) {
             park(t, company, &room);
+            company_let_in(company);
+        }
         company_crowd(company);
         company_release(company);
         company = next;

@@ -277,20 +277,52 @@ static void test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyon
     struct intake *intake = new_intake(100, 2, 8);
     add_many(intake, 'a', 1, 7);
     add(intake, 'b', 1);
-    assert_batch(intake, "a1 a2 b1 (a5) (a6) (a7)");
+    assert_batch(intake, "a1 a2 b1 (a3) (a4) (a5) (a6) (a7)");
     /* A row lies between what is ready and what comes now: that is parked, too, or waits behind it. */
     add(intake, 'a', 8);
-    assert_batch(intake, "a3 a4");
     assert_batch(intake, "");
     struct intake_want want;
     assert_int_equal(intake_wants(intake, &want, 1), 1);
     assert_int_equal(want.company.octet[0], 'a');
     assert_int_equal(want.place, 0);
-    load(intake, 'a', 5, 7);
-    intake_loaded(intake, &want.company, 3, true);
-    assert_batch(intake, "a5 a6 a7");
+    load(intake, 'a', 3, 7);
+    intake_loaded(intake, &want.company, 5, true);
+    assert_batch(intake, "a3 a4 a5 a6 a7");
     assert_batch(intake, "a8");
     assert_int_equal(intake_companies(intake), 0);
+    intake_free(intake);
+}
+
+static void test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 8);
+    static const uint8_t numbers[] = {1, 2, 1, 3, 4, 5, 6};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        add(intake, 'a', numbers[i]);
+    assert_batch(intake,
+                 "a1 a2"); /* the second a1 may not be in one batch with the first, nor what is behind it */
+    assert_batch(intake, "a1 a3");
+    assert_batch(intake, "a4 a5");
+    assert_batch(intake, "a6");
+    assert_int_equal(intake_companies(intake), 0);
+    intake_free(intake);
+}
+
+static void test_intake_when_rows_are_found_what_was_let_in_waits_behind_them(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 2, 8);
+    struct intake_want want;
+    struct uuid a = {{'a'}};
+    add_many(intake, 'a', 3, 4);
+    intake_found(intake, &a, 2);
+    assert_batch(intake, "");
+    assert_int_equal(intake_wants(intake, &want, 1), 1);
+    load(intake, 'a', 1, 2);
+    intake_loaded(intake, &a, 2, true);
+    assert_batch(intake, "a1 a2");
+    assert_batch(intake, "a3 a4");
     intake_free(intake);
 }
 
@@ -401,6 +433,8 @@ int main(void)
         TEST(test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on),
         TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
         TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter),
+        TEST(test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run),
+        TEST(test_intake_when_rows_are_found_what_was_let_in_waits_behind_them),
         TEST(test_intake_when_rows_remain_asks_for_those_after_the_last_one),
         TEST(test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue),
         TEST(test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_others),
