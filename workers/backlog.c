@@ -8,6 +8,7 @@ enum {
     LOADS = 8,     /* companies whose rows are asked for at a time */
     DUE_MAX = 128, /* due commands that are here */
     KNOWN_MAX = 1 << 20,
+    TOLD_MAX = 4 << 20,
 };
 
 /* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
@@ -41,6 +42,27 @@ static const struct db_statement find_due = {
     " ORDER BY due_at LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
 };
 
+/* Older than its process is likely to need for telling it: and if not, it is told twice. */
+static const struct db_statement find_untold = {
+    "backlog.untold",
+    "SELECT 'untold', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), "
+    "false,"
+    " false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM untold AS f WHERE pool = $1"
+    " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
+    " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer",
+};
+
+/* Its loss costs no more than telling something twice: nobody waits for the disk. */
+static const struct db_statement do_not_wait = {
+    "backlog.do_not_wait",
+    "SELECT set_config('synchronous_commit', 'off', true)",
+};
+static const struct db_statement forget_told = {
+    "backlog.told",
+    "DELETE FROM untold AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
+    " WHERE u.company_id = k.company_id AND u.command_id = k.command_id",
+};
+
 /* From company to company along the index. Those that are known ($5) are not counted again: it takes as long as they have
  * rows. */
 static const struct db_statement find_companies = {
@@ -65,8 +87,8 @@ struct backlog {
     struct intake *intake;
     double poll_s, scan_s;
     ev_timer poll, scan;
-    bool poll_is_due, scan_is_due, is_stopped;
-    bool is_scanning, is_polling, is_loading;
+    bool poll_is_due, scan_is_due, untold_is_due, is_stopped;
+    bool is_scanning, is_polling, is_loading, is_forgetting;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
     uint64_t
@@ -75,9 +97,10 @@ struct backlog {
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
-    struct uuid due[DUE_MAX];
+    struct uuid due[DUE_MAX]; /* and untold */
     size_t due_count;
-    struct pg_array columns[2];
+    struct pg_array columns[2], told[2];
+    size_t told_count;
     char parked_max[DB_NUMBER_SIZE];
 };
 
@@ -122,7 +145,7 @@ static struct job *read_row(struct db_result *result, int row)
     job->first_at = arena_copy(&job->arena, db_text(result, row, FIRST_AT));
     job->has_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
     job->is_suspect = slice_is(db_text(result, row, IS_SUSPECT), "t");
-    job->is_marked = !job->is_suspect; /* by the statement that found it */
+    job->is_marked = !job->is_suspect && job->row != DEFER_UNTOLD; /* by the statement that found it */
     return job;
 }
 
@@ -165,14 +188,13 @@ static void load_rows(struct backlog *b)
     db_sync(b->db, NULL, NULL);
 }
 
-/* ---- due ---- */
+/* ---- due, and untold ---- */
 
-static void on_due(void *arg, struct db_result *result)
+static bool load_due(struct backlog *b, struct db_result *result, const char *what)
 {
-    struct backlog *b = arg;
     b->is_polling = false;
-    if (note_failure(result, "due"))
-        return;
+    if (note_failure(result, what))
+        return false;
     for (int row = 0; row < db_rows(result) && b->due_count < DUE_MAX; row++) {
         struct job *job = read_row(result, row);
         if (!job)
@@ -180,17 +202,26 @@ static void on_due(void *arg, struct db_result *result)
         b->due[b->due_count++] = job->command.id;
         intake_load(b->intake, job);
     }
-    if (b->due_count > 0 && db_rows(result) > 0)
-        b->poll_is_due = true; /* there may be more */
+    return b->due_count > 0 && db_rows(result) > 0; /* there may be more */
 }
 
-static void poll_due(struct backlog *b)
+static void on_due(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    if (load_due(b, result, "due"))
+        b->poll_is_due = true;
+}
+
+static void on_untold(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    if (load_due(b, result, "untold"))
+        b->untold_is_due = true;
+}
+
+static void ask_for_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)
 {
     char count[DB_NUMBER_SIZE], max[DB_NUMBER_SIZE];
-    b->poll_is_due = false;
-    again_after(b->loop, &b->poll, b->poll_s);
-    if (b->due_count == DUE_MAX)
-        return;
     b->is_polling = true;
     pg_array_clear(&b->columns[1]);
     for (size_t i = 0; i < b->due_count; i++)
@@ -199,19 +230,74 @@ static void poll_due(struct backlog *b)
                                    list_partitions(b, b->partitions->mine, &b->columns[0]),
                                    pg_array_end(&b->columns[1]),
                                    db_number((int64_t)(DUE_MAX - b->due_count), max)};
-    db_send(b->db, &find_due, params, ARRAY_LEN(params), on_due, b);
+    db_send(b->db, statement, params, ARRAY_LEN(params), on_found, b);
     db_sync(b->db, NULL, NULL);
+}
+
+static void poll_due(struct backlog *b)
+{
+    b->poll_is_due = false;
+    again_after(b->loop, &b->poll, b->poll_s);
+    if (b->due_count < DUE_MAX)
+        ask_for_due(b, &find_due, on_due);
+}
+
+static void look_for_untold(struct backlog *b)
+{
+    b->untold_is_due = false;
+    ask_for_due(b, &find_untold, on_untold);
 }
 
 void backlog_settled(struct backlog *b, const struct job *job)
 {
-    if (job->row != DEFER_RETRY && job->row != DEFER_SCHEDULE)
+    if (job->row == DEFER_NONE || job->row == DEFER_TURN)
         return;
     for (size_t i = 0; i < b->due_count; i++)
         if (uuid_equal(&b->due[i], &job->command.id)) {
             b->due[i] = b->due[--b->due_count];
             return;
         }
+}
+
+/* ---- told ---- */
+
+/* A row that was gone is in the hands of whoever took it. */
+void backlog_told(struct backlog *b, const struct job *job)
+{
+    if (job->row == DEFER_NONE || (job->outcome == JOB_GONE && job->row != DEFER_UNTOLD))
+        return;
+    pg_array_add_uuid(&b->told[0], &job->command.company);
+    pg_array_add_uuid(&b->told[1], &job->command.id);
+    b->told_count++;
+}
+
+static void clear_told(struct backlog *b)
+{
+    b->told_count = 0;
+    pg_array_clear(&b->told[0]);
+    pg_array_clear(&b->told[1]);
+}
+
+static void on_forgotten(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    note_failure(result, "told");
+    b->is_forgetting = false;
+}
+
+static void forget(struct backlog *b)
+{
+    const struct slice keys[] = {pg_array_end(&b->told[0]), pg_array_end(&b->told[1])};
+    b->is_forgetting = true;
+    db_send(b->db, &do_not_wait, NULL, 0, NULL, NULL);
+    db_send(b->db, &forget_told, keys, ARRAY_LEN(keys), on_forgotten, b);
+    db_sync(b->db, NULL, NULL);
+    clear_told(b);
+}
+
+bool backlog_is_idle(const struct backlog *b)
+{
+    return b->told_count == 0 && !b->is_forgetting;
 }
 
 /* ---- scan ---- */
@@ -261,7 +347,7 @@ void backlog_rescan(struct backlog *b)
     b->is_ready = false;
     b->unseen |= b->partitions->mine;
     b->ready_after++;
-    b->scan_is_due = b->poll_is_due = true;
+    b->scan_is_due = b->poll_is_due = b->untold_is_due = true;
 }
 
 bool backlog_is_ready(const struct backlog *b)
@@ -275,8 +361,12 @@ void backlog_run(struct backlog *b)
 {
     if (b->scan_is_due && !b->is_scanning)
         scan_companies(b);
+    if (b->told_count > 0 && !b->is_forgetting)
+        forget(b);
     if (b->is_stopped)
         return;
+    if (b->untold_is_due && !b->is_polling && b->due_count < DUE_MAX)
+        look_for_untold(b);
     if (b->poll_is_due && !b->is_polling)
         poll_due(b);
     if (!b->is_loading)
@@ -298,7 +388,8 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_scan(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    CONTAINER_OF(timer, struct backlog, scan)->scan_is_due = true;
+    struct backlog *b = CONTAINER_OF(timer, struct backlog, scan);
+    b->scan_is_due = b->untold_is_due = true;
 }
 
 struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *pool,
@@ -316,6 +407,8 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     db_number(config->parked_max, b->parked_max);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], KNOWN_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(b->told); i++)
+        pg_array_init(&b->told[i], TOLD_MAX);
     ev_timer_init(&b->poll, on_poll, 0, 0);
     ev_timer_init(&b->scan, on_scan, 0, 0);
     backlog_rescan(b);
@@ -330,5 +423,7 @@ void backlog_free(struct backlog *b)
     ev_timer_stop(b->loop, &b->scan);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
+    for (size_t i = 0; i < ARRAY_LEN(b->told); i++)
+        pg_array_done(&b->told[i]);
     free(b);
 }

@@ -4,6 +4,7 @@
  *   scan    which companies have parked commands: when a partition is gained, and now and then
  *   rows    the next ones of a company whose turn is near
  *   due     those whose time has come: retries, schedules
+ *   untold  those that ran in a process which died before it could tell what came of them
  *
  * Rows are only read here, and marked as begun (mark.h); the batch that runs a command deletes its row. So when
  * two processes bring the same row, one of them finds it gone. */
@@ -31,8 +32,12 @@ bool backlog_is_ready(const struct backlog *backlog);
 /* Sends what is due to be asked, outside of any transaction of a batch. */
 void backlog_run(struct backlog *backlog);
 
-/* A command from a due row has been settled, or dropped. */
+/* A command from a row has been settled, or dropped. */
 void backlog_settled(struct backlog *backlog, const struct job *job);
+/* And all is confirmed that was to be told of it: its row in `untold` goes. */
+void backlog_told(struct backlog *backlog, const struct job *job);
+/* All those have gone. */
+bool backlog_is_idle(const struct backlog *backlog);
 
 /* No more rows are brought. */
 void backlog_stop(struct backlog *backlog);

@@ -54,9 +54,19 @@ static bool is_to_wait(struct batch *b, struct job *job)
     return false;
 }
 
+/* It ran before. What has no result any more, or waits to be run once more, has nothing that could be told. */
+static bool has_nothing_to_tell(const struct job *job)
+{
+    return job->row == DEFER_UNTOLD && !job->is_replay && !job->is_unrecorded;
+}
+
 /* false when the job has its result without a statement. */
 static bool is_to_run(struct batch *b, struct job *job)
 {
+    if (has_nothing_to_tell(job)) {
+        job->is_gone = true;
+        job->is_waiting = false;
+    }
     if (job->is_replay || job->is_unrecorded || job->is_waiting || job->is_gone) {
         job->deferral = DEFER_NONE;
         return false;

@@ -7,10 +7,11 @@
 
 enum { COMMAND_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a statement */
 
-/* In this order, in the SQL as in the arrays. */
-#define COMMAND_COLUMNS                                                                               \
+/* In this order, in the SQL as in the arrays. HEAD: all but the body. */
+#define COMMAND_HEAD_COLUMNS                                                                          \
     "company_id, command_id, slot, type, actor, role, subject, parent, if_match, fingerprint, sent, " \
-    "correlation_id, reply_to, traceparent, body"
+    "correlation_id, reply_to, traceparent"
+#define COMMAND_COLUMNS COMMAND_HEAD_COLUMNS ", body"
 enum { COMMAND_COLUMN_COUNT = 15 };
 /* The arrays as parameters $2 to $16, to be unnested as n (i and what more there is come after them). */
 #define COMMAND_ARRAYS                                                                                    \

@@ -8,7 +8,9 @@ static const struct db_statement claim = {
     "deferred.claim",
     "WITH claimed AS (DELETE FROM deferred AS d USING unnest($1::bigint[], $2::uuid[], $3::uuid[])"
     " AS k (i, company_id, command_id)"
-    " WHERE d.company_id = k.company_id AND d.command_id = k.command_id RETURNING k.i)"
+    " WHERE d.company_id = k.company_id AND d.command_id = k.command_id RETURNING k.i, d.*),"
+    " kept AS (INSERT INTO untold (pool, " COMMAND_HEAD_COLUMNS ") SELECT pool, " COMMAND_HEAD_COLUMNS
+    " FROM claimed ON CONFLICT DO NOTHING)"
     " SELECT i FROM claimed",
 };
 
@@ -36,8 +38,11 @@ static const struct db_statement readdress = {
     " WHERE d.company_id = n.company_id AND d.command_id = n.command_id",
 };
 
-static const char *const names[] = {
-    [DEFER_NONE] = "", [DEFER_TURN] = "turn", [DEFER_RETRY] = "retry", [DEFER_SCHEDULE] = "schedule"};
+static const char *const names[] = {[DEFER_NONE] = "",
+                                    [DEFER_TURN] = "turn",
+                                    [DEFER_RETRY] = "retry",
+                                    [DEFER_SCHEDULE] = "schedule",
+                                    [DEFER_UNTOLD] = "untold"};
 
 struct deferred {
     const char *pool;
@@ -70,7 +75,7 @@ void deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, 
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++) {
-        if (!jobs[i]->row)
+        if (!jobs[i]->row || jobs[i]->row == DEFER_UNTOLD)
             continue;
         pg_array_add_i64(&d->columns[0], (int64_t)i);
         pg_array_add_uuid(&d->columns[1], &jobs[i]->command.company);

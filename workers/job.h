@@ -45,8 +45,8 @@ enum job_outcome {
     JOB_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
 };
 
-/* Why a command waits in `deferred`. */
-enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE };
+/* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `untold`. */
+enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNTOLD };
 
 struct job {
     struct job *next; /* in the list of whoever has it */
@@ -55,7 +55,7 @@ struct job {
     struct arena arena;
 
     /* Where it comes from. */
-    enum deferral row; /* the reason of its row in `deferred`; NONE: the broker delivered it */
+    enum deferral row; /* the reason of its row; NONE: the broker delivered it */
     uint64_t tag;      /* of the delivery; epoch: of its connection */
     uint32_t epoch;
     int64_t delivery_count;

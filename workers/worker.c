@@ -60,6 +60,7 @@ static void on_told(void *ctx, struct job *job)
         acks_reject(w->acks, job->epoch, job->tag, false);
     else
         acks_done(w->acks, job->epoch, job->tag);
+    backlog_told(w->backlog, job);
     job_free(job);
 }
 
@@ -140,8 +141,9 @@ static bool has_said_so(const struct worker *w)
 static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
-           outbox_untold(w->outbox) == 0 && partitions_held(w->partitions) == 0 && has_said_so(w) &&
-           desk_is_empty(w->desk) && long_jobs_is_idle(w->long_jobs);
+           outbox_untold(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
+           partitions_held(w->partitions) == 0 && has_said_so(w) && desk_is_empty(w->desk) &&
+           long_jobs_is_idle(w->long_jobs);
 }
 
 /* What else is asked of the database goes between two batches. */

@@ -75,6 +75,37 @@ static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_s
     assert_no_gaps(&hall->engine->company);
 }
 
+/* The same with commands that the broker does not hold any more: they waited for their time in `deferred`. */
+static void test_worker_when_it_dies_between_commit_and_telling_of_a_row_the_next_tells_it(void **state)
+{
+    struct hall *hall = *state;
+    enum { COUNT = 5 };
+    struct uuid ids[COUNT];
+    hold_commits(hall);
+    for (int i = 0; i < COUNT; i++)
+        ids[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}",
+                         .not_before = clock_wall_ms() + 1000);
+    all_confirmed(hall);
+    pid_t pid = fork_worker(hall);
+    eventually(hall, somebody_waits_at_the_gate());
+    kill(pid, SIGSTOP);
+    let_commits_go();
+    eventually(hall, inbox_rows(hall) > 0);
+    remove_gate();
+    kill_worker(pid);
+    assert_int_equal(hall->event_count, 0); /* it could tell nobody */
+    start_worker(hall);
+    eventually(hall, hall->event_count >= COUNT);
+    let_pass_ms(hall, 200);
+    assert_int_equal(hall->event_count, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(reply_to(hall, &ids[i])->http_status, 201);
+    eventually(hall, strcmp(ask_sqlf("SELECT count(*) FROM untold WHERE company_id = '%s'",
+                                     uuid_text(&hall->engine->company)),
+                            "0") == 0);
+    assert_no_gaps(&hall->engine->company);
+}
+
 /* ---- several processes ---- */
 
 enum { MANY = 900 };
@@ -172,6 +203,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, hall_setup, hall_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_same_and_does_nothing_twice),
+        TEST(test_worker_when_it_dies_between_commit_and_telling_of_a_row_the_next_tells_it),
         TEST(test_worker_when_processes_share_companies_and_die_does_everything_once_without_gaps),
         TEST(test_worker_when_told_to_leave_under_load_finishes_what_it_has_and_loses_nothing),
     };
