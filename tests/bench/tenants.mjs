@@ -13,12 +13,13 @@ export async function addTenants(count) {
     return ids.map((id) => ({ id, token: sign(claimsOf({ company: id }), secret) }));
 }
 
-// Each tenant creates projects over `connections`. Returns how many a second all of them made, and the worst p99 of one.
-export async function createByAll(tenants, { connections, warmup, seconds }) {
+// Each tenant creates projects over `connections`. Returns how many a second all of them made, and the worst p99 of one; when `signal`
+// aborts it, all end and it rejects.
+export async function createByAll(tenants, { connections, warmup, seconds, signal }) {
     const runs = await Promise.all(tenants.map(async ({ token }) => onlyStatus(201, JSON.parse(await run(path.join(stack.programs, 'load'), [
         '--json', '--url', `${stack.url}/v1/projects`, '--body', PROJECT, '--connections', `${connections}`,
         '--warmup', `${warmup}`, '--duration', `${seconds}`,
-    ], { env: { ...process.env, CORTEX_TOKEN: token } })))));
+    ], { signal, env: { ...process.env, CORTEX_TOKEN: token } })))));
     return {
         per_second: runs.reduce((sum, one) => sum + one.per_second, 0),
         p99_ms: Math.max(...runs.map((one) => one.p99_us / 1000)),

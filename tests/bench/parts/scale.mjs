@@ -1,14 +1,14 @@
 // More workers: a create that waits 5 ms in the database (a trigger of this bench), by 1, 2 and 4 workers; and a resize under load.
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { family } from '../processes.mjs';
-import { partPid, sql, stack } from '../stack.mjs';
+import { partPid, pause, sql, stack } from '../stack.mjs';
 import { addTenants, createByAll } from '../tenants.mjs';
 
 const WAIT_S = 0.005;
 const TENANTS = 32;
 const SETTLED_S = 2; // after a resize
-
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+const RESIZE_WITHIN_S = 120;
 
 async function workersAre(count) {
     const query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cortex-worker projects'";
@@ -26,6 +26,22 @@ async function resize(from, to) {
     }
 }
 
+// One half of the load is there before, and for as long as it may take; the other half comes at the moment in which the last of the
+// new workers is there, and is measured from SETTLED_S later on.
+async function measuredAfterResize(tenants, from, to) {
+    const enough = new AbortController();
+    setMaxListeners(0, enough.signal); // each of the load's processes is one
+    const busy = createByAll(tenants, { connections: 1, warmup: 0, seconds: RESIZE_WITHIN_S, signal: enough.signal });
+    await pause(1);
+    await resize(from, to);
+    const after = await createByAll(tenants, { connections: 1, warmup: SETTLED_S, seconds: stack.seconds });
+    enough.abort();
+    await busy.catch((error) => {
+        if (error.name !== 'AbortError') throw error;
+    });
+    return after;
+}
+
 const residentMb = () => Math.max(...family(partPid('projects')).map(({ pid }) =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024));
 
@@ -41,16 +57,13 @@ async function speedUp() {
 
 export async function measure() {
     const tenants = await addTenants(TENANTS);
-    const steady = (warmup = SETTLED_S) => createByAll(tenants, { connections: 2, warmup, seconds: stack.seconds });
+    const steady = () => createByAll(tenants, { connections: 2, warmup: SETTLED_S, seconds: stack.seconds });
     await slowDown();
     try {
         const one = await steady();
         await resize(1, 2);
         const two = await steady();
-        const resized = createByAll(tenants, { connections: 2, warmup: SETTLED_S + 1, seconds: stack.seconds });
-        await pause(1);
-        await resize(2, 4); // the warm-up covers it, and two seconds more
-        const after = await resized;
+        const after = await measuredAfterResize(tenants, 2, 4);
         const four = await steady();
         const resident = residentMb();
         await resize(4, 1);
