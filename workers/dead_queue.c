@@ -15,6 +15,7 @@ struct dead_queue {
     struct ev_loop *loop;
     struct db *db;
     const char *pool;
+    int64_t delivery_limit;
     struct broker *broker;
     struct dead_letters *letters;
     struct job_list waiting;
@@ -91,25 +92,32 @@ void dead_queue_consume(struct dead_queue *queue)
     broker_consume(queue->broker, name, DEAD_QUEUE_TAG, PREFETCH, false, false);
 }
 
+/* Its deliveries from the queue that it died in: the count that came with it is of this queue. */
+static unsigned attempts_of(const struct dead_queue *queue, struct slice reason)
+{
+    return slice_is(reason, "delivery_limit") ? (unsigned)queue->delivery_limit + 1 : 1;
+}
+
 void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery)
 {
     const struct broker_header *reason = broker_delivery_header(delivery, "x-first-death-reason");
     struct job *job = job_new(delivery);
     bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE;
     job->why = has_reason ? arena_copy(&job->arena, reason->text) : SLICE("unreadable");
-    job->attempts = (unsigned)delivery->delivery_count + 1;
+    job->attempts = attempts_of(queue, job->why);
     job_list_append(&queue->waiting, job);
     dead_queue_run(queue);
 }
 
 struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, struct db *db,
-                                  const char *pool)
+                                  const char *pool, int64_t delivery_limit)
 {
     struct dead_queue *queue = xcalloc(1, sizeof(*queue));
     queue->loop = loop;
     queue->broker = broker;
     queue->db = db;
     queue->pool = pool;
+    queue->delivery_limit = delivery_limit;
     queue->letters = dead_letters_new(pool);
     job_list_init(&queue->waiting);
     ev_timer_init(&queue->again, on_again, 0, 0);

@@ -15,9 +15,9 @@ struct dead_queue;
 
 #define DEAD_QUEUE_TAG "dead" /* of its consumer */
 
-/* `pool` must outlive it. */
+/* `pool` must outlive it. delivery_limit: that of the pool's queues (common/topology.h). */
 struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, struct db *db,
-                                  const char *pool);
+                                  const char *pool, int64_t delivery_limit);
 void dead_queue_free(struct dead_queue *queue); /* after the broker and the db */
 
 void dead_queue_consume(struct dead_queue *queue); /* the broker is up, and the queue declared */

@@ -139,7 +139,7 @@ enum err desk_new(struct ev_loop *loop, const struct config *config, const char 
         return err;
     }
     desk->admin = admin_new(desk->db, desk->broker);
-    desk->dead_queue = dead_queue_new(loop, desk->broker, desk->db, pool);
+    desk->dead_queue = dead_queue_new(loop, desk->broker, desk->db, pool, config->delivery_limit);
     desk->schedules = schedules_new(loop, desk->db, config);
     *ret_desk = desk;
     return ERR_OK;
