@@ -9,11 +9,12 @@ import { after, before } from 'node:test';
 import { Proxy } from '../lib/proxy.mjs';
 import { broker, ensureServers } from '../lib/servers.mjs';
 import { startStack } from '../lib/stack.mjs';
+import { WallClock, clock } from './faults/clock.mjs';
 import { database } from './faults/database.mjs';
 import { processes } from './faults/processes.mjs';
 import { wire } from './faults/wire.mjs';
 
-const shared = { settings: join(tmpdir(), `cortex-faults-${process.pid}.conf`), proxies: {} };
+const shared = { settings: join(tmpdir(), `cortex-faults-${process.pid}.conf`), proxies: {}, clock: new WallClock() };
 before(async () => {
     await ensureServers();
     const through = async (who) => {
@@ -25,14 +26,20 @@ before(async () => {
     };
     writeFileSync(shared.settings, 'CORTEX_WORKER_PROCESSES=2\n');
     shared.stack = await startStack('faults', {
-        gateway: { CORTEX_AMQP_URL: await through('gateway') },
-        worker: { CORTEX_AMQP_URL: await through('worker'), CORTEX_CONFIG: shared.settings, CORTEX_STATEMENT_TIMEOUT_MS: '2500' },
+        gateway: { ...shared.clock.settings, CORTEX_AMQP_URL: await through('gateway') },
+        worker: {
+            ...shared.clock.settings,
+            CORTEX_AMQP_URL: await through('worker'),
+            CORTEX_CONFIG: shared.settings,
+            CORTEX_STATEMENT_TIMEOUT_MS: '1500',
+        },
     });
 });
 after(async () => {
     await shared.stack?.stop();
     Object.values(shared.proxies).forEach((proxy) => proxy.stop());
     rmSync(shared.settings, { force: true });
+    shared.clock.remove();
 });
 
-for (const subject of [processes, wire, database]) subject(shared);
+for (const subject of [processes, wire, database, clock]) subject(shared);

@@ -30,9 +30,15 @@ describe('queue full', () => {
         assert.ok(Number(refused.headers['retry-after']) >= 1);
         assert.ok(accepted >= 5);
         await stack.worker.start();
-        const count = async () => (await stack.query(`SELECT count(*) AS rows FROM project WHERE company_id = '${company}'`))[0].rows;
-        await until(async () => (await count()) === accepted, 30_000, 'every accepted command');
-        assert.equal((await api.post('/v1/projects', { name: 'After' })).status, 201);
-        t.diagnostic(`${accepted} accepted before the first refusal`);
+        const begun = performance.now(), since = () => Math.round(performance.now() - begun);
+        const count = async () => (await stack.query(`SELECT count(*) AS rows FROM project WHERE company_id = '${company}'
+            AND name LIKE 'Waiting %'`))[0].rows;
+        const [written, done] = await Promise.all([
+            until(async () => (await api.post('/v1/projects', { name: 'After' })).status === 201, 30_000, 'a write').then(since),
+            until(async () => (await count()) >= accepted, 30_000, 'every accepted command').then(since),
+        ]);
+        t.diagnostic(`${accepted} accepted before the first refusal; from then on that workers are there, a write is answered after ${written} ms, ` +
+            `all is done after ${done} ms`);
+        assert.equal(await count(), accepted);
     });
 });

@@ -9,15 +9,15 @@ import { until } from '../../lib/process.mjs';
 const COMPANIES = 6;
 const WITHIN_MS = 60_000; // far from what it takes: a machine under load
 
-// fault: called under load with the companies' ids; comes back when it has been produced. From then on it counts until every company has had a
-// command done that was sent after it.
+// fault: called under load with the companies' ids and the companies; comes back when it has been produced. From then on it counts until
+// every company has had a command done that was sent after it.
 export async function ordeal({ stack }, t, what, fault) {
     const agent = newAgent(2 * COMPANIES);
     const ids = await stack.addCompanies(COMPANIES);
     const companies = ids.map((id) => new Company(stack, id, agent));
     const past = (count) => until(() => companies.every(({ accepted }) => accepted.length >= count), WITHIN_MS, `${count} commands each`);
     await past(5);
-    await fault(ids);
+    await fault(ids, companies);
     const begun = performance.now();
     await Promise.all(companies.map((company) => company.probe()));
     const recovered = performance.now() - begun;
