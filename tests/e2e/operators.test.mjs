@@ -4,6 +4,7 @@ import { after, before } from 'node:test';
 import { startStack } from '../lib/stack.mjs';
 import { access } from './operators/access.mjs';
 import { autoscaling } from './operators/autoscaling.mjs';
+import { cli } from './operators/cli.mjs';
 import { deadLetters } from './operators/dead_letters.mjs';
 import { pools } from './operators/pools.mjs';
 import { replay } from './operators/replay.mjs';
@@ -17,4 +18,4 @@ before(async () => {
 });
 after(() => shared.stack?.stop());
 
-for (const subject of [access, deadLetters, replay, waiting, pools, autoscaling]) subject(shared);
+for (const subject of [access, deadLetters, cli, replay, waiting, pools, autoscaling]) subject(shared);

@@ -56,8 +56,11 @@ static void test_policy_when_settings_say_something_then_that_else_what_the_pool
 {
     (void)state;
     struct config config = {0};
+    for (size_t i = 0; topology_pool_at(i); i++) {
+        const struct retry_policy of_pool = topology_retries(topology_pool_at(i), &config);
+        assert_true(of_pool.attempts > 0 && of_pool.first_ms > 0 && of_pool.max_ms > of_pool.first_ms);
+    }
     const struct retry_policy own = topology_retries("projects", &config);
-    assert_true(own.attempts > 0 && own.first_ms > 0 && own.max_ms > own.first_ms);
     config.retry_attempts = 3;
     config.retry_first_ms = 77;
     const struct retry_policy set = topology_retries("projects", &config);

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { expectProblem, expectStatus } from '../api/expect.mjs';
+import { Described } from '../../lib/described.mjs';
+import { slot } from '../../lib/partition.mjs';
 
 // A letter as the engine leaves it: {"name": name} is 0x81 0x03 and the text.
 export async function addLetter(stack, company, name, more = {}) {
@@ -10,7 +12,7 @@ export async function addLetter(stack, company, name, more = {}) {
     const body = row.body ?? `\\x8103${(0xa0 + name.length).toString(16)}${Buffer.from(name).toString('hex')}`;
     await stack.run(`INSERT INTO dead_letter (id, pool, company_id, command_id, slot, reason, detail, attempts, first_at, last_at, type,
         actor, role, fingerprint, body) SELECT '${row.id}', '${row.pool}', '${company}', '${row.command ?? randomUUID()}',
-        ${row.slot ?? 0}, '${row.reason}', 'because', 3, '${row.at}', '${row.at}', '${row.type}', '${randomUUID()}', 'company_admin', 1,
+        ${slot(company)}, '${row.reason}', 'because', 3, '${row.at}', '${row.at}', '${row.type}', '${randomUUID()}', 'company_admin', 1,
         '${body}'`);
     return row.id;
 }
@@ -73,6 +75,22 @@ export function deadLetters(shared) {
             expectProblem(await operatorOf(shared).get(`/v1/admin/dead-letters/${randomUUID()}`), 404, 'not-found');
         });
 
+        test('test_answers_about_letters_and_pools_then_they_are_what_the_document_says', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            const described = new Described(expectStatus(await operator.get('/openapi.json'), 200).body);
+            const id = await addLetter(stack, company, 'Bridge');
+            await addLetter(stack, company, '', { body: '\\xc1ff', type: 'task.create' });
+            described.expect('listDeadLetters', await operator.get(`/v1/admin/dead-letters?company=${company}&limit=1`));
+            described.expect('getDeadLetter', await operator.get(`/v1/admin/dead-letters/${id}`));
+            described.expect('replayDeadLetter', await operator.post(`/v1/admin/dead-letters/${id}/replay`));
+            described.expect('replayDeadLetters', await operator.post('/v1/admin/dead-letters/replay', { company, type: 'project.create' }));
+            described.expect('dropDeadLetters', await operator.delete(`/v1/admin/dead-letters?company=${company}`));
+            described.expect('listPools', await operator.get('/v1/admin/pools'));
+            described.expect('getPool', await operator.get('/v1/admin/pools/projects'));
+        });
+
         test('test_drop_one_and_many_then_they_are_gone', async () => {
             const { stack } = shared;
             const operator = operatorOf(shared);
@@ -86,6 +104,21 @@ export function deadLetters(shared) {
             const rest = expectStatus(await operator.delete(`/v1/admin/dead-letters?company=${company}&limit=3`), 200).body;
             assert.deepEqual([rest.count, rest.more], [2, false]);
             assert.deepEqual(await everyPage(operator, `company=${company}`), []);
+        });
+
+        test('test_drop_of_those_since_a_time_or_of_a_type_then_the_others_stay', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            const ids = [];
+            for (let i = 0; i < 6; i++)
+                ids.push(await addLetter(stack, company, `n${i}`, { at: `2026-01-0${i + 1}T00:00:00Z`, type: i % 2 ? 'task.create' : 'project.create' }));
+            const drop = async (query) => expectStatus(await operator.delete(`/v1/admin/dead-letters?company=${company}&${query}`), 200).body.count;
+            const left = async () => (await everyPage(operator, `company=${company}`)).map(({ id }) => id);
+            assert.equal(await drop('since=2026-01-05T00:00:00Z'), 2);
+            assert.deepEqual(await left(), ids.slice(0, 4));
+            assert.equal(await drop('type=task.create'), 2);
+            assert.deepEqual(await left(), [ids[0], ids[2]]);
         });
     });
 }

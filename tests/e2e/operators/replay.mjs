@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 
 import { expectProblem, expectStatus } from '../api/expect.mjs';
 import { sleep, until } from '../../lib/process.mjs';
+import { addLetter } from './dead_letters.mjs';
 
 export function replay(shared) {
     // While it is set, creating a project of the company fails in the database.
@@ -39,6 +40,8 @@ export function replay(shared) {
             assert.equal(again.replays, 1);
             assert.equal(again.history[0].reason, 'database-error');
             assert.equal(again.history[0].at, letter.last_at);
+            assert.equal(again.first_at, letter.first_at);
+            assert.ok(again.last_at > letter.last_at);
 
             await disarm();
             expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company }), 200);
@@ -47,6 +50,69 @@ export function replay(shared) {
             assert.deepEqual(data.map(({ id, name }) => [id, name]), [[letter.command, 'Trapped']]);
             const operation = expectStatus(await api.get(`/v1/operations/${letter.command}`), 200).body;
             assert.equal(operation.status, 'succeeded');
+        });
+
+        test('test_replay_of_those_since_a_time_or_of_a_type_then_the_others_stay_dead', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            for (let day = 1; day <= 5; day++)
+                await addLetter(stack, company, `Day ${day}`, { at: `2026-01-0${day}T00:00:00Z`, type: day === 2 ? 'export.create' : 'project.create' });
+            const replayed = async (which) => expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company, ...which }), 200).body.count;
+            const left = (count) => until(async () => {
+                const letters = await lettersOf(company);
+                return letters.length === count && letters;
+            }, 20_000, `${count} letters to be left`);
+            const done = async () => (await stack.query(`SELECT name FROM project WHERE company_id = '${company}' ORDER BY name`)).map(({ name }) => name);
+
+            assert.equal(await replayed({ since: '2026-01-04T00:00:00Z' }), 2);
+            const older = await left(3);
+            assert.deepEqual(older.map(({ replays }) => replays), [0, 0, 0]);
+            assert.deepEqual(await done(), ['Day 4', 'Day 5']);
+            assert.equal(await replayed({ type: 'project.create' }), 2);
+            const [last] = await left(1);
+            assert.deepEqual([last.type, last.replays], ['export.create', 0]);
+            assert.deepEqual(await done(), ['Day 1', 'Day 3', 'Day 4', 'Day 5']);
+        });
+
+        test('test_replay_when_its_worker_or_its_server_process_dies_while_letters_are_moved_then_all_are_or_none', async () => {
+            const COUNT = 20;
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            for (let i = 0; i < COUNT; i++) await addLetter(stack, company, `Moved ${i}`);
+            await stack.run(`CREATE FUNCTION slow_move() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF NEW.company_id = '${company}' THEN PERFORM pg_sleep(0.1); END IF; RETURN NEW; END $$;
+                CREATE TRIGGER slow_move BEFORE INSERT ON deferred FOR EACH ROW EXECUTE FUNCTION slow_move()`);
+            const moving = "FROM pg_stat_activity WHERE query LIKE '%dead_letter_replay%' AND wait_event = 'PgSleep'";
+            const isMoving = async () => (await stack.query(`SELECT pid ${moving}`)).length > 0;
+            const begin = async () => {
+                void operator.post('/v1/admin/dead-letters/replay', { company }).catch(() => {});
+                await until(isMoving, 20_000, 'letters to be moved');
+            };
+            const counts = async () => (await stack.query(`SELECT count(*) AS letters, count(*) FILTER (WHERE is_replaying) AS replaying,
+                (SELECT count(*) FROM deferred WHERE company_id = '${company}') AS waiting FROM dead_letter WHERE company_id = '${company}'`))[0];
+
+            await begin();
+            await stack.run(`SELECT pg_terminate_backend(pid) ${moving}`);
+            await until(async () => !(await isMoving()), 20_000, 'the move to end');
+            assert.deepEqual(await counts(), { letters: COUNT, replaying: 0, waiting: 0 });
+
+            await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { type: 'nothing.known' })).status === 200, 30_000, 'a worker that answers');
+            await begin();
+            await stack.worker.kill();
+            await until(async () => !(await isMoving()), 20_000, 'the move to end');
+            const { letters, replaying, waiting } = await counts();
+            assert.equal(letters, COUNT);
+            assert.ok(replaying === 0 || replaying === COUNT, `${replaying} are being replayed`);
+            assert.equal(waiting, replaying);
+
+            await stack.run('DROP FUNCTION slow_move() CASCADE');
+            await stack.worker.start();
+            await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { company })).status === 200, 30_000, 'a worker that answers');
+            await until(async () => (await counts()).letters === 0, 30_000, 'every letter to go');
+            const names = await stack.query(`SELECT data ->> 'name' AS name FROM events WHERE company_id = '${company}' ORDER BY name`);
+            assert.deepEqual(names.map(({ name }) => name), Array.from({ length: COUNT }, (_, i) => `Moved ${i}`).sort());
         });
 
         test('test_replay_of_many_when_workers_are_killed_in_the_middle_then_each_is_done_once', async (t) => {
