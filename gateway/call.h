@@ -45,15 +45,14 @@ struct call {
     const struct msg_resource *resource;  /* of the route, where it has one */
     struct slice params[CALL_PARAMS_MAX]; /* the {…} of the route, in order */
     struct identity identity;             /* set where the route asks for a token */
-    char correlation_id[UUID_TEXT_LEN +
-                        1]; /* the client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id */
-    struct arena arena;     /* freed with the call */
-    struct buf added;       /* header lines for the answer */
+    /* The client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id. */
+    char correlation_id[UUID_TEXT_LEN + 1];
+    struct arena arena; /* freed with the call */
+    struct buf added;   /* header lines for the answer */
     bool keep_alive, is_1_0;
     void (*on_gone)(struct call *call); /* set by a handler that answers later: forget the call */
-    void (*on_drain)(
-        struct call *
-            call); /* and by one that waits for something to happen (conn_comes_back): answer with what there is */
+    /* And by one that waits for something to happen (conn_comes_back): answer with what there is. */
+    void (*on_drain)(struct call *call);
     void *waiter; /* the handler's own */
     bool answered;
     /* Takes the answer to whoever asked: HTTP on a connection, or rpc on a WebSocket (which has no conn). */

@@ -91,6 +91,42 @@ static const struct member {
 
     {"DeadLetterReplayed", "id", UUID, 0, NULL},
     {"DeadLetterReplayed", "count", COUNT, 0, NULL},
+
+    {"ScheduleList", "data", LIST, 0, "Schedule"},
+    {"ScheduleList", "next", TEXT, MAY_BE_NULL, NULL},
+
+    {"Schedule", "name", TEXT, 0, NULL},
+    {"Schedule", "company", UUID, MAY_BE_NULL, NULL},
+    {"Schedule", "type", TEXT, 0, NULL},
+    {"Schedule", "cron", TEXT, 0, NULL},
+    {"Schedule", "timezone", TEXT, 0, NULL},
+    {"Schedule", "enabled", TRUTH, 0, NULL},
+    {"Schedule", "next_at", TIME, MAY_BE_NULL, NULL},
+    {"Schedule", "asked_at", TIME, MAY_BE_NULL, NULL},
+    {"Schedule", "runs", COUNT, 0, NULL},
+    {"Schedule", "last", ONE, MAY_BE_NULL, "ScheduleRun"},
+    {"Schedule", "error", TEXT, MAY_BE_NULL, NULL},
+    /* Of one schedule, not in a list. */
+    {"Schedule", "actor", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"Schedule", "subject", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"Schedule", "parent", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"Schedule", "changed_by", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"Schedule", "created_at", TIME, MAY_BE_ABSENT, NULL},
+    {"Schedule", "updated_at", TIME, MAY_BE_ABSENT, NULL},
+    {"Schedule", "body", OBJECT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+
+    {"ScheduleRun", "at", TIME, 0, NULL},
+    {"ScheduleRun", "begun_at", TIME, MAY_BE_NULL, NULL},
+    {"ScheduleRun", "ended_at", TIME, MAY_BE_NULL, NULL},
+    {"ScheduleRun", "by", TEXT, MAY_BE_NULL, NULL},
+    {"ScheduleRun", "command", UUID, MAY_BE_NULL, NULL},
+    {"ScheduleRun", "outcome", TEXT, MAY_BE_NULL, NULL},
+    {"ScheduleRun", "error", TEXT, MAY_BE_NULL, NULL},
+
+    {"ScheduleKept", "name", TEXT, 0, NULL},
+    {"ScheduleKept", "next_at", TIME, MAY_BE_NULL, NULL},
+
+    {"ScheduleAsked", "name", TEXT, 0, NULL},
 };
 
 static json_t *typed(const struct member *member, const char *type)

@@ -1,55 +1,11 @@
-#include "workers/worker.h"
+#include "workers/worker_private.h"
 
 #include <stdio.h>
 
-#include "common/broker.h"
-#include "common/db.h"
 #include "common/log.h"
 #include "common/topology.h"
-#include "workers/acks.h"
-#include "workers/backlog.h"
-#include "workers/batch.h"
-#include "workers/desk.h"
-#include "workers/fresh_plans.h"
-#include "workers/intake.h"
-#include "workers/long_jobs.h"
-#include "workers/members.h"
-#include "workers/outbox.h"
-#include "workers/partitions.h"
-
-enum {
-    NAME_SIZE = 160,
-    UNCONFIRMED_PER_DELIVERY = 16,
-    UNCONFIRMED_BYTES_MIN = 32 << 20, /* any event fits */
-};
 
 static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
-
-struct worker {
-    struct ev_loop *loop;
-    const struct config *config;
-    const char *pool;
-    struct handlers *handlers;
-    struct broker *consumer, *publisher;
-    struct db *db;
-    struct intake *intake;
-    struct batch *batch;
-    struct outbox *outbox;
-    struct acks *acks;
-    struct partitions *partitions;
-    struct members *members;
-    struct partition_set set; /* those whose rows are ours to run */
-    struct backlog *backlog;
-    struct fresh_plans *plans;
-    struct desk *desk;
-    ev_timer pause; /* of all work: the database is in trouble */
-    double pause_s;
-    struct long_jobs *long_jobs;
-    ev_prepare turn;
-    ev_timer deadline;
-    bool has_had_database; /* who never reached it takes no partition */
-    bool is_draining;
-};
 
 /* ---- what becomes of a command ---- */
 
@@ -169,102 +125,6 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
-/* ---- the broker ---- */
-
-static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
-{
-    struct worker *w = ctx;
-    struct job *job = job_new(delivery);
-    (void)broker;
-    acks_add(w->acks, job->epoch, job->tag, partitions_of(delivery));
-    job->is_suspect = job->is_redelivered;
-    if (job->is_addressed) {
-        intake_add(w->intake, job);
-        return;
-    }
-    log_error("command.unreadable", LOG_B("message_id", delivery->message_id), LOG_B("type", delivery->type));
-    acks_reject(w->acks, job->epoch, job->tag, false);
-    job_free(job);
-}
-
-static void on_consumer_up(void *ctx, struct broker *broker)
-{
-    struct worker *w = ctx;
-    topology_declare(broker, w->config);
-    partitions_up(w->partitions);
-    members_changed(w->members);
-}
-
-static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
-{
-    struct worker *w = ctx;
-    (void)broker;
-    log_warn("broker.down", LOG_S("connection", "consumer"), LOG_S("why", why));
-    intake_clear(w->intake);
-    acks_forget(w->acks);
-    partitions_down(w->partitions);
-    members_changed(w->members);
-}
-
-static void on_publisher_up(void *ctx, struct broker *broker)
-{
-    struct worker *w = ctx;
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
-    members_up(w->members);
-}
-
-static void on_publisher_down(void *ctx, struct broker *broker, const char *why)
-{
-    struct worker *w = ctx;
-    (void)broker;
-    log_warn("broker.down", LOG_S("connection", "publisher"), LOG_S("why", why));
-    members_down(w->members);
-}
-
-static void on_publisher_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
-{
-    struct worker *w = ctx;
-    (void)broker;
-    members_delivery(w->members, delivery);
-}
-
-static void on_publisher_blocked(void *ctx, struct broker *broker, bool blocked)
-{
-    struct worker *w = ctx;
-    (void)broker;
-    log_warn(blocked ? "broker.blocked" : "broker.unblocked");
-    members_blocked(w->members, blocked);
-}
-
-static enum err connect_broker(struct worker *w)
-{
-    static const struct broker_callbacks consumer = {
-        .on_up = on_consumer_up, .on_down = on_consumer_down, .on_delivery = on_delivery};
-    static const struct broker_callbacks publisher = {
-        .on_up = on_publisher_up,
-        .on_down = on_publisher_down,
-        .on_delivery = on_publisher_delivery,
-        .on_blocked = on_publisher_blocked,
-    };
-    char name[NAME_SIZE];
-    snprintf(name, sizeof(name), "cortex-worker %s: consumer", w->pool);
-    struct broker_options options = {
-        .url = w->config->amqp_url,
-        .name = name,
-        .unconfirmed_max = 1,
-        .unconfirmed_bytes = 1,
-    };
-    enum err err = broker_new(w->loop, &options, &consumer, w, &w->consumer);
-    if (err)
-        return err;
-    snprintf(name, sizeof(name), "cortex-worker %s: publisher", w->pool);
-    options.unconfirmed_max = w->config->prefetch * UNCONFIRMED_PER_DELIVERY;
-    options.unconfirmed_bytes = w->config->unconfirmed_bytes > UNCONFIRMED_BYTES_MIN
-                                    ? w->config->unconfirmed_bytes
-                                    : UNCONFIRMED_BYTES_MIN;
-    return broker_new(w->loop, &options, &publisher, w, &w->publisher);
-}
-
 /* ---- the partitions ---- */
 
 static void on_gained(void *ctx, unsigned partition)
@@ -377,7 +237,7 @@ static void on_db_down(void *ctx, struct db *db, const char *why)
 static enum err connect_database(struct worker *w)
 {
     static const struct db_callbacks callbacks = {.on_up = on_db_up, .on_down = on_db_down};
-    char name[NAME_SIZE];
+    char name[WORKER_NAME_SIZE];
     snprintf(name, sizeof(name), "cortex-worker %s", w->pool);
     const struct db_options options = {
         .url = w->config->database_url,
@@ -437,7 +297,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     ev_timer_init(&w->deadline, on_deadline, 0, 0);
     ev_timer_init(&w->pause, on_pause_over, 0, 0);
     w->pause_s = PAUSE_MIN_S;
-    enum err err = connect_broker(w);
+    enum err err = worker_connect_broker(w);
     if (!err)
         err = connect_database(w);
     if (!err)

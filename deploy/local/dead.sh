@@ -55,16 +55,6 @@ body() {
 
 member() { sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
 
-list() {
-    local page next=
-    while :; do
-        page=$(operator GET "/v1/admin/dead-letters?limit=200${filter[*]:+&$(query)}${next:+&after=$next}") || exit 1
-        printf '%s\n' "$page"
-        next=$(printf '%s' "${page##*\"next\":}" | sed -n 's/^"\(.*\)"}$/\1/p')
-        [ -n "$next" ] || break
-    done
-}
-
 # A request moves a bounded number; what dies again meanwhile is newer than the first answer's `before`.
 many() {
     local answer total=0
@@ -85,7 +75,7 @@ verb=${1:-list}
 case $verb in --*) verb=list ;; *) shift || true ;; esac
 read_arguments "$@"
 case $verb in
-list) list ;;
+list) operator_pages /v1/admin/dead-letters "$(query)" ;;
 show) operator GET "/v1/admin/dead-letters/${id:?an id}" ;;
 replay) if [ -n "$id" ]; then operator POST "/v1/admin/dead-letters/$id/replay"; else many replay; fi ;;
 drop) if [ -n "$id" ]; then operator DELETE "/v1/admin/dead-letters/$id"; else many drop; fi ;;

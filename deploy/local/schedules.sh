@@ -16,16 +16,6 @@ usage: ./cortex schedules [list [--company C]]    a page of JSON a line: when ea
 END
 }
 
-list() {
-    local page next=
-    while :; do
-        page=$(operator GET "/v1/admin/schedules?limit=200${1:+&company=$1}${next:+&after=$next}") || exit 1
-        printf '%s\n' "$page"
-        next=$(printf '%s' "${page##*\"next\":}" | sed -n 's/^"\(.*\)"}$/\1/p')
-        [ -n "$next" ] || break
-    done
-}
-
 verb=${1:-list}
 name=${2:-}
 case $verb in
@@ -34,7 +24,7 @@ esac
 case $verb in
 list)
     [[ ${2:---company} = --company && ${3:-} =~ ^[0-9a-fA-F-]*$ ]] || die "list takes --company ID"
-    list "${3:-}"
+    operator_pages /v1/admin/schedules "${3:+company=$3}"
     ;;
 show) operator GET "/v1/admin/schedules/$name" ;;
 put)

@@ -1,12 +1,9 @@
 /* GET of dead letters, for operators: a list, and one with its body made readable. */
 
-#include "gateway/admin.h"
 #include "gateway/read/command_body.h"
 #include "gateway/read/page.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
-
-#include "common/json.h"
 
 enum { LETTER_MAX = 64 << 20 };
 
@@ -18,47 +15,23 @@ enum { LETTER_MAX = 64 << 20 };
 
 /* ---- the list ---- */
 
-/* In the order of the statement's parameters. */
-static const char *const filters[] = {"pool", "type", "company", "reason", "since", "before"};
-
-static const struct db_statement list = {
-    "read.dead_letters",
-    "SELECT " LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id FROM dead_letter AS d"
-    " WHERE ($1::text IS NULL OR d.pool = $1) AND ($2::text IS NULL OR d.type = $2)"
-    " AND ($3::uuid IS NULL OR d.company_id = $3) AND ($4::text IS NULL OR d.reason = $4)"
-    " AND ($5::timestamptz IS NULL OR d.last_at >= $5) AND ($6::timestamptz IS NULL OR d.last_at < $6)"
-    " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
-    " ORDER BY d.last_at, d.id LIMIT $9::integer"};
-
-enum { AFTER_AT = ARRAY_LEN(filters), AFTER_ID, LIMIT, PARAMS };
-
-static void on_page(struct call *call, struct db_result *result, void *context)
-{
-    const int64_t *limit = context;
-    page_respond(call, result, *limit);
-}
+static const struct page_list list = {
+    .statement = {"read.dead_letters",
+                  "SELECT " LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
+                  " FROM dead_letter AS d"
+                  " WHERE ($1::text IS NULL OR d.pool = $1) AND ($2::text IS NULL OR d.type = $2)"
+                  " AND ($3::uuid IS NULL OR d.company_id = $3) AND ($4::text IS NULL OR d.reason = $4)"
+                  " AND ($5::timestamptz IS NULL OR d.last_at >= $5)"
+                  " AND ($6::timestamptz IS NULL OR d.last_at < $6)"
+                  " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
+                  " ORDER BY d.last_at, d.id LIMIT $9::integer"},
+    .request = "dead_selection",
+    .filters = {"pool", "type", "company", "reason", "since", "before"},
+};
 
 void read_dead_letters(struct call *call)
 {
-    static const char *const others[] = {"after", NULL};
-    CLEANUP(json_cleanup) json_t *selection = NULL;
-    struct msg_problems problems = {.arena = &call->arena};
-    struct slice params[PARAMS] = {SLICE_NONE};
-    char number[DB_NUMBER_SIZE];
-    enum err err = admin_read_query(call, msg_request_by_name(SLICE("dead_selection"))->object, others,
-                                    &selection, &problems);
-    if (err) {
-        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
-        return;
-    }
-    int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));
-    if (!limit || !page_read_after(call, &params[AFTER_AT], &params[AFTER_ID]))
-        return;
-    *limit = page_limit(call, selection);
-    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
-        params[i] = slice_of(json_string_value(json_object_get(selection, filters[i])));
-    params[LIMIT] = db_number(*limit + 1, number);
-    query_start_as_operator(call, &list, params, PARAMS, on_page, limit);
+    page_start_as_operator(call, &list);
 }
 
 /* ---- one ---- */

@@ -3,7 +3,10 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/json.h"
+#include "gateway/admin.h"
 #include "gateway/read/cursor.h"
+#include "gateway/read/query.h"
 
 static const struct slice opening = {"{\"data\":[", 9};
 
@@ -94,7 +97,10 @@ void page_respond(struct call *call, const struct db_result *result, int64_t lim
     bytes_unref(body);
 }
 
-bool page_read_after(struct call *call, struct slice *ret_at, struct slice *ret_id)
+/* ---- lists of operators ---- */
+
+/* `after` as a time and an id; SLICE_NONE: from the beginning. False: the call is answered. Memory is the call's. */
+static bool read_after(struct call *call, struct slice *ret_at, struct slice *ret_id)
 {
     struct cursor cursor;
     char at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
@@ -113,10 +119,46 @@ bool page_read_after(struct call *call, struct slice *ret_at, struct slice *ret_
     return true;
 }
 
-int64_t page_limit(const struct call *call, const json_t *selection)
+static int64_t limit_of(const struct call *call, const json_t *selection)
 {
     const struct config *config = call->gateway->config;
     const json_t *limit = json_object_get(selection, "limit");
     int64_t wanted = limit ? json_integer_value(limit) : config->page_default;
     return wanted < config->page_max ? wanted : config->page_max;
+}
+
+static void on_page(struct call *call, struct db_result *result, void *context)
+{
+    const int64_t *limit = context;
+    page_respond(call, result, *limit);
+}
+
+void page_start_as_operator(struct call *call, const struct page_list *list)
+{
+    static const char *const others[] = {"after", NULL};
+    CLEANUP(json_cleanup) json_t *selection = NULL;
+    struct msg_problems problems = {.arena = &call->arena};
+    struct slice params[PAGE_FILTERS_MAX + 3], at, id;
+    char number[DB_NUMBER_SIZE];
+    size_t count = 0;
+    enum err err = admin_read_query(call, msg_request_by_name(slice_of(list->request))->object, others,
+                                    &selection, &problems);
+    if (err) {
+        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
+        return;
+    }
+    int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));
+    if (!limit) {
+        call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
+        return;
+    }
+    if (!read_after(call, &at, &id))
+        return;
+    *limit = limit_of(call, selection);
+    for (; count < PAGE_FILTERS_MAX && list->filters[count]; count++)
+        params[count] = slice_of(json_string_value(json_object_get(selection, list->filters[count])));
+    params[count++] = at;
+    params[count++] = id;
+    params[count++] = db_number(*limit + 1, number);
+    query_start_as_operator(call, &list->statement, params, count, on_page, limit);
 }

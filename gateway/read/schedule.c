@@ -1,7 +1,5 @@
 /* GET of schedules, for operators: a list, and one with the body of its command. */
 
-#include "common/json.h"
-#include "gateway/admin.h"
 #include "gateway/read/command_body.h"
 #include "gateway/read/page.h"
 #include "gateway/read/query.h"
@@ -30,41 +28,20 @@ enum { SCHEDULE_MAX = 64 << 20 };
 
 /* ---- the list ---- */
 
-static const struct db_statement list = {
-    "read.schedules",
-    "SELECT " SCHEDULE ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id" FROM_SCHEDULE
-    " WHERE ($1::uuid IS NULL OR s.company_id = $1)"
-    " AND ($2::timestamptz IS NULL OR (s.created_at, s.id) > ($2, $3::uuid))"
-    " ORDER BY s.created_at, s.id LIMIT $4::integer"};
-
-enum { COMPANY, AFTER_AT, AFTER_ID, LIMIT, PARAMS };
-
-static void on_page(struct call *call, struct db_result *result, void *context)
-{
-    const int64_t *limit = context;
-    page_respond(call, result, *limit);
-}
+static const struct page_list list = {
+    .statement = {"read.schedules",
+                  "SELECT " SCHEDULE
+                  ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id" FROM_SCHEDULE
+                  " WHERE ($1::uuid IS NULL OR s.company_id = $1)"
+                  " AND ($2::timestamptz IS NULL OR (s.created_at, s.id) > ($2, $3::uuid))"
+                  " ORDER BY s.created_at, s.id LIMIT $4::integer"},
+    .request = "schedule_selection",
+    .filters = {"company"},
+};
 
 void read_schedules(struct call *call)
 {
-    static const char *const others[] = {"after", NULL};
-    CLEANUP(json_cleanup) json_t *selection = NULL;
-    struct msg_problems problems = {.arena = &call->arena};
-    struct slice params[PARAMS] = {SLICE_NONE};
-    char number[DB_NUMBER_SIZE];
-    enum err err = admin_read_query(call, msg_request_by_name(SLICE("schedule_selection"))->object, others,
-                                    &selection, &problems);
-    if (err) {
-        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
-        return;
-    }
-    int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));
-    if (!limit || !page_read_after(call, &params[AFTER_AT], &params[AFTER_ID]))
-        return;
-    *limit = page_limit(call, selection);
-    params[COMPANY] = slice_of(json_string_value(json_object_get(selection, "company")));
-    params[LIMIT] = db_number(*limit + 1, number);
-    query_start_as_operator(call, &list, params, PARAMS, on_page, limit);
+    page_start_as_operator(call, &list);
 }
 
 /* ---- one ---- */

@@ -17,3 +17,14 @@ operator() {
     fi
     printf '%s\n' "$answer"
 }
+
+# operator_pages PATH [QUERY]: prints a list, a page a line.
+operator_pages() {
+    local page next=
+    while :; do
+        page=$(operator GET "$1?limit=200${2:+&$2}${next:+&after=$next}") || return
+        printf '%s\n' "$page"
+        next=$(printf '%s' "${page##*\"next\":}" | sed -n 's/^"\(.*\)"}$/\1/p')
+        [ -n "$next" ] || return 0
+    done
+}

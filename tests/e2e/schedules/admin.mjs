@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import { expectProblem, expectStatus, newProject, pointersOf } from '../api/expect.mjs';
+import { Described } from '../../lib/described.mjs';
 import { until } from '../../lib/process.mjs';
 
 const path = (name) => `/v1/admin/schedules/${name}`;
@@ -109,6 +110,22 @@ export function admin(shared) {
             assert.equal((await show('twice-gone')).runs, 2);
             await drop('twice-gone');
             expectProblem(await operatorOf(shared).post(`${path('twice-gone')}/run`), 404, 'not-found');
+        });
+
+        test('test_answers_about_schedules_then_they_are_what_the_document_says', async () => {
+            const operator = operatorOf(shared);
+            const described = new Described(expectStatus(await operator.get('/openapi.json'), 200).body);
+            const company = await shared.stack.addCompany();
+            const name = `described-${randomUUID().slice(0, 8)}`;
+            const schedule = { cron: rarely, company, type: 'project.create', body: { name: 'Described' } };
+            await put(name, schedule);
+            described.expect('getSchedule', await operator.get(path(name)));
+            described.expect('putSchedule', await operator.put(path(name), schedule));
+            described.expect('runSchedule', await operator.post(`${path(name)}/run`));
+            await until(async () => (await show(name)).last?.outcome === 'succeeded', 20_000, 'the run');
+            described.expect('getSchedule', await operator.get(path(name)));
+            described.expect('listSchedules', await operator.get('/v1/admin/schedules?limit=1000'));
+            await drop(name);
         });
 
         test('test_work_of_the_system_then_it_is_listed_and_run_when_asked', async () => {

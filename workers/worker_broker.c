@@ -1,0 +1,111 @@
+#include "workers/worker_private.h"
+
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/topology.h"
+
+enum {
+    UNCONFIRMED_PER_DELIVERY = 16,
+    UNCONFIRMED_BYTES_MIN = 32 << 20, /* any event fits */
+};
+
+/* ---- the consumer ---- */
+
+static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    struct worker *w = ctx;
+    struct job *job = job_new(delivery);
+    (void)broker;
+    acks_add(w->acks, job->epoch, job->tag, partitions_of(delivery));
+    job->is_suspect = job->is_redelivered;
+    if (job->is_addressed) {
+        intake_add(w->intake, job);
+        return;
+    }
+    log_error("command.unreadable", LOG_B("message_id", delivery->message_id), LOG_B("type", delivery->type));
+    acks_reject(w->acks, job->epoch, job->tag, false);
+    job_free(job);
+}
+
+static void on_consumer_up(void *ctx, struct broker *broker)
+{
+    struct worker *w = ctx;
+    topology_declare(broker, w->config);
+    partitions_up(w->partitions);
+    members_changed(w->members);
+}
+
+static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    log_warn("broker.down", LOG_S("connection", "consumer"), LOG_S("why", why));
+    intake_clear(w->intake);
+    acks_forget(w->acks);
+    partitions_down(w->partitions);
+    members_changed(w->members);
+}
+
+/* ---- the publisher ---- */
+
+static void on_publisher_up(void *ctx, struct broker *broker)
+{
+    struct worker *w = ctx;
+    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    members_up(w->members);
+}
+
+static void on_publisher_down(void *ctx, struct broker *broker, const char *why)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    log_warn("broker.down", LOG_S("connection", "publisher"), LOG_S("why", why));
+    members_down(w->members);
+}
+
+static void on_publisher_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    members_delivery(w->members, delivery);
+}
+
+static void on_publisher_blocked(void *ctx, struct broker *broker, bool blocked)
+{
+    struct worker *w = ctx;
+    (void)broker;
+    log_warn(blocked ? "broker.blocked" : "broker.unblocked");
+    members_blocked(w->members, blocked);
+}
+
+/* ---- both ---- */
+
+enum err worker_connect_broker(struct worker *w)
+{
+    static const struct broker_callbacks consumer = {
+        .on_up = on_consumer_up, .on_down = on_consumer_down, .on_delivery = on_delivery};
+    static const struct broker_callbacks publisher = {
+        .on_up = on_publisher_up,
+        .on_down = on_publisher_down,
+        .on_delivery = on_publisher_delivery,
+        .on_blocked = on_publisher_blocked,
+    };
+    char name[WORKER_NAME_SIZE];
+    snprintf(name, sizeof(name), "cortex-worker %s: consumer", w->pool);
+    struct broker_options options = {
+        .url = w->config->amqp_url,
+        .name = name,
+        .unconfirmed_max = 1,
+        .unconfirmed_bytes = 1,
+    };
+    enum err err = broker_new(w->loop, &options, &consumer, w, &w->consumer);
+    if (err)
+        return err;
+    snprintf(name, sizeof(name), "cortex-worker %s: publisher", w->pool);
+    options.unconfirmed_max = w->config->prefetch * UNCONFIRMED_PER_DELIVERY;
+    options.unconfirmed_bytes = w->config->unconfirmed_bytes > UNCONFIRMED_BYTES_MIN
+                                    ? w->config->unconfirmed_bytes
+                                    : UNCONFIRMED_BYTES_MIN;
+    return broker_new(w->loop, &options, &publisher, w, &w->publisher);
+}

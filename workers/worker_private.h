@@ -1,0 +1,51 @@
+#pragma once
+/* Inside of the worker: for worker.c and worker_broker.c only.
+ *
+ *   worker.c         the turn of the loop, what becomes of a command, the parts and how they hear of each other
+ *   worker_broker.c  its two connections to the broker: one takes commands, one tells what came of them
+ */
+
+#include "common/broker.h"
+#include "common/db.h"
+#include "workers/acks.h"
+#include "workers/backlog.h"
+#include "workers/batch.h"
+#include "workers/desk.h"
+#include "workers/fresh_plans.h"
+#include "workers/intake.h"
+#include "workers/long_jobs.h"
+#include "workers/members.h"
+#include "workers/outbox.h"
+#include "workers/partitions.h"
+#include "workers/worker.h"
+
+enum { WORKER_NAME_SIZE = 160 }; /* of a connection */
+
+struct worker {
+    struct ev_loop *loop;
+    const struct config *config;
+    const char *pool;
+    struct handlers *handlers;
+    struct broker *consumer, *publisher;
+    struct db *db;
+    struct intake *intake;
+    struct batch *batch;
+    struct outbox *outbox;
+    struct acks *acks;
+    struct partitions *partitions;
+    struct members *members;
+    struct partition_set set; /* those whose rows are ours to run */
+    struct backlog *backlog;
+    struct fresh_plans *plans;
+    struct desk *desk;
+    ev_timer pause; /* of all work: the database is in trouble */
+    double pause_s;
+    struct long_jobs *long_jobs;
+    ev_prepare turn;
+    ev_timer deadline;
+    bool has_had_database; /* who never reached it takes no partition */
+    bool is_draining;
+};
+
+/* worker_broker.c: both connections. */
+enum err worker_connect_broker(struct worker *w) MUST_CHECK;
