@@ -1,9 +1,12 @@
-// A command that the broker itself gave up: its queue allows one delivery more than the first, and the worker dies of each
-// (fatal.c), before it has a verdict of its own. The company reads in its operation that nobody runs it any more; operators
-// find it among the dead letters and put it back to work.
+// Commands that the broker itself gave up. The queue allows one delivery more than the first, and the worker dies of each
+// (fatal.c), before it has a verdict of its own: the company reads in its operation that nobody runs it any more; operators
+// find it among the dead letters and put it back to work. And messages that nobody can read.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+
+import amqp from 'amqplib';
 
 import { expectProblem, expectStatus } from './api/expect.mjs';
 import { CommandLine } from '../lib/cli.mjs';
@@ -80,5 +83,41 @@ describe('given up by the broker', () => {
         expectProblem(await stack.client({ role: 'super_admin' }).get(`/v1/admin/dead-letters/${letter.id}`), 404, 'not-found');
         t.diagnostic(`${deaths()} workers died of it`);
         log.close();
+    });
+
+    test('test_message_when_nobody_can_read_it_then_operators_find_it_and_its_company_knows_where_it_says_whose_it_is', async () => {
+        const company = await stack.addCompany();
+        const nonsense = Buffer.from([0xc1, 0xff]);
+        const command = randomUUID();
+        const connection = await amqp.connect(stack.amqpUrl);
+        try {
+            const channel = await connection.createConfirmChannel();
+            channel.publish('commands', 'projects.00.what', nonsense, { messageId: 'no id', persistent: true });
+            channel.publish('commands', 'projects.00.what', nonsense, { messageId: command, persistent: true, headers: { company } });
+            await channel.waitForConfirms();
+        } finally {
+            await connection.close();
+        }
+        const [lost] = await until(async () => {
+            const letters = await cortex.list('dead', 'list', '--reason', 'rejected');
+            return letters.length > 0 && letters;
+        }, 60_000, 'the letter of the broker');
+        assert.deepEqual([lost.company, lost.command, lost.attempts], [null, null, 1]);
+        const letter = await letterOf(lost.id);
+        assert.deepEqual([letter.body, letter.body_base64], [null, nonsense.toString('base64')]);
+        const refused = await cortex.try('dead', 'replay', lost.id);
+        assert.notEqual(refused.status, 0);
+        assert.match(refused.stderr, /cannot be read/);
+        await cortex.run('dead', 'drop', lost.id);
+        assert.deepEqual(await cortex.list('dead', 'list', '--reason', 'rejected'), []);
+
+        const operation = await until(async () => {
+            const { body } = await stack.client({ company }).get(`/v1/operations/${command}`);
+            return body.status === 'failed' && body;
+        }, 30_000, 'the operation to fail');
+        assert.equal(operation.problem.type, '/problems/poison');
+        const addressed = await cortex.list('dead', 'list', '--company', company);
+        assert.deepEqual(addressed.map((one) => [one.command, one.reason]), [[command, 'poison']]);
+        assert.notEqual((await cortex.try('dead', 'replay', addressed[0].id)).status, 0);
     });
 });

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { CommandLine } from '../../lib/cli.mjs';
+import { until } from '../../lib/process.mjs';
+import { addLetter } from './dead_letters.mjs';
 
 const LETTERS = 1001; // more than one request drops, and several pages
 const TASKS = 300;
@@ -32,6 +34,27 @@ export function cli(shared) {
                 assert.match(all.stderr, /say which/);
                 assert.notEqual((await cortex.try('dead', 'list', '--type', 'a&b')).status, 0);
                 assert.notEqual((await cortex.try('dead', 'show', '../../pools')).status, 0);
+            } finally {
+                cortex.close();
+            }
+        });
+
+        test('test_command_line_when_those_since_a_time_or_of_a_type_are_replayed_then_the_others_stay', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const days = [];
+            for (let day = 1; day <= 3; day++)
+                days.push(await addLetter(stack, company, `Day ${day}`, { at: `2026-01-0${day}T00:00:00Z`, type: day === 1 ? 'export.create' : 'project.create' }));
+            const cortex = new CommandLine(stack);
+            const left = async (ids) => until(async () => {
+                const letters = await cortex.list('dead', '--company', company);
+                return letters.map(({ id }) => id).join() === ids.join();
+            }, 30_000, `${ids.length} letters to be left`);
+            try {
+                assert.match(await cortex.run('dead', 'replay', '--company', company, '--since', '2026-01-03T01:00:00+01:00'), /^1 letters: replay/);
+                await left(days.slice(0, 2));
+                assert.match(await cortex.run('dead', 'replay', '--company', company, '--type', 'project.create'), /^1 letters: replay/);
+                await left(days.slice(0, 1));
             } finally {
                 cortex.close();
             }
