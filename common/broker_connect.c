@@ -1,5 +1,7 @@
 #include "common/broker_private.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -32,7 +34,7 @@ static double back_off(const struct broker *b)
  * declaration would else be tried again without a pause. */
 void broker_connect_plan(struct broker *b)
 {
-    if (broker_has_channel(b) && ev_now(b->loop) - b->up_since >= b->reconnect_max_s)
+    if (broker_has_channel(b) && clock_monotonic_s() - b->up_since >= b->reconnect_max_s)
         b->urls_failed = b->rounds_failed = 0;
     double delay = 0;
     if (b->state != BROKER_CONNECTING || ++b->address_at >= b->address_count) {

@@ -1,5 +1,7 @@
 #include "common/broker_private.h"
 
+#include "common/clock.h"
+
 /*   us: protocol header ─▶        ◀─ connection.start
  *       start-ok (PLAIN) ─▶       ◀─ connection.tune
  *       tune-ok, open ─▶          ◀─ connection.open-ok
@@ -124,7 +126,7 @@ static void on_select_ok(struct broker *b, const void *method)
     broker_confirms_restart(b);
     b->acks = (struct broker_acks){0};
     b->silent_ticks = 0;
-    b->up_since = ev_now(b->loop);
+    b->up_since = clock_monotonic_s();
     b->epoch++;
     broker_set_state(b, BROKER_UP, b->heartbeat_s / 2.0);
     if (b->callbacks.on_up)

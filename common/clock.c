@@ -30,6 +30,11 @@ int64_t clock_monotonic_ms(void)
     return clock_monotonic_us() / 1000;
 }
 
+double clock_monotonic_s(void)
+{
+    return (double)clock_monotonic_us() / 1e6;
+}
+
 static void put_digits(char *at, int count, int64_t value)
 {
     for (int i = count - 1; i >= 0; i--, value /= 10)

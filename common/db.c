@@ -1,5 +1,7 @@
 #include "common/db_private.h"
 
+#include "common/clock.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -26,7 +28,7 @@ void db_watch(struct db *db, int events)
 void db_up(struct db *db)
 {
     db_watch(db, EV_READ);
-    db->up_since = db->heard_at = ev_now(db->loop);
+    db->up_since = db->heard_at = clock_monotonic_s();
     db_pipeline_fail_unsent(db);
     db_set_state(db, DB_UP, WATCHDOG_S);
     if (db->callbacks.on_up)
@@ -80,7 +82,7 @@ static void watch_answers(struct db *db)
 {
     double limit = (double)(db->statement_timeout_ms + ANSWER_GRACE_MS) / 1000;
     if (db->statement_timeout_ms > 0 && db_pipeline_awaits(&db->pipeline) &&
-        ev_now(db->loop) - db->heard_at > limit)
+        clock_monotonic_s() - db->heard_at > limit)
         db_down(db, "the server does not answer");
     else
         db_set_state(db, DB_UP, WATCHDOG_S);
@@ -285,7 +287,7 @@ void db_send(struct db *db, const struct db_statement *statement, const struct s
 static void ask_for_answers(struct db *db)
 {
     if (!db_pipeline_awaits(&db->pipeline))
-        db->heard_at = ev_now(db->loop);
+        db->heard_at = clock_monotonic_s();
     db->pipeline.asked = db->pipeline.tail;
     db->unflushed = true;
 }

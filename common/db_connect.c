@@ -1,5 +1,7 @@
 #include "common/db_private.h"
 
+#include "common/clock.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -225,7 +227,7 @@ void db_connect_failed(struct db *db, const char *why)
     }
     t->host_at = 0;
     t->second_choice = why && !t->second_choice;
-    if (!why && ev_now(db->loop) - db->up_since > LASTED_S)
+    if (!why && clock_monotonic_s() - db->up_since > LASTED_S)
         t->rounds_failed = 0;
     db_set_state(db, DB_DOWN, backoff(t->rounds_failed));
     t->rounds_failed++;

@@ -1,5 +1,7 @@
 #include "common/db_private.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 
 enum { FIRST_ENTRIES = 64 };
@@ -176,7 +178,7 @@ static void take_answers(struct db *db)
 void db_pipeline_read(struct db *db)
 {
     bool broken = !PQconsumeInput(db->conn);
-    db->heard_at = ev_now(db->loop);
+    db->heard_at = clock_monotonic_s();
     take_answers(db); /* what came before the break counts */
     if (broken || PQstatus(db->conn) == CONNECTION_BAD)
         db_down(db, PQerrorMessage(db->conn));

@@ -8,6 +8,7 @@
  * the next one, so transactions grow with the load, and nobody waits behind a slow query while another
  * connection is idle. */
 
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
 #include "common/uuid.h"
@@ -210,18 +211,18 @@ static void arm(struct db_pool *pool)
     const struct pool_query *first = TAILQ_FIRST(&pool->living);
     if (!first || ev_is_active(&pool->timer))
         return;
-    double left = first->deadline - ev_now(pool->loop);
+    double left = first->deadline - clock_monotonic_s();
     ev_timer_set(&pool->timer, left > 0 ? left : 0, 0);
     ev_timer_start(pool->loop, &pool->timer);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-    (void)events;
+    (void)loop, (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, timer);
     struct pool_query *q;
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE has moved the first on */
-    while ((q = TAILQ_FIRST(&pool->living)) && q->deadline <= ev_now(loop))
+    while ((q = TAILQ_FIRST(&pool->living)) && q->deadline <= clock_monotonic_s())
         answer_late(q);
     arm(pool);
 }
@@ -333,7 +334,7 @@ enum err db_pool_query(struct db_pool *pool, struct slice company, const struct 
     q->statement = statement;
     q->on_result = on_result;
     q->arg = arg;
-    q->deadline = ev_now(pool->loop) + pool->deadline_s;
+    q->deadline = clock_monotonic_s() + pool->deadline_s;
     memcpy(q->company, company.data, company.len);
     q->company_len = company.len;
     pool->count++;

@@ -1,5 +1,6 @@
 #include "gateway/centrifuge.h"
 
+#include "common/clock.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/revocations.h"
 #include "gateway/user_counts.h"
@@ -10,32 +11,28 @@ struct gateway *session_gateway(const struct session *session)
     return ws_gateway(session->ws);
 }
 
-static ev_tstamp now(const struct session *session)
-{
-    return ev_now(session_gateway(session)->loop);
-}
+/* The clocks: the wall's says when a token expires, the monotonic one what is due. */
 
-/* The clock. */
-
-static ev_tstamp expires_at(const struct session *session)
+static ev_tstamp left_of_token(const struct session *session)
 {
-    ev_tstamp leeway = (ev_tstamp)session_gateway(session)->config->auth_leeway_ms / 1000.;
-    return (ev_tstamp)session->identity.expires_at + leeway;
+    const struct gateway *gateway = session_gateway(session);
+    ev_tstamp leeway = (ev_tstamp)gateway->config->auth_leeway_ms / 1000.;
+    return (ev_tstamp)session->identity.expires_at + leeway - ev_now(gateway->loop);
 }
 
 void session_arm(struct session *session)
 {
-    ev_tstamp at = session->due_at;
-    if (session->state == SESSION_CONNECTED && expires_at(session) < at)
-        at = expires_at(session);
-    ev_tstamp ms = (at - now(session)) * 1000.;
+    ev_tstamp left = session->due_at - clock_monotonic_s();
+    if (session->state == SESSION_CONNECTED && left_of_token(session) < left)
+        left = left_of_token(session);
+    ev_tstamp ms = left * 1000.;
     ws_limit(session->ws, ms > 1. ? (int64_t)ms : 1);
 }
 
 void session_schedule(struct session *session, enum session_due due, int64_t ms)
 {
     session->due = (uint8_t)due;
-    session->due_at = now(session) + (ev_tstamp)ms / 1000.;
+    session->due_at = clock_monotonic_s() + (ev_tstamp)ms / 1000.;
     session_arm(session);
 }
 
@@ -59,11 +56,11 @@ void session_on_time(struct session *session)
 {
     if (session->state == SESSION_ENDED)
         return;
-    if (session->state == SESSION_CONNECTED && now(session) >= expires_at(session)) {
+    if (session->state == SESSION_CONNECTED && left_of_token(session) <= 0) {
         session_disconnect(session, CENTRIFUGE_DISCONNECT_EXPIRED);
         return;
     }
-    if (now(session) < session->due_at) {
+    if (clock_monotonic_s() < session->due_at) {
         session_arm(session);
         return;
     }

@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "common/json.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/rate.h"
@@ -92,7 +93,7 @@ static bool read_id(const json_t *command, uint32_t *ret_id)
 static bool is_in_time(struct session *session, uint32_t id)
 {
     const struct gateway *gateway = session_gateway(session);
-    switch (rate_take(&session->commands, ev_now(gateway->loop), gateway->config->ws_commands_per_s,
+    switch (rate_take(&session->commands, clock_monotonic_s(), gateway->config->ws_commands_per_s,
                       gateway->config->ws_commands_burst)) {
     case RATE_FITS:
         return true;

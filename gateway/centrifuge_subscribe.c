@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/rate.h"
 #include "gateway/ws.h"
@@ -216,7 +217,7 @@ static bool is_too_fast(struct session *session)
 {
     const struct gateway *gateway = session_gateway(session);
     int64_t per_s = gateway->config->ws_subscribes_per_s;
-    return rate_take(&session->subscribes, ev_now(gateway->loop), per_s,
+    return rate_take(&session->subscribes, clock_monotonic_s(), per_s,
                      gateway->config->ws_max_channels + per_s) != RATE_FITS;
 }
 

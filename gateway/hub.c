@@ -109,9 +109,9 @@ static ev_tstamp check_interval(const struct tenant *tenant)
 
 static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    (void)events;
+    (void)loop, (void)events;
     struct tenant *tenant = CONTAINER_OF(timer, struct tenant, check);
-    if (tenant->empty_since > 0. && ev_now(loop) - tenant->empty_since > TENANT_LINGER_MS / 1000. &&
+    if (tenant->empty_since > 0. && clock_monotonic_s() - tenant->empty_since > TENANT_LINGER_MS / 1000. &&
         !tenant->dirty) {
         commands_unwatch(tenant->hub->gateway->commands, &tenant->node.key);
         tenant_free(tenant);
@@ -136,7 +136,7 @@ static struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     uuid_format(company, tenant->company);
     stream_init(&tenant->stream);
     tenant->flushed = STREAM_UNKNOWN;
-    tenant->empty_since = ev_now(hub->gateway->loop);
+    tenant->empty_since = clock_monotonic_s();
     uuid_map_init(&tenant->projects);
     uuid_map_init(&tenant->sets);
     uuid_map_init(&tenant->operations);
@@ -263,7 +263,7 @@ static void sweep_empty(struct tenant *tenant)
     }
     tenant->empty = NULL;
     if (tenant->subscribers == 0 && tenant->empty_since == 0.)
-        tenant->empty_since = ev_now(tenant->hub->gateway->loop);
+        tenant->empty_since = clock_monotonic_s();
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)

@@ -1,5 +1,7 @@
 #include "gateway/hub_private.h"
 
+#include "common/clock.h"
+
 /* Where the company's stream stands. */
 static const struct db_statement position_statement = {
     "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
@@ -105,7 +107,7 @@ void hub_position_progress(struct tenant *tenant)
     if (tenant->hole_from == from)
         return;
     tenant->hole_from = from;
-    tenant->hole_since = ev_now(loop);
+    tenant->hole_since = clock_monotonic_s();
     tenant->retry = (ev_tstamp)tenant->hub->gateway->config->hole_wait_ms / 1000.;
     look_again(tenant, tenant->retry);
 }
@@ -114,7 +116,7 @@ void hub_position_progress(struct tenant *tenant)
 static void not_yet(struct tenant *tenant)
 {
     ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->hole_limit_ms / 1000.;
-    if (ev_now(tenant->hub->gateway->loop) - tenant->hole_since > limit) {
+    if (clock_monotonic_s() - tenant->hole_since > limit) {
         tenant_lost(tenant, "a missing event could not be read");
         return;
     }

@@ -1,11 +1,7 @@
 #include "gateway/presence.h"
 
+#include "common/clock.h"
 #include "gateway/presence_private.h"
-
-static ev_tstamp now(const struct presence *presence)
-{
-    return ev_now(presence->gateway->loop);
-}
 
 /* ---- rosters ---- */
 
@@ -93,7 +89,7 @@ void roster_watch(struct roster *roster)
     struct ev_loop *loop = presence->gateway->loop;
     roster->is_watching = true;
     uuid_map_each(&presence->peers, await_peer, &roster->awaited);
-    if (now(presence) - presence->began_at <
+    if (clock_monotonic_s() - presence->began_at <
         2 * (ev_tstamp)presence->gateway->config->presence_beat_ms / 1000.)
         uuid_set_add(&roster->awaited,
                      &presence->self); /* we may not know everybody yet: up to the limit, then */
@@ -131,7 +127,7 @@ static void keep_or_stop(struct uuid_node *node, void *arg)
         wire_state(presence, &roster->node.key, roster, &roster->watchers.items[i]);
     roster->must_resend = false;
     if (roster->is_watching && roster->listeners == 0 && !roster->waiting &&
-        now(presence) > roster->watch_until)
+        clock_monotonic_s() > roster->watch_until)
         stop_watching(roster);
     else
         roster_tidy(roster);
@@ -271,7 +267,7 @@ void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
     if (asking->next)
         asking->next->place = &asking->next;
     roster->waiting = asking;
-    roster->watch_until = now(presence) + PRESENCE_LINGER_S;
+    roster->watch_until = clock_monotonic_s() + PRESENCE_LINGER_S;
     if (!roster->is_watching)
         roster_watch(roster);
     else
@@ -334,7 +330,7 @@ struct presence *presence_new(struct gateway *gateway)
 {
     struct presence *presence = xcalloc(1, sizeof(*presence));
     presence->gateway = gateway;
-    presence->began_at = ev_now(gateway->loop);
+    presence->began_at = clock_monotonic_s();
     if (!uuid_parse(slice_of(gateway->reply_key + sizeof("reply.") - 1), &presence->self))
         abort(); /* it is made of one */
     uuid_map_init(&presence->rosters);

@@ -1,14 +1,10 @@
 #include <jansson.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "gateway/presence_private.h"
 
 enum { JSON_DEPTH_MAX = 4 };
-
-static ev_tstamp now(const struct presence *presence)
-{
-    return ev_now(presence->gateway->loop);
-}
 
 static struct peer *peer_obtain(struct presence *presence, const struct uuid *id)
 {
@@ -38,7 +34,7 @@ static void drop_silent(struct uuid_node *node, void *arg)
     struct presence *presence = arg;
     struct peer *peer = CONTAINER_OF(node, struct peer, node);
     ev_tstamp beat = (ev_tstamp)presence->gateway->config->presence_beat_ms / 1000.;
-    if (now(presence) - peer->heard_at < PRESENCE_BEATS * beat)
+    if (clock_monotonic_s() - peer->heard_at < PRESENCE_BEATS * beat)
         return;
     log_info("presence.peer_gone");
     uuid_map_each(&presence->rosters, lose_peer, &peer->node.key);
@@ -170,7 +166,7 @@ static void handle(struct presence *presence, const json_t *message)
     struct heard heard = {.presence = presence, .members = json_object_get(message, "members")};
     if (!uuid_parse(member_of(message, "from"), &heard.from) || uuid_equal(&heard.from, &presence->self))
         return;
-    peer_obtain(presence, &heard.from)->heard_at = now(presence);
+    peer_obtain(presence, &heard.from)->heard_at = clock_monotonic_s();
     bool has_company = uuid_parse(member_of(message, "company"), &heard.company);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (slice_is(member_of(message, "kind"), kinds[i].kind) && (has_company || !kinds[i].of_company))

@@ -156,19 +156,14 @@ void held_tell(struct long_jobs *r)
 
 /* ---- steps ---- */
 
-static double seconds(void)
-{
-    return (double)clock_monotonic_us() / 1e6;
-}
-
 /* Not kept and not numbered: who misses it hears the next one. */
 static void tell_progress(struct long_jobs *r)
 {
     struct held *h = &r->held;
     char data[256], at[CLOCK_TEXT_SIZE];
-    if (ev_now(r->loop) - h->told_progress_at < (double)r->config->job_progress_ms / 1000)
+    if (clock_monotonic_s() - h->told_progress_at < (double)r->config->job_progress_ms / 1000)
         return;
-    h->told_progress_at = ev_now(r->loop);
+    h->told_progress_at = clock_monotonic_s();
     clock_format(clock_wall_us(), at);
     int len =
         snprintf(data, sizeof(data), "{\"status\":\"running\",\"done\":%" PRId64 ",\"total\":%" PRId64 "}",
@@ -205,7 +200,7 @@ static void step(struct long_jobs *r)
         slice_of(h->company),           slice_of(h->id),          slice_of(h->lease),     slice_of(r->hold),
         long_job_number(rows, r->rows), slice_of(r->piece_bytes), slice_of(r->max_bytes),
     };
-    r->step_began = seconds();
+    r->step_began = clock_monotonic_s();
     long_jobs_ask(r, STEPPING, false, &h->kind->step, params, ARRAY_LEN(params), on_stepped);
 }
 
@@ -213,7 +208,7 @@ static void step(struct long_jobs *r)
  * of a database process. */
 void held_after_step(struct long_jobs *r)
 {
-    double took = seconds() - r->step_began, wanted = (double)r->config->job_step_ms / 1000;
+    double took = clock_monotonic_s() - r->step_began, wanted = (double)r->config->job_step_ms / 1000;
     if (took > wanted)
         r->rows = r->rows / 2 > 0 ? r->rows / 2 : 1;
     else if (took < wanted / 2)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "workers/long_jobs_private.h"
 
@@ -122,7 +123,7 @@ static void on_swept(void *arg, struct db_result *result)
 {
     struct long_jobs *r = arg;
     bool more = long_jobs_is_good(r, result) && db_rows(result) > 0 && db_int(result, 0, 0) == SWEEP_PIECES;
-    r->sweep_at = ev_now(r->loop) + (more ? SWEEP_ON_S : (double)r->config->export_sweep_ms / 1000);
+    r->sweep_at = clock_monotonic_s() + (more ? SWEEP_ON_S : (double)r->config->export_sweep_ms / 1000);
 }
 
 static void sweep(struct long_jobs *r)
@@ -138,7 +139,7 @@ static void after_look(struct long_jobs *r)
     if (r->is_holding) {
         ev_timer_again(r->loop, &r->beat);
         held_proceed(r);
-    } else if (r->phase == LOOKING && ev_now(r->loop) >= r->sweep_at && !r->is_draining) {
+    } else if (r->phase == LOOKING && clock_monotonic_s() >= r->sweep_at && !r->is_draining) {
         sweep(r);
     } else {
         long_jobs_idle(r, long_jobs_poll_s(r));

@@ -11,6 +11,7 @@ export class Company {
         Object.assign(this, { stack, id, agent, accepted: [], ids: [], going: true, probes: 0 });
         this.api = stack.client({ company: id, ttl: TOKEN_TTL_S }, agent);
         this.done = this.#send();
+        this.done.catch(() => {}); // stop() tells
     }
 
     async #send() {
@@ -22,12 +23,13 @@ export class Company {
 
     // Sent again with its key until it has that status: what it is told in the end is what counts.
     async #create(name, headers, status) {
-        for (;;) {
+        while (!this.abandoned) {
             const key = `${this.id}-${name}`;
             const answer = await this.api.post('/v1/projects', { name }, { ...headers, 'idempotency-key': key }).catch(() => ({}));
             if (answer.status === status) return answer.body.id ?? answer.headers.location.split('/').pop();
             await sleep(20);
         }
+        throw new Error('abandoned');
     }
 
     // One command more, until it is done.
@@ -38,6 +40,11 @@ export class Company {
     async stop() {
         this.going = false;
         await this.done;
+    }
+
+    // When its test has failed: whatever is under way ends without an answer.
+    abandon() {
+        this.abandoned = true;
     }
 
     expect(events, projects, letters) {

@@ -15,16 +15,21 @@ export async function ordeal({ stack }, t, what, fault) {
     const agent = newAgent(2 * COMPANIES);
     const ids = await stack.addCompanies(COMPANIES);
     const companies = ids.map((id) => new Company(stack, id, agent));
-    const past = (count) => until(() => companies.every(({ accepted }) => accepted.length >= count), WITHIN_MS, `${count} commands each`);
-    await past(5);
-    await fault(ids, companies);
-    const begun = performance.now();
-    await Promise.all(companies.map((company) => company.probe()));
-    const recovered = performance.now() - begun;
-    await Promise.all(companies.map((company) => company.stop()));
-    await until(() => isDrained(stack), WITHIN_MS, 'the queues to be empty');
-    await expectPromisesKept(companies);
-    agent.destroy();
+    let recovered;
+    try {
+        const past = (count) => until(() => companies.every(({ accepted }) => accepted.length >= count), WITHIN_MS, `${count} commands each`);
+        await past(5);
+        await fault(ids, companies);
+        const begun = performance.now();
+        await Promise.all(companies.map((company) => company.probe()));
+        recovered = performance.now() - begun;
+        await Promise.all(companies.map((company) => company.stop()));
+        await until(() => isDrained(stack), WITHIN_MS, 'the queues to be empty');
+        await expectPromisesKept(companies);
+    } finally {
+        companies.forEach((company) => company.abandon());
+        agent.destroy();
+    }
     const count = companies.reduce((sum, { ids: sent }) => sum + sent.length, 0);
     t.diagnostic(`${what}: work goes on after ${Math.round(recovered)} ms; ${count} commands, each done once and in order`);
     assert.ok(recovered < WITHIN_MS);
