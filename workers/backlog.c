@@ -45,9 +45,8 @@ static const struct db_statement find_due = {
 /* Older than its process is likely to need for telling it: and if not, it is told twice. */
 static const struct db_statement find_untold = {
     "backlog.untold",
-    "SELECT 'untold', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), "
-    "false,"
-    " false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM untold AS f WHERE pool = $1"
+    "SELECT 'untold', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM untold AS f WHERE pool = $1"
     " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
     " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer",
 };
@@ -91,9 +90,9 @@ struct backlog {
     bool is_scanning, is_polling, is_loading, is_forgetting;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
-    uint64_t
-        unseen; /* partitions gained since the last answer to a scan, whether they are still ours or not: what was
-                        delivered of them is behind their rows in any case */
+    /* Partitions gained since the last answer to a scan, whether they are still ours or not: what was delivered of them is
+     * behind their rows in any case. */
+    uint64_t unseen;
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
@@ -215,8 +214,8 @@ static void on_due(void *arg, struct db_result *result)
 static void on_untold(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    if (load_due(b, result, "untold"))
-        b->untold_is_due = true;
+    if (load_due(b, result, "untold") && b->due_count == DUE_MAX)
+        b->untold_is_due = true; /* there may be more; asked again, what was just told may still be there */
 }
 
 static void ask_for_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)
@@ -271,13 +270,6 @@ void backlog_told(struct backlog *b, const struct job *job)
     b->told_count++;
 }
 
-static void clear_told(struct backlog *b)
-{
-    b->told_count = 0;
-    pg_array_clear(&b->told[0]);
-    pg_array_clear(&b->told[1]);
-}
-
 static void on_forgotten(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
@@ -292,7 +284,9 @@ static void forget(struct backlog *b)
     db_send(b->db, &do_not_wait, NULL, 0, NULL, NULL);
     db_send(b->db, &forget_told, keys, ARRAY_LEN(keys), on_forgotten, b);
     db_sync(b->db, NULL, NULL);
-    clear_told(b);
+    b->told_count = 0;
+    pg_array_clear(&b->told[0]);
+    pg_array_clear(&b->told[1]);
 }
 
 bool backlog_is_idle(const struct backlog *b)

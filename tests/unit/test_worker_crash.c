@@ -38,6 +38,21 @@ static int inbox_rows(const struct hall *hall)
         ask_sqlf("SELECT count(*) FROM inbox WHERE company_id = '%s'", uuid_text(&hall->engine->company)));
 }
 
+/* A worker commits its first batch, and is killed before it has told anybody. Returns how many commands were in it. */
+static int commit_and_die(struct hall *hall)
+{
+    pid_t pid = fork_worker(hall);
+    eventually(hall, somebody_waits_at_the_gate());
+    kill(pid, SIGSTOP);
+    let_commits_go();
+    eventually(hall, inbox_rows(hall) > 0);
+    int committed = inbox_rows(hall);
+    remove_gate();
+    kill_worker(pid);
+    assert_int_equal(hall->event_count, 0); /* it could tell nobody */
+    return committed;
+}
+
 static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_same_and_does_nothing_twice(
     void **state)
 {
@@ -48,15 +63,7 @@ static void test_worker_when_it_dies_between_commit_and_ack_the_next_tells_the_s
     for (int i = 0; i < COUNT; i++)
         ids[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
     all_confirmed(hall);
-    pid_t pid = fork_worker(hall);
-    eventually(hall, somebody_waits_at_the_gate());
-    kill(pid, SIGSTOP);
-    let_commits_go();
-    eventually(hall, inbox_rows(hall) > 0);
-    int committed = inbox_rows(hall);
-    remove_gate();
-    kill_worker(pid);
-    assert_int_equal(hall->event_count, 0); /* it could tell nobody */
+    int committed = commit_and_die(hall);
     start_worker(hall);
     eventually(hall, hall->event_count >= COUNT);
     let_pass_ms(hall, 200);
@@ -86,14 +93,7 @@ static void test_worker_when_it_dies_between_commit_and_telling_of_a_row_the_nex
         ids[i] = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}",
                          .not_before = clock_wall_ms() + 1000);
     all_confirmed(hall);
-    pid_t pid = fork_worker(hall);
-    eventually(hall, somebody_waits_at_the_gate());
-    kill(pid, SIGSTOP);
-    let_commits_go();
-    eventually(hall, inbox_rows(hall) > 0);
-    remove_gate();
-    kill_worker(pid);
-    assert_int_equal(hall->event_count, 0); /* it could tell nobody */
+    commit_and_die(hall);
     start_worker(hall);
     eventually(hall, hall->event_count >= COUNT);
     let_pass_ms(hall, 200);
