@@ -25,8 +25,8 @@
 
 #include <ev.h>
 
-#include "common/bytes.h"
-#include "common/err.h"
+#include "common/base/bytes.h"
+#include "common/base/err.h"
 
 struct broker;
 

@@ -1,6 +1,6 @@
 #include "common/broker_private.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /*   us: protocol header ─▶        ◀─ connection.start
  *       start-ok (PLAIN) ─▶       ◀─ connection.tune

@@ -26,8 +26,8 @@
 #include <endian.h>
 #include <sys/socket.h>
 
+#include "common/base/buf.h"
 #include "common/broker.h"
-#include "common/buf.h"
 #include "common/resolve.h"
 
 enum {

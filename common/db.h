@@ -17,8 +17,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/bytes.h"
-#include "common/err.h"
+#include "common/base/bytes.h"
+#include "common/base/err.h"
 
 struct db;
 struct db_result;

@@ -1,6 +1,6 @@
 #include "common/db_private.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

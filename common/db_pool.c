@@ -8,10 +8,10 @@
  * the next one, so transactions grow with the load, and nobody waits behind a slow query while another
  * connection is idle. */
 
-#include "common/clock.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/uuid.h"
 #include "common/db.h"
-#include "common/log.h"
-#include "common/uuid.h"
 
 #include <stdio.h>
 #include <sys/queue.h>

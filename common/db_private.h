@@ -11,7 +11,7 @@
 
 #include <libpq-fe.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "common/db.h"
 #include "common/resolve.h"
 

@@ -10,8 +10,8 @@
  *   An event's routing key is "<company>.<type>" with the reply key in CC; a refusal goes to the reply key only.
  */
 
+#include "common/base/uuid.h"
 #include "common/broker.h"
-#include "common/uuid.h"
 
 #define ENVELOPE_KEY_MAX  128
 #define ENVELOPE_ROLE_MAX 32

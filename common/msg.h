@@ -9,9 +9,9 @@
 
 #include <jansson.h>
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "common/err.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 
 enum msg_type { MSG_OBJECT, MSG_ARRAY, MSG_STRING, MSG_INTEGER, MSG_NUMBER, MSG_BOOLEAN, MSG_NULL, MSG_ANY };
 

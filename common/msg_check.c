@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/utf8.h"
 #include "common/msg_format.h"
-#include "common/utf8.h"
 
 enum { DETAIL_MAX = 256 };
 

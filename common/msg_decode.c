@@ -4,9 +4,9 @@
 #include <msgpack.h>
 #include <stdio.h>
 
+#include "common/base/utf8.h"
 #include "common/msg_check.h"
 #include "common/msg_precheck.h"
-#include "common/utf8.h"
 
 enum { WHY_SIZE = 160 };
 

@@ -1,7 +1,7 @@
 #include "common/msg_format.h"
 
+#include "common/base/uuid.h"
 #include "common/calendar.h"
-#include "common/uuid.h"
 
 static bool is_digit(char c)
 {

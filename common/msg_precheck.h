@@ -2,8 +2,8 @@
 /* What must hold before msgpack-c unpacks a stranger's bytes: it takes memory for each count as it reads it, and five
  * octets can ask for 96 GB (msgpack-c issue 1013). This passes over the headers and takes no memory. */
 
-#include "common/macros.h"
-#include "common/slice.h"
+#include "common/base/macros.h"
+#include "common/base/slice.h"
 
 enum { MSG_DEPTH_MAX = 32 }; /* levels of arrays and maps: more are beyond msgpack-c */
 

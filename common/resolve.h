@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 struct resolve;
 

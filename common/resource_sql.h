@@ -5,7 +5,7 @@
  * Sessions must run with TimeZone UTC (every `struct db` does): times come as
  * "2026-01-31T09:15:00.123456+00:00". */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "common/msg.h"
 
 /* Appends an expression of type text: the entity as JSON, every field of the schema in the order of its

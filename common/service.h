@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 /* Children are not to speak for the service: takes NOTIFY_SOCKET and WATCHDOG_USEC out of the environment. Call
  * in each child; the parent goes on with the calls below. */

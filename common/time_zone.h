@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "common/err.h"
-#include "common/slice.h"
+#include "common/base/err.h"
+#include "common/base/slice.h"
 
 struct time_zone;
 

@@ -10,9 +10,9 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
-#include "common/base64url.h"
-#include "common/buf.h"
-#include "common/json.h"
+#include "common/base/base64url.h"
+#include "common/base/buf.h"
+#include "common/base/json.h"
 
 enum {
     TOKEN_MAX = 4096, /* octets; RFC 7519 sets no bound */

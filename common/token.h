@@ -3,8 +3,8 @@
  * cryptography; comparisons are constant-time. Claims: sub (user, UUID), company (UUID), role, exp (required), iat, nbf, iss, aud;
  * channels and subs (below). */
 
+#include "common/base/uuid.h"
 #include "common/config.h"
-#include "common/uuid.h"
 
 struct token_keys;
 

@@ -11,9 +11,9 @@
  * something: another number sends companies elsewhere while their older commands still wait.
  */
 
+#include "common/base/uuid.h"
 #include "common/broker.h"
 #include "common/config.h"
-#include "common/uuid.h"
 
 enum {
     TOPOLOGY_NAME_SIZE = 128,    /* room for the name of a queue */

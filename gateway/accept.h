@@ -1,7 +1,7 @@
 #pragma once
 /* Accept (RFC 9110 12.5.1): how welcome a representation is. No I/O. */
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 enum { ACCEPT_MOST = 1000 };
 

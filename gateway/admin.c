@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "common/msg_problem.h"
 #include "common/topology.h"
 #include "gateway/control.h"

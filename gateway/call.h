@@ -4,9 +4,9 @@
  * call must not be touched any more.
  */
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "common/bytes.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/bytes.h"
 #include "common/msg.h"
 #include "common/token.h"
 #include "gateway/gateway.h"

@@ -1,6 +1,6 @@
 #include "gateway/centrifuge.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/revocations.h"
 #include "gateway/user_counts.h"

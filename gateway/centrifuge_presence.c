@@ -1,4 +1,4 @@
-#include "common/uuid_map.h"
+#include "common/base/uuid_map.h"
 #include "gateway/centrifuge_private.h"
 
 /* presence        {"presence":{"<client>":{"client":"…","user":"…"},…}}

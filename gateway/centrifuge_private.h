@@ -16,7 +16,7 @@
 
 #include <jansson.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/centrifuge.h"
 #include "gateway/centrifuge_codes.h"
 

@@ -1,4 +1,4 @@
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/rate.h"
 #include "gateway/ws.h"

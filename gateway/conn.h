@@ -17,8 +17,8 @@
 #include <ev.h>
 #include <sys/socket.h>
 
-#include "common/bytes.h"
-#include "common/err.h"
+#include "common/base/bytes.h"
+#include "common/base/err.h"
 
 struct config;
 struct conn;

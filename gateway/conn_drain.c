@@ -1,6 +1,6 @@
 #include "gateway/conn_private.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* The process is leaving. Who comes back at once wherever it is sent, as streams of events do, is told at a time of its own, so that the
  * others get them as evenly as they can be: after t of the time, t of them have been told. A loop that was held up catches up, but

@@ -2,7 +2,7 @@
 /* What conn.c (life, time, output), conn_input.c (reading), conn_slow.c (readers that do not read), conn_drain.c (leaving) and
  * conn_set.c (the connections of a process) share. */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/conn.h"
 #include "gateway/gateway.h"
 #include "gateway/output.h"

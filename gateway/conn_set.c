@@ -1,6 +1,6 @@
 #include "gateway/conn_private.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 static void flush_dirty(struct conn_set *set)
 {

@@ -1,6 +1,6 @@
 #include "gateway/deadlines.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 static int64_t tick_of(int64_t ms)
 {

@@ -10,7 +10,7 @@
 #include <ev.h>
 #include <stdint.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 enum { DEADLINES_SLOTS = 512, DEADLINES_TICK_MS = 20 };
 

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/base/uuid_map.h"
 #include "common/topology.h"
-#include "common/uuid_map.h"
 #include "gateway/control.h"
 #include "gateway/hub.h"
 #include "gateway/presence.h"

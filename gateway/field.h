@@ -1,7 +1,7 @@
 #pragma once
 /* The parts of a header field's value (RFC 9110 5.6): lists, parameters, and the blanks around them. */
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 static inline bool field_is_blank(char c)
 {

@@ -8,7 +8,7 @@
  * between requests holds nothing here.
  */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/conn.h"
 #include "gateway/gateway.h"
 

@@ -1,6 +1,6 @@
 #include "gateway/hub.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/commands.h"
 #include "gateway/hub_private.h"
 

@@ -21,7 +21,7 @@
  *   to subscribe again with their position.
  */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "common/envelope.h"
 #include "gateway/gateway.h"
 #include "gateway/stream.h"

@@ -1,6 +1,6 @@
 #include "gateway/hub_private.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 /* Where the company's stream stands. */
 static const struct db_statement position_statement = {

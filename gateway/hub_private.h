@@ -12,8 +12,8 @@
  *   hub_query.c     database queries that outlive nobody
  */
 
+#include "common/base/uuid_map.h"
 #include "common/db.h"
-#include "common/uuid_map.h"
 #include "gateway/hub.h"
 
 enum {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "gateway/read/etag.h"
 
 enum { REFUSAL_DEPTH_MAX = 8, LOCATION_MAX = 256 };

@@ -6,7 +6,7 @@
  * An empty output holds no memory; pieces come from a pool that the connections of a process share.
  */
 
-#include "common/bytes.h"
+#include "common/base/bytes.h"
 
 struct output_piece;
 

@@ -1,7 +1,7 @@
 #include "gateway/parent_private.h"
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/service.h"
 #include "gateway/server.h"
 

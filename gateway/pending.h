@@ -8,8 +8,8 @@
  * which travels in the correlation id behind a prefix that no other process has: "<prefix>.<number>.<X-Request-Id>".
  */
 
-#include "common/err.h"
-#include "common/uuid.h"
+#include "common/base/err.h"
+#include "common/base/uuid.h"
 #include "gateway/deadlines.h"
 
 struct call;

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "common/msg_problem.h"
 #include "common/topology.h"
 #include "gateway/admin.h"

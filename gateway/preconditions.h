@@ -1,7 +1,7 @@
 #pragma once
 /* Request headers that say under which conditions, and how, a write is to be done. No I/O; fed with field values. */
 
-#include "common/err.h"
+#include "common/base/err.h"
 
 enum { IDEMPOTENCY_KEY_MAX = 255 };
 

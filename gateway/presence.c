@@ -1,6 +1,6 @@
 #include "gateway/presence.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/presence_private.h"
 
 /* ---- rosters ---- */

@@ -1,7 +1,7 @@
 #include <jansson.h>
 
-#include "common/clock.h"
-#include "common/json.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 #include "gateway/presence_private.h"
 
 enum { JSON_DEPTH_MAX = 4 };

@@ -7,8 +7,8 @@
  *   presence_wire.c     JSON of what is said
  */
 
-#include "common/buf.h"
-#include "common/uuid_map.h"
+#include "common/base/buf.h"
+#include "common/base/uuid_map.h"
 #include "gateway/hub_private.h"
 #include "gateway/presence.h"
 

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/pulse.h"
 #include "gateway/gateway.h"
 #include "gateway/server.h"

@@ -10,9 +10,9 @@
 
 #include <llhttp.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 #include "common/config.h"
-#include "common/err.h"
 
 enum request_phase {
     PHASE_LEAD,     /* empty lines before the request line */

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/uuid_map.h"
 #include "common/db.h"
-#include "common/json.h"
-#include "common/log.h"
-#include "common/uuid_map.h"
 
 enum { JSON_DEPTH_MAX = 4, AGAIN_S = 1, PERIOD_S = 60 };
 

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/cron.h"
-#include "common/json.h"
 #include "common/msg_problem.h"
 #include "common/topology.h"
 #include "gateway/admin.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/conn.h"
 #include "gateway/position.h"
 #include "gateway/revocations.h"

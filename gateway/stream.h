@@ -9,8 +9,8 @@
  * known >= last. While `last` is unknown (STREAM_UNKNOWN) everything is held.
  */
 
-#include "common/bytes.h"
-#include "common/uuid.h"
+#include "common/base/bytes.h"
+#include "common/base/uuid.h"
 
 enum { STREAM_UNKNOWN = -1 };
 

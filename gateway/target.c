@@ -1,6 +1,6 @@
 #include "gateway/target.h"
 
-#include "common/hex.h"
+#include "common/base/hex.h"
 
 /* The octet that "%41" stands for, or -1. */
 static int encoded_octet(struct slice text, size_t at)

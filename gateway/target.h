@@ -1,8 +1,8 @@
 #pragma once
 /* The request target (RFC 9112 3.2) and percent-encoding (RFC 3986 2.1). */
 
-#include "common/arena.h"
-#include "common/err.h"
+#include "common/base/arena.h"
+#include "common/base/err.h"
 
 /* Splits into the decoded path and the raw query (SLICE_NONE: there is none). origin-form, absolute-form, and "*", which is
  * its own path. ERR_BAD_REQUEST for anything else, broken percent-encoding, encoded NUL or encoded slashes. */

@@ -1,6 +1,6 @@
 #include "gateway/user_counts.h"
 
-#include "common/uuid_map.h"
+#include "common/base/uuid_map.h"
 
 struct user_count {
     struct uuid_node node; /* key: the user */

@@ -1,7 +1,7 @@
 #pragma once
 /* How many WebSockets each user has in this process, where there is a bound (ws_user_connections). */
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 struct user_counts;
 

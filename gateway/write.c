@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "common/clock.h"
-#include "common/json.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/msg_problem.h"
 #include "gateway/commands.h"
 #include "gateway/preconditions.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/field.h"
 #include "gateway/ws_frame.h"
 

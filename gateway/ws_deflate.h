@@ -7,7 +7,7 @@
  *   ws_reader_feed ─▶ ws_inflate ─▶ at most so many octets, however small what was sent
  */
 
-#include "common/bytes.h"
+#include "common/base/bytes.h"
 #include "common/config.h"
 
 struct ws_deflate;

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <wslay/wslay.h>
 
-#include "common/buf.h"
-#include "common/utf8.h"
+#include "common/base/buf.h"
+#include "common/base/utf8.h"
 #include "gateway/ws_deflate.h"
 
 enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };

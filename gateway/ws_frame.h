@@ -6,7 +6,7 @@
  * freed when ws_reader_at_rest says that nothing is half read.
  */
 
-#include "common/bytes.h"
+#include "common/base/bytes.h"
 
 enum ws_opcode { WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 

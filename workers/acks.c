@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/topology.h"
 
 enum { FIRST_CAPACITY = 256 };

@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "common/json.h"
-#include "common/log.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/topology.h"
 
 enum { REQUEST_DEPTH_MAX = 40, WHY_SIZE = 160 };

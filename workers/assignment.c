@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "common/bytes.h"
+#include "common/base/bytes.h"
 #include "common/topology.h"
 
 struct pair {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 enum { ASSIGNMENT_WORKERS_MAX = 512 };
 

@@ -1,6 +1,6 @@
 #include "workers/backlog.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "workers/command_row.h"
 #include "workers/deferred.h"
 

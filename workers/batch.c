@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 enum { RUNS_BLOCK = 8 << 10 };
 

@@ -6,7 +6,7 @@
  *   batch_fault.c  what becomes of commands whose transaction failed
  */
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "workers/batch.h"
 #include "workers/dead_letter.h"
 #include "workers/deferred.h"

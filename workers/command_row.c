@@ -1,6 +1,6 @@
 #include "workers/command_row.h"
 
-#include "common/hex.h"
+#include "common/base/hex.h"
 #include "common/topology.h"
 
 /* ---- writing ---- */

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 
+#include "common/base/log.h"
 #include "common/broker.h"
 #include "common/db.h"
-#include "common/log.h"
 #include "common/topology.h"
 #include "workers/admin.h"
 #include "workers/dead_queue.h"

@@ -5,7 +5,7 @@
  *   intake_take.c     a batch: whose turn it is, and what is parked
  *   intake_backlog.c  rows that are loaded */
 
-#include "common/uuid_map.h"
+#include "common/base/uuid_map.h"
 #include "workers/intake.h"
 #include "workers/job_list.h"
 

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "common/utf8.h"
+#include "common/base/utf8.h"
 
 enum { ARENA_BLOCK = 1024 };
 

@@ -9,7 +9,7 @@
  * A job owns copies of everything it needs: the delivery, and the connection that brought it, may be long
  * gone when it ends. */
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "common/envelope.h"
 
 struct company;

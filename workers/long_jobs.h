@@ -14,7 +14,7 @@
  * - The lease is renewed by each step, and by a heartbeat while the job waits here.
  * - A change of status is an event in the company's sequence, written in the same transaction. It is published afterwards, and
  *   again by the next holder when nobody has noted that it was.
- * - What fails is put off with a growing delay, or has failed at once, as the table of errors says (common/err.def).
+ * - What fails is put off with a growing delay, or has failed at once, as the table of errors says (common/base/err.def).
  */
 
 #include <ev.h>

@@ -2,8 +2,8 @@
 /* What the files of long_jobs share: long_jobs.c waits, asks and looks for a job; long_job_held.c does what is next with the one
  * that it holds. */
 
+#include "common/base/buf.h"
 #include "common/broker.h"
-#include "common/buf.h"
 #include "common/db.h"
 #include "common/envelope.h"
 #include "workers/long_job_kind.h"

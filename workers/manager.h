@@ -11,8 +11,8 @@
  * Without the broker it goes on with what it knows: who was there stays counted until it can hear again. It holds
  * nothing that is not also with the parent, which starts another one when it dies. */
 
+#include "common/base/uuid.h"
 #include "common/config.h"
-#include "common/uuid.h"
 
 struct manager_seat {
     struct uuid id; /* of this host's part of the pool, whatever process speaks for it */

@@ -1,7 +1,7 @@
 #include "workers/manager_show.h"
 
-#include "common/clock.h"
-#include "common/err.h"
+#include "common/base/clock.h"
+#include "common/base/err.h"
 
 /* What a worker itself says, beside what its manager says of it. */
 static void add_report(json_t *worker, const struct member_report *report)

@@ -1,5 +1,5 @@
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "workers/manager_private.h"
 
 static void log_size(const struct manager *m, const char *said_by)

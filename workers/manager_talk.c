@@ -1,7 +1,7 @@
 #include <stdio.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/topology.h"
 #include "workers/manager_private.h"
 #include "workers/manager_show.h"

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 #include "workers/pool_wire.h"
 
 enum {

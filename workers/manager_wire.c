@@ -2,8 +2,8 @@
 
 #include <inttypes.h>
 
-#include "common/clock.h"
-#include "common/json.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 
 enum { DEPTH_MAX = 8 };
 

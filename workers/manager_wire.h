@@ -9,7 +9,7 @@
  *                    it follow what waits, {"max": 0} ends that
  *   member.<pool>    what workers announce; of a worker that died its manager says {"host", "pid", "gone": true} */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "workers/host.h"
 #include "workers/manager_view.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 static struct member *find(struct members_view *view, const struct uuid *id)
 {

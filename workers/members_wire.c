@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "common/topology.h"
 
 enum { DEPTH_MAX = 4 };

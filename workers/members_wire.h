@@ -9,9 +9,9 @@
 
 #include <sys/types.h>
 
-#include "common/buf.h"
-#include "common/err.h"
-#include "common/uuid.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/uuid.h"
 #include "workers/host.h"
 
 enum { MEMBER_MESSAGE_MAX = 4096 };

@@ -1,6 +1,6 @@
 #include "workers/outbox.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "workers/event_body.h"
 
 static const double AGAIN_S = 0.1; /* after the broker refused a message */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/topology.h"
 
 enum { TAG_SIZE = 4 };

@@ -2,8 +2,8 @@
 /* A one-dimensional array in PostgreSQL's text form ({1,2,NULL,"a \"b\""}), built element by element: how a
  * batch's rows travel in one statement (unnest). The memory is kept from one use to the next. */
 
-#include "common/buf.h"
-#include "common/uuid.h"
+#include "common/base/buf.h"
+#include "common/base/uuid.h"
 
 struct pg_array {
     struct buf text;

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "workers/pool_private.h"
 
 enum { TURN_LATE_MS = 5 * PULSE_MS }; /* without a beat, before the watchdog goes hungry */

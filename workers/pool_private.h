@@ -3,9 +3,9 @@
 
 #include <ev.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
+#include "common/base/uuid.h"
 #include "common/pulse.h"
-#include "common/uuid.h"
 #include "workers/crash_loop.h"
 #include "workers/pool.h"
 #include "workers/pool_wire.h"

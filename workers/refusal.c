@@ -1,6 +1,6 @@
 #include "workers/refusal.h"
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum { REFUSAL_MAX = 16 << 10 };
 

@@ -1,8 +1,8 @@
 #include "workers/schedules.h"
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/uuid.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/uuid.h"
 #include "workers/host.h"
 
 enum {

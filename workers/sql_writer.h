@@ -2,7 +2,7 @@
 /* Writes the text of one resource's statement word by word: names become parameters, which are numbered in the
  * order of their first use (PostgreSQL does not take a parameter that the text does not mention). */
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "workers/resource.h"
 
 struct sql_writer {

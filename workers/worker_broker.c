@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/topology.h"
 
 enum {

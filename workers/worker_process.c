@@ -1,6 +1,6 @@
 #include <signal.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "common/pulse.h"
 #include "workers/worker.h"
 

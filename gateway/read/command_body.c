@@ -1,6 +1,6 @@
 #include "gateway/read/command_body.h"
 
-#include "common/hex.h"
+#include "common/base/hex.h"
 
 static struct slice octets_of(struct arena *arena, struct slice hex)
 {

@@ -1,8 +1,8 @@
 #pragma once
 /* Where a page ended: the (created_at, id) of its last entry, as text that clients give back unread. */
 
-#include "common/err.h"
-#include "common/uuid.h"
+#include "common/base/err.h"
+#include "common/base/uuid.h"
 
 struct cursor {
     int64_t created_us; /* since 1970 */

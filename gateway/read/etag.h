@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 /* "\"42\"" and a NUL. */
 enum { ETAG_SIZE = 24 };

@@ -2,8 +2,8 @@
 /* What became of a command, from the inbox, or for what it waits: GET /v1/operations/{id}, and the answer to a request whose reply
  * was lost. */
 
-#include "common/bytes.h"
-#include "common/err.h"
+#include "common/base/bytes.h"
+#include "common/base/err.h"
 #include "gateway/gateway.h"
 
 struct operation {

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "common/clock.h"
-#include "common/json.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 #include "gateway/admin.h"
 #include "gateway/read/cursor.h"
 #include "gateway/read/query.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <wslay/wslay.h>
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 enum { TOKEN_MAX = 4096, HEAD_MAX = 8192 };
 

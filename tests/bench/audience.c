@@ -3,7 +3,7 @@
 #include <err.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 enum { TEXT_MAX = 8192, TOKEN_MAX = 1024, TOKEN_TTL_S = 3600, PATIENCE_S = 60 };
 

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 /* A company of its own: the chain never waits for a row that the real worker has locked. */
 #define BOUND_COMPANY "00000000-0000-7000-8000-0000000b0b0d"

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/topology.h"
 #include "tests/bench/bound_wire.h"
 #include "tests/bench/cpu_time.h"

@@ -7,8 +7,8 @@
 
 #include <libpq-fe.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "tests/bench/bound.h"
 
 /* The columns that differ from row to row, as the text of PostgreSQL's arrays. */

@@ -12,7 +12,7 @@
 #include <amqp.h>
 #endif
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum { WIRE_CHANNEL = 1, WIRE_UNCONFIRMED_MAX = 1 << 16 };
 

@@ -11,7 +11,7 @@
 #include <llhttp.h>
 #include <sys/socket.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum client_state { CLIENT_CONNECTING, CLIENT_IDLE, CLIENT_WAITING };
 

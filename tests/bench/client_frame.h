@@ -4,7 +4,7 @@
 #include <err.h>
 #include <stdint.h>
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 enum {
     CLIENT_FRAME_MAX = 4096, /* of what is sent: little, and seldom */

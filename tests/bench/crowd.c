@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <signal.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 enum { SECOND_US = 1000000, DRAIN_S = 10 };
 

@@ -6,7 +6,7 @@
 #include <err.h>
 #include <inttypes.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/flags.h"

@@ -9,7 +9,7 @@
 #include <err.h>
 #include <inttypes.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/config.h"
 #include "tests/bench/audience.h"
 #include "tests/bench/client.h"

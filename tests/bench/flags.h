@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 enum { FLAG_LIST_MAX = 16 };
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 enum {
     HISTOGRAM_SUB_BITS = 6, /* 64 buckets for each power of two */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum { MARK_SEQ_LEN = 10, MARK_TIME_LEN = 16, MARK_LEN = 1 + MARK_SEQ_LEN + MARK_TIME_LEN };
 

@@ -7,7 +7,7 @@
 #include <ev.h>
 #include <stdint.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 struct pace {
     struct ev_loop *loop;

@@ -11,7 +11,7 @@
 
 #include <signal.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "common/envelope.h"
 #include "tests/bench/client.h"
 #include "tests/bench/listener.h"

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 struct publisher_options {
     const struct uuid *companies;

@@ -3,7 +3,7 @@
 #include <err.h>
 #include <stdio.h>
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 enum { REQUEST_MAX = 1 << 20, DIGITS = REQUEST_MARK_LEN - REQUEST_RUN_LEN };
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum { REQUEST_MARKS_MAX = 8, REQUEST_MARK_LEN = 16, REQUEST_RUN_LEN = 4 };
 

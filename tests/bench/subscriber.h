@@ -6,7 +6,7 @@
 #include <ev.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 struct subscriber {
     struct ev_loop *loop;

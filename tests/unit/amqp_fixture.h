@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
+#include "common/base/uuid.h"
 #include "common/broker.h"
-#include "common/clock.h"
-#include "common/uuid.h"
 
 enum { MESSAGES_MAX = 4096, WAIT_LIMIT_S = 60 };
 

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "tests/unit/amqp_fixture.h"
 
 enum { NEVER = -1, TO_SERVER = 0, TO_CLIENT = 1, PROXY_BUFFER_MAX = 256 << 20 };

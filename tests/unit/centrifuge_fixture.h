@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/auth.h"
 #include "gateway/centrifuge.h"
 #include "gateway/presence.h"

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "common/db.h"
 
 /* The server: CORTEX_TEST_DATABASE_URL, or the database that `cortex test` made for its tests. */

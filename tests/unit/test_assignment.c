@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "common/bytes.h"
+#include "common/base/bytes.h"
 #include "workers/assignment.h"
 
 enum { ROUNDS = 300, WORKERS = 12 };

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "common/macros.h"
+#include "common/base/macros.h"
 #include "workers/autoscale.h"
 
 enum {

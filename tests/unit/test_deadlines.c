@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "gateway/deadlines.h"
 
 enum { PATIENCE_S = 30 };

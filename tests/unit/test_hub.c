@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/hub_private.h"
 
 #include "tests/unit/scripted.h"

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "common/err.h"
+#include "common/base/err.h"
 #include "workers/crash_loop.h"
 #include "workers/manager_show.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "common/msg.h"
 #include "schemas/schemac/compile.h"
 

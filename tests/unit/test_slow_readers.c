@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/conn_private.h"
 
 enum { READERS = 4, BOUND = 256 * 1024, MESSAGE = 1000, READ_MAX = 16 << 20 };

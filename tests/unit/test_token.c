@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/base64url.h"
+#include "common/base/base64url.h"
 #include "common/token.h"
 
 static const char secret[] = "a secret of the tests, of more than 32 octets";

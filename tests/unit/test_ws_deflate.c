@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "gateway/ws_deflate.h"
 #include "gateway/ws_frame.h"
 

@@ -4,8 +4,8 @@
 
 #include "tests/unit/db_fixture.h"
 
-#include "common/clock.h"
-#include "common/json.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
 #include "workers/batch.h"
 #include "workers/handlers.h"
 

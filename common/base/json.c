@@ -1,9 +1,9 @@
-#include "common/json.h"
+#include "common/base/json.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
-#include "common/utf8.h"
+#include "common/base/utf8.h"
 
 enum { WHY_SIZE = 160 };
 

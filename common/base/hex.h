@@ -1,7 +1,7 @@
 #pragma once
 /* Hexadecimal digits in either case. */
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 /* -1 for what is no digit. */
 static inline int hex_value(char c)

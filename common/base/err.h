@@ -2,12 +2,12 @@
 /* The one table of failures (err.def) as an enum and its facts. Functions that can fail return `enum err`
  * and are MUST_CHECK; ERR_OK is zero. */
 
-#include "common/log.h"
-#include "common/macros.h"
+#include "common/base/log.h"
+#include "common/base/macros.h"
 
 enum err {
 #define ERR(name, status, fate, level, title) ERR_##name,
-#include "common/err.def"
+#include "common/base/err.def"
 #undef ERR
     ERR_COUNT
 };

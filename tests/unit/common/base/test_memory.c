@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/arena.h"
-#include "common/bytes.h"
+#include "common/base/arena.h"
+#include "common/base/bytes.h"
 
 static void test_arena_when_past_its_limit_then_null(void **state)
 {

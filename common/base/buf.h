@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-#include "common/macros.h"
-#include "common/slice.h"
+#include "common/base/macros.h"
+#include "common/base/slice.h"
 
 struct buf {
     char *data;

@@ -1,4 +1,4 @@
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>

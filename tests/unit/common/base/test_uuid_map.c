@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "common/uuid_map.h"
+#include "common/base/uuid_map.h"
 
 enum { COUNT = 1000 };
 

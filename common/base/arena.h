@@ -1,8 +1,8 @@
 #pragma once
 /* Memory that lives as long as one request or one batch: allocate forward, free all at once. */
 
-#include "common/macros.h"
-#include "common/slice.h"
+#include "common/base/macros.h"
+#include "common/base/slice.h"
 
 struct arena_block;
 struct arena {

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "common/macros.h"
-#include "common/slice.h"
+#include "common/base/macros.h"
+#include "common/base/slice.h"
 
 #define UUID_TEXT_LEN 36
 

@@ -1,12 +1,12 @@
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sys/random.h>
 
-#include "common/clock.h"
-#include "common/hex.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/hex.h"
+#include "common/base/log.h"
 
 static void set_version(struct uuid *u, uint8_t version)
 {

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 static void test_append_when_past_the_maximum_then_nothing_is_added(void **state)
 {

@@ -1,8 +1,8 @@
-#include "common/macros.h"
+#include "common/base/macros.h"
 
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 static void *checked(void *ptr, size_t size)
 {

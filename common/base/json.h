@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "common/err.h"
+#include "common/base/err.h"
 
 /* On failure writes a sentence with line and column into `why` (ASCII). The caller owns *ret_json (json_decref).
  * depth: levels of arrays and objects. "\u0000" is read in values and refused by string validation (PostgreSQL has no

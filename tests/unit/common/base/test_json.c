@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "common/buf.h"
-#include "common/json.h"
+#include "common/base/buf.h"
+#include "common/base/json.h"
 
 static void drop_json(json_t **json)
 {

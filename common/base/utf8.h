@@ -1,7 +1,7 @@
 #pragma once
 /* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
 
-#include "common/slice.h"
+#include "common/base/slice.h"
 
 bool utf8_valid(struct slice text);
 

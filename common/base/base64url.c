@@ -1,4 +1,4 @@
-#include "common/base64url.h"
+#include "common/base/base64url.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

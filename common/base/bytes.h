@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "common/macros.h"
-#include "common/slice.h"
+#include "common/base/macros.h"
+#include "common/base/slice.h"
 
 struct bytes {
     struct slice slice;

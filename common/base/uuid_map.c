@@ -1,4 +1,4 @@
-#include "common/uuid_map.h"
+#include "common/base/uuid_map.h"
 
 #include <assert.h>
 #include <sys/random.h>

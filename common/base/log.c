@@ -1,10 +1,10 @@
-#include "common/log.h"
+#include "common/base/log.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/clock.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
 
 enum { LINE_MAX_BYTES = 4096 };
 

@@ -1,4 +1,4 @@
-#include "common/err.h"
+#include "common/base/err.h"
 
 #include <stdint.h>
 
@@ -15,7 +15,7 @@ static struct err_info table[ERR_COUNT] = {
                      .fate = FATE_##fate_,         \
                      .level = LOG_##level_,        \
                      .title = (title_)},
-#include "common/err.def"
+#include "common/base/err.def"
 #undef ERR
 };
 

@@ -2,7 +2,7 @@
 /* A hash table of things that have a struct uuid_node inside, keyed by its UUID. It owns none of them. Clients choose
  * some of the keys (a project that they ask for), so the hash is seeded at random. */
 
-#include "common/uuid.h"
+#include "common/base/uuid.h"
 
 struct uuid_node {
     struct uuid key; /* set before insertion, not changed while inside */
