@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
+#include "common/broker/topology.h"
 #include "common/msg_problem.h"
-#include "common/topology.h"
 #include "gateway/control.h"
 #include "gateway/preconditions.h"
 #include "gateway/target.h"

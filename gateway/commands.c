@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/broker/topology.h"
 #include "common/db.h"
-#include "common/topology.h"
 #include "gateway/events.h"
 #include "gateway/outcome.h"
 #include "gateway/pending.h"

@@ -7,7 +7,7 @@
  *   WAITING ─ confirmed ─▶ ACCEPTED ─ reply ─▶ answered          (respond-async answers 202 at ACCEPTED)
  */
 
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 #include "gateway/call.h"
 
 struct commands;

@@ -1,6 +1,6 @@
 #include "gateway/control.h"
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "gateway/commands.h"
 #include "gateway/outcome.h"
 #include "gateway/pending.h"

@@ -9,7 +9,7 @@
  * answer asks again, and everything that can be asked may be asked twice.
  * A reply:  the correlation_id · JSON · headers status (a slug of err.def; absent: ok) and http-status (absent: 200). */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "gateway/call.h"
 
 struct control;

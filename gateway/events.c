@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/uuid_map.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "gateway/control.h"
 #include "gateway/hub.h"
 #include "gateway/presence.h"

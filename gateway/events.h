@@ -6,7 +6,7 @@
  * (hub_on_gap), and which those who wait find out from the inbox.
  */
 
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 #include "gateway/gateway.h"
 
 struct events;

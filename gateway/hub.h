@@ -22,7 +22,7 @@
  */
 
 #include "common/base/buf.h"
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 #include "gateway/gateway.h"
 #include "gateway/stream.h"
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
+#include "common/broker/topology.h"
 #include "common/msg_problem.h"
-#include "common/topology.h"
 #include "gateway/admin.h"
 #include "gateway/control.h"
 #include "gateway/read/query.h"

@@ -8,7 +8,7 @@
  * nothing away.
  */
 
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 #include "common/token.h"
 #include "gateway/gateway.h"
 

@@ -5,9 +5,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/broker/topology.h"
 #include "common/cron.h"
 #include "common/msg_problem.h"
-#include "common/topology.h"
 #include "gateway/admin.h"
 #include "gateway/routes.h"
 

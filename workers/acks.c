@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "common/base/clock.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum { FIRST_CAPACITY = 256 };
 

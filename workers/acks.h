@@ -7,7 +7,7 @@
  * Commands end out of order; what is done behind an open one waits for it, unless that one is resting (a
  * retry): then it is acked by itself. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 
 struct acks;
 

@@ -5,7 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum { REQUEST_DEPTH_MAX = 40, WHY_SIZE = 160 };
 

@@ -6,7 +6,7 @@
  * The queue is shared by the pool's workers. A request that dies with one of them is asked again by the broker or by the
  * operator; every statement may run twice. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/db.h"
 
 /* A row of the table: what is asked, and the statement that does it. $1: {"subject":…,"body":{…},"actor":…} as jsonb.

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/bytes.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 struct pair {
     uint64_t score;

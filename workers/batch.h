@@ -26,8 +26,8 @@
  * - No two jobs of a batch have the same company and command id (intake.h sees to that).
  */
 
+#include "common/broker/topology.h"
 #include "common/db.h"
-#include "common/topology.h"
 #include "workers/handlers.h"
 #include "workers/job.h"
 

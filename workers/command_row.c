@@ -1,7 +1,7 @@
 #include "workers/command_row.h"
 
 #include "common/base/hex.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 /* ---- writing ---- */
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "workers/dead_letter.h"
 #include "workers/job_list.h"
 

@@ -8,14 +8,14 @@
 
 #include <ev.h>
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/db.h"
 
 struct dead_queue;
 
 #define DEAD_QUEUE_TAG "dead" /* of its consumer */
 
-/* `pool` must outlive it. delivery_limit: that of the pool's queues (common/topology.h). */
+/* `pool` must outlive it. delivery_limit: that of the pool's queues (common/broker/topology.h). */
 struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, struct db *db,
                                   const char *pool, int64_t delivery_limit);
 void dead_queue_free(struct dead_queue *queue); /* after the broker and the db */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
+#include "common/broker/topology.h"
 #include "common/db.h"
-#include "common/topology.h"
 #include "workers/admin.h"
 #include "workers/dead_queue.h"
 #include "workers/schedules.h"

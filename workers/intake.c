@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "workers/retry.h"
 
 /* ---- companies ---- */

@@ -10,7 +10,7 @@
  * gone when it ends. */
 
 #include "common/base/arena.h"
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 
 struct company;
 struct handler;

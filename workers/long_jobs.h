@@ -19,7 +19,7 @@
 
 #include <ev.h>
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/config.h"
 
 struct long_jobs;

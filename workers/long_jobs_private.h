@@ -3,9 +3,9 @@
  * that it holds. */
 
 #include "common/base/buf.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
+#include "common/broker/envelope.h"
 #include "common/db.h"
-#include "common/envelope.h"
 #include "workers/long_job_kind.h"
 #include "workers/long_job_sql.h"
 #include "workers/long_jobs.h"

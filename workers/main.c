@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "common/broker/topology.h"
 #include "common/config.h"
 #include "common/msg.h"
-#include "common/topology.h"
 #include "workers/pool.h"
 #include "workers/worker.h"
 

@@ -8,9 +8,9 @@
  *
  * What waits for a time of its own (retries, schedules) is not counted: nobody could do it now. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
+#include "common/broker/topology.h"
 #include "common/config.h"
-#include "common/topology.h"
 #include "workers/members_view.h"
 
 struct manager_load;

@@ -7,7 +7,7 @@
 
 #include <ev.h>
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/pulse.h"
 #include "workers/autoscale.h"
 #include "workers/manager.h"

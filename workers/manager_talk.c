@@ -2,7 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "workers/manager_private.h"
 #include "workers/manager_show.h"
 

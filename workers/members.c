@@ -5,7 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "workers/members_view.h"
 
 enum {

@@ -16,7 +16,7 @@
  * - What is not handed over in handover_ms is taken without it: its holder gives up all that it holds after half of that
  *   time, by connecting anew, and the queue serves the next one in any case when it goes. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "workers/members_wire.h"
 
 struct members;

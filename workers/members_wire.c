@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum { DEPTH_MAX = 4 };
 

@@ -9,7 +9,7 @@
  * call, after the broker has confirmed everything of it (at once when there is nothing to tell). Until then
  * the outbox owns it. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "workers/job.h"
 
 struct outbox;

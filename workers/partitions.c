@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum { TAG_SIZE = 4 };
 

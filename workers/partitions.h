@@ -15,7 +15,7 @@
  * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and until it
  * is FINISHING. */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 
 struct partitions;
 

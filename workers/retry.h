@@ -7,7 +7,7 @@
  *
  * All with jitter, so that what failed together does not come back together. */
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "workers/job.h"
 
 /* The rest before the next try in place. */

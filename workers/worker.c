@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
 

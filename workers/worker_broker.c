@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum {
     UNCONFIRMED_PER_DELIVERY = 16,

@@ -5,7 +5,7 @@
  *   worker_broker.c  its two connections to the broker: one takes commands, one tells what came of them
  */
 
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/db.h"
 #include "workers/acks.h"
 #include "workers/backlog.h"

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "common/base/clock.h"
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "tests/bench/bound_wire.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/histogram.h"

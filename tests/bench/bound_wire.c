@@ -45,7 +45,7 @@ void wire_open(struct wire *w, const char *url)
     amqp_socket_t *socket = amqp_tcp_socket_new(w->connection);
     if (!socket || amqp_socket_open(socket, info.host, info.port) != AMQP_STATUS_OK)
         errx(1, "%s:%d: no broker answers", info.host, info.port);
-    const char *vhost = *info.vhost ? info.vhost : "/"; /* as common/broker_url.c understands a bare slash */
+    const char *vhost = *info.vhost ? info.vhost : "/"; /* as common/broker/url.c understands a bare slash */
     amqp_rpc_reply_t reply =
         amqp_login(w->connection, vhost, 0, FRAME_MAX, 0, AMQP_SASL_METHOD_PLAIN, info.user, info.password);
     if (reply.reply_type != AMQP_RESPONSE_NORMAL)

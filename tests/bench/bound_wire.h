@@ -25,7 +25,7 @@ struct wire {
     bool ahead[WIRE_UNCONFIRMED_MAX]; /* by tag modulo the size: confirmed one by one, beyond `confirmed` */
 };
 
-/* The same properties and headers as the messages between gateway and worker (common/envelope.h). */
+/* The same properties and headers as the messages between gateway and worker (common/broker/envelope.h). */
 struct wire_message {
     struct slice exchange, routing_key, cc;
     struct slice content_type, message_id, correlation_id, reply_to, type;

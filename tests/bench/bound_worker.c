@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "tests/bench/bound_rows.h"
 #include "tests/bench/bound_wire.h"
 
@@ -186,7 +186,7 @@ static amqp_table_entry_t integer_argument(const char *key, int64_t value)
     return (amqp_table_entry_t){amqp_cstring_bytes(key), {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value}};
 }
 
-/* The queue has the arguments that common/topology.c gives to a partition's. */
+/* The queue has the arguments that common/broker/topology.c gives to a partition's. */
 static void declare(struct wire *w)
 {
     amqp_table_entry_t arguments[] = {

@@ -12,7 +12,7 @@
 #include <signal.h>
 
 #include "common/base/clock.h"
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 #include "tests/bench/client.h"
 #include "tests/bench/listener.h"
 #include "tests/bench/pace.h"

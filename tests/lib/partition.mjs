@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 
 export const PARTITIONS = Number(process.env.CORTEX_PARTITIONS ?? 8);
 
-// topology_slot of common/topology.c.
+// topology_slot of common/broker/topology.c.
 export function slot(company) {
     const hash = Buffer.from(company.replaceAll('-', ''), 'hex').reduce((sum, octet) => Math.imul(sum ^ octet, 16777619) >>> 0, 2166136261);
     return (hash >>> 16) ^ (hash & 0xffff);

@@ -3,7 +3,7 @@
 
 #include "tests/unit/http_fixture.h"
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 enum play { PLAY_SUCCESS, PLAY_DELETED, PLAY_REFUSAL, PLAY_STRANGER, PLAY_SILENCE };
 

@@ -1,6 +1,6 @@
 /* The membership of one worker, with scripted others, over a real RabbitMQ. */
-#include "common/topology.h"
-#include "tests/unit/amqp_fixture.h"
+#include "common/broker/topology.h"
+#include "tests/unit/common/broker/amqp_fixture.h"
 #include "workers/members.h"
 #include "workers/members_view.h"
 

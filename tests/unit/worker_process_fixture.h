@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 #include "tests/unit/worker_fixture.h"
 #include "workers/worker.h"
 

@@ -1,6 +1,6 @@
 /* The exchanges and queues, against a real RabbitMQ. Its vhost is the tests' own. */
-#include "common/topology.h"
-#include "tests/unit/amqp_fixture.h"
+#include "common/broker/topology.h"
+#include "tests/unit/common/broker/amqp_fixture.h"
 
 /* The defaults, as every other test declares the same queues. */
 static struct config config;

@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 enum {
     META_MAX = 2 * FRAME_MAX,

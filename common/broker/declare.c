@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 /* Methods are sent without waiting for the answer to the one before. The server answers in order, but for basic.consume
  * and basic.cancel: those are answered by way of the queue, and what the channel had received by then overtakes them. */

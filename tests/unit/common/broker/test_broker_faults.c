@@ -1,5 +1,5 @@
 /* The AMQP client on a real RabbitMQ behind a proxy that breaks what lies between. */
-#include "tests/unit/amqp_proxy.h"
+#include "tests/unit/common/broker/amqp_proxy.h"
 
 static void declare_own_queue(struct client *client)
 {

@@ -1,6 +1,6 @@
 /* The AMQP client against a real RabbitMQ. Faults of the connection: test_broker_faults.c; of the server:
  * test_broker_server.c. */
-#include "tests/unit/amqp_fixture.h"
+#include "tests/unit/common/broker/amqp_fixture.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

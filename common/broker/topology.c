@@ -1,4 +1,4 @@
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 #include <stdio.h>
 

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 
 static const struct uuid A = {{1}}, B = {{2}}, C = {{3}}, D = {{4}}, E = {{5}};
 

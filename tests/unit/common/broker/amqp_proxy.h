@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/base/buf.h"
-#include "tests/unit/amqp_fixture.h"
+#include "tests/unit/common/broker/amqp_fixture.h"
 
 enum { NEVER = -1, TO_SERVER = 0, TO_CLIENT = 1, PROXY_BUFFER_MAX = 256 << 20 };
 

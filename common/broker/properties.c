@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 /* Basic properties straight from the wire. amqp_decode_properties would build every nested table, which in
  * librabbitmq 0.11 may nest as deep as the stack allows; headers that we do not look at are stepped over here

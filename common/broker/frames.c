@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 /*   method frame: basic.publish │ header frame: body size, properties │ body frames, none for an empty body
  *

@@ -11,7 +11,7 @@
  */
 
 #include "common/base/uuid.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
 
 #define ENVELOPE_KEY_MAX  128
 #define ENVELOPE_ROLE_MAX 32

@@ -1,6 +1,6 @@
 /* The AMQP client against a fake server, which says what no RabbitMQ says: confirms in any order, input octet
  * by octet, and garbage. None of it may crash, and after each the client must work again. */
-#include "tests/unit/amqp_proxy.h"
+#include "tests/unit/common/broker/amqp_proxy.h"
 
 static struct buf wire; /* what the server is about to say */
 

@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 enum { SILENT_TICKS_MAX = 4 }; /* two heartbeats, at two ticks each */
 

@@ -14,7 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/uuid.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
 
 enum { MESSAGES_MAX = 4096, WAIT_LIMIT_S = 60 };
 

@@ -12,7 +12,7 @@
  */
 
 #include "common/base/uuid.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/config.h"
 
 enum {

@@ -2,17 +2,17 @@
 /* Inside the AMQP client: what the broker_*.c files share. Nobody else includes this, or librabbitmq.
  *
  *   broker.c           the public face: new, free, publish, ack; the states and what ends a connection
- *   broker_url.c       amqp:// URLs
- *   broker_connect.c   addresses tried in turn, back-off, the TCP connection
- *   broker_handshake.c from the protocol header to the open channel in confirm mode
- *   broker_heartbeat.c heartbeats both ways
- *   broker_frames.c    one message as frames
- *   broker_confirms.c  the ring of unconfirmed messages
- *   broker_declare.c   declarations and consumers, answered in order
- *   broker_output.c    frames to the socket, once per turn of the loop
- *   broker_input.c     frames from the socket, and the table of methods
- *   broker_content.c   deliveries and returns: a method, its properties and its body put together
- *   broker_properties.c properties and headers of a delivery
+ *   url.c       amqp:// URLs
+ *   connect.c   addresses tried in turn, back-off, the TCP connection
+ *   handshake.c from the protocol header to the open channel in confirm mode
+ *   heartbeat.c heartbeats both ways
+ *   frames.c    one message as frames
+ *   confirms.c  the ring of unconfirmed messages
+ *   declare.c   declarations and consumers, answered in order
+ *   output.c    frames to the socket, once per turn of the loop
+ *   input.c     frames from the socket, and the table of methods
+ *   content.c   deliveries and returns: a method, its properties and its body put together
+ *   properties.c properties and headers of a delivery
  */
 
 #ifdef CORTEX_RABBITMQ_C_SUBDIR
@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 
 #include "common/base/buf.h"
-#include "common/broker.h"
+#include "common/broker/broker.h"
 #include "common/resolve.h"
 
 enum {
@@ -250,26 +250,26 @@ void broker_set_state(struct broker *b, enum broker_state state, double after_s)
 /* Ends the connection (or the attempt), tells on_down why and plans the next attempt. From the loop only. */
 void broker_down(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* broker_url.c */
+/* url.c */
 /* Parses "amqp://…,amqp://…" into an array; false when one does not parse. */
 bool broker_urls_parse(const char *text, struct broker_url **ret_urls, size_t *ret_count) MUST_CHECK;
 void broker_urls_free(struct broker_url *urls, size_t count);
 
-/* broker_connect.c */
+/* connect.c */
 void broker_connect_plan(struct broker *b); /* chooses the next address or URL and its time */
 void broker_connect_begin(struct broker *b);
 void broker_connect_writable(struct broker *b);
 void broker_connect_timed_out(struct broker *b);
 void broker_connect_close(struct broker *b);
 
-/* broker_handshake.c */
+/* handshake.c */
 void broker_handshake_begin(struct broker *b);
 void broker_handshake_method(struct broker *b, amqp_method_number_t id, const void *method);
 
-/* broker_heartbeat.c */
+/* heartbeat.c */
 void broker_heartbeat_tick(struct broker *b);
 
-/* broker_frames.c */
+/* frames.c */
 enum err broker_frames_new(const struct broker_message *message, size_t frame_max,
                            struct broker_frames **ret_frames) MUST_CHECK;
 /* The same message in frames of at most frame_max; NULL when its header alone is larger. */
@@ -278,7 +278,7 @@ struct slice broker_frames_exchange(const struct broker_frames *m);
 struct slice broker_frames_routing_key(const struct broker_frames *m);
 struct slice broker_frames_message_id(const struct broker_frames *m);
 
-/* broker_confirms.c */
+/* confirms.c */
 void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t bytes_max);
 bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
 void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
@@ -294,13 +294,13 @@ static inline struct broker_frames *broker_confirms_at(const struct broker_confi
     return c->ring[slot & (c->capacity - 1)];
 }
 
-/* broker_declare.c */
+/* declare.c */
 void broker_declarations_answered(struct broker *b, const struct broker_answer *answer);
 void broker_declarations_run_markers(struct broker *b);
 void broker_declarations_clear(struct broker *b);
 bool broker_has_consumer(const struct broker *b, struct slice tag);
 
-/* broker_output.c */
+/* output.c */
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);
 void broker_output_raw(struct broker *b, const void *data, size_t size);
 void broker_output_acks(struct broker *b);
@@ -309,11 +309,11 @@ void broker_output_flush(struct broker *b);
  */
 size_t broker_frame_close(uint8_t *frame, uint8_t type, uint16_t channel, size_t size);
 
-/* broker_input.c */
+/* input.c */
 void broker_input_readable(struct broker *b);
 void broker_input_reset(struct broker *b);
 
-/* broker_content.c */
+/* content.c */
 void broker_content_method(struct broker *b, amqp_method_number_t id, struct slice payload);
 void broker_content_header(struct broker *b, struct slice payload);
 void broker_content_body(struct broker *b, struct slice payload);
@@ -321,7 +321,7 @@ void broker_content_init(struct broker_content *c);
 void broker_content_done(struct broker_content *c);
 void broker_content_reset(struct broker_content *c);
 
-/* broker_properties.c */
+/* properties.c */
 /* Reads basic properties (flags onwards). false: malformed. The delivery's slices point into raw. */
 bool broker_properties_read(struct slice raw, struct broker_header headers[BROKER_HEADERS_MAX],
                             struct broker_delivery *delivery) MUST_CHECK;

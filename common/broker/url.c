@@ -1,4 +1,4 @@
-#include "common/broker_private.h"
+#include "common/broker/private.h"
 
 static bool parse_one(char *text, struct broker_url *ret_url)
 {

@@ -1,8 +1,8 @@
-#include "common/envelope.h"
+#include "common/broker/envelope.h"
 
 #include <stdio.h>
 
-#include "common/topology.h"
+#include "common/broker/topology.h"
 
 /* ---- writing ---- */
 
