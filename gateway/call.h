@@ -7,8 +7,8 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/bytes.h"
+#include "common/crypto/token.h"
 #include "common/msg.h"
-#include "common/token.h"
 #include "gateway/gateway.h"
 
 struct conn;

@@ -16,7 +16,7 @@
  * process drains the session is closed in its turn (conn_set_drain).
  */
 
-#include "common/token.h"
+#include "common/crypto/token.h"
 #include "gateway/hub.h"
 
 struct ws;

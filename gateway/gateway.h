@@ -4,7 +4,7 @@
 #include <ev.h>
 
 #include "common/config.h"
-#include "common/token.h"
+#include "common/crypto/token.h"
 
 struct gateway {
     struct ev_loop *loop;

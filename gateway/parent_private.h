@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 #include "common/config.h"
+#include "common/crypto/token.h"
 #include "common/pulse.h"
-#include "common/token.h"
 
 enum { DRAIN_MARGIN_MS = 2000 /* beyond its time, before a process that does not leave is killed */ };
 

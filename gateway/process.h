@@ -2,7 +2,7 @@
 /* One gateway process: a loop, a share of the port, a broker connection each way, database connections for reads. */
 
 #include "common/config.h"
-#include "common/token.h"
+#include "common/crypto/token.h"
 
 /* Exit status of a process whose settings do not let it start: trying again would not help. */
 enum { PROCESS_CANNOT_START = 78 };

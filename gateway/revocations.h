@@ -9,7 +9,7 @@
  */
 
 #include "common/broker/envelope.h"
-#include "common/token.h"
+#include "common/crypto/token.h"
 #include "gateway/gateway.h"
 
 struct revocations;

@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/config.h"
-#include "common/token.h"
+#include "common/crypto/token.h"
 
 enum { TTL_DEFAULT_S = 24 * 60 * 60 };
 

@@ -2,7 +2,7 @@
 /* Many listeners (listener.h), who connect with so many handshakes at once, each with a token of its own, and then count what comes:
  * how old it is, what is missing, what came twice. */
 
-#include "common/token.h"
+#include "common/crypto/token.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/listener.h"
 

@@ -2,7 +2,7 @@
  * what remains of JWT fits in this file.
  */
 
-#include "common/token.h"
+#include "common/crypto/token.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/base64url.h"
-#include "common/token.h"
+#include "common/crypto/token.h"
 
 static const char secret[] = "a secret of the tests, of more than 32 octets";
 static const int64_t now_s = 1800000000;
