@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/broker/topology.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/events.h"
 #include "gateway/outcome.h"
 #include "gateway/pending.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/auth.h"
 #include "gateway/commands.h"
 #include "gateway/conn.h"

@@ -13,7 +13,7 @@ struct gateway {
     struct auth *auth;               /* auth.h: who is asking; remembers verified tokens */
     struct http *http;               /* http.h: what requests share */
     struct server *server;           /* server.h: listening, connections, drain */
-    struct db_pool *reads;           /* common/db.h */
+    struct db_pool *reads;           /* common/db/db.h */
     struct plans *plans;             /* read/plan.h: the SQL of each resource's reads */
     struct commands *commands;       /* commands.h: publishes, waits for results (pending) */
     struct control *control;         /* control.h: asks workers and managers what operators want */

@@ -1,6 +1,6 @@
 /* /healthz: the process answers. /readyz: it can do its work; load balancers ask this one. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/commands.h"
 #include "gateway/revocations.h"
 #include "gateway/routes.h"

@@ -13,7 +13,7 @@
  */
 
 #include "common/base/uuid_map.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/hub.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/uuid_map.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 enum { JSON_DEPTH_MAX = 4, AGAIN_S = 1, PERIOD_S = 60 };
 

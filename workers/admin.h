@@ -7,7 +7,7 @@
  * operator; every statement may run twice. */
 
 #include "common/broker/broker.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 /* A row of the table: what is asked, and the statement that does it. $1: {"subject":…,"body":{…},"actor":…} as jsonb.
  * One row comes back: status (a slug of err.def), http status, JSON (of a refusal {"detail", "errors"}). */

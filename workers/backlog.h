@@ -12,7 +12,7 @@
 #include <ev.h>
 
 #include "common/config.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/intake.h"
 
 struct backlog;

@@ -27,7 +27,7 @@
  */
 
 #include "common/broker/topology.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/handlers.h"
 #include "workers/job.h"
 

@@ -1,9 +1,9 @@
 #pragma once
 /* A command as columns of a table: what `deferred` and `dead_letter` have in common. */
 
-#include "common/db.h"
+#include "common/db/db.h"
+#include "common/db/pg_array.h"
 #include "workers/job.h"
-#include "workers/pg_array.h"
 
 enum { COMMAND_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a statement */
 

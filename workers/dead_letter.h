@@ -8,7 +8,7 @@
  * Both in the transaction that writes the result. What the broker itself gave up (dead.<pool>: messages that
  * cannot be read, deliveries past the limit) becomes a row, too, before it is acked. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/job.h"
 
 struct dead_letters;

@@ -9,7 +9,7 @@
 #include <ev.h>
 
 #include "common/broker/broker.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 struct dead_queue;
 

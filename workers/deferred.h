@@ -6,9 +6,9 @@
  *   put        jobs that are to wait become rows, in their order
  *   readdress  a command that waits already and was sent once more answers to its last sender */
 
-#include "common/db.h"
+#include "common/db/db.h"
+#include "common/db/pg_array.h"
 #include "workers/job.h"
-#include "workers/pg_array.h"
 
 struct deferred;
 

@@ -5,7 +5,7 @@
 #include "common/base/log.h"
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/admin.h"
 #include "workers/dead_queue.h"
 #include "workers/schedules.h"

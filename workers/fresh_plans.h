@@ -3,7 +3,7 @@
  * tables change, and those of a new table are made when it has a million rows already. A new plan looks at the tables' sizes
  * as they are. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 
 struct fresh_plans;
 

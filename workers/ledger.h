@@ -11,9 +11,9 @@
  * Holding the sequence row means that nobody else changes anything of that company: sequences and numbers
  * have no gaps, and handlers need no locks of their own. */
 
-#include "common/db.h"
+#include "common/db/db.h"
+#include "common/db/pg_array.h"
 #include "workers/job.h"
-#include "workers/pg_array.h"
 
 enum { LEDGER_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a batch */
 

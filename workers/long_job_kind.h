@@ -3,7 +3,7 @@
  * long_job_kinds.c, and a trigger that makes the row of `long_job` with that of the entity (schemas/sql/0008_long_jobs.sql).
  */
 
-#include "common/db.h"
+#include "common/db/db.h"
 
 struct long_job_kind {
     const char *name; /* long_job.kind */

@@ -2,7 +2,7 @@
 /* The statements about long jobs that are the same for every kind. Those of a holder name its lease ($3) and do nothing, without
  * a row in the answer, when the job is another's by now; and they renew it by $4 seconds. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 
 /* As the worker's own connection. */
 extern const struct db_statement long_job_set_up;

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
 #include "common/broker/envelope.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/long_job_kind.h"
 #include "workers/long_job_sql.h"
 #include "workers/long_jobs.h"

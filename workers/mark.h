@@ -7,9 +7,9 @@
  *
  * Together with the first run, of which nobody knew that it would be its process's last, that is three. */
 
-#include "common/db.h"
+#include "common/db/db.h"
+#include "common/db/pg_array.h"
 #include "workers/job.h"
-#include "workers/pg_array.h"
 
 enum { MARKS_MAX = 2 };
 

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "workers/pg_array.h"
+#include "common/db/pg_array.h"
 #include "workers/refusal.h"
 #include "workers/resource_text.h"
 

@@ -24,7 +24,7 @@
  *   parent.<column>             the entity above (create; in rules)
  */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/msg.h"
 #include "workers/job.h"
 

@@ -18,7 +18,7 @@
 
 #include "common/config.h"
 #include "common/cron.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 struct schedules;
 

@@ -6,7 +6,7 @@
  */
 
 #include "common/broker/broker.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "workers/acks.h"
 #include "workers/backlog.h"
 #include "workers/batch.h"

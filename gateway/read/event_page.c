@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/conn.h"
 #include "gateway/position.h"
 #include "gateway/preconditions.h"

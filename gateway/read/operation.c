@@ -1,6 +1,6 @@
 #include "gateway/read/operation.h"
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 

@@ -4,7 +4,7 @@
  *   {"data":[…],"next":"<cursor>"}      Link: </v1/projects?status=active&after=<cursor>>; rel="next"  (RFC 8288)
  */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/call.h"
 
 /* Rows: the entry as JSON, its time in microseconds, its id; one more than `limit` tells that there is a next page. */

@@ -2,7 +2,7 @@
 /* The SQL of each resource's reads, built from its description: entities at start, each shape of a list when
  * it is first asked for. Constant once built; lives as long as the process. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/msg.h"
 
 enum { PLAN_FILTERS_MAX = 10 };

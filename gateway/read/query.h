@@ -2,7 +2,7 @@
 /* A call that waits for rows. When the client goes away first the answer is dropped; when the database fails
  * the call gets the problem document. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/call.h"
 
 /* `result` is borrowed and free of errors; the call must be answered, or wait for another query.

@@ -2,7 +2,7 @@
 /* What the hub stands on, scripted: a database whose answers come when the test says so, in the order that it says, and
  * a broker that only counts bindings. Real servers cannot be made to answer between two given events. */
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "gateway/commands.h"
 #include "gateway/gateway.h"
 

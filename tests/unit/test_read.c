@@ -1,4 +1,4 @@
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/common/db/db_fixture.h"
 
 #include "gateway/read/cursor.h"
 #include "gateway/read/etag.h"

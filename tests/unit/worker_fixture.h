@@ -2,7 +2,7 @@
 /* What the tests of the workers share: a company of its own with two users, and an engine (database only) that runs commands
  * given as JSON, so that a test reads like the requests that led to it. */
 
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/common/db/db_fixture.h"
 
 #include "common/base/clock.h"
 #include "common/base/json.h"

@@ -4,7 +4,7 @@
  * under the name of the next generation (two statements of one name would be an error). This happens on a
  * cold connection only. */
 
-#include "common/db_private.h"
+#include "common/db/private.h"
 
 #include <stdio.h>
 

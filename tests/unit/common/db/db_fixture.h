@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "common/base/buf.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 /* The server: CORTEX_TEST_DATABASE_URL, or the database that `cortex test` made for its tests. */
 static inline const char *test_url(void)

@@ -2,17 +2,17 @@
 /* Inside the PostgreSQL client: what the db_*.c files share. Nobody else includes this, or libpq.
  *
  *   db.c             the public face: new, free, send, ask, sync; the states and what ends a connection
- *   db_connect.c     hosts and addresses tried in turn, back-off, the session's settings
- *   db_pipeline.c    what was sent and waits for its answer, in order; reading and writing
- *   db_statements.c  which statements are prepared on the present connection
- *   db_result.c      one answer, and what its SQLSTATE means to us
- *   db_pool.c        several connections for reads
+ *   connect.c     hosts and addresses tried in turn, back-off, the session's settings
+ *   pipeline.c    what was sent and waits for its answer, in order; reading and writing
+ *   statements.c  which statements are prepared on the present connection
+ *   result.c      one answer, and what its SQLSTATE means to us
+ *   pool.c        several connections for reads
  */
 
 #include <libpq-fe.h>
 
 #include "common/base/buf.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/resolve.h"
 
 /* States:  DOWN ──▶ RESOLVING ──▶ CONNECTING ──▶ SETTING_UP ──▶ UP
@@ -42,7 +42,7 @@ struct db_target {
 struct db_entry {
     enum { ENTRY_PREPARE, ENTRY_STATEMENT, ENTRY_SYNC } kind;
     bool sent; /* on the present connection; the others are at the front and wait for their failure only */
-    unsigned generation; /* of a PREPARE: see db_statements.c */
+    unsigned generation; /* of a PREPARE: see statements.c */
     const struct db_statement *statement;
     union {
         db_on_result *on_result;
@@ -120,14 +120,14 @@ void db_watch(struct db *db,
 void db_down(struct db *db, const char *why);
 void db_fault(struct db *db, const char *why); /* the same, at the next turn */
 
-/* db_connect.c */
+/* connect.c */
 enum err db_target_init(struct db *db, const char *url) MUST_CHECK;
 void db_target_done(struct db *db);
 void db_connect_now(struct db *db);                     /* the present host and address */
 void db_connect_event(struct db *db);                   /* the socket is ready */
 void db_connect_failed(struct db *db, const char *why); /* plans the next address or host, or the back-off */
 
-/* db_pipeline.c */
+/* pipeline.c */
 void db_pipeline_push(struct db_pipeline *pipeline, const struct db_entry *entry);
 void db_pipeline_read(struct db *db); /* takes what has arrived and calls back */
 void db_pipeline_flush(
@@ -142,7 +142,7 @@ static inline bool db_pipeline_awaits(const struct db_pipeline *pipeline)
 }
 void db_pipeline_done(struct db_pipeline *pipeline);
 
-/* db_statements.c */
+/* statements.c */
 enum { DB_PREPARED_NAME_MAX = 96 };
 struct db_prepared *db_statements_get(struct db_statements *statements, const struct db_statement *statement);
 void db_prepared_name(const struct db_prepared *prepared, char name[DB_PREPARED_NAME_MAX]);
@@ -151,6 +151,6 @@ void db_statements_forget(struct db_statements *statements, const struct db_stat
 void db_statements_clear(struct db_statements *statements); /* a new connection knows none */
 void db_statements_done(struct db_statements *statements);
 
-/* db_result.c */
+/* result.c */
 struct db_result *db_result_wrap(PGresult *pg);                      /* takes it */
 struct db_result *db_result_make(enum err err, const char *message); /* copied */

@@ -1,4 +1,4 @@
-#include "workers/pg_array.h"
+#include "common/db/pg_array.h"
 
 void pg_array_init(struct pg_array *array, size_t max)
 {

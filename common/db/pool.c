@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uuid.h"
-#include "common/db.h"
+#include "common/db/db.h"
 
 #include <stdio.h>
 #include <sys/queue.h>

@@ -1,4 +1,4 @@
-#include "tests/unit/db_fixture.h"
+#include "tests/unit/common/db/db_fixture.h"
 
 #define COMPANY_A "0000000a-0000-7000-8000-000000000001"
 #define COMPANY_B "0000000b-0000-7000-8000-000000000001"

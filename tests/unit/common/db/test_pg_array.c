@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "workers/pg_array.h"
+#include "common/db/pg_array.h"
 
 static void assert_text(struct pg_array *array, const char *expected)
 {

@@ -1,4 +1,4 @@
-#include "common/db_private.h"
+#include "common/db/private.h"
 
 #include "common/base/clock.h"
 
