@@ -4,7 +4,7 @@
 
 #include "common/base/json.h"
 #include "common/broker/topology.h"
-#include "common/msg_problem.h"
+#include "common/msg/problem.h"
 #include "gateway/control.h"
 #include "gateway/preconditions.h"
 #include "gateway/target.h"

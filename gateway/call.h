@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/bytes.h"
 #include "common/crypto/token.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 #include "gateway/gateway.h"
 
 struct conn;

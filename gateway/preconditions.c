@@ -1,6 +1,6 @@
 #include "gateway/preconditions.h"
 
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 #include "gateway/field.h"
 
 /* ---- Idempotency-Key ---- */

@@ -7,7 +7,7 @@
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "common/cron.h"
-#include "common/msg_problem.h"
+#include "common/msg/problem.h"
 #include "gateway/admin.h"
 #include "gateway/routes.h"
 

@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "common/msg_problem.h"
+#include "common/msg/problem.h"
 #include "gateway/commands.h"
 #include "gateway/preconditions.h"
 #include "gateway/routes.h"

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 
 enum { KINDS_MAX = 16, SQL_MAX = 16 << 10 };
 

@@ -7,7 +7,7 @@
 
 #include "common/broker/topology.h"
 #include "common/config.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 #include "workers/pool.h"
 #include "workers/worker.h"
 

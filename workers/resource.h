@@ -25,7 +25,7 @@
  */
 
 #include "common/db/db.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 #include "workers/job.h"
 
 enum resource_verb { RESOURCE_CREATE, RESOURCE_UPDATE, RESOURCE_DELETE };

@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 #include "workers/sql_writer.h"
 
 /* ---- fields ---- */

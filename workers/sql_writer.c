@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <ctype.h>
 
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 #include "workers/resource_text.h"
 
 static const struct {

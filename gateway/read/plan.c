@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 
 enum { SQL_MAX = 64 * 1024 };
 

@@ -3,7 +3,7 @@
  * it is first asked for. Constant once built; lives as long as the process. */
 
 #include "common/db/db.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 enum { PLAN_FILTERS_MAX = 10 };
 

@@ -1,12 +1,12 @@
 #pragma once
-/* Schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg.h.
+/* Schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg/msg.h.
  *
  *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, one row each ─▶ msg_shape, msg_field,
  * msg_object └─▶ emit.c, lock.c
  *
  * What is not supported is refused, never ignored: with the file and the JSON pointer of the place. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 enum schema_rules {
     SCHEMA_MESSAGES, /* bounds, ids and closed objects are mandatory; defaults must fit */

@@ -191,7 +191,7 @@ static void emit_list(struct emitter *e, const struct schema_set *set, bool requ
 
 static void emit_file(struct emitter *e, const struct schema_set *set)
 {
-    fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg.h\"\n",
+    fputs("/* Made by schemac from schemas/messages: change those. */\n\n#include \"common/msg/msg.h\"\n",
           e->out);
     for (size_t i = 0; i < set->message_count; i++)
         if (set->messages[i].is_request)

@@ -1,7 +1,7 @@
 #include "schemas/schemac/compiler.h"
 
-#include "common/msg_check.h"
-#include "common/msg_problem.h"
+#include "common/msg/check.h"
+#include "common/msg/problem.h"
 
 enum { ID_MAX = 65535, NAME_MAX_LEN = 63 };
 

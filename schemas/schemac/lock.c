@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 
 enum { WORD_MAX = 255 };
 #define WORD "%255s"

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 
 #define EXACT_INTEGERS \
     9007199254740991.0 /* 2^53 - 1: what JSON numbers carry everywhere (RFC 8259 section 6) */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/base/json.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 static void read_file(const char *name, const char *verb, const char *suffix, struct buf *ret_text)
 {

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 #include "gateway/commands.h"
 #include "gateway/conn.h"
 #include "gateway/gateway.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
-#include "common/msg_precheck.h"
+#include "common/msg/precheck.h"
 #include "tests/fuzz/input.h"
 
 enum { DEPTH = 32, MEMORY = 1 << 22 };

@@ -1,7 +1,7 @@
 #pragma once
 /* One input of the message fuzzers: an octet that chooses resource and mode, then the message. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* Today's resources are flat; this one nests: {list: [[integer]], lines: [{id, text, when, ratio, inner:
  * {flag}}]}. */

@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 #include "workers/handlers.h"
 #include "workers/long_job_kind.h"
 

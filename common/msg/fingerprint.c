@@ -1,4 +1,4 @@
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* Eight octets a step: multiply, then fold the high half, which the multiplication mixes best, back into the
  * low one. */

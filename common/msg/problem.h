@@ -1,7 +1,7 @@
 #pragma once
 /* Complaints with the place that they are about. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* A place in a document, from the inside out: lives on the stack of whoever walks. */
 struct msg_place {

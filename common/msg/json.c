@@ -3,8 +3,8 @@
 #include <math.h>
 #include <msgpack.h>
 
-#include "common/msg_check.h"
-#include "common/msg_problem.h"
+#include "common/msg/check.h"
+#include "common/msg/problem.h"
 
 #define EXACT_INTEGERS 9007199254740992.0 /* 2^53: up to here every integer is a double */
 

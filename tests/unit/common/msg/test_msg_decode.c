@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "common/msg.h"
-#include "common/msg_check.h"
-#include "common/msg_precheck.h"
+#include "common/msg/check.h"
+#include "common/msg/msg.h"
+#include "common/msg/precheck.h"
 
 static const char *const states[] = {"on", "off", NULL};
 static const struct msg_shape word = {.type = MSG_STRING, .max_length = 3, .max_items = -1};

@@ -2,7 +2,7 @@
 /* The formats that schemas may name, checked. PostgreSQL's own limits count too: what passes here can be
  * stored. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* MSG_FORMAT_NONE accepts everything. */
 bool msg_format_accepts(enum msg_format format, struct slice text);
@@ -17,9 +17,9 @@ bool msg_format_from_name(const char *name, enum msg_format *ret_format);
 /* A "date-time" as milliseconds since 1970; what is finer is cut off, a leap second is the second after it. */
 bool msg_format_read_time(struct slice text, int64_t *ret_ms);
 
-/* msg_format_uri.c: an absolute URI (RFC 3986 section 3). */
+/* format_uri.c: an absolute URI (RFC 3986 section 3). */
 bool msg_format_is_uri(struct slice text);
-/* msg_format_email.c: a mailbox (RFC 5321 section 4.1.2). */
+/* format_email.c: a mailbox (RFC 5321 section 4.1.2). */
 bool msg_format_is_email(struct slice text);
 /* Four octets in decimal, without leading zeros (RFC 3986 IPv4address). */
 bool msg_format_is_ipv4(struct slice text);

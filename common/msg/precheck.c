@@ -1,4 +1,4 @@
-#include "common/msg_precheck.h"
+#include "common/msg/precheck.h"
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "common/msg_problem.h"
+#include "common/msg/problem.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "common/msg_check.h"
+#include "common/msg/check.h"
 
 static size_t put_digits(uint64_t value, char *at)
 {

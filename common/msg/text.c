@@ -1,6 +1,6 @@
 /* msgpack back to JSON text. */
 
-#include "common/msg_check.h"
+#include "common/msg/check.h"
 
 static void print_value(const struct msg_shape *shape, const struct msg_value *value, struct buf *out);
 

@@ -1,6 +1,6 @@
 /* Look-ups in the generated tables of resources and requests; built with it, in the target cortex_schemas. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 const struct msg_resource *msg_resource_by_name(struct slice name)
 {

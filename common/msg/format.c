@@ -1,4 +1,4 @@
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 
 #include "common/base/uuid.h"
 #include "common/calendar.h"

@@ -1,4 +1,4 @@
-#include "common/resource_sql.h"
+#include "common/msg/resource_sql.h"
 
 static void append_quoted(struct buf *out, const char *identifier)
 {

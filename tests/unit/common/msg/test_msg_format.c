@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/utf8.h"
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 
 static void assert_format(enum msg_format format, const char *const *texts, size_t count, bool accepted)
 {

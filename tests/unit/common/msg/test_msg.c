@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/base/json.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 #include "schemas/schemac/compile.h"
 
 static const char schema_text[] =

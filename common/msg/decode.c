@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "common/base/utf8.h"
-#include "common/msg_check.h"
-#include "common/msg_precheck.h"
+#include "common/msg/check.h"
+#include "common/msg/precheck.h"
 
 enum { WHY_SIZE = 160 };
 

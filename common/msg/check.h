@@ -1,7 +1,7 @@
 #pragma once
 /* What one value must satisfy beside its type: the same rules whether it came as JSON or as msgpack. */
 
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* Takes the complaints about a value; embedded in what knows where the value stands. */
 struct msg_sink {

@@ -6,7 +6,7 @@
  * "2026-01-31T09:15:00.123456+00:00". */
 
 #include "common/base/buf.h"
-#include "common/msg.h"
+#include "common/msg/msg.h"
 
 /* Appends an expression of type text: the entity as JSON, every field of the schema in the order of its
  * table, null where there is none, without spaces between the members. `alias` names the table in the

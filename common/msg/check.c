@@ -1,4 +1,4 @@
-#include "common/msg_check.h"
+#include "common/msg/check.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "common/base/utf8.h"
-#include "common/msg_format.h"
+#include "common/msg/format.h"
 
 enum { DETAIL_MAX = 256 };
 
