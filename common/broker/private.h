@@ -28,7 +28,7 @@
 
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
-#include "common/resolve.h"
+#include "common/net/resolve.h"
 
 enum {
     FRAME_HEAD = 7,           /* type, channel, size (AMQP 0-9-1, 4.2.3) */

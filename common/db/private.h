@@ -13,7 +13,7 @@
 
 #include "common/base/buf.h"
 #include "common/db/db.h"
-#include "common/resolve.h"
+#include "common/net/resolve.h"
 
 /* States:  DOWN ──▶ RESOLVING ──▶ CONNECTING ──▶ SETTING_UP ──▶ UP
  *            ▲          │              │              │          │

@@ -1,4 +1,4 @@
-#include "common/resolve.h"
+#include "common/net/resolve.h"
 
 #include <pthread.h>
 #include <signal.h>
