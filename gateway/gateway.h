@@ -3,8 +3,8 @@
 
 #include <ev.h>
 
-#include "common/config.h"
 #include "common/crypto/token.h"
+#include "common/process/config.h"
 
 struct gateway {
     struct ev_loop *loop;

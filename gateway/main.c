@@ -3,7 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "common/config.h"
+#include "common/process/config.h"
 #include "gateway/parent.h"
 
 int main(int argc, char **argv)

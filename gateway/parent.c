@@ -8,7 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/service.h"
+#include "common/process/service.h"
 #include "gateway/parent_private.h"
 #include "gateway/server.h"
 

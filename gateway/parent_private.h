@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/config.h"
 #include "common/crypto/token.h"
-#include "common/pulse.h"
+#include "common/process/config.h"
+#include "common/process/pulse.h"
 
 enum { DRAIN_MARGIN_MS = 2000 /* beyond its time, before a process that does not leave is killed */ };
 

@@ -2,7 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/service.h"
+#include "common/process/service.h"
 #include "gateway/server.h"
 
 /* ---- one after the other ---- */

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 #include "gateway/gateway.h"
 #include "gateway/server.h"
 

@@ -12,7 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 enum request_phase {
     PHASE_LEAD,     /* empty lines before the request line */

@@ -8,7 +8,7 @@
  */
 
 #include "common/base/bytes.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct ws_deflate;
 

@@ -11,8 +11,8 @@
 
 #include <ev.h>
 
-#include "common/config.h"
 #include "common/db/db.h"
+#include "common/process/config.h"
 #include "workers/intake.h"
 
 struct backlog;

@@ -9,7 +9,7 @@
 
 #include <ev.h>
 
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct desk;
 

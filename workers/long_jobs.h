@@ -20,7 +20,7 @@
 #include <ev.h>
 
 #include "common/broker/broker.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct long_jobs;
 

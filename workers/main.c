@@ -1,4 +1,4 @@
-/* cortex-worker <pool>: runs the commands of one pool. Settings: common/config.def, shown by --help-config.
+/* cortex-worker <pool>: runs the commands of one pool. Settings: common/process/config.def, shown by --help-config.
  */
 
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <sys/prctl.h>
 
 #include "common/broker/topology.h"
-#include "common/config.h"
 #include "common/msg/msg.h"
+#include "common/process/config.h"
 #include "workers/pool.h"
 #include "workers/worker.h"
 

@@ -12,7 +12,7 @@
  * nothing that is not also with the parent, which starts another one when it dies. */
 
 #include "common/base/uuid.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct manager_seat {
     struct uuid id; /* of this host's part of the pool, whatever process speaks for it */

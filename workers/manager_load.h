@@ -10,7 +10,7 @@
 
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
-#include "common/config.h"
+#include "common/process/config.h"
 #include "workers/members_view.h"
 
 struct manager_load;

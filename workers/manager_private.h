@@ -8,7 +8,7 @@
 #include <ev.h>
 
 #include "common/broker/broker.h"
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 #include "workers/autoscale.h"
 #include "workers/manager.h"
 #include "workers/manager_load.h"

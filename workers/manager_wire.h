@@ -10,7 +10,7 @@
  *   member.<pool>    what workers announce; of a worker that died its manager says {"host", "pid", "gone": true} */
 
 #include "common/base/buf.h"
-#include "workers/host.h"
+#include "common/process/host.h"
 #include "workers/manager_view.h"
 
 enum { MANAGER_MESSAGE_MAX = 128 << 10 };

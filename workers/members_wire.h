@@ -12,7 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/uuid.h"
-#include "workers/host.h"
+#include "common/process/host.h"
 
 enum { MEMBER_MESSAGE_MAX = 4096 };
 

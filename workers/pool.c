@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/service.h"
+#include "common/process/service.h"
 #include "workers/manager.h"
 #include "workers/pool_private.h"
 

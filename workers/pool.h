@@ -12,11 +12,11 @@
  *   SIGHUP             settings are read again and the workers replaced one by one (pool_reload.c)
  *
  * The parent has no thread, no connection and reads nothing that comes from outside, so that nothing a command or a
- * message does can take it down. Workers leave when it dies. What it says to systemd: common/service.h. */
+ * message does can take it down. Workers leave when it dies. What it says to systemd: common/process/service.h. */
 
-#include "common/config.h"
+#include "common/process/config.h"
 
-/* pulse_fd: where a worker tells that it turns and whether it is ready (common/pulse.h); owned by it. */
+/* pulse_fd: where a worker tells that it turns and whether it is ready (common/process/pulse.h); owned by it. */
 typedef int pool_work(const struct config *config, const char *name, int pulse_fd);
 
 /* Runs until told to leave, or until it gives up. In the parent it returns the exit status of the pool; in each child,

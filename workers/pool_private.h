@@ -5,7 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/uuid.h"
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 #include "workers/crash_loop.h"
 #include "workers/pool.h"
 #include "workers/pool_wire.h"

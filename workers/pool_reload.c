@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "common/service.h"
+#include "common/process/service.h"
 #include "workers/pool_private.h"
 
 static void finish(struct pool *pool)

@@ -3,7 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uuid.h"
-#include "workers/host.h"
+#include "common/process/host.h"
 
 enum {
     NAME_SIZE = 65,

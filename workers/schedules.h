@@ -16,9 +16,9 @@
 
 #include <ev.h>
 
-#include "common/config.h"
 #include "common/cron.h"
 #include "common/db/db.h"
+#include "common/process/config.h"
 
 struct schedules;
 

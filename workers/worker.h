@@ -11,7 +11,7 @@
 
 #include <ev.h>
 
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct worker;
 
@@ -26,5 +26,5 @@ void worker_drain(struct worker *worker);
 
 bool worker_is_ready(const struct worker *worker); /* broker and database are connected, and it stays */
 
-/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd: common/pulse.h; -1: none. */
+/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd: common/process/pulse.h; -1: none. */
 int worker_run(const struct config *config, const char *pool, int pulse_fd);

@@ -1,7 +1,7 @@
 #include <signal.h>
 
 #include "common/base/log.h"
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 #include "workers/worker.h"
 
 /* The process around a worker: its signals, and what it tells its parent. */

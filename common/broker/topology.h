@@ -13,7 +13,7 @@
 
 #include "common/base/uuid.h"
 #include "common/broker/broker.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 enum {
     TOPOLOGY_NAME_SIZE = 128,    /* room for the name of a queue */

@@ -4,7 +4,7 @@
  * channels and subs (below). */
 
 #include "common/base/uuid.h"
-#include "common/config.h"
+#include "common/process/config.h"
 
 struct token_keys;
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "common/base/clock.h"
-#include "common/config.h"
 #include "common/crypto/token.h"
+#include "common/process/config.h"
 
 enum { TTL_DEFAULT_S = 24 * 60 * 60 };
 

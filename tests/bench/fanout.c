@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 #include "common/base/clock.h"
-#include "common/config.h"
+#include "common/process/config.h"
 #include "tests/bench/audience.h"
 #include "tests/bench/client.h"
 #include "tests/bench/cpu_time.h"

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 #include "workers/pool.h"
 
 static int births[2]; /* of all pools of the program */

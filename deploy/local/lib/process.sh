@@ -30,7 +30,7 @@ process_settings() {
     printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
     while read -r name; do
         [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
-    done < <(sed -n 's/^CONFIG([^"]*"\(CORTEX_[A-Z0-9_]*\)".*/\1/p' "$ROOT/common/config.def")
+    done < <(sed -n 's/^CONFIG([^"]*"\(CORTEX_[A-Z0-9_]*\)".*/\1/p' "$ROOT/common/process/config.def")
 }
 
 # process_start PART PRESET: a no-op when it runs as it should; starts it again when its program or settings have changed.

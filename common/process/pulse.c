@@ -1,4 +1,4 @@
-#include "common/pulse.h"
+#include "common/process/pulse.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@ struct config {
 #define CONFIG_BYTES                                                      int64_t
 #define CONFIG_MS                                                         int64_t
 #define CONFIG(field, type, environment, fallback, minimum, maximum, doc) CONFIG_##type field;
-#include "common/config.def"
+#include "common/process/config.def"
 #undef CONFIG
 };
 

@@ -1,4 +1,4 @@
-#include "common/service.h"
+#include "common/process/service.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "common/config.h"
+#include "common/process/config.h"
 
 static void write_file(const char *path, const char *text)
 {

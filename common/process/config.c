@@ -1,4 +1,4 @@
-#include "common/config.h"
+#include "common/process/config.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +23,7 @@ static const struct setting settings[] = {
      .minimum = (minimum_),                                              \
      .maximum = (maximum_),                                              \
      .doc = (doc_)},
-#include "common/config.def"
+#include "common/process/config.def"
 #undef CONFIG
 };
 
