@@ -6,8 +6,8 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/broker/topology.h"
-#include "common/cron.h"
 #include "common/msg/problem.h"
+#include "common/time/cron.h"
 #include "gateway/admin.h"
 #include "gateway/routes.h"
 

@@ -16,9 +16,9 @@
 
 #include <ev.h>
 
-#include "common/cron.h"
 #include "common/db/db.h"
 #include "common/process/config.h"
+#include "common/time/cron.h"
 
 struct schedules;
 

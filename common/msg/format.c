@@ -1,7 +1,7 @@
 #include "common/msg/format.h"
 
 #include "common/base/uuid.h"
-#include "common/calendar.h"
+#include "common/time/calendar.h"
 
 static bool is_digit(char c)
 {

@@ -1,7 +1,7 @@
 /* Cron expressions, and zone files, from anybody: an octet that chooses, and the text. What is read must come again and again, each time
  * later than the last, by a clock whose file may be any that is read. */
 
-#include "common/cron.h"
+#include "common/time/cron.h"
 #include "tests/fuzz/must.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

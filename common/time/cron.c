@@ -1,8 +1,8 @@
-#include "common/cron.h"
+#include "common/time/cron.h"
 
 #include <stdio.h>
 
-#include "common/calendar.h"
+#include "common/time/calendar.h"
 
 enum {
     DAY_S = 86400,

@@ -1,10 +1,10 @@
-#include "common/time_zone.h"
+#include "common/time/time_zone.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/macros.h"
-#include "common/calendar.h"
+#include "common/time/calendar.h"
 
 enum { FILE_MAX = 64 << 10, HEADER_SIZE = 44, DAY_S = 86400, HOURS_MAX = 167 /* RFC 8536 3.3.1 */ };
 

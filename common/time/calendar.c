@@ -1,4 +1,4 @@
-#include "common/calendar.h"
+#include "common/time/calendar.h"
 
 #include <stdbool.h>
 

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "common/calendar.h"
-#include "common/time_zone.h"
+#include "common/time/calendar.h"
+#include "common/time/time_zone.h"
 
 static const char root[] = "/usr/share/zoneinfo/";
 static size_t zones, spans;

@@ -18,7 +18,7 @@
  *
  * Why our own: Debian has no such library in C. libical's recurrence rules do not know cron's "or" between the two days. */
 
-#include "common/time_zone.h"
+#include "common/time/time_zone.h"
 
 enum { CRON_TEXT_MAX = 128, CRON_WHY_SIZE = 160 };
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "common/calendar.h"
-#include "common/cron.h"
+#include "common/time/calendar.h"
+#include "common/time/cron.h"
 
 /* ---- reading ---- */
 
