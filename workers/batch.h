@@ -28,8 +28,8 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "workers/engine/command/job.h"
 #include "workers/handlers.h"
-#include "workers/job.h"
 
 struct batch;
 

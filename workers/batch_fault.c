@@ -1,8 +1,8 @@
 #include <stdio.h>
 
 #include "workers/batch_private.h"
-#include "workers/refusal.h"
-#include "workers/retry.h"
+#include "workers/engine/command/refusal.h"
+#include "workers/engine/command/retry.h"
 
 enum { LOSSES_MAX = 3 };
 

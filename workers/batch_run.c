@@ -1,5 +1,5 @@
 #include "workers/batch_private.h"
-#include "workers/refusal.h"
+#include "workers/engine/command/refusal.h"
 
 static struct resource_moment moment_of(const struct batch *b)
 {

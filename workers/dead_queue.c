@@ -5,7 +5,7 @@
 #include "common/base/log.h"
 #include "common/broker/topology.h"
 #include "workers/dead_letter.h"
-#include "workers/job_list.h"
+#include "workers/engine/command/job_list.h"
 
 static const double AGAIN_S = 1; /* after the database refused */
 

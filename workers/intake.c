@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "common/broker/topology.h"
-#include "workers/retry.h"
+#include "workers/engine/command/retry.h"
 
 /* ---- companies ---- */
 

@@ -16,8 +16,8 @@
 
 #include <ev.h>
 
-#include "workers/job.h"
-#include "workers/partition_set.h"
+#include "workers/engine/command/job.h"
+#include "workers/engine/command/partition_set.h"
 
 struct intake;
 

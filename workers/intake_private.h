@@ -6,8 +6,8 @@
  *   intake_backlog.c  rows that are loaded */
 
 #include "common/base/uuid_map.h"
+#include "workers/engine/command/job_list.h"
 #include "workers/intake.h"
-#include "workers/job_list.h"
 
 /* Lives while there is anything of it: here, in a batch, or as rows. */
 struct company {

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "workers/refusal.h"
+#include "workers/engine/command/refusal.h"
 
 /* ORDER BY comes before the locking: two batches never hold companies that the other one waits for. */
 static const struct db_statement lock_sequences = {

@@ -1,7 +1,7 @@
 #include "workers/outbox.h"
 
 #include "common/base/log.h"
-#include "workers/event_body.h"
+#include "workers/engine/command/event_body.h"
 
 static const double AGAIN_S = 0.1; /* after the broker refused a message */
 

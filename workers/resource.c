@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/db/pg_array.h"
-#include "workers/refusal.h"
+#include "workers/engine/command/refusal.h"
 #include "workers/resource_text.h"
 
 enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };

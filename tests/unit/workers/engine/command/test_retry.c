@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "workers/batch.h"
-#include "workers/retry.h"
+#include "workers/engine/command/retry.h"
 
 enum { DRAWS = 500 };
 

@@ -1,4 +1,4 @@
-#include "workers/refusal.h"
+#include "workers/engine/command/refusal.h"
 
 #include "common/base/buf.h"
 

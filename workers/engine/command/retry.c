@@ -1,4 +1,4 @@
-#include "workers/retry.h"
+#include "workers/engine/command/retry.h"
 
 #include "workers/batch.h"
 

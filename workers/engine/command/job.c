@@ -1,4 +1,4 @@
-#include "workers/job.h"
+#include "workers/engine/command/job.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "workers/event_body.h"
+#include "workers/engine/command/event_body.h"
 
 static void append_uuid(struct buf *body, const char *name, const struct uuid *uuid)
 {
