@@ -1,8 +1,8 @@
 #include "workers/backlog.h"
 
 #include "common/base/log.h"
-#include "workers/command_row.h"
-#include "workers/deferred.h"
+#include "workers/engine/records/command_row.h"
+#include "workers/engine/records/deferred.h"
 
 enum {
     LOADS = 8,     /* companies whose rows are asked for at a time */

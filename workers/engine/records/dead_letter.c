@@ -1,6 +1,6 @@
-#include "workers/dead_letter.h"
+#include "workers/engine/records/dead_letter.h"
 
-#include "workers/command_row.h"
+#include "workers/engine/records/command_row.h"
 
 enum { EXTRA_COLUMNS = 4, COLUMNS = COMMAND_COLUMN_COUNT + EXTRA_COLUMNS };
 

@@ -1,4 +1,4 @@
-#include "workers/command_row.h"
+#include "workers/engine/records/command_row.h"
 
 #include "common/base/hex.h"
 #include "common/broker/topology.h"

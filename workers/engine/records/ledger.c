@@ -1,4 +1,4 @@
-#include "workers/ledger.h"
+#include "workers/engine/records/ledger.h"
 
 #include <assert.h>
 

@@ -1,6 +1,6 @@
-#include "workers/deferred.h"
+#include "workers/engine/records/deferred.h"
 
-#include "workers/command_row.h"
+#include "workers/engine/records/command_row.h"
 
 enum { EXTRA_COLUMNS = 7, COLUMNS = COMMAND_COLUMN_COUNT + EXTRA_COLUMNS };
 

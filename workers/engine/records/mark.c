@@ -1,4 +1,4 @@
-#include "workers/mark.h"
+#include "workers/engine/records/mark.h"
 
 enum { ARRAY_MAX = 1 << 20 };
 
