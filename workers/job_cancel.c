@@ -1,7 +1,7 @@
 /* DELETE /v1/operations/{id}: a command that waits for its time never runs (schemas/sql/0010_operation.sql). The holder of a long
  * job sees at its next step that it is to end; one that rests after a failure is due at once. */
 
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 
 static const struct resource_rule rules[] = {
     {ERR_CONFLICT, NULL, "The operation has ended.", "old.ended_at IS NOT NULL"},

@@ -9,7 +9,7 @@
 #include <assert.h>
 
 #include "common/msg/resource_sql.h"
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 #include "workers/long_job_kind.h"
 
 #define EXPORTS_OPEN_MAX 10 /* of one company */

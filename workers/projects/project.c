@@ -6,7 +6,7 @@
  *                                     completed → active
  */
 
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 
 #define NOT_A_USER \
     "NOT EXISTS (SELECT FROM app_user AS u WHERE u.company_id = :company AND u.id = new.manager_id)"

@@ -1,6 +1,6 @@
 /* Revocations of tokens. The gateways hear of them by the event that follows, and read them all when they start. */
 
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 
 static const struct resource_column computed[] = {
     {"before", "coalesce(new.before, :at)"},

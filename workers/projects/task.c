@@ -6,7 +6,7 @@
  * count like any other task. A project without tasks is at 0.
  */
 
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 
 #define NOT_A_USER \
     "NOT EXISTS (SELECT FROM app_user AS u WHERE u.company_id = :company AND u.id = new.assignee_id)"

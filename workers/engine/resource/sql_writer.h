@@ -3,7 +3,7 @@
  * order of their first use (PostgreSQL does not take a parameter that the text does not mention). */
 
 #include "common/base/buf.h"
-#include "workers/resource.h"
+#include "workers/engine/resource/resource.h"
 
 struct sql_writer {
     struct resource_statement *statement;

@@ -1,11 +1,11 @@
 /* Writes the text of a resource's statement (see resource.h) from its schema and its plan. */
 
-#include "workers/resource_text.h"
+#include "workers/engine/resource/resource_text.h"
 
 #include <assert.h>
 
 #include "common/msg/resource_sql.h"
-#include "workers/sql_writer.h"
+#include "workers/engine/resource/sql_writer.h"
 
 /* ---- fields ---- */
 

@@ -1,11 +1,11 @@
-#include "workers/resource.h"
+#include "workers/engine/resource/resource.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "common/db/pg_array.h"
 #include "workers/engine/command/refusal.h"
-#include "workers/resource_text.h"
+#include "workers/engine/resource/resource_text.h"
 
 enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
 

@@ -1,4 +1,4 @@
-#include "workers/handlers.h"
+#include "workers/engine/resource/handlers.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 /* The table of commands (handlers.def), made ready to run. */
 
-#include "workers/resource.h"
+#include "workers/engine/resource/resource.h"
 
 struct handler {
     const char *type;  /* "project.create" */

@@ -1,10 +1,10 @@
-#include "workers/sql_writer.h"
+#include "workers/engine/resource/sql_writer.h"
 
 #include <assert.h>
 #include <ctype.h>
 
 #include "common/msg/resource_sql.h"
-#include "workers/resource_text.h"
+#include "workers/engine/resource/resource_text.h"
 
 static const struct {
     const char *name;
