@@ -69,7 +69,7 @@ const char *channel_epoch(const struct channel *channel); /* of the stream that 
 #define PROJECT_LIST_MAX(count) ((count) * (UUID_TEXT_LEN + 1) + 2)
 void project_list_format(const struct uuid *projects, size_t count, struct buf *list);
 
-/* SQL: the text of a row of `events`, the same that the worker made of it when it was new (workers/outbox.c). */
+/* SQL: the text of a row of `events`, the same that the worker made of it when it was new (workers/engine/outbox/outbox.c). */
 #define EVENT_TEXT                                                                                         \
     "'{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"            \
     " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||" \

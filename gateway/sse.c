@@ -28,7 +28,7 @@ static struct sse *sse_of(struct subscriber *subscriber)
 
 /* Text of events. */
 
-/* An event's JSON begins with its type (workers/outbox.c, EVENT_TEXT). */
+/* An event's JSON begins with its type (workers/engine/outbox/outbox.c, EVENT_TEXT). */
 static struct slice type_of(const struct publication *publication)
 {
     static const char beginning[] = "{\"type\":\"";

@@ -7,15 +7,15 @@
 
 #include "common/broker/broker.h"
 #include "common/db/db.h"
-#include "workers/acks.h"
 #include "workers/backlog.h"
 #include "workers/batch.h"
 #include "workers/desk.h"
+#include "workers/engine/outbox/acks.h"
+#include "workers/engine/outbox/outbox.h"
 #include "workers/fresh_plans.h"
 #include "workers/intake.h"
 #include "workers/long_jobs.h"
 #include "workers/members.h"
-#include "workers/outbox.h"
 #include "workers/partitions.h"
 #include "workers/worker.h"
 

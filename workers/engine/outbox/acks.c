@@ -1,4 +1,4 @@
-#include "workers/acks.h"
+#include "workers/engine/outbox/acks.h"
 
 #include <assert.h>
 

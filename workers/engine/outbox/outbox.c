@@ -1,4 +1,4 @@
-#include "workers/outbox.h"
+#include "workers/engine/outbox/outbox.h"
 
 #include "common/base/log.h"
 #include "workers/engine/command/event_body.h"

@@ -1,5 +1,5 @@
 #include "tests/unit/worker_process_fixture.h"
-#include "workers/outbox.h"
+#include "workers/engine/outbox/outbox.h"
 
 enum { COUNT = 40 };
 
