@@ -6,7 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "workers/batch.h"
+#include "workers/engine/batch/batch.h"
 #include "workers/engine/resource/handlers.h"
 
 enum { SETTLED_MAX = 512, SCHEDULED_MAX = 3 };

@@ -1,6 +1,6 @@
 #include "workers/engine/command/retry.h"
 
-#include "workers/batch.h"
+#include "workers/engine/batch/batch.h"
 
 static double with_jitter(double value)
 {

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "workers/batch.h"
+#include "workers/engine/batch/batch.h"
 #include "workers/engine/command/retry.h"
 
 enum { DRAWS = 500 };

@@ -1,4 +1,4 @@
-#include "workers/batch_private.h"
+#include "workers/engine/batch/private.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "workers/batch_private.h"
+#include "workers/engine/batch/private.h"
 #include "workers/engine/command/refusal.h"
 
 static struct resource_moment moment_of(const struct batch *b)

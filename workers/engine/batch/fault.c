@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "workers/batch_private.h"
+#include "workers/engine/batch/private.h"
 #include "workers/engine/command/refusal.h"
 #include "workers/engine/command/retry.h"
 

@@ -2,12 +2,12 @@
 /* Inside of the batch: for batch*.c only.
  *
  *   batch.c        states, transactions, what is written at their end
- *   batch_run.c    the commands' own statements
- *   batch_fault.c  what becomes of commands whose transaction failed
+ *   run.c    the commands' own statements
+ *   fault.c  what becomes of commands whose transaction failed
  */
 
 #include "common/base/clock.h"
-#include "workers/batch.h"
+#include "workers/engine/batch/batch.h"
 #include "workers/engine/records/dead_letter.h"
 #include "workers/engine/records/deferred.h"
 #include "workers/engine/records/ledger.h"
@@ -78,10 +78,10 @@ void batch_advance(struct batch *b); /* the window is through: the next one, or 
 void batch_roll_back(struct batch *b);
 void batch_settle(struct batch *b, struct job *job, enum job_outcome outcome);
 
-/* batch_run.c */
+/* run.c */
 void batch_run_all(struct batch *b);
 
-/* batch_fault.c */
+/* fault.c */
 /* true when the answer is an error. Those that were skipped because of another say nothing of their own. */
 bool batch_note_fault(struct batch *b, const struct db_result *result, const struct job *job);
 void batch_failed(struct batch *b, enum err err);
