@@ -1,4 +1,4 @@
-#include "workers/intake_private.h"
+#include "workers/engine/intake/private.h"
 
 #include <assert.h>
 

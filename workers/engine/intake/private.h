@@ -2,12 +2,12 @@
 /* Inside of the intake: for intake*.c only.
  *
  *   intake.c          companies, deliveries, returns, rests
- *   intake_take.c     a batch: whose turn it is, and what is parked
- *   intake_backlog.c  rows that are loaded */
+ *   take.c     a batch: whose turn it is, and what is parked
+ *   parked.c  rows that are loaded */
 
 #include "common/base/uuid_map.h"
 #include "workers/engine/command/job_list.h"
-#include "workers/intake.h"
+#include "workers/engine/intake/intake.h"
 
 /* Lives while there is anything of it: here, in a batch, or as rows. */
 struct company {

@@ -13,7 +13,7 @@
 
 #include "common/db/db.h"
 #include "common/process/config.h"
-#include "workers/intake.h"
+#include "workers/engine/intake/intake.h"
 
 struct backlog;
 

@@ -1,4 +1,4 @@
-#include "workers/intake_private.h"
+#include "workers/engine/intake/private.h"
 
 /* Rows are asked for before those that are here are used up. */
 static bool wants_rows(const struct intake *intake, const struct company *company)

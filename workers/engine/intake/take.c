@@ -1,4 +1,4 @@
-#include "workers/intake_private.h"
+#include "workers/engine/intake/private.h"
 
 enum {
     BYTES_MAX = 1 << 20,    /* of a batch: bodies that are run, and as many that are parked */

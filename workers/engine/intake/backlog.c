@@ -1,4 +1,4 @@
-#include "workers/backlog.h"
+#include "workers/engine/intake/backlog.h"
 
 #include "common/base/log.h"
 #include "workers/engine/records/command_row.h"

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "workers/intake.h"
+#include "workers/engine/intake/intake.h"
 
 static struct ev_loop *loop;
 static const struct partition_set all = {.count = 1, .mine = 1};
