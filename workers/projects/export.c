@@ -9,8 +9,8 @@
 #include <assert.h>
 
 #include "common/msg/resource_sql.h"
+#include "workers/engine/long_jobs/kind.h"
 #include "workers/engine/resource/handlers.h"
-#include "workers/long_job_kind.h"
 
 #define EXPORTS_OPEN_MAX 10 /* of one company */
 

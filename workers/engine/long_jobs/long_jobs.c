@@ -5,7 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "workers/long_jobs_private.h"
+#include "workers/engine/long_jobs/private.h"
 
 enum {
     ROWS_FIRST = 100, /* of a step; then as many as take about job_step_ms */

@@ -1,14 +1,14 @@
 #pragma once
-/* What the files of long_jobs share: long_jobs.c waits, asks and looks for a job; long_job_held.c does what is next with the one
+/* What the files of long_jobs share: long_jobs.c waits, asks and looks for a job; held.c does what is next with the one
  * that it holds. */
 
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
 #include "common/broker/envelope.h"
 #include "common/db/db.h"
-#include "workers/long_job_kind.h"
-#include "workers/long_job_sql.h"
-#include "workers/long_jobs.h"
+#include "workers/engine/long_jobs/kind.h"
+#include "workers/engine/long_jobs/long_jobs.h"
+#include "workers/engine/long_jobs/sql.h"
 
 enum { NAME_SIZE = 160, NUMBER_SIZE = 24, SLUG_SIZE = 64 };
 
@@ -76,7 +76,7 @@ void long_jobs_ask(struct long_jobs *jobs, enum phase phase, bool lock, const st
 /* Whether it has an answer; else `answer` says why, and it is logged. */
 bool long_jobs_is_good(struct long_jobs *jobs, struct db_result *result);
 
-/* long_job_held.c */
+/* held.c */
 
 void held_proceed(struct long_jobs *jobs); /* what is next with the job */
 void held_after_step(struct long_jobs *jobs);

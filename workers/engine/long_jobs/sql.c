@@ -1,4 +1,4 @@
-#include "workers/long_job_sql.h"
+#include "workers/engine/long_jobs/sql.h"
 
 #define IS_MINE "j.company_id = $1::uuid AND j.id = $2::uuid AND j.lease = $3::bigint"
 #define IN_4    "clock_timestamp() + make_interval(secs => $4::double precision)"

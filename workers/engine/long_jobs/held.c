@@ -4,7 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "workers/engine/command/event_body.h"
-#include "workers/long_jobs_private.h"
+#include "workers/engine/long_jobs/private.h"
 
 enum { ROWS_MAX = 5000, RETRY_MAX_MS = 60000 };
 

@@ -1,4 +1,4 @@
-#include "workers/long_job_kind.h"
+#include "workers/engine/long_jobs/kind.h"
 
 #include <assert.h>
 #include <stdio.h>

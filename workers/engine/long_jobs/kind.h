@@ -1,6 +1,6 @@
 #pragma once
 /* The kinds of long jobs: what a step of each is, as SQL. A new kind is a function like export_kinds, a row in
- * long_job_kinds.c, and a trigger that makes the row of `long_job` with that of the entity (schemas/sql/0008_long_jobs.sql).
+ * kinds.c, and a trigger that makes the row of `long_job` with that of the entity (schemas/sql/0008_long_jobs.sql).
  */
 
 #include "common/db/db.h"
