@@ -1,6 +1,6 @@
 #pragma once
 /* What operators change (routes under /v1/admin): the request is checked here, by its schema, and done by a worker, with
- * the SQL that workers/admin.c has for `ask`. The worker gets
+ * the SQL that workers/engine/housekeeping/operator.c has for `ask`. The worker gets
  *
  *   {"subject": what the path names, "body": {…}}       body: of POST and PUT; of DELETE its query */
 

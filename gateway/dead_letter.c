@@ -1,4 +1,4 @@
-/* What operators do with dead letters; the SQL is with workers/admin_dead.c. */
+/* What operators do with dead letters; the SQL is with workers/engine/housekeeping/operator_dead.c. */
 
 #include "gateway/admin.h"
 #include "gateway/routes.h"

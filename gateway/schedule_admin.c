@@ -1,5 +1,5 @@
 /* What operators do with schedules. What can be refused without the database is refused here: the expression, the time zone, and
- * the command by the schema of its resource. The SQL is with workers/admin_schedules.c. */
+ * the command by the schema of its resource. The SQL is with workers/engine/housekeeping/operator_schedules.c. */
 
 #include <stdio.h>
 

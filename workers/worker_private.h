@@ -7,9 +7,9 @@
 
 #include "common/broker/broker.h"
 #include "common/db/db.h"
-#include "workers/desk.h"
 #include "workers/engine/batch/batch.h"
 #include "workers/engine/batch/fresh_plans.h"
+#include "workers/engine/housekeeping/housekeeping.h"
 #include "workers/engine/intake/backlog.h"
 #include "workers/engine/intake/intake.h"
 #include "workers/engine/long_jobs/long_jobs.h"

@@ -1,4 +1,4 @@
-#include "workers/dead_queue.h"
+#include "workers/engine/housekeeping/dead_queue.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Dead letters: back to work, or gone (schemas/sql/0005_waiting.sql has the functions). A replay moves letters to
  * `deferred` in one transaction, so a process that dies in the middle has done all of it or nothing. */
 
-#include "workers/admin.h"
+#include "workers/engine/housekeeping/operator.h"
 
 #define LETTER                                                                          \
     "WITH letter AS (SELECT id, command_id IS NOT NULL AND fingerprint IS NOT NULL AS " \

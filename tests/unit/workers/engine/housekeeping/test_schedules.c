@@ -1,7 +1,7 @@
 /* Schedules: which time follows, that each time is claimed once, and the system's own work. */
 
 #include "tests/unit/worker_fixture.h"
-#include "workers/schedules.h"
+#include "workers/engine/housekeeping/schedules.h"
 
 /* ---- which time follows ---- */
 

@@ -1,4 +1,4 @@
-#include "workers/desk.h"
+#include "workers/engine/housekeeping/housekeeping.h"
 
 #include <stdio.h>
 
@@ -6,9 +6,9 @@
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
 #include "common/db/db.h"
-#include "workers/admin.h"
-#include "workers/dead_queue.h"
-#include "workers/schedules.h"
+#include "workers/engine/housekeeping/dead_queue.h"
+#include "workers/engine/housekeeping/operator.h"
+#include "workers/engine/housekeeping/schedules.h"
 
 enum {
     NAME_SIZE = 160,

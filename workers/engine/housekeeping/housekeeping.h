@@ -1,7 +1,7 @@
 #pragma once
 /* What a worker process does beside its pool's commands, on connections of its own, so that neither waits for the other:
  *
- *   control.<pool> ─▶ what operators ask for (admin.h)
+ *   control.<pool> ─▶ what operators ask for (operator.h)
  *   dead.<pool> ────▶ what the broker gave up (dead_queue.h)
  *   schedule ───────▶ what is due by the clock (schedules.h)
  *

@@ -1,4 +1,4 @@
-#include "workers/schedules.h"
+#include "workers/engine/housekeeping/schedules.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -89,7 +89,7 @@ static const struct {
     struct db_statement step;
 } works[] = {
 #define SYSTEM_WORK(type, value, sql) {type, {"schedules." type, STEP(sql)}},
-#include "workers/system_work.def"
+#include "workers/engine/housekeeping/system_work.def"
 #undef SYSTEM_WORK
 };
 
@@ -331,7 +331,7 @@ static void take_values(struct schedules *s, const struct config *config)
 {
     const int64_t values[] = {
 #define SYSTEM_WORK(type, value, sql) value,
-#include "workers/system_work.def"
+#include "workers/engine/housekeeping/system_work.def"
 #undef SYSTEM_WORK
     };
     for (size_t i = 0; i < WORKS; i++)

@@ -1,4 +1,4 @@
-#include "workers/admin.h"
+#include "workers/engine/housekeeping/operator.h"
 
 #include <jansson.h>
 #include <stdio.h>

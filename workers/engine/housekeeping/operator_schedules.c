@@ -1,7 +1,7 @@
 /* Schedules: made, changed, taken away, and run when an operator asks. Expression, zone and command were checked by the gateway,
  * which says when it comes next, too; what only workers know is checked here. */
 
-#include "workers/admin.h"
+#include "workers/engine/housekeeping/operator.h"
 
 /* A schedule that goes on by the same clocks keeps its next time: one that is late is not forgotten. */
 #define PUT                                                                                                \
@@ -39,7 +39,7 @@ const struct admin_request admin_schedule_requests[] = {
       "'') UNION ALL SELECT '/type', 'the system has no such work, and a command needs a company' FROM q"
       " WHERE company IS NULL AND type NOT IN ("
 #define SYSTEM_WORK(type, value, sql) "'" type "', "
-#include "workers/system_work.def"
+#include "workers/engine/housekeeping/system_work.def"
 #undef SYSTEM_WORK
       "''))," PUT " SELECT coalesce((SELECT 'ok' FROM put), 'validation'),"
       " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put), 422),"
