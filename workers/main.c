@@ -8,8 +8,8 @@
 #include "common/broker/topology.h"
 #include "common/msg/msg.h"
 #include "common/process/config.h"
+#include "workers/engine/worker.h"
 #include "workers/pool.h"
-#include "workers/worker.h"
 
 enum { TITLE_SIZE = 64 };
 

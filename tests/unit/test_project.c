@@ -1,4 +1,4 @@
-#include "tests/unit/worker_fixture.h"
+#include "tests/unit/workers/engine/worker_fixture.h"
 
 #define CREATE(e, json_) DO(e, .type = "project.create", .json = (json_))
 #define UPDATE(e, id, json_, ...) \

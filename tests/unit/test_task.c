@@ -1,4 +1,4 @@
-#include "tests/unit/worker_fixture.h"
+#include "tests/unit/workers/engine/worker_fixture.h"
 
 #define CREATE(e, project, json_) DO(e, .type = "task.create", .parent = (project), .json = (json_))
 #define UPDATE(e, project, id, json_, ...) \

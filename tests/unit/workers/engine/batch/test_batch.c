@@ -1,4 +1,4 @@
-#include "tests/unit/worker_fixture.h"
+#include "tests/unit/workers/engine/worker_fixture.h"
 
 /* ---- one command ---- */
 

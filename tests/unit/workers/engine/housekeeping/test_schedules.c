@@ -1,6 +1,6 @@
 /* Schedules: which time follows, that each time is claimed once, and the system's own work. */
 
-#include "tests/unit/worker_fixture.h"
+#include "tests/unit/workers/engine/worker_fixture.h"
 #include "workers/engine/housekeeping/schedules.h"
 
 /* ---- which time follows ---- */

@@ -1,4 +1,4 @@
-#include "tests/unit/worker_process_fixture.h"
+#include "tests/unit/workers/engine/worker_process_fixture.h"
 #include "workers/engine/outbox/outbox.h"
 
 enum { COUNT = 40 };

@@ -15,9 +15,9 @@
 #include "workers/engine/long_jobs/long_jobs.h"
 #include "workers/engine/outbox/acks.h"
 #include "workers/engine/outbox/outbox.h"
+#include "workers/engine/worker.h"
 #include "workers/members.h"
 #include "workers/partitions.h"
-#include "workers/worker.h"
 
 enum { WORKER_NAME_SIZE = 160 }; /* of a connection */
 

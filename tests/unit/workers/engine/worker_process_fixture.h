@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/broker/topology.h"
-#include "tests/unit/worker_fixture.h"
-#include "workers/worker.h"
+#include "tests/unit/workers/engine/worker_fixture.h"
+#include "workers/engine/worker.h"
 
 enum { HEARD_MAX = 4096, WAIT_S = 60 };
 

@@ -1,4 +1,4 @@
-#include "workers/worker_private.h"
+#include "workers/engine/worker_private.h"
 
 #include <stdio.h>
 

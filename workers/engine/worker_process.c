@@ -2,7 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/process/pulse.h"
-#include "workers/worker.h"
+#include "workers/engine/worker.h"
 
 /* The process around a worker: its signals, and what it tells its parent. */
 
