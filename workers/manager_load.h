@@ -1,6 +1,6 @@
 #pragma once
 /* What waits in a pool and who works on it, as one of its managers knows it: the broker says how long the partitions'
- * queues are, the workers say what they hold (members_wire.h).
+ * queues are, the workers say what they hold (wire.h).
  *
  *   ready    in the queues: no worker has them yet
  *   open     delivered to a worker, and not finished
@@ -11,7 +11,7 @@
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
 #include "common/process/config.h"
-#include "workers/members_view.h"
+#include "workers/fleet/members/view.h"
 
 struct manager_load;
 

@@ -16,8 +16,8 @@
 #include "workers/engine/outbox/acks.h"
 #include "workers/engine/outbox/outbox.h"
 #include "workers/engine/worker.h"
-#include "workers/members.h"
-#include "workers/partitions.h"
+#include "workers/fleet/members/members.h"
+#include "workers/fleet/members/partitions.h"
 
 enum { WORKER_NAME_SIZE = 160 }; /* of a connection */
 

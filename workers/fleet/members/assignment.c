@@ -1,4 +1,4 @@
-#include "workers/assignment.h"
+#include "workers/fleet/members/assignment.h"
 
 #include <assert.h>
 #include <stdbool.h>

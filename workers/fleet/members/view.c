@@ -1,4 +1,4 @@
-#include "workers/members_view.h"
+#include "workers/fleet/members/view.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "workers/partitions.h"
+#include "workers/fleet/members/partitions.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The membership of one worker, with scripted others, over a real RabbitMQ. */
 #include "common/broker/topology.h"
 #include "tests/unit/common/broker/amqp_fixture.h"
-#include "workers/members.h"
-#include "workers/members_view.h"
+#include "workers/fleet/members/members.h"
+#include "workers/fleet/members/view.h"
 
 enum { PARTITIONS = 8, SILENT_MS = 2000, HANDOVER_MS = 600 };
 static const uint64_t ALL = (1 << PARTITIONS) - 1;

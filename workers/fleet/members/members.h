@@ -17,7 +17,7 @@
  *   time, by connecting anew, and the queue serves the next one in any case when it goes. */
 
 #include "common/broker/broker.h"
-#include "workers/members_wire.h"
+#include "workers/fleet/members/wire.h"
 
 struct members;
 

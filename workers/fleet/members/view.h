@@ -4,8 +4,8 @@
  * One is gone when its manager says so, or when it was silent for too long. What those hold that live is theirs until
  * they say otherwise, whoever it is meant for. */
 
-#include "workers/assignment.h"
-#include "workers/members_wire.h"
+#include "workers/fleet/members/assignment.h"
+#include "workers/fleet/members/wire.h"
 
 enum { MEMBERS_MAX = ASSIGNMENT_WORKERS_MAX - 1 }; /* others; beyond it they are not counted */
 

@@ -1,4 +1,4 @@
-#include "workers/members_wire.h"
+#include "workers/fleet/members/wire.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "workers/members.h"
+#include "workers/fleet/members/members.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/broker/topology.h"
-#include "workers/members_view.h"
+#include "workers/fleet/members/view.h"
 
 enum {
     QUEUE_SIZE = 64,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/bytes.h"
-#include "workers/assignment.h"
+#include "workers/fleet/members/assignment.h"
 
 enum { ROUNDS = 300, WORKERS = 12 };
 
