@@ -1,5 +1,5 @@
 /* What operators ask of the worker pools. How a pool is doing is told by one of its managers, for all of them
- * (workers/manager_show.h); how many of its commands wait in PostgreSQL, or are dead, is counted there:
+ * (workers/fleet/manager/show.h); how many of its commands wait in PostgreSQL, or are dead, is counted there:
  *
  *   count ─▶ ask a manager ─▶ the view with the counts in it ─┬─ of one pool ─▶ answered
  *                ▲                                            └─ of a list ──┐

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "common/process/service.h"
-#include "workers/manager.h"
+#include "workers/fleet/manager/manager.h"
 #include "workers/pool_private.h"
 
 enum { START_LIMIT_MS = 5000, TICK_MS = 1000 };

@@ -7,8 +7,8 @@
 #include "common/base/uuid.h"
 #include "common/process/pulse.h"
 #include "workers/crash_loop.h"
+#include "workers/fleet/manager/pool_wire.h"
 #include "workers/pool.h"
-#include "workers/pool_wire.h"
 
 enum {
     POOL_BACKOFF_MIN_MS = 100,

@@ -4,7 +4,7 @@
  *   of itself, each second, at once when something changes, and when somebody new is heard:
  *       {"id", "host", "pid", "sent", "able"?, "troubled"?, "holding": [partitions], "open": deliveries, "oldest_ms",
  *        "parked": rows}
- *   of a worker that died, by its manager (manager_wire.h):
+ *   of a worker that died, by its manager (wire.h):
  *       {"host", "pid", "gone": true} */
 
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "workers/manager_private.h"
+#include "workers/fleet/manager/private.h"
 
 static void log_size(const struct manager *m, const char *said_by)
 {

@@ -8,8 +8,8 @@
  *
  * Of a worker from which nothing has been heard yet there are its process and its state. */
 
-#include "workers/manager_load.h"
-#include "workers/manager_wire.h"
+#include "workers/fleet/manager/load.h"
+#include "workers/fleet/manager/wire.h"
 
 void manager_show(struct buf *out, const char *pool, const struct manager_view *view,
                   const struct manager_self *self, const struct pool_report *report,

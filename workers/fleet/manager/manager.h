@@ -1,6 +1,6 @@
 #pragma once
 /* The process that speaks for one host's part of a pool with the others: over the exchange `control` with the managers
- * on other hosts and with those who ask (manager_wire.h), over a socket pair with its parent (pool_wire.h).
+ * on other hosts and with those who ask (wire.h), over a socket pair with its parent (pool_wire.h).
  *
  *                      announcements, requests                 order: this many are yours
  *   other managers ◀──────── control ────────▶ manager ◀──────────── socket ─────────────▶ parent ─ forks ─▶ workers

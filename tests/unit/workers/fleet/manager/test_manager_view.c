@@ -7,7 +7,7 @@
 
 #include "common/base/err.h"
 #include "workers/crash_loop.h"
-#include "workers/manager_show.h"
+#include "workers/fleet/manager/show.h"
 
 static struct uuid id_of(uint8_t rank)
 {

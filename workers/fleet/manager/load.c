@@ -1,4 +1,4 @@
-#include "workers/manager_load.h"
+#include "workers/fleet/manager/load.h"
 
 struct queue {
     struct manager_load *load;

@@ -3,8 +3,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/broker/topology.h"
-#include "workers/manager_private.h"
-#include "workers/manager_show.h"
+#include "workers/fleet/manager/private.h"
+#include "workers/fleet/manager/show.h"
 
 enum {
     LISTEN_MS = 250, /* after the others were asked */

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "common/base/macros.h"
-#include "workers/autoscale.h"
+#include "workers/fleet/manager/autoscale.h"
 
 enum {
     SECOND = 1000,

@@ -2,17 +2,17 @@
 /* What the files of the manager share.
  *
  *   manager.c        the loop, the parent, the time
- *   manager_talk.c   what is said and heard over `control`
- *   manager_size.c   how many workers there are to be */
+ *   talk.c   what is said and heard over `control`
+ *   size.c   how many workers there are to be */
 
 #include <ev.h>
 
 #include "common/broker/broker.h"
 #include "common/process/pulse.h"
-#include "workers/autoscale.h"
-#include "workers/manager.h"
-#include "workers/manager_load.h"
-#include "workers/manager_wire.h"
+#include "workers/fleet/manager/autoscale.h"
+#include "workers/fleet/manager/load.h"
+#include "workers/fleet/manager/manager.h"
+#include "workers/fleet/manager/wire.h"
 
 enum { MANAGER_NAME_SIZE = 96 };
 
@@ -43,7 +43,7 @@ struct manager {
 void manager_order(struct manager *manager);   /* the parent: this many are yours */
 void manager_changed(struct manager *manager); /* the parent and the other managers are told */
 
-/* ---- manager_size.c ---- */
+/* ---- size.c ---- */
 
 /* Nobody has said how many: the settings do. */
 void manager_size_begin(struct manager *manager);
@@ -54,7 +54,7 @@ bool manager_size_hear(struct manager *manager, const struct pool_size *size);
 /* Once a second: the size follows what waits. */
 void manager_size_follow(struct manager *manager);
 
-/* ---- manager_talk.c ---- */
+/* ---- talk.c ---- */
 
 enum err manager_talk_connect(struct manager *manager) MUST_CHECK;
 bool manager_may_speak(const struct manager *manager);

@@ -1,4 +1,4 @@
-#include "workers/autoscale.h"
+#include "workers/fleet/manager/autoscale.h"
 
 static int64_t divide_up(int64_t n, int64_t by)
 {

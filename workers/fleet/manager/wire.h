@@ -11,7 +11,7 @@
 
 #include "common/base/buf.h"
 #include "common/process/host.h"
-#include "workers/manager_view.h"
+#include "workers/fleet/manager/view.h"
 
 enum { MANAGER_MESSAGE_MAX = 128 << 10 };
 

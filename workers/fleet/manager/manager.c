@@ -1,4 +1,4 @@
-#include "workers/manager.h"
+#include "workers/fleet/manager/manager.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "workers/manager_private.h"
+#include "workers/fleet/manager/private.h"
 
 enum {
     TICK_MS = 1000,

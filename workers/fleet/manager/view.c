@@ -1,4 +1,4 @@
-#include "workers/manager_view.h"
+#include "workers/fleet/manager/view.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "workers/manager_show.h"
+#include "workers/fleet/manager/show.h"
 
 #include "common/base/clock.h"
 #include "common/base/err.h"

@@ -1,4 +1,4 @@
-#include "workers/manager_wire.h"
+#include "workers/fleet/manager/wire.h"
 
 #include <inttypes.h>
 

@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "common/base/uuid.h"
-#include "workers/pool_wire.h"
+#include "workers/fleet/manager/pool_wire.h"
 
 enum {
     MANAGER_SILENT_MS = 3500,
@@ -21,7 +21,7 @@ enum {
 struct manager_peer {
     struct uuid id;
     int64_t heard_ms;
-    json_t *said; /* its last announcement (manager_wire.h) */
+    json_t *said; /* its last announcement (wire.h) */
 };
 
 struct manager_view {
