@@ -9,7 +9,7 @@
 #include "common/msg/msg.h"
 #include "common/process/config.h"
 #include "workers/engine/worker.h"
-#include "workers/pool.h"
+#include "workers/fleet/pool/pool.h"
 
 enum { TITLE_SIZE = 64 };
 

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "common/base/err.h"
-#include "workers/crash_loop.h"
 #include "workers/fleet/manager/show.h"
+#include "workers/fleet/pool/crash_loop.h"
 
 static struct uuid id_of(uint8_t rank)
 {

@@ -1,4 +1,4 @@
-#include "tests/unit/pool_fixture.h"
+#include "tests/unit/workers/fleet/pool/pool_fixture.h"
 
 static void test_pool_when_a_worker_is_killed_starts_another(void **state)
 {

@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "workers/pool_private.h"
+#include "workers/fleet/pool/private.h"
 
 static enum pool_worker_state state_of(const struct place *place)
 {

@@ -18,7 +18,7 @@
 
 #include "common/base/clock.h"
 #include "common/process/pulse.h"
-#include "workers/pool.h"
+#include "workers/fleet/pool/pool.h"
 
 static int births[2]; /* of all pools of the program */
 static volatile sig_atomic_t told_to_leave;

@@ -1,4 +1,4 @@
-#include "workers/pool.h"
+#include "workers/fleet/pool/pool.h"
 
 #include <signal.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 
 #include "common/process/service.h"
 #include "workers/fleet/manager/manager.h"
-#include "workers/pool_private.h"
+#include "workers/fleet/pool/private.h"
 
 enum { START_LIMIT_MS = 5000, TICK_MS = 1000 };
 

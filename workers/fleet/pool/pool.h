@@ -9,7 +9,7 @@
  *
  *   SIGTERM, SIGINT    the workers drain; the parent leaves after the last (who does not leave in time is killed)
  *   SIGTTIN, SIGTTOU   one worker more, one less, of all that the pool has on all hosts
- *   SIGHUP             settings are read again and the workers replaced one by one (pool_reload.c)
+ *   SIGHUP             settings are read again and the workers replaced one by one (reload.c)
  *
  * The parent has no thread, no connection and reads nothing that comes from outside, so that nothing a command or a
  * message does can take it down. Workers leave when it dies. What it says to systemd: common/process/service.h. */

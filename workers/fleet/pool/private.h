@@ -6,9 +6,9 @@
 #include "common/base/log.h"
 #include "common/base/uuid.h"
 #include "common/process/pulse.h"
-#include "workers/crash_loop.h"
 #include "workers/fleet/manager/pool_wire.h"
-#include "workers/pool.h"
+#include "workers/fleet/pool/crash_loop.h"
+#include "workers/fleet/pool/pool.h"
 
 enum {
     POOL_BACKOFF_MIN_MS = 100,
@@ -83,7 +83,7 @@ struct pool {
     ev_signal signals[POOL_SIGNALS];
 };
 
-/* ---- pool_place.c ---- */
+/* ---- child.c ---- */
 
 void place_init(struct place *place, struct pool *pool);
 void place_start(struct place *place); /* FREE → RUNNING; in the child it returns with pool->is_child set */
@@ -110,14 +110,14 @@ static inline bool place_is_ready(const struct place *place)
     return place->state == PLACE_RUNNING && place->heard.ready;
 }
 
-/* ---- pool_talk.c: with the manager ---- */
+/* ---- talk.c: with the manager ---- */
 
 /* Before the fork: *ret_fd is the manager's end. */
 bool pool_talk_open(struct pool *pool, int *ret_fd);
 void pool_talk_close(struct pool *pool);
 void pool_talk_report(struct pool *pool);
 
-/* ---- pool_reload.c ---- */
+/* ---- reload.c ---- */
 
 void pool_reload(struct pool *pool); /* SIGHUP */
 void pool_reload_step(struct pool *pool);

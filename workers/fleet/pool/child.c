@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "workers/pool_private.h"
+#include "workers/fleet/pool/private.h"
 
 enum { TURN_LATE_MS = 5 * PULSE_MS }; /* without a beat, before the watchdog goes hungry */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/process/service.h"
-#include "workers/pool_private.h"
+#include "workers/fleet/pool/private.h"
 
 static void finish(struct pool *pool)
 {

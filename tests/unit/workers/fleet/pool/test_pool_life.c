@@ -1,4 +1,4 @@
-#include "tests/unit/pool_fixture.h"
+#include "tests/unit/workers/fleet/pool/pool_fixture.h"
 
 #include <string.h>
 #include <sys/socket.h>

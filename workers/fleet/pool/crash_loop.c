@@ -1,4 +1,4 @@
-#include "workers/crash_loop.h"
+#include "workers/fleet/pool/crash_loop.h"
 
 bool crash_loop_add(struct crash_loop *loop, int64_t now_ms, size_t limit, int64_t window_ms)
 {
