@@ -1,8 +1,8 @@
 #include "gateway/centrifuge.h"
 
 #include "common/base/clock.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/centrifuge_private.h"
-#include "gateway/revocations.h"
 #include "gateway/user_counts.h"
 #include "gateway/ws.h"
 

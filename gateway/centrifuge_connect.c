@@ -1,4 +1,4 @@
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 #include "gateway/centrifuge_private.h"
 #include "gateway/user_counts.h"
 

@@ -4,10 +4,10 @@
 
 #include "common/base/uuid_map.h"
 #include "common/broker/topology.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/control.h"
 #include "gateway/hub.h"
 #include "gateway/presence.h"
-#include "gateway/revocations.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
 

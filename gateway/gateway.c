@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #include "common/db/db.h"
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/commands.h"
 #include "gateway/conn.h"
 #include "gateway/control.h"
@@ -11,7 +12,6 @@
 #include "gateway/hub.h"
 #include "gateway/presence.h"
 #include "gateway/read/plan.h"
-#include "gateway/revocations.h"
 #include "gateway/server.h"
 #include "gateway/user_counts.h"
 #include "gateway/ws_deflate.h"

@@ -1,8 +1,8 @@
 /* /healthz: the process answers. /readyz: it can do its work; load balancers ask this one. */
 
 #include "common/db/db.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/commands.h"
-#include "gateway/revocations.h"
 #include "gateway/routes.h"
 
 void healthz(struct call *call)

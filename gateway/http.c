@@ -1,6 +1,6 @@
 #include "gateway/http.h"
 
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 #include "gateway/cors.h"
 #include "gateway/exchange.h"
 #include "gateway/routes.h"

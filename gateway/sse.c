@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "common/base/buf.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/conn.h"
 #include "gateway/position.h"
-#include "gateway/revocations.h"
 
 enum {
     PIECE_MAX = 64 * 1024 * 1024, /* of events of one turn; the hub splits long before */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "common/base/buf.h"
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 #include "gateway/centrifuge.h"
 #include "gateway/rpc_call.h"
 #include "gateway/user_counts.h"

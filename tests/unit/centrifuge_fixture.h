@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 #include "gateway/centrifuge.h"
 #include "gateway/presence.h"
 #include "gateway/rpc_call.h"

@@ -1,9 +1,9 @@
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 
 #include <openssl/crypto.h>
 #include <sys/random.h>
 
-#include "gateway/revocations.h"
+#include "gateway/auth/revocations.h"
 
 enum {
     SETS = 256, /* a power of two */

@@ -1,4 +1,4 @@
-#include "gateway/revocations.h"
+#include "gateway/auth/revocations.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 
 #include "tests/unit/http_fixture.h"
 
-#include "gateway/auth.h"
+#include "gateway/auth/auth.h"
 
 static int setup(void **state)
 {
