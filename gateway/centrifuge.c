@@ -3,7 +3,7 @@
 #include "common/base/clock.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/centrifuge_private.h"
-#include "gateway/user_counts.h"
+#include "gateway/limit/user_counts.h"
 #include "gateway/ws.h"
 
 struct gateway *session_gateway(const struct session *session)

@@ -1,7 +1,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "gateway/centrifuge_private.h"
-#include "gateway/rate.h"
+#include "gateway/limit/rate.h"
 
 /* We have no command that a client would send for this; the protocol's own ping is `{}`. */
 static void not_available(struct session *session, uint32_t id, const json_t *params)

@@ -1,6 +1,6 @@
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge_private.h"
-#include "gateway/user_counts.h"
+#include "gateway/limit/user_counts.h"
 
 /* Says to the client what is wrong with its token; true when it is in order. */
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)

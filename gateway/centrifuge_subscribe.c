@@ -1,6 +1,6 @@
 #include "common/base/clock.h"
 #include "gateway/centrifuge_private.h"
-#include "gateway/rate.h"
+#include "gateway/limit/rate.h"
 #include "gateway/ws.h"
 
 static struct subscription *subscription_of(struct subscriber *subscriber)

@@ -10,10 +10,10 @@
 #include "gateway/control.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
+#include "gateway/limit/user_counts.h"
 #include "gateway/presence.h"
 #include "gateway/read/plan.h"
 #include "gateway/server.h"
-#include "gateway/user_counts.h"
 #include "gateway/ws_deflate.h"
 
 static void name_reply_key(struct gateway *gateway)

@@ -1,4 +1,4 @@
-#include "gateway/user_counts.h"
+#include "gateway/limit/user_counts.h"
 
 #include "common/base/uuid_map.h"
 
