@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "gateway/conn.h"
 #include "gateway/http.h"
+#include "gateway/net/conn.h"
 #include "gateway/target.h"
 
 enum { COPIED_MAX = 2048 }; /* a smaller body costs less copied than as a piece of its own */

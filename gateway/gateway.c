@@ -6,14 +6,14 @@
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/commands.h"
-#include "gateway/conn.h"
 #include "gateway/control.h"
 #include "gateway/http.h"
 #include "gateway/hub.h"
 #include "gateway/limit/user_counts.h"
+#include "gateway/net/conn.h"
+#include "gateway/net/server.h"
 #include "gateway/presence.h"
 #include "gateway/read/plan.h"
-#include "gateway/server.h"
 #include "gateway/ws_deflate.h"
 
 static void name_reply_key(struct gateway *gateway)

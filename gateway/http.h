@@ -9,8 +9,8 @@
  */
 
 #include "common/base/buf.h"
-#include "gateway/conn.h"
 #include "gateway/gateway.h"
+#include "gateway/net/conn.h"
 
 /* What the requests of a process share: exchanges at rest, the Date of this second. */
 struct http;

@@ -9,8 +9,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/process/service.h"
+#include "gateway/net/server.h"
 #include "gateway/parent_private.h"
-#include "gateway/server.h"
 
 enum {
     TICK_MS = 1000,

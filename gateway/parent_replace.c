@@ -3,7 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/process/service.h"
-#include "gateway/server.h"
+#include "gateway/net/server.h"
 
 /* ---- one after the other ---- */
 

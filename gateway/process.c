@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "common/process/pulse.h"
 #include "gateway/gateway.h"
-#include "gateway/server.h"
+#include "gateway/net/server.h"
 
 struct process {
     struct gateway gateway;

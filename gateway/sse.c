@@ -4,7 +4,7 @@
 
 #include "common/base/buf.h"
 #include "gateway/auth/revocations.h"
-#include "gateway/conn.h"
+#include "gateway/net/conn.h"
 #include "gateway/position.h"
 
 enum {

@@ -9,7 +9,7 @@
  * permessage-deflate (ws_deflate.h) is without context.
  */
 
-#include "gateway/conn.h"
+#include "gateway/net/conn.h"
 
 struct ws;
 

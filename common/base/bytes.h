@@ -10,7 +10,7 @@
 struct bytes {
     struct slice slice;
     uint32_t references;
-    uint32_t queued; /* gateway/output.h: of those references, in outputs */
+    uint32_t queued; /* gateway/net/output.h: of those references, in outputs */
     void (*release)(
         void *owner); /* called with `owner` when the last reference goes; NULL: bytes follow the struct */
     void *owner;

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "common/db/db.h"
-#include "gateway/conn.h"
+#include "gateway/net/conn.h"
 #include "gateway/position.h"
 #include "gateway/preconditions.h"
 #include "gateway/read/etag.h"

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "gateway/conn.h"
+#include "gateway/net/conn.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 

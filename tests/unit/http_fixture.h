@@ -18,7 +18,7 @@
 #include "common/base/clock.h"
 #include "gateway/commands.h"
 #include "gateway/gateway.h"
-#include "gateway/server.h"
+#include "gateway/net/server.h"
 
 #define NOBODY_AMQP     "amqp://guest:guest@127.0.0.1:1/"
 #define NOBODY_DATABASE "postgresql://nobody@127.0.0.1:1/nobody"

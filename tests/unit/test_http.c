@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 
-#include "gateway/conn_private.h"
+#include "gateway/net/conn_private.h"
 
 static int setup(void **state)
 {

@@ -3,9 +3,9 @@
  * conn_set.c (the connections of a process) share. */
 
 #include "common/base/buf.h"
-#include "gateway/conn.h"
 #include "gateway/gateway.h"
-#include "gateway/output.h"
+#include "gateway/net/conn.h"
+#include "gateway/net/output.h"
 
 enum {
     CONN_READ_SIZE = 64 * 1024, /* the read buffer, and what is kept at most while a connection is paused */

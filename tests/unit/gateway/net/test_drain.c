@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "gateway/conn_private.h"
+#include "gateway/net/conn_private.h"
 
 enum {
     STREAMS = 300,

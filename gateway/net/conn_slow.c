@@ -1,4 +1,4 @@
-#include "gateway/conn_private.h"
+#include "gateway/net/conn_private.h"
 
 /* Those that still take part, or, when none of these is left, those that have been told to go and do not. */
 static bool may_go(const struct conn *conn, bool told)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/buf.h"
-#include "gateway/conn_private.h"
+#include "gateway/net/conn_private.h"
 
 enum { READERS = 4, BOUND = 256 * 1024, MESSAGE = 1000, READ_MAX = 16 << 20 };
 

@@ -1,4 +1,4 @@
-#include "gateway/server.h"
+#include "gateway/net/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/conn.h"
 #include "gateway/http.h"
+#include "gateway/net/conn.h"
 
 enum {
     BACKLOG = 4096,         /* cut by net.core.somaxconn */

@@ -1,4 +1,4 @@
-#include "gateway/output.h"
+#include "gateway/net/output.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "gateway/conn_private.h"
+#include "gateway/net/conn_private.h"
 
 #include "common/base/clock.h"
 
