@@ -1,5 +1,5 @@
 #include "gateway/centrifuge_private.h"
-#include "gateway/ws_frame.h"
+#include "gateway/ws/frame.h"
 
 /* {"push":{"channel":"company:…","pub":{"data":…,"offset":42}}}, a line each, in one frame. */
 

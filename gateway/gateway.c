@@ -14,7 +14,7 @@
 #include "gateway/net/server.h"
 #include "gateway/presence.h"
 #include "gateway/read/plan.h"
-#include "gateway/ws_deflate.h"
+#include "gateway/ws/deflate.h"
 
 static void name_reply_key(struct gateway *gateway)
 {

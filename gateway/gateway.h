@@ -21,7 +21,7 @@ struct gateway {
     struct revocations *revocations; /* revocations.h: tokens that are worth nothing any more */
     struct user_counts *user_counts; /* user_counts.h: WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
-    struct ws_deflate *deflate;      /* ws_deflate.h; NULL: no WebSocket is compressed */
+    struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];              /* "reply.<uuid>": where workers answer this process */
     bool unready;                    /* balancers are told to send nobody here any more */
     bool draining;                   /* what is open is being closed */

@@ -2,9 +2,9 @@
 
 #include "gateway/centrifuge.h"
 #include "gateway/routes.h"
-#include "gateway/ws_deflate.h"
-#include "gateway/ws_frame.h"
-#include "gateway/ws_handshake.h"
+#include "gateway/ws/deflate.h"
+#include "gateway/ws/frame.h"
+#include "gateway/ws/handshake.h"
 
 enum ws_state { WS_OPEN, WS_CLOSING };
 

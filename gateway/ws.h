@@ -6,7 +6,7 @@
  *    └───── a broken rule: close frame with its code ──────────────────────────────┘
  *
  * At rest a socket is this struct, its subscriptions and its conn: no reader, no buffers, no dictionary:
- * permessage-deflate (ws_deflate.h) is without context.
+ * permessage-deflate (deflate.h) is without context.
  */
 
 #include "gateway/net/conn.h"

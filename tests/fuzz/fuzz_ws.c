@@ -14,7 +14,7 @@
 #include "gateway/limit/user_counts.h"
 #include "gateway/rpc_call.h"
 #include "gateway/ws.h"
-#include "gateway/ws_frame.h"
+#include "gateway/ws/frame.h"
 #include "tests/fuzz/must.h"
 
 enum { TRACE_MAX = 1 << 20, MESSAGE_MAX = 4096 };

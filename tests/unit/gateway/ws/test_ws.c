@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "gateway/ws_frame.h"
-#include "gateway/ws_handshake.h"
+#include "gateway/ws/frame.h"
+#include "gateway/ws/handshake.h"
 
 enum { MAX_MESSAGE = 1000 };
 

@@ -48,7 +48,7 @@ size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_
 
 /* A whole text frame; the caller fills in its payload. */
 struct bytes *ws_frame_new(size_t payload_len, char **ret_payload);
-/* The same for a payload that ws_deflate.c has compressed (RSV1). */
+/* The same for a payload that deflate.c has compressed (RSV1). */
 struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload);
 struct slice ws_frame_payload(const struct bytes *frame); /* of either */
 

@@ -1,11 +1,11 @@
-#include "gateway/ws_deflate.h"
+#include "gateway/ws/deflate.h"
 
 #include <stdio.h>
 #include <zlib.h>
 
 #include "common/base/buf.h"
 #include "gateway/field.h"
-#include "gateway/ws_frame.h"
+#include "gateway/ws/frame.h"
 
 enum {
     WINDOW_BITS =

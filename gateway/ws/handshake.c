@@ -1,10 +1,10 @@
-#include "gateway/ws_handshake.h"
+#include "gateway/ws/handshake.h"
 
 #include <openssl/evp.h>
 
 #include "gateway/cors.h"
 #include "gateway/field.h"
-#include "gateway/ws_deflate.h"
+#include "gateway/ws/deflate.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

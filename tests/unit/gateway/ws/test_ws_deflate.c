@@ -10,8 +10,8 @@
 #include <zlib.h>
 
 #include "common/base/buf.h"
-#include "gateway/ws_deflate.h"
-#include "gateway/ws_frame.h"
+#include "gateway/ws/deflate.h"
+#include "gateway/ws/frame.h"
 
 enum { MAX_MESSAGE = 65536, MIN = 64 };
 

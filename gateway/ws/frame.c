@@ -1,11 +1,11 @@
-#include "gateway/ws_frame.h"
+#include "gateway/ws/frame.h"
 
 #include <assert.h>
 #include <wslay/wslay.h>
 
 #include "common/base/buf.h"
 #include "common/base/utf8.h"
-#include "gateway/ws_deflate.h"
+#include "gateway/ws/deflate.h"
 
 enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };
 
