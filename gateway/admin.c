@@ -6,8 +6,8 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "gateway/control.h"
-#include "gateway/preconditions.h"
-#include "gateway/target.h"
+#include "gateway/http/preconditions.h"
+#include "gateway/http/target.h"
 
 enum { KEY_SIZE = 96 };
 

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 /* The query as an object of the schema, checked like a body. ERR_BAD_REQUEST with complaints whose pointers are "?name".
  * The caller owns *ret_json. Names in `others` (NULL-terminated) are left alone. */

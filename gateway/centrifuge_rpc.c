@@ -1,5 +1,5 @@
 #include "gateway/centrifuge_private.h"
-#include "gateway/rpc_call.h"
+#include "gateway/http/rpc_call.h"
 
 /* A request of the HTTP API:
  *

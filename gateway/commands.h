@@ -8,7 +8,7 @@
  */
 
 #include "common/broker/envelope.h"
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 struct commands;
 

@@ -10,7 +10,7 @@
  * A reply:  the correlation_id · JSON · headers status (a slug of err.def; absent: ok) and http-status (absent: 200). */
 
 #include "common/broker/broker.h"
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 struct control;
 

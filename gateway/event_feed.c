@@ -1,6 +1,6 @@
 #include "gateway/event_feed.h"
 
-#include "gateway/accept.h"
+#include "gateway/http/accept.h"
 #include "gateway/position.h"
 #include "gateway/routes.h"
 #include "gateway/sse.h"

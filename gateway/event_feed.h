@@ -7,7 +7,7 @@
  * continues without a gap and without a repeat. 410 when the events after `after` are not kept any more.
  */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 #include "gateway/hub.h"
 
 /* Answers the call with the events after ask->offset; with Prefer: wait=N, when there are some or N seconds later. */

@@ -7,7 +7,7 @@
 #include "gateway/auth/revocations.h"
 #include "gateway/commands.h"
 #include "gateway/control.h"
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 #include "gateway/hub.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"

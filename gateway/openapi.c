@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "gateway/read/etag.h"
+#include "gateway/http/etag.h"
 
 static struct bytes *document;
 static char etag[24];

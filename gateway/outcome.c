@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
-#include "gateway/read/etag.h"
+#include "gateway/http/etag.h"
 
 enum { REFUSAL_DEPTH_MAX = 8, LOCATION_MAX = 256 };
 

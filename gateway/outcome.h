@@ -1,7 +1,7 @@
 #pragma once
 /* What a worker made of a command, as an HTTP answer. It is the same whether it comes by a reply or from the inbox. */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 struct outcome {
     enum err status;      /* OK, or the refusal */

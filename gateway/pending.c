@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 void pending_table_init(struct pending_table *table, struct ev_loop *loop, size_t max,
                         void (*on_due)(struct deadline *deadline))

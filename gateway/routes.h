@@ -1,7 +1,7 @@
 #pragma once
 /* The table of routes: method, path pattern, who may call, handler. A new endpoint is a row here. */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN, ACCESS_OPERATOR };
 

@@ -21,7 +21,7 @@
  * so that what is shared needs no framing of each socket.
  */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 #include "gateway/hub.h"
 
 /* Answers the call: with the stream, or with why not. */

@@ -6,7 +6,7 @@
 #include "common/base/json.h"
 #include "common/msg/problem.h"
 #include "gateway/commands.h"
-#include "gateway/preconditions.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/routes.h"
 
 /* What the three have in common, and where they differ. */

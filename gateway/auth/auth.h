@@ -5,7 +5,7 @@
  * found valid is kept in a small table of the process, under the whole token, until it expires.
  */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 struct auth;
 

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 #include "gateway/net/conn.h"
 
 enum {

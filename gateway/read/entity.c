@@ -1,6 +1,6 @@
 /* GET of one entity. */
 
-#include "gateway/read/etag.h"
+#include "gateway/http/etag.h"
 #include "gateway/read/plan.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"

@@ -12,10 +12,10 @@
 #include <stdio.h>
 
 #include "common/db/db.h"
+#include "gateway/http/etag.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/net/conn.h"
 #include "gateway/position.h"
-#include "gateway/preconditions.h"
-#include "gateway/read/etag.h"
 #include "gateway/read/query.h"
 
 enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };

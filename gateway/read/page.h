@@ -5,7 +5,7 @@
  */
 
 #include "common/db/db.h"
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 /* Rows: the entry as JSON, its time in microseconds, its id; one more than `limit` tells that there is a next page. */
 void page_respond(struct call *call, const struct db_result *result, int64_t limit);

@@ -3,7 +3,7 @@
  * the call gets the problem document. */
 
 #include "common/db/db.h"
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 /* `result` is borrowed and free of errors; the call must be answered, or wait for another query.
  * context: lives in the call's arena. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/clock.h"
-#include "gateway/target.h"
+#include "gateway/http/target.h"
 
 struct parsing {
     struct call *call;

@@ -4,7 +4,7 @@
  *   limit=20  after=<cursor>  text=…  <filter>=<value>  archived=true|false|any     each at most once, nothing else
  */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 #include "gateway/read/cursor.h"
 #include "gateway/read/plan.h"
 

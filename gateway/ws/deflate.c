@@ -4,7 +4,7 @@
 #include <zlib.h>
 
 #include "common/base/buf.h"
-#include "gateway/field.h"
+#include "gateway/http/field.h"
 #include "gateway/ws/frame.h"
 
 enum {

@@ -2,8 +2,8 @@
 
 #include <openssl/evp.h>
 
-#include "gateway/cors.h"
-#include "gateway/field.h"
+#include "gateway/http/cors.h"
+#include "gateway/http/field.h"
 #include "gateway/ws/deflate.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

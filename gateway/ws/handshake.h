@@ -1,7 +1,7 @@
 #pragma once
 /* The server's half of the opening handshake (RFC 6455 4.2). */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 #define WS_SUBPROTOCOL "centrifuge-json"
 

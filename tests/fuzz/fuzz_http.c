@@ -13,9 +13,9 @@
 #include "common/msg/msg.h"
 #include "gateway/commands.h"
 #include "gateway/gateway.h"
+#include "gateway/http/request.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
-#include "gateway/request.h"
 #include "tests/fuzz/must.h"
 
 enum { TRACE_MAX = 1 << 20, TURNS_MAX = 100000 };

@@ -13,9 +13,9 @@
 #include "common/base/buf.h"
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge.h"
+#include "gateway/http/rpc_call.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/presence.h"
-#include "gateway/rpc_call.h"
 #include "gateway/ws.h"
 
 #include "tests/unit/scripted.h"

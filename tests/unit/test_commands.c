@@ -1,7 +1,7 @@
 /* Writes over a real broker, with a worker played by the test: replies, refusals, silence. The database is one that nobody
  * runs, so what the inbox would say is left out. CORTEX_AMQP_URL names the broker. */
 
-#include "tests/unit/http_fixture.h"
+#include "tests/unit/gateway/http/http_fixture.h"
 
 #include "common/broker/topology.h"
 

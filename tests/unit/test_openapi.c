@@ -1,6 +1,6 @@
 /* GET /openapi.json: the document is made once and answered with its tag. The document itself: tests/contract/openapi.test.mjs. */
 
-#include "tests/unit/http_fixture.h"
+#include "tests/unit/gateway/http/http_fixture.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 #include "tests/unit/common/db/db_fixture.h"
 
+#include "gateway/http/etag.h"
 #include "gateway/read/cursor.h"
-#include "gateway/read/etag.h"
 #include "gateway/read/plan.h"
 #include "gateway/read/selection.h"
 

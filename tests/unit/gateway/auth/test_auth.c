@@ -1,6 +1,6 @@
 /* The memory for verified tokens. */
 
-#include "tests/unit/http_fixture.h"
+#include "tests/unit/gateway/http/http_fixture.h"
 
 #include "gateway/auth/auth.h"
 

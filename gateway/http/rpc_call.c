@@ -1,8 +1,8 @@
-#include "gateway/rpc_call.h"
+#include "gateway/http/rpc_call.h"
 
-#include "gateway/exchange.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/target.h"
 #include "gateway/routes.h"
-#include "gateway/target.h"
 
 static void deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
                     struct slice body)

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "gateway/preconditions.h"
-#include "gateway/target.h"
+#include "gateway/http/preconditions.h"
+#include "gateway/http/target.h"
 
 static const struct {
     const char *field, *key; /* key NULL: refused */

@@ -1,4 +1,4 @@
-#include "gateway/request_private.h"
+#include "gateway/http/request_private.h"
 
 enum {
     FIELDS_AT_FIRST = 16,

@@ -1,4 +1,4 @@
-#include "gateway/read/etag.h"
+#include "gateway/http/etag.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/field.h"
+#include "gateway/http/field.h"
 
 struct slice field_next(struct slice *rest, char separator)
 {

@@ -1,6 +1,6 @@
-#include "gateway/accept.h"
+#include "gateway/http/accept.h"
 
-#include "gateway/field.h"
+#include "gateway/http/field.h"
 
 /* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); -1: it is none. */
 static int parse_weight(struct slice text)

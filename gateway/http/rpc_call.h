@@ -2,7 +2,7 @@
 /* A request of the HTTP API that came another way: the same routes, checks and handlers, and the same answer, without a
  * connection. */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 struct rpc_request {
     const struct identity *identity;

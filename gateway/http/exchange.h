@@ -2,8 +2,8 @@
 /* A request and its answer, while they are under way. Those at rest wait in a pool with a little memory, so that the next
  * request costs no allocation. */
 
-#include "gateway/call.h"
-#include "gateway/request.h"
+#include "gateway/http/call.h"
+#include "gateway/http/request.h"
 
 enum exchange_state {
     READING,

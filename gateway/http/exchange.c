@@ -1,8 +1,8 @@
-#include "gateway/exchange.h"
+#include "gateway/http/exchange.h"
 
 #include <time.h>
 
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 
 enum {
     RESTING_MAX = 64, /* exchanges kept for the next requests */

@@ -1,4 +1,4 @@
-#include "gateway/target.h"
+#include "gateway/http/target.h"
 
 #include "common/base/hex.h"
 

@@ -1,7 +1,7 @@
-#include "gateway/preconditions.h"
+#include "gateway/http/preconditions.h"
 
 #include "common/msg/format.h"
-#include "gateway/field.h"
+#include "gateway/http/field.h"
 
 /* ---- Idempotency-Key ---- */
 

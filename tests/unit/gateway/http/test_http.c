@@ -1,6 +1,6 @@
 /* HTTP/1 as clients send it, and as they should not. */
 
-#include "tests/unit/http_fixture.h"
+#include "tests/unit/gateway/http/http_fixture.h"
 
 #include <netinet/in.h>
 #include <sys/resource.h>

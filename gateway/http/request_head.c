@@ -1,6 +1,6 @@
 /* What a head must satisfy as a whole, beyond the parser's grammar: what decides where the message ends and whom it is for. */
 
-#include "gateway/request_private.h"
+#include "gateway/http/request_private.h"
 
 static bool is_host_character(char c)
 {

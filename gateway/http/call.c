@@ -1,10 +1,10 @@
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 #include <stdio.h>
 
-#include "gateway/http.h"
+#include "gateway/http/http.h"
+#include "gateway/http/target.h"
 #include "gateway/net/conn.h"
-#include "gateway/target.h"
 
 enum { COPIED_MAX = 2048 }; /* a smaller body costs less copied than as a piece of its own */
 

@@ -1,10 +1,10 @@
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 
 #include "gateway/auth/auth.h"
-#include "gateway/cors.h"
-#include "gateway/exchange.h"
+#include "gateway/http/cors.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/target.h"
 #include "gateway/routes.h"
-#include "gateway/target.h"
 
 enum { DRAIN_SILENCE_MS = 1000 };
 

@@ -1,4 +1,4 @@
-#include "gateway/cors.h"
+#include "gateway/http/cors.h"
 
 #include "gateway/routes.h"
 

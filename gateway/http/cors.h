@@ -1,7 +1,7 @@
 #pragma once
 /* Cross-origin requests of browsers (Fetch standard, CORS protocol), for the origins that the configuration names. */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
 /* The origin may call us, by `cors_origins`: "*", or it is in the list. An absent origin may not. */
 bool cors_is_allowed(const struct config *config, struct slice origin);

@@ -1,7 +1,7 @@
 #pragma once
 /* What request.c and request_head.c share. */
 
-#include "gateway/request.h"
+#include "gateway/http/request.h"
 
 /* The request ends here, unanswered by any handler. `why` is constant, or NULL. Returns what a callback tells the parser. */
 int request_refuse(struct request *request, enum err err, const char *why);

@@ -1,8 +1,8 @@
 /* Problem details (RFC 9457): the one shape of every refusal. */
 
-#include "gateway/call.h"
+#include "gateway/http/call.h"
 
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 
 enum { PROBLEM_MAX = 256 * 1024 };
 
