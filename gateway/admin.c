@@ -5,7 +5,7 @@
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
-#include "gateway/control.h"
+#include "gateway/bus/control.h"
 #include "gateway/http/preconditions.h"
 #include "gateway/http/target.h"
 

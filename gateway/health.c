@@ -2,7 +2,7 @@
 
 #include "common/db/db.h"
 #include "gateway/auth/revocations.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/routes.h"
 
 void healthz(struct call *call)

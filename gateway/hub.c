@@ -1,7 +1,7 @@
 #include "gateway/hub.h"
 
 #include "common/base/clock.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/hub_private.h"
 
 /* Tenants. */

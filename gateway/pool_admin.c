@@ -13,7 +13,7 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "gateway/admin.h"
-#include "gateway/control.h"
+#include "gateway/bus/control.h"
 #include "gateway/read/query.h"
 #include "gateway/routes.h"
 

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/presence_private.h"
 
 /* {"from":"<process>","kind":"changes","company":"<id>","members":[["+","project:<id>","<client>","<user>"],…]} */

@@ -5,7 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/msg/problem.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/http/preconditions.h"
 #include "gateway/routes.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/msg/msg.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/gateway.h"
 #include "gateway/http/request.h"
 #include "gateway/net/conn.h"

@@ -3,7 +3,7 @@
  * a broker that only counts bindings. Real servers cannot be made to answer between two given events. */
 
 #include "common/db/db.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/gateway.h"
 
 enum { SCRIPT_ROWS_MAX = 256, SCRIPT_COLUMNS = 3, SCRIPT_TEXT = 160 };

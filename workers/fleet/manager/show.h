@@ -15,5 +15,5 @@ void manager_show(struct buf *out, const char *pool, const struct manager_view *
                   const struct manager_self *self, const struct pool_report *report,
                   const struct manager_load *load);
 
-/* As a refusal is written (gateway/outcome.h): {"errors": [{"pointer", "detail"}]}. */
+/* As a refusal is written (gateway/bus/outcome.h): {"errors": [{"pointer", "detail"}]}. */
 void manager_show_objection(struct buf *out, const char *field, const char *objection);

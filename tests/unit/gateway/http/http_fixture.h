@@ -16,7 +16,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 #include "gateway/gateway.h"
 #include "gateway/net/server.h"
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
-#include "gateway/deadlines.h"
+#include "gateway/bus/deadlines.h"
 
 enum { PATIENCE_S = 30 };
 

@@ -10,7 +10,7 @@
 
 #include "common/base/err.h"
 #include "common/base/uuid.h"
-#include "gateway/deadlines.h"
+#include "gateway/bus/deadlines.h"
 
 struct call;
 struct commands;

@@ -1,4 +1,4 @@
-#include "gateway/pending.h"
+#include "gateway/bus/pending.h"
 
 #include <inttypes.h>
 #include <stdio.h>

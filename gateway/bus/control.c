@@ -1,9 +1,9 @@
-#include "gateway/control.h"
+#include "gateway/bus/control.h"
 
 #include "common/broker/topology.h"
-#include "gateway/commands.h"
-#include "gateway/outcome.h"
-#include "gateway/pending.h"
+#include "gateway/bus/commands.h"
+#include "gateway/bus/outcome.h"
+#include "gateway/bus/pending.h"
 
 struct control {
     struct gateway *gateway;

@@ -1,11 +1,11 @@
-#include "gateway/events.h"
+#include "gateway/bus/events.h"
 
 #include <stdio.h>
 
 #include "common/base/uuid_map.h"
 #include "common/broker/topology.h"
 #include "gateway/auth/revocations.h"
-#include "gateway/control.h"
+#include "gateway/bus/control.h"
 #include "gateway/hub.h"
 #include "gateway/presence.h"
 

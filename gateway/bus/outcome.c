@@ -1,4 +1,4 @@
-#include "gateway/outcome.h"
+#include "gateway/bus/outcome.h"
 
 #include <stdio.h>
 

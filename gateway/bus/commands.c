@@ -1,12 +1,12 @@
-#include "gateway/commands.h"
+#include "gateway/bus/commands.h"
 
 #include <stdio.h>
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
-#include "gateway/events.h"
-#include "gateway/outcome.h"
-#include "gateway/pending.h"
+#include "gateway/bus/events.h"
+#include "gateway/bus/outcome.h"
+#include "gateway/bus/pending.h"
 #include "gateway/read/operation.h"
 
 struct commands {

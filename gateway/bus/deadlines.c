@@ -1,4 +1,4 @@
-#include "gateway/deadlines.h"
+#include "gateway/bus/deadlines.h"
 
 #include "common/base/clock.h"
 
