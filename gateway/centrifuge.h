@@ -17,7 +17,7 @@
  */
 
 #include "common/crypto/token.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 struct ws;
 

@@ -1,7 +1,7 @@
 #include "gateway/event_feed.h"
 
 #include "gateway/http/accept.h"
-#include "gateway/position.h"
+#include "gateway/hub/position.h"
 #include "gateway/routes.h"
 #include "gateway/sse.h"
 

@@ -8,7 +8,7 @@
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
 #include "gateway/http/http.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"

@@ -14,7 +14,7 @@
  * All of it on exchange `events`, not persistent: a process that comes back to the broker says hello, and is watched anew.
  */
 
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 #define PRESENCE_TYPE    "presence"
 #define PRESENCE_ALL_KEY "gateways.presence" /* every process binds it */

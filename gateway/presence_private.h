@@ -9,7 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/uuid_map.h"
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 #include "gateway/presence.h"
 
 enum {

@@ -4,8 +4,8 @@
 
 #include "common/base/buf.h"
 #include "gateway/auth/revocations.h"
+#include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
-#include "gateway/position.h"
 
 enum {
     PIECE_MAX = 64 * 1024 * 1024, /* of events of one turn; the hub splits long before */

@@ -22,7 +22,7 @@
  */
 
 #include "gateway/http/call.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 /* Answers the call: with the stream, or with why not. */
 void sse_start(struct call *call, const struct hub_ask *ask);

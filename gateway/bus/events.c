@@ -6,7 +6,7 @@
 #include "common/broker/topology.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/control.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 #include "gateway/presence.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };

@@ -14,8 +14,8 @@
 #include "common/db/db.h"
 #include "gateway/http/etag.h"
 #include "gateway/http/preconditions.h"
+#include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
-#include "gateway/position.h"
 #include "gateway/read/query.h"
 
 enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };

@@ -18,7 +18,7 @@
 #include "gateway/presence.h"
 #include "gateway/ws.h"
 
-#include "tests/unit/scripted.h"
+#include "tests/unit/gateway/hub/scripted.h"
 
 #define USER    "0199cccc-0000-7000-8000-00000000000c"
 #define COMPANY "0199dddd-0000-7000-8000-00000000000d"

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 #include "gateway/presence.h"
 
-#include "tests/unit/scripted.h"
+#include "tests/unit/gateway/hub/scripted.h"
 
 /* Three gateway processes in one: what one says is heard by the others, unless it is cut off. */
 

@@ -1,4 +1,4 @@
-#include "gateway/stream.h"
+#include "gateway/hub/stream.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 #include "common/base/clock.h"
 

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
-#include "tests/unit/scripted.h"
+#include "tests/unit/gateway/hub/scripted.h"
 
 #define PROJECT "0199aaaa-0000-7000-8000-00000000000a"
 #define OTHER   "0199bbbb-0000-7000-8000-00000000000b"

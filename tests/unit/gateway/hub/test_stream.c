@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/stream.h"
+#include "gateway/hub/stream.h"
 
 static struct publication event(int64_t seq)
 {

@@ -2,19 +2,19 @@
 /* Inside of the hub: for hub*.c only.
  *
  *   hub.c           tenants: made for their first subscriber, kept a while after the last; events come in here
- *   hub_position.c  where a company's stream stands, and reading what is missing from the database
- *   hub_channel.c   channels: may this company have it; coming and going
- *   hub_name.c      the names of channels
- *   hub_missed.c    what a channel's subscriber has missed, as the database has it
- *   hub_start.c     from WAITING to LIVE: recovery from memory and from the database
- *   hub_history.c   what happened before, for one who asks
- *   hub_deliver.c   the events of a turn to the subscribers of their channels
- *   hub_query.c     database queries that outlive nobody
+ *   catch_up.c  where a company's stream stands, and reading what is missing from the database
+ *   channel.c   channels: may this company have it; coming and going
+ *   channel_name.c      the names of channels
+ *   missed.c    what a channel's subscriber has missed, as the database has it
+ *   start.c     from WAITING to LIVE: recovery from memory and from the database
+ *   history.c   what happened before, for one who asks
+ *   deliver.c   the events of a turn to the subscribers of their channels
+ *   query.c     database queries that outlive nobody
  */
 
 #include "common/base/uuid_map.h"
 #include "common/db/db.h"
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 enum {
     TENANT_LINGER_MS = 60000, /* watched without subscribers: who returns recovers from memory */
@@ -24,7 +24,7 @@ enum {
     READ_RETRY_MAX_MS = 500,
 };
 
-/* hub_query.c: `answer` is called once, unless the owner forgets the query first. */
+/* query.c: `answer` is called once, unless the owner forgets the query first. */
 typedef void hub_on_answer(void *owner, struct db_result *result);
 enum err hub_query_send(struct hub *hub, struct slice company, const struct db_statement *statement,
                         const struct slice *params, size_t param_count, hub_on_answer *answer, void *owner,
@@ -102,7 +102,7 @@ struct bytes *event_body(struct bytes *body);
 /* Reads an event row (seq, project, body) of hub_events. */
 struct publication publication_of_row(struct db_result *result, int row);
 
-/* hub_position.c */
+/* catch_up.c */
 /* $1 company, $2 after, $3 up to, $4 limit */
 extern const struct db_statement hub_events;
 bool hub_position_known(const struct tenant *tenant);
@@ -112,7 +112,7 @@ enum err hub_position_check(struct tenant *tenant);
 void hub_position_progress(struct tenant *tenant);
 void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
-/* hub_channel.c */
+/* channel.c */
 struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask);
 void channel_free(struct channel *channel); /* nobody is on it */
 bool channel_has(const struct channel *channel, const struct publication *publication);
@@ -122,7 +122,7 @@ void channel_refuse(struct channel *channel, enum err err); /* all who have not 
 void subscriber_enter(struct subscriber *subscriber, struct channel *channel, enum subscriber_state state);
 void subscriber_leave(struct subscriber *subscriber); /* its list and its start; the channel stays */
 
-/* hub_missed.c */
+/* missed.c */
 /* Asks for the channel's events in (after, up_to], `page` of them at most. */
 enum err missed_read(struct channel *channel, int64_t after, int64_t up_to, int page, hub_on_answer *answer,
                      void *owner, struct hub_query **ret_query) MUST_CHECK;
@@ -144,13 +144,13 @@ void presence_tenant_goes(struct tenant *tenant);
 void presence_entered(struct subscriber *subscriber); /* it is live */
 void presence_left(struct subscriber *subscriber);    /* it was, and is still on its channel's list */
 
-/* hub_start.c */
+/* start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask);
 void start_free(struct start *start);
 /* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
 void start_begin(struct subscriber *subscriber);
 
-/* hub_deliver.c */
+/* deliver.c */
 void tenant_flush(struct tenant *tenant);
 /* Something that is not an event of the company: for those who are live, now. */
 void channel_tell(struct channel *channel, const struct publication *publication);

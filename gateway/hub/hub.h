@@ -24,7 +24,7 @@
 #include "common/base/buf.h"
 #include "common/broker/envelope.h"
 #include "gateway/gateway.h"
-#include "gateway/stream.h"
+#include "gateway/hub/stream.h"
 
 struct hub;
 struct hub_ask;

@@ -1,4 +1,4 @@
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 static const struct db_statement projects_statement = {
     "hub.projects", "SELECT count(*) FROM project WHERE company_id = $1 AND id = ANY ($2::uuid[])"};

@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 static const char *const prefixes[] = {
     [CHANNEL_COMPANY] = "company:",

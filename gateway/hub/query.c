@@ -1,4 +1,4 @@
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 struct hub_query {
     struct hub *hub; /* NULL: the hub is gone */

@@ -1,7 +1,7 @@
 #pragma once
 /* Where somebody stands in a company's stream, as text that clients keep and give back: "<epoch>:<offset>". */
 
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 enum { POSITION_SIZE = EPOCH_SIZE + 21 };
 

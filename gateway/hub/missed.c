@@ -1,4 +1,4 @@
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 /* Of a channel of projects, by its own index. The first row is no event of it: its seq says whether the company's event after
  * $2 is still there, its text how far this database has come, for a replica may be behind us. */

@@ -1,8 +1,8 @@
-#include "gateway/hub.h"
+#include "gateway/hub/hub.h"
 
 #include "common/base/clock.h"
 #include "gateway/bus/commands.h"
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 /* Tenants. */
 

@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 /* The same events for every subscriber of a feed: encoded for the first, shared by the others. There are few feeds (WebSockets,
  * streams, polls), and their subscribers are mixed. */

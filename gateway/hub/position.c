@@ -1,4 +1,4 @@
-#include "gateway/position.h"
+#include "gateway/hub/position.h"
 
 #include <stdio.h>
 

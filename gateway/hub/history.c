@@ -1,4 +1,4 @@
-#include "gateway/hub_private.h"
+#include "gateway/hub/private.h"
 
 /* What happened on a channel, for one who asks: from memory when all of it is there, else from the database.
  *
