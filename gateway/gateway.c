@@ -9,10 +9,10 @@
 #include "gateway/bus/control.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
+#include "gateway/hub/presence/presence.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
-#include "gateway/presence.h"
 #include "gateway/read/plan.h"
 #include "gateway/ws/deflate.h"
 

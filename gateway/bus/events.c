@@ -7,7 +7,7 @@
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/control.h"
 #include "gateway/hub/hub.h"
-#include "gateway/presence.h"
+#include "gateway/hub/presence/presence.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
 

@@ -14,8 +14,8 @@
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge.h"
 #include "gateway/http/rpc_call.h"
+#include "gateway/hub/presence/presence.h"
 #include "gateway/limit/user_counts.h"
-#include "gateway/presence.h"
 #include "gateway/ws.h"
 
 #include "tests/unit/gateway/hub/scripted.h"

@@ -8,7 +8,7 @@
 
 #include "common/base/buf.h"
 #include "gateway/hub/hub.h"
-#include "gateway/presence.h"
+#include "gateway/hub/presence/presence.h"
 
 #include "tests/unit/gateway/hub/scripted.h"
 

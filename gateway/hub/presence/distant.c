@@ -1,4 +1,4 @@
-#include "gateway/presence_private.h"
+#include "gateway/hub/presence/private.h"
 
 /* ---- sets ---- */
 

@@ -2,15 +2,15 @@
 /* Inside of presence: for presence*.c only.
  *
  *   presence.c          rosters: watching, and what the hub and those who ask see of it
- *   presence_distant.c  those who are on channels by other processes
- *   presence_peers.c    other processes: beats, and what they say
- *   presence_wire.c     JSON of what is said
+ *   distant.c  those who are on channels by other processes
+ *   peers.c    other processes: beats, and what they say
+ *   wire.c     JSON of what is said
  */
 
 #include "common/base/buf.h"
 #include "common/base/uuid_map.h"
+#include "gateway/hub/presence/presence.h"
 #include "gateway/hub/private.h"
-#include "gateway/presence.h"
 
 enum {
     PRESENCE_GATHER_MS = 50,
@@ -85,7 +85,7 @@ void roster_touch(struct roster *roster);
 void roster_watch(struct roster *roster); /* asks everybody for their state */
 void roster_settled(struct roster *roster);
 
-/* presence_distant.c */
+/* distant.c */
 /* A process says who is on a channel of its own, or no more. */
 void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, enum channel_kind kind,
                   const struct uuid *channel, const struct member *member);
@@ -100,10 +100,10 @@ void roster_tell_here(struct roster *roster, struct channel *channel, const stru
                       bool joined);
 struct distant_channel *distant_channel_find(const struct roster *roster, const struct uuid *id);
 
-/* presence_peers.c */
+/* peers.c */
 void presence_expire(struct presence *presence); /* those who are silent */
 
-/* presence_wire.c */
+/* wire.c */
 void wire_beat(struct presence *presence, bool hello);
 void wire_watch(struct roster *roster, const struct uuid *peer, bool watch); /* peer NULL: everybody */
 void wire_change(struct roster *roster, bool joined, const struct channel *channel,

@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "gateway/bus/commands.h"
-#include "gateway/presence_private.h"
+#include "gateway/hub/presence/private.h"
 
 /* {"from":"<process>","kind":"changes","company":"<id>","members":[["+","project:<id>","<client>","<user>"],…]} */
 

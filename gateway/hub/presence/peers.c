@@ -2,7 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "gateway/presence_private.h"
+#include "gateway/hub/presence/private.h"
 
 enum { JSON_DEPTH_MAX = 4 };
 

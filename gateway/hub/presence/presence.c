@@ -1,7 +1,7 @@
-#include "gateway/presence.h"
+#include "gateway/hub/presence/presence.h"
 
 #include "common/base/clock.h"
-#include "gateway/presence_private.h"
+#include "gateway/hub/presence/private.h"
 
 /* ---- rosters ---- */
 
