@@ -13,7 +13,7 @@
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
-#include "gateway/read/plan.h"
+#include "gateway/resources/plan.h"
 #include "gateway/ws/deflate.h"
 
 static void name_reply_key(struct gateway *gateway)

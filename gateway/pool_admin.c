@@ -14,7 +14,7 @@
 #include "common/msg/problem.h"
 #include "gateway/admin.h"
 #include "gateway/bus/control.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 enum { KEY_SIZE = 96, POOLS_MAX = 32 };

@@ -7,7 +7,7 @@
 #include "gateway/bus/events.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
-#include "gateway/read/operation.h"
+#include "gateway/resources/operation.h"
 
 struct commands {
     struct gateway *gateway;

@@ -1,8 +1,8 @@
 /* GET of dead letters, for operators: a list, and one with its body made readable. */
 
-#include "gateway/read/command_body.h"
-#include "gateway/read/page.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/command_body.h"
+#include "gateway/resources/page.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 enum { LETTER_MAX = 64 << 20 };

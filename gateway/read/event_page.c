@@ -16,7 +16,7 @@
 #include "gateway/http/preconditions.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/query.h"
 
 enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };
 

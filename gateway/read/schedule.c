@@ -1,8 +1,8 @@
 /* GET of schedules, for operators: a list, and one with the body of its command. */
 
-#include "gateway/read/command_body.h"
-#include "gateway/read/page.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/command_body.h"
+#include "gateway/resources/page.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 enum { SCHEDULE_MAX = 64 << 20 };

@@ -1,4 +1,4 @@
-#include "gateway/read/command_body.h"
+#include "gateway/resources/command_body.h"
 
 #include "common/base/hex.h"
 

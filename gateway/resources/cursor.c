@@ -1,4 +1,4 @@
-#include "gateway/read/cursor.h"
+#include "gateway/resources/cursor.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const int64_t YEAR_10000_US = INT64_C(253402300800000000);

@@ -1,8 +1,8 @@
 /* GET of one entity. */
 
 #include "gateway/http/etag.h"
-#include "gateway/read/plan.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/plan.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 static void on_entity(struct call *call, struct db_result *result, void *context)

@@ -1,4 +1,4 @@
-#include "gateway/read/selection.h"
+#include "gateway/resources/selection.h"
 
 #include <stdio.h>
 

@@ -1,9 +1,9 @@
 #include "tests/unit/common/db/db_fixture.h"
 
 #include "gateway/http/etag.h"
-#include "gateway/read/cursor.h"
-#include "gateway/read/plan.h"
-#include "gateway/read/selection.h"
+#include "gateway/resources/cursor.h"
+#include "gateway/resources/plan.h"
+#include "gateway/resources/selection.h"
 
 #define COMPANY "0000000c-0000-7000-8000-000000000001"
 #define PROJECT "0000000d-0000-7000-8000-000000000001"

@@ -1,7 +1,7 @@
-#include "gateway/read/operation.h"
+#include "gateway/resources/operation.h"
 
 #include "common/db/db.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 enum {

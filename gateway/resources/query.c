@@ -1,4 +1,4 @@
-#include "gateway/read/query.h"
+#include "gateway/resources/query.h"
 
 #include <assert.h>
 

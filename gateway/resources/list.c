@@ -1,8 +1,8 @@
 /* GET of a collection: a page at a time, in the order of creation. */
 
-#include "gateway/read/page.h"
-#include "gateway/read/query.h"
-#include "gateway/read/selection.h"
+#include "gateway/resources/page.h"
+#include "gateway/resources/query.h"
+#include "gateway/resources/selection.h"
 #include "gateway/routes.h"
 
 struct listing {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "gateway/net/conn.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/query.h"
 #include "gateway/routes.h"
 
 enum { STATUS, RESOURCE, FORMAT, BYTES, PIECES, IS_EXPIRED, DAY };

@@ -1,4 +1,4 @@
-#include "gateway/read/plan.h"
+#include "gateway/resources/plan.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  */
 
 #include "gateway/http/call.h"
-#include "gateway/read/cursor.h"
-#include "gateway/read/plan.h"
+#include "gateway/resources/cursor.h"
+#include "gateway/resources/plan.h"
 
 enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = PLAN_FILTERS_MAX + 5 };
 

@@ -1,12 +1,12 @@
-#include "gateway/read/page.h"
+#include "gateway/resources/page.h"
 
 #include <stdio.h>
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "gateway/admin.h"
-#include "gateway/read/cursor.h"
-#include "gateway/read/query.h"
+#include "gateway/resources/cursor.h"
+#include "gateway/resources/query.h"
 
 static const struct slice opening = {"{\"data\":[", 9};
 
