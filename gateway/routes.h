@@ -48,17 +48,17 @@ void write_update(struct call *call);
 void write_delete(struct call *call);
 void read_dead_letters(struct call *call); /* read/dead_letter.c: what has died */
 void read_dead_letter(struct call *call);
-void pools_show(struct call *call); /* pool_admin.c: the worker pools */
+void pools_show(struct call *call); /* pools.c: the worker pools */
 void pool_show(struct call *call);
 void pool_resize(struct call *call);
-void dead_letter_replay(struct call *call); /* dead_letter.c: back to work, or gone */
+void dead_letter_replay(struct call *call); /* dead_letter_list.c: back to work, or gone */
 void dead_letter_drop(struct call *call);
 void dead_letters_replay(struct call *call);
 void dead_letters_drop(struct call *call);
 void write_cancel(struct call *call);
 void read_schedules(struct call *call); /* read/schedule.c: what is done again and again */
 void read_schedule(struct call *call);
-void schedule_put(struct call *call); /* schedule_admin.c */
+void schedule_put(struct call *call); /* schedules.c */
 void schedule_delete(struct call *call);
 void schedule_run(struct call *call);
 void read_events(struct call *call); /* event_feed.c: GET /v1/events, a stream or a page */

@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "gateway/admin.h"
+#include "gateway/operator/pool_request.h"
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/query.h"
 

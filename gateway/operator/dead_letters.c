@@ -1,6 +1,6 @@
 /* What operators do with dead letters; the SQL is with workers/engine/housekeeping/operator_dead.c. */
 
-#include "gateway/admin.h"
+#include "gateway/operator/pool_request.h"
 #include "gateway/routes.h"
 
 static const char selection[] = "dead_selection";

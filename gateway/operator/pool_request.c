@@ -1,4 +1,4 @@
-#include "gateway/admin.h"
+#include "gateway/operator/pool_request.h"
 
 #include <stdio.h>
 

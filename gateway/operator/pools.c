@@ -12,8 +12,8 @@
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
-#include "gateway/admin.h"
 #include "gateway/bus/control.h"
+#include "gateway/operator/pool_request.h"
 #include "gateway/resources/query.h"
 #include "gateway/routes.h"
 

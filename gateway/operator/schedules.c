@@ -8,7 +8,7 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "common/time/cron.h"
-#include "gateway/admin.h"
+#include "gateway/operator/pool_request.h"
 #include "gateway/routes.h"
 
 enum { POINTER_SIZE = 256 };
