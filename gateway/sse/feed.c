@@ -1,9 +1,9 @@
-#include "gateway/event_feed.h"
+#include "gateway/sse/feed.h"
 
 #include "gateway/http/accept.h"
 #include "gateway/hub/position.h"
 #include "gateway/routes.h"
-#include "gateway/sse.h"
+#include "gateway/sse/sse.h"
 
 /* The channels that are named, or the company's own. */
 static enum err take_channels(struct call *call, struct hub_ask *ask, const char **ret_why)

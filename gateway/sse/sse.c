@@ -1,4 +1,4 @@
-#include "gateway/sse.h"
+#include "gateway/sse/sse.h"
 
 #include <stdio.h>
 

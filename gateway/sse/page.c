@@ -7,7 +7,7 @@
  * An event only wakes: the page is always read, so that it looks the same however it came about.
  */
 
-#include "gateway/event_feed.h"
+#include "gateway/sse/feed.h"
 
 #include <stdio.h>
 
