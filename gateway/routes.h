@@ -62,4 +62,4 @@ void schedule_put(struct call *call); /* schedules.c */
 void schedule_delete(struct call *call);
 void schedule_run(struct call *call);
 void read_events(struct call *call); /* feed.c: GET /v1/events, a stream or a page */
-void ws_upgrade(struct call *call);  /* ws.c: GET /connection/websocket */
+void ws_upgrade(struct call *call);  /* socket.c: GET /connection/websocket */

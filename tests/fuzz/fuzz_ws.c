@@ -10,10 +10,10 @@
 
 #include "common/base/buf.h"
 #include "gateway/auth/auth.h"
-#include "gateway/centrifuge.h"
+#include "gateway/centrifuge/centrifuge.h"
+#include "gateway/centrifuge/socket.h"
 #include "gateway/http/rpc_call.h"
 #include "gateway/limit/user_counts.h"
-#include "gateway/ws.h"
 #include "gateway/ws/frame.h"
 #include "tests/fuzz/must.h"
 

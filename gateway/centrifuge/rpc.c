@@ -1,4 +1,4 @@
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 #include "gateway/http/rpc_call.h"
 
 /* A request of the HTTP API:

@@ -2,23 +2,23 @@
 /* Inside of the session: for centrifuge*.c only.
  *
  *   centrifuge.c            the session's life: message by message, the clock, the end
- *   centrifuge_command.c    a line becomes a command; the table of commands; how many and how often
- *   centrifuge_connect.c    connect and refresh: tokens
- *   centrifuge_welcome.c    the answer to connect
- *   centrifuge_subscribe.c  subscribe and unsubscribe; what the hub tells
- *   centrifuge_history.c    history
- *   centrifuge_presence.c   who is on a channel
- *   centrifuge_rpc.c        rpc: a request of the HTTP API
- *   centrifuge_work.c       commands that are answered later
- *   centrifuge_reply.c      JSON text of replies
- *   centrifuge_push.c       JSON text and frames of publications
+ *   command.c    a line becomes a command; the table of commands; how many and how often
+ *   connect.c    connect and refresh: tokens
+ *   welcome.c    the answer to connect
+ *   subscribe.c  subscribe and unsubscribe; what the hub tells
+ *   history.c    history
+ *   presence.c   who is on a channel
+ *   rpc.c        rpc: a request of the HTTP API
+ *   work.c       commands that are answered later
+ *   reply.c      JSON text of replies
+ *   push.c       JSON text and frames of publications
  */
 
 #include <jansson.h>
 
 #include "common/base/buf.h"
-#include "gateway/centrifuge.h"
-#include "gateway/centrifuge_codes.h"
+#include "gateway/centrifuge/centrifuge.h"
+#include "gateway/centrifuge/codes.h"
 
 /* centrifuge.c */
 struct gateway *session_gateway(const struct session *session);
@@ -27,7 +27,7 @@ void session_disconnect(struct session *session, enum centrifuge_disconnect disc
 void session_schedule(struct session *session, enum session_due due, int64_t ms);
 void session_arm(struct session *session); /* the token's exp has changed */
 
-/* centrifuge_command.c: one line of a message. */
+/* command.c: one line of a message. */
 void session_on_line(struct session *session, struct slice line);
 
 /* Handlers of commands. `params` is an object. */
@@ -50,7 +50,7 @@ bool json_read_integer(const json_t *object, const char *name, int64_t min, int6
 /* Of an optional boolean one. */
 bool json_read_flag(const json_t *object, const char *name, bool *ret_value);
 
-/* centrifuge_subscribe.c */
+/* subscribe.c */
 void session_leave_all(struct session *session);
 void session_free_subscriptions(struct session *session);
 /* The subscription to that channel, when it is live; else the command is refused and NULL returned. */
@@ -64,7 +64,7 @@ void session_leave_unnamed(struct session *session);
 /* "recoverable":true,"positioned":true,"epoch":…  …  ,"publications":[…] */
 void append_start(struct buf *out, const struct hub_start *start);
 
-/* centrifuge_welcome.c: connect is answered when the channels of its token have started.
+/* welcome.c: connect is answered when the channels of its token have started.
  *
  *   begin ─▶ waiting for each that is expected ── all there ──▶ answered, with their positions; then what came meanwhile
  *                              └─ the database failed ──▶ error 100: the client comes again
@@ -79,7 +79,7 @@ size_t welcome_bytes(const struct session *session);              /* that wait h
 void welcome_end_of_list(struct session *session);                /* no more is expected */
 void welcome_free(struct session *session);
 
-/* centrifuge_work.c: a part of the struct that waits for the answer. */
+/* work.c: a part of the struct that waits for the answer. */
 struct session_work {
     struct session *session;
     struct session_work *next, **place;
@@ -93,14 +93,14 @@ void session_work_begin(struct session *session, uint32_t id, struct session_wor
 void session_work_end(struct session_work *work); /* before it is answered and freed */
 void session_drop_works(struct session *session);
 
-/* centrifuge_reply.c: `{"id":7,"subscribe":{` … `}}`, then out with it, with the others of its message. */
+/* reply.c: `{"id":7,"subscribe":{` … `}}`, then out with it, with the others of its message. */
 void reply_begin(struct buf *reply, const struct session *session, uint32_t id, const char *result);
 void reply_end(struct buf *reply, struct session *session);
 void reply_error(struct session *session, uint32_t id, enum centrifuge_error error);
 void reply_client(struct buf *reply, const struct session *session); /* "client":…,"version":…, and its ttl */
 void reply_flush(struct session *session);                           /* what has gathered goes out */
 
-/* centrifuge_push.c */
+/* push.c */
 struct bytes *push_publications(const struct channel *channel, const struct publication *const *publications,
                                 size_t count);
 struct bytes *push_members(const struct channel *channel, const struct member_change *changes, size_t count);

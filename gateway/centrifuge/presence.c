@@ -1,5 +1,5 @@
 #include "common/base/uuid_map.h"
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 
 /* presence        {"presence":{"<client>":{"client":"…","user":"…"},…}}
  * presence_stats  {"num_clients":3,"num_users":2} */

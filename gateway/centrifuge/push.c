@@ -1,4 +1,4 @@
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 #include "gateway/ws/frame.h"
 
 /* {"push":{"channel":"company:…","pub":{"data":…,"offset":42}}}, a line each, in one frame. */

@@ -1,10 +1,10 @@
-#include "gateway/centrifuge.h"
+#include "gateway/centrifuge/centrifuge.h"
 
 #include "common/base/clock.h"
 #include "gateway/auth/revocations.h"
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/user_counts.h"
-#include "gateway/ws.h"
 
 struct gateway *session_gateway(const struct session *session)
 {

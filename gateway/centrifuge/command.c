@@ -1,6 +1,6 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 #include "gateway/limit/rate.h"
 
 /* We have no command that a client would send for this; the protocol's own ping is `{}`. */

@@ -1,4 +1,4 @@
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 
 /* {"publications":[{"data":…,"offset":7},…],"epoch":"…","offset":42} */
 

@@ -1,4 +1,4 @@
-#include "gateway/centrifuge_codes.h"
+#include "gateway/centrifuge/codes.h"
 
 const struct centrifuge_error_info *centrifuge_error_info(enum centrifuge_error error)
 {

@@ -1,4 +1,4 @@
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 
 bool session_may_work(struct session *session, uint32_t id)
 {

@@ -1,4 +1,4 @@
-#include "tests/unit/centrifuge_fixture.h"
+#include "tests/unit/gateway/centrifuge/centrifuge_fixture.h"
 
 /* Connecting. */
 

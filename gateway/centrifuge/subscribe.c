@@ -1,7 +1,7 @@
 #include "common/base/clock.h"
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/rate.h"
-#include "gateway/ws.h"
 
 static struct subscription *subscription_of(struct subscriber *subscriber)
 {

@@ -1,5 +1,5 @@
 #include "gateway/auth/auth.h"
-#include "gateway/centrifuge_private.h"
+#include "gateway/centrifuge/private.h"
 #include "gateway/limit/user_counts.h"
 
 /* Says to the client what is wrong with its token; true when it is in order. */

@@ -1,5 +1,5 @@
-#include "gateway/centrifuge_private.h"
-#include "gateway/ws.h"
+#include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/socket.h"
 
 enum { BATCH_BYTES = 65536 }; /* what has gathered goes out when it is about this much */
 

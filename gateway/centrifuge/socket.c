@@ -1,6 +1,6 @@
-#include "gateway/ws.h"
+#include "gateway/centrifuge/socket.h"
 
-#include "gateway/centrifuge.h"
+#include "gateway/centrifuge/centrifuge.h"
 #include "gateway/routes.h"
 #include "gateway/ws/deflate.h"
 #include "gateway/ws/frame.h"

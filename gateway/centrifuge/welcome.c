@@ -1,5 +1,5 @@
-#include "gateway/centrifuge_private.h"
-#include "gateway/ws.h"
+#include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/socket.h"
 
 struct session_welcome {
     uint32_t command;
