@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 int main(void)
 {

@@ -6,10 +6,10 @@
 
 #include "gateway/routes.h"
 
-/* openapi_document.c: the whole document; the caller owns it (json_decref). */
+/* document.c: the whole document; the caller owns it (json_decref). */
 json_t *openapi_build(const struct route *routes, size_t route_count);
 
-/* openapi_schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered),
+/* schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered),
  * ProjectCreate, ProjectUpdate, ProjectList. */
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource);
 /* "Project" */
@@ -17,11 +17,11 @@ const char *openapi_title(const struct msg_resource *resource, char title[64]);
 /* The schema of one field as a query parameter. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field);
 
-/* openapi_operator.c: what operators are answered (Pool, DeadLetter, …). */
+/* operator.c: what operators are answered (Pool, DeadLetter, …). */
 void openapi_add_operator_schemas(json_t *schemas);
 
 /* The schema of a request, without what we say to ourselves; the caller owns it. */
 json_t *openapi_request_schema(const struct msg_request *request);
 
-/* openapi_operation.c: one row of the route table. */
+/* operation.c: one row of the route table. */
 json_t *openapi_operation(const struct route *route);

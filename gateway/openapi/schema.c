@@ -1,6 +1,6 @@
 /* What clients send and get of a resource, derived from its schema. */
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* One route as an OpenAPI operation: what it takes, what it answers, how it refuses; by the handler that
  * serves it. */
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 #include <stdio.h>
 
@@ -18,7 +18,7 @@ enum body {
     BODY_FILE,
 };
 
-/* Components are those of openapi_document.c, by name. */
+/* Components are those of document.c, by name. */
 static const struct kind {
     void (*handler)(struct call *call);
     const char *verb;     /* begins the operationId: "create" and the resource's title */

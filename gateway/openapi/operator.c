@@ -1,6 +1,6 @@
 /* What operators are answered: these are no resources, so no schema of messages describes them. */
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 enum kind { TEXT, TRUTH, COUNT, UUID, TIME, OBJECT, COUNTS, ONE, LIST };
 enum { MAY_BE_NULL = 1, MAY_BE_ABSENT = 2 };

@@ -1,6 +1,6 @@
 /* GET /openapi.json: made on the first request, kept as long as the process. */
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The document around the operations: what several of them share. */
 
-#include "gateway/openapi.h"
+#include "gateway/openapi/openapi.h"
 
 #include <stdio.h>
 
