@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "common/process/config.h"
-#include "gateway/parent.h"
+#include "gateway/process/parent.h"
 
 int main(int argc, char **argv)
 {

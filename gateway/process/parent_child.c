@@ -1,4 +1,4 @@
-#include "gateway/parent_private.h"
+#include "gateway/process/parent_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/process/service.h"
-#include "gateway/process.h"
+#include "gateway/process/process.h"
 
 enum {
     BACKOFF_MIN_MS = 100,

@@ -1,5 +1,5 @@
 #pragma once
-/* What parent.c (settings, signals, leaving), parent_seat.c (a process and its death) and parent_replace.c (SIGHUP) share. */
+/* What parent.c (settings, signals, leaving), parent_child.c (a process and its death) and parent_replace.c (SIGHUP) share. */
 
 #include <signal.h>
 #include <stdbool.h>
@@ -49,7 +49,7 @@ struct parent {
     int64_t watchdog_ms, fed_ms;
 };
 
-/* parent_seat.c */
+/* parent_child.c */
 void seat_start(struct parent *parent, struct seat *seat); /* seat->now.pid is 0 when there is no process */
 void seats_start_due(struct parent *parent);
 void seats_reap(struct parent *parent);

@@ -1,4 +1,4 @@
-#include "gateway/process.h"
+#include "gateway/process/process.h"
 
 #include <signal.h>
 #include <unistd.h>

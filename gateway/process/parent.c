@@ -1,4 +1,4 @@
-#include "gateway/parent.h"
+#include "gateway/process/parent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/process/service.h"
 #include "gateway/net/server.h"
-#include "gateway/parent_private.h"
+#include "gateway/process/parent_private.h"
 
 enum {
     TICK_MS = 1000,

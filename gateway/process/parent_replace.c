@@ -1,4 +1,4 @@
-#include "gateway/parent_private.h"
+#include "gateway/process/parent_private.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
