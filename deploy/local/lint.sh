@@ -89,8 +89,8 @@ check_clang clang-tidy clang-tidy tidy
 check shellcheck shell_scripts
 check 'units of systemd' units
 check 'librabbitmq is named by the broker alone' \
-    only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker|common/envelope|common/topology|tests/bench/bound'
-check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db|tests/bench/bound'
+    only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker/|tests/bench/bound'
+check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db/|tests/bench/bound'
 check 'the gateway does not see the workers' only_in '#include "workers/' 'workers/|tests/'
 check 'the workers do not see the gateway' only_in '#include "gateway/' 'gateway/|tests/'
 check 'common sees neither' only_in '#include "(gateway|workers|schemas)/' 'gateway/|workers/|schemas/|tests/'
