@@ -139,7 +139,7 @@ static void on_bound(void *arg)
     revocations_read(events->gateway->revocations); /* those of the time without a binding */
     log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count));
     if (gap && hub)
-        hub_on_gap(hub);
+        hub_on_reconnect(hub);
     else if (hub)
         uuid_map_each(&events->watches, tell_watched, events);
     presence_on_bound(events->gateway->presence);

@@ -43,30 +43,30 @@ static void on_answer(struct hub_history *history, enum err err)
                                         : CENTRIFUGE_ERROR_INTERNAL);
 }
 
-static bool read_ask(const json_t *params, struct hub_history_ask *ask)
+static bool read_request(const json_t *params, struct hub_history_request *request)
 {
     const json_t *since = json_object_get(params, "since");
     if (json_is_null(since))
         since = NULL;
-    ask->has_since = since != NULL;
-    ask->epoch = json_member(since, "epoch");
-    return json_read_integer(params, "limit", INT32_MIN, INT32_MAX, &ask->limit) &&
-           json_read_flag(params, "reverse", &ask->reverse) && (!since || json_is_object(since)) &&
-           (!since || json_read_integer(since, "offset", 0, INT64_MAX, &ask->offset));
+    request->has_since = since != NULL;
+    request->epoch = json_member(since, "epoch");
+    return json_read_integer(params, "limit", INT32_MIN, INT32_MAX, &request->limit) &&
+           json_read_flag(params, "reverse", &request->reverse) && (!since || json_is_object(since)) &&
+           (!since || json_read_integer(since, "offset", 0, INT64_MAX, &request->offset));
 }
 
 void session_history(struct session *session, uint32_t id, const json_t *params)
 {
-    struct hub_history_ask ask = {0};
+    struct hub_history_request request = {0};
     struct subscription *subscription = session_subscribed(session, id, params);
     if (!subscription || !session_may_work(session, id))
         return;
-    if (!read_ask(params, &ask)) {
+    if (!read_request(params, &request)) {
         reply_error(session, id, CENTRIFUGE_ERROR_BAD_REQUEST);
         return;
     }
     struct history_work *waiting = xcalloc(1, sizeof(*waiting));
     waiting->history.on_answer = on_answer;
     session_work_begin(session, id, &waiting->work, drop);
-    hub_history(&subscription->subscriber, &ask, &waiting->history);
+    hub_history(&subscription->subscriber, &request, &waiting->history);
 }

@@ -1,3 +1,4 @@
+#include "gateway/hub/presence/presence.h"
 #include "common/base/uuid_map.h"
 #include "gateway/centrifuge/private.h"
 
@@ -6,14 +7,14 @@
 
 struct presence_work {
     struct session_work work;
-    struct hub_presence asking;
+    struct presence_request request;
     bool stats;
 };
 
 static void drop(struct session_work *work)
 {
     CLEANUP_FREE struct presence_work *waiting = CONTAINER_OF(work, struct presence_work, work);
-    hub_presence_forget(&waiting->asking);
+    presence_request_forget(&waiting->request);
 }
 
 /* ---- the answers ---- */
@@ -50,11 +51,11 @@ static void forget_user(struct uuid_node *node, void *arg)
     free(node);
 }
 
-static struct counting count_all(const struct hub_presence *asking)
+static struct counting count_all(const struct presence_request *request)
 {
     struct counting counting = {0};
     uuid_map_init(&counting.users);
-    hub_presence_each(asking, count, &counting);
+    presence_request_each(request, count, &counting);
     return counting;
 }
 
@@ -64,10 +65,10 @@ static void counting_done(struct counting *counting)
     uuid_map_done(&counting->users);
 }
 
-static void reply_stats(struct session *session, uint32_t id, const struct hub_presence *asking)
+static void reply_stats(struct session *session, uint32_t id, const struct presence_request *request)
 {
     struct buf reply;
-    struct counting counting = count_all(asking);
+    struct counting counting = count_all(request);
     reply_begin(&reply, session, id, "presence_stats");
     buf_printf(&reply, "\"num_clients\":%zu,\"num_users\":%zu", counting.clients, counting.users.count);
     reply_end(&reply, session);
@@ -75,13 +76,13 @@ static void reply_stats(struct session *session, uint32_t id, const struct hub_p
 }
 
 /* A list that would fill the socket's share of memory is refused: how many there are can be asked instead. */
-static void reply_list(struct session *session, uint32_t id, const struct hub_presence *asking)
+static void reply_list(struct session *session, uint32_t id, const struct presence_request *request)
 {
     struct buf list;
     struct buf reply;
     buf_init(&list, (size_t)session_gateway(session)->config->max_output_bytes / 2);
     buf_append_char(&list, '{');
-    hub_presence_each(asking, append_client, &list);
+    presence_request_each(request, append_client, &list);
     buf_append_char(&list, '}');
     if (list.truncated) {
         reply_error(session, id, CENTRIFUGE_ERROR_LIMIT_EXCEEDED);
@@ -94,37 +95,37 @@ static void reply_list(struct session *session, uint32_t id, const struct hub_pr
     buf_done(&list);
 }
 
-static void on_answer(struct hub_presence *asking)
+static void on_answer(struct presence_request *request)
 {
-    CLEANUP_FREE struct presence_work *waiting = CONTAINER_OF(asking, struct presence_work, asking);
+    CLEANUP_FREE struct presence_work *waiting = CONTAINER_OF(request, struct presence_work, request);
     struct session *session = waiting->work.session;
     session_work_end(&waiting->work);
     if (waiting->stats)
-        reply_stats(session, waiting->work.command, asking);
+        reply_stats(session, waiting->work.command, request);
     else
-        reply_list(session, waiting->work.command, asking);
+        reply_list(session, waiting->work.command, request);
 }
 
 /* ---- the commands ---- */
 
-static void ask(struct session *session, uint32_t id, const json_t *params, bool stats)
+static void start(struct session *session, uint32_t id, const json_t *params, bool stats)
 {
     struct subscription *subscription = session_subscribed(session, id, params);
     if (!subscription || !session_may_work(session, id))
         return;
     struct presence_work *waiting = xcalloc(1, sizeof(*waiting));
     waiting->stats = stats;
-    waiting->asking.on_answer = on_answer;
+    waiting->request.on_answer = on_answer;
     session_work_begin(session, id, &waiting->work, drop);
-    hub_presence(&subscription->subscriber, &waiting->asking);
+    presence_request_start(&subscription->subscriber, &waiting->request);
 }
 
 void session_presence(struct session *session, uint32_t id, const json_t *params)
 {
-    ask(session, id, params, false);
+    start(session, id, params, false);
 }
 
 void session_presence_stats(struct session *session, uint32_t id, const json_t *params)
 {
-    ask(session, id, params, true);
+    start(session, id, params, true);
 }

@@ -168,7 +168,7 @@ static bool member(const struct subscriber *subscriber, struct member *ret_membe
     return true;
 }
 
-static const struct feed centrifuge_feed = {
+static const struct subscriber_protocol session_subscriber = {
     .encode = push_publications,
     .on_started = on_started,
     .on_publications = on_publications,
@@ -181,26 +181,26 @@ static const struct feed centrifuge_feed = {
 
 /* Commands. */
 
-static bool read_position(const json_t *params, struct hub_ask *ask)
+static bool read_position(const json_t *params, struct hub_request *request)
 {
     const json_t *epoch = json_object_get(params, "epoch");
-    ask->epoch = json_member(params, "epoch");
+    request->epoch = json_member(params, "epoch");
     return (!epoch || json_is_null(epoch) || json_is_string(epoch)) &&
-           json_read_flag(params, "recover", &ask->recover) &&
-           json_read_integer(params, "offset", 0, INT64_MAX, &ask->offset);
+           json_read_flag(params, "recover", &request->recover) &&
+           json_read_integer(params, "offset", 0, INT64_MAX, &request->offset);
 }
 
-static struct subscription *add(struct session *session, uint32_t id, const struct hub_ask *ask,
+static struct subscription *add(struct session *session, uint32_t id, const struct hub_request *request,
                                 enum subscription_origin origin)
 {
     struct subscription *subscription = xcalloc(1, sizeof(*subscription));
-    subscription->subscriber.feed = &centrifuge_feed;
+    subscription->subscriber.protocol = &session_subscriber;
     subscription->session = session;
     subscription->command = id;
-    subscription->kind = (uint8_t)ask->kind;
+    subscription->kind = (uint8_t)request->kind;
     subscription->origin = (uint8_t)origin;
     subscription->is_named = origin != BY_CLIENT;
-    subscription->id = ask->id;
+    subscription->id = request->id;
     subscription->next = session->subscriptions;
     session->subscriptions = subscription;
     session->subscription_count++;
@@ -221,32 +221,33 @@ static bool is_too_fast(struct session *session)
                      gateway->config->ws_max_channels + per_s) != RATE_FITS;
 }
 
-static void subscribe(struct session *session, uint32_t id, const struct hub_ask *ask, bool join_leave)
+static void subscribe(struct session *session, uint32_t id, const struct hub_request *request,
+                      bool join_leave)
 {
-    struct subscription *subscription = add(session, id, ask, BY_CLIENT);
+    struct subscription *subscription = add(session, id, request, BY_CLIENT);
     subscription->subscriber.join_leave = join_leave;
-    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, ask);
+    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, request);
 }
 
 void session_subscribe(struct session *session, uint32_t id, const json_t *params)
 {
-    struct hub_ask ask = {.company = session->identity.company};
+    struct hub_request request = {.company = session->identity.company};
     struct slice channel = json_member(params, "channel");
     bool join_leave = false;
     if (channel.len == 0)
         session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
     else if (is_too_fast(session))
         reply_error(session, id, CENTRIFUGE_ERROR_TOO_MANY_REQUESTS);
-    else if (!channel_parse(channel, &ask.kind, &ask.id))
+    else if (!channel_parse(channel, &request.kind, &request.id))
         reply_error(session, id, CENTRIFUGE_ERROR_UNKNOWN_CHANNEL);
-    else if (!read_position(params, &ask) || !json_read_flag(params, "join_leave", &join_leave))
+    else if (!read_position(params, &request) || !json_read_flag(params, "join_leave", &join_leave))
         reply_error(session, id, CENTRIFUGE_ERROR_BAD_REQUEST);
-    else if (find(session, ask.kind, &ask.id))
+    else if (find(session, request.kind, &request.id))
         reply_error(session, id, CENTRIFUGE_ERROR_ALREADY_SUBSCRIBED);
     else if (is_full(session))
         reply_error(session, id, CENTRIFUGE_ERROR_LIMIT_EXCEEDED);
     else
-        subscribe(session, id, &ask, join_leave);
+        subscribe(session, id, &request, join_leave);
 }
 
 /* The subscription to the channel that `params` names; `ret_channel` tells whether there can be one. */
@@ -327,10 +328,10 @@ void session_subscribe_by_token(struct session *session, struct slice channel, b
                                 enum subscription_origin origin, const json_t *positions)
 {
     char name[CHANNEL_NAME_SIZE];
-    struct hub_ask ask = {.company = session->identity.company};
-    if (session->state == SESSION_ENDED || !channel_parse(channel, &ask.kind, &ask.id))
+    struct hub_request request = {.company = session->identity.company};
+    if (session->state == SESSION_ENDED || !channel_parse(channel, &request.kind, &request.id))
         return; /* a channel of somebody else's: the token may serve more than us */
-    struct subscription *subscription = find(session, ask.kind, &ask.id);
+    struct subscription *subscription = find(session, request.kind, &request.id);
     if (subscription) {
         subscription->is_named = true;
         return;
@@ -339,14 +340,14 @@ void session_subscribe_by_token(struct session *session, struct slice channel, b
         session_disconnect(session, CENTRIFUGE_DISCONNECT_CHANNEL_LIMIT);
         return;
     }
-    channel_format(ask.kind, &ask.id, name);
+    channel_format(request.kind, &request.id, name);
     const json_t *position = json_object_get(positions, name);
-    if (position && !read_position(position, &ask))
-        ask.recover = false;
-    subscription = add(session, 0, &ask, origin);
+    if (position && !read_position(position, &request))
+        request.recover = false;
+    subscription = add(session, 0, &request, origin);
     subscription->subscriber.join_leave = join_leave;
     welcome_expect(session, origin);
-    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, &ask);
+    hub_subscribe(session_gateway(session)->hub, &subscription->subscriber, &request);
 }
 
 void session_unname(struct session *session)

@@ -83,14 +83,14 @@ enum err hub_position_check(struct tenant *tenant)
                           &tenant->position_query);
 }
 
-/* Holes. */
+/* Gaps. */
 
 static void look_again(struct tenant *tenant, ev_tstamp seconds)
 {
     struct ev_loop *loop = tenant->hub->gateway->loop;
-    ev_timer_stop(loop, &tenant->hole);
-    ev_timer_set(&tenant->hole, seconds, 0.);
-    ev_timer_start(loop, &tenant->hole);
+    ev_timer_stop(loop, &tenant->gap);
+    ev_timer_set(&tenant->gap, seconds, 0.);
+    ev_timer_start(loop, &tenant->gap);
 }
 
 void hub_position_progress(struct tenant *tenant)
@@ -99,24 +99,24 @@ void hub_position_progress(struct tenant *tenant)
     if (tenant->stream.last > tenant->flushed)
         tenant_touch(tenant);
     int64_t from = 0, to;
-    if (!stream_hole(&tenant->stream, &from, &to)) {
-        ev_timer_stop(loop, &tenant->hole);
-        tenant->hole_from = 0;
+    if (!stream_gap(&tenant->stream, &from, &to)) {
+        ev_timer_stop(loop, &tenant->gap);
+        tenant->gap_from = 0;
         return;
     }
-    if (tenant->hole_from == from)
+    if (tenant->gap_from == from)
         return;
-    tenant->hole_from = from;
-    tenant->hole_since = clock_monotonic_s();
+    tenant->gap_from = from;
+    tenant->gap_since = clock_monotonic_s();
     tenant->retry = (ev_tstamp)tenant->hub->gateway->config->hole_wait_ms / 1000.;
     look_again(tenant, tenant->retry);
 }
 
-/* Nothing came that fills the hole: tries again, for so long. */
+/* Nothing came that fills the gap: tries again, for so long. */
 static void not_yet(struct tenant *tenant)
 {
     ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->hole_limit_ms / 1000.;
-    if (clock_monotonic_s() - tenant->hole_since > limit) {
+    if (clock_monotonic_s() - tenant->gap_since > limit) {
         tenant_lost(tenant, "a missing event could not be read");
         return;
     }
@@ -138,10 +138,10 @@ static void on_fill(void *owner, struct db_result *result)
     for (int row = 0; row < rows; row++)
         (void)stream_offer(&tenant->stream, publication_of_row(result, row));
     hub_position_progress(tenant);
-    if (tenant->hole_from == tenant->fill_from)
+    if (tenant->gap_from == tenant->fill_from)
         not_yet(tenant);
-    /* There is more where this came from; or the time of the next hole came while this was on its way. */
-    else if (tenant->hole_from > 0 && (rows == HUB_PAGE || !ev_is_active(&tenant->hole)))
+    /* There is more where this came from; or the time of the next gap came while this was on its way. */
+    else if (tenant->gap_from > 0 && (rows == HUB_PAGE || !ev_is_active(&tenant->gap)))
         look_again(tenant, 0.);
 }
 
@@ -157,12 +157,12 @@ static void fill(struct tenant *tenant, int64_t from, int64_t to)
         not_yet(tenant);
 }
 
-void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events)
+void hub_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct tenant *tenant = CONTAINER_OF(timer, struct tenant, hole);
+    struct tenant *tenant = CONTAINER_OF(timer, struct tenant, gap);
     int64_t from, to;
-    if (!tenant->fill_query && stream_hole(&tenant->stream, &from, &to))
+    if (!tenant->fill_query && stream_gap(&tenant->stream, &from, &to))
         fill(tenant, from, to);
 }

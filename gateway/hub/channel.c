@@ -14,36 +14,36 @@ static struct uuid_map *map_of(struct tenant *tenant, enum channel_kind kind)
 }
 
 /* The projects of a set follow the struct; a project's own is its key. */
-static struct channel *channel_new(struct tenant *tenant, const struct hub_ask *ask)
+static struct channel *channel_new(struct tenant *tenant, const struct hub_request *request)
 {
-    size_t size = ask->kind == CHANNEL_PROJECTS ? ask->project_count * sizeof(*ask->projects) : 0;
+    size_t size = request->kind == CHANNEL_PROJECTS ? request->project_count * sizeof(*request->projects) : 0;
     struct channel *channel = xcalloc(1, sizeof(*channel) + size);
-    channel->node.key = ask->id;
+    channel->node.key = request->id;
     channel->tenant = tenant;
-    channel->kind = ask->kind;
-    channel->open = ask->kind == CHANNEL_COMPANY;
-    if (ask->kind == CHANNEL_PROJECT) {
+    channel->kind = request->kind;
+    channel->open = request->kind == CHANNEL_COMPANY;
+    if (request->kind == CHANNEL_PROJECT) {
         channel->projects = &channel->node.key;
         channel->project_count = 1;
-    } else if (ask->kind == CHANNEL_PROJECTS) {
-        channel->projects = memcpy(channel + 1, ask->projects, size);
-        channel->project_count = ask->project_count;
+    } else if (request->kind == CHANNEL_PROJECTS) {
+        channel->projects = memcpy(channel + 1, request->projects, size);
+        channel->project_count = request->project_count;
     }
     return channel;
 }
 
-struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask)
+struct channel *channel_obtain(struct tenant *tenant, const struct hub_request *request)
 {
-    if (ask->kind == CHANNEL_COMPANY) {
+    if (request->kind == CHANNEL_COMPANY) {
         if (!tenant->company_channel)
-            tenant->company_channel = channel_new(tenant, ask);
+            tenant->company_channel = channel_new(tenant, request);
         return tenant->company_channel;
     }
-    struct uuid_map *map = map_of(tenant, ask->kind);
-    struct uuid_node *node = uuid_map_find(map, &ask->id);
+    struct uuid_map *map = map_of(tenant, request->kind);
+    struct uuid_node *node = uuid_map_find(map, &request->id);
     if (node)
         return CONTAINER_OF(node, struct channel, node);
-    struct channel *channel = channel_new(tenant, ask);
+    struct channel *channel = channel_new(tenant, request);
     uuid_map_insert(map, &channel->node);
     return channel;
 }
@@ -117,7 +117,7 @@ void channel_refuse(struct channel *channel, enum err err)
         if (subscriber->state != SUBSCRIBER_WAITING)
             continue;
         subscriber_leave(subscriber);
-        subscriber->feed->on_refused(subscriber, err);
+        subscriber->protocol->on_refused(subscriber, err);
     }
 }
 

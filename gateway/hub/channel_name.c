@@ -27,7 +27,7 @@ bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *
 }
 
 /* Sorts, drops what is repeated; one project is an ordinary channel. */
-static void name_set(struct uuid *projects, size_t count, struct hub_ask *ask)
+static void name_set(struct uuid *projects, size_t count, struct hub_request *request)
 {
     qsort(projects, count, sizeof(*projects), uuid_compare);
     size_t kept = 1;
@@ -35,13 +35,14 @@ static void name_set(struct uuid *projects, size_t count, struct hub_ask *ask)
         if (!uuid_equal(&projects[i], &projects[kept - 1]))
             projects[kept++] = projects[i];
     struct slice octets = {(const char *)projects, kept * sizeof(*projects)};
-    ask->kind = kept == 1 ? CHANNEL_PROJECT : CHANNEL_PROJECTS;
-    ask->id = kept == 1 ? projects[0] : uuid_derive(&octets, 1);
-    ask->projects = projects;
-    ask->project_count = kept;
+    request->kind = kept == 1 ? CHANNEL_PROJECT : CHANNEL_PROJECTS;
+    request->id = kept == 1 ? projects[0] : uuid_derive(&octets, 1);
+    request->projects = projects;
+    request->project_count = kept;
 }
 
-enum err channel_parse_list(struct slice names, struct uuid *projects, size_t max, struct hub_ask *ask)
+enum err channel_parse_list(struct slice names, struct uuid *projects, size_t max,
+                            struct hub_request *request)
 {
     size_t count = 0;
     if (names.len == 0)
@@ -54,20 +55,20 @@ enum err channel_parse_list(struct slice names, struct uuid *projects, size_t ma
         struct uuid id;
         if (count == max || !channel_parse(name, &kind, &id) || kind == CHANNEL_OPERATION)
             return ERR_BAD_REQUEST;
-        if (kind == CHANNEL_COMPANY && has_company && !uuid_equal(&id, &ask->id))
+        if (kind == CHANNEL_COMPANY && has_company && !uuid_equal(&id, &request->id))
             return ERR_FORBIDDEN;
         if (kind == CHANNEL_COMPANY) {
             has_company = true;
-            ask->id = id;
+            request->id = id;
         }
         projects[count++] = id;
         if (comma)
             names = (struct slice){comma + 1, names.len - name.len - 1};
     }
     if (has_company)
-        ask->kind = CHANNEL_COMPANY;
+        request->kind = CHANNEL_COMPANY;
     else
-        name_set(projects, count, ask);
+        name_set(projects, count, request);
     return ERR_OK;
 }
 

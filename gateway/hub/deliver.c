@@ -2,27 +2,27 @@
 
 #include "gateway/hub/private.h"
 
-/* The same events for every subscriber of a feed: encoded for the first, shared by the others. There are few feeds (WebSockets,
+/* The same events for every subscriber of a protocol: encoded for the first, shared by the others. There are few protocols (WebSockets,
  * streams, polls), and their subscribers are mixed. */
-enum { FEEDS_MAX = 4 };
+enum { PROTOCOLS_MAX = 4 };
 
 struct delivery {
     const struct publication *const *publications;
     size_t count;
     const struct channel *channel;
-    const struct feed *feeds[FEEDS_MAX];
-    struct bytes *encoded[FEEDS_MAX];
+    const struct subscriber_protocol *protocols[PROTOCOLS_MAX];
+    struct bytes *encoded[PROTOCOLS_MAX];
 };
 
-static struct bytes *encoded_for(struct delivery *delivery, const struct feed *feed)
+static struct bytes *encoded_for(struct delivery *delivery, const struct subscriber_protocol *protocol)
 {
     size_t i = 0;
-    while (i < FEEDS_MAX && delivery->feeds[i] && delivery->feeds[i] != feed)
+    while (i < PROTOCOLS_MAX && delivery->protocols[i] && delivery->protocols[i] != protocol)
         i++;
-    assert(i < FEEDS_MAX);
-    if (!delivery->feeds[i]) {
-        delivery->feeds[i] = feed;
-        delivery->encoded[i] = feed->encode(delivery->channel, delivery->publications, delivery->count);
+    assert(i < PROTOCOLS_MAX);
+    if (!delivery->protocols[i]) {
+        delivery->protocols[i] = protocol;
+        delivery->encoded[i] = protocol->encode(delivery->channel, delivery->publications, delivery->count);
     }
     return delivery->encoded[i];
 }
@@ -35,9 +35,9 @@ static void deliver_rest(struct subscriber *subscriber, const struct delivery *d
         seen++;
     if (seen == delivery->count)
         return;
-    struct bytes *encoded =
-        subscriber->feed->encode(delivery->channel, delivery->publications + seen, delivery->count - seen);
-    subscriber->feed->on_publications(subscriber, encoded);
+    struct bytes *encoded = subscriber->protocol->encode(delivery->channel, delivery->publications + seen,
+                                                         delivery->count - seen);
+    subscriber->protocol->on_publications(subscriber, encoded);
     bytes_unref(encoded);
 }
 
@@ -50,9 +50,9 @@ static void deliver(const struct channel *channel, const struct publication *con
         if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq)
             deliver_rest(subscriber, &delivery);
         else
-            subscriber->feed->on_publications(subscriber, encoded_for(&delivery, subscriber->feed));
+            subscriber->protocol->on_publications(subscriber, encoded_for(&delivery, subscriber->protocol));
     }
-    for (size_t i = 0; i < FEEDS_MAX; i++)
+    for (size_t i = 0; i < PROTOCOLS_MAX; i++)
         bytes_unref(delivery.encoded[i]);
 }
 

@@ -107,29 +107,29 @@ static enum err from_database(struct hub_history *history, const struct channel 
                           of_projects ? 5 : 4, on_rows, history, &history->query);
 }
 
-static size_t limit_of(const struct hub *hub, const struct hub_history_ask *ask)
+static size_t limit_of(const struct hub *hub, const struct hub_history_request *request)
 {
     int64_t max = hub->gateway->config->ws_history_max;
-    return (size_t)(ask->limit < 0 || ask->limit > max ? max : ask->limit);
+    return (size_t)(request->limit < 0 || request->limit > max ? max : request->limit);
 }
 
 /* ERR_CONFLICT: the position is of another stream. */
-static enum err range_of(const struct tenant *tenant, const struct hub_history_ask *ask,
+static enum err range_of(const struct tenant *tenant, const struct hub_history_request *request,
                          struct range *ret_range)
 {
     struct range range = {
-        .up_to = tenant->stream.last, .limit = limit_of(tenant->hub, ask), .reverse = ask->reverse};
-    if (ask->has_since && ask->epoch.len > 0 && !slice_is(ask->epoch, tenant->epoch))
+        .up_to = tenant->stream.last, .limit = limit_of(tenant->hub, request), .reverse = request->reverse};
+    if (request->has_since && request->epoch.len > 0 && !slice_is(request->epoch, tenant->epoch))
         return ERR_CONFLICT;
-    if (ask->has_since && !ask->reverse)
-        range.after = ask->offset;
-    if (ask->has_since && ask->reverse && ask->offset <= range.up_to)
-        range.up_to = ask->offset - 1;
+    if (request->has_since && !request->reverse)
+        range.after = request->offset;
+    if (request->has_since && request->reverse && request->offset <= range.up_to)
+        range.up_to = request->offset - 1;
     *ret_range = range;
     return ERR_OK;
 }
 
-void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+void hub_history(struct subscriber *subscriber, const struct hub_history_request *request,
                  struct hub_history *history)
 {
     struct channel *channel = subscriber->channel;
@@ -138,7 +138,7 @@ void hub_history(struct subscriber *subscriber, const struct hub_history_ask *as
     memcpy(history->epoch, tenant->epoch, sizeof(history->epoch));
     history->last = tenant->stream.last;
     history->bytes_max = bytes_max(tenant->hub);
-    enum err err = range_of(tenant, ask, &range);
+    enum err err = range_of(tenant, request, &range);
     if (err) {
         history->on_answer(history, err);
         return;
@@ -149,7 +149,7 @@ void hub_history(struct subscriber *subscriber, const struct hub_history_ask *as
     }
     if (from_memory(history, channel, &range))
         return;
-    if (channel->kind == CHANNEL_COMPANY && ask->has_since && !ask->reverse)
+    if (channel->kind == CHANNEL_COMPANY && request->has_since && !request->reverse)
         history->next_seq = range.after + 1;
     err = from_database(history, channel, &range);
     if (err)

@@ -34,7 +34,7 @@ static void tenant_free(struct tenant *tenant)
     hub_query_forget(&tenant->position_query);
     hub_query_forget(&tenant->fill_query);
     ev_timer_stop(loop, &tenant->check);
-    ev_timer_stop(loop, &tenant->hole);
+    ev_timer_stop(loop, &tenant->gap);
     stream_done(&tenant->stream);
     free(tenant);
 }
@@ -75,7 +75,7 @@ static void lose_subscribers(struct channel *channel, void *unused)
     struct subscriber *subscriber;
     while ((subscriber = channel->live ? channel->live : channel->waiting)) {
         subscriber_leave(subscriber);
-        subscriber->feed->on_lost(subscriber);
+        subscriber->protocol->on_lost(subscriber);
     }
 }
 
@@ -142,7 +142,7 @@ static struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     uuid_map_init(&tenant->operations);
     uuid_map_insert(&hub->tenants, &tenant->node);
     ev_timer_init(&tenant->check, on_check_timer, 0., 0.);
-    ev_timer_init(&tenant->hole, hub_on_hole_timer, 0., 0.);
+    ev_timer_init(&tenant->gap, hub_on_gap_timer, 0., 0.);
     schedule_check(tenant, check_interval(tenant));
     commands_watch(hub->gateway->commands, company);
     presence_tenant_came(tenant);
@@ -190,7 +190,7 @@ void hub_on_event(struct hub *hub, const struct event *event)
         .project = event->project,
         .body = event_body(bytes_copy(event->body)),
     };
-    (void)stream_offer(&tenant->stream, publication); /* what it drops is read later, as a hole */
+    (void)stream_offer(&tenant->stream, publication); /* what it drops is read later, as a gap */
     hub_position_progress(tenant);
 }
 
@@ -211,7 +211,7 @@ static void check_soon(struct uuid_node *node, void *arg)
     schedule_check(tenant, *spread * erand48(tenant->hub->random));
 }
 
-void hub_on_gap(struct hub *hub)
+void hub_on_reconnect(struct hub *hub)
 {
     /* About a thousand questions a second, whatever the number of companies. */
     ev_tstamp spread = (ev_tstamp)hub->tenants.count / 1000.;
@@ -220,17 +220,17 @@ void hub_on_gap(struct hub *hub)
 
 /* Subscribing. */
 
-void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask)
+void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request)
 {
-    if (ask->kind == CHANNEL_COMPANY && !uuid_equal(&ask->id, &ask->company)) {
-        subscriber->feed->on_refused(subscriber, ERR_FORBIDDEN);
+    if (request->kind == CHANNEL_COMPANY && !uuid_equal(&request->id, &request->company)) {
+        subscriber->protocol->on_refused(subscriber, ERR_FORBIDDEN);
         return;
     }
-    struct tenant *tenant = hub_tenant(hub, &ask->company);
+    struct tenant *tenant = hub_tenant(hub, &request->company);
     if (!tenant)
-        tenant = tenant_new(hub, &ask->company);
-    struct channel *channel = channel_obtain(tenant, ask);
-    subscriber->start = start_new(subscriber, ask);
+        tenant = tenant_new(hub, &request->company);
+    struct channel *channel = channel_obtain(tenant, request);
+    subscriber->start = start_new(subscriber, request);
     subscriber_enter(subscriber, channel, SUBSCRIBER_WAITING);
     channel_proceed(channel);
 }

@@ -1,16 +1,16 @@
 #pragma once
 /* Channels and their subscribers in this process, fed by the events of the broker and healed from the database.
  *
- *   hub_on_event ─▶ tenant (one a company): stream in order of seq, without holes or repeats
- *                       ├─▶ channel company:<id> ─▶ subscribers ─▶ feed (what bytes an event becomes) ─▶ socket
+ *   hub_on_event ─▶ tenant (one a company): stream in order of seq, without gaps or repeats
+ *                       ├─▶ channel company:<id> ─▶ subscribers ─▶ protocol (what bytes an event becomes) ─▶ socket
  *                       ├─▶ channel project:<id> ─▶ …
  *                       └─▶ channel of several projects ─▶ …
  *
  *   subscriber:  hub_subscribe ─▶ WAITING ─▶ RECOVERING ─▶ LIVE ─▶ lost
  *                                    └─▶ refused  └─▶ lost
  *
- * - The events of one turn of the loop become one piece of bytes a channel and feed, shared by all its subscribers.
- * - offset is the company's seq, also on project channels (where holes in it mean nothing missed).
+ * - The events of one turn of the loop become one piece of bytes a channel and protocol, shared by all its subscribers.
+ * - offset is the company's seq, also on project channels (where gaps in it mean nothing missed).
  * - An event that was overtaken is waited for (hole_wait_ms), then read from the events table; nobody gets a later one
  *   before it. The position is compared with the database after every (re)binding and now and then, so what the
  *   broker lost is found and read too: after a gap sockets stay open and get what they missed, in order, which costs one query
@@ -27,7 +27,7 @@
 #include "gateway/hub/stream.h"
 
 struct hub;
-struct hub_ask;
+struct hub_request;
 struct hub_query;
 struct channel;
 struct subscriber;
@@ -42,7 +42,7 @@ void hub_on_event(struct hub *hub, const struct event *event);
 /* The broker has confirmed the binding of this company: what is published from now on will arrive. */
 void hub_on_watched(struct hub *hub, const struct uuid *company);
 /* The connection that brings events was lost and is back, with its bindings confirmed: events may have been missed. */
-void hub_on_gap(struct hub *hub);
+void hub_on_reconnect(struct hub *hub);
 
 /* Channels. */
 
@@ -56,10 +56,10 @@ enum channel_kind { CHANNEL_COMPANY, CHANNEL_PROJECT, CHANNEL_OPERATION, CHANNEL
 /* "company:<id>" or "project:<id>", as channel_format writes it; false for anything else. */
 bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *ret_id);
 /* "project:<id>,project:<id>", 1 to `max` names, as one channel: the company's where it is among them, which has their
- * events; `projects` has room for `max`. Fills in kind, id and projects of the ask. BAD_REQUEST for what is no name, or too
+ * events; `projects` has room for `max`. Fills in kind, id and projects of the request. BAD_REQUEST for what is no name, or too
  * many; FORBIDDEN for two companies. */
 enum err channel_parse_list(struct slice names, struct uuid *projects, size_t max,
-                            struct hub_ask *ask) MUST_CHECK;
+                            struct hub_request *request) MUST_CHECK;
 /* The name and a NUL; of one that has a name. */
 void channel_format(enum channel_kind kind, const struct uuid *id, char name[CHANNEL_NAME_SIZE]);
 void channel_name(const struct channel *channel, char name[CHANNEL_NAME_SIZE]);
@@ -79,7 +79,7 @@ void project_list_format(const struct uuid *projects, size_t count, struct buf *
 
 #define EPOCH_SIZE 17
 
-struct hub_ask {
+struct hub_request {
     struct uuid company; /* of the one who asks */
     enum channel_kind kind;
     struct uuid id;
@@ -111,7 +111,7 @@ struct member_change {
 
 /* What a kind of client makes of a channel. Constant. A subscriber may be unsubscribed inside any of these, but its
  * memory must stay until the call returns, except where the hub has let go of it before. */
-struct feed {
+struct subscriber_protocol {
     /* One piece of bytes for these events (at least one), in their order. */
     struct bytes *(*encode)(const struct channel *channel, const struct publication *const *publications,
                             size_t count);
@@ -132,10 +132,10 @@ struct feed {
 
 enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_WAITING, SUBSCRIBER_RECOVERING, SUBSCRIBER_LIVE };
 
-/* One client on one channel: a part of the client's own struct, all zero but for `feed` and `join_leave` before it
+/* One client on one channel: a part of the client's own struct, all zero but for `protocol` and `join_leave` before it
  * subscribes. */
 struct subscriber {
-    const struct feed *feed;
+    const struct subscriber_protocol *protocol;
     struct channel *channel;
     struct subscriber *previous, *next;
     struct start *start; /* until it is live */
@@ -145,7 +145,7 @@ struct subscriber {
 };
 
 /* The answer is on_started or on_refused, at once or later. */
-void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask);
+void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request);
 void hub_unsubscribe(struct subscriber *subscriber); /* also of one that is not subscribed */
 
 /* Where a live subscriber stands: everything on its channel up to there has been handed to it, however quiet the channel
@@ -157,7 +157,7 @@ bool hub_position(const struct subscriber *subscriber, const char **ret_epoch,
 
 enum { HUB_HISTORY_MAX = 1000 }; /* the most that ws_history_max can be */
 
-struct hub_history_ask {
+struct hub_history_request {
     int64_t limit; /* 0: only where the stream stands; negative: as many as one answer has */
     bool has_since, reverse;
     struct slice epoch; /* of since; "" or SLICE_NONE: any */
@@ -180,26 +180,6 @@ struct hub_history {
 };
 
 /* Of one who is live. Answered inside the call or later; the subscriber may have left by then. */
-void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+void hub_history(struct subscriber *subscriber, const struct hub_history_request *request,
                  struct hub_history *history);
 void hub_history_forget(struct hub_history *history); /* also of one that was never asked */
-
-/* Presence: who is on a channel, in all gateway processes. */
-
-struct roster;
-
-/* One question, a part of the asker's own struct, all zero but for on_answer before it is asked. */
-struct hub_presence {
-    void (*on_answer)(struct hub_presence *asking); /* once, unless it is forgotten */
-    struct roster *roster;
-    enum channel_kind kind;
-    struct uuid id;
-    struct hub_presence *next, **place; /* among those that wait; place NULL: not there */
-};
-
-/* Of one who is live. Answered inside the call or later, presence_wait_ms at most; it may have left by then. */
-void hub_presence(struct subscriber *subscriber, struct hub_presence *asking);
-void hub_presence_forget(struct hub_presence *asking); /* also of one that was never asked, or is answered */
-/* Inside on_answer: each member, once. */
-void hub_presence_each(const struct hub_presence *asking,
-                       void (*visit)(void *arg, const struct member *member), void *arg);

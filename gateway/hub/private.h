@@ -49,7 +49,7 @@ struct channel {
     bool in_empty; /* nobody is left: looked at when the turn ends */
 };
 
-/*   position unknown ──hub_position_check──▶ known ⇄ a hole is waited for, then read
+/*   position unknown ──hub_position_check──▶ known ⇄ a gap is waited for, then read
  *          ▲                                   │
  *          └──────────── tenant_lost ──────────┘
  */
@@ -73,10 +73,10 @@ struct tenant {
     struct hub_query *position_query, *fill_query;
     bool check_again;      /* the position was asked for while an answer was on its way */
     ev_timer check;        /* the next comparison with the database; also the end of lingering */
-    ev_timer hole;         /* when the missing is read, or read again */
-    int64_t hole_from;     /* the first missing seq; 0: there is no hole */
+    ev_timer gap;          /* when the missing is read, or read again */
+    int64_t gap_from;      /* the first missing seq; 0: there is no gap */
     int64_t fill_from;     /* the one that fill_query reads from */
-    ev_tstamp hole_since;  /* when hole_from began to be missing */
+    ev_tstamp gap_since;   /* when gap_from began to be missing */
     ev_tstamp retry;       /* seconds until the next try */
     uint64_t positions;    /* answers to position_query */
     ev_tstamp empty_since; /* 0: has subscribers */
@@ -108,12 +108,12 @@ extern const struct db_statement hub_events;
 bool hub_position_known(const struct tenant *tenant);
 /* Asks; several calls may share one answer, but each gets one to a question that was sent after it. */
 enum err hub_position_check(struct tenant *tenant);
-/* The stream has changed: its new events are to be flushed, its holes to be waited for. */
+/* The stream has changed: its new events are to be flushed, its gaps to be waited for. */
 void hub_position_progress(struct tenant *tenant);
-void hub_on_hole_timer(struct ev_loop *loop, ev_timer *timer, int events);
+void hub_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
 /* channel.c */
-struct channel *channel_obtain(struct tenant *tenant, const struct hub_ask *ask);
+struct channel *channel_obtain(struct tenant *tenant, const struct hub_request *request);
 void channel_free(struct channel *channel); /* nobody is on it */
 bool channel_has(const struct channel *channel, const struct publication *publication);
 /* Starts those who wait, or asks for what is not known yet. */
@@ -145,7 +145,7 @@ void presence_entered(struct subscriber *subscriber); /* it is live */
 void presence_left(struct subscriber *subscriber);    /* it was, and is still on its channel's list */
 
 /* start.c */
-struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask);
+struct start *start_new(struct subscriber *subscriber, const struct hub_request *request);
 void start_free(struct start *start);
 /* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
 void start_begin(struct subscriber *subscriber);

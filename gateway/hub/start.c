@@ -11,7 +11,7 @@
 struct start {
     struct subscriber *subscriber;
     bool recover;
-    bool told;              /* on_started has been called */
+    bool answered;          /* on_started has been called */
     bool asked;             /* for a newer position; `positions` says which answer decides */
     char epoch[EPOCH_SIZE]; /* "": any */
     int64_t offset;         /* where the subscriber says it is */
@@ -29,17 +29,18 @@ static struct tenant *tenant_of(const struct subscriber *subscriber)
 
 static void on_pace(struct ev_loop *loop, ev_timer *timer, int events);
 
-struct start *start_new(struct subscriber *subscriber, const struct hub_ask *ask)
+struct start *start_new(struct subscriber *subscriber, const struct hub_request *request)
 {
     struct start *start = xcalloc(1, sizeof(*start));
     start->subscriber = subscriber;
-    start->recover = ask->recover;
-    start->offset = ask->offset;
+    start->recover = request->recover;
+    start->offset = request->offset;
     start->page = HUB_PAGE;
-    size_t len = ask->epoch.len < EPOCH_SIZE ? ask->epoch.len
-                                             : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
+    size_t len = request->epoch.len < EPOCH_SIZE
+                     ? request->epoch.len
+                     : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
     if (len > 0)
-        memcpy(start->epoch, ask->epoch.data, len);
+        memcpy(start->epoch, request->epoch.data, len);
     ev_timer_init(&start->pace, on_pace, 0., 0.);
     return start;
 }
@@ -63,9 +64,9 @@ static void go_live(struct subscriber *subscriber, int64_t after)
     subscriber_enter(subscriber, channel, SUBSCRIBER_LIVE);
 }
 
-static void tell(struct subscriber *subscriber, const struct hub_start *start)
+static void announce(struct subscriber *subscriber, const struct hub_start *start)
 {
-    subscriber->feed->on_started(subscriber, start);
+    subscriber->protocol->on_started(subscriber, start);
 }
 
 static void start_afresh(struct subscriber *subscriber)
@@ -74,7 +75,7 @@ static void start_afresh(struct subscriber *subscriber)
     struct hub_start start = {
         .epoch = tenant->epoch, .offset = tenant->stream.last, .recover = subscriber->start->recover};
     go_live(subscriber, tenant->stream.last);
-    tell(subscriber, &start);
+    announce(subscriber, &start);
 }
 
 static void start_recovered(struct subscriber *subscriber, int64_t offset)
@@ -82,7 +83,7 @@ static void start_recovered(struct subscriber *subscriber, int64_t offset)
     struct hub_start start = {
         .epoch = tenant_of(subscriber)->epoch, .offset = offset, .recover = true, .recovered = true};
     go_live(subscriber, offset);
-    tell(subscriber, &start);
+    announce(subscriber, &start);
 }
 
 /* Recovery. */
@@ -100,19 +101,19 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                             size_t count)
 {
     struct start *start = subscriber->start;
-    if (start->told) {
-        struct bytes *encoded = subscriber->feed->encode(subscriber->channel, publications, count);
-        subscriber->feed->on_publications(subscriber, encoded);
+    if (start->answered) {
+        struct bytes *encoded = subscriber->protocol->encode(subscriber->channel, publications, count);
+        subscriber->protocol->on_publications(subscriber, encoded);
         bytes_unref(encoded);
         return;
     }
-    start->told = true;
-    tell(subscriber, &(struct hub_start){.epoch = tenant_of(subscriber)->epoch,
-                                         .offset = start->offset,
-                                         .recover = true,
-                                         .recovered = true,
-                                         .publications = publications,
-                                         .publication_count = count});
+    start->answered = true;
+    announce(subscriber, &(struct hub_start){.epoch = tenant_of(subscriber)->epoch,
+                                             .offset = start->offset,
+                                             .recover = true,
+                                             .recovered = true,
+                                             .publications = publications,
+                                             .publication_count = count});
 }
 
 /* So much may wait for a socket before it is left to drain: what is live needs the rest of max_output_bytes. */
@@ -123,7 +124,7 @@ static size_t enough(const struct subscriber *subscriber)
 
 static bool is_behind(const struct subscriber *subscriber)
 {
-    return subscriber->feed->backlog(subscriber) > enough(subscriber);
+    return subscriber->protocol->backlog(subscriber) > enough(subscriber);
 }
 
 /* How many of these go together; a large one goes alone. */
@@ -172,17 +173,17 @@ static void hand_over_recent(struct subscriber *subscriber)
 /* What was read is older than what is kept, or the read failed. */
 static void give_up(struct subscriber *subscriber, enum err err)
 {
-    const struct feed *feed = subscriber->feed;
-    if (err == ERR_OK && !subscriber->start->told) {
+    const struct subscriber_protocol *protocol = subscriber->protocol;
+    if (err == ERR_OK && !subscriber->start->answered) {
         start_afresh(subscriber);
         return;
     }
-    bool told = subscriber->start->told;
+    bool answered = subscriber->start->answered;
     subscriber_leave(subscriber);
-    if (told)
-        feed->on_lost(subscriber);
+    if (answered)
+        protocol->on_lost(subscriber);
     else
-        feed->on_refused(subscriber, err);
+        protocol->on_refused(subscriber, err);
 }
 
 /* What the socket did not take is read again: then no more of it than it has just taken. */
@@ -242,7 +243,7 @@ static void recover_on(struct subscriber *subscriber)
         struct start *start = subscriber->start;
         if (start->at == tenant->stream.last) {
             tenant_flush(tenant); /* those who are live get theirs before we are among them */
-            if (start->told)
+            if (start->answered)
                 go_live(subscriber, start->at);
             else
                 start_recovered(subscriber, start->at);

@@ -127,7 +127,7 @@ void stream_heard_of(struct stream *stream, int64_t seq)
         stream->known = seq;
 }
 
-bool stream_hole(const struct stream *stream, int64_t *ret_from, int64_t *ret_to)
+bool stream_gap(const struct stream *stream, int64_t *ret_from, int64_t *ret_to)
 {
     if (stream->last == STREAM_UNKNOWN || stream->known == stream->last)
         return false;

@@ -43,7 +43,7 @@ enum stream_outcome {
 void stream_init(struct stream *stream);
 void stream_done(struct stream *stream);
 
-/* Says where the stream stands: what is held and not newer is dropped, what follows without a hole is taken. */
+/* Says where the stream stands: what is held and not newer is dropped, what follows without a gap is taken. */
 void stream_begin(struct stream *stream, int64_t last);
 
 /* Takes over the reference to the body, whatever the outcome. */
@@ -53,7 +53,7 @@ enum stream_outcome stream_offer(struct stream *stream, struct publication publi
 void stream_heard_of(struct stream *stream, int64_t seq);
 
 /* The first run of seqs that are known to exist and are not here; false when there is none. */
-bool stream_hole(const struct stream *stream, int64_t *ret_from, int64_t *ret_to);
+bool stream_gap(const struct stream *stream, int64_t *ret_from, int64_t *ret_to);
 
 /* NULL when that seq is not among the recent ones. Valid until the stream changes. */
 const struct publication *stream_recent(const struct stream *stream, int64_t seq);

@@ -6,25 +6,25 @@
 #include "gateway/sse/sse.h"
 
 /* The channels that are named, or the company's own. */
-static enum err take_channels(struct call *call, struct hub_ask *ask, const char **ret_why)
+static enum err take_channels(struct call *call, struct hub_request *request, const char **ret_why)
 {
     struct slice names = call_query(call, "channels");
     size_t max = (size_t)call->gateway->config->ws_max_channels;
-    ask->company = ask->id = call->identity.company;
-    ask->kind = CHANNEL_COMPANY;
+    request->company = request->id = call->identity.company;
+    request->kind = CHANNEL_COMPANY;
     if (!names.data)
         return ERR_OK;
     struct uuid *projects = arena_alloc(&call->arena, max * sizeof(*projects));
     if (!projects)
         return ERR_HEADERS_TOO_LARGE;
-    enum err err = channel_parse_list(names, projects, max, ask);
+    enum err err = channel_parse_list(names, projects, max, request);
     if (err == ERR_BAD_REQUEST)
         *ret_why = "`channels` is company:<id> or project:<id>, separated by commas, and not too many";
     return err;
 }
 
 /* A position that nobody gave out leads nowhere: the client is told so as with one that is too old. */
-static void take_position(struct call *call, const char *parameter, struct hub_ask *ask)
+static void take_position(struct call *call, const char *parameter, struct hub_request *request)
 {
     struct slice text = call_header(call, "last-event-id");
     struct position position;
@@ -32,24 +32,24 @@ static void take_position(struct call *call, const char *parameter, struct hub_a
         text = call_query(call, parameter);
     if (text.len == 0)
         return;
-    ask->recover = true;
+    request->recover = true;
     if (position_parse(text, &position)) {
-        ask->epoch = position.epoch;
-        ask->offset = position.offset;
+        request->epoch = position.epoch;
+        request->offset = position.offset;
     } else {
-        ask->epoch = SLICE("?");
+        request->epoch = SLICE("?");
     }
 }
 
-static enum err take_after(struct slice after, struct hub_ask *ask, const char **ret_why)
+static enum err take_after(struct slice after, struct hub_request *request, const char **ret_why)
 {
     struct position position = {SLICE(""), 0};
     if (after.data && !position_parse(after, &position)) {
         *ret_why = "`after` is the `next` of an earlier page, or the seq of an event";
         return ERR_BAD_REQUEST;
     }
-    ask->epoch = position.epoch;
-    ask->offset = position.offset;
+    request->epoch = position.epoch;
+    request->offset = position.offset;
     return ERR_OK;
 }
 
@@ -61,17 +61,17 @@ void read_events(struct call *call)
     int stream = accept_quality(accept, "text/event-stream"),
         page = accept_quality(accept, "application/json");
     bool is_stream = stream > page || (stream == page && !after.data);
-    struct hub_ask ask = {0};
+    struct hub_request request = {0};
     call_add_header(call, "Vary", SLICE("Accept"));
-    enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, &ask, &why);
+    enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, &request, &why);
     if (!err && is_stream)
-        take_position(call, after.data ? "after" : "last_event_id", &ask);
+        take_position(call, after.data ? "after" : "last_event_id", &request);
     else if (!err)
-        err = take_after(after, &ask, &why);
+        err = take_after(after, &request, &why);
     if (err)
         call_fail(call, err, why);
     else if (is_stream)
-        sse_start(call, &ask);
+        sse_start(call, &request);
     else
-        event_page(call, &ask);
+        event_page(call, &request);
 }

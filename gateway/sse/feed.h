@@ -10,5 +10,5 @@
 #include "gateway/http/call.h"
 #include "gateway/hub/hub.h"
 
-/* Answers the call with the events after ask->offset; with Prefer: wait=N, when there are some or N seconds later. */
-void event_page(struct call *call, const struct hub_ask *ask);
+/* Answers the call with the events after request->offset; with Prefer: wait=N, when there are some or N seconds later. */
+void event_page(struct call *call, const struct hub_request *request);

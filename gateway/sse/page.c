@@ -42,7 +42,7 @@ static const struct db_statement of_projects = {
 struct poll {
     struct subscriber subscriber;
     struct call *call;
-    struct hub_ask ask;
+    struct hub_request request;
     struct slice projects; /* as PostgreSQL reads an array */
     int64_t limit;
     ev_timer timer;
@@ -129,7 +129,7 @@ static size_t backlog(const struct subscriber *subscriber)
     return 0;
 }
 
-static const struct feed poll_feed = {
+static const struct subscriber_protocol poll_subscriber = {
     .encode = encode,
     .on_started = on_started,
     .on_publications = on_publications,
@@ -141,9 +141,9 @@ static const struct feed poll_feed = {
 static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offset)
 {
     struct call *call = poll->call;
-    poll->ask.recover = true;
-    poll->ask.epoch = arena_copy(&call->arena, epoch);
-    poll->ask.offset = offset;
+    poll->request.recover = true;
+    poll->request.epoch = arena_copy(&call->arena, epoch);
+    poll->request.offset = offset;
     call->on_gone = on_gone;
     call->on_drain = on_drain;
     call->waiter = poll;
@@ -151,7 +151,7 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
         conn_comes_back(call->conn);
     ev_timer_set(&poll->timer, (ev_tstamp)poll->wait_ms / 1000., 0.);
     ev_timer_start(call->gateway->loop, &poll->timer);
-    hub_subscribe(call->gateway->hub, &poll->subscriber, &poll->ask);
+    hub_subscribe(call->gateway->hub, &poll->subscriber, &poll->request);
 }
 
 /* The answer. */
@@ -197,9 +197,9 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     struct slice epoch = found ? db_text(result, 0, EPOCH) : SLICE("");
     if (!found)
         call_fail(call, ERR_NOT_FOUND, "There is no such company.");
-    else if (db_int(result, 0, OWNED) != (int64_t)poll->ask.project_count)
+    else if (db_int(result, 0, OWNED) != (int64_t)poll->request.project_count)
         call_fail(call, ERR_FORBIDDEN, NULL);
-    else if (poll->ask.epoch.len > 0 && !slice_equal(poll->ask.epoch, epoch))
+    else if (poll->request.epoch.len > 0 && !slice_equal(poll->request.epoch, epoch))
         refuse_position(poll, result, "The company's events were numbered anew since then.");
     else if (!slice_is(db_text(result, 0, KEPT), "t"))
         refuse_position(poll, result, NULL);
@@ -214,9 +214,9 @@ static void on_page(struct call *call, struct db_result *result, void *context)
 static void read_page(struct poll *poll)
 {
     char after[DB_NUMBER_SIZE], limit[DB_NUMBER_SIZE];
-    const struct slice params[] = {db_number(poll->ask.offset, after), db_number(poll->limit, limit),
+    const struct slice params[] = {db_number(poll->request.offset, after), db_number(poll->limit, limit),
                                    poll->projects};
-    bool is_company = poll->ask.kind == CHANNEL_COMPANY;
+    bool is_company = poll->request.kind == CHANNEL_COMPANY;
     query_start(poll->call, is_company ? &of_company : &of_projects, params, is_company ? 2 : 3, on_page,
                 poll);
 }
@@ -254,27 +254,27 @@ static int64_t wanted_wait(struct call *call)
     return wait_s * 1000;
 }
 
-static struct slice list_of(struct call *call, const struct hub_ask *ask)
+static struct slice list_of(struct call *call, const struct hub_request *request)
 {
     CLEANUP(buf_done) struct buf list;
-    buf_init(&list, PROJECT_LIST_MAX(ask->project_count));
-    project_list_format(ask->projects, ask->project_count, &list);
+    buf_init(&list, PROJECT_LIST_MAX(request->project_count));
+    project_list_format(request->projects, request->project_count, &list);
     return arena_copy(&call->arena, buf_slice(&list));
 }
 
-void event_page(struct call *call, const struct hub_ask *ask)
+void event_page(struct call *call, const struct hub_request *request)
 {
     struct poll *poll = arena_calloc(&call->arena, 1, sizeof(*poll));
     if (!poll) {
         call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
         return;
     }
-    poll->subscriber.feed = &poll_feed;
+    poll->subscriber.protocol = &poll_subscriber;
     poll->call = call;
-    poll->ask = *ask;
-    poll->projects = list_of(call, ask);
+    poll->request = *request;
+    poll->projects = list_of(call, request);
     ev_timer_init(&poll->timer, on_time, 0., 0.);
-    if (ask->kind == CHANNEL_COMPANY && !uuid_equal(&ask->id, &ask->company)) {
+    if (request->kind == CHANNEL_COMPANY && !uuid_equal(&request->id, &request->company)) {
         call_fail(call, ERR_FORBIDDEN, NULL);
     } else if (!parse_limit(call, &poll->limit)) {
         call_fail(call, ERR_BAD_REQUEST, "`limit` is a number from 1 to the largest page");

@@ -244,7 +244,7 @@ static size_t backlog(const struct subscriber *subscriber)
     return conn_output(CONTAINER_OF(subscriber, const struct sse, subscriber)->conn);
 }
 
-static const struct feed sse_feed = {
+static const struct subscriber_protocol sse_subscriber = {
     .encode = encode,
     .on_started = on_started,
     .on_publications = on_publications,
@@ -262,7 +262,7 @@ static void on_gone(struct call *call)
     free(sse);
 }
 
-void sse_start(struct call *call, const struct hub_ask *ask)
+void sse_start(struct call *call, const struct hub_request *request)
 {
     if (!call->conn) { /* a command over a WebSocket, which has channels of its own */
         call_fail(call, ERR_NOT_ACCEPTABLE,
@@ -270,11 +270,11 @@ void sse_start(struct call *call, const struct hub_ask *ask)
         return;
     }
     struct sse *sse = xcalloc(1, sizeof(*sse));
-    sse->subscriber.feed = &sse_feed;
+    sse->subscriber.protocol = &sse_subscriber;
     sse->call = call;
     sse->conn = call->conn;
     sse->identity = call->identity;
     call->on_gone = on_gone;
     call->waiter = sse;
-    hub_subscribe(call->gateway->hub, &sse->subscriber, ask);
+    hub_subscribe(call->gateway->hub, &sse->subscriber, request);
 }

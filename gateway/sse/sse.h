@@ -25,4 +25,4 @@
 #include "gateway/hub/hub.h"
 
 /* Answers the call: with the stream, or with why not. */
-void sse_start(struct call *call, const struct hub_ask *ask);
+void sse_start(struct call *call, const struct hub_request *request);

@@ -13,6 +13,7 @@
 #include "gateway/centrifuge/centrifuge.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/http/rpc_call.h"
+#include "gateway/hub/presence/presence.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/ws/frame.h"
 #include "tests/fuzz/must.h"
@@ -202,14 +203,14 @@ void rpc_call_forget(struct rpc_call *rpc)
     (void)rpc;
 }
 
-void hub_history(struct subscriber *subscriber, const struct hub_history_ask *ask,
+void hub_history(struct subscriber *subscriber, const struct hub_history_request *request,
                  struct hub_history *history)
 {
     (void)subscriber;
-    if (ask->reverse)
+    if (request->reverse)
         return;
     snprintf(history->epoch, sizeof(history->epoch), "\"e\\1");
-    history->on_answer(history, ask->limit == 7 ? ERR_CONFLICT : ERR_OK);
+    history->on_answer(history, request->limit == 7 ? ERR_CONFLICT : ERR_OK);
 }
 
 void hub_history_forget(struct hub_history *history)
@@ -217,38 +218,38 @@ void hub_history_forget(struct hub_history *history)
     (void)history;
 }
 
-void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
+void presence_request_start(struct subscriber *subscriber, struct presence_request *request)
 {
     (void)subscriber;
-    asking->on_answer(asking);
+    request->on_answer(request);
 }
 
-void hub_presence_forget(struct hub_presence *asking)
+void presence_request_forget(struct presence_request *request)
 {
-    (void)asking;
+    (void)request;
 }
 
-void hub_presence_each(const struct hub_presence *asking,
-                       void (*visit)(void *arg, const struct member *member), void *arg)
+void presence_request_each(const struct presence_request *request,
+                           void (*visit)(void *arg, const struct member *member), void *arg)
 {
-    (void)asking;
+    (void)request;
     visit(arg, &(struct member){.client = uuid_v7()});
     visit(arg, &(struct member){.client = uuid_v7()});
 }
 
 /* By the last digit of the channel: at once, refused, or not answered at all. */
-void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_ask *ask)
+void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request)
 {
     (void)hub;
     static const struct hub_start start = {.epoch = "\"e\\1", .offset = 7};
-    uint8_t choice = ask->id.octet[15] % 4;
+    uint8_t choice = request->id.octet[15] % 4;
     subscriber->state = SUBSCRIBER_WAITING;
     if (choice == 0)
-        subscriber->feed->on_started(subscriber, &start);
+        subscriber->protocol->on_started(subscriber, &start);
     else if (choice == 1)
-        subscriber->feed->on_refused(subscriber, ERR_FORBIDDEN);
+        subscriber->protocol->on_refused(subscriber, ERR_FORBIDDEN);
     else if (choice == 2)
-        subscriber->feed->on_lost(subscriber);
+        subscriber->protocol->on_lost(subscriber);
 }
 
 void hub_unsubscribe(struct subscriber *subscriber)

@@ -105,9 +105,9 @@ void roster_settled(struct roster *roster)
         return;
     ev_timer_stop(roster->presence->gateway->loop, &roster->limit);
     while (roster->waiting) {
-        struct hub_presence *asking = roster->waiting;
-        hub_presence_forget(asking);
-        asking->on_answer(asking);
+        struct presence_request *request = roster->waiting;
+        presence_request_forget(request);
+        request->on_answer(request);
     }
 }
 
@@ -156,7 +156,7 @@ static void note(struct subscriber *subscriber, bool joined)
     struct channel *channel = subscriber->channel;
     struct roster *roster = channel->tenant->roster;
     struct member member;
-    if (!roster || !subscriber->feed->member || !subscriber->feed->member(subscriber, &member))
+    if (!roster || !subscriber->protocol->member || !subscriber->protocol->member(subscriber, &member))
         return;
     roster_tell_here(roster, channel, &member, joined);
     if (roster->watchers.count == 0)
@@ -220,18 +220,18 @@ static void tell_channel(struct channel *channel, void *unused)
     (void)unused;
     if (channel->change_count == 0)
         return;
-    const struct feed *feed = NULL;
+    const struct subscriber_protocol *protocol = NULL;
     struct bytes *encoded = NULL;
     for (struct subscriber *s = channel->live, *next; s; s = next) {
         next = s->next;
         if (!s->join_leave)
             continue;
-        if (s->feed != feed) {
+        if (s->protocol != protocol) {
             bytes_unref(encoded);
-            feed = s->feed;
-            encoded = feed->encode_members(channel, channel->changes, channel->change_count);
+            protocol = s->protocol;
+            encoded = protocol->encode_members(channel, channel->changes, channel->change_count);
         }
-        feed->on_publications(s, encoded);
+        protocol->on_publications(s, encoded);
     }
     bytes_unref(encoded);
     free(TAKE(channel->changes));
@@ -252,21 +252,21 @@ static void on_gather(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-/* ---- those who ask ---- */
+/* ---- requests ---- */
 
-void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
+void presence_request_start(struct subscriber *subscriber, struct presence_request *request)
 {
     struct tenant *tenant = subscriber->channel->tenant;
     struct presence *presence = tenant->hub->gateway->presence;
     struct roster *roster = roster_obtain(presence, &tenant->node.key);
-    asking->roster = roster;
-    asking->kind = subscriber->channel->kind;
-    asking->id = subscriber->channel->node.key;
-    asking->next = roster->waiting;
-    asking->place = &roster->waiting;
-    if (asking->next)
-        asking->next->place = &asking->next;
-    roster->waiting = asking;
+    request->roster = roster;
+    request->kind = subscriber->channel->kind;
+    request->id = subscriber->channel->node.key;
+    request->next = roster->waiting;
+    request->place = &roster->waiting;
+    if (request->next)
+        request->next->place = &request->next;
+    roster->waiting = request;
     roster->watch_until = clock_monotonic_s() + PRESENCE_LINGER_S;
     if (!roster->is_watching)
         roster_watch(roster);
@@ -274,14 +274,14 @@ void hub_presence(struct subscriber *subscriber, struct hub_presence *asking)
         roster_settled(roster);
 }
 
-void hub_presence_forget(struct hub_presence *asking)
+void presence_request_forget(struct presence_request *request)
 {
-    if (!asking->place)
+    if (!request->place)
         return;
-    *asking->place = asking->next;
-    if (asking->next)
-        asking->next->place = asking->place;
-    asking->place = NULL;
+    *request->place = request->next;
+    if (request->next)
+        request->next->place = request->place;
+    request->place = NULL;
 }
 
 struct visiting {
@@ -296,16 +296,16 @@ static void visit_distant(struct uuid_node *node, void *arg)
     visiting->visit(visiting->arg, &(struct member){.client = node->key, .user = distant->user});
 }
 
-void hub_presence_each(const struct hub_presence *asking,
-                       void (*visit)(void *arg, const struct member *member), void *arg)
+void presence_request_each(const struct presence_request *request,
+                           void (*visit)(void *arg, const struct member *member), void *arg)
 {
     struct visiting visiting = {visit, arg};
     struct member member;
-    const struct channel *here = roster_channel_here(asking->roster, asking->kind, &asking->id);
+    const struct channel *here = roster_channel_here(request->roster, request->kind, &request->id);
     for (const struct subscriber *s = here ? here->live : NULL; s; s = s->next)
-        if (s->feed->member && s->feed->member(s, &member))
+        if (s->protocol->member && s->protocol->member(s, &member))
             visit(arg, &member);
-    struct distant_channel *elsewhere = distant_channel_find(asking->roster, &asking->id);
+    struct distant_channel *elsewhere = distant_channel_find(request->roster, &request->id);
     if (elsewhere)
         uuid_map_each(&elsewhere->members, visit_distant, &visiting);
 }

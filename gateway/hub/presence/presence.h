@@ -20,6 +20,7 @@
 #define PRESENCE_ALL_KEY "gateways.presence" /* every process binds it */
 
 struct presence;
+struct roster;
 
 struct presence *presence_new(struct gateway *gateway);
 void presence_free(struct presence *presence); /* after the hub */
@@ -27,3 +28,20 @@ void presence_free(struct presence *presence); /* after the hub */
 void presence_on_bound(
     struct presence *presence); /* the queue is (again) bound: what was said meanwhile was missed */
 void presence_on_message(struct presence *presence, struct slice body);
+
+/* One question, a part of the asker's own struct, all zero but for on_answer before it is asked. */
+struct presence_request {
+    void (*on_answer)(struct presence_request *request); /* once, unless it is forgotten */
+    struct roster *roster;
+    enum channel_kind kind;
+    struct uuid id;
+    struct presence_request *next, **place; /* among those that wait; place NULL: not there */
+};
+
+/* Of one who is live. Answered inside the call or later, presence_wait_ms at most; it may have left by then. */
+void presence_request_start(struct subscriber *subscriber, struct presence_request *request);
+void presence_request_forget(
+    struct presence_request *request); /* also of one that was never asked, or is answered */
+/* Inside on_answer: each member, once. */
+void presence_request_each(const struct presence_request *request,
+                           void (*visit)(void *arg, const struct member *member), void *arg);

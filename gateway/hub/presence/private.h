@@ -55,7 +55,7 @@ struct roster {
     ev_tstamp watch_until;
     struct uuid_set awaited; /* processes whose state has not come yet */
     struct uuid_map channels;
-    struct hub_presence *waiting; /* for them, until `limit` */
+    struct presence_request *waiting; /* for them, until `limit` */
     ev_timer limit;
 
     bool dirty;

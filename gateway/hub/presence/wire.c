@@ -122,7 +122,7 @@ static void add_channel(struct channel *channel, void *arg)
     struct state *state = arg;
     struct member member;
     for (struct subscriber *s = channel->live; s; s = s->next) {
-        if (channel->kind == CHANNEL_PROJECTS || !s->feed->member || !s->feed->member(s, &member))
+        if (channel->kind == CHANNEL_PROJECTS || !s->protocol->member || !s->protocol->member(s, &member))
             continue;
         append_member(&state->members, "+", channel, &member);
         if (buf_len(&state->members) > PRESENCE_PIECE)

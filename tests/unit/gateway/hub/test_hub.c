@@ -97,16 +97,16 @@ static size_t backlog(const struct subscriber *subscriber)
     return CONTAINER_OF(subscriber, const struct client, subscriber)->backlog;
 }
 
-static const struct feed recording = {.encode = encode,
-                                      .on_started = on_started,
-                                      .on_publications = on_publications,
-                                      .on_refused = on_refused,
-                                      .on_lost = on_lost,
-                                      .backlog = backlog};
+static const struct subscriber_protocol recording = {.encode = encode,
+                                                     .on_started = on_started,
+                                                     .on_publications = on_publications,
+                                                     .on_refused = on_refused,
+                                                     .on_lost = on_lost,
+                                                     .backlog = backlog};
 
 static void client_init(struct client *client)
 {
-    *client = (struct client){.subscriber = {.feed = &recording}};
+    *client = (struct client){.subscriber = {.protocol = &recording}};
     buf_init(&client->heard, 1 << 20);
 }
 
@@ -132,29 +132,29 @@ static void assert_heard_in_pieces(struct client *client, const char *expected)
     assert_heard(client, expected);
 }
 
-static struct hub_ask ask_company(void)
+static struct hub_request ask_company(void)
 {
-    return (struct hub_ask){.company = company, .kind = CHANNEL_COMPANY, .id = company};
+    return (struct hub_request){.company = company, .kind = CHANNEL_COMPANY, .id = company};
 }
 
-static struct hub_ask ask_project(const char *id)
+static struct hub_request ask_project(const char *id)
 {
-    struct hub_ask ask = {.company = company, .kind = CHANNEL_PROJECT};
-    assert_true(uuid_parse(slice_of(id), &ask.id));
-    return ask;
+    struct hub_request request = {.company = company, .kind = CHANNEL_PROJECT};
+    assert_true(uuid_parse(slice_of(id), &request.id));
+    return request;
 }
 
-static struct hub_ask since(struct hub_ask ask, const char *epoch, int64_t offset)
+static struct hub_request since(struct hub_request request, const char *epoch, int64_t offset)
 {
-    ask.recover = true;
-    ask.epoch = slice_of(epoch);
-    ask.offset = offset;
-    return ask;
+    request.recover = true;
+    request.epoch = slice_of(epoch);
+    request.offset = offset;
+    return request;
 }
 
-static void subscribe(struct client *client, struct hub_ask ask)
+static void subscribe(struct client *client, struct hub_request request)
 {
-    hub_subscribe(gateway.hub, &client->subscriber, &ask);
+    hub_subscribe(gateway.hub, &client->subscriber, &request);
 }
 
 static void event_of(int64_t seq, const char *project)
@@ -229,9 +229,9 @@ static void test_subscribe_when_of_another_company_then_refused(void **state)
     (void)state;
     struct client client;
     client_init(&client);
-    struct hub_ask ask = ask_company();
-    ask.id = stranger;
-    subscribe(&client, ask);
+    struct hub_request request = ask_company();
+    request.id = stranger;
+    subscribe(&client, request);
     assert_heard(&client, "!403");
     assert_null(asked_first);
     assert_int_equal(watched, 0);
@@ -393,12 +393,12 @@ static void test_events_when_the_missing_cannot_be_read_yet_then_tried_again(voi
 
 static struct tenant *watched_tenant;
 
-static bool hole_timer_has_fired(void)
+static bool gap_timer_has_fired(void)
 {
-    return !ev_is_active(&watched_tenant->hole);
+    return !ev_is_active(&watched_tenant->gap);
 }
 
-static void test_events_when_a_hole_opens_while_another_is_read_then_it_is_read_too(void **state)
+static void test_events_when_a_gap_opens_while_another_is_read_then_it_is_read_too(void **state)
 {
     (void)state;
     struct client client;
@@ -408,7 +408,7 @@ static void test_events_when_a_hole_opens_while_another_is_read_then_it_is_read_
     script_wait(&gateway, events_asked);
     event(1);
     event(5);
-    script_wait(&gateway, hole_timer_has_fired);
+    script_wait(&gateway, gap_timer_has_fired);
     script_events(1, 5, "");
     script_wait(&gateway, events_asked);
     assert_string_equal(script_expect("hub.events")->params[1], "2");
@@ -497,7 +497,7 @@ static void test_gap_when_the_broker_was_away_then_what_was_missed_is_read_in_or
     subscribe_at(&client, "5");
     event(6);
     turn();
-    hub_on_gap(gateway.hub);
+    hub_on_reconnect(gateway.hub);
     event(9);
     script_wait(&gateway, position_asked);
     script_row("hub.position", "e1", "10");
@@ -515,7 +515,7 @@ static void test_gap_when_the_epoch_has_changed_then_lost(void **state)
     (void)state;
     struct client client;
     subscribe_at(&client, "5");
-    hub_on_gap(gateway.hub);
+    hub_on_reconnect(gateway.hub);
     script_wait(&gateway, position_asked);
     script_row("hub.position", "e2", "2");
     assert_heard(&client, "[5] lost");
@@ -706,13 +706,13 @@ static void test_recover_when_the_company_has_gone_far_then_what_the_project_mis
 
 static struct uuid set_of_two[2];
 
-static struct hub_ask ask_set(void)
+static struct hub_request ask_set(void)
 {
-    struct hub_ask ask = {.company = company};
-    assert_int_equal(channel_parse_list(SLICE("project:" OTHER ",project:" PROJECT), set_of_two, 2, &ask),
+    struct hub_request request = {.company = company};
+    assert_int_equal(channel_parse_list(SLICE("project:" OTHER ",project:" PROJECT), set_of_two, 2, &request),
                      ERR_OK);
-    assert_int_equal(ask.kind, CHANNEL_PROJECTS);
-    return ask;
+    assert_int_equal(request.kind, CHANNEL_PROJECTS);
+    return request;
 }
 
 static void test_set_when_its_projects_have_events_then_all_of_them_in_one_order(void **state)
@@ -783,16 +783,16 @@ static void test_channel_list_when_parsed_then_one_channel_or_an_error(void **st
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct uuid projects[3];
-        struct hub_ask ask = {.company = company};
-        assert_int_equal(channel_parse_list(slice_of(cases[i].names), projects, 3, &ask), cases[i].err);
+        struct hub_request request = {.company = company};
+        assert_int_equal(channel_parse_list(slice_of(cases[i].names), projects, 3, &request), cases[i].err);
         if (cases[i].err)
             continue;
-        assert_int_equal(ask.kind, cases[i].kind);
-        assert_int_equal(ask.project_count, cases[i].projects);
+        assert_int_equal(request.kind, cases[i].kind);
+        assert_int_equal(request.project_count, cases[i].projects);
     }
     struct uuid projects[1];
-    struct hub_ask ask = {.company = company};
-    assert_int_equal(channel_parse_list(SLICE("project:" PROJECT ",project:" OTHER), projects, 1, &ask),
+    struct hub_request request = {.company = company};
+    assert_int_equal(channel_parse_list(SLICE("project:" PROJECT ",project:" OTHER), projects, 1, &request),
                      ERR_BAD_REQUEST);
 }
 
@@ -822,11 +822,11 @@ static void test_recover_when_much_was_missed_then_in_pages_as_the_socket_takes_
 }
 
 /* A socket that takes everything, but only between the turns: it is never made to hold more than it may. */
-static void recover_as_it_drains(struct client *client, struct hub_ask ask)
+static void recover_as_it_drains(struct client *client, struct hub_request request)
 {
     client_init(client);
     client->gathers = true;
-    subscribe(client, ask);
+    subscribe(client, request);
     if (script_find("hub.projects"))
         script_row("hub.projects", "1", "");
     for (int turns = 0; client->subscriber.state != SUBSCRIBER_LIVE && turns < 1000; turns++) {
@@ -1125,7 +1125,7 @@ int main(void)
         WITH_HUB(test_events_when_overtaken_then_waited_for),
         WITH_HUB(test_events_when_one_does_not_come_then_read_from_the_database),
         WITH_HUB(test_events_when_the_missing_cannot_be_read_yet_then_tried_again),
-        WITH_HUB(test_events_when_a_hole_opens_while_another_is_read_then_it_is_read_too),
+        WITH_HUB(test_events_when_a_gap_opens_while_another_is_read_then_it_is_read_too),
         WITH_HUB(test_events_when_the_missing_is_gone_for_good_then_lost),
         WITH_HUB(test_events_when_the_missing_cannot_be_read_for_too_long_then_lost),
         WITH_HUB(test_events_when_many_are_missing_then_read_in_pages),

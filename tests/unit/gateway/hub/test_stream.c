@@ -17,18 +17,18 @@ static void offer(struct stream *stream, int64_t seq, enum stream_outcome expect
     assert_int_equal(stream_offer(stream, event(seq)), expected);
 }
 
-static void assert_hole(const struct stream *stream, int64_t from, int64_t to)
+static void assert_gap(const struct stream *stream, int64_t from, int64_t to)
 {
     int64_t has_from = 0, has_to = 0;
-    assert_true(stream_hole(stream, &has_from, &has_to));
+    assert_true(stream_gap(stream, &has_from, &has_to));
     assert_int_equal(has_from, from);
     assert_int_equal(has_to, to);
 }
 
-static void assert_no_hole(const struct stream *stream)
+static void assert_no_gap(const struct stream *stream)
 {
     int64_t from = 0, to = 0;
-    assert_false(stream_hole(stream, &from, &to));
+    assert_false(stream_gap(stream, &from, &to));
 }
 
 static int set_up(void **state)
@@ -53,7 +53,7 @@ static void test_offer_when_in_order_then_the_stream_advances(void **state)
     for (int64_t seq = 42; seq < 142; seq++)
         offer(stream, seq, STREAM_ADVANCED);
     assert_int_equal(stream->last, 141);
-    assert_no_hole(stream);
+    assert_no_gap(stream);
     for (int64_t seq = 42; seq < 142; seq++)
         assert_int_equal(stream_recent(stream, seq)->seq, seq);
     assert_null(stream_recent(stream, 41));
@@ -72,20 +72,20 @@ static void test_offer_when_seen_before_then_it_is_dropped(void **state)
     assert_int_equal(stream->last, 6);
 }
 
-static void test_offer_when_overtaken_then_held_until_the_hole_is_filled(void **state)
+static void test_offer_when_overtaken_then_held_until_the_gap_is_filled(void **state)
 {
     struct stream *stream = *state;
     stream_begin(stream, 0);
     offer(stream, 4, STREAM_HELD);
     offer(stream, 2, STREAM_HELD);
     offer(stream, 5, STREAM_HELD);
-    assert_hole(stream, 1, 1);
+    assert_gap(stream, 1, 1);
     offer(stream, 1, STREAM_ADVANCED);
     assert_int_equal(stream->last, 2);
-    assert_hole(stream, 3, 3);
+    assert_gap(stream, 3, 3);
     offer(stream, 3, STREAM_ADVANCED);
     assert_int_equal(stream->last, 5);
-    assert_no_hole(stream);
+    assert_no_gap(stream);
     assert_int_equal(stream->held_bytes, 0);
 }
 
@@ -96,24 +96,24 @@ static void test_begin_when_events_came_first_then_the_newer_ones_follow(void **
     offer(stream, 7, STREAM_HELD);
     offer(stream, 10, STREAM_HELD);
     offer(stream, 6, STREAM_HELD);
-    assert_no_hole(stream); /* nobody knows yet where it begins */
+    assert_no_gap(stream); /* nobody knows yet where it begins */
     stream_begin(stream, 7);
     assert_int_equal(stream->last, 8);
     assert_null(stream_recent(stream, 7));
     assert_non_null(stream_recent(stream, 8));
-    assert_hole(stream, 9, 9);
+    assert_gap(stream, 9, 9);
 }
 
-static void test_heard_of_when_ahead_then_the_hole_reaches_there(void **state)
+static void test_heard_of_when_ahead_then_the_gap_reaches_there(void **state)
 {
     struct stream *stream = *state;
     stream_begin(stream, 10);
     stream_heard_of(stream, 13);
-    assert_hole(stream, 11, 13);
+    assert_gap(stream, 11, 13);
     stream_heard_of(stream, 12);
-    assert_hole(stream, 11, 13);
+    assert_gap(stream, 11, 13);
     offer(stream, 12, STREAM_HELD);
-    assert_hole(stream, 11, 11);
+    assert_gap(stream, 11, 11);
 }
 
 static void test_offer_when_too_many_are_held_then_dropped_but_remembered(void **state)
@@ -123,10 +123,10 @@ static void test_offer_when_too_many_are_held_then_dropped_but_remembered(void *
     for (int64_t seq = 2; seq < 2 + STREAM_HELD_MAX; seq++)
         offer(stream, seq, STREAM_HELD);
     offer(stream, 2 + STREAM_HELD_MAX, STREAM_DROPPED);
-    assert_hole(stream, 1, 1);
+    assert_gap(stream, 1, 1);
     offer(stream, 1, STREAM_ADVANCED);
     assert_int_equal(stream->last, 1 + STREAM_HELD_MAX);
-    assert_hole(stream, 2 + STREAM_HELD_MAX, 2 + STREAM_HELD_MAX);
+    assert_gap(stream, 2 + STREAM_HELD_MAX, 2 + STREAM_HELD_MAX);
 }
 
 static void test_offer_when_held_bytes_are_at_their_bound_then_dropped(void **state)
@@ -137,7 +137,7 @@ static void test_offer_when_held_bytes_are_at_their_bound_then_dropped(void **st
     struct publication large = {.seq = 2, .body = bytes_new(STREAM_HELD_BYTES, &space)};
     memset(space, ' ', STREAM_HELD_BYTES);
     assert_int_equal(stream_offer(stream, large), STREAM_DROPPED);
-    assert_hole(stream, 1, 2);
+    assert_gap(stream, 1, 2);
 }
 
 static void test_trim_when_over_the_bound_then_the_oldest_go_and_the_kept_stay(void **state)
@@ -187,7 +187,7 @@ static void test_offer_when_shuffled_then_each_comes_once_in_order(void **state)
             (void)stream_offer(&stream, event(order[i / 2]));
         }
         assert_int_equal(stream.last, EVENTS);
-        assert_no_hole(&stream);
+        assert_no_gap(&stream);
         for (int64_t seq = 1; seq <= EVENTS; seq++)
             assert_int_equal(stream_recent(&stream, seq)->seq, seq);
         stream_done(&stream);
@@ -199,11 +199,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_offer_when_in_order_then_the_stream_advances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_offer_when_seen_before_then_it_is_dropped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_offer_when_overtaken_then_held_until_the_hole_is_filled, set_up,
+        cmocka_unit_test_setup_teardown(test_offer_when_overtaken_then_held_until_the_gap_is_filled, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_begin_when_events_came_first_then_the_newer_ones_follow, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_heard_of_when_ahead_then_the_hole_reaches_there, set_up,
+        cmocka_unit_test_setup_teardown(test_heard_of_when_ahead_then_the_gap_reaches_there, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_offer_when_too_many_are_held_then_dropped_but_remembered, set_up,
                                         tear_down),

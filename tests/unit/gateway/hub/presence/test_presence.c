@@ -107,26 +107,26 @@ static struct bytes *encode_members(const struct channel *channel, const struct 
     return bytes_copy(buf_slice(&text));
 }
 
-static const struct feed feed = {.encode = encode,
-                                 .on_started = on_started,
-                                 .on_publications = on_publications,
-                                 .on_refused = on_refused,
-                                 .on_lost = on_lost,
-                                 .backlog = backlog,
-                                 .member = member,
-                                 .encode_members = encode_members};
+static const struct subscriber_protocol recording = {.encode = encode,
+                                                     .on_started = on_started,
+                                                     .on_publications = on_publications,
+                                                     .on_refused = on_refused,
+                                                     .on_lost = on_lost,
+                                                     .backlog = backlog,
+                                                     .member = member,
+                                                     .encode_members = encode_members};
 
 static void join(struct client *client, int process, uint8_t number, bool listens)
 {
-    struct hub_ask ask = {.kind = CHANNEL_COMPANY};
-    *client = (struct client){.subscriber = {.feed = &feed, .join_leave = listens}};
+    struct hub_request request = {.kind = CHANNEL_COMPANY};
+    *client = (struct client){.subscriber = {.protocol = &recording, .join_leave = listens}};
     client->member.client.octet[0] = number;
     client->member.user.octet[0] = number;
     buf_init(&client->heard, 4096);
-    assert_true(uuid_parse(SLICE(COMPANY), &ask.id));
-    ask.company = ask.id;
+    assert_true(uuid_parse(SLICE(COMPANY), &request.id));
+    request.company = request.id;
     current = &gateways[process];
-    hub_subscribe(gateways[process].hub, &client->subscriber, &ask);
+    hub_subscribe(gateways[process].hub, &client->subscriber, &request);
     while (script_find("hub.position"))
         script_row("hub.position", "e1", "0");
     assert_int_equal(client->subscriber.state, SUBSCRIBER_LIVE);
@@ -167,7 +167,7 @@ static void turn_all(void)
 /* ---- asking ---- */
 
 struct question {
-    struct hub_presence asking;
+    struct presence_request request;
     int count; /* -1: no answer yet */
     int numbers;
 };
@@ -179,19 +179,19 @@ static void on_member(void *arg, const struct member *found)
     question->numbers += found->client.octet[0];
 }
 
-static void on_answer(struct hub_presence *asking)
+static void on_answer(struct presence_request *request)
 {
-    struct question *question = CONTAINER_OF(asking, struct question, asking);
+    struct question *question = CONTAINER_OF(request, struct question, request);
     question->count = 0;
-    hub_presence_each(asking, on_member, question);
+    presence_request_each(request, on_member, question);
 }
 
 /* How many are on the channel, by the process of that client; the sum of their numbers besides. */
 static int ask(struct client *client, int process, int *ret_sum)
 {
-    struct question question = {.asking = {.on_answer = on_answer}, .count = -1};
+    struct question question = {.request = {.on_answer = on_answer}, .count = -1};
     current = &gateways[process];
-    hub_presence(&client->subscriber, &question.asking);
+    presence_request_start(&client->subscriber, &question.request);
     eventually(question.count >= 0);
     *ret_sum = question.numbers;
     return question.count;
