@@ -88,7 +88,7 @@ describe('parking', () => {
 
         for (const company of [noise, ...others])
             assert.deepEqual(await company.names(), company.accepted, 'each once, in the order in which they were accepted');
-        await until(async () => (await count('mark')) === 0, WITHIN_MS, 'the marks to go');
+        await until(async () => (await count('begun_mark')) === 0, WITHIN_MS, 'the marks to go');
         assert.deepEqual([await count('deferred'), await count('dead_letter')], [0, 0]);
         assert.ok(kills > 0 && most > 0, 'workers were killed while it was parked');
         t.diagnostic(`${noise.accepted.length} commands, up to ${most} seen parked, ${kills} kills; ${left} of them were left when the others were done`);

@@ -12,8 +12,8 @@ static int64_t number_of(const char *sql)
     return number;
 }
 
-/* The SQLSTATE that `sql` gives under a role; "" when it succeeds. */
-static void state_of(const char *role, const char *sql, char state[6])
+/* The answer to a statement on a connection of its own, under a role. */
+static struct db_result *ask_as(const char *role, const char *sql, const struct slice *params, size_t count)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct journal journal;
@@ -24,13 +24,20 @@ static void state_of(const char *role, const char *sql, char state[6])
         db_new(loop, &(struct db_options){.url = test_url(), .role = role}, &noting, &journal, &db), ERR_OK);
     journal_await(&journal, 1);
     const struct db_statement statement = {"statement", sql};
-    db_send(db, &statement, NULL, 0, keep_result, &kept);
+    db_send(db, &statement, params, count, keep_result, &kept);
     db_sync(db, NULL, NULL);
     journal_await(&journal, 2);
-    snprintf(state, 6, "%s", db_result_sqlstate(kept.result));
-    db_result_release(kept.result);
     db_free(db);
     ev_loop_destroy(loop);
+    return kept.result;
+}
+
+/* The SQLSTATE that `sql` gives under a role; "" when it succeeds. */
+static void state_of(const char *role, const char *sql, char state[6])
+{
+    struct db_result *result = ask_as(role, sql, NULL, 0);
+    snprintf(state, 6, "%s", db_result_sqlstate(result));
+    db_result_release(result);
 }
 
 static void assert_refused(const char *role, const char *sql)
@@ -204,6 +211,128 @@ static void test_worker_role_when_it_makes_or_drops_tables_or_changes_history_is
     assert_allowed("cortex_worker", "SELECT company_id, seq FROM company_sequence FOR UPDATE");
 }
 
+/* ---- the names of tables before 0014 ---- */
+
+/* What workers send that were built before `untold` and `mark` were renamed, word for word. */
+#define OLD_HEAD                                                                                      \
+    "company_id, command_id, slot, type, actor, role, subject, parent, if_match, fingerprint, sent, " \
+    "correlation_id, reply_to, traceparent"
+#define OLD_CLAIM                                                                                   \
+    "WITH claimed AS (DELETE FROM deferred AS d USING unnest($1::bigint[], $2::uuid[], $3::uuid[])" \
+    " AS k (i, company_id, command_id)"                                                             \
+    " WHERE d.company_id = k.company_id AND d.command_id = k.command_id RETURNING k.i, d.*),"       \
+    " kept AS (INSERT INTO untold (pool, " OLD_HEAD ") SELECT pool, " OLD_HEAD                      \
+    " FROM claimed ON CONFLICT DO NOTHING)"                                                         \
+    " SELECT i FROM claimed"
+#define OLD_FIND_UNTOLD                                                                                   \
+    "SELECT 'untold', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')," \
+    " false, false, " OLD_HEAD ", ''::bytea FROM untold AS f WHERE pool = $1"                             \
+    " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"                 \
+    " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer"
+#define OLD_FORGET                                                                               \
+    "DELETE FROM untold AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)" \
+    " WHERE u.company_id = k.company_id AND u.command_id = k.command_id"
+#define OLD_FIND_DUE                                                                                       \
+    "WITH found AS MATERIALIZED (SELECT * FROM deferred WHERE pool = $1 AND reason <> 'turn'"              \
+    " AND due_at <= now() AND slot % $2::integer = ANY ($3::integer[]) AND command_id <> ALL ($4::uuid[])" \
+    " ORDER BY due_at LIMIT $5::integer),"                                                                 \
+    " marked AS (INSERT INTO mark (company_id, command_id) SELECT company_id, command_id FROM found"       \
+    " ON CONFLICT DO NOTHING)"                                                                             \
+    " SELECT m.command_id IS NOT NULL FROM found AS f LEFT JOIN mark AS m"                                 \
+    " ON m.company_id = f.company_id AND m.command_id = f.command_id ORDER BY f.due_at, f.place"
+#define OLD_MARK_ALONE                                                         \
+    "INSERT INTO mark AS m (company_id, command_id, alone) VALUES ($1, $2, 1)" \
+    " ON CONFLICT (company_id, command_id) DO UPDATE SET alone = m.alone + 1, at = now() RETURNING m.alone"
+#define OLD_MARK_KEEP                                                                        \
+    "INSERT INTO mark (company_id, command_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])" \
+    " ON CONFLICT DO NOTHING"
+#define OLD_MARK_CLEAR                                                                         \
+    "DELETE FROM mark AS m USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)" \
+    " WHERE m.company_id = k.company_id AND m.command_id = k.command_id"
+
+#define COMMAND_ID "0000000f-0000-7000-8000-000000000002"
+
+static const struct slice key[] = {SLICE(COMPANY), SLICE(COMMAND_ID)};
+static const struct slice keys[] = {SLICE("{" COMPANY "}"), SLICE("{" COMMAND_ID "}")};
+static const struct slice claimed[] = {SLICE("{1}"), SLICE("{" COMPANY "}"), SLICE("{" COMMAND_ID "}")};
+static const struct slice due[] = {SLICE("old"), SLICE("1"), SLICE("{0}"), SLICE("{}"), SLICE("8")};
+
+/* Sends it as a worker does; returns how many rows come back, and the first value of the first as text. */
+static int ask_as_worker(const char *sql, const struct slice *params, size_t count, char ret_first[64])
+{
+    struct db_result *result = ask_as("cortex_worker", sql, params, count);
+    if (db_result_error(result))
+        fail_msg("%s: %s", sql, db_result_message(result));
+    int rows = db_rows(result);
+    struct slice first = rows > 0 ? db_text(result, 0, 0) : SLICE("");
+    snprintf(ret_first, 64, "%.*s", (int)first.len, first.data);
+    db_result_release(result);
+    return rows;
+}
+
+static void assert_worker_gets(const char *sql, const struct slice *params, size_t count, const char *first)
+{
+    char got[64];
+    assert_int_equal(ask_as_worker(sql, params, count, got), *first ? 1 : 0);
+    assert_string_equal(got, first);
+}
+
+static void put_deferred(void)
+{
+    do_sql(
+        "INSERT INTO deferred (company_id, command_id, pool, slot, reason, type, actor, role, fingerprint, "
+        "body) VALUES ('" COMPANY "', '" COMMAND_ID "', 'old', 0, 'retry', 'project.create',"
+        " gen_random_uuid(), 'company_admin', 7, '')");
+}
+
+static void test_untold_when_a_worker_of_the_version_before_uses_it_then_its_rows_are_unpublished(
+    void **state)
+{
+    (void)state;
+    put_deferred();
+    assert_worker_gets(OLD_CLAIM, claimed, 3, "1");
+    assert_worker_gets(OLD_CLAIM, claimed, 3, "");
+    assert_int_equal(
+        number_of("SELECT count(*) FROM unpublished WHERE pool = 'old' AND fingerprint = 7 AND at > "
+                  "now() - interval '1 minute'"),
+        1);
+    assert_worker_gets(OLD_FIND_UNTOLD, due, 5, "");
+    do_sql("UPDATE unpublished SET at = at - interval '3 seconds' WHERE pool = 'old'");
+    assert_worker_gets(OLD_FIND_UNTOLD, due, 5, "untold");
+    assert_worker_gets(OLD_FORGET, keys, 2, "");
+    assert_int_equal(number_of("SELECT count(*) FROM unpublished WHERE pool = 'old'"), 0);
+}
+
+static void test_mark_when_a_worker_of_the_version_before_uses_it_then_its_rows_are_begun_marks(void **state)
+{
+    (void)state;
+    put_deferred();
+    assert_worker_gets(OLD_FIND_DUE, due, 5, "f");
+    assert_worker_gets(OLD_FIND_DUE, due, 5, "t");
+    assert_worker_gets(OLD_MARK_KEEP, keys, 2, "");
+    assert_worker_gets(OLD_MARK_ALONE, key, 2, "1");
+    assert_worker_gets(OLD_MARK_ALONE, key, 2, "2");
+    assert_int_equal(number_of("SELECT alone FROM begun_mark WHERE company_id = '" COMPANY "'"), 2);
+    assert_worker_gets(OLD_MARK_CLEAR, keys, 2, "");
+    assert_worker_gets(OLD_MARK_ALONE, key, 2, "1");
+    assert_worker_gets(OLD_MARK_CLEAR, keys, 2, "");
+    assert_int_equal(number_of("SELECT count(*) FROM begun_mark WHERE company_id = '" COMPANY "'"), 0);
+}
+
+static void test_old_names_when_another_role_uses_them_is_refused_as_under_the_new(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"untold", "unpublished", "mark", "begun_mark"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char sql[64];
+        snprintf(sql, sizeof(sql), "SELECT FROM %s", names[i]);
+        assert_refused("cortex_gateway", sql);
+        assert_allowed("cortex_worker", sql);
+    }
+    assert_refused("cortex_worker", "UPDATE untold SET pool = 'x'");
+    assert_refused("cortex_worker", "UPDATE unpublished SET pool = 'x'");
+}
+
 /* ---- partitions of events ---- */
 
 static void insert_event(int seq, const char *at)
@@ -294,6 +423,7 @@ static int clear(void **state)
            " LOOP EXECUTE format('DROP TABLE %s', part); END LOOP; END $$");
     do_sql("DELETE FROM inbox WHERE company_id = '" COMPANY "'");
     do_sql("DELETE FROM events WHERE company_id = '" COMPANY "'");
+    do_sql("DELETE FROM deferred WHERE company_id = '" COMPANY "'");
     return 0;
 }
 
@@ -310,6 +440,9 @@ int main(void)
         cmocka_unit_test(test_migrate_when_run_by_several_at_once_applies_each_file_once),
         cmocka_unit_test(test_gateway_role_when_it_writes_or_reads_secrets_is_refused),
         cmocka_unit_test(test_worker_role_when_it_makes_or_drops_tables_or_changes_history_is_refused),
+        TEST(test_untold_when_a_worker_of_the_version_before_uses_it_then_its_rows_are_unpublished),
+        TEST(test_mark_when_a_worker_of_the_version_before_uses_it_then_its_rows_are_begun_marks),
+        cmocka_unit_test(test_old_names_when_another_role_uses_them_is_refused_as_under_the_new),
         TEST(test_partitions_when_made_ahead_are_made_once),
         TEST(test_partitions_when_rows_wait_in_the_default_take_them_over),
         TEST(test_drop_when_the_inbox_needs_a_partition_keeps_it),

@@ -45,7 +45,7 @@ enum job_outcome {
     JOB_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
 };
 
-/* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `untold`. */
+/* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `unpublished`. */
 enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNTOLD };
 
 struct job {
@@ -79,7 +79,7 @@ struct job {
 
     /* It may be what ended its last process (mark.h). */
     bool is_suspect;
-    bool is_marked; /* a row of `mark` says that this process has begun it */
+    bool is_marked; /* a row of `begun_mark` says that this process has begun it */
 
     /* What is to become of it instead of a run. */
     enum deferral deferral;

@@ -19,10 +19,10 @@ enum {
 #define FOUND_COLUMNS                                                                                \
     "f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent, f.if_match, " \
     "f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body"
-#define MARK_AND_SELECT                                                                              \
-    " marked AS (INSERT INTO mark (company_id, command_id) SELECT company_id, command_id FROM found" \
-    " ON CONFLICT DO NOTHING)"                                                                       \
-    " SELECT " ROW_COLUMNS ", " FOUND_COLUMNS " FROM found AS f LEFT JOIN mark AS m"                 \
+#define MARK_AND_SELECT                                                                                    \
+    " marked AS (INSERT INTO begun_mark (company_id, command_id) SELECT company_id, command_id FROM found" \
+    " ON CONFLICT DO NOTHING)"                                                                             \
+    " SELECT " ROW_COLUMNS ", " FOUND_COLUMNS " FROM found AS f LEFT JOIN begun_mark AS m"                 \
     " ON m.company_id = f.company_id AND m.command_id = f.command_id"
 
 enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, IS_SUSPECT, COMMAND };
@@ -45,8 +45,8 @@ static const struct db_statement find_due = {
 /* Older than its process is likely to need for telling it: and if not, it is told twice. */
 static const struct db_statement find_untold = {
     "backlog.untold",
-    "SELECT 'untold', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM untold AS f WHERE pool = $1"
+    "SELECT 'unpublished', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM unpublished AS f WHERE pool = $1"
     " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
     " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer",
 };
@@ -58,7 +58,7 @@ static const struct db_statement do_not_wait = {
 };
 static const struct db_statement forget_told = {
     "backlog.told",
-    "DELETE FROM untold AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
+    "DELETE FROM unpublished AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
     " WHERE u.company_id = k.company_id AND u.command_id = k.command_id",
 };
 

@@ -34,7 +34,7 @@ void backlog_run(struct backlog *backlog);
 
 /* A command from a row has been settled, or dropped. */
 void backlog_settled(struct backlog *backlog, const struct job *job);
-/* And all is confirmed that was to be told of it: its row in `untold` goes. */
+/* And all is confirmed that was to be told of it: its row in `unpublished` goes. */
 void backlog_told(struct backlog *backlog, const struct job *job);
 /* All those have gone. */
 bool backlog_is_idle(const struct backlog *backlog);

@@ -9,7 +9,7 @@ static const struct db_statement claim = {
     "WITH claimed AS (DELETE FROM deferred AS d USING unnest($1::bigint[], $2::uuid[], $3::uuid[])"
     " AS k (i, company_id, command_id)"
     " WHERE d.company_id = k.company_id AND d.command_id = k.command_id RETURNING k.i, d.*),"
-    " kept AS (INSERT INTO untold (pool, " COMMAND_HEAD_COLUMNS ") SELECT pool, " COMMAND_HEAD_COLUMNS
+    " kept AS (INSERT INTO unpublished (pool, " COMMAND_HEAD_COLUMNS ") SELECT pool, " COMMAND_HEAD_COLUMNS
     " FROM claimed ON CONFLICT DO NOTHING)"
     " SELECT i FROM claimed",
 };
@@ -42,7 +42,7 @@ static const char *const names[] = {[DEFER_NONE] = "",
                                     [DEFER_TURN] = "turn",
                                     [DEFER_RETRY] = "retry",
                                     [DEFER_SCHEDULE] = "schedule",
-                                    [DEFER_UNTOLD] = "untold"};
+                                    [DEFER_UNTOLD] = "unpublished"};
 
 struct deferred {
     const char *pool;

@@ -2,7 +2,7 @@
 /* The table `deferred`: commands that wait outside the broker. This is what a batch does with it, in its own
  * transaction and under the locks of its companies' sequences; backlog.h looks for what is to be run.
  *
- *   claim      the rows of the batch's jobs go, into `untold`; a job whose row is not there any more is somebody else's
+ *   claim      the rows of the batch's jobs go, into `unpublished`; a job whose row is not there any more is somebody else's
  *   put        jobs that are to wait become rows, in their order
  *   readdress  a command that waits already and was sent once more answers to its last sender */
 

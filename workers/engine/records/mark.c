@@ -4,19 +4,19 @@ enum { ARRAY_MAX = 1 << 20 };
 
 static const struct db_statement add = {
     "mark.alone",
-    "INSERT INTO mark AS m (company_id, command_id, alone) VALUES ($1, $2, 1)"
+    "INSERT INTO begun_mark AS m (company_id, command_id, alone) VALUES ($1, $2, 1)"
     " ON CONFLICT (company_id, command_id) DO UPDATE SET alone = m.alone + 1, at = now() RETURNING m.alone",
 };
 
 static const struct db_statement keep = {
     "mark.keep",
-    "INSERT INTO mark (company_id, command_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
+    "INSERT INTO begun_mark (company_id, command_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
     " ON CONFLICT DO NOTHING",
 };
 
 static const struct db_statement clear = {
     "mark.clear",
-    "DELETE FROM mark AS m USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
+    "DELETE FROM begun_mark AS m USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
     " WHERE m.company_id = k.company_id AND m.command_id = k.command_id",
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-/* The table `mark`: what a process has begun. A mark that still stands when its command comes again says that
+/* The table `begun_mark`: what a process has begun. A mark that still stands when its command comes again says that
  * the process ended in between, perhaps because of it.
  *
  *   delivered again, or its row has a mark ─▶ suspect: alone in its batch, after a mark of its own is committed

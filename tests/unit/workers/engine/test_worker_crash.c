@@ -100,7 +100,7 @@ static void test_worker_when_it_dies_between_commit_and_telling_of_a_row_the_nex
     assert_int_equal(hall->event_count, COUNT);
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(reply_to(hall, &ids[i])->http_status, 201);
-    eventually(hall, strcmp(ask_sqlf("SELECT count(*) FROM untold WHERE company_id = '%s'",
+    eventually(hall, strcmp(ask_sqlf("SELECT count(*) FROM unpublished WHERE company_id = '%s'",
                                      uuid_text(&hall->engine->company)),
                             "0") == 0);
     assert_no_gaps(&hall->engine->company);

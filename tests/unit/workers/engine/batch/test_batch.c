@@ -518,13 +518,13 @@ static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_an
 {
     struct engine *e = *state;
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
-    run_sqlf("INSERT INTO mark (company_id, command_id, alone) VALUES ('%s', '%s', 2)",
+    run_sqlf("INSERT INTO begun_mark (company_id, command_id, alone) VALUES ('%s', '%s', 2)",
              uuid_text(&e->company), uuid_text(&request.id));
     struct job *job = redelivered(e, &request);
     run_jobs(e, &job, 1);
     assert_status(e->settled[0], ERR_FATAL_COMMAND);
     assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM mark WHERE company_id = '%s'", uuid_text(&e->company)),
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
                         "0");
     job = redelivered(e, &request); /* it died before its ack */
     run_jobs(e, &job, 1);
@@ -537,12 +537,12 @@ static void test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark(v
 {
     struct engine *e = *state;
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
-    run_sqlf("INSERT INTO mark (company_id, command_id, alone) VALUES ('%s', '%s', 1)",
+    run_sqlf("INSERT INTO begun_mark (company_id, command_id, alone) VALUES ('%s', '%s', 1)",
              uuid_text(&e->company), uuid_text(&request.id));
     struct job *job = redelivered(e, &request);
     run_jobs(e, &job, 1);
     assert_status(e->settled[0], ERR_OK);
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM mark WHERE company_id = '%s'", uuid_text(&e->company)),
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
                         "0");
 }
 
