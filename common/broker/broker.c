@@ -1,23 +1,6 @@
 #include "common/broker/private.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 enum { HEARTBEAT_S = 10, RECONNECT_MIN_MS = 100, RECONNECT_MAX_MS = 5000, POOL_PAGE = 4096 };
-
-void broker_set_state(struct broker *b, enum broker_state state, double after_s)
-{
-    bool keeps_timer = after_s < 0; /* UP ⇄ BLOCKED: the heartbeat goes on */
-    b->state = state;
-    if (keeps_timer)
-        return;
-    ev_timer_stop(b->loop, &b->timer);
-    bool beats = state == BROKER_UP;
-    if (state == BROKER_CLOSED || (beats && after_s == 0))
-        return; /* heartbeat 0: the server wants none */
-    ev_timer_set(&b->timer, after_s, beats ? after_s : 0);
-    ev_timer_start(b->loop, &b->timer);
-}
 
 static void forget_connection(struct broker *b)
 {
@@ -27,15 +10,14 @@ static void forget_connection(struct broker *b)
     broker_confirms_rewind(&b->confirms);
     buf_clear(&b->control);
     b->acks = (struct broker_acks){0};
-    b->fault = NULL;
+    b->has_failed = false;
 }
 
-void broker_down(struct broker *b, const char *format, ...)
+/* Every watcher ends with this call, so a connection ends here and nowhere else: never below its own callbacks. */
+static void end_if_failed(struct broker *b)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(b->why, sizeof(b->why), format, arguments);
-    va_end(arguments);
+    if (!b->has_failed)
+        return;
     forget_connection(b);
     broker_connect_plan(b);
     if (b->callbacks.on_down)
@@ -52,12 +34,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
         broker_heartbeat_tick(b);
     else
         broker_connect_timed_out(b);
+    end_if_failed(b);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     (void)loop, (void)events;
-    broker_input_readable(w->data);
+    struct broker *b = w->data;
+    broker_input_readable(b);
+    end_if_failed(b);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
@@ -68,6 +53,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         broker_connect_writable(b);
     else
         broker_output_flush(b);
+    end_if_failed(b);
 }
 
 /* Once per turn, before the loop sleeps: everything that has gathered goes out. */
@@ -75,13 +61,11 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
     (void)loop, (void)events;
     struct broker *b = w->data;
-    if (b->fault) {
-        broker_down(b, "%s", b->fault);
-        return;
-    }
-    broker_declarations_run_markers(b);
-    if (!ev_is_active(&b->io_write))
+    if (!b->has_failed)
+        broker_declarations_run_markers(b);
+    if (!b->has_failed && !ev_is_active(&b->io_write))
         broker_output_flush(b);
+    end_if_failed(b);
 }
 
 static void start_watchers(struct broker *b)
@@ -171,8 +155,8 @@ bool broker_is_blocked(const struct broker *b)
 
 void broker_reconnect(struct broker *b, const char *why)
 {
-    if (broker_has_channel(b) && !b->fault)
-        b->fault = why;
+    if (broker_has_channel(b))
+        broker_fail(b, "%s", why);
 }
 
 uint32_t broker_epoch(const struct broker *b)

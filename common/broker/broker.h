@@ -110,8 +110,8 @@ enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
                     struct broker **ret_broker) MUST_CHECK;
 void broker_free(struct broker *broker); /* closes at once; not from inside its own callbacks */
 
-/* Ends this connection at the next turn, whatever it is at, and connects again: every delivery not yet acked
- * goes back to its queue, in order and at once. `why` is what on_down is told; kept, not copied. */
+/* Ends this connection within one turn of the loop and connects again. Every delivery that is not acked yet goes back
+ * to its queue, in order and at once. on_down is called with a copy of `why`. */
 void broker_reconnect(struct broker *broker, const char *why);
 
 bool broker_is_up(const struct broker *broker); /* UP or BLOCKED */

@@ -71,7 +71,7 @@ void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum 
     if (multiple && tag == 0)
         tag = sent;
     else if (tag == 0 || tag > sent) {
-        broker_down(b, "the server confirmed message %llu of %llu", (unsigned long long)tag,
+        broker_fail(b, "the server confirmed message %llu of %llu", (unsigned long long)tag,
                     (unsigned long long)sent);
         return;
     }

@@ -56,13 +56,13 @@ static void open_socket(struct broker *b)
     broker_set_state(b, BROKER_CONNECTING, STEP_LIMIT_S);
     b->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (b->fd < 0) {
-        broker_down(b, "socket: %s", strerror(errno));
+        broker_fail(b, "socket: %s", strerror(errno));
         return;
     }
     setsockopt(b->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     if (connect(b->fd, (const struct sockaddr *)&address->socket, address->size) < 0 &&
         errno != EINPROGRESS) {
-        broker_down(b, "connecting to %s:%d: %s", url_now(b)->host, url_now(b)->port, strerror(errno));
+        broker_fail(b, "connecting to %s:%d: %s", url_now(b)->host, url_now(b)->port, strerror(errno));
         return;
     }
     ev_io_set(&b->io_read, b->fd, EV_READ);
@@ -94,7 +94,7 @@ static void on_resolved(void *arg, const struct addrinfo *found, const char *why
     struct broker *b = arg;
     b->resolve = NULL;
     if (!found) {
-        broker_down(b, "looking up %s: %s", url_now(b)->host, why);
+        broker_fail(b, "looking up %s: %s", url_now(b)->host, why);
         return;
     }
     take_addresses(b, found);
@@ -122,7 +122,7 @@ void broker_connect_begin(struct broker *b)
     broker_set_state(b, BROKER_RESOLVING, STEP_LIMIT_S);
     b->resolve = resolve_start(b->loop, url_now(b)->host, on_resolved, b);
     if (!b->resolve)
-        broker_down(b, "looking up %s: no thread", url_now(b)->host);
+        broker_fail(b, "looking up %s: no thread", url_now(b)->host);
 }
 
 void broker_connect_writable(struct broker *b)
@@ -132,7 +132,7 @@ void broker_connect_writable(struct broker *b)
     if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (error) {
-        broker_down(b, "connecting to %s:%d: %s", url_now(b)->host, url_now(b)->port, strerror(error));
+        broker_fail(b, "connecting to %s:%d: %s", url_now(b)->host, url_now(b)->port, strerror(error));
         return;
     }
     ev_io_stop(b->loop, &b->io_write);
@@ -148,7 +148,7 @@ void broker_connect_timed_out(struct broker *b)
         [BROKER_CONNECTING] = "connecting to",
         [BROKER_HANDSHAKE] = "the handshake with",
     };
-    broker_down(b, "%s %s:%d took longer than %d s", steps[b->state], url_now(b)->host, url_now(b)->port,
+    broker_fail(b, "%s %s:%d took longer than %d s", steps[b->state], url_now(b)->host, url_now(b)->port,
                 STEP_LIMIT_S);
 }
 

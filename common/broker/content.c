@@ -53,7 +53,7 @@ static void deliver(struct broker *b, void *method, struct slice properties, str
         .body = body,
     };
     if (!broker_properties_read(properties, b->headers, &delivery)) {
-        broker_down(b, "the server sent malformed properties");
+        broker_fail(b, "the server sent malformed properties");
         return;
     }
     if (!broker_has_consumer(b, delivery.consumer_tag))
@@ -70,7 +70,7 @@ static void returned(struct broker *b, void *method, struct slice properties, st
     const amqp_basic_return_t *ret = method;
     struct broker_delivery message = {0};
     if (!broker_properties_read(properties, b->headers, &message))
-        broker_down(b, "the server sent malformed properties");
+        broker_fail(b, "the server sent malformed properties");
     else
         broker_confirms_returned(b, slice_of_amqp(ret->exchange), slice_of_amqp(ret->routing_key),
                                  message.message_id);
@@ -86,7 +86,7 @@ static void complete(struct broker *b, struct slice body)
     void *method = NULL;
     c->awaits = CONTENT_NONE;
     if (amqp_decode_method(c->method, &b->pool, arguments, &method) != AMQP_STATUS_OK)
-        broker_down(b, "the server sent a malformed %s", amqp_method_name(c->method));
+        broker_fail(b, "the server sent a malformed %s", amqp_method_name(c->method));
     else if (c->method == AMQP_BASIC_DELIVER_METHOD)
         deliver(b, method, properties, body);
     else
@@ -98,7 +98,7 @@ void broker_content_header(struct broker *b, struct slice payload)
 {
     struct broker_content *c = &b->content;
     if (wire_get16(payload.data) != AMQP_BASIC_CLASS) {
-        broker_down(b, "the server sent a header of another class");
+        broker_fail(b, "the server sent a header of another class");
         return;
     }
     buf_append_slice(&c->meta, payload);
@@ -114,7 +114,7 @@ void broker_content_body(struct broker *b, struct slice payload)
 {
     struct broker_content *c = &b->content;
     if (payload.len > c->body_size - c->body_got) {
-        broker_down(b, "the server sent a longer body than it said");
+        broker_fail(b, "the server sent a longer body than it said");
         return;
     }
     c->body_got += payload.len;

@@ -121,7 +121,7 @@ void broker_declarations_answered(struct broker *b, const struct broker_answer *
 {
     struct broker_declaration *asked = find_asked(&b->declarations, answer);
     if (!asked) {
-        broker_down(b, "the server sent %s, which answers nothing", amqp_method_name(answer->id));
+        broker_fail(b, "the server sent %s, which answers nothing", amqp_method_name(answer->id));
         return;
     }
     asked->is_answered = true;

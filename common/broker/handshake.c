@@ -72,9 +72,9 @@ static void on_start(struct broker *b, const void *method)
 {
     const amqp_connection_start_t *start = method;
     if (start->version_major != 0 || start->version_minor != 9)
-        broker_down(b, "the server speaks AMQP %d-%d, not 0-9-1", start->version_major, start->version_minor);
+        broker_fail(b, "the server speaks AMQP %d-%d, not 0-9-1", start->version_major, start->version_minor);
     else if (!list_has(start->mechanisms, "PLAIN"))
-        broker_down(b, "the server does not offer PLAIN authentication");
+        broker_fail(b, "the server does not offer PLAIN authentication");
     else
         send_start_ok(b);
 }
@@ -92,7 +92,7 @@ static void on_tune(struct broker *b, const void *method)
     const amqp_connection_tune_t *tune = method;
     uint32_t frame_max = lesser(tune->frame_max, FRAME_MAX);
     if (frame_max < FRAME_MIN) {
-        broker_down(b, "the server offers frames of %u octets; AMQP asks for %d at least", frame_max,
+        broker_fail(b, "the server offers frames of %u octets; AMQP asks for %d at least", frame_max,
                     FRAME_MIN);
         return;
     }
@@ -146,7 +146,7 @@ void broker_handshake_method(struct broker *b, amqp_method_number_t id, const vo
 {
     if (b->state != BROKER_HANDSHAKE || b->handshake_step >= ARRAY_LEN(steps) ||
         steps[b->handshake_step].method != id) {
-        broker_down(b, "the server sent %s out of turn", amqp_method_name(id));
+        broker_fail(b, "the server sent %s out of turn", amqp_method_name(id));
         return;
     }
     steps[b->handshake_step++].handle(b, method);

@@ -9,25 +9,26 @@
 
 enum { METHOD_MIN = 4, HEADER_MIN = 14 };
 
+/* The server's reason is recorded first: writing the answer may fail too, and the first failure is the one reported. */
 static void on_close(struct broker *b, const void *method)
 {
     const amqp_connection_close_t *close = method;
+    broker_fail(b, "%d %.*s", close->reply_code, (int)close->reply_text.len,
+                (const char *)close->reply_text.bytes);
     broker_output_method(b, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &(amqp_connection_close_ok_t){0});
     broker_output_flush(b);
-    broker_down(b, "%d %.*s", close->reply_code, (int)close->reply_text.len,
-                (const char *)close->reply_text.bytes);
 }
 
-/* One channel per connection: without it the connection is of no use. */
+/* The connection has this one channel and is of no use without it, so it ends as well. */
 static void on_channel_close(struct broker *b, const void *method)
 {
     const amqp_channel_close_t *close = method;
+    broker_fail(b, "%d %.*s", close->reply_code, (int)close->reply_text.len,
+                (const char *)close->reply_text.bytes);
     broker_output_method(b, CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &(amqp_channel_close_ok_t){0});
     amqp_connection_close_t goodbye = {.reply_code = AMQP_REPLY_SUCCESS};
     broker_output_method(b, 0, AMQP_CONNECTION_CLOSE_METHOD, &goodbye);
     broker_output_flush(b);
-    broker_down(b, "%d %.*s", close->reply_code, (int)close->reply_text.len,
-                (const char *)close->reply_text.bytes);
 }
 
 static void set_blocked(struct broker *b, bool blocked)
@@ -66,7 +67,7 @@ static void on_nack(struct broker *b, const void *method)
 static void on_cancel(struct broker *b, const void *method)
 {
     const amqp_basic_cancel_t *cancel = method;
-    broker_down(b, "the server cancelled consumer %.*s", (int)cancel->consumer_tag.len,
+    broker_fail(b, "the server cancelled consumer %.*s", (int)cancel->consumer_tag.len,
                 (const char *)cancel->consumer_tag.bytes);
 }
 
@@ -133,7 +134,7 @@ static void dispatch(struct broker *b, const struct row *row, struct slice paylo
     void *method = NULL;
     amqp_bytes_t arguments = {payload.len - METHOD_MIN, (void *)(uintptr_t)(payload.data + METHOD_MIN)};
     if (amqp_decode_method(row->id, &b->pool, arguments, &method) != AMQP_STATUS_OK)
-        broker_down(b, "the server sent a malformed %s", amqp_method_name(row->id));
+        broker_fail(b, "the server sent a malformed %s", amqp_method_name(row->id));
     else if (row->kind == HANDSHAKE_STEP)
         broker_handshake_method(b, row->id, method);
     else if (row->kind == ANSWER)
@@ -148,19 +149,19 @@ static void on_method(struct broker *b, uint16_t channel, struct slice payload)
     amqp_method_number_t id = payload.len >= METHOD_MIN ? wire_get32(payload.data) : 0;
     const struct row *row = find_row(id, channel);
     if (!row || (channel == CHANNEL && b->content.awaits != CONTENT_NONE))
-        broker_down(b, "the server sent method %u.%u out of place", id >> 16, id & 0xffff);
+        broker_fail(b, "the server sent method %u.%u out of place", id >> 16, id & 0xffff);
     else if (row->kind != CONTENT)
         dispatch(b, row, payload);
     else if (broker_has_channel(b))
         broker_content_method(b, id, payload);
     else
-        broker_down(b, "the server sent a message before the channel was open");
+        broker_fail(b, "the server sent a message before the channel was open");
 }
 
 static void on_header(struct broker *b, uint16_t channel, struct slice payload)
 {
     if (channel != CHANNEL || payload.len < HEADER_MIN || b->content.awaits != CONTENT_HEADER)
-        broker_down(b, "the server sent a header frame out of place");
+        broker_fail(b, "the server sent a header frame out of place");
     else
         broker_content_header(b, payload);
 }
@@ -168,7 +169,7 @@ static void on_header(struct broker *b, uint16_t channel, struct slice payload)
 static void on_body(struct broker *b, uint16_t channel, struct slice payload)
 {
     if (channel != CHANNEL || b->content.awaits != CONTENT_BODY)
-        broker_down(b, "the server sent a body frame out of place");
+        broker_fail(b, "the server sent a body frame out of place");
     else
         broker_content_body(b, payload);
 }
@@ -187,27 +188,27 @@ static on_frame *const frame_handlers[] = {
     [AMQP_FRAME_HEARTBEAT] = on_heartbeat,
 };
 
-/* Takes one frame off the input; false when there is none, or no connection any more. */
+/* Takes one frame off the input. Returns false when no whole frame is left, or when the connection has failed. */
 static bool take_frame(struct broker *b)
 {
     const uint8_t *frame = b->input + b->input_begin;
     size_t available = b->input_end - b->input_begin;
-    if (b->fd < 0 || available < FRAME_HEAD)
+    if (b->has_failed || available < FRAME_HEAD)
         return false;
     on_frame *handle = frame[0] < ARRAY_LEN(frame_handlers) ? frame_handlers[frame[0]] : NULL;
     size_t limit = broker_has_channel(b) ? b->frame_max : FRAME_BEFORE_TUNE;
     size_t size = FRAME_HEAD + (size_t)wire_get32(frame + 3) + FRAME_TAIL;
     if (!handle || size > limit) {
-        broker_down(b, "the server does not speak AMQP 0-9-1");
+        broker_fail(b, "the server does not speak AMQP 0-9-1");
         return false;
     }
     if (available < size)
         return false;
     if (frame[size - 1] != AMQP_FRAME_END) {
-        broker_down(b, "the server sent a frame without its end");
+        broker_fail(b, "the server sent a frame without its end");
         return false;
     }
-    b->input_begin += size; /* first: handling may end the connection */
+    b->input_begin += size;
     handle(b, wire_get16(frame + 1),
            (struct slice){(const char *)frame + FRAME_HEAD, size - FRAME_HEAD - FRAME_TAIL});
     return true;
@@ -231,7 +232,7 @@ void broker_input_readable(struct broker *b)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        broker_down(b, n < 0 ? "reading: %s" : "the server closed the connection%s",
+        broker_fail(b, n < 0 ? "reading: %s" : "the server closed the connection%s",
                     n < 0 ? strerror(errno) : "");
         return;
     }

@@ -17,21 +17,21 @@ struct parts {
 void broker_output_raw(struct broker *b, const void *data, size_t size)
 {
     if (!buf_append(&b->control, data, size))
-        b->fault = "the server does not read";
+        broker_fail(b, "the server does not read");
 }
 
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method)
 {
     uint8_t *frame = (uint8_t *)buf_reserve(&b->control, FRAME_MIN);
     if (!frame) {
-        b->fault = "the server does not read";
+        broker_fail(b, "the server does not read");
         return;
     }
     uint8_t *payload = frame + FRAME_HEAD;
     wire_put32(payload, id);
     int size = amqp_encode_method(id, method, (amqp_bytes_t){CONTROL_METHOD_MAX, payload + 4});
     if (size < 0) {
-        b->fault = "a name or an argument is too long for AMQP";
+        broker_fail(b, "a name or an argument is too long for AMQP");
         return;
     }
     buf_commit(&b->control, broker_frame_close(frame, AMQP_FRAME_METHOD, channel, 4 + (size_t)size));
@@ -143,7 +143,7 @@ void broker_output_flush(struct broker *b)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN) {
-            broker_down(b, "writing: %s", strerror(errno));
+            broker_fail(b, "writing: %s", strerror(errno));
             return;
         }
         if (n > 0) {

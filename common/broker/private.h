@@ -1,18 +1,20 @@
 #pragma once
-/* Inside the AMQP client: what the broker_*.c files share. Nobody else includes this, or librabbitmq.
+/* What the files of the AMQP client share. Only the files below include this header, and only they may include
+ * librabbitmq. A file calls files below it, never one above:
  *
- *   broker.c           the public face: new, free, publish, ack; the states and what ends a connection
- *   url.c       amqp:// URLs
- *   connect.c   addresses tried in turn, back-off, the TCP connection
- *   handshake.c from the protocol header to the open channel in confirm mode
- *   heartbeat.c heartbeats both ways
- *   frames.c    one message as frames
- *   confirms.c  the ring of unconfirmed messages
- *   declare.c   declarations and consumers, answered in order
- *   output.c    frames to the socket, once per turn of the loop
- *   input.c     frames from the socket, and the table of methods
- *   content.c   deliveries and returns: a method, its properties and its body put together
- *   properties.c properties and headers of a delivery
+ *   broker.c      the public face (new, free, publish), the watchers, and the one place where a connection ends
+ *   input.c       reads frames from the socket; holds the table of methods that a server may send
+ *   connect.c     tries addresses in turn, backs off, opens the TCP connection
+ *   handshake.c   leads from the protocol header to the open channel in confirm mode
+ *   content.c     puts a delivery or a return together: its method, its properties and its body
+ *   declare.c     declarations and consumers, answered in order
+ *   heartbeat.c   heartbeats both ways
+ *   output.c      acks, methods and messages to the socket, once per turn of the loop
+ *   confirms.c    the ring of unconfirmed messages
+ *   frames.c      one message as frames
+ *   properties.c  properties and headers of a delivery
+ *   url.c         amqp:// URLs
+ *   state.c       the state of the connection, and why it failed
  */
 
 #ifdef CORTEX_RABBITMQ_C_SUBDIR
@@ -159,8 +161,8 @@ struct broker {
 
     enum broker_state state;
     uint32_t epoch;
-    char why[512];     /* of the last break */
-    const char *fault; /* found inside a broker_* call: the connection ends at the next turn */
+    bool has_failed; /* set by broker_fail; the connection ends when the current watcher is done */
+    char why[512];   /* the last failure, in words */
 
     struct broker_url *urls;
     size_t url_count, url_at;
@@ -244,11 +246,14 @@ static inline bool broker_has_channel(const struct broker *b)
     return b->state == BROKER_UP || b->state == BROKER_BLOCKED;
 }
 
-/* broker.c */
-/* The only function that changes the state. after_s: of the timer that belongs to the new state. */
+/* state.c */
+/* The only function that changes the state. after_s is the timer of the new state, in seconds; a negative one
+ * leaves the running timer alone. */
 void broker_set_state(struct broker *b, enum broker_state state, double after_s);
-/* Ends the connection (or the attempt), tells on_down why and plans the next attempt. From the loop only. */
-void broker_down(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Records why the connection, or the attempt to connect, has to end. The first reason is kept. broker.c ends the
+ * connection once the watcher or the turn of the loop in which it failed is done, so this may be called from
+ * anywhere. The caller returns after it; no further frame is read. */
+void broker_fail(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* url.c */
 /* Parses "amqp://…,amqp://…" into an array; false when one does not parse. */
