@@ -28,7 +28,7 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 #include "workers/engine/resource/handlers.h"
 
 struct batch;

@@ -2,7 +2,7 @@
 /* An event as clients are told it: {"type", "seq", "id", "project", "actor", "at", "data"}. */
 
 #include "common/base/buf.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 /* Replaces what is in `body`; returns where the entity begins. `data` is the last member, so that it can be cut out without
  * parsing. */

@@ -2,7 +2,7 @@
 /* What a refused command is answered with: {"detail":…,"errors":[{"pointer":…,"detail":…}]}. The gateway
  * makes the problem document of it (RFC 9457); title and status follow from the error's row in err.def. */
 
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 struct refusal_point {
     const char *pointer; /* JSON pointer into the request's body */

@@ -8,7 +8,7 @@
  * All with jitter, so that what failed together does not come back together. */
 
 #include "common/broker/topology.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 /* The rest before the next try in place. */
 double retry_rest_s(const struct job *job);

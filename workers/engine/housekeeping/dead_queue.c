@@ -4,7 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/broker/topology.h"
-#include "workers/engine/command/job_list.h"
+#include "workers/engine/command/command_list.h"
 #include "workers/engine/records/dead_letter.h"
 
 static const double AGAIN_S = 1; /* after the database refused */

@@ -16,7 +16,7 @@
 
 #include <ev.h>
 
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 #include "workers/engine/command/partition_set.h"
 
 struct intake;

@@ -6,7 +6,7 @@
  *   parked.c  rows that are loaded */
 
 #include "common/base/uuid_map.h"
-#include "workers/engine/command/job_list.h"
+#include "workers/engine/command/command_list.h"
 #include "workers/engine/intake/intake.h"
 
 /* Lives while there is anything of it: here, in a batch, or as rows. */

@@ -10,7 +10,7 @@
  * the outbox owns it. */
 
 #include "common/broker/broker.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 struct outbox;
 

@@ -3,7 +3,7 @@
 
 #include "common/db/db.h"
 #include "common/db/pg_array.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 enum { COMMAND_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a statement */
 

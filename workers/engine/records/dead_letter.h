@@ -9,7 +9,7 @@
  * cannot be read, deliveries past the limit) becomes a row, too, before it is acked. */
 
 #include "common/db/db.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 struct dead_letters;
 

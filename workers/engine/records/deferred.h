@@ -8,7 +8,7 @@
 
 #include "common/db/db.h"
 #include "common/db/pg_array.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 struct deferred;
 

@@ -9,7 +9,7 @@
 
 #include "common/db/db.h"
 #include "common/db/pg_array.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 enum { MARKS_MAX = 2 };
 

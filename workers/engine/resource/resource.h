@@ -26,7 +26,7 @@
 
 #include "common/db/db.h"
 #include "common/msg/msg.h"
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 enum resource_verb { RESOURCE_CREATE, RESOURCE_UPDATE, RESOURCE_DELETE };
 

@@ -1,7 +1,7 @@
 #pragma once
 /* Jobs one after the other, by their `next`. */
 
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 struct job_list {
     struct job *first, **last;

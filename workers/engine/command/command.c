@@ -1,4 +1,4 @@
-#include "workers/engine/command/job.h"
+#include "workers/engine/command/command.h"
 
 #include <assert.h>
 
