@@ -59,44 +59,44 @@ static enum err join_key(struct writer *w, struct slice first, struct slice seco
     return ERR_OK;
 }
 
-enum err envelope_write_command(const struct command *command, const char *pool, int64_t partitions,
+enum err envelope_write_command(const struct envelope *envelope, const char *pool, int64_t partitions,
                                 struct envelope_scratch *scratch, struct broker_message *ret_message)
 {
     struct writer w = {.scratch = scratch};
-    if (command->type.len == 0 || command->role.len == 0 || command->role.len > ENVELOPE_ROLE_MAX)
+    if (envelope->type.len == 0 || envelope->role.len == 0 || envelope->role.len > ENVELOPE_ROLE_MAX)
         return ERR_BAD_REQUEST;
-    unsigned partition = topology_partition(&command->company, partitions);
+    unsigned partition = topology_partition(&envelope->company, partitions);
     struct slice key = {.data = next_text(&w)};
-    key.len = topology_command_key(pool, partition, command->type, w.scratch->text[0], ENVELOPE_KEY_MAX);
+    key.len = topology_command_key(pool, partition, envelope->type, w.scratch->text[0], ENVELOPE_KEY_MAX);
     if (key.len == 0)
         return ERR_BAD_REQUEST;
-    add_uuid(&w, SLICE("company"), &command->company);
-    add_uuid(&w, SLICE("actor"), &command->actor);
-    add_text(&w, SLICE("role"), command->role);
-    if (command->has_subject)
-        add_uuid(&w, SLICE("subject"), &command->subject);
-    if (command->has_parent)
-        add_uuid(&w, SLICE("parent"), &command->parent);
-    if (command->if_match)
-        add_integer(&w, SLICE("if-match"), command->if_match);
-    add_integer(&w, SLICE("fingerprint"), (int64_t)command->fingerprint);
-    if (command->not_before)
-        add_integer(&w, SLICE("not-before"), command->not_before);
-    add_text(&w, SLICE("traceparent"), command->traceparent);
+    add_uuid(&w, SLICE("company"), &envelope->company);
+    add_uuid(&w, SLICE("actor"), &envelope->actor);
+    add_text(&w, SLICE("role"), envelope->role);
+    if (envelope->has_subject)
+        add_uuid(&w, SLICE("subject"), &envelope->subject);
+    if (envelope->has_parent)
+        add_uuid(&w, SLICE("parent"), &envelope->parent);
+    if (envelope->if_match)
+        add_integer(&w, SLICE("if-match"), envelope->if_match);
+    add_integer(&w, SLICE("fingerprint"), (int64_t)envelope->fingerprint);
+    if (envelope->not_before)
+        add_integer(&w, SLICE("not-before"), envelope->not_before);
+    add_text(&w, SLICE("traceparent"), envelope->traceparent);
     *ret_message = (struct broker_message){
         .exchange = SLICE(EXCHANGE_COMMANDS),
         .routing_key = key,
         .content_type = SLICE("application/msgpack"),
-        .message_id = uuid_text(&w, &command->id),
-        .correlation_id = none_if_empty(command->correlation_id),
-        .reply_to = none_if_empty(command->reply_to),
-        .type = command->type,
-        .timestamp = command->timestamp,
+        .message_id = uuid_text(&w, &envelope->id),
+        .correlation_id = none_if_empty(envelope->correlation_id),
+        .reply_to = none_if_empty(envelope->reply_to),
+        .type = envelope->type,
+        .timestamp = envelope->timestamp,
         .persistent = true,
         .mandatory = true,
         .headers = scratch->headers,
         .header_count = w.headers,
-        .body = command->body,
+        .body = envelope->body,
     };
     return ERR_OK;
 }
@@ -217,30 +217,30 @@ static void read_type(struct reader *r, struct slice *ret_type)
         r->poison = true;
 }
 
-enum err envelope_read_command(const struct broker_delivery *delivery, struct command *ret_command)
+enum err envelope_read_command(const struct broker_delivery *delivery, struct envelope *ret_envelope)
 {
     struct reader r = {.delivery = delivery};
-    struct command command = {
+    struct envelope envelope = {
         .timestamp = delivery->timestamp,
         .correlation_id = delivery->correlation_id,
         .reply_to = delivery->reply_to,
         .body = delivery->body,
     };
     expect_content_type(&r, "application/msgpack");
-    read_type(&r, &command.type);
-    parse_uuid(&r, delivery->message_id, &command.id);
-    read_uuid(&r, "company", REQUIRED, &command.company);
-    read_uuid(&r, "actor", REQUIRED, &command.actor);
-    command.role = read_text(&r, "role", REQUIRED, ENVELOPE_ROLE_MAX);
-    command.has_subject = read_uuid(&r, "subject", OPTIONAL, &command.subject);
-    command.has_parent = read_uuid(&r, "parent", OPTIONAL, &command.parent);
-    command.if_match = read_natural(&r, "if-match", OPTIONAL);
-    command.fingerprint = (uint64_t)read_integer(&r, "fingerprint", REQUIRED);
-    command.not_before = read_natural(&r, "not-before", OPTIONAL);
-    command.traceparent = read_text(&r, "traceparent", OPTIONAL, SIZE_MAX);
+    read_type(&r, &envelope.type);
+    parse_uuid(&r, delivery->message_id, &envelope.id);
+    read_uuid(&r, "company", REQUIRED, &envelope.company);
+    read_uuid(&r, "actor", REQUIRED, &envelope.actor);
+    envelope.role = read_text(&r, "role", REQUIRED, ENVELOPE_ROLE_MAX);
+    envelope.has_subject = read_uuid(&r, "subject", OPTIONAL, &envelope.subject);
+    envelope.has_parent = read_uuid(&r, "parent", OPTIONAL, &envelope.parent);
+    envelope.if_match = read_natural(&r, "if-match", OPTIONAL);
+    envelope.fingerprint = (uint64_t)read_integer(&r, "fingerprint", REQUIRED);
+    envelope.not_before = read_natural(&r, "not-before", OPTIONAL);
+    envelope.traceparent = read_text(&r, "traceparent", OPTIONAL, SIZE_MAX);
     if (r.poison)
         return ERR_POISON;
-    *ret_command = command;
+    *ret_envelope = envelope;
     return ERR_OK;
 }
 

@@ -16,7 +16,7 @@
 #define ENVELOPE_KEY_MAX  128
 #define ENVELOPE_ROLE_MAX 32
 
-struct command {
+struct envelope {
     struct uuid id;    /* also the id of the entity that it creates */
     struct slice type; /* "project.create": the row of the worker's command table */
     struct uuid company;
@@ -36,18 +36,18 @@ struct command {
     struct slice body; /* msgpack by the schema of `type` */
 };
 
-/* Fills message from command; `scratch` keeps the texts that the message points to. The exchange, key and
+/* Fills message from the envelope of a command; `scratch` keeps the texts that the message points to. The exchange, key and
  * flags too: it goes to its company's partition of `partitions`. */
 struct envelope_scratch {
     char text[12][ENVELOPE_KEY_MAX];
     struct broker_header headers[BROKER_HEADERS_MAX];
 };
-enum err envelope_write_command(const struct command *command, const char *pool, int64_t partitions,
+enum err envelope_write_command(const struct envelope *envelope, const char *pool, int64_t partitions,
                                 struct envelope_scratch *scratch,
                                 struct broker_message *ret_message) MUST_CHECK;
 /* ERR_POISON when a part is missing or malformed. Slices point into the delivery. */
 enum err envelope_read_command(const struct broker_delivery *delivery,
-                               struct command *ret_command) MUST_CHECK;
+                               struct envelope *ret_envelope) MUST_CHECK;
 
 struct event {
     struct uuid command_id;

@@ -168,20 +168,20 @@ static void on_due(struct deadline *deadline)
 
 /* ---- submitting ---- */
 
-static enum err publish(struct commands *commands, struct pending *pending, const struct command *command)
+static enum err publish(struct commands *commands, struct pending *pending, const struct envelope *envelope)
 {
     struct envelope_scratch scratch;
     struct broker_message message;
     char correlation[PENDING_CORRELATION_SIZE];
     char resource[ENVELOPE_KEY_MAX];
-    const char *dot = memchr(command->type.data, '.', command->type.len);
-    size_t resource_len = dot ? (size_t)(dot - command->type.data) : 0;
-    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, command->type.data);
+    const char *dot = memchr(envelope->type.data, '.', envelope->type.len);
+    size_t resource_len = dot ? (size_t)(dot - envelope->type.data) : 0;
+    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, envelope->type.data);
     const char *pool = topology_pool(resource);
     if (!pool)
         return ERR_UNROUTABLE;
     pending_correlation(&commands->pending, pending, correlation);
-    struct command addressed = *command;
+    struct envelope addressed = *envelope;
     addressed.correlation_id = slice_of(correlation);
     addressed.reply_to = pending->is_async ? SLICE_NONE : slice_of(commands->gateway->reply_key);
     enum err err =
@@ -192,7 +192,7 @@ static enum err publish(struct commands *commands, struct pending *pending, cons
     return err;
 }
 
-void commands_submit(struct commands *commands, struct call *call, const struct command *command,
+void commands_submit(struct commands *commands, struct call *call, const struct envelope *envelope,
                      int64_t wait_ms)
 {
     const struct config *config = commands->gateway->config;
@@ -202,15 +202,15 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     }
     struct pending *pending = pending_add(&commands->pending, call);
     pending->commands = commands;
-    pending->id = command->id;
-    pending->company = command->company;
-    pending->fingerprint = command->fingerprint;
+    pending->id = envelope->id;
+    pending->company = envelope->company;
+    pending->fingerprint = envelope->fingerprint;
     pending->is_async = wait_ms == 0;
-    pending->is_scheduled = command->not_before != 0;
+    pending->is_scheduled = envelope->not_before != 0;
     call->waiter = pending;
     call->on_gone = on_gone;
     deadline_set(&commands->pending.deadlines, &pending->deadline, wait_ms > 0 ? wait_ms : config->wait_ms);
-    enum err err = publish(commands, pending, command);
+    enum err err = publish(commands, pending, envelope);
     if (err)
         fail(pending, err, NULL);
 }

@@ -19,7 +19,7 @@ size_t commands_waiting(const struct commands *commands);
 struct broker *commands_publisher(const struct commands *commands); /* for messages that are no commands */
 
 /* Publishes and makes the call wait: wait_ms 0 is respond-async. Answers the call itself in every case. */
-void commands_submit(struct commands *commands, struct call *call, const struct command *command,
+void commands_submit(struct commands *commands, struct call *call, const struct envelope *envelope,
                      int64_t wait_ms);
 
 /* Says something to other gateway processes, on exchange `events`: not persistent, kept by nobody who is away. BROKER_BUSY

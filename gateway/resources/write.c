@@ -22,7 +22,7 @@ struct verb {
 struct write {
     struct call *call;
     const struct verb *verb;
-    struct command command;
+    struct envelope envelope;
     struct prefer prefer;
     char type[ENVELOPE_KEY_MAX];
     struct buf body; /* msgpack */
@@ -90,7 +90,7 @@ static bool read_if_match(struct write *w)
         return true;
     if (is_repeated(w, "if-match"))
         return false;
-    enum err err = if_match_parse(call_header(w->call, "if-match"), &w->command.if_match);
+    enum err err = if_match_parse(call_header(w->call, "if-match"), &w->envelope.if_match);
     if (!err)
         return true;
     call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match takes one strong entity tag, or *" : NULL);
@@ -114,7 +114,7 @@ static bool read_idempotency_key(struct write *w)
         {(const char *)identity->user.octet, sizeof(identity->user.octet)},
         key,
     };
-    w->command.id = key.data ? uuid_derive(parts, ARRAY_LEN(parts)) : uuid_v7();
+    w->envelope.id = key.data ? uuid_derive(parts, ARRAY_LEN(parts)) : uuid_v7();
     return true;
 }
 
@@ -127,7 +127,7 @@ static bool read_run_at(struct write *w)
         return false;
     int64_t ahead_ms = w->call->gateway->config->run_at_days * 86400000;
     enum err err = run_at_parse(call_header(w->call, "cortex-run-at"), clock_wall_ms(), ahead_ms,
-                                &w->command.not_before, &why);
+                                &w->envelope.not_before, &why);
     if (!err)
         return true;
     msg_problem_add(&problems, NULL, why);
@@ -149,10 +149,10 @@ static void read_prefer(struct write *w)
 static bool read_path(struct write *w)
 {
     size_t next = 0;
-    w->command.has_parent = w->call->resource->parent != NULL;
-    w->command.has_subject = w->verb->names_entity;
-    if ((!w->command.has_parent || uuid_parse(w->call->params[next++], &w->command.parent)) &&
-        (!w->command.has_subject || uuid_parse(w->call->params[next++], &w->command.subject)))
+    w->envelope.has_parent = w->call->resource->parent != NULL;
+    w->envelope.has_subject = w->verb->names_entity;
+    if ((!w->envelope.has_parent || uuid_parse(w->call->params[next++], &w->envelope.parent)) &&
+        (!w->envelope.has_subject || uuid_parse(w->call->params[next++], &w->envelope.subject)))
         return true;
     call_fail(w->call, ERR_NOT_FOUND, NULL);
     return false;
@@ -185,18 +185,18 @@ static bool read_body(struct write *w)
 }
 
 /* The same at another time is another request. */
-static uint64_t fingerprint(const struct command *command)
+static uint64_t fingerprint(const struct envelope *envelope)
 {
     char run_at[24];
-    int len = snprintf(run_at, sizeof(run_at), "%lld", (long long)command->not_before);
+    int len = snprintf(run_at, sizeof(run_at), "%lld", (long long)envelope->not_before);
     const struct slice parts[] = {
-        command->type,
-        {(const char *)command->subject.octet, command->has_subject ? sizeof(command->subject.octet) : 0},
-        {(const char *)command->parent.octet, command->has_parent ? sizeof(command->parent.octet) : 0},
-        command->body,
+        envelope->type,
+        {(const char *)envelope->subject.octet, envelope->has_subject ? sizeof(envelope->subject.octet) : 0},
+        {(const char *)envelope->parent.octet, envelope->has_parent ? sizeof(envelope->parent.octet) : 0},
+        envelope->body,
         {run_at, (size_t)len},
     };
-    return msg_fingerprint(parts, ARRAY_LEN(parts) - (command->not_before == 0));
+    return msg_fingerprint(parts, ARRAY_LEN(parts) - (envelope->not_before == 0));
 }
 
 static void complete(struct write *w)
@@ -204,14 +204,14 @@ static void complete(struct write *w)
     struct call *call = w->call;
     struct slice traceparent = call_header(call, "traceparent");
     int len = snprintf(w->type, sizeof(w->type), "%s.%s", call->resource->name, w->verb->name);
-    w->command.type = (struct slice){w->type, (size_t)len};
-    w->command.company = call->identity.company;
-    w->command.actor = call->identity.user;
-    w->command.role = slice_of(call->identity.role);
-    w->command.timestamp = (int64_t)ev_now(call->gateway->loop);
-    w->command.traceparent = traceparent_is_valid(traceparent) ? traceparent : SLICE_NONE;
-    w->command.body = buf_slice(&w->body);
-    w->command.fingerprint = fingerprint(&w->command);
+    w->envelope.type = (struct slice){w->type, (size_t)len};
+    w->envelope.company = call->identity.company;
+    w->envelope.actor = call->identity.user;
+    w->envelope.role = slice_of(call->identity.role);
+    w->envelope.timestamp = (int64_t)ev_now(call->gateway->loop);
+    w->envelope.traceparent = traceparent_is_valid(traceparent) ? traceparent : SLICE_NONE;
+    w->envelope.body = buf_slice(&w->body);
+    w->envelope.fingerprint = fingerprint(&w->envelope);
 }
 
 /* `wait` says how long the result may take, `respond-async` that nobody wants to wait at all; both: wait, then 202. For what is to
@@ -219,7 +219,7 @@ static void complete(struct write *w)
 static int64_t wait_ms(const struct write *w)
 {
     const struct config *config = w->call->gateway->config;
-    if (w->command.not_before)
+    if (w->envelope.not_before)
         return 0;
     if (!w->prefer.has_wait)
         return w->prefer.respond_async ? 0 : config->wait_ms;
@@ -235,7 +235,7 @@ static void run(struct call *call, const struct verb *verb)
         read_idempotency_key(&w) && read_run_at(&w) && read_body(&w)) {
         read_prefer(&w);
         complete(&w);
-        commands_submit(call->gateway->commands, call, &w.command, wait_ms(&w));
+        commands_submit(call->gateway->commands, call, &w.envelope, wait_ms(&w));
     }
     buf_done(&w.body);
 }

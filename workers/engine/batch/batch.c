@@ -166,8 +166,8 @@ static void on_marked(void *arg, enum err err)
 static void log_suspect(const struct job *job)
 {
     char id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->command.id, id);
-    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", job->command.type),
+    uuid_format(&job->envelope.id, id);
+    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", job->envelope.type),
              LOG_I("delivered_before", job->delivery_count));
 }
 

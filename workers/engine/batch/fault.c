@@ -13,10 +13,10 @@ static void log_fault(const struct batch *b, const struct db_result *result, con
     enum err err = db_result_error(result);
     char id[UUID_TEXT_LEN + 1] = "";
     if (job)
-        uuid_format(&job->command.id, id);
+        uuid_format(&job->envelope.id, id);
     log_at(err_info(err)->level, "batch.statement_failed", LOG_S("error", err_info(err)->name),
            LOG_S("sqlstate", db_result_sqlstate(result)), LOG_S("message", db_result_message(result)),
-           LOG_S("command", id), LOG_B("type", job ? job->command.type : SLICE_NONE),
+           LOG_S("command", id), LOG_B("type", job ? job->envelope.type : SLICE_NONE),
            LOG_I("commands", b->to - b->from));
 }
 
@@ -61,9 +61,9 @@ static void give_back(struct batch *b)
 static void rest(struct batch *b, enum err err)
 {
     struct job *job = b->jobs[b->from];
-    struct uuid company = job->command.company;
+    struct uuid company = job->envelope.company;
     size_t end = b->to;
-    while (end < b->count && uuid_equal(&b->jobs[end]->command.company, &company))
+    while (end < b->count && uuid_equal(&b->jobs[end]->envelope.company, &company))
         end++;
     for (size_t i = end; i-- > b->from + 1;)
         batch_settle(b, b->jobs[i], JOB_AGAIN);

@@ -24,16 +24,16 @@ static void on_run(void *arg, struct db_result *result)
 static void condemn(struct job *job, const char *why)
 {
     char id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->command.id, id);
+    uuid_format(&job->envelope.id, id);
     job->verdict = ERR_POISON;
-    log_error("command.poisoned", LOG_S("command", id), LOG_B("type", job->command.type), LOG_S("why", why));
+    log_error("command.poisoned", LOG_S("command", id), LOG_B("type", job->envelope.type), LOG_S("why", why));
     job->why = arena_copy(&job->arena, slice_of(why));
     refuse(job, ERR_POISON, why, NULL, 0);
 }
 
 static bool is_early(const struct job *job)
 {
-    return job->command.not_before > clock_wall_ms() && !job->row && !job->verdict;
+    return job->envelope.not_before > clock_wall_ms() && !job->row && !job->verdict;
 }
 
 /* One more of its company that waits for its time is one too many. */
@@ -78,7 +78,7 @@ static bool is_to_run(struct batch *b, struct job *job)
     }
     if (is_to_wait(b, job))
         return false;
-    job->handler = handlers_find(b->handlers, job->command.type);
+    job->handler = handlers_find(b->handlers, job->envelope.type);
     if (job->verdict == ERR_POISON)
         condemn(job, "its metadata cannot be read");
     else if (job->verdict)

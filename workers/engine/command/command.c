@@ -12,15 +12,15 @@ static struct slice keep(struct job *job, struct slice s)
     return s.data ? arena_copy(&job->arena, s) : SLICE_NONE;
 }
 
-static void keep_command(struct job *job, const struct command *command)
+static void keep_envelope(struct job *job, const struct envelope *envelope)
 {
-    job->command = *command;
-    job->command.type = keep(job, command->type);
-    job->command.role = keep(job, command->role);
-    job->command.correlation_id = keep(job, command->correlation_id);
-    job->command.reply_to = keep(job, command->reply_to);
-    job->command.traceparent = keep(job, command->traceparent);
-    job->command.body = keep(job, command->body);
+    job->envelope = *envelope;
+    job->envelope.type = keep(job, envelope->type);
+    job->envelope.role = keep(job, envelope->role);
+    job->envelope.correlation_id = keep(job, envelope->correlation_id);
+    job->envelope.reply_to = keep(job, envelope->reply_to);
+    job->envelope.traceparent = keep(job, envelope->traceparent);
+    job->envelope.body = keep(job, envelope->body);
 }
 
 /* The database takes UTF-8 without a NUL. */
@@ -35,26 +35,26 @@ static struct slice text_or_none(struct slice s)
 }
 
 /* What can be said of a message that is no command: enough for an inbox row and a reply, if it is there. */
-static bool read_address(const struct broker_delivery *delivery, struct command *ret_command)
+static bool read_address(const struct broker_delivery *delivery, struct envelope *ret_envelope)
 {
     const struct broker_header *company = broker_delivery_header(delivery, "company");
     bool has_type =
         delivery->type.len > 0 && delivery->type.len < ENVELOPE_KEY_MAX && is_text(delivery->type);
-    *ret_command = (struct command){
+    *ret_envelope = (struct envelope){
         .type = has_type ? delivery->type : SLICE("unreadable"),
         .correlation_id = text_or_none(delivery->correlation_id),
         .reply_to = text_or_none(delivery->reply_to),
         .body = delivery->body,
     };
-    return company && !company->is_integer && uuid_parse(company->text, &ret_command->company) &&
-           uuid_parse(delivery->message_id, &ret_command->id);
+    return company && !company->is_integer && uuid_parse(company->text, &ret_envelope->company) &&
+           uuid_parse(delivery->message_id, &ret_envelope->id);
 }
 
-static bool read_command(const struct broker_delivery *delivery, struct command *ret_command)
+static bool read_envelope(const struct broker_delivery *delivery, struct envelope *ret_envelope)
 {
-    return envelope_read_command(delivery, ret_command) == ERR_OK && is_text(ret_command->type) &&
-           is_text(ret_command->role) && is_text(ret_command->correlation_id) &&
-           is_text(ret_command->reply_to) && is_text(ret_command->traceparent);
+    return envelope_read_command(delivery, ret_envelope) == ERR_OK && is_text(ret_envelope->type) &&
+           is_text(ret_envelope->role) && is_text(ret_envelope->correlation_id) &&
+           is_text(ret_envelope->reply_to) && is_text(ret_envelope->traceparent);
 }
 
 static struct job *new_job(void)
@@ -67,26 +67,26 @@ static struct job *new_job(void)
 struct job *job_new(const struct broker_delivery *delivery)
 {
     struct job *job = new_job();
-    struct command command;
+    struct envelope envelope;
     job->tag = delivery->tag;
     job->epoch = delivery->epoch;
     job->delivery_count = delivery->delivery_count;
     job->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
-    job->is_readable = job->is_addressed = read_command(delivery, &command);
+    job->is_readable = job->is_addressed = read_envelope(delivery, &envelope);
     if (!job->is_readable) {
         job->verdict = ERR_POISON;
-        job->is_addressed = read_address(delivery, &command);
+        job->is_addressed = read_address(delivery, &envelope);
     }
-    keep_command(job, &command);
+    keep_envelope(job, &envelope);
     return job;
 }
 
-struct job *job_new_of_row(const struct command *command, enum deferral row)
+struct job *job_new_of_row(const struct envelope *envelope, enum deferral row)
 {
     struct job *job = new_job();
     job->row = row;
     job->is_readable = job->is_addressed = true;
-    keep_command(job, command);
+    keep_envelope(job, envelope);
     return job;
 }
 

@@ -50,7 +50,7 @@ enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNTOL
 
 struct job {
     struct job *next; /* in the list of whoever has it */
-    struct command command;
+    struct envelope envelope;
     const struct handler *handler; /* NULL: no such command, or not readable */
     struct arena arena;
 
@@ -111,7 +111,7 @@ struct job {
  * verdict POISON. */
 struct job *job_new(const struct broker_delivery *delivery);
 /* Copies the command. */
-struct job *job_new_of_row(const struct command *command, enum deferral row);
+struct job *job_new_of_row(const struct envelope *envelope, enum deferral row);
 void job_free(struct job *job);
 
 /* Forgets what a run found out, before the next one. */

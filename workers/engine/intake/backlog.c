@@ -158,7 +158,7 @@ static void on_rows(void *arg, struct db_result *result)
     for (int row = 0; !has_failed && row < db_rows(result); row++) {
         struct job *job = read_row(result, row);
         for (size_t i = 0; job && i < b->want_count; i++)
-            b->rows_of[i] += uuid_equal(&b->wants[i].company, &job->command.company);
+            b->rows_of[i] += uuid_equal(&b->wants[i].company, &job->envelope.company);
         if (job)
             intake_load(b->intake, job);
     }
@@ -198,7 +198,7 @@ static bool load_due(struct backlog *b, struct db_result *result, const char *wh
         struct job *job = read_row(result, row);
         if (!job)
             continue;
-        b->due[b->due_count++] = job->command.id;
+        b->due[b->due_count++] = job->envelope.id;
         intake_load(b->intake, job);
     }
     return b->due_count > 0 && db_rows(result) > 0; /* there may be more */
@@ -252,7 +252,7 @@ void backlog_settled(struct backlog *b, const struct job *job)
     if (job->row == DEFER_NONE || job->row == DEFER_TURN)
         return;
     for (size_t i = 0; i < b->due_count; i++)
-        if (uuid_equal(&b->due[i], &job->command.id)) {
+        if (uuid_equal(&b->due[i], &job->envelope.id)) {
             b->due[i] = b->due[--b->due_count];
             return;
         }
@@ -265,8 +265,8 @@ void backlog_told(struct backlog *b, const struct job *job)
 {
     if (job->row == DEFER_NONE || (job->outcome == JOB_GONE && job->row != DEFER_UNTOLD))
         return;
-    pg_array_add_uuid(&b->told[0], &job->command.company);
-    pg_array_add_uuid(&b->told[1], &job->command.id);
+    pg_array_add_uuid(&b->told[0], &job->envelope.company);
+    pg_array_add_uuid(&b->told[1], &job->envelope.id);
     b->told_count++;
 }
 

@@ -98,7 +98,7 @@ void company_release(struct company *company)
 
 void intake_add(struct intake *intake, struct job *job)
 {
-    struct company *company = company_get(intake, &job->command.company);
+    struct company *company = company_get(intake, &job->envelope.company);
     job->company = company;
     job->order = intake->next_order++;
     /* What cannot be read is buried whenever it comes. */

@@ -29,7 +29,7 @@ size_t intake_parked(const struct intake *intake)
 
 void intake_load(struct intake *intake, struct job *job)
 {
-    struct company *company = company_get(intake, &job->command.company);
+    struct company *company = company_get(intake, &job->envelope.company);
     job->company = company;
     job->order = intake->next_order++;
     if (job->row == DEFER_TURN) {

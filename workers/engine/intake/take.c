@@ -22,14 +22,14 @@ static void ids_clear(struct ids *ids, size_t max)
 
 static bool is_same_command(const struct job *a, const struct job *b)
 {
-    return uuid_equal(&a->command.id, &b->command.id) && uuid_equal(&a->command.company, &b->command.company);
+    return uuid_equal(&a->envelope.id, &b->envelope.id) && uuid_equal(&a->envelope.company, &b->envelope.company);
 }
 
 /* false when it is there already. The last octets of an id are its random ones. */
 static bool ids_add(struct ids *ids, const struct job *job)
 {
     size_t at;
-    memcpy(&at, job->command.id.octet + sizeof(job->command.id.octet) - sizeof(at), sizeof(at));
+    memcpy(&at, job->envelope.id.octet + sizeof(job->envelope.id.octet) - sizeof(at), sizeof(at));
     for (;; at++) {
         const struct job **slot = &ids->slots[at & (ids->size - 1)];
         if (!*slot) {
@@ -51,7 +51,7 @@ struct taking {
 
 static int64_t units_of(const struct job *job)
 {
-    return 1 + (int64_t)(job->command.body.len / BYTES_A_UNIT);
+    return 1 + (int64_t)(job->envelope.body.len / BYTES_A_UNIT);
 }
 
 static bool is_full(const struct taking *t)
@@ -73,7 +73,7 @@ static size_t share_of(const struct taking *t, const struct company *company, bo
 static void take_first(struct taking *t, struct company *company)
 {
     struct job *job = job_list_take(&company->ready);
-    t->bytes += job->command.body.len;
+    t->bytes += job->envelope.body.len;
     t->intake->waiting--;
     company->out++;
     job_list_append(&t->jobs, job);
@@ -174,7 +174,7 @@ static void park(struct taking *t, struct company *company, size_t *room)
         job_list_take(&company->arrivals);
         job->deferral = DEFER_TURN;
         job->was_to_be_parked = true;
-        t->bytes += job->command.body.len;
+        t->bytes += job->envelope.body.len;
         t->intake->waiting--;
         company->out++;
         company->parking++;

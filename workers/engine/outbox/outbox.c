@@ -26,8 +26,8 @@ static struct event make_event(struct outbox *o, const struct job *job, const st
     bool is_first = effect == job->effects;
     int64_t entity_at = event_body_write(&o->body, effect); /* before the body is looked at below */
     return (struct event){
-        .command_id = job->command.id,
-        .company = job->command.company,
+        .command_id = job->envelope.id,
+        .company = job->envelope.company,
         .type = effect->type,
         .status = ERR_OK,
         .http_status = is_first ? job->http_status : 200,
@@ -37,8 +37,8 @@ static struct event make_event(struct outbox *o, const struct job *job, const st
         .has_project = effect->has_project,
         .project = effect->project,
         .version = effect->version,
-        .correlation_id = is_first ? job->command.correlation_id : SLICE_NONE,
-        .reply_to = is_first ? job->command.reply_to : SLICE_NONE,
+        .correlation_id = is_first ? job->envelope.correlation_id : SLICE_NONE,
+        .reply_to = is_first ? job->envelope.reply_to : SLICE_NONE,
         .entity_at = entity_at,
         .body = buf_slice(&o->body),
     };
@@ -47,13 +47,13 @@ static struct event make_event(struct outbox *o, const struct job *job, const st
 static struct event make_refusal(const struct job *job)
 {
     return (struct event){
-        .command_id = job->command.id,
-        .company = job->command.company,
-        .type = job->command.type,
+        .command_id = job->envelope.id,
+        .company = job->envelope.company,
+        .type = job->envelope.type,
         .status = job->status,
         .http_status = job->http_status,
-        .correlation_id = job->command.correlation_id,
-        .reply_to = job->command.reply_to,
+        .correlation_id = job->envelope.correlation_id,
+        .reply_to = job->envelope.reply_to,
         .body = job->refusal,
     };
 }
@@ -166,7 +166,7 @@ static bool tell(struct outbox *o, struct job *job)
         if (!publish(o, &event, on_event_confirm, effect, job, &effect->is_published))
             return false;
     }
-    if (job->effects || job->reply_is_published || job->command.reply_to.len == 0)
+    if (job->effects || job->reply_is_published || job->envelope.reply_to.len == 0)
         return true;
     struct event event = make_refusal(job);
     return publish(o, &event, on_reply_confirm, job, job, &job->reply_is_published);

@@ -21,25 +21,25 @@ static void add_text_if(struct pg_array *column, struct slice text)
 
 void command_row_add(struct pg_array *column, const struct job *job)
 {
-    const struct command *command = &job->command;
-    pg_array_add_uuid(column++, &command->company);
-    pg_array_add_uuid(column++, &command->id);
-    pg_array_add_i64(column++, topology_slot(&command->company));
-    pg_array_add_text(column++, command->type);
-    add_uuid_if(column++, job->is_readable, &command->actor);
-    add_text_if(column++, command->role);
-    add_uuid_if(column++, command->has_subject, &command->subject);
-    add_uuid_if(column++, command->has_parent, &command->parent);
-    pg_array_add_i64(column++, command->if_match);
+    const struct envelope *envelope = &job->envelope;
+    pg_array_add_uuid(column++, &envelope->company);
+    pg_array_add_uuid(column++, &envelope->id);
+    pg_array_add_i64(column++, topology_slot(&envelope->company));
+    pg_array_add_text(column++, envelope->type);
+    add_uuid_if(column++, job->is_readable, &envelope->actor);
+    add_text_if(column++, envelope->role);
+    add_uuid_if(column++, envelope->has_subject, &envelope->subject);
+    add_uuid_if(column++, envelope->has_parent, &envelope->parent);
+    pg_array_add_i64(column++, envelope->if_match);
     if (job->is_readable)
-        pg_array_add_i64(column++, (int64_t)command->fingerprint);
+        pg_array_add_i64(column++, (int64_t)envelope->fingerprint);
     else
         pg_array_add_null(column++);
-    pg_array_add_i64(column++, command->timestamp);
-    add_text_if(column++, command->correlation_id);
-    add_text_if(column++, command->reply_to);
-    add_text_if(column++, command->traceparent);
-    pg_array_add_bytes(column++, command->body);
+    pg_array_add_i64(column++, envelope->timestamp);
+    add_text_if(column++, envelope->correlation_id);
+    add_text_if(column++, envelope->reply_to);
+    add_text_if(column++, envelope->traceparent);
+    pg_array_add_bytes(column++, envelope->body);
 }
 
 /* ---- reading ---- */
@@ -82,7 +82,7 @@ static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_
 
 struct job *command_row_read(struct db_result *result, int row, int column, enum deferral reason)
 {
-    struct command command = {
+    struct envelope envelope = {
         .type = db_text(result, row, column + TYPE),
         .role = db_text(result, row, column + ROLE),
         .if_match = db_int(result, row, column + IF_MATCH),
@@ -92,15 +92,15 @@ struct job *command_row_read(struct db_result *result, int row, int column, enum
         .reply_to = db_text(result, row, column + REPLY_TO),
         .traceparent = db_text(result, row, column + TRACEPARENT),
     };
-    bool is_good = read_uuid(db_text(result, row, column + COMPANY), &command.company) &&
-                   read_uuid(db_text(result, row, column + COMMAND), &command.id) &&
-                   read_uuid(db_text(result, row, column + ACTOR), &command.actor);
-    command.has_subject = read_uuid(db_text(result, row, column + SUBJECT), &command.subject);
-    command.has_parent = read_uuid(db_text(result, row, column + PARENT), &command.parent);
+    bool is_good = read_uuid(db_text(result, row, column + COMPANY), &envelope.company) &&
+                   read_uuid(db_text(result, row, column + COMMAND), &envelope.id) &&
+                   read_uuid(db_text(result, row, column + ACTOR), &envelope.actor);
+    envelope.has_subject = read_uuid(db_text(result, row, column + SUBJECT), &envelope.subject);
+    envelope.has_parent = read_uuid(db_text(result, row, column + PARENT), &envelope.parent);
     if (!is_good)
         return NULL;
-    struct job *job = job_new_of_row(&command, reason);
-    if (read_bytes(&job->arena, db_text(result, row, column + BODY), &job->command.body))
+    struct job *job = job_new_of_row(&envelope, reason);
+    if (read_bytes(&job->arena, db_text(result, row, column + BODY), &job->envelope.body))
         return job;
     job_free(job);
     return NULL;

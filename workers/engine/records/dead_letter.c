@@ -108,8 +108,8 @@ void dead_letters_remove(struct dead_letters *letters, struct db *db, struct job
     clear(letters);
     for (size_t i = 0; i < count; i++)
         if (is_to_be_removed(jobs[i])) {
-            pg_array_add_uuid(&letters->columns[0], &jobs[i]->command.company);
-            pg_array_add_uuid(&letters->columns[1], &jobs[i]->command.id);
+            pg_array_add_uuid(&letters->columns[0], &jobs[i]->envelope.company);
+            pg_array_add_uuid(&letters->columns[1], &jobs[i]->envelope.id);
             rows++;
         }
     if (rows > 0)
@@ -130,14 +130,14 @@ void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct
         send(letters, db, &keep_addressed, COLUMNS, on_done, arg);
         return;
     }
-    pg_array_add_bytes(&letters->columns[0], job->command.body);
+    pg_array_add_bytes(&letters->columns[0], job->envelope.body);
     struct slice body = pg_array_end(&letters->columns[0]); /* {"\\x00ff"} */
     const struct slice params[] = {
         slice_of(letters->pool),
         reason,
-        text_or_none(job->command.type),
-        text_or_none(job->command.correlation_id),
-        text_or_none(job->command.reply_to),
+        text_or_none(job->envelope.type),
+        text_or_none(job->envelope.correlation_id),
+        text_or_none(job->envelope.reply_to),
         {body.data + 3, body.len - 5},
     };
     db_send(db, &keep_unaddressed, params, ARRAY_LEN(params), on_done, arg);

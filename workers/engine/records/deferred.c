@@ -78,8 +78,8 @@ void deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, 
         if (!jobs[i]->row || jobs[i]->row == DEFER_UNTOLD)
             continue;
         pg_array_add_i64(&d->columns[0], (int64_t)i);
-        pg_array_add_uuid(&d->columns[1], &jobs[i]->command.company);
-        pg_array_add_uuid(&d->columns[2], &jobs[i]->command.id);
+        pg_array_add_uuid(&d->columns[1], &jobs[i]->envelope.company);
+        pg_array_add_uuid(&d->columns[2], &jobs[i]->envelope.id);
         jobs[i]->is_gone = true;
         rows++;
     }
@@ -104,7 +104,7 @@ static void add_row(struct deferred *d, const struct job *job, size_t i)
     command_row_add(column, job);
     column += COMMAND_COLUMN_COUNT;
     pg_array_add_text(column++, slice_of(names[job->deferral]));
-    pg_array_add_i64(column++, job->deferral == DEFER_SCHEDULE ? job->command.not_before : job->delay_ms);
+    pg_array_add_i64(column++, job->deferral == DEFER_SCHEDULE ? job->envelope.not_before : job->delay_ms);
     pg_array_add_i64(column++, job->attempts);
     pg_array_add_text(column++, job->error ? slice_of(err_info(job->error)->slug) : SLICE_NONE);
     pg_array_add_text(column++, job->first_at);
@@ -134,13 +134,13 @@ void deferred_readdress(struct deferred *d, struct db *db, struct job *const *jo
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++) {
-        const struct command *command = &jobs[i]->command;
-        if (!jobs[i]->is_waiting || command->reply_to.len == 0)
+        const struct envelope *envelope = &jobs[i]->envelope;
+        if (!jobs[i]->is_waiting || envelope->reply_to.len == 0)
             continue;
-        pg_array_add_uuid(&d->columns[0], &command->company);
-        pg_array_add_uuid(&d->columns[1], &command->id);
-        pg_array_add_text(&d->columns[2], command->reply_to);
-        pg_array_add_text(&d->columns[3], command->correlation_id);
+        pg_array_add_uuid(&d->columns[0], &envelope->company);
+        pg_array_add_uuid(&d->columns[1], &envelope->id);
+        pg_array_add_text(&d->columns[2], envelope->reply_to);
+        pg_array_add_text(&d->columns[3], envelope->correlation_id);
         rows++;
     }
     if (rows > 0)

@@ -147,7 +147,7 @@ static void find_companies(struct ledger *ledger, struct job **jobs, size_t coun
 {
     ledger->company_count = 0;
     for (size_t i = 0; i < count; i++) {
-        jobs[i]->company_at = company_index(ledger, &jobs[i]->command.company);
+        jobs[i]->company_at = company_index(ledger, &jobs[i]->envelope.company);
         ledger->companies[jobs[i]->company_at].jobs++;
     }
     sort_by_company(ledger, jobs, count);
@@ -160,7 +160,7 @@ void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t
     clear_columns(ledger);
     find_companies(ledger, jobs, count);
     for (size_t i = 0; i < count; i++)
-        is_scheduling = is_scheduling || jobs[i]->command.not_before > 0;
+        is_scheduling = is_scheduling || jobs[i]->envelope.not_before > 0;
     for (size_t i = 0; i < ledger->company_count; i++)
         pg_array_add_uuid(&ledger->columns[0], &ledger->companies[i].id);
     send_columns(ledger, db, is_scheduling ? &lock_and_count : &lock_sequences, NULL, 1, on_locked, arg);
@@ -171,8 +171,8 @@ void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, 
 {
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->command.company);
-        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->command.id);
+        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->envelope.company);
+        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->envelope.id);
     }
     send_columns(ledger, db, &find_results, NULL, 2, on_found, arg);
 }
@@ -210,7 +210,7 @@ static struct job *job_of_row(struct job *const *jobs, size_t count, const struc
 
 static bool is_another_request(struct job *job, const struct db_result *result, int row)
 {
-    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == job->command.fingerprint)
+    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == job->envelope.fingerprint)
         return false;
     job->is_unrecorded = true;
     refuse(job, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
@@ -259,8 +259,8 @@ static void add_recall(struct ledger *ledger, const struct job *job, const struc
 {
     struct pg_array *column = ledger->columns;
     pg_array_add_i64(column++, db_int(result, row, FOUND_I));
-    pg_array_add_uuid(column++, &job->command.company);
-    pg_array_add_uuid(column++, &job->command.id);
+    pg_array_add_uuid(column++, &job->envelope.company);
+    pg_array_add_uuid(column++, &job->envelope.id);
     pg_array_add_i64(column++, db_int(result, row, FOUND_SEQ));
     pg_array_add_text(column++, db_text(result, row, FOUND_AT));
 }
@@ -333,9 +333,9 @@ void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db
 static void add_event(struct ledger *ledger, const struct job *job, const struct effect *effect)
 {
     struct pg_array *column = ledger->columns;
-    pg_array_add_uuid(column++, &job->command.company);
+    pg_array_add_uuid(column++, &job->envelope.company);
     pg_array_add_i64(column++, effect->seq);
-    pg_array_add_uuid(column++, &job->command.id);
+    pg_array_add_uuid(column++, &job->envelope.id);
     pg_array_add_text(column++, effect->type);
     pg_array_add_uuid(column++, &effect->subject);
     if (effect->has_project)
@@ -375,8 +375,8 @@ static size_t make_room(struct ledger *ledger, struct db *db, struct job *const 
     for (size_t i = 0; i < count; i++) {
         if (!job_has_result(jobs[i]) || !jobs[i]->replaces)
             continue;
-        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->command.company);
-        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->command.id);
+        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->envelope.company);
+        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->envelope.id);
         rows++;
     }
     if (rows > 0)
@@ -387,9 +387,9 @@ static size_t make_room(struct ledger *ledger, struct db *db, struct job *const 
 static void add_result(struct ledger *ledger, const struct job *job)
 {
     struct pg_array *column = ledger->columns;
-    pg_array_add_uuid(column++, &job->command.company);
-    pg_array_add_uuid(column++, &job->command.id);
-    pg_array_add_i64(column++, (int64_t)job->command.fingerprint);
+    pg_array_add_uuid(column++, &job->envelope.company);
+    pg_array_add_uuid(column++, &job->envelope.id);
+    pg_array_add_i64(column++, (int64_t)job->envelope.fingerprint);
     pg_array_add_text(column++, slice_of(err_info(job->status)->slug));
     pg_array_add_i64(column++, job->http_status);
     if (job->effects)

@@ -34,10 +34,10 @@ void marks_done(struct marks *marks)
 
 void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, void *arg)
 {
-    char company[UUID_TEXT_LEN + 1], command[UUID_TEXT_LEN + 1];
-    uuid_format(&job->command.company, company);
-    uuid_format(&job->command.id, command);
-    const struct slice key[] = {{company, UUID_TEXT_LEN}, {command, UUID_TEXT_LEN}};
+    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
+    uuid_format(&job->envelope.company, company);
+    uuid_format(&job->envelope.id, id);
+    const struct slice key[] = {{company, UUID_TEXT_LEN}, {id, UUID_TEXT_LEN}};
     db_send(db, &add, key, ARRAY_LEN(key), on_marked, arg);
 }
 
@@ -51,8 +51,8 @@ static void send(struct marks *marks, struct db *db, const struct db_statement *
     for (size_t i = 0; i < count; i++) {
         if (!is_meant(jobs[i]))
             continue;
-        pg_array_add_uuid(&marks->companies, &jobs[i]->command.company);
-        pg_array_add_uuid(&marks->commands, &jobs[i]->command.id);
+        pg_array_add_uuid(&marks->companies, &jobs[i]->envelope.company);
+        pg_array_add_uuid(&marks->commands, &jobs[i]->envelope.id);
         rows++;
     }
     const struct slice keys[] = {pg_array_end(&marks->companies), pg_array_end(&marks->commands)};

@@ -78,24 +78,24 @@ static struct slice make_param(const struct resource_statement *s, const struct 
                                const struct resource_moment *moment, const struct msg_value *values,
                                uint8_t param, struct texts *texts)
 {
-    const struct command *command = &job->command;
+    const struct envelope *envelope = &job->envelope;
     const struct msg_object *object = s->resource->object;
     switch (param) {
     case PARAM_COMPANY:
-        return uuid_param(true, &command->company, texts->company);
+        return uuid_param(true, &envelope->company, texts->company);
     case PARAM_ID:
-        return uuid_param(true, s->plan->verb == RESOURCE_CREATE ? &command->id : &command->subject,
+        return uuid_param(true, s->plan->verb == RESOURCE_CREATE ? &envelope->id : &envelope->subject,
                           texts->id);
     case PARAM_AT:
         return slice_of(moment->at);
     case PARAM_ACTOR:
-        return uuid_param(true, &command->actor, texts->actor);
+        return uuid_param(true, &envelope->actor, texts->actor);
     case PARAM_PARENT:
-        return uuid_param(command->has_parent, &command->parent, texts->parent);
+        return uuid_param(envelope->has_parent, &envelope->parent, texts->parent);
     case PARAM_YEAR:
         return slice_of(moment->year);
     case PARAM_IF_MATCH:
-        return db_number(command->if_match, texts->if_match);
+        return db_number(envelope->if_match, texts->if_match);
     case PARAM_HAS:
         return db_number((int64_t)mentioned(object, values), texts->has);
     default:
@@ -104,11 +104,11 @@ static struct slice make_param(const struct resource_statement *s, const struct 
 }
 
 /* What the gateway has checked and the queue could have broken. */
-static enum err check_metadata(const struct resource_statement *s, const struct command *command,
+static enum err check_metadata(const struct resource_statement *s, const struct envelope *envelope,
                                char why[160])
 {
-    bool lacks_subject = s->plan->verb != RESOURCE_CREATE && !command->has_subject;
-    bool lacks_parent = s->resource->parent && !command->has_parent;
+    bool lacks_subject = s->plan->verb != RESOURCE_CREATE && !envelope->has_subject;
+    bool lacks_parent = s->resource->parent && !envelope->has_parent;
     if (!lacks_subject && !lacks_parent)
         return ERR_OK;
     snprintf(why, 160, "the header %s is missing", lacks_subject ? "subject" : "parent");
@@ -120,7 +120,7 @@ static enum err read_body(const struct resource_statement *s, const struct job *
 {
     if (s->plan->verb == RESOURCE_DELETE)
         return ERR_OK;
-    enum err err = msg_decode(s->resource->object, job->command.body, scratch, ret_values, why);
+    enum err err = msg_decode(s->resource->object, job->envelope.body, scratch, ret_values, why);
     if (err || s->plan->verb != RESOURCE_CREATE)
         return err;
     const struct msg_field *missing = msg_missing(s->resource->object, *ret_values);
@@ -139,7 +139,7 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
 {
     struct msg_value *values = NULL;
     arena_reset(&w->scratch);
-    enum err err = check_metadata(s, &job->command, why);
+    enum err err = check_metadata(s, &job->envelope, why);
     if (!err)
         err = read_body(s, job, &w->scratch, &values, why);
     if (err)
@@ -206,7 +206,7 @@ static void refuse_broken(const struct resource_statement *s, struct job *job, i
 static struct slice deleted_data(const struct job *job, int64_t version, char text[96])
 {
     char id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->command.subject, id);
+    uuid_format(&job->envelope.subject, id);
     int len = snprintf(text, 96, "{\"id\":\"%s\",\"version\":%" PRId64 "}", id, version);
     return (struct slice){text, (size_t)len};
 }
@@ -218,7 +218,7 @@ static void place(const struct resource_statement *s, const struct job *job, str
     bool is_below = s->resource->parent && strcmp(s->resource->parent, "project") == 0;
     effect->has_project = is_project || is_below;
     if (is_below)
-        effect->project = job->command.parent;
+        effect->project = job->envelope.parent;
     else
         effect->project = effect->subject;
 }
@@ -233,7 +233,7 @@ static void add_follow(const struct resource_statement *s, struct job *job,
     if (!uuid_parse(db_text(result, 0, ANSWER_FOLLOW_ID), &effect->subject))
         refuse(job, ERR_INTERNAL, NULL, NULL, 0);
     effect->version = db_int(result, 0, ANSWER_FOLLOW_VERSION);
-    effect->actor = job->command.actor;
+    effect->actor = job->envelope.actor;
     effect->at = arena_copy(&job->arena, slice_of(moment->at));
     effect->has_project = job->effects->has_project;
     effect->project = job->effects->project;
@@ -255,9 +255,9 @@ static void read_row(const struct resource_statement *s, struct job *job,
     bool is_delete = s->plan->verb == RESOURCE_DELETE;
     struct slice data = is_delete ? deleted_data(job, version, text) : db_text(result, row, ANSWER_ENTITY);
     struct effect *effect = job_add_effect(job, slice_of(event), data);
-    effect->subject = s->plan->verb == RESOURCE_CREATE ? job->command.id : job->command.subject;
+    effect->subject = s->plan->verb == RESOURCE_CREATE ? job->envelope.id : job->envelope.subject;
     effect->version = version;
-    effect->actor = job->command.actor;
+    effect->actor = job->envelope.actor;
     effect->at = arena_copy(&job->arena, slice_of(moment->at));
     place(s, job, effect);
     job->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
@@ -272,7 +272,7 @@ static struct job *job_of_row(struct job *const *jobs, size_t count, size_t *at,
     if (!uuid_parse(db_text(result, row, ANSWER_ID), &id))
         return NULL;
     for (size_t i = 0; i < count; i++, *at = (*at + 1) % count)
-        if (uuid_equal(&jobs[*at]->command.id, &id))
+        if (uuid_equal(&jobs[*at]->envelope.id, &id))
             return jobs[*at];
     return NULL;
 }

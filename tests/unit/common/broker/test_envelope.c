@@ -27,9 +27,9 @@ static struct broker_delivery delivered(const struct broker_message *m)
     };
 }
 
-static struct command full_command(void)
+static struct envelope full_envelope(void)
 {
-    return (struct command){
+    return (struct envelope){
         .id = A,
         .type = SLICE("task.update"),
         .company = B,
@@ -50,7 +50,7 @@ static struct command full_command(void)
     };
 }
 
-static void assert_same_command(const struct command *a, const struct command *b)
+static void assert_same_envelope(const struct envelope *a, const struct envelope *b)
 {
     assert_true(uuid_equal(&a->id, &b->id));
     assert_true(slice_equal(a->type, b->type));
@@ -71,36 +71,36 @@ static void assert_same_command(const struct command *a, const struct command *b
     assert_true(slice_equal(a->body, b->body));
 }
 
-static void assert_round_trip_of_command(const struct command *command)
+static void assert_round_trip_of_command(const struct envelope *envelope)
 {
     struct envelope_scratch scratch;
     struct broker_message message;
-    struct command got;
-    assert_int_equal(envelope_write_command(command, "projects", 8, &scratch, &message), ERR_OK);
+    struct envelope got;
+    assert_int_equal(envelope_write_command(envelope, "projects", 8, &scratch, &message), ERR_OK);
     const struct broker_delivery delivery = delivered(&message);
     assert_int_equal(envelope_read_command(&delivery, &got), ERR_OK);
-    assert_same_command(command, &got);
+    assert_same_envelope(envelope, &got);
 }
 
 static void test_command_when_written_and_read_then_the_same(void **state)
 {
     (void)state;
-    struct command command = full_command();
-    assert_round_trip_of_command(&command);
-    command.has_subject = command.has_parent = false;
-    command.if_match = command.not_before = 0;
-    command.correlation_id = command.reply_to = command.traceparent = SLICE_NONE;
-    command.body = SLICE("");
-    assert_round_trip_of_command(&command);
+    struct envelope envelope = full_envelope();
+    assert_round_trip_of_command(&envelope);
+    envelope.has_subject = envelope.has_parent = false;
+    envelope.if_match = envelope.not_before = 0;
+    envelope.correlation_id = envelope.reply_to = envelope.traceparent = SLICE_NONE;
+    envelope.body = SLICE("");
+    assert_round_trip_of_command(&envelope);
 }
 
 static void test_command_when_written_then_goes_to_its_partition_persistent_and_mandatory(void **state)
 {
     (void)state;
-    const struct command command = full_command();
+    const struct envelope envelope = full_envelope();
     struct envelope_scratch scratch;
     struct broker_message message;
-    assert_int_equal(envelope_write_command(&command, "projects", 7, &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_command(&envelope, "projects", 7, &scratch, &message), ERR_OK);
     assert_true(slice_is(message.exchange, "commands"));
     assert_true(slice_is(message.routing_key, "projects.01.task.update"));
     assert_true(slice_is(message.content_type, "application/msgpack"));
@@ -116,18 +116,18 @@ static void test_command_when_a_text_is_missing_or_too_long_then_not_written(voi
     struct broker_message message;
     char text[ENVELOPE_KEY_MAX + 1];
     memset(text, 'x', sizeof(text));
-    struct command command = full_command();
-    command.type = SLICE("");
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
-    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 12};
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
-    command.type = (struct slice){text, ENVELOPE_KEY_MAX - 13};
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_OK);
-    command = full_command();
-    command.role = (struct slice){text, ENVELOPE_ROLE_MAX + 1};
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
-    command.role = SLICE_NONE;
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    struct envelope envelope = full_envelope();
+    envelope.type = SLICE("");
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    envelope.type = (struct slice){text, ENVELOPE_KEY_MAX - 12};
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    envelope.type = (struct slice){text, ENVELOPE_KEY_MAX - 13};
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_OK);
+    envelope = full_envelope();
+    envelope.role = (struct slice){text, ENVELOPE_ROLE_MAX + 1};
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
+    envelope.role = SLICE_NONE;
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_BAD_REQUEST);
 }
 
 /* ---- what the queue may bring ---- */
@@ -218,10 +218,10 @@ static void test_command_when_a_header_is_missing_or_malformed_then_poison(void 
 {
     (void)state;
     static struct damage d;
-    const struct command command = full_command();
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &d.scratch, &d.message), ERR_OK);
+    const struct envelope envelope = full_envelope();
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &d.scratch, &d.message), ERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(command_damages); i++) {
-        struct command got;
+        struct envelope got;
         undo(&d);
         apply(&d, command_damages[i].header, command_damages[i].trick);
         enum err err = envelope_read_command(&d.delivery, &got);
@@ -235,11 +235,11 @@ static void test_command_when_a_property_is_missing_or_malformed_then_poison(voi
 {
     (void)state;
     static struct damage d;
-    const struct command command = full_command();
-    struct command got = {.if_match = 99};
+    const struct envelope envelope = full_envelope();
+    struct envelope got = {.if_match = 99};
     char text[ENVELOPE_KEY_MAX];
     memset(text, 'x', sizeof(text));
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &d.scratch, &d.message), ERR_OK);
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &d.scratch, &d.message), ERR_OK);
     const struct {
         struct slice *property;
         struct slice value;

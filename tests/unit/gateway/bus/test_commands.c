@@ -26,23 +26,23 @@ struct stage {
 
 static const char entity[] = "{\"id\":\"x\",\"name\":\"a\"}";
 
-static void reply(struct worker *worker, const struct command *command)
+static void reply(struct worker *worker, const struct envelope *envelope)
 {
     struct envelope_scratch scratch;
     struct broker_message message;
     char body[256];
     int at = snprintf(body, sizeof(body), "{\"type\":\"project.created\",\"data\":");
     int len = at + snprintf(body + at, sizeof(body) - (size_t)at, "%s}", entity);
-    struct event event = {.command_id = command->id,
-                          .company = command->company,
+    struct event event = {.command_id = envelope->id,
+                          .company = envelope->company,
                           .type = SLICE("project.created"),
                           .http_status = worker->play == PLAY_DELETED ? 204 : 201,
                           .seq = 1,
                           .has_subject = true,
-                          .subject = command->id,
+                          .subject = envelope->id,
                           .version = 7,
-                          .correlation_id = command->correlation_id,
-                          .reply_to = command->reply_to,
+                          .correlation_id = envelope->correlation_id,
+                          .reply_to = envelope->reply_to,
                           .body = {body, (size_t)len},
                           .entity_at = at};
     if (worker->play == PLAY_REFUSAL) {
@@ -61,19 +61,19 @@ static void reply(struct worker *worker, const struct command *command)
 static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     struct worker *worker = ctx;
-    struct command command;
+    struct envelope envelope;
     broker_ack(broker, delivery->epoch, delivery->tag, false);
-    if (envelope_read_command(delivery, &command))
+    if (envelope_read_command(delivery, &envelope))
         return; /* left behind by another test */
     worker->taken++;
-    worker->last_id = command.id;
-    worker->fingerprint = command.fingerprint;
-    snprintf(worker->traceparent, sizeof(worker->traceparent), "%.*s", (int)command.traceparent.len,
-             command.traceparent.data ? command.traceparent.data : "");
-    snprintf(worker->reply_to, sizeof(worker->reply_to), "%.*s", (int)command.reply_to.len,
-             command.reply_to.data ? command.reply_to.data : "");
-    if (worker->play != PLAY_SILENCE && command.reply_to.len > 0)
-        reply(worker, &command);
+    worker->last_id = envelope.id;
+    worker->fingerprint = envelope.fingerprint;
+    snprintf(worker->traceparent, sizeof(worker->traceparent), "%.*s", (int)envelope.traceparent.len,
+             envelope.traceparent.data ? envelope.traceparent.data : "");
+    snprintf(worker->reply_to, sizeof(worker->reply_to), "%.*s", (int)envelope.reply_to.len,
+             envelope.reply_to.data ? envelope.reply_to.data : "");
+    if (worker->play != PLAY_SILENCE && envelope.reply_to.len > 0)
+        reply(worker, &envelope);
 }
 
 static void on_consuming(void *arg)

@@ -164,12 +164,12 @@ static inline void encode_body(const char *type, const char *json, struct buf *b
     arena_done(&arena);
 }
 
-static inline struct command make_command(const struct engine *e, const struct request *request,
+static inline struct envelope make_envelope(const struct engine *e, const struct request *request,
                                           struct buf *body)
 {
     if (request->json)
         encode_body(request->type, request->json, body);
-    struct command command = {
+    struct envelope envelope = {
         .id = is_set(&request->id) ? request->id : uuid_v7(),
         .type = slice_of(request->type),
         .company = is_set(&request->company) ? request->company : e->company,
@@ -185,9 +185,9 @@ static inline struct command make_command(const struct engine *e, const struct r
         .body = buf_slice(body),
     };
     const struct slice parts[] = {
-        command.type, {(const char *)&command.subject, sizeof(command.subject)}, command.body};
-    command.fingerprint = msg_fingerprint(parts, ARRAY_LEN(parts));
-    return command;
+        envelope.type, {(const char *)&envelope.subject, sizeof(envelope.subject)}, envelope.body};
+    envelope.fingerprint = msg_fingerprint(parts, ARRAY_LEN(parts));
+    return envelope;
 }
 
 /* As the broker would deliver it. */
@@ -213,8 +213,8 @@ static inline struct job *make_job(const struct engine *e, const struct request 
     struct envelope_scratch scratch;
     struct broker_message message;
     buf_init(&body, 1 << 20);
-    struct command command = make_command(e, request, &body);
-    assert_int_equal(envelope_write_command(&command, "projects", 8, &scratch, &message), ERR_OK);
+    struct envelope envelope = make_envelope(e, request, &body);
+    assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_OK);
     struct broker_delivery delivery = delivery_of(&message);
     struct job *job = job_new(&delivery);
     buf_done(&body);
@@ -413,14 +413,14 @@ static inline struct uuid make_project(struct engine *e, const char *json)
 {
     struct job *job = DO(e, .type = "project.create", .json = json);
     assert_status(job, ERR_OK);
-    return job->command.id;
+    return job->envelope.id;
 }
 
 static inline struct uuid make_task(struct engine *e, struct uuid project, const char *json)
 {
     struct job *job = DO(e, .type = "task.create", .json = json, .parent = project);
     assert_status(job, ERR_OK);
-    return job->command.id;
+    return job->envelope.id;
 }
 
 /* The events of the company are numbered from 1 without a gap, and the sequence ends where they do. */

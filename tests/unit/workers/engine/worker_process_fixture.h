@@ -193,14 +193,14 @@ static inline struct uuid publish_request(struct hall *hall, const struct reques
     struct envelope_scratch scratch;
     struct broker_message message;
     buf_init(&body, 1 << 20);
-    struct command command = make_command(hall->engine, request, &body);
-    command.correlation_id = slice_of(uuid_text(&command.id));
-    command.reply_to = slice_of(hall->reply_key);
+    struct envelope envelope = make_envelope(hall->engine, request, &body);
+    envelope.correlation_id = slice_of(uuid_text(&envelope.id));
+    envelope.reply_to = slice_of(hall->reply_key);
     assert_int_equal(
-        envelope_write_command(&command, "projects", hall->config.partitions, &scratch, &message), ERR_OK);
+        envelope_write_command(&envelope, "projects", hall->config.partitions, &scratch, &message), ERR_OK);
     publish_message(hall, &message);
     buf_done(&body);
-    return command.id;
+    return envelope.id;
 }
 
 #define PUBLISH(hall, ...) publish_request((hall), &(struct request){__VA_ARGS__})

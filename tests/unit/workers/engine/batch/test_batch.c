@@ -10,9 +10,9 @@ static void test_batch_when_a_command_succeeds_writes_row_event_inbox_and_sequen
     assert_int_equal(job->http_status, 201);
     assert_int_equal(job->effects->seq, 1);
     assert_int_equal(job->effects->version, 1);
-    assert_true(uuid_equal(&job->effects->subject, &job->command.id));
+    assert_true(uuid_equal(&job->effects->subject, &job->envelope.id));
     assert_string_equal(member(job->effects, "name"), "Bridge \"A\\B\"");
-    const char *company = uuid_text(&e->company), *id = uuid_text(&job->command.id);
+    const char *company = uuid_text(&e->company), *id = uuid_text(&job->envelope.id);
     assert_string_equal(
         ask_sqlf("SELECT e.data::text FROM events e JOIN inbox i USING (company_id, command_id, seq, at)"
                  " JOIN project p ON p.company_id = e.company_id AND p.id = e.subject"
@@ -45,7 +45,7 @@ static void test_batch_when_a_command_comes_again_gives_its_first_result(void **
     assert_string_equal(again->effects->at.data, at);
     assert_true(slice_is(again->effects->type, "project.created"));
     assert_true(uuid_equal(&again->effects->actor, &e->user));
-    assert_true(again->effects->has_project && uuid_equal(&again->effects->project, &again->command.id));
+    assert_true(again->effects->has_project && uuid_equal(&again->effects->project, &again->envelope.id));
     assert_string_equal(
         ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "1");
     assert_no_gaps(&e->company);
@@ -152,7 +152,7 @@ static void assert_buried(const struct job *job, const char *status)
     assert_int_equal(job->outcome, JOB_DEAD);
     assert_int_equal(job->http_status, 500);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE company_id = '%s' AND command_id = '%s'",
-                                 uuid_text(&job->command.company), uuid_text(&job->command.id)),
+                                 uuid_text(&job->envelope.company), uuid_text(&job->envelope.id)),
                         status);
 }
 
@@ -161,7 +161,7 @@ static void test_batch_when_a_body_is_no_msgpack_buries_the_command(void **state
     struct engine *e = *state;
     struct job *job =
         make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
-    job->command.body = SLICE("\xc1 what is this");
+    job->envelope.body = SLICE("\xc1 what is this");
     run_jobs(e, &job, 1);
     assert_buried(e->settled[0], "poison");
 }
@@ -186,7 +186,7 @@ static void test_batch_when_a_required_field_is_missing_buries_the_command(void 
     struct engine *e = *state;
     struct job *job =
         make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
-    job->command.body = SLICE("\x80");
+    job->envelope.body = SLICE("\x80");
     run_jobs(e, &job, 1);
     assert_buried(e->settled[0], "poison");
 }
@@ -198,7 +198,7 @@ static void test_batch_when_a_buried_command_is_replayed_and_readable_runs_it(vo
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
     for (int i = 0; i < 2; i++) { /* the broken one may come twice */
         struct job *job = make_job(e, &request);
-        job->command.body = SLICE("\xc1");
+        job->envelope.body = SLICE("\xc1");
         run_jobs(e, &job, 1);
         assert_buried(e->settled[0], "poison");
     }
@@ -356,19 +356,19 @@ static const char *letter_of(const struct job *job)
     return ask_sqlf(
         "SELECT reason || ' ' || attempts || ' ' || replays || ' ' || jsonb_array_length(history) FROM"
         " dead_letter WHERE command_id = '%s'",
-        uuid_text(&job->command.id));
+        uuid_text(&job->envelope.id));
 }
 
 static const char *row_of(const struct job *job)
 {
     return ask_sqlf("SELECT reason || ' ' || attempts FROM deferred WHERE command_id = '%s'",
-                    uuid_text(&job->command.id));
+                    uuid_text(&job->envelope.id));
 }
 
 /* Its row, as a worker finds it when it has become due. */
 static struct job *as_row(struct job *job, enum deferral reason)
 {
-    struct job *row = job_new_of_row(&job->command, reason);
+    struct job *row = job_new_of_row(&job->envelope, reason);
     row->attempts = job->attempts;
     job_free(job);
     return row;
@@ -429,7 +429,7 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
         assert_string_equal(ask_sqlf("SELECT dead_letter_replay(array_agg(id)) >= 1 FROM dead_letter"), "t");
         assert_string_equal(row_of(job), "retry 0");
         assert_string_equal(
-            ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->command.id)), "0");
+            ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->envelope.id)), "0");
         if (round == 2)
             remove_trap("replay");
         job = as_row(job, DEFER_RETRY);
@@ -459,12 +459,12 @@ static void test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_ru
     assert_string_equal(
         ask_sqlf("SELECT string_agg(command_id::text, ' ' ORDER BY place) = '%s %s %s' FROM deferred"
                  " WHERE company_id = '%s' AND reason = 'turn'",
-                 uuid_text(&jobs[0]->command.id), uuid_text(&jobs[1]->command.id),
-                 uuid_text(&jobs[2]->command.id), uuid_text(&e->company)),
+                 uuid_text(&jobs[0]->envelope.id), uuid_text(&jobs[1]->envelope.id),
+                 uuid_text(&jobs[2]->envelope.id), uuid_text(&e->company)),
         "t");
     struct job *first = take_settled(e, 0);
     assert_int_equal(first->outcome, JOB_DEFERRED);
-    struct job *twin = job_new_of_row(&first->command, DEFER_TURN); /* as another process would find it */
+    struct job *twin = job_new_of_row(&first->envelope, DEFER_TURN); /* as another process would find it */
     first = as_row(first, DEFER_TURN);
     run_jobs(e, &first, 1);
     assert_status(e->settled[0], ERR_OK);
@@ -492,7 +492,7 @@ static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_a
             uuid_text(&request.id)),
         "scheduletrue");
     job = make_job(e, &request);
-    job->command.reply_to = SLICE("reply.later");
+    job->envelope.reply_to = SLICE("reply.later");
     run_jobs(e, &job, 1);
     assert_int_equal(e->settled[0]->outcome, JOB_DEFERRED);
     assert_true(e->settled[0]->is_waiting);
@@ -500,7 +500,7 @@ static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_a
         ask_sqlf("SELECT reply_to FROM deferred WHERE command_id = '%s'", uuid_text(&request.id)),
         "reply.later");
     job = make_job(e, &request);
-    job->command.fingerprint++;
+    job->envelope.fingerprint++;
     run_jobs(e, &job, 1);
     assert_refusal(e->settled[0], ERR_IDEMPOTENCY_MISMATCH, NULL);
 }

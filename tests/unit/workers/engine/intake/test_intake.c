@@ -30,8 +30,8 @@ static struct job *make(char company, uint8_t number)
     static const struct broker_delivery nothing;
     struct job *job = job_new(&nothing);
     job->verdict = ERR_OK;
-    job->command.company.octet[0] = (uint8_t)company;
-    job->command.id.octet[15] = number;
+    job->envelope.company.octet[0] = (uint8_t)company;
+    job->envelope.id.octet[15] = number;
     return job;
 }
 
@@ -56,7 +56,7 @@ static void describe(const struct job *jobs, char text[1024])
     *at = '\0';
     for (const struct job *job = jobs; job; job = job->next)
         at += sprintf(at, job->deferral ? "%s(%c%d)" : "%s%c%d", job == jobs ? "" : " ",
-                      job->command.company.octet[0], job->command.id.octet[15]);
+                      job->envelope.company.octet[0], job->envelope.id.octet[15]);
 }
 
 /* All of them are done; TURN: parked. */
@@ -117,7 +117,7 @@ static void test_intake_when_bodies_are_large_ends_the_batch_early(void **state)
     struct intake *intake = new_intake(1000, 1000, 100);
     static const char large[600 << 10];
     for (uint8_t i = 1; i <= 3; i++)
-        add(intake, 'a', i)->command.body = (struct slice){large, sizeof(large)};
+        add(intake, 'a', i)->envelope.body = (struct slice){large, sizeof(large)};
     assert_batch(intake, "a1 a2");
     assert_batch(intake, "a3");
     intake_free(intake);
@@ -184,8 +184,8 @@ static void test_intake_when_companies_come_at_random_each_keeps_its_order_and_g
     }
     for (struct job *jobs; (jobs = intake_take(intake));) {
         for (const struct job *job = jobs; job; job = job->next) {
-            unsigned *last = &seen[job->command.company.octet[0] - 'a'];
-            assert_int_equal(job->command.id.octet[15], ++*last);
+            unsigned *last = &seen[job->envelope.company.octet[0] - 'a'];
+            assert_int_equal(job->envelope.id.octet[15], ++*last);
         }
         settle(jobs);
         for (int i = 0; i < COMPANIES; i++)
@@ -203,7 +203,7 @@ static void test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_comma
     struct intake *intake = new_intake(100, 4, 100);
     static const char body[5 << 10]; /* two units */
     for (uint8_t i = 1; i <= 6; i++)
-        add(intake, 'a', i)->command.body = (struct slice){body, sizeof(body)};
+        add(intake, 'a', i)->envelope.body = (struct slice){body, sizeof(body)};
     add_many(intake, 'b', 1, 8);
     assert_batch(intake, "a1 a2 b1 b2 b3 b4");
     assert_batch(intake, "a3 a4 b5 b6 b7 b8");
@@ -215,7 +215,7 @@ static void test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_s
     (void)state;
     struct intake *intake = new_intake(100, 2, 100);
     static const char body[100 << 10];
-    add(intake, 'a', 1)->command.body = (struct slice){body, sizeof(body)};
+    add(intake, 'a', 1)->envelope.body = (struct slice){body, sizeof(body)};
     assert_batch(intake, "a1");
     intake_free(intake);
 }

@@ -33,7 +33,7 @@ static void on_told(void *ctx, struct job *job)
 {
     struct sender *sender = ctx;
     assert_true(sender->told < COUNT);
-    sender->order[sender->told++] = job->command.id;
+    sender->order[sender->told++] = job->envelope.id;
     job_free(job);
 }
 
@@ -65,8 +65,8 @@ static void make_jobs(struct hall *hall, struct job **jobs, size_t count)
         if (i % 4 == 3)
             request = (struct request){.type = "project.delete", .subject = uuid_v7()};
         jobs[i] = make_job(e, &request);
-        jobs[i]->command.reply_to = arena_copy(&jobs[i]->arena, slice_of(hall->reply_key));
-        jobs[i]->command.correlation_id = arena_copy(&jobs[i]->arena, SLICE("c"));
+        jobs[i]->envelope.reply_to = arena_copy(&jobs[i]->arena, slice_of(hall->reply_key));
+        jobs[i]->envelope.correlation_id = arena_copy(&jobs[i]->arena, SLICE("c"));
     }
     run_jobs(e, jobs, count);
     while (e->settled_count > 0)
@@ -82,7 +82,7 @@ static void test_outbox_when_the_window_is_small_tells_everything_in_order(void 
     make_jobs(hall, jobs, COUNT);
     sender_start(&sender, hall, 1);
     for (size_t i = 0; i < COUNT; i++) {
-        ids[i] = jobs[i]->command.id;
+        ids[i] = jobs[i]->envelope.id;
         outbox_send(sender.outbox, jobs[i]);
     }
     assert_int_equal(outbox_waiting(sender.outbox), COUNT - 1);
@@ -104,7 +104,7 @@ static void test_outbox_when_a_refusal_has_nobody_waiting_is_told_at_once(void *
     make_jobs(hall, &job, 1);
     job->effects = NULL;
     job->status = ERR_NOT_FOUND;
-    job->command.reply_to = SLICE("");
+    job->envelope.reply_to = SLICE("");
     sender_start(&sender, hall, 10);
     outbox_send(sender.outbox, job);
     assert_int_equal(sender.told, 1);
