@@ -9,54 +9,55 @@ static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
 
 /* ---- what becomes of a command ---- */
 
-static void on_told(void *ctx, struct job *job)
+static void on_told(void *ctx, struct command *command)
 {
     struct worker *w = ctx;
-    if (job->outcome == JOB_REJECTED)
-        acks_reject(w->acks, job->epoch, job->tag, false);
+    if (command->outcome == COMMAND_REJECTED)
+        acks_reject(w->acks, command->epoch, command->tag, false);
     else
-        acks_done(w->acks, job->epoch, job->tag);
-    backlog_told(w->backlog, job);
-    job_free(job);
+        acks_done(w->acks, command->epoch, command->tag);
+    backlog_told(w->backlog, command);
+    command_free(command);
 }
 
-static bool was_delivered_by(const struct worker *w, const struct job *job)
+static bool was_delivered_by(const struct worker *w, const struct command *command)
 {
-    return job->row || job->epoch == broker_epoch(w->consumer);
+    return command->row || command->epoch == broker_epoch(w->consumer);
 }
 
-static void let_go(struct worker *w, struct job *job)
+static void let_go(struct worker *w, struct command *command)
 {
-    intake_settled(job);
-    backlog_settled(w->backlog, job);
+    intake_settled(command);
+    backlog_settled(w->backlog, command);
 }
 
-static void put_back(struct worker *w, struct job *job)
+static void put_back(struct worker *w, struct command *command)
 {
-    if (!was_delivered_by(w, job)) { /* it comes again by itself */
-        let_go(w, job);
-        job_free(job);
+    if (!was_delivered_by(w, command)) { /* it comes again by itself */
+        let_go(w, command);
+        command_free(command);
         return;
     }
-    acks_hold(w->acks, job->epoch, job->tag);
-    intake_return(w->intake, job);
+    acks_hold(w->acks, command->epoch, command->tag);
+    intake_return(w->intake, command);
 }
 
-static void on_settled(void *ctx, struct job *job)
+static void on_settled(void *ctx, struct command *command)
 {
     struct worker *w = ctx;
-    if (job->outcome == JOB_RETRY || job->outcome == JOB_AGAIN) {
-        put_back(w, job);
+    if (command->outcome == COMMAND_RETRY || command->outcome == COMMAND_AGAIN) {
+        put_back(w, command);
         return;
     }
     w->pause_s = PAUSE_MIN_S;
-    let_go(w, job);
-    if (job->outcome == JOB_DONE && job->handler && job->handler->statement.plan->begins_long_job)
+    let_go(w, command);
+    if (command->outcome == COMMAND_DONE && command->handler &&
+        command->handler->statement.plan->begins_long_job)
         long_jobs_poke(w->long_jobs);
-    if (job->outcome != JOB_DEFERRED && job->outcome != JOB_GONE)
-        outbox_send(w->outbox, job);
+    if (command->outcome != COMMAND_DEFERRED && command->outcome != COMMAND_GONE)
+        outbox_send(w->outbox, command);
     else
-        on_told(w, job);
+        on_told(w, command);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -107,9 +108,9 @@ static void begin(struct worker *w)
 {
     fresh_plans_make(w->plans);
     backlog_run(w->backlog);
-    struct job *jobs = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
-    if (jobs)
-        batch_start(w->batch, jobs);
+    struct command *commands = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
+    if (commands)
+        batch_start(w->batch, commands);
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)

@@ -15,17 +15,17 @@ enum {
 static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     struct worker *w = ctx;
-    struct job *job = job_new(delivery);
+    struct command *command = command_new(delivery);
     (void)broker;
-    acks_add(w->acks, job->epoch, job->tag, partitions_of(delivery));
-    job->is_suspect = job->is_redelivered;
-    if (job->is_addressed) {
-        intake_add(w->intake, job);
+    acks_add(w->acks, command->epoch, command->tag, partitions_of(delivery));
+    command->is_suspect = command->is_redelivered;
+    if (command->is_addressed) {
+        intake_add(w->intake, command);
         return;
     }
     log_error("command.unreadable", LOG_B("message_id", delivery->message_id), LOG_B("type", delivery->type));
-    acks_reject(w->acks, job->epoch, job->tag, false);
-    job_free(job);
+    acks_reject(w->acks, command->epoch, command->tag, false);
+    command_free(command);
 }
 
 static void on_consumer_up(void *ctx, struct broker *broker)

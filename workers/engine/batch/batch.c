@@ -9,10 +9,10 @@ enum { RUNS_BLOCK = 8 << 10 };
 
 /* ---- the end of a transaction ---- */
 
-void batch_settle(struct batch *b, struct job *job, enum job_outcome outcome)
+void batch_settle(struct batch *b, struct command *command, enum command_outcome outcome)
 {
-    job->outcome = outcome;
-    b->callbacks.on_settled(b->ctx, job);
+    command->outcome = outcome;
+    b->callbacks.on_settled(b->ctx, command);
 }
 
 void batch_advance(struct batch *b)
@@ -29,19 +29,19 @@ void batch_advance(struct batch *b)
         b->callbacks.on_idle(b->ctx);
 }
 
-static enum job_outcome outcome_of(const struct job *job)
+static enum command_outcome outcome_of(const struct command *command)
 {
-    if (job->is_gone)
-        return JOB_GONE;
-    if (job->is_waiting || job->deferral)
-        return JOB_DEFERRED;
-    return job_is_dead(job) && !job->is_replay ? JOB_DEAD : JOB_DONE;
+    if (command->is_gone)
+        return COMMAND_GONE;
+    if (command->is_waiting || command->deferral)
+        return COMMAND_DEFERRED;
+    return command_is_dead(command) && !command->is_replay ? COMMAND_DEAD : COMMAND_DONE;
 }
 
 static void committed(struct batch *b)
 {
     for (size_t i = b->from; i < b->to; i++)
-        batch_settle(b, b->jobs[i], outcome_of(b->jobs[i]));
+        batch_settle(b, b->commands[i], outcome_of(b->commands[i]));
     batch_advance(b);
 }
 
@@ -69,16 +69,16 @@ static void on_recorded(void *arg, struct db_result *result)
 
 void batch_record(struct batch *b)
 {
-    struct job **jobs = b->jobs + b->from;
+    struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
     batch_enter(b, BATCH_RECORDING);
-    ledger_record(&b->ledger, b->db, jobs, count, b->at, on_recorded, b);
-    deferred_put(b->deferred, b->db, jobs, count, on_recorded, b);
-    deferred_readdress(b->deferred, b->db, jobs, count, on_recorded, b);
-    dead_letters_add(b->letters, b->db, jobs, count, on_recorded, b);
-    dead_letters_remove(b->letters, b->db, jobs, count, on_recorded, b);
-    marks_keep(&b->marks, b->db, jobs, count, on_recorded, b);
-    marks_clear(&b->marks, b->db, jobs, count, on_recorded, b);
+    ledger_record(&b->ledger, b->db, commands, count, b->at, on_recorded, b);
+    deferred_put(b->deferred, b->db, commands, count, on_recorded, b);
+    deferred_readdress(b->deferred, b->db, commands, count, on_recorded, b);
+    dead_letters_add(b->letters, b->db, commands, count, on_recorded, b);
+    dead_letters_remove(b->letters, b->db, commands, count, on_recorded, b);
+    marks_keep(&b->marks, b->db, commands, count, on_recorded, b);
+    marks_clear(&b->marks, b->db, commands, count, on_recorded, b);
     db_sync(b->db, on_sync, b);
 }
 
@@ -95,7 +95,7 @@ static void on_claimed(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
     if (!batch_note_fault(b, result, NULL))
-        deferred_read_claimed(b->jobs + b->from, b->to - b->from, result);
+        deferred_read_claimed(b->commands + b->from, b->to - b->from, result);
 }
 
 static void on_recalled(void *arg, struct db_result *result)
@@ -105,7 +105,7 @@ static void on_recalled(void *arg, struct db_result *result)
         batch_roll_back(b);
         return;
     }
-    ledger_read_recalled(b->jobs + b->from, b->to - b->from, result);
+    ledger_read_recalled(b->commands + b->from, b->to - b->from, result);
     batch_run_all(b);
 }
 
@@ -116,7 +116,7 @@ static void on_found(void *arg, struct db_result *result)
         batch_roll_back(b);
         return;
     }
-    if (ledger_read_found(&b->ledger, b->jobs + b->from, b->to - b->from, result) == 0) {
+    if (ledger_read_found(&b->ledger, b->commands + b->from, b->to - b->from, result) == 0) {
         batch_run_all(b);
         return;
     }
@@ -128,13 +128,13 @@ static void look(struct batch *b)
 {
     batch_enter(b, BATCH_LOOKING);
     b->fault = (struct fault){0};
-    struct job **jobs = b->jobs + b->from;
+    struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
     for (size_t i = 0; i < count; i++)
-        job_reset(jobs[i]);
-    ledger_lock(&b->ledger, b->db, jobs, count, on_locked, b);
-    deferred_claim(b->deferred, b->db, jobs, count, on_claimed, b);
-    ledger_look(&b->ledger, b->db, jobs, count, on_found, b);
+        command_reset(commands[i]);
+    ledger_lock(&b->ledger, b->db, commands, count, on_locked, b);
+    deferred_claim(b->deferred, b->db, commands, count, on_claimed, b);
+    ledger_look(&b->ledger, b->db, commands, count, on_found, b);
     db_ask(b->db);
 }
 
@@ -143,15 +143,15 @@ static void look(struct batch *b)
 static void on_mark_written(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
-    struct job *job = b->jobs[b->from];
-    if (batch_note_fault(b, result, job))
+    struct command *command = b->commands[b->from];
+    if (batch_note_fault(b, result, command))
         return;
-    job->is_marked = true;
+    command->is_marked = true;
     if (mark_count(result) <= MARKS_MAX)
         return;
-    job->verdict = ERR_FATAL_COMMAND;
-    job->attempts = 1 + MARKS_MAX;
-    job->why = SLICE("each process that began it ended before it did");
+    command->verdict = ERR_FATAL_COMMAND;
+    command->attempts = 1 + MARKS_MAX;
+    command->why = SLICE("each process that began it ended before it did");
 }
 
 static void on_marked(void *arg, enum err err)
@@ -163,26 +163,26 @@ static void on_marked(void *arg, enum err err)
         look(b);
 }
 
-static void log_suspect(const struct job *job)
+static void log_suspect(const struct command *command)
 {
     char id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->envelope.id, id);
-    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", job->envelope.type),
-             LOG_I("delivered_before", job->delivery_count));
+    uuid_format(&command->envelope.id, id);
+    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", command->envelope.type),
+             LOG_I("delivered_before", command->delivery_count));
 }
 
 static void mark(struct batch *b)
 {
     batch_enter(b, BATCH_MARKING);
-    log_suspect(b->jobs[b->from]);
+    log_suspect(b->commands[b->from]);
     b->fault = (struct fault){0};
-    mark_alone(b->db, b->jobs[b->from], on_mark_written, b);
+    mark_alone(b->db, b->commands[b->from], on_mark_written, b);
     db_sync(b->db, on_marked, b);
 }
 
 void batch_begin(struct batch *b)
 {
-    const struct job *first = b->jobs[b->from];
+    const struct command *first = b->commands[b->from];
     if (first->is_suspect && !first->is_marked && !first->deferral && b->to - b->from == 1)
         mark(b);
     else
@@ -215,8 +215,8 @@ void batch_free(struct batch *b)
     if (!b)
         return;
     for (size_t i = b->from; i < b->count; i++)
-        job_free(b->jobs[i]);
-    free(b->jobs);
+        command_free(b->commands[i]);
+    free(b->commands);
     ledger_done(&b->ledger);
     deferred_free(b->deferred);
     dead_letters_free(b->letters);
@@ -231,23 +231,23 @@ bool batch_is_idle(const struct batch *b)
     return b->state == BATCH_IDLE;
 }
 
-static void append(struct batch *b, struct job *job)
+static void append(struct batch *b, struct command *command)
 {
     if (b->count == b->capacity) {
         b->capacity = b->capacity ? 2 * b->capacity : 128;
-        b->jobs = xrealloc(b->jobs, b->capacity * sizeof(struct job *));
+        b->commands = xrealloc(b->commands, b->capacity * sizeof(struct command *));
     }
-    b->jobs[b->count++] = job;
+    b->commands[b->count++] = command;
 }
 
-void batch_start(struct batch *b, struct job *jobs)
+void batch_start(struct batch *b, struct command *commands)
 {
-    assert(b->state == BATCH_IDLE && jobs);
-    while (jobs) {
-        struct job *job = jobs;
-        jobs = job->next;
-        job->next = NULL;
-        append(b, job);
+    assert(b->state == BATCH_IDLE && commands);
+    while (commands) {
+        struct command *command = commands;
+        commands = command->next;
+        command->next = NULL;
+        append(b, command);
     }
     b->from = 0;
     b->to = b->count;

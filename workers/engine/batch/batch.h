@@ -15,7 +15,7 @@
  *   PROBING    the error may be the server's: a transaction without any command will tell
  *
  * What must hold:
- * - Each job given to batch_start comes back in exactly one on_settled call, those of one company in the
+ * - Each command given to batch_start comes back in exactly one on_settled call, those of one company in the
  *   order in which they were given (AGAIN: in the opposite one); until then the batch owns it.
  * - DONE, DEAD and DEFERRED come after the commit: what they say can be told to everybody, and is found again
  *   by whoever runs the same command later. A command has a result, or waits in `deferred`, never both.
@@ -23,7 +23,7 @@
  *   again one at a time. What has to wait here for another try takes those of its company that come after it
  *   along.
  * - Trouble of the whole server (disk full, read-only, …) costs no command a try.
- * - No two jobs of a batch have the same company and command id (intake.h sees to that).
+ * - No two commands of a batch have the same company and command id (intake.h sees to that).
  */
 
 #include "common/broker/topology.h"
@@ -34,9 +34,9 @@
 struct batch;
 
 struct batch_callbacks {
-    void (*on_settled)(void *ctx, struct job *job); /* takes the job; its outcome is set */
-    void (*on_trouble)(void *ctx);                  /* the server cannot work: no more for a moment */
-    void (*on_idle)(void *ctx);                     /* all have come back; may be NULL */
+    void (*on_settled)(void *ctx, struct command *command); /* takes the command; its outcome is set */
+    void (*on_trouble)(void *ctx);                          /* the server cannot work: no more for a moment */
+    void (*on_idle)(void *ctx);                             /* all have come back; may be NULL */
 };
 
 struct batch_options {
@@ -50,10 +50,10 @@ enum { BATCH_ATTEMPTS_MAX = 3 };
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,
                         const struct batch_callbacks *callbacks, void *ctx);
-void batch_free(struct batch *batch); /* after its db; frees the jobs it still has */
+void batch_free(struct batch *batch); /* after its db; frees the commands it still has */
 
 bool batch_is_idle(const struct batch *batch);
-/* The list `jobs` (by next), at least one; only while idle. */
-void batch_start(struct batch *batch, struct job *jobs);
+/* The list `commands` (by next), at least one; only while idle. */
+void batch_start(struct batch *batch, struct command *commands);
 /* The database is there again. */
 void batch_resume(struct batch *batch);

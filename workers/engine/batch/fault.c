@@ -8,15 +8,15 @@ enum { LOSSES_MAX = 3 };
 
 /* ---- noting ---- */
 
-static void log_fault(const struct batch *b, const struct db_result *result, const struct job *job)
+static void log_fault(const struct batch *b, const struct db_result *result, const struct command *command)
 {
     enum err err = db_result_error(result);
     char id[UUID_TEXT_LEN + 1] = "";
-    if (job)
-        uuid_format(&job->envelope.id, id);
+    if (command)
+        uuid_format(&command->envelope.id, id);
     log_at(err_info(err)->level, "batch.statement_failed", LOG_S("error", err_info(err)->name),
            LOG_S("sqlstate", db_result_sqlstate(result)), LOG_S("message", db_result_message(result)),
-           LOG_S("command", id), LOG_B("type", job ? job->envelope.type : SLICE_NONE),
+           LOG_S("command", id), LOG_B("type", command ? command->envelope.type : SLICE_NONE),
            LOG_I("commands", b->to - b->from));
 }
 
@@ -29,7 +29,7 @@ static bool is_duplicate_entity(const struct db_result *result)
            strcmp(constraint + len - suffix, "_pkey") == 0;
 }
 
-bool batch_note_fault(struct batch *b, const struct db_result *result, const struct job *job)
+bool batch_note_fault(struct batch *b, const struct db_result *result, const struct command *command)
 {
     enum err err = db_result_error(result);
     if (err == ERR_OK)
@@ -40,7 +40,7 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
     snprintf(b->fault.why, sizeof(b->fault.why), "%s %s", db_result_sqlstate(result),
              db_result_message(result));
     if (!db_result_skipped(result))
-        log_fault(b, result, job);
+        log_fault(b, result, command);
     return true;
 }
 
@@ -51,7 +51,7 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
 static void give_back(struct batch *b)
 {
     for (size_t i = b->count; i-- > b->from;)
-        batch_settle(b, b->jobs[i], JOB_AGAIN);
+        batch_settle(b, b->commands[i], COMMAND_AGAIN);
     b->to = b->count;
     b->callbacks.on_trouble(b->ctx);
     batch_advance(b);
@@ -60,50 +60,50 @@ static void give_back(struct batch *b)
 /* After a rest, in its place: what follows of its company, later in this batch, goes back with it. */
 static void rest(struct batch *b, enum err err)
 {
-    struct job *job = b->jobs[b->from];
-    struct uuid company = job->envelope.company;
+    struct command *command = b->commands[b->from];
+    struct uuid company = command->envelope.company;
     size_t end = b->to;
-    while (end < b->count && uuid_equal(&b->jobs[end]->envelope.company, &company))
+    while (end < b->count && uuid_equal(&b->commands[end]->envelope.company, &company))
         end++;
     for (size_t i = end; i-- > b->from + 1;)
-        batch_settle(b, b->jobs[i], JOB_AGAIN);
-    job->error = err;
-    job->rests++;
-    batch_settle(b, job, JOB_RETRY);
+        batch_settle(b, b->commands[i], COMMAND_AGAIN);
+    command->error = err;
+    command->rests++;
+    batch_settle(b, command, COMMAND_RETRY);
     b->to = end;
     batch_advance(b);
 }
 
 /* ---- one command ---- */
 
-static void keep_why(struct batch *b, struct job *job)
+static void keep_why(struct batch *b, struct command *command)
 {
     struct slice why = slice_of(b->fault.why);
-    job->why = why.len > 1 ? arena_copy(&job->arena, why) : SLICE_NONE;
+    command->why = why.len > 1 ? arena_copy(&command->arena, why) : SLICE_NONE;
 }
 
 /* Worth another try: soon and here, then later from `deferred`, then no more. */
-static void retry(struct batch *b, struct job *job, enum err err)
+static void retry(struct batch *b, struct command *command, enum err err)
 {
-    job->error = err;
-    if (++job->attempts < BATCH_ATTEMPTS_MAX) {
+    command->error = err;
+    if (++command->attempts < BATCH_ATTEMPTS_MAX) {
         rest(b, err);
         return;
     }
-    job->delay_ms = retry_delay_ms(&b->retries, job);
-    if (job->delay_ms >= 0)
-        job->deferral = DEFER_RETRY;
+    command->delay_ms = retry_delay_ms(&b->retries, command);
+    if (command->delay_ms >= 0)
+        command->deferral = DEFER_RETRY;
     else
-        job->verdict = err;
-    keep_why(b, job);
+        command->verdict = err;
+    keep_why(b, command);
     batch_begin(b);
 }
 
 /* Nothing can be written about it: the broker's dead letters are all there is, and whoever waits is told. */
-static void reject(struct batch *b, struct job *job)
+static void reject(struct batch *b, struct command *command)
 {
-    refuse(job, job->verdict ? job->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
-    batch_settle(b, job, JOB_REJECTED);
+    refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
+    batch_settle(b, command, COMMAND_REJECTED);
     batch_advance(b);
 }
 
@@ -111,19 +111,19 @@ static void reject(struct batch *b, struct job *job)
  * recorded by a transaction of its own; that one says nothing about the command when it fails. */
 static void fail_one(struct batch *b, enum err err)
 {
-    struct job *job = b->jobs[b->from];
+    struct command *command = b->commands[b->from];
     bool is_retry = err_info(err)->fate == FATE_RETRY;
-    bool is_decided = job->verdict != ERR_OK || job->deferral != DEFER_NONE;
+    bool is_decided = command->verdict != ERR_OK || command->deferral != DEFER_NONE;
     if (b->fault.phase <= BATCH_LOOKING || (is_decided && is_retry)) {
         rest(b, err);
     } else if (is_decided) {
-        reject(b, job);
+        reject(b, command);
     } else if (is_retry) {
-        retry(b, job, err);
+        retry(b, command, err);
     } else {
-        job->attempts++;
-        job->verdict = b->fault.is_duplicate ? ERR_ALREADY_EXISTS : ERR_DATABASE_ERROR;
-        keep_why(b, job);
+        command->attempts++;
+        command->verdict = b->fault.is_duplicate ? ERR_ALREADY_EXISTS : ERR_DATABASE_ERROR;
+        keep_why(b, command);
         batch_begin(b);
     }
 }
@@ -178,18 +178,18 @@ static void lose(struct batch *b)
         b->to = b->from + 1;
     }
     batch_enter(b, BATCH_HELD);
-    struct job *job = b->jobs[b->from];
-    if (!b->one_by_one || job->deferral || job->verdict || b->fault.phase < BATCH_RUNNING)
+    struct command *command = b->commands[b->from];
+    if (!b->one_by_one || command->deferral || command->verdict || b->fault.phase < BATCH_RUNNING)
         return;
-    job->error = ERR_DATABASE_UNAVAILABLE;
-    if (++job->attempts < BATCH_ATTEMPTS_MAX)
+    command->error = ERR_DATABASE_UNAVAILABLE;
+    if (++command->attempts < BATCH_ATTEMPTS_MAX)
         return;
-    job->delay_ms = retry_delay_ms(&b->retries, job);
-    if (job->delay_ms >= 0)
-        job->deferral = DEFER_RETRY;
+    command->delay_ms = retry_delay_ms(&b->retries, command);
+    if (command->delay_ms >= 0)
+        command->deferral = DEFER_RETRY;
     else
-        job->verdict = ERR_DATABASE_UNAVAILABLE;
-    keep_why(b, job);
+        command->verdict = ERR_DATABASE_UNAVAILABLE;
+    keep_why(b, command);
 }
 
 void batch_failed(struct batch *b, enum err err)

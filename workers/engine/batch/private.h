@@ -34,11 +34,11 @@ struct fault {
     char why[WHY_SIZE];
 };
 
-/* Jobs that share a statement. */
+/* Commands that share a statement. */
 struct run {
     struct batch *batch;
     const struct handler *handler;
-    struct job **jobs;
+    struct command **commands;
     size_t count;
 };
 
@@ -50,9 +50,9 @@ struct batch {
     struct batch_callbacks callbacks;
     void *ctx;
     enum batch_state state;
-    struct job **jobs;
+    struct command **commands;
     size_t count, capacity;
-    size_t from, to; /* the jobs of the transaction at work: all of them, or one */
+    size_t from, to; /* the commands of the transaction at work: all of them, or one */
     bool one_by_one;
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers */
@@ -76,12 +76,12 @@ void batch_begin(struct batch *b);   /* the window's transaction */
 void batch_record(struct batch *b);  /* its end */
 void batch_advance(struct batch *b); /* the window is through: the next one, or the end */
 void batch_roll_back(struct batch *b);
-void batch_settle(struct batch *b, struct job *job, enum job_outcome outcome);
+void batch_settle(struct batch *b, struct command *command, enum command_outcome outcome);
 
 /* run.c */
 void batch_run_all(struct batch *b);
 
 /* fault.c */
 /* true when the answer is an error. Those that were skipped because of another say nothing of their own. */
-bool batch_note_fault(struct batch *b, const struct db_result *result, const struct job *job);
+bool batch_note_fault(struct batch *b, const struct db_result *result, const struct command *command);
 void batch_failed(struct batch *b, enum err err);

@@ -6,21 +6,21 @@
 
 enum { ARENA_BLOCK = 1024 };
 
-/* One of the texts of a command that a job keeps. */
-static struct slice keep(struct job *job, struct slice s)
+/* A copy of one of the texts of an envelope, in the memory of the command. */
+static struct slice keep(struct command *command, struct slice s)
 {
-    return s.data ? arena_copy(&job->arena, s) : SLICE_NONE;
+    return s.data ? arena_copy(&command->arena, s) : SLICE_NONE;
 }
 
-static void keep_envelope(struct job *job, const struct envelope *envelope)
+static void keep_envelope(struct command *command, const struct envelope *envelope)
 {
-    job->envelope = *envelope;
-    job->envelope.type = keep(job, envelope->type);
-    job->envelope.role = keep(job, envelope->role);
-    job->envelope.correlation_id = keep(job, envelope->correlation_id);
-    job->envelope.reply_to = keep(job, envelope->reply_to);
-    job->envelope.traceparent = keep(job, envelope->traceparent);
-    job->envelope.body = keep(job, envelope->body);
+    command->envelope = *envelope;
+    command->envelope.type = keep(command, envelope->type);
+    command->envelope.role = keep(command, envelope->role);
+    command->envelope.correlation_id = keep(command, envelope->correlation_id);
+    command->envelope.reply_to = keep(command, envelope->reply_to);
+    command->envelope.traceparent = keep(command, envelope->traceparent);
+    command->envelope.body = keep(command, envelope->body);
 }
 
 /* The database takes UTF-8 without a NUL. */
@@ -57,64 +57,64 @@ static bool read_envelope(const struct broker_delivery *delivery, struct envelop
            is_text(ret_envelope->reply_to) && is_text(ret_envelope->traceparent);
 }
 
-static struct job *new_job(void)
+static struct command *new_command(void)
 {
-    struct job *job = xcalloc(1, sizeof(*job));
-    arena_init(&job->arena, ARENA_BLOCK, 0);
-    return job;
+    struct command *command = xcalloc(1, sizeof(*command));
+    arena_init(&command->arena, ARENA_BLOCK, 0);
+    return command;
 }
 
-struct job *job_new(const struct broker_delivery *delivery)
+struct command *command_new(const struct broker_delivery *delivery)
 {
-    struct job *job = new_job();
+    struct command *command = new_command();
     struct envelope envelope;
-    job->tag = delivery->tag;
-    job->epoch = delivery->epoch;
-    job->delivery_count = delivery->delivery_count;
-    job->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
-    job->is_readable = job->is_addressed = read_envelope(delivery, &envelope);
-    if (!job->is_readable) {
-        job->verdict = ERR_POISON;
-        job->is_addressed = read_address(delivery, &envelope);
+    command->tag = delivery->tag;
+    command->epoch = delivery->epoch;
+    command->delivery_count = delivery->delivery_count;
+    command->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
+    command->is_readable = command->is_addressed = read_envelope(delivery, &envelope);
+    if (!command->is_readable) {
+        command->verdict = ERR_POISON;
+        command->is_addressed = read_address(delivery, &envelope);
     }
-    keep_envelope(job, &envelope);
-    return job;
+    keep_envelope(command, &envelope);
+    return command;
 }
 
-struct job *job_new_of_row(const struct envelope *envelope, enum deferral row)
+struct command *command_new_of_row(const struct envelope *envelope, enum deferral row)
 {
-    struct job *job = new_job();
-    job->row = row;
-    job->is_readable = job->is_addressed = true;
-    keep_envelope(job, envelope);
-    return job;
+    struct command *command = new_command();
+    command->row = row;
+    command->is_readable = command->is_addressed = true;
+    keep_envelope(command, envelope);
+    return command;
 }
 
-void job_free(struct job *job)
+void command_free(struct command *command)
 {
-    arena_done(&job->arena);
-    free(job);
+    arena_done(&command->arena);
+    free(command);
 }
 
-void job_reset(struct job *job)
+void command_reset(struct command *command)
 {
-    job->status = ERR_OK;
-    job->http_status = 0;
-    job->refusal = SLICE("");
-    job->effects = NULL;
-    job->is_replay = job->is_unrecorded = job->replaces = false;
-    job->is_waiting = job->waits_in_turn = job->is_gone = false;
+    command->status = ERR_OK;
+    command->http_status = 0;
+    command->refusal = SLICE("");
+    command->effects = NULL;
+    command->is_replay = command->is_unrecorded = command->replaces = false;
+    command->is_waiting = command->waits_in_turn = command->is_gone = false;
 }
 
-struct effect *job_add_effect(struct job *job, struct slice type, struct slice data)
+struct effect *command_add_effect(struct command *command, struct slice type, struct slice data)
 {
-    struct effect **last = &job->effects;
+    struct effect **last = &command->effects;
     size_t count = 0;
     for (; *last; count++)
         last = &(*last)->next;
     assert(count < EFFECTS_MAX);
-    *last = arena_calloc(&job->arena, 1, sizeof(**last));
-    (*last)->type = arena_copy(&job->arena, type);
-    (*last)->data = arena_copy(&job->arena, data);
+    *last = arena_calloc(&command->arena, 1, sizeof(**last));
+    (*last)->type = arena_copy(&command->arena, type);
+    (*last)->data = arena_copy(&command->arena, data);
     return *last;
 }

@@ -6,7 +6,7 @@
  *   row ──────┘     ▲              ├─ DEFERRED ───▶ ack: it is a row of `deferred` now
  *                   └─ RETRY, AGAIN┘
  *
- * A job owns copies of everything it needs: the delivery, and the connection that brought it, may be long
+ * A `struct command` owns copies of everything it needs: the delivery, and the connection that brought it, may be long
  * gone when it ends. */
 
 #include "common/base/arena.h"
@@ -14,12 +14,12 @@
 
 struct company;
 struct handler;
-struct job;
+struct command;
 struct outbox;
 
 #define EFFECTS_MAX 16 /* of one command */
 
-/* One event that a command has caused, or had caused when it ran before. Memory of the job. */
+/* One event that a command has caused, or had caused when it ran before. Memory of the command. */
 struct effect {
     struct effect *next;
     struct slice type; /* "project.created" */
@@ -31,25 +31,25 @@ struct effect {
     int64_t seq;       /* given when the batch is recorded */
     struct slice at;   /* RFC 3339 */
     struct slice data; /* the entity as JSON text */
-    struct job *job;
+    struct command *command;
     bool is_published;
 };
 
-enum job_outcome {
-    JOB_DONE,     /* committed, be it an effect or a refusal: ack when its event or reply is confirmed */
-    JOB_DEAD,     /* committed as a dead letter: likewise */
-    JOB_DEFERRED, /* committed as a row of `deferred`: ack */
-    JOB_RETRY,    /* rolled back; worth another try here after a rest */
-    JOB_AGAIN,    /* rolled back, and not by its own fault */
-    JOB_GONE,     /* its row is no longer there: somebody else ran it */
-    JOB_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
+enum command_outcome {
+    COMMAND_DONE,     /* committed, be it an effect or a refusal: ack when its event or reply is confirmed */
+    COMMAND_DEAD,     /* committed as a dead letter: likewise */
+    COMMAND_DEFERRED, /* committed as a row of `deferred`: ack */
+    COMMAND_RETRY,    /* rolled back; worth another try here after a rest */
+    COMMAND_AGAIN,    /* rolled back, and not by its own fault */
+    COMMAND_GONE,     /* its row is no longer there: somebody else ran it */
+    COMMAND_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
 };
 
 /* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `unpublished`. */
 enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNTOLD };
 
-struct job {
-    struct job *next; /* in the list of whoever has it */
+struct command {
+    struct command *next; /* in the list of whoever has it */
     struct envelope envelope;
     const struct handler *handler; /* NULL: no such command, or not readable */
     struct arena arena;
@@ -98,7 +98,7 @@ struct job {
     bool waits_in_turn;     /* is_waiting, and for its turn */
     bool was_to_be_parked;  /* it was taken for that, whatever the batch found */
     bool replaces;          /* the inbox row is that of a dead letter */
-    enum job_outcome outcome;
+    enum command_outcome outcome;
 
     /* Publishing. */
     struct outbox *outbox;
@@ -109,25 +109,26 @@ struct job {
 
 /* Copies the delivery and reads its metadata; what cannot be read, or is no text for a database, gets the
  * verdict POISON. */
-struct job *job_new(const struct broker_delivery *delivery);
+struct command *command_new(const struct broker_delivery *delivery);
 /* Copies the command. */
-struct job *job_new_of_row(const struct envelope *envelope, enum deferral row);
-void job_free(struct job *job);
+struct command *command_new_of_row(const struct envelope *envelope, enum deferral row);
+void command_free(struct command *command);
 
 /* Forgets what a run found out, before the next one. */
-void job_reset(struct job *job);
+void command_reset(struct command *command);
 
-/* Appends an event to the job's; its data and type are copied. */
-struct effect *job_add_effect(struct job *job, struct slice type, struct slice data);
+/* Appends an event to the command's; its data and type are copied. */
+struct effect *command_add_effect(struct command *command, struct slice type, struct slice data);
 
 /* Nobody is to run it again by himself: its verdict is a failure of ours, not a refusal. */
-static inline bool job_is_dead(const struct job *job)
+static inline bool command_is_dead(const struct command *command)
 {
-    return job->verdict != ERR_OK && err_info(job->verdict)->http_status >= 500;
+    return command->verdict != ERR_OK && err_info(command->verdict)->http_status >= 500;
 }
 
 /* This run gave it a result that is to be written down. */
-static inline bool job_has_result(const struct job *job)
+static inline bool command_has_result(const struct command *command)
 {
-    return !job->is_replay && !job->is_unrecorded && !job->is_waiting && !job->is_gone && !job->deferral;
+    return !command->is_replay && !command->is_unrecorded && !command->is_waiting && !command->is_gone &&
+           !command->deferral;
 }

@@ -1,46 +1,46 @@
 #pragma once
-/* Jobs one after the other, by their `next`. */
+/* Commands one after the other, by their `next`. */
 
 #include "workers/engine/command/command.h"
 
-struct job_list {
-    struct job *first, **last;
+struct command_list {
+    struct command *first, **last;
     size_t count;
 };
 
-static inline void job_list_init(struct job_list *list)
+static inline void command_list_init(struct command_list *list)
 {
-    *list = (struct job_list){.last = &list->first};
+    *list = (struct command_list){.last = &list->first};
 }
 
-static inline void job_list_append(struct job_list *list, struct job *job)
+static inline void command_list_append(struct command_list *list, struct command *command)
 {
-    job->next = NULL;
-    *list->last = job;
-    list->last = &job->next;
+    command->next = NULL;
+    *list->last = command;
+    list->last = &command->next;
     list->count++;
 }
 
 /* Among those that are in the order in which they came. */
-static inline void job_list_insert(struct job_list *list, struct job *job)
+static inline void command_list_insert(struct command_list *list, struct command *command)
 {
-    struct job **at = &list->first;
-    while (*at && (*at)->order < job->order)
+    struct command **at = &list->first;
+    while (*at && (*at)->order < command->order)
         at = &(*at)->next;
-    job->next = *at;
-    *at = job;
-    if (!job->next)
-        list->last = &job->next;
+    command->next = *at;
+    *at = command;
+    if (!command->next)
+        list->last = &command->next;
     list->count++;
 }
 
-static inline struct job *job_list_take(struct job_list *list)
+static inline struct command *command_list_take(struct command_list *list)
 {
-    struct job *job = list->first;
-    list->first = job->next;
+    struct command *command = list->first;
+    list->first = command->next;
     if (!list->first)
         list->last = &list->first;
     list->count--;
-    job->next = NULL;
-    return job;
+    command->next = NULL;
+    return command;
 }

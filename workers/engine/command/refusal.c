@@ -17,7 +17,7 @@ static void append_points(struct buf *json, const struct refusal_point *points, 
         buf_append_char(json, ']');
 }
 
-void refuse(struct job *job, enum err err, const char *detail, const struct refusal_point *points,
+void refuse(struct command *command, enum err err, const char *detail, const struct refusal_point *points,
             size_t count)
 {
     struct buf json CLEANUP(buf_done);
@@ -31,8 +31,8 @@ void refuse(struct job *job, enum err err, const char *detail, const struct refu
         buf_append_char(&json, ',');
     append_points(&json, points, count);
     buf_append_char(&json, '}');
-    job->status = err;
-    job->http_status = err_info(err)->http_status;
-    job->effects = NULL;
-    job->refusal = arena_copy(&job->arena, buf_slice(&json));
+    command->status = err;
+    command->http_status = err_info(err)->http_status;
+    command->effects = NULL;
+    command->refusal = arena_copy(&command->arena, buf_slice(&json));
 }

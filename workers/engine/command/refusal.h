@@ -9,6 +9,6 @@ struct refusal_point {
     const char *detail;
 };
 
-/* Sets the job's result; its effects are gone. detail may be NULL, points empty. */
-void refuse(struct job *job, enum err err, const char *detail, const struct refusal_point *points,
+/* Sets the command's result; its effects are gone. detail may be NULL, points empty. */
+void refuse(struct command *command, enum err err, const char *detail, const struct refusal_point *points,
             size_t count);

@@ -16,15 +16,15 @@ static double doubled(double first, double max, int64_t times)
 }
 
 /* Who lost against a neighbour may try again soon; a server in trouble is given time. */
-double retry_rest_s(const struct job *job)
+double retry_rest_s(const struct command *command)
 {
-    bool is_conflict = job->error == ERR_DATABASE_CONFLICT;
-    return with_jitter(doubled(is_conflict ? 0.02 : 0.25, is_conflict ? 0.2 : 10, job->rests - 1));
+    bool is_conflict = command->error == ERR_DATABASE_CONFLICT;
+    return with_jitter(doubled(is_conflict ? 0.02 : 0.25, is_conflict ? 0.2 : 10, command->rests - 1));
 }
 
-int64_t retry_delay_ms(const struct retry_policy *policy, const struct job *job)
+int64_t retry_delay_ms(const struct retry_policy *policy, const struct command *command)
 {
-    int64_t number = (int64_t)job->attempts - BATCH_ATTEMPTS_MAX; /* 0: the first one */
+    int64_t number = (int64_t)command->attempts - BATCH_ATTEMPTS_MAX; /* 0: the first one */
     if (number >= policy->attempts)
         return -1;
     return (int64_t)with_jitter(doubled((double)policy->first_ms, (double)policy->max_ms, number));

@@ -18,14 +18,14 @@ struct dead_queue {
     int64_t delivery_limit;
     struct broker *broker;
     struct dead_letters *letters;
-    struct job_list waiting;
+    struct command_list waiting;
     ev_timer again;
 };
 
 /* One on its way to its row. */
 struct burial {
     struct dead_queue *queue;
-    struct job *job;
+    struct command *command;
     bool has_failed;
 };
 
@@ -52,22 +52,22 @@ static void on_committed(void *arg, enum err err)
     CLEANUP_FREE struct burial *burial = arg;
     struct dead_queue *queue = burial->queue;
     if (!err && !burial->has_failed) {
-        broker_ack(queue->broker, burial->job->epoch, burial->job->tag, false);
-        job_free(burial->job);
+        broker_ack(queue->broker, burial->command->epoch, burial->command->tag, false);
+        command_free(burial->command);
         return;
     }
-    job_list_append(&queue->waiting, burial->job);
+    command_list_append(&queue->waiting, burial->command);
     if (err != ERR_SHUTTING_DOWN && !ev_is_active(&queue->again)) {
         ev_timer_set(&queue->again, AGAIN_S, 0);
         ev_timer_start(queue->loop, &queue->again);
     }
 }
 
-static void bury(struct dead_queue *queue, struct job *job)
+static void bury(struct dead_queue *queue, struct command *command)
 {
     struct burial *burial = xcalloc(1, sizeof(*burial));
-    *burial = (struct burial){.queue = queue, .job = job};
-    dead_letters_keep(queue->letters, queue->db, job, job->why, on_kept, burial);
+    *burial = (struct burial){.queue = queue, .command = command};
+    dead_letters_keep(queue->letters, queue->db, command, command->why, on_kept, burial);
     db_sync(queue->db, on_committed, burial);
 }
 
@@ -75,9 +75,9 @@ void dead_queue_run(struct dead_queue *queue)
 {
     while (queue->waiting.count > 0 && !ev_is_active(&queue->again)) {
         if (queue->waiting.first->epoch != broker_epoch(queue->broker)) /* it comes again by itself */
-            job_free(job_list_take(&queue->waiting));
+            command_free(command_list_take(&queue->waiting));
         else if (db_is_up(queue->db))
-            bury(queue, job_list_take(&queue->waiting));
+            bury(queue, command_list_take(&queue->waiting));
         else
             return;
     }
@@ -101,11 +101,11 @@ static unsigned attempts_of(const struct dead_queue *queue, struct slice reason)
 void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery)
 {
     const struct broker_header *reason = broker_delivery_header(delivery, "x-first-death-reason");
-    struct job *job = job_new(delivery);
+    struct command *command = command_new(delivery);
     bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE;
-    job->why = has_reason ? arena_copy(&job->arena, reason->text) : SLICE("unreadable");
-    job->attempts = attempts_of(queue, job->why);
-    job_list_append(&queue->waiting, job);
+    command->why = has_reason ? arena_copy(&command->arena, reason->text) : SLICE("unreadable");
+    command->attempts = attempts_of(queue, command->why);
+    command_list_append(&queue->waiting, command);
     dead_queue_run(queue);
 }
 
@@ -119,7 +119,7 @@ struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, s
     queue->pool = pool;
     queue->delivery_limit = delivery_limit;
     queue->letters = dead_letters_new(pool);
-    job_list_init(&queue->waiting);
+    command_list_init(&queue->waiting);
     ev_timer_init(&queue->again, on_again, 0, 0);
     return queue;
 }
@@ -130,7 +130,7 @@ void dead_queue_free(struct dead_queue *queue)
         return;
     ev_timer_stop(queue->loop, &queue->again);
     while (queue->waiting.count > 0)
-        job_free(job_list_take(&queue->waiting));
+        command_free(command_list_take(&queue->waiting));
     dead_letters_free(queue->letters);
     free(queue);
 }

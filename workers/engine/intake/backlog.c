@@ -128,24 +128,26 @@ static struct slice list_partitions(const struct backlog *b, uint64_t set, struc
     return pg_array_end(array);
 }
 
-/* ---- rows into jobs ---- */
+/* ---- rows into commands ---- */
 
-static struct job *read_row(struct db_result *result, int row)
+static struct command *read_row(struct db_result *result, int row)
 {
-    struct job *job = command_row_read(result, row, COMMAND, deferral_of(db_text(result, row, REASON)));
-    if (!job || !job->row) {
+    struct command *command =
+        command_row_read(result, row, COMMAND, deferral_of(db_text(result, row, REASON)));
+    if (!command || !command->row) {
         log_error("backlog.unreadable", LOG_B("reason", db_text(result, row, REASON)));
         return NULL;
     }
     struct slice error = db_text(result, row, ERROR);
-    job->place = db_int(result, row, PLACE);
-    job->attempts = (unsigned)db_int(result, row, ATTEMPTS);
-    job->error = error.data ? err_from_slug(error.data, error.len) : ERR_OK;
-    job->first_at = arena_copy(&job->arena, db_text(result, row, FIRST_AT));
-    job->has_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
-    job->is_suspect = slice_is(db_text(result, row, IS_SUSPECT), "t");
-    job->is_marked = !job->is_suspect && job->row != DEFER_UNTOLD; /* by the statement that found it */
-    return job;
+    command->place = db_int(result, row, PLACE);
+    command->attempts = (unsigned)db_int(result, row, ATTEMPTS);
+    command->error = error.data ? err_from_slug(error.data, error.len) : ERR_OK;
+    command->first_at = arena_copy(&command->arena, db_text(result, row, FIRST_AT));
+    command->has_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
+    command->is_suspect = slice_is(db_text(result, row, IS_SUSPECT), "t");
+    command->is_marked =
+        !command->is_suspect && command->row != DEFER_UNTOLD; /* by the statement that found it */
+    return command;
 }
 
 /* ---- turn ---- */
@@ -156,11 +158,11 @@ static void on_rows(void *arg, struct db_result *result)
     bool has_failed = note_failure(result, "rows");
     memset(b->rows_of, 0, sizeof(b->rows_of));
     for (int row = 0; !has_failed && row < db_rows(result); row++) {
-        struct job *job = read_row(result, row);
-        for (size_t i = 0; job && i < b->want_count; i++)
-            b->rows_of[i] += uuid_equal(&b->wants[i].company, &job->envelope.company);
-        if (job)
-            intake_load(b->intake, job);
+        struct command *command = read_row(result, row);
+        for (size_t i = 0; command && i < b->want_count; i++)
+            b->rows_of[i] += uuid_equal(&b->wants[i].company, &command->envelope.company);
+        if (command)
+            intake_load(b->intake, command);
     }
     for (size_t i = 0; i < b->want_count; i++)
         intake_loaded(b->intake, &b->wants[i].company, b->rows_of[i],
@@ -195,11 +197,11 @@ static bool load_due(struct backlog *b, struct db_result *result, const char *wh
     if (note_failure(result, what))
         return false;
     for (int row = 0; row < db_rows(result) && b->due_count < DUE_MAX; row++) {
-        struct job *job = read_row(result, row);
-        if (!job)
+        struct command *command = read_row(result, row);
+        if (!command)
             continue;
-        b->due[b->due_count++] = job->envelope.id;
-        intake_load(b->intake, job);
+        b->due[b->due_count++] = command->envelope.id;
+        intake_load(b->intake, command);
     }
     return b->due_count > 0 && db_rows(result) > 0; /* there may be more */
 }
@@ -247,12 +249,12 @@ static void look_for_untold(struct backlog *b)
     ask_for_due(b, &find_untold, on_untold);
 }
 
-void backlog_settled(struct backlog *b, const struct job *job)
+void backlog_settled(struct backlog *b, const struct command *command)
 {
-    if (job->row == DEFER_NONE || job->row == DEFER_TURN)
+    if (command->row == DEFER_NONE || command->row == DEFER_TURN)
         return;
     for (size_t i = 0; i < b->due_count; i++)
-        if (uuid_equal(&b->due[i], &job->envelope.id)) {
+        if (uuid_equal(&b->due[i], &command->envelope.id)) {
             b->due[i] = b->due[--b->due_count];
             return;
         }
@@ -261,12 +263,12 @@ void backlog_settled(struct backlog *b, const struct job *job)
 /* ---- told ---- */
 
 /* A row that was gone is in the hands of whoever took it. */
-void backlog_told(struct backlog *b, const struct job *job)
+void backlog_told(struct backlog *b, const struct command *command)
 {
-    if (job->row == DEFER_NONE || (job->outcome == JOB_GONE && job->row != DEFER_UNTOLD))
+    if (command->row == DEFER_NONE || (command->outcome == COMMAND_GONE && command->row != DEFER_UNTOLD))
         return;
-    pg_array_add_uuid(&b->told[0], &job->envelope.company);
-    pg_array_add_uuid(&b->told[1], &job->envelope.id);
+    pg_array_add_uuid(&b->told[0], &command->envelope.company);
+    pg_array_add_uuid(&b->told[1], &command->envelope.id);
     b->told_count++;
 }
 

@@ -33,9 +33,9 @@ bool backlog_is_ready(const struct backlog *backlog);
 void backlog_run(struct backlog *backlog);
 
 /* A command from a row has been settled, or dropped. */
-void backlog_settled(struct backlog *backlog, const struct job *job);
+void backlog_settled(struct backlog *backlog, const struct command *command);
 /* And all is confirmed that was to be told of it: its row in `unpublished` goes. */
-void backlog_told(struct backlog *backlog, const struct job *job);
+void backlog_told(struct backlog *backlog, const struct command *command);
 /* All those have gone. */
 bool backlog_is_idle(const struct backlog *backlog);
 

@@ -24,8 +24,8 @@ struct company *company_get(struct intake *intake, const struct uuid *id)
     company->node.key = *id;
     company->intake = intake;
     company->partition = topology_partition(id, intake->partitions->count);
-    job_list_init(&company->ready);
-    job_list_init(&company->arrivals);
+    command_list_init(&company->ready);
+    command_list_init(&company->arrivals);
     ev_timer_init(&company->rest, on_rest_over, 0, 0);
     uuid_map_insert(&intake->companies, &company->node);
     return company;
@@ -64,21 +64,21 @@ void company_let_in(struct company *company)
 {
     while (company->arrivals.count > 0 && !company_has_rows(company) &&
            company->ready.count < ready_max(company->intake))
-        job_list_append(&company->ready, job_list_take(&company->arrivals));
+        command_list_append(&company->ready, command_list_take(&company->arrivals));
     company_activate(company);
     company_crowd(company);
 }
 
 void company_take_back(struct company *company)
 {
-    struct job_list ready = company->ready;
-    job_list_init(&company->ready);
+    struct command_list ready = company->ready;
+    command_list_init(&company->ready);
     while (ready.count > 0) {
-        struct job *job = job_list_take(&ready);
-        if (job->row || job->verdict)
-            job_list_append(&company->ready, job);
+        struct command *command = command_list_take(&ready);
+        if (command->row || command->verdict)
+            command_list_append(&company->ready, command);
         else
-            job_list_insert(&company->arrivals, job);
+            command_list_insert(&company->arrivals, command);
     }
 }
 
@@ -96,59 +96,59 @@ void company_release(struct company *company)
 
 /* ---- coming ---- */
 
-void intake_add(struct intake *intake, struct job *job)
+void intake_add(struct intake *intake, struct command *command)
 {
-    struct company *company = company_get(intake, &job->envelope.company);
-    job->company = company;
-    job->order = intake->next_order++;
+    struct company *company = company_get(intake, &command->envelope.company);
+    command->company = company;
+    command->order = intake->next_order++;
     /* What cannot be read is buried whenever it comes. */
-    job_list_append(job->verdict ? &company->ready : &company->arrivals, job);
+    command_list_append(command->verdict ? &company->ready : &company->arrivals, command);
     intake->waiting++;
     company_let_in(company);
 }
 
-static void rest(struct company *company, const struct job *job)
+static void rest(struct company *company, const struct command *command)
 {
     struct intake *intake = company->intake;
     if (ev_is_active(&company->rest))
         return;
     ev_now_update(intake->loop);
-    ev_timer_set(&company->rest, retry_rest_s(job), 0);
+    ev_timer_set(&company->rest, retry_rest_s(command), 0);
     ev_timer_start(intake->loop, &company->rest);
     intake->resting++;
 }
 
-void intake_return(struct intake *intake, struct job *job)
+void intake_return(struct intake *intake, struct command *command)
 {
-    struct company *company = job->company;
+    struct company *company = command->company;
     company->out--;
     intake->waiting++;
-    if (job->was_to_be_parked) {
-        job->was_to_be_parked = false;
-        job->deferral = DEFER_NONE;
+    if (command->was_to_be_parked) {
+        command->was_to_be_parked = false;
+        command->deferral = DEFER_NONE;
         company->parking--;
-        job_list_insert(&company->arrivals, job);
+        command_list_insert(&company->arrivals, command);
     } else {
-        job_list_insert(&company->ready, job);
+        command_list_insert(&company->ready, command);
     }
-    if (job->outcome == JOB_RETRY)
-        rest(company, job);
+    if (command->outcome == COMMAND_RETRY)
+        rest(company, command);
     company_let_in(company);
 }
 
-void intake_settled(struct job *job)
+void intake_settled(struct command *command)
 {
-    struct company *company = job->company;
+    struct company *company = command->company;
     company->out--;
-    if (job->was_to_be_parked)
+    if (command->was_to_be_parked)
         company->parking--;
-    if (job->outcome == JOB_DEFERRED && (job->deferral == DEFER_TURN || job->waits_in_turn)) {
+    if (command->outcome == COMMAND_DEFERRED && (command->deferral == DEFER_TURN || command->waits_in_turn)) {
         company->parked++;
         company_take_back(company);
     }
-    if (job->row == DEFER_TURN)
+    if (command->row == DEFER_TURN)
         company->loaded--;
-    job->company = NULL;
+    command->company = NULL;
     company_let_in(company);
     company_release(company);
 }
@@ -160,22 +160,22 @@ void intake_drain(struct intake *intake)
     intake->is_draining = true;
 }
 
-static void drop(struct intake *intake, struct job_list *list)
+static void drop(struct intake *intake, struct command_list *list)
 {
-    struct job_list kept;
-    job_list_init(&kept);
+    struct command_list kept;
+    command_list_init(&kept);
     while (list->count > 0) {
-        struct job *job = job_list_take(list);
-        if (job->row) {
-            job_list_append(&kept, job);
+        struct command *command = command_list_take(list);
+        if (command->row) {
+            command_list_append(&kept, command);
             continue;
         }
         intake->waiting--;
-        job_free(job);
+        command_free(command);
     }
-    job_list_init(list);
+    command_list_init(list);
     while (kept.count > 0)
-        job_list_append(list, job_list_take(&kept));
+        command_list_append(list, command_list_take(&kept));
 }
 
 static void drop_deliveries(struct uuid_node *node, void *arg)
@@ -197,9 +197,9 @@ static void free_company(struct uuid_node *node, void *arg)
     struct intake *intake = arg;
     ev_timer_stop(intake->loop, &company->rest);
     while (company->ready.count > 0)
-        job_free(job_list_take(&company->ready));
+        command_free(command_list_take(&company->ready));
     while (company->arrivals.count > 0)
-        job_free(job_list_take(&company->arrivals));
+        command_free(command_list_take(&company->arrivals));
     uuid_map_remove(&intake->companies, node);
     free(company);
 }

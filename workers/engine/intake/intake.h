@@ -42,17 +42,17 @@ struct intake *intake_new(struct ev_loop *loop, const struct partition_set *part
 void intake_free(struct intake *intake);
 
 /* A delivery. */
-void intake_add(struct intake *intake, struct job *job);
+void intake_add(struct intake *intake, struct command *command);
 
 /* The next batch, as a list: commands to be run, about a megabyte of bodies at most, and after them commands
  * to be parked (their deferral is TURN). No two have the same id: the second finds the result of the first in
  * the inbox, if it comes after it. A suspect goes alone. NULL when nothing is to be done now. */
-struct job *intake_take(struct intake *intake);
+struct command *intake_take(struct intake *intake);
 
 /* What was taken comes back (outcome RETRY: after a rest; AGAIN), or is settled otherwise: the caller still
  * owns it then. */
-void intake_return(struct intake *intake, struct job *job);
-void intake_settled(struct job *job);
+void intake_return(struct intake *intake, struct command *command);
+void intake_settled(struct command *command);
 
 /* The process leaves: what cannot be run before rows that it will not load is parked. */
 void intake_drain(struct intake *intake);
@@ -70,7 +70,7 @@ struct intake_want {
 /* The companies that have rows and too little here; each is answered by intake_loaded. At most `max`. */
 size_t intake_wants(struct intake *intake, struct intake_want *wants, size_t max);
 /* A row of such a company, in order; or one that has become due. */
-void intake_load(struct intake *intake, struct job *job);
+void intake_load(struct intake *intake, struct command *command);
 /* `rows` were there; no more of them when is_last. */
 void intake_loaded(struct intake *intake, const struct uuid *company, size_t rows, bool is_last);
 /* The company has `rows` rows, or more. Known companies are left as they are. */

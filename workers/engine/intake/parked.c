@@ -27,16 +27,16 @@ size_t intake_parked(const struct intake *intake)
     return rows;
 }
 
-void intake_load(struct intake *intake, struct job *job)
+void intake_load(struct intake *intake, struct command *command)
 {
-    struct company *company = company_get(intake, &job->envelope.company);
-    job->company = company;
-    job->order = intake->next_order++;
-    if (job->row == DEFER_TURN) {
+    struct company *company = company_get(intake, &command->envelope.company);
+    command->company = company;
+    command->order = intake->next_order++;
+    if (command->row == DEFER_TURN) {
         company->loaded++;
-        company->place = job->place;
+        company->place = command->place;
     }
-    job_list_append(&company->ready, job);
+    command_list_append(&company->ready, command);
     intake->waiting++;
     company_activate(company);
 }

@@ -14,7 +14,7 @@ struct company {
     struct uuid_node node;
     struct intake *intake;
     unsigned partition;
-    struct job_list ready, arrivals;
+    struct command_list ready, arrivals;
     size_t out;                  /* taken and not settled */
     size_t parked;               /* rows that are not here */
     size_t parking;              /* taken in order to become rows */
@@ -31,7 +31,7 @@ struct company {
 
 /* Command ids of the batch being put together, by open addressing: at most half full. */
 struct ids {
-    const struct job **slots;
+    const struct command **slots;
     size_t size; /* a power of two */
 };
 

@@ -14,29 +14,30 @@ static void ids_clear(struct ids *ids, size_t max)
     while (size < 2 * max)
         size *= 2;
     if (size > ids->size) {
-        ids->slots = xrealloc(ids->slots, size * sizeof(struct job *));
+        ids->slots = xrealloc(ids->slots, size * sizeof(struct command *));
         ids->size = size;
     }
-    memset(ids->slots, 0, ids->size * sizeof(struct job *));
+    memset(ids->slots, 0, ids->size * sizeof(struct command *));
 }
 
-static bool is_same_command(const struct job *a, const struct job *b)
+static bool is_same_command(const struct command *a, const struct command *b)
 {
-    return uuid_equal(&a->envelope.id, &b->envelope.id) && uuid_equal(&a->envelope.company, &b->envelope.company);
+    return uuid_equal(&a->envelope.id, &b->envelope.id) &&
+           uuid_equal(&a->envelope.company, &b->envelope.company);
 }
 
 /* false when it is there already. The last octets of an id are its random ones. */
-static bool ids_add(struct ids *ids, const struct job *job)
+static bool ids_add(struct ids *ids, const struct command *command)
 {
     size_t at;
-    memcpy(&at, job->envelope.id.octet + sizeof(job->envelope.id.octet) - sizeof(at), sizeof(at));
+    memcpy(&at, command->envelope.id.octet + sizeof(command->envelope.id.octet) - sizeof(at), sizeof(at));
     for (;; at++) {
-        const struct job **slot = &ids->slots[at & (ids->size - 1)];
+        const struct command **slot = &ids->slots[at & (ids->size - 1)];
         if (!*slot) {
-            *slot = job;
+            *slot = command;
             return true;
         }
-        if (is_same_command(*slot, job))
+        if (is_same_command(*slot, command))
             return false;
     }
 }
@@ -45,18 +46,18 @@ static bool ids_add(struct ids *ids, const struct job *job)
 
 struct taking {
     struct intake *intake;
-    struct job_list jobs;
+    struct command_list commands;
     size_t bytes;
 };
 
-static int64_t units_of(const struct job *job)
+static int64_t units_of(const struct command *command)
 {
-    return 1 + (int64_t)(job->envelope.body.len / BYTES_A_UNIT);
+    return 1 + (int64_t)(command->envelope.body.len / BYTES_A_UNIT);
 }
 
 static bool is_full(const struct taking *t)
 {
-    return t->jobs.count >= t->intake->options.batch_max || t->bytes >= BYTES_MAX;
+    return t->commands.count >= t->intake->options.batch_max || t->bytes >= BYTES_MAX;
 }
 
 /* One without a backlog that is alone may have all of the batch; one with a backlog may not even then: others
@@ -72,17 +73,17 @@ static size_t share_of(const struct taking *t, const struct company *company, bo
 
 static void take_first(struct taking *t, struct company *company)
 {
-    struct job *job = job_list_take(&company->ready);
-    t->bytes += job->envelope.body.len;
+    struct command *command = command_list_take(&company->ready);
+    t->bytes += command->envelope.body.len;
     t->intake->waiting--;
     company->out++;
-    job_list_append(&t->jobs, job);
+    command_list_append(&t->commands, command);
 }
 
 /* A suspect that finds others in the batch ends it, and begins the next one. */
 static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
 {
-    return t->jobs.count > 0 && company->ready.count > 0 && company->ready.first->is_suspect;
+    return t->commands.count > 0 && company->ready.count > 0 && company->ready.first->is_suspect;
 }
 
 /* Its turn: as much as its deficit pays for. */
@@ -91,13 +92,13 @@ static void take_turn(struct taking *t, struct company *company, bool is_alone)
     size_t share = share_of(t, company, is_alone);
     company->deficit += (int64_t)share;
     while (company->ready.count > 0 && !is_full(t)) {
-        struct job *job = company->ready.first;
-        if (units_of(job) > company->deficit || (job->is_suspect && t->jobs.count > 0))
+        struct command *command = company->ready.first;
+        if (units_of(command) > company->deficit || (command->is_suspect && t->commands.count > 0))
             break;
-        if (!ids_add(&t->intake->ids, job))
+        if (!ids_add(&t->intake->ids, command))
             break;
-        company->deficit -= units_of(job);
-        bool is_suspect = job->is_suspect;
+        company->deficit -= units_of(command);
+        bool is_suspect = command->is_suspect;
         take_first(t, company);
         if (is_suspect)
             break;
@@ -121,7 +122,7 @@ static struct company *next_active(struct intake *intake)
 
 static bool is_suspect_alone(const struct taking *t)
 {
-    return t->jobs.count == 1 && t->jobs.first->is_suspect;
+    return t->commands.count == 1 && t->commands.first->is_suspect;
 }
 
 /* Each company once at most. */
@@ -168,18 +169,18 @@ static void park(struct taking *t, struct company *company, size_t *room)
 {
     company_take_back(company);
     while (company->arrivals.count > 0 && *room > 0 && t->bytes < 2 * BYTES_MAX) {
-        struct job *job = company->arrivals.first;
-        if (!ids_add(&t->intake->ids, job))
+        struct command *command = company->arrivals.first;
+        if (!ids_add(&t->intake->ids, command))
             break;
-        job_list_take(&company->arrivals);
-        job->deferral = DEFER_TURN;
-        job->was_to_be_parked = true;
-        t->bytes += job->envelope.body.len;
+        command_list_take(&company->arrivals);
+        command->deferral = DEFER_TURN;
+        command->was_to_be_parked = true;
+        t->bytes += command->envelope.body.len;
         t->intake->waiting--;
         company->out++;
         company->parking++;
         (*room)--;
-        job_list_append(&t->jobs, job);
+        command_list_append(&t->commands, command);
     }
 }
 
@@ -201,15 +202,15 @@ static void park_surplus(struct taking *t)
     }
 }
 
-struct job *intake_take(struct intake *intake)
+struct command *intake_take(struct intake *intake)
 {
     struct taking t = {.intake = intake};
-    job_list_init(&t.jobs);
+    command_list_init(&t.commands);
     ids_clear(&intake->ids, intake->options.batch_max + intake->options.park_max);
     /* Bodies that cost more than a turn wait for several. */
-    while (intake->active_count > 0 && t.jobs.count == 0)
+    while (intake->active_count > 0 && t.commands.count == 0)
         take_round(&t);
     if (!is_suspect_alone(&t))
         park_surplus(&t);
-    return t.jobs.first;
+    return t.commands.first;
 }

@@ -5,7 +5,7 @@
  *   outbox_send ─▶ broker_publish ─▶ confirmed ─▶ on_told: the command may be acked
  *        └ window full ─▶ waiting ─┘
  *
- * What must hold: jobs are published in the order of outbox_send; each comes back in exactly one on_told
+ * What must hold: commands are published in the order of outbox_send; each comes back in exactly one on_told
  * call, after the broker has confirmed everything of it (at once when there is nothing to tell). Until then
  * the outbox owns it. */
 
@@ -15,11 +15,11 @@
 struct outbox;
 
 struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker,
-                          void (*on_told)(void *ctx, struct job *job), void *ctx);
-/* After its broker; frees the jobs it still has. */
+                          void (*on_told)(void *ctx, struct command *command), void *ctx);
+/* After its broker; frees the commands it still has. */
 void outbox_free(struct outbox *outbox);
 
-void outbox_send(struct outbox *outbox, struct job *job);
+void outbox_send(struct outbox *outbox, struct command *command);
 
 size_t outbox_waiting(const struct outbox *outbox); /* not yet handed to the broker: take no more work on */
 size_t outbox_untold(const struct outbox *outbox);  /* all that have not come back */

@@ -19,19 +19,19 @@ static void add_text_if(struct pg_array *column, struct slice text)
     pg_array_add_text(column, text.len > 0 ? text : SLICE_NONE);
 }
 
-void command_row_add(struct pg_array *column, const struct job *job)
+void command_row_add(struct pg_array *column, const struct command *command)
 {
-    const struct envelope *envelope = &job->envelope;
+    const struct envelope *envelope = &command->envelope;
     pg_array_add_uuid(column++, &envelope->company);
     pg_array_add_uuid(column++, &envelope->id);
     pg_array_add_i64(column++, topology_slot(&envelope->company));
     pg_array_add_text(column++, envelope->type);
-    add_uuid_if(column++, job->is_readable, &envelope->actor);
+    add_uuid_if(column++, command->is_readable, &envelope->actor);
     add_text_if(column++, envelope->role);
     add_uuid_if(column++, envelope->has_subject, &envelope->subject);
     add_uuid_if(column++, envelope->has_parent, &envelope->parent);
     pg_array_add_i64(column++, envelope->if_match);
-    if (job->is_readable)
+    if (command->is_readable)
         pg_array_add_i64(column++, (int64_t)envelope->fingerprint);
     else
         pg_array_add_null(column++);
@@ -80,7 +80,7 @@ static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_
     return true;
 }
 
-struct job *command_row_read(struct db_result *result, int row, int column, enum deferral reason)
+struct command *command_row_read(struct db_result *result, int row, int column, enum deferral reason)
 {
     struct envelope envelope = {
         .type = db_text(result, row, column + TYPE),
@@ -99,9 +99,9 @@ struct job *command_row_read(struct db_result *result, int row, int column, enum
     envelope.has_parent = read_uuid(db_text(result, row, column + PARENT), &envelope.parent);
     if (!is_good)
         return NULL;
-    struct job *job = job_new_of_row(&envelope, reason);
-    if (read_bytes(&job->arena, db_text(result, row, column + BODY), &job->envelope.body))
-        return job;
-    job_free(job);
+    struct command *command = command_new_of_row(&envelope, reason);
+    if (read_bytes(&command->arena, db_text(result, row, column + BODY), &command->envelope.body))
+        return command;
+    command_free(command);
     return NULL;
 }

@@ -22,7 +22,7 @@ enum { COMMAND_COLUMN_COUNT = 15 };
     "n.fingerprint, n.sent, n.correlation_id, n.reply_to, n.traceparent, n.body"
 
 /* Appends one element to each of the COMMAND_COLUMN_COUNT arrays. */
-void command_row_add(struct pg_array *columns, const struct job *job);
+void command_row_add(struct pg_array *columns, const struct command *command);
 
-/* A job from a row whose columns from `column` on are COMMAND_COLUMNS. NULL when it is not what we write. */
-struct job *command_row_read(struct db_result *result, int row, int column, enum deferral reason);
+/* A command from a row whose columns from `column` on are COMMAND_COLUMNS. NULL when it is not what we write. */
+struct command *command_row_read(struct db_result *result, int row, int column, enum deferral reason);

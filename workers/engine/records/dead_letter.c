@@ -65,51 +65,51 @@ static void send(struct dead_letters *letters, struct db *db, const struct db_st
     db_send(db, statement, params, 1 + columns, on_result, arg);
 }
 
-static void add_row(struct dead_letters *letters, const struct job *job, struct slice reason)
+static void add_row(struct dead_letters *letters, const struct command *command, struct slice reason)
 {
     struct pg_array *column = letters->columns;
-    command_row_add(column, job);
+    command_row_add(column, command);
     column += COMMAND_COLUMN_COUNT;
     pg_array_add_text(column++, reason);
-    pg_array_add_text(column++, job->why);
-    pg_array_add_i64(column++, job->attempts);
-    pg_array_add_text(column++, job->first_at);
+    pg_array_add_text(column++, command->why);
+    pg_array_add_i64(column++, command->attempts);
+    pg_array_add_text(column++, command->first_at);
 }
 
-static bool is_to_be_added(const struct job *job)
+static bool is_to_be_added(const struct command *command)
 {
-    return job_is_dead(job) && !job->is_replay && !job->is_gone && !job->is_waiting;
+    return command_is_dead(command) && !command->is_replay && !command->is_gone && !command->is_waiting;
 }
 
-void dead_letters_add(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
-                      db_on_result *on_done, void *arg)
+void dead_letters_add(struct dead_letters *letters, struct db *db, struct command *const *commands,
+                      size_t count, db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
     clear(letters);
     for (size_t i = 0; i < count; i++)
-        if (is_to_be_added(jobs[i])) {
-            add_row(letters, jobs[i], slice_of(err_info(jobs[i]->verdict)->slug));
+        if (is_to_be_added(commands[i])) {
+            add_row(letters, commands[i], slice_of(err_info(commands[i]->verdict)->slug));
             rows++;
         }
     if (rows > 0)
         send(letters, db, &add, COLUMNS, on_done, arg);
 }
 
-static bool is_to_be_removed(const struct job *job)
+static bool is_to_be_removed(const struct command *command)
 {
-    return (job->has_letter || job->replaces) && !job_is_dead(job) && !job->is_gone && !job->is_waiting &&
-           !job->deferral;
+    return (command->has_letter || command->replaces) && !command_is_dead(command) && !command->is_gone &&
+           !command->is_waiting && !command->deferral;
 }
 
-void dead_letters_remove(struct dead_letters *letters, struct db *db, struct job *const *jobs, size_t count,
-                         db_on_result *on_done, void *arg)
+void dead_letters_remove(struct dead_letters *letters, struct db *db, struct command *const *commands,
+                         size_t count, db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
     clear(letters);
     for (size_t i = 0; i < count; i++)
-        if (is_to_be_removed(jobs[i])) {
-            pg_array_add_uuid(&letters->columns[0], &jobs[i]->envelope.company);
-            pg_array_add_uuid(&letters->columns[1], &jobs[i]->envelope.id);
+        if (is_to_be_removed(commands[i])) {
+            pg_array_add_uuid(&letters->columns[0], &commands[i]->envelope.company);
+            pg_array_add_uuid(&letters->columns[1], &commands[i]->envelope.id);
             rows++;
         }
     if (rows > 0)
@@ -121,23 +121,23 @@ static struct slice text_or_none(struct slice s)
     return s.len > 0 ? s : SLICE_NONE;
 }
 
-void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct job *job,
+void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct command *command,
                        struct slice reason, db_on_result *on_done, void *arg)
 {
     clear(letters);
-    if (job->is_addressed) {
-        add_row(letters, job, reason);
+    if (command->is_addressed) {
+        add_row(letters, command, reason);
         send(letters, db, &keep_addressed, COLUMNS, on_done, arg);
         return;
     }
-    pg_array_add_bytes(&letters->columns[0], job->envelope.body);
+    pg_array_add_bytes(&letters->columns[0], command->envelope.body);
     struct slice body = pg_array_end(&letters->columns[0]); /* {"\\x00ff"} */
     const struct slice params[] = {
         slice_of(letters->pool),
         reason,
-        text_or_none(job->envelope.type),
-        text_or_none(job->envelope.correlation_id),
-        text_or_none(job->envelope.reply_to),
+        text_or_none(command->envelope.type),
+        text_or_none(command->envelope.correlation_id),
+        text_or_none(command->envelope.reply_to),
         {body.data + 3, body.len - 5},
     };
     db_send(db, &keep_unaddressed, params, ARRAY_LEN(params), on_done, arg);

@@ -69,57 +69,58 @@ static void send(struct deferred *d, struct db *db, const struct db_statement *s
 
 /* ---- claim ---- */
 
-void deferred_claim(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_claim(struct deferred *d, struct db *db, struct command *const *commands, size_t count,
                     db_on_result *on_claimed, void *arg)
 {
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++) {
-        if (!jobs[i]->row || jobs[i]->row == DEFER_UNTOLD)
+        if (!commands[i]->row || commands[i]->row == DEFER_UNTOLD)
             continue;
         pg_array_add_i64(&d->columns[0], (int64_t)i);
-        pg_array_add_uuid(&d->columns[1], &jobs[i]->envelope.company);
-        pg_array_add_uuid(&d->columns[2], &jobs[i]->envelope.id);
-        jobs[i]->is_gone = true;
+        pg_array_add_uuid(&d->columns[1], &commands[i]->envelope.company);
+        pg_array_add_uuid(&d->columns[2], &commands[i]->envelope.id);
+        commands[i]->is_gone = true;
         rows++;
     }
     if (rows > 0)
         send(d, db, &claim, NULL, 3, on_claimed, arg);
 }
 
-void deferred_read_claimed(struct job *const *jobs, size_t count, const struct db_result *result)
+void deferred_read_claimed(struct command *const *commands, size_t count, const struct db_result *result)
 {
     for (int row = 0; row < db_rows(result); row++) {
         int64_t i = db_int(result, row, 0);
         if (i >= 0 && (size_t)i < count)
-            jobs[i]->is_gone = false;
+            commands[i]->is_gone = false;
     }
 }
 
 /* ---- put ---- */
 
-static void add_row(struct deferred *d, const struct job *job, size_t i)
+static void add_row(struct deferred *d, const struct command *command, size_t i)
 {
     struct pg_array *column = d->columns;
-    command_row_add(column, job);
+    command_row_add(column, command);
     column += COMMAND_COLUMN_COUNT;
-    pg_array_add_text(column++, slice_of(names[job->deferral]));
-    pg_array_add_i64(column++, job->deferral == DEFER_SCHEDULE ? job->envelope.not_before : job->delay_ms);
-    pg_array_add_i64(column++, job->attempts);
-    pg_array_add_text(column++, job->error ? slice_of(err_info(job->error)->slug) : SLICE_NONE);
-    pg_array_add_text(column++, job->first_at);
-    pg_array_add_bool(column++, job->has_letter || job->replaces);
+    pg_array_add_text(column++, slice_of(names[command->deferral]));
+    pg_array_add_i64(column++,
+                     command->deferral == DEFER_SCHEDULE ? command->envelope.not_before : command->delay_ms);
+    pg_array_add_i64(column++, command->attempts);
+    pg_array_add_text(column++, command->error ? slice_of(err_info(command->error)->slug) : SLICE_NONE);
+    pg_array_add_text(column++, command->first_at);
+    pg_array_add_bool(column++, command->has_letter || command->replaces);
     pg_array_add_i64(column++, (int64_t)i);
 }
 
-void deferred_put(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_put(struct deferred *d, struct db *db, struct command *const *commands, size_t count,
                   db_on_result *on_put, void *arg)
 {
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++)
-        if (jobs[i]->deferral && !jobs[i]->is_gone && !jobs[i]->is_waiting) {
-            add_row(d, jobs[i], i);
+        if (commands[i]->deferral && !commands[i]->is_gone && !commands[i]->is_waiting) {
+            add_row(d, commands[i], i);
             rows++;
         }
     if (rows > 0)
@@ -128,14 +129,14 @@ void deferred_put(struct deferred *d, struct db *db, struct job *const *jobs, si
 
 /* ---- readdress ---- */
 
-void deferred_readdress(struct deferred *d, struct db *db, struct job *const *jobs, size_t count,
+void deferred_readdress(struct deferred *d, struct db *db, struct command *const *commands, size_t count,
                         db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++) {
-        const struct envelope *envelope = &jobs[i]->envelope;
-        if (!jobs[i]->is_waiting || envelope->reply_to.len == 0)
+        const struct envelope *envelope = &commands[i]->envelope;
+        if (!commands[i]->is_waiting || envelope->reply_to.len == 0)
             continue;
         pg_array_add_uuid(&d->columns[0], &envelope->company);
         pg_array_add_uuid(&d->columns[1], &envelope->id);

@@ -124,55 +124,55 @@ static size_t company_index(struct ledger *ledger, const struct uuid *id)
 }
 
 /* Stable: a company's commands stay in the order of their delivery. */
-static void sort_by_company(struct ledger *ledger, struct job **jobs, size_t count)
+static void sort_by_company(struct ledger *ledger, struct command **commands, size_t count)
 {
     if (ledger->company_count < 2)
         return;
     if (count > ledger->sorted_capacity) {
         ledger->sorted_capacity = count;
-        ledger->sorted = xrealloc(ledger->sorted, count * sizeof(struct job *));
+        ledger->sorted = xrealloc(ledger->sorted, count * sizeof(struct command *));
     }
     size_t begin = 0;
     for (size_t i = 0; i < ledger->company_count; i++) {
-        size_t jobs_of_company = ledger->companies[i].jobs;
-        ledger->companies[i].jobs = begin; /* from here on: where the next one goes */
-        begin += jobs_of_company;
+        size_t commands_of_company = ledger->companies[i].commands;
+        ledger->companies[i].commands = begin; /* from here on: where the next one goes */
+        begin += commands_of_company;
     }
     for (size_t i = 0; i < count; i++)
-        ledger->sorted[ledger->companies[jobs[i]->company_at].jobs++] = jobs[i];
-    memcpy(jobs, ledger->sorted, count * sizeof(struct job *));
+        ledger->sorted[ledger->companies[commands[i]->company_at].commands++] = commands[i];
+    memcpy(commands, ledger->sorted, count * sizeof(struct command *));
 }
 
-static void find_companies(struct ledger *ledger, struct job **jobs, size_t count)
+static void find_companies(struct ledger *ledger, struct command **commands, size_t count)
 {
     ledger->company_count = 0;
     for (size_t i = 0; i < count; i++) {
-        jobs[i]->company_at = company_index(ledger, &jobs[i]->envelope.company);
-        ledger->companies[jobs[i]->company_at].jobs++;
+        commands[i]->company_at = company_index(ledger, &commands[i]->envelope.company);
+        ledger->companies[commands[i]->company_at].commands++;
     }
-    sort_by_company(ledger, jobs, count);
+    sort_by_company(ledger, commands, count);
 }
 
-void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
+void ledger_lock(struct ledger *ledger, struct db *db, struct command **commands, size_t count,
                  db_on_result *on_locked, void *arg)
 {
     bool is_scheduling = false;
     clear_columns(ledger);
-    find_companies(ledger, jobs, count);
+    find_companies(ledger, commands, count);
     for (size_t i = 0; i < count; i++)
-        is_scheduling = is_scheduling || jobs[i]->envelope.not_before > 0;
+        is_scheduling = is_scheduling || commands[i]->envelope.not_before > 0;
     for (size_t i = 0; i < ledger->company_count; i++)
         pg_array_add_uuid(&ledger->columns[0], &ledger->companies[i].id);
     send_columns(ledger, db, is_scheduling ? &lock_and_count : &lock_sequences, NULL, 1, on_locked, arg);
 }
 
-void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+void ledger_look(struct ledger *ledger, struct db *db, struct command *const *commands, size_t count,
                  db_on_result *on_found, void *arg)
 {
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->envelope.company);
-        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->envelope.id);
+        pg_array_add_uuid(&ledger->columns[0], &commands[i]->envelope.company);
+        pg_array_add_uuid(&ledger->columns[1], &commands[i]->envelope.id);
     }
     send_columns(ledger, db, &find_results, NULL, 2, on_found, arg);
 }
@@ -201,86 +201,88 @@ enum {
     FOUND_REASON
 };
 
-/* The job that a row speaks of: ordinals begin at 1. */
-static struct job *job_of_row(struct job *const *jobs, size_t count, const struct db_result *result, int row)
+/* The command that a row speaks of: ordinals begin at 1. */
+static struct command *command_of_row(struct command *const *commands, size_t count,
+                                      const struct db_result *result, int row)
 {
     int64_t i = db_int(result, row, FOUND_I);
-    return i >= 1 && (size_t)i <= count ? jobs[i - 1] : NULL;
+    return i >= 1 && (size_t)i <= count ? commands[i - 1] : NULL;
 }
 
-static bool is_another_request(struct job *job, const struct db_result *result, int row)
+static bool is_another_request(struct command *command, const struct db_result *result, int row)
 {
-    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == job->envelope.fingerprint)
+    if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == command->envelope.fingerprint)
         return false;
-    job->is_unrecorded = true;
-    refuse(job, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
+    command->is_unrecorded = true;
+    refuse(command, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
     return true;
 }
 
 /* A row of the inbox that the command meets. A dead letter's is a place-holder for whoever sends the command
  * again; a redelivery only asks for what its first delivery came to. */
-static void read_result(struct job *job, const struct db_result *result, int row)
+static void read_result(struct command *command, const struct db_result *result, int row)
 {
     struct slice slug = db_text(result, row, FOUND_STATUS);
     enum err status = err_from_slug(slug.data, slug.len);
     bool is_dead = db_int(result, row, FOUND_HTTP_STATUS) >= 500;
-    if (is_dead && !job->is_redelivered) {
-        job->replaces = true;
+    if (is_dead && !command->is_redelivered) {
+        command->replaces = true;
         return;
     }
-    if (job_is_dead(job) && !is_dead) {
-        job->is_unrecorded = true; /* the id has a result already, which a broken copy does not change */
+    if (command_is_dead(command) && !is_dead) {
+        command->is_unrecorded = true; /* the id has a result already, which a broken copy does not change */
         return;
     }
-    if (is_another_request(job, result, row))
+    if (is_another_request(command, result, row))
         return;
-    job->is_replay = true;
-    job->status = status;
-    job->http_status = (int)db_int(result, row, FOUND_HTTP_STATUS);
+    command->is_replay = true;
+    command->status = status;
+    command->http_status = (int)db_int(result, row, FOUND_HTTP_STATUS);
     if (db_text(result, row, FOUND_REFUSAL).data)
-        job->refusal = arena_copy(&job->arena, db_text(result, row, FOUND_REFUSAL));
+        command->refusal = arena_copy(&command->arena, db_text(result, row, FOUND_REFUSAL));
 }
 
 /* It waits in `deferred` and was sent, or delivered, once more. */
-static void read_waiting(struct job *job, const struct db_result *result, int row)
+static void read_waiting(struct command *command, const struct db_result *result, int row)
 {
-    if (job_is_dead(job)) {
-        job->is_unrecorded = true;
+    if (command_is_dead(command)) {
+        command->is_unrecorded = true;
         return;
     }
-    if (is_another_request(job, result, row))
+    if (is_another_request(command, result, row))
         return;
-    job->is_waiting = true;
-    job->waits_in_turn = slice_is(db_text(result, row, FOUND_REASON), "turn");
+    command->is_waiting = true;
+    command->waits_in_turn = slice_is(db_text(result, row, FOUND_REASON), "turn");
 }
 
 /* Its events are to be found by their number and time. */
-static void add_recall(struct ledger *ledger, const struct job *job, const struct db_result *result, int row)
+static void add_recall(struct ledger *ledger, const struct command *command, const struct db_result *result,
+                       int row)
 {
     struct pg_array *column = ledger->columns;
     pg_array_add_i64(column++, db_int(result, row, FOUND_I));
-    pg_array_add_uuid(column++, &job->envelope.company);
-    pg_array_add_uuid(column++, &job->envelope.id);
+    pg_array_add_uuid(column++, &command->envelope.company);
+    pg_array_add_uuid(column++, &command->envelope.id);
     pg_array_add_i64(column++, db_int(result, row, FOUND_SEQ));
     pg_array_add_text(column++, db_text(result, row, FOUND_AT));
 }
 
-size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t count,
+size_t ledger_read_found(struct ledger *ledger, struct command *const *commands, size_t count,
                          const struct db_result *result)
 {
     size_t successes = 0;
     clear_columns(ledger);
     for (int row = 0; row < db_rows(result); row++) {
-        struct job *job = job_of_row(jobs, count, result, row);
-        if (!job)
+        struct command *command = command_of_row(commands, count, result, row);
+        if (!command)
             continue;
         if (db_text(result, row, FOUND_STATUS).data)
-            read_result(job, result, row);
+            read_result(command, result, row);
         else
-            read_waiting(job, result, row);
-        if (!job->is_replay || job->status != ERR_OK)
+            read_waiting(command, result, row);
+        if (!command->is_replay || command->status != ERR_OK)
             continue;
-        add_recall(ledger, job, result, row);
+        add_recall(ledger, command, result, row);
         successes++;
     }
     return successes;
@@ -303,17 +305,17 @@ enum {
     EVENT_DATA
 };
 
-void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db_result *result)
+void ledger_read_recalled(struct command *const *commands, size_t count, const struct db_result *result)
 {
     for (int row = 0; row < db_rows(result); row++) {
-        struct job *job = job_of_row(jobs, count, result, row);
-        if (!job)
+        struct command *command = command_of_row(commands, count, result, row);
+        if (!command)
             continue;
         struct effect *effect =
-            job_add_effect(job, db_text(result, row, EVENT_TYPE), db_text(result, row, EVENT_DATA));
+            command_add_effect(command, db_text(result, row, EVENT_TYPE), db_text(result, row, EVENT_DATA));
         effect->seq = db_int(result, row, EVENT_SEQ);
         effect->version = db_int(result, row, EVENT_VERSION);
-        effect->at = arena_copy(&job->arena, db_text(result, row, EVENT_AT));
+        effect->at = arena_copy(&command->arena, db_text(result, row, EVENT_AT));
         effect->has_project = db_text(result, row, EVENT_PROJECT).data != NULL;
         bool is_good = uuid_parse(db_text(result, row, EVENT_SUBJECT), &effect->subject) &&
                        uuid_parse(db_text(result, row, EVENT_ACTOR), &effect->actor);
@@ -323,19 +325,19 @@ void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db
         (void)is_good;
     }
     for (size_t i = 0; i < count; i++)
-        if (jobs[i]->is_replay && jobs[i]->status == ERR_OK && !jobs[i]->effects)
-            refuse(jobs[i], ERR_ALREADY_EXISTS, "It was done before, and its event is no longer kept.", NULL,
-                   0);
+        if (commands[i]->is_replay && commands[i]->status == ERR_OK && !commands[i]->effects)
+            refuse(commands[i], ERR_ALREADY_EXISTS, "It was done before, and its event is no longer kept.",
+                   NULL, 0);
 }
 
 /* ---- record ---- */
 
-static void add_event(struct ledger *ledger, const struct job *job, const struct effect *effect)
+static void add_event(struct ledger *ledger, const struct command *command, const struct effect *effect)
 {
     struct pg_array *column = ledger->columns;
-    pg_array_add_uuid(column++, &job->envelope.company);
+    pg_array_add_uuid(column++, &command->envelope.company);
     pg_array_add_i64(column++, effect->seq);
-    pg_array_add_uuid(column++, &job->envelope.id);
+    pg_array_add_uuid(column++, &command->envelope.id);
     pg_array_add_text(column++, effect->type);
     pg_array_add_uuid(column++, &effect->subject);
     if (effect->has_project)
@@ -347,19 +349,19 @@ static void add_event(struct ledger *ledger, const struct job *job, const struct
     pg_array_add_text(column++, effect->data);
 }
 
-static size_t record_events(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
-                            const char *at, db_on_result *on_recorded, void *arg)
+static size_t record_events(struct ledger *ledger, struct db *db, struct command *const *commands,
+                            size_t count, const char *at, db_on_result *on_recorded, void *arg)
 {
     size_t events = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!job_has_result(jobs[i]))
+        if (!command_has_result(commands[i]))
             continue;
-        struct ledger_company *company = &ledger->companies[jobs[i]->company_at];
-        for (struct effect *effect = jobs[i]->effects; effect; effect = effect->next, events++) {
+        struct ledger_company *company = &ledger->companies[commands[i]->company_at];
+        for (struct effect *effect = commands[i]->effects; effect; effect = effect->next, events++) {
             effect->seq = ++company->seq;
             company->has_moved = true;
-            add_event(ledger, jobs[i], effect);
+            add_event(ledger, commands[i], effect);
         }
     }
     if (events > 0)
@@ -367,16 +369,16 @@ static size_t record_events(struct ledger *ledger, struct db *db, struct job *co
     return events > 0;
 }
 
-static size_t make_room(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+static size_t make_room(struct ledger *ledger, struct db *db, struct command *const *commands, size_t count,
                         db_on_result *on_recorded, void *arg)
 {
     size_t rows = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!job_has_result(jobs[i]) || !jobs[i]->replaces)
+        if (!command_has_result(commands[i]) || !commands[i]->replaces)
             continue;
-        pg_array_add_uuid(&ledger->columns[0], &jobs[i]->envelope.company);
-        pg_array_add_uuid(&ledger->columns[1], &jobs[i]->envelope.id);
+        pg_array_add_uuid(&ledger->columns[0], &commands[i]->envelope.company);
+        pg_array_add_uuid(&ledger->columns[1], &commands[i]->envelope.id);
         rows++;
     }
     if (rows > 0)
@@ -384,30 +386,30 @@ static size_t make_room(struct ledger *ledger, struct db *db, struct job *const 
     return rows > 0;
 }
 
-static void add_result(struct ledger *ledger, const struct job *job)
+static void add_result(struct ledger *ledger, const struct command *command)
 {
     struct pg_array *column = ledger->columns;
-    pg_array_add_uuid(column++, &job->envelope.company);
-    pg_array_add_uuid(column++, &job->envelope.id);
-    pg_array_add_i64(column++, (int64_t)job->envelope.fingerprint);
-    pg_array_add_text(column++, slice_of(err_info(job->status)->slug));
-    pg_array_add_i64(column++, job->http_status);
-    if (job->effects)
-        pg_array_add_i64(column++, job->effects->seq);
+    pg_array_add_uuid(column++, &command->envelope.company);
+    pg_array_add_uuid(column++, &command->envelope.id);
+    pg_array_add_i64(column++, (int64_t)command->envelope.fingerprint);
+    pg_array_add_text(column++, slice_of(err_info(command->status)->slug));
+    pg_array_add_i64(column++, command->http_status);
+    if (command->effects)
+        pg_array_add_i64(column++, command->effects->seq);
     else
         pg_array_add_null(column++);
-    pg_array_add_text(column++, job->effects ? SLICE_NONE : job->refusal);
+    pg_array_add_text(column++, command->effects ? SLICE_NONE : command->refusal);
 }
 
-static size_t record_results(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
-                             const char *at, db_on_result *on_recorded, void *arg)
+static size_t record_results(struct ledger *ledger, struct db *db, struct command *const *commands,
+                             size_t count, const char *at, db_on_result *on_recorded, void *arg)
 {
     size_t rows = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!job_has_result(jobs[i]))
+        if (!command_has_result(commands[i]))
             continue;
-        add_result(ledger, jobs[i]);
+        add_result(ledger, commands[i]);
         rows++;
     }
     if (rows > 0)
@@ -431,12 +433,12 @@ static size_t advance(struct ledger *ledger, struct db *db, db_on_result *on_rec
     return rows > 0;
 }
 
-size_t ledger_record(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+size_t ledger_record(struct ledger *ledger, struct db *db, struct command *const *commands, size_t count,
                      const char *at, db_on_result *on_recorded, void *arg)
 {
-    size_t sent = record_events(ledger, db, jobs, count, at, on_recorded, arg);
-    sent += make_room(ledger, db, jobs, count, on_recorded, arg);
-    sent += record_results(ledger, db, jobs, count, at, on_recorded, arg);
+    size_t sent = record_events(ledger, db, commands, count, at, on_recorded, arg);
+    sent += make_room(ledger, db, commands, count, on_recorded, arg);
+    sent += record_results(ledger, db, commands, count, at, on_recorded, arg);
     sent += advance(ledger, db, on_recorded, arg);
     return sent;
 }

@@ -19,8 +19,8 @@ enum { LEDGER_ARRAY_MAX = 64 << 20 }; /* bytes of one column of a batch */
 
 struct ledger_company {
     struct uuid id;
-    size_t jobs;   /* of the batch */
-    bool is_known; /* it has a sequence */
+    size_t commands; /* of the batch */
+    bool is_known;   /* it has a sequence */
     bool has_moved;
     int64_t seq;
     int64_t scheduled; /* commands of it that wait for their time; counted when the batch may bring another */
@@ -29,7 +29,7 @@ struct ledger_company {
 struct ledger {
     struct ledger_company *companies; /* of the batch in work */
     size_t company_count, company_capacity;
-    struct job **sorted;
+    struct command **sorted;
     size_t sorted_capacity;
     struct pg_array columns[10];
 };
@@ -37,26 +37,26 @@ struct ledger {
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
 
-/* Brings the jobs of each company together, in the order in which they came, and locks the sequences. The jobs
+/* Brings the commands of each company together, in the order in which they came, and locks the sequences. The commands
  * must stay in place until all answers are read. */
-void ledger_lock(struct ledger *ledger, struct db *db, struct job **jobs, size_t count,
+void ledger_lock(struct ledger *ledger, struct db *db, struct command **commands, size_t count,
                  db_on_result *on_locked, void *arg);
 void ledger_read_locked(struct ledger *ledger, const struct db_result *result);
-void ledger_look(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+void ledger_look(struct ledger *ledger, struct db *db, struct command *const *commands, size_t count,
                  db_on_result *on_found, void *arg);
-/* Gives their results to the jobs that ran before, and notes those that wait already; a command id that was used for something else is refused.
+/* Gives their results to the commands that ran before, and notes those that wait already; a command id that was used for something else is refused.
  * Returns how many of them were successes: their events are to be recalled before anything else is sent. */
-size_t ledger_read_found(struct ledger *ledger, struct job *const *jobs, size_t count,
+size_t ledger_read_found(struct ledger *ledger, struct command *const *commands, size_t count,
                          const struct db_result *result);
 void ledger_recall(struct ledger *ledger, struct db *db, db_on_result *on_recalled, void *arg);
-void ledger_read_recalled(struct job *const *jobs, size_t count, const struct db_result *result);
+void ledger_read_recalled(struct command *const *commands, size_t count, const struct db_result *result);
 
-static inline bool ledger_knows(const struct ledger *ledger, const struct job *job)
+static inline bool ledger_knows(const struct ledger *ledger, const struct command *command)
 {
-    return ledger->companies[job->company_at].is_known;
+    return ledger->companies[command->company_at].is_known;
 }
 
 /* Gives every effect its number and sends what is to be written; returns how many statements that took (0
- * when every job is a replay). `at`: the time of the batch. */
-size_t ledger_record(struct ledger *ledger, struct db *db, struct job *const *jobs, size_t count,
+ * when every command is a replay). `at`: the time of the batch. */
+size_t ledger_record(struct ledger *ledger, struct db *db, struct command *const *commands, size_t count,
                      const char *at, db_on_result *on_recorded, void *arg);

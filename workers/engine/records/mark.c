@@ -32,27 +32,27 @@ void marks_done(struct marks *marks)
     pg_array_done(&marks->commands);
 }
 
-void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, void *arg)
+void mark_alone(struct db *db, const struct command *command, db_on_result *on_marked, void *arg)
 {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->envelope.company, company);
-    uuid_format(&job->envelope.id, id);
+    uuid_format(&command->envelope.company, company);
+    uuid_format(&command->envelope.id, id);
     const struct slice key[] = {{company, UUID_TEXT_LEN}, {id, UUID_TEXT_LEN}};
     db_send(db, &add, key, ARRAY_LEN(key), on_marked, arg);
 }
 
 static void send(struct marks *marks, struct db *db, const struct db_statement *statement,
-                 struct job *const *jobs, size_t count, bool (*is_meant)(const struct job *job),
-                 db_on_result *on_done, void *arg)
+                 struct command *const *commands, size_t count,
+                 bool (*is_meant)(const struct command *command), db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
     pg_array_clear(&marks->companies);
     pg_array_clear(&marks->commands);
     for (size_t i = 0; i < count; i++) {
-        if (!is_meant(jobs[i]))
+        if (!is_meant(commands[i]))
             continue;
-        pg_array_add_uuid(&marks->companies, &jobs[i]->envelope.company);
-        pg_array_add_uuid(&marks->commands, &jobs[i]->envelope.id);
+        pg_array_add_uuid(&marks->companies, &commands[i]->envelope.company);
+        pg_array_add_uuid(&marks->commands, &commands[i]->envelope.id);
         rows++;
     }
     const struct slice keys[] = {pg_array_end(&marks->companies), pg_array_end(&marks->commands)};
@@ -60,24 +60,24 @@ static void send(struct marks *marks, struct db *db, const struct db_statement *
         db_send(db, statement, keys, ARRAY_LEN(keys), on_done, arg);
 }
 
-static bool is_parked_suspect(const struct job *job)
+static bool is_parked_suspect(const struct command *command)
 {
-    return job->is_suspect && job->deferral == DEFER_TURN;
+    return command->is_suspect && command->deferral == DEFER_TURN;
 }
 
-void marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_keep(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
                 db_on_result *on_done, void *arg)
 {
-    send(marks, db, &keep, jobs, count, is_parked_suspect, on_done, arg);
+    send(marks, db, &keep, commands, count, is_parked_suspect, on_done, arg);
 }
 
-static bool is_marked(const struct job *job)
+static bool is_marked(const struct command *command)
 {
-    return job->is_marked;
+    return command->is_marked;
 }
 
-void marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_clear(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
                  db_on_result *on_done, void *arg)
 {
-    send(marks, db, &clear, jobs, count, is_marked, on_done, arg);
+    send(marks, db, &clear, commands, count, is_marked, on_done, arg);
 }

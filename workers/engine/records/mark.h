@@ -21,15 +21,15 @@ void marks_init(struct marks *marks);
 void marks_done(struct marks *marks);
 
 /* One more run alone, to be committed before it begins; the answer says how many there were. */
-void mark_alone(struct db *db, const struct job *job, db_on_result *on_marked, void *arg);
+void mark_alone(struct db *db, const struct command *command, db_on_result *on_marked, void *arg);
 static inline int64_t mark_count(const struct db_result *result)
 {
     return db_int(result, 0, 0);
 }
 
 /* A suspect that is parked is still one when its turn comes. */
-void marks_keep(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_keep(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
                 db_on_result *on_done, void *arg);
 /* In the transaction that ends what was begun. */
-void marks_clear(struct marks *marks, struct db *db, struct job *const *jobs, size_t count,
+void marks_clear(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
                  db_on_result *on_done, void *arg);

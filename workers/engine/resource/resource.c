@@ -74,11 +74,11 @@ static struct slice uuid_param(bool is_there, const struct uuid *uuid, char text
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
-static struct slice make_param(const struct resource_statement *s, const struct job *job,
+static struct slice make_param(const struct resource_statement *s, const struct command *command,
                                const struct resource_moment *moment, const struct msg_value *values,
                                uint8_t param, struct texts *texts)
 {
-    const struct envelope *envelope = &job->envelope;
+    const struct envelope *envelope = &command->envelope;
     const struct msg_object *object = s->resource->object;
     switch (param) {
     case PARAM_COMPANY:
@@ -115,12 +115,12 @@ static enum err check_metadata(const struct resource_statement *s, const struct 
     return ERR_POISON;
 }
 
-static enum err read_body(const struct resource_statement *s, const struct job *job, struct arena *scratch,
-                          struct msg_value **ret_values, char why[160])
+static enum err read_body(const struct resource_statement *s, const struct command *command,
+                          struct arena *scratch, struct msg_value **ret_values, char why[160])
 {
     if (s->plan->verb == RESOURCE_DELETE)
         return ERR_OK;
-    enum err err = msg_decode(s->resource->object, job->envelope.body, scratch, ret_values, why);
+    enum err err = msg_decode(s->resource->object, command->envelope.body, scratch, ret_values, why);
     if (err || s->plan->verb != RESOURCE_CREATE)
         return err;
     const struct msg_field *missing = msg_missing(s->resource->object, *ret_values);
@@ -134,20 +134,20 @@ static bool is_array(const struct resource_statement *s, size_t i)
     return s->plan->many && resource_param_is_own(s->params[i]);
 }
 
-enum err resource_write(struct resource_writer *w, const struct resource_statement *s, const struct job *job,
-                        const struct resource_moment *moment, char why[160])
+enum err resource_write(struct resource_writer *w, const struct resource_statement *s,
+                        const struct command *command, const struct resource_moment *moment, char why[160])
 {
     struct msg_value *values = NULL;
     arena_reset(&w->scratch);
-    enum err err = check_metadata(s, &job->envelope, why);
+    enum err err = check_metadata(s, &command->envelope, why);
     if (!err)
-        err = read_body(s, job, &w->scratch, &values, why);
+        err = read_body(s, command, &w->scratch, &values, why);
     if (err)
         return err;
     for (size_t i = 0; i < s->param_count; i++) {
         if (!is_array(s, i) && w->count > 0)
             continue;
-        struct slice param = make_param(s, job, moment, values, s->params[i], &w->texts);
+        struct slice param = make_param(s, command, moment, values, s->params[i], &w->texts);
         if (is_array(s, i))
             pg_array_add_text(&w->columns[i], param);
         else
@@ -171,7 +171,7 @@ void resource_send(struct resource_writer *w, const struct resource_statement *s
 
 /* ---- reading the answer ---- */
 
-static void refuse_missing(const struct resource_statement *s, struct job *job)
+static void refuse_missing(const struct resource_statement *s, struct command *command)
 {
     char detail[160];
     if (s->plan->verb == RESOURCE_CREATE)
@@ -181,10 +181,10 @@ static void refuse_missing(const struct resource_statement *s, struct job *job)
                  s->resource->parent);
     else
         snprintf(detail, sizeof(detail), "There is no such %s.", s->resource->name);
-    refuse(job, ERR_NOT_FOUND, detail, NULL, 0);
+    refuse(command, ERR_NOT_FOUND, detail, NULL, 0);
 }
 
-static void refuse_broken(const struct resource_statement *s, struct job *job, int64_t broken)
+static void refuse_broken(const struct resource_statement *s, struct command *command, int64_t broken)
 {
     struct refusal_point points[RESOURCE_RULES_MAX];
     size_t count = 0;
@@ -200,47 +200,47 @@ static void refuse_broken(const struct resource_statement *s, struct job *job, i
         else
             detail = detail ? detail : rule->detail;
     }
-    refuse(job, first ? first->err : ERR_INTERNAL, detail, points, count);
+    refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);
 }
 
-static struct slice deleted_data(const struct job *job, int64_t version, char text[96])
+static struct slice deleted_data(const struct command *command, int64_t version, char text[96])
 {
     char id[UUID_TEXT_LEN + 1];
-    uuid_format(&job->envelope.subject, id);
+    uuid_format(&command->envelope.subject, id);
     int len = snprintf(text, 96, "{\"id\":\"%s\",\"version\":%" PRId64 "}", id, version);
     return (struct slice){text, (size_t)len};
 }
 
 /* Whose channel sees it too: the project itself, or the project above. */
-static void place(const struct resource_statement *s, const struct job *job, struct effect *effect)
+static void place(const struct resource_statement *s, const struct command *command, struct effect *effect)
 {
     bool is_project = strcmp(s->resource->name, "project") == 0;
     bool is_below = s->resource->parent && strcmp(s->resource->parent, "project") == 0;
     effect->has_project = is_project || is_below;
     if (is_below)
-        effect->project = job->envelope.parent;
+        effect->project = command->envelope.parent;
     else
         effect->project = effect->subject;
 }
 
-static void add_follow(const struct resource_statement *s, struct job *job,
+static void add_follow(const struct resource_statement *s, struct command *command,
                        const struct resource_moment *moment, const struct db_result *result)
 {
     if (!s->plan->follow || !db_text(result, 0, ANSWER_FOLLOW).data)
         return;
     struct effect *effect =
-        job_add_effect(job, slice_of(s->plan->follow->event), db_text(result, 0, ANSWER_FOLLOW));
+        command_add_effect(command, slice_of(s->plan->follow->event), db_text(result, 0, ANSWER_FOLLOW));
     if (!uuid_parse(db_text(result, 0, ANSWER_FOLLOW_ID), &effect->subject))
-        refuse(job, ERR_INTERNAL, NULL, NULL, 0);
+        refuse(command, ERR_INTERNAL, NULL, NULL, 0);
     effect->version = db_int(result, 0, ANSWER_FOLLOW_VERSION);
-    effect->actor = job->envelope.actor;
-    effect->at = arena_copy(&job->arena, slice_of(moment->at));
-    effect->has_project = job->effects->has_project;
-    effect->project = job->effects->project;
+    effect->actor = command->envelope.actor;
+    effect->at = arena_copy(&command->arena, slice_of(moment->at));
+    effect->has_project = command->effects->has_project;
+    effect->project = command->effects->project;
 }
 
-/* One row of the answer, for one job. */
-static void read_row(const struct resource_statement *s, struct job *job,
+/* One row of the answer, for one command. */
+static void read_row(const struct resource_statement *s, struct command *command,
                      const struct resource_moment *moment, const char *event, const struct db_result *result,
                      int row)
 {
@@ -248,45 +248,47 @@ static void read_row(const struct resource_statement *s, struct job *job,
         [RESOURCE_CREATE] = 201, [RESOURCE_UPDATE] = 200, [RESOURCE_DELETE] = 204};
     int64_t broken = db_int(result, row, ANSWER_BROKEN), version = db_int(result, row, ANSWER_VERSION);
     if (broken || version == 0) {
-        refuse_broken(s, job, broken);
+        refuse_broken(s, command, broken);
         return;
     }
     char text[96];
     bool is_delete = s->plan->verb == RESOURCE_DELETE;
-    struct slice data = is_delete ? deleted_data(job, version, text) : db_text(result, row, ANSWER_ENTITY);
-    struct effect *effect = job_add_effect(job, slice_of(event), data);
-    effect->subject = s->plan->verb == RESOURCE_CREATE ? job->envelope.id : job->envelope.subject;
+    struct slice data =
+        is_delete ? deleted_data(command, version, text) : db_text(result, row, ANSWER_ENTITY);
+    struct effect *effect = command_add_effect(command, slice_of(event), data);
+    effect->subject = s->plan->verb == RESOURCE_CREATE ? command->envelope.id : command->envelope.subject;
     effect->version = version;
-    effect->actor = job->envelope.actor;
-    effect->at = arena_copy(&job->arena, slice_of(moment->at));
-    place(s, job, effect);
-    job->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
-    add_follow(s, job, moment, result);
+    effect->actor = command->envelope.actor;
+    effect->at = arena_copy(&command->arena, slice_of(moment->at));
+    place(s, command, effect);
+    command->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
+    add_follow(s, command, moment, result);
 }
 
-/* Rows come in the order of the jobs, but for the refused ones, which come last. */
-static struct job *job_of_row(struct job *const *jobs, size_t count, size_t *at,
-                              const struct db_result *result, int row)
+/* Rows come in the order of the commands, but for the refused ones, which come last. */
+static struct command *command_of_row(struct command *const *commands, size_t count, size_t *at,
+                                      const struct db_result *result, int row)
 {
     struct uuid id;
     if (!uuid_parse(db_text(result, row, ANSWER_ID), &id))
         return NULL;
     for (size_t i = 0; i < count; i++, *at = (*at + 1) % count)
-        if (uuid_equal(&jobs[*at]->envelope.id, &id))
-            return jobs[*at];
+        if (uuid_equal(&commands[*at]->envelope.id, &id))
+            return commands[*at];
     return NULL;
 }
 
-void resource_read(const struct resource_statement *s, struct job *const *jobs, size_t count,
+void resource_read(const struct resource_statement *s, struct command *const *commands, size_t count,
                    const struct resource_moment *moment, const char *event, const struct db_result *result)
 {
     size_t at = 0;
     for (int row = 0; row < db_rows(result); row++) {
-        struct job *job = s->plan->many ? job_of_row(jobs, count, &at, result, row) : jobs[0];
-        if (job)
-            read_row(s, job, moment, event, result, row);
+        struct command *command =
+            s->plan->many ? command_of_row(commands, count, &at, result, row) : commands[0];
+        if (command)
+            read_row(s, command, moment, event, result, row);
     }
     for (size_t i = 0; i < count; i++)
-        if (!jobs[i]->effects && jobs[i]->status == ERR_OK)
-            refuse_missing(s, jobs[i]);
+        if (!commands[i]->effects && commands[i]->status == ERR_OK)
+            refuse_missing(s, commands[i]);
 }

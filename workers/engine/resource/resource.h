@@ -116,12 +116,12 @@ void resource_writer_free(struct resource_writer *writer);
  * unless the plan takes many. ERR_POISON, with a sentence in `why` and nothing added, for a body or metadata that
  * do not fit. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,
-                        const struct job *job, const struct resource_moment *moment,
+                        const struct command *command, const struct resource_moment *moment,
                         char why[160]) MUST_CHECK;
 /* Sends the run, at least one command, and begins the next. */
 void resource_send(struct resource_writer *writer, const struct resource_statement *statement, struct db *db,
                    db_on_result *on_result, void *arg);
 
-/* Turns the statement's answer (not an error) into the jobs' effects or refusals; `jobs` as they were written. */
-void resource_read(const struct resource_statement *statement, struct job *const *jobs, size_t count,
+/* Turns the statement's answer (not an error) into the commands' effects or refusals; `commands` as they were written. */
+void resource_read(const struct resource_statement *statement, struct command *const *commands, size_t count,
                    const struct resource_moment *moment, const char *event, const struct db_result *result);

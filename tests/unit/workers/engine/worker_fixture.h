@@ -16,9 +16,9 @@ struct engine {
     struct db *db;
     struct handlers *handlers;
     struct batch *batch;
-    struct uuid company, user, stranger; /* stranger: a user of another company */
-    struct job *settled[SETTLED_MAX];    /* in the order in which they came back, kept until the next run */
-    struct job *ran[SETTLED_MAX];        /* the same, in the order of run_requests */
+    struct uuid company, user, stranger;  /* stranger: a user of another company */
+    struct command *settled[SETTLED_MAX]; /* in the order in which they came back, kept until the next run */
+    struct command *ran[SETTLED_MAX];     /* the same, in the order of run_requests */
     size_t settled_count;
     unsigned troubles; /* of the whole server */
     bool is_idle;
@@ -165,7 +165,7 @@ static inline void encode_body(const char *type, const char *json, struct buf *b
 }
 
 static inline struct envelope make_envelope(const struct engine *e, const struct request *request,
-                                          struct buf *body)
+                                            struct buf *body)
 {
     if (request->json)
         encode_body(request->type, request->json, body);
@@ -207,7 +207,7 @@ static inline struct broker_delivery delivery_of(const struct broker_message *me
     };
 }
 
-static inline struct job *make_job(const struct engine *e, const struct request *request)
+static inline struct command *make_command(const struct engine *e, const struct request *request)
 {
     struct buf body;
     struct envelope_scratch scratch;
@@ -216,18 +216,18 @@ static inline struct job *make_job(const struct engine *e, const struct request 
     struct envelope envelope = make_envelope(e, request, &body);
     assert_int_equal(envelope_write_command(&envelope, "projects", 8, &scratch, &message), ERR_OK);
     struct broker_delivery delivery = delivery_of(&message);
-    struct job *job = job_new(&delivery);
+    struct command *command = command_new(&delivery);
     buf_done(&body);
-    return job;
+    return command;
 }
 
 /* ---- the engine ---- */
 
-static inline void on_engine_settled(void *ctx, struct job *job)
+static inline void on_engine_settled(void *ctx, struct command *command)
 {
     struct engine *e = ctx;
     assert_true(e->settled_count < SETTLED_MAX);
-    e->settled[e->settled_count++] = job;
+    e->settled[e->settled_count++] = command;
 }
 
 static inline void on_engine_trouble(void *ctx)
@@ -285,7 +285,7 @@ static inline struct engine *engine_new(void)
 static inline void forget_settled(struct engine *e)
 {
     for (size_t i = 0; i < e->settled_count; i++)
-        job_free(e->settled[i]);
+        command_free(e->settled[i]);
     e->settled_count = 0;
 }
 
@@ -312,14 +312,14 @@ static inline int engine_teardown(void **state)
 }
 
 /* Runs them as one batch; the results are in `settled`. */
-static inline void run_jobs(struct engine *e, struct job **jobs, size_t count)
+static inline void run_commands(struct engine *e, struct command **commands, size_t count)
 {
     ev_timer limit;
     forget_settled(e);
     for (size_t i = 0; i < count; i++)
-        jobs[i]->next = i + 1 < count ? jobs[i + 1] : NULL;
+        commands[i]->next = i + 1 < count ? commands[i + 1] : NULL;
     e->is_idle = false;
-    batch_start(e->batch, jobs[0]);
+    batch_start(e->batch, commands[0]);
     ev_now_update(e->loop);
     ev_timer_init(&limit, on_engine_limit, 30, 0);
     ev_timer_start(e->loop, &limit);
@@ -329,59 +329,59 @@ static inline void run_jobs(struct engine *e, struct job **jobs, size_t count)
     assert_int_equal(e->settled_count, count);
 }
 
-static inline struct job *run_request(struct engine *e, const struct request *request)
+static inline struct command *run_request(struct engine *e, const struct request *request)
 {
-    struct job *job = make_job(e, request);
-    run_jobs(e, &job, 1);
+    struct command *command = make_command(e, request);
+    run_commands(e, &command, 1);
     return e->settled[0];
 }
 
 #define DO(e, ...) run_request((e), &(struct request){__VA_ARGS__})
 
 /* Out of the engine's keeping, into the test's. */
-static inline struct job *take_settled(struct engine *e, size_t at)
+static inline struct command *take_settled(struct engine *e, size_t at)
 {
-    struct job *job = e->settled[at];
+    struct command *command = e->settled[at];
     e->settled_count--;
-    memmove(&e->settled[at], &e->settled[at + 1], (e->settled_count - at) * sizeof(struct job *));
-    return job;
+    memmove(&e->settled[at], &e->settled[at + 1], (e->settled_count - at) * sizeof(struct command *));
+    return command;
 }
 
 static inline void run_requests(struct engine *e, const struct request *requests, size_t count)
 {
-    struct job *jobs[SETTLED_MAX];
+    struct command *commands[SETTLED_MAX];
     for (size_t i = 0; i < count; i++)
-        jobs[i] = make_job(e, &requests[i]);
-    run_jobs(e, jobs, count);
-    memcpy(e->ran, jobs, count * sizeof(*jobs));
+        commands[i] = make_command(e, &requests[i]);
+    run_commands(e, commands, count);
+    memcpy(e->ran, commands, count * sizeof(*commands));
 }
 
 /* ---- results ---- */
 
-static inline void assert_status(const struct job *job, enum err status)
+static inline void assert_status(const struct command *command, enum err status)
 {
-    if (job->status != status)
-        fail_msg("%s instead of %s: %.*s", err_info(job->status)->name, err_info(status)->name,
-                 (int)job->refusal.len, job->refusal.data);
-    assert_int_equal(job->outcome, err_info(status)->fate == FATE_DEAD ? JOB_DEAD : JOB_DONE);
-    assert_int_equal(job->effects != NULL, status == ERR_OK);
+    if (command->status != status)
+        fail_msg("%s instead of %s: %.*s", err_info(command->status)->name, err_info(status)->name,
+                 (int)command->refusal.len, command->refusal.data);
+    assert_int_equal(command->outcome, err_info(status)->fate == FATE_DEAD ? COMMAND_DEAD : COMMAND_DONE);
+    assert_int_equal(command->effects != NULL, status == ERR_OK);
 }
 
-static inline void assert_refusal(const struct job *job, enum err status, const char *pointer)
+static inline void assert_refusal(const struct command *command, enum err status, const char *pointer)
 {
-    assert_status(job, status);
-    assert_int_equal(job->http_status, err_info(status)->http_status);
+    assert_status(command, status);
+    assert_int_equal(command->http_status, err_info(status)->http_status);
     char quoted[64];
     snprintf(quoted, sizeof(quoted), "\"pointer\":\"%s\"", pointer ? pointer : "");
-    bool has_pointer = memmem(job->refusal.data, job->refusal.len, quoted, strlen(quoted)) != NULL;
+    bool has_pointer = memmem(command->refusal.data, command->refusal.len, quoted, strlen(quoted)) != NULL;
     if (pointer && !has_pointer)
-        fail_msg("no %s in %.*s", pointer, (int)job->refusal.len, job->refusal.data);
+        fail_msg("no %s in %.*s", pointer, (int)command->refusal.len, command->refusal.data);
 }
 
-static inline size_t count_effects(const struct job *job)
+static inline size_t count_effects(const struct command *command)
 {
     size_t count = 0;
-    for (const struct effect *effect = job->effects; effect; effect = effect->next)
+    for (const struct effect *effect = command->effects; effect; effect = effect->next)
         count++;
     return count;
 }
@@ -411,16 +411,16 @@ static inline const char *member(const struct effect *effect, const char *name)
 /* An entity made for a test. */
 static inline struct uuid make_project(struct engine *e, const char *json)
 {
-    struct job *job = DO(e, .type = "project.create", .json = json);
-    assert_status(job, ERR_OK);
-    return job->envelope.id;
+    struct command *command = DO(e, .type = "project.create", .json = json);
+    assert_status(command, ERR_OK);
+    return command->envelope.id;
 }
 
 static inline struct uuid make_task(struct engine *e, struct uuid project, const char *json)
 {
-    struct job *job = DO(e, .type = "task.create", .json = json, .parent = project);
-    assert_status(job, ERR_OK);
-    return job->envelope.id;
+    struct command *command = DO(e, .type = "task.create", .json = json, .parent = project);
+    assert_status(command, ERR_OK);
+    return command->envelope.id;
 }
 
 /* The events of the company are numbered from 1 without a gap, and the sequence ends where they do. */

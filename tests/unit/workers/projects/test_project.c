@@ -87,12 +87,12 @@ static void test_project_create_when_the_manager_is_not_of_the_company_refuses(v
 static void test_project_create_when_two_rules_are_broken_tells_both(void **state)
 {
     struct engine *e = *state;
-    struct job *job = CREATE(
+    struct command *command = CREATE(
         e,
         with_user("{\"name\":\"X\",\"start_date\":\"2026-02-02\",\"end_date\":\"2026-02-01\",\"manager_id\":",
                   &e->stranger, "}"));
-    assert_refusal(job, ERR_VALIDATION, "/manager_id");
-    assert_refusal(job, ERR_VALIDATION, "/end_date");
+    assert_refusal(command, ERR_VALIDATION, "/manager_id");
+    assert_refusal(command, ERR_VALIDATION, "/end_date");
 }
 
 /* ---- update ---- */
@@ -102,16 +102,16 @@ static void test_project_update_when_a_field_is_mentioned_changes_that_alone(voi
     struct engine *e = *state;
     struct uuid id =
         make_project(e, "{\"name\":\"X\",\"description\":\"d\",\"budget\":10,\"address\":\"a\"}");
-    struct job *job = UPDATE(e, id, "{\"name\":\"Y\",\"description\":null}");
-    assert_status(job, ERR_OK);
-    assert_int_equal(job->http_status, 200);
-    assert_int_equal(job->effects->version, 2);
-    assert_true(slice_is(job->effects->type, "project.updated"));
-    assert_string_equal(member(job->effects, "name"), "Y");
-    assert_string_equal(member(job->effects, "description"), "null");
-    assert_string_equal(member(job->effects, "address"), "a");
-    assert_int_equal(strtol(member(job->effects, "budget"), NULL, 10), 10);
-    assert_string_equal(member(job->effects, "updated_at"),
+    struct command *command = UPDATE(e, id, "{\"name\":\"Y\",\"description\":null}");
+    assert_status(command, ERR_OK);
+    assert_int_equal(command->http_status, 200);
+    assert_int_equal(command->effects->version, 2);
+    assert_true(slice_is(command->effects->type, "project.updated"));
+    assert_string_equal(member(command->effects, "name"), "Y");
+    assert_string_equal(member(command->effects, "description"), "null");
+    assert_string_equal(member(command->effects, "address"), "a");
+    assert_int_equal(strtol(member(command->effects, "budget"), NULL, 10), 10);
+    assert_string_equal(member(command->effects, "updated_at"),
                         ask_sqlf("SELECT (to_json(updated_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00' FROM"
                                  " project WHERE id = '%s' AND updated_at > created_at",
                                  uuid_text(&id)));
@@ -131,9 +131,9 @@ static void test_project_update_when_the_version_is_stale_refuses_and_says_only_
     struct engine *e = *state;
     struct uuid id = make_project(e, "{\"name\":\"X\"}");
     assert_status(UPDATE(e, id, "{\"name\":\"Y\"}", .if_match = 1), ERR_OK);
-    struct job *job = UPDATE(e, id, "{\"status\":\"completed\"}", .if_match = 1);
-    assert_refusal(job, ERR_VERSION_CONFLICT, NULL);
-    assert_null(memmem(job->refusal.data, job->refusal.len, "/status", 7));
+    struct command *command = UPDATE(e, id, "{\"status\":\"completed\"}", .if_match = 1);
+    assert_refusal(command, ERR_VERSION_CONFLICT, NULL);
+    assert_null(memmem(command->refusal.data, command->refusal.len, "/status", 7));
     assert_status(UPDATE(e, id, "{\"name\":\"Z\"}", .if_match = 2), ERR_OK);
 }
 
@@ -154,11 +154,11 @@ static void test_project_update_when_the_status_changes_follows_the_table(void *
             snprintf(json, sizeof(json), "{\"name\":\"X\",\"status\":\"%s\"}", statuses[from]);
             struct uuid id = make_project(e, json);
             snprintf(json, sizeof(json), "{\"status\":\"%s\"}", statuses[to]);
-            struct job *job = UPDATE(e, id, json);
+            struct command *command = UPDATE(e, id, json);
             if (allowed[from][to])
-                assert_status(job, ERR_OK);
+                assert_status(command, ERR_OK);
             else
-                assert_refusal(job, ERR_ILLEGAL_TRANSITION, "/status");
+                assert_refusal(command, ERR_ILLEGAL_TRANSITION, "/status");
         }
 }
 
@@ -193,13 +193,13 @@ static void test_project_delete_when_it_is_there_tells_its_id_and_the_version_af
     struct engine *e = *state;
     struct uuid id = make_project(e, "{\"name\":\"X\"}");
     assert_refusal(DELETE(e, id, .if_match = 9), ERR_VERSION_CONFLICT, NULL);
-    struct job *job = DELETE(e, id, .if_match = 1);
-    assert_status(job, ERR_OK);
-    assert_int_equal(job->http_status, 204);
-    assert_true(slice_is(job->effects->type, "project.deleted"));
-    assert_string_equal(member(job->effects, "id"), uuid_text(&id));
-    assert_string_equal(member(job->effects, "version"), "2");
-    assert_int_equal(job->effects->version, 2);
+    struct command *command = DELETE(e, id, .if_match = 1);
+    assert_status(command, ERR_OK);
+    assert_int_equal(command->http_status, 204);
+    assert_true(slice_is(command->effects->type, "project.deleted"));
+    assert_string_equal(member(command->effects, "id"), uuid_text(&id));
+    assert_string_equal(member(command->effects, "version"), "2");
+    assert_int_equal(command->effects->version, 2);
     assert_refusal(DELETE(e, id), ERR_NOT_FOUND, NULL);
     assert_no_gaps(&e->company);
 }

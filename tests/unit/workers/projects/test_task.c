@@ -24,18 +24,18 @@ static void test_task_create_when_little_is_said_takes_the_schemas_defaults(void
 {
     struct engine *e = *state;
     struct uuid project = make_project(e, "{\"name\":\"X\"}");
-    struct job *job = CREATE(e, project, "{\"title\":\"Dig\"}");
-    assert_status(job, ERR_OK);
-    assert_int_equal(job->http_status, 201);
-    assert_int_equal(count_effects(job), 1); /* the project stays at 0 */
-    assert_true(slice_is(job->effects->type, "task.created"));
-    assert_true(job->effects->has_project && uuid_equal(&job->effects->project, &project));
-    assert_string_equal(member(job->effects, "project_id"), uuid_text(&project));
-    assert_string_equal(member(job->effects, "creator_id"), uuid_text(&e->user));
-    assert_string_equal(member(job->effects, "status"), "todo");
-    assert_string_equal(member(job->effects, "priority"), "medium");
-    assert_string_equal(member(job->effects, "completed_at"), "null");
-    assert_string_equal(member(job->effects, "position"), "0");
+    struct command *command = CREATE(e, project, "{\"title\":\"Dig\"}");
+    assert_status(command, ERR_OK);
+    assert_int_equal(command->http_status, 201);
+    assert_int_equal(count_effects(command), 1); /* the project stays at 0 */
+    assert_true(slice_is(command->effects->type, "task.created"));
+    assert_true(command->effects->has_project && uuid_equal(&command->effects->project, &project));
+    assert_string_equal(member(command->effects, "project_id"), uuid_text(&project));
+    assert_string_equal(member(command->effects, "creator_id"), uuid_text(&e->user));
+    assert_string_equal(member(command->effects, "status"), "todo");
+    assert_string_equal(member(command->effects, "priority"), "medium");
+    assert_string_equal(member(command->effects, "completed_at"), "null");
+    assert_string_equal(member(command->effects, "position"), "0");
 }
 
 static void test_task_create_when_the_project_does_not_exist_is_not_found(void **state)
@@ -57,9 +57,10 @@ static void test_task_create_when_it_is_born_completed_is_at_100(void **state)
 {
     struct engine *e = *state;
     struct uuid project = make_project(e, "{\"name\":\"X\"}");
-    struct job *job = CREATE(e, project, "{\"title\":\"Dig\",\"status\":\"completed\",\"progress\":3}");
-    assert_string_equal(member(job->effects, "progress"), "100");
-    assert_string_equal(member(job->effects, "completed_at"), member(job->effects, "created_at"));
+    struct command *command =
+        CREATE(e, project, "{\"title\":\"Dig\",\"status\":\"completed\",\"progress\":3}");
+    assert_string_equal(member(command->effects, "progress"), "100");
+    assert_string_equal(member(command->effects, "completed_at"), member(command->effects, "created_at"));
 }
 
 static void test_task_create_when_the_assignee_is_not_of_the_company_refuses(void **state)
@@ -111,11 +112,11 @@ static void test_task_update_when_the_status_changes_follows_the_table(void **st
             snprintf(json, sizeof(json), "{\"title\":\"X\",\"status\":\"%s\"}", statuses[from]);
             struct uuid id = make_task(e, project, json);
             snprintf(json, sizeof(json), "{\"status\":\"%s\"}", statuses[to]);
-            struct job *job = UPDATE(e, project, id, json);
+            struct command *command = UPDATE(e, project, id, json);
             if (allowed[from][to])
-                assert_status(job, ERR_OK);
+                assert_status(command, ERR_OK);
             else
-                assert_refusal(job, ERR_ILLEGAL_TRANSITION, "/status");
+                assert_refusal(command, ERR_ILLEGAL_TRANSITION, "/status");
         }
 }
 
@@ -168,11 +169,11 @@ static void test_task_delete_when_it_has_subtasks_refuses(void **state)
     struct uuid below = make_task(e, project, with_id("{\"title\":\"2\",\"parent_task_id\":", &top, "}"));
     assert_refusal(DELETE(e, project, top), ERR_CONFLICT, NULL);
     assert_status(DELETE(e, project, below), ERR_OK);
-    struct job *job = DELETE(e, project, top);
-    assert_status(job, ERR_OK);
-    assert_int_equal(job->http_status, 204);
-    assert_true(slice_is(job->effects->type, "task.deleted"));
-    assert_true(uuid_equal(&job->effects->project, &project));
+    struct command *command = DELETE(e, project, top);
+    assert_status(command, ERR_OK);
+    assert_int_equal(command->http_status, 204);
+    assert_true(slice_is(command->effects->type, "task.deleted"));
+    assert_true(uuid_equal(&command->effects->project, &project));
 }
 
 /* ---- the project's progress ---- */
@@ -182,16 +183,16 @@ static void test_task_progress_when_tasks_change_moves_the_project_with_an_event
     struct engine *e = *state;
     struct uuid project = make_project(e, "{\"name\":\"X\"}");
     struct uuid task = make_task(e, project, "{\"title\":\"1\",\"estimated_hours\":1}");
-    struct job *job = UPDATE(e, project, task, "{\"progress\":50}");
-    assert_int_equal(count_effects(job), 2);
-    struct effect *moved = job->effects->next;
+    struct command *command = UPDATE(e, project, task, "{\"progress\":50}");
+    assert_int_equal(count_effects(command), 2);
+    struct effect *moved = command->effects->next;
     assert_true(slice_is(moved->type, "project.updated"));
     assert_true(uuid_equal(&moved->subject, &project));
-    assert_int_equal(moved->seq, job->effects->seq + 1);
+    assert_int_equal(moved->seq, command->effects->seq + 1);
     assert_int_equal(moved->version, 2);
     assert_string_equal(member(moved, "progress"), "50");
     assert_string_equal(member(moved, "version"), "2");
-    assert_string_equal(member(moved, "updated_at"), member(job->effects, "updated_at"));
+    assert_string_equal(member(moved, "updated_at"), member(command->effects, "updated_at"));
     assert_int_equal(count_effects(UPDATE(e, project, task, "{\"title\":\"2\"}")), 1);
     assert_int_equal(count_effects(DELETE(e, project, task)), 2);
     assert_int_equal(progress_of(&project), 0);

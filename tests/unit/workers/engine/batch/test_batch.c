@@ -5,14 +5,14 @@
 static void test_batch_when_a_command_succeeds_writes_row_event_inbox_and_sequence(void **state)
 {
     struct engine *e = *state;
-    struct job *job = DO(e, .type = "project.create", .json = "{\"name\":\"Bridge \\\"A\\\\B\\\"\"}");
-    assert_status(job, ERR_OK);
-    assert_int_equal(job->http_status, 201);
-    assert_int_equal(job->effects->seq, 1);
-    assert_int_equal(job->effects->version, 1);
-    assert_true(uuid_equal(&job->effects->subject, &job->envelope.id));
-    assert_string_equal(member(job->effects, "name"), "Bridge \"A\\B\"");
-    const char *company = uuid_text(&e->company), *id = uuid_text(&job->envelope.id);
+    struct command *command = DO(e, .type = "project.create", .json = "{\"name\":\"Bridge \\\"A\\\\B\\\"\"}");
+    assert_status(command, ERR_OK);
+    assert_int_equal(command->http_status, 201);
+    assert_int_equal(command->effects->seq, 1);
+    assert_int_equal(command->effects->version, 1);
+    assert_true(uuid_equal(&command->effects->subject, &command->envelope.id));
+    assert_string_equal(member(command->effects, "name"), "Bridge \"A\\B\"");
+    const char *company = uuid_text(&e->company), *id = uuid_text(&command->envelope.id);
     assert_string_equal(
         ask_sqlf("SELECT e.data::text FROM events e JOIN inbox i USING (company_id, command_id, seq, at)"
                  " JOIN project p ON p.company_id = e.company_id AND p.id = e.subject"
@@ -20,7 +20,7 @@ static void test_batch_when_a_command_succeeds_writes_row_event_inbox_and_sequen
                  "'project.created'"
                  " AND p.id = '%s' AND e.actor = '%s' AND p.created_at = e.at",
                  company, id, uuid_text(&e->user)),
-        job->effects->data.data);
+        command->effects->data.data);
     assert_no_gaps(&e->company);
 }
 
@@ -29,12 +29,12 @@ static void test_batch_when_a_command_comes_again_gives_its_first_result(void **
     struct engine *e = *state;
     const struct request request = {
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
-    struct job *first = run_request(e, &request);
+    struct command *first = run_request(e, &request);
     char data[2048], at[CLOCK_TEXT_SIZE];
     snprintf(data, sizeof(data), "%s", first->effects->data.data);
     snprintf(at, sizeof(at), "%s", first->effects->at.data);
     int64_t seq = first->effects->seq;
-    struct job *again = run_request(e, &request);
+    struct command *again = run_request(e, &request);
     assert_status(again, ERR_OK);
     assert_true(again->is_replay);
     assert_int_equal(again->http_status, 201);
@@ -60,7 +60,7 @@ static void test_batch_when_a_command_with_two_events_comes_again_gives_both(voi
                                     .id = uuid_v7(),
                                     .parent = project};
     assert_int_equal(count_effects(run_request(e, &request)), 2);
-    struct job *again = run_request(e, &request);
+    struct command *again = run_request(e, &request);
     assert_true(again->is_replay);
     assert_int_equal(count_effects(again), 2);
     assert_true(slice_is(again->effects->type, "task.created"));
@@ -80,7 +80,7 @@ static void test_batch_when_a_refused_command_comes_again_gives_the_refusal_alth
     assert_refusal(run_request(e, &request), ERR_ILLEGAL_TRANSITION, "/status");
     assert_status(DO(e, .type = "project.update", .json = "{\"status\":\"active\"}", .subject = project),
                   ERR_OK);
-    struct job *again = run_request(e, &request);
+    struct command *again = run_request(e, &request);
     assert_true(again->is_replay);
     assert_refusal(again, ERR_ILLEGAL_TRANSITION, "/status");
     assert_no_gaps(&e->company);
@@ -94,7 +94,7 @@ static void test_batch_when_a_command_id_comes_with_another_request_refuses_it_a
     assert_status(DO(e, .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = id), ERR_OK);
     assert_refusal(DO(e, .type = "project.create", .json = "{\"name\":\"Tunnel\"}", .id = id),
                    ERR_IDEMPOTENCY_MISMATCH, NULL);
-    struct job *again = DO(e, .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = id);
+    struct command *again = DO(e, .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = id);
     assert_true(again->is_replay);
     assert_status(again, ERR_OK);
 }
@@ -122,55 +122,55 @@ static void test_batch_when_the_company_does_not_exist_refuses(void **state)
 static void test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more(void **state)
 {
     struct engine *e = *state;
-    struct job *jobs[SCHEDULED_MAX + 2];
+    struct command *commands[SCHEDULED_MAX + 2];
     struct request request = {
         .type = "project.create", .json = "{\"name\":\"X\"}", .not_before = clock_wall_ms() + 3600000};
     struct uuid first = uuid_v7();
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         request.id = i == 0 ? first : uuid_v7();
-        jobs[i] = make_job(e, &request);
+        commands[i] = make_command(e, &request);
     }
-    run_jobs(e, jobs, ARRAY_LEN(jobs));
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+    run_commands(e, commands, ARRAY_LEN(commands));
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (i < SCHEDULED_MAX)
-            assert_int_equal(e->settled[i]->outcome, JOB_DEFERRED);
+            assert_int_equal(e->settled[i]->outcome, COMMAND_DEFERRED);
         else
             assert_status(e->settled[i], ERR_TOO_MANY_REQUESTS);
     request.id = uuid_v7();
     assert_status(run_request(e, &request), ERR_TOO_MANY_REQUESTS);
     request.id = first; /* it waits already */
-    assert_int_equal(run_request(e, &request)->outcome, JOB_DEFERRED);
+    assert_int_equal(run_request(e, &request)->outcome, COMMAND_DEFERRED);
     run_sqlf("DELETE FROM deferred WHERE command_id = '%s'", uuid_text(&first));
     request.id = uuid_v7();
-    assert_int_equal(run_request(e, &request)->outcome, JOB_DEFERRED);
+    assert_int_equal(run_request(e, &request)->outcome, COMMAND_DEFERRED);
 }
 
 /* ---- poison ---- */
 
-static void assert_buried(const struct job *job, const char *status)
+static void assert_buried(const struct command *command, const char *status)
 {
-    assert_int_equal(job->outcome, JOB_DEAD);
-    assert_int_equal(job->http_status, 500);
+    assert_int_equal(command->outcome, COMMAND_DEAD);
+    assert_int_equal(command->http_status, 500);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE company_id = '%s' AND command_id = '%s'",
-                                 uuid_text(&job->envelope.company), uuid_text(&job->envelope.id)),
+                                 uuid_text(&command->envelope.company), uuid_text(&command->envelope.id)),
                         status);
 }
 
 static void test_batch_when_a_body_is_no_msgpack_buries_the_command(void **state)
 {
     struct engine *e = *state;
-    struct job *job =
-        make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
-    job->envelope.body = SLICE("\xc1 what is this");
-    run_jobs(e, &job, 1);
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
+    command->envelope.body = SLICE("\xc1 what is this");
+    run_commands(e, &command, 1);
     assert_buried(e->settled[0], "poison");
 }
 
 static void test_batch_when_the_type_is_unknown_buries_the_command(void **state)
 {
     struct engine *e = *state;
-    struct job *job = make_job(e, &(struct request){.type = "project.explode"});
-    run_jobs(e, &job, 1);
+    struct command *command = make_command(e, &(struct request){.type = "project.explode"});
+    run_commands(e, &command, 1);
     assert_buried(e->settled[0], "poison");
 }
 
@@ -184,10 +184,10 @@ static void test_batch_when_a_header_is_missing_buries_the_command(void **state)
 static void test_batch_when_a_required_field_is_missing_buries_the_command(void **state)
 {
     struct engine *e = *state;
-    struct job *job =
-        make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
-    job->envelope.body = SLICE("\x80");
-    run_jobs(e, &job, 1);
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
+    command->envelope.body = SLICE("\x80");
+    run_commands(e, &command, 1);
     assert_buried(e->settled[0], "poison");
 }
 
@@ -197,12 +197,12 @@ static void test_batch_when_a_buried_command_is_replayed_and_readable_runs_it(vo
     const struct request request = {
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
     for (int i = 0; i < 2; i++) { /* the broken one may come twice */
-        struct job *job = make_job(e, &request);
-        job->envelope.body = SLICE("\xc1");
-        run_jobs(e, &job, 1);
+        struct command *command = make_command(e, &request);
+        command->envelope.body = SLICE("\xc1");
+        run_commands(e, &command, 1);
         assert_buried(e->settled[0], "poison");
     }
-    struct job *mended = run_request(e, &request);
+    struct command *mended = run_request(e, &request);
     assert_status(mended, ERR_OK);
     assert_false(mended->is_replay);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&request.id)),
@@ -215,10 +215,10 @@ static void test_batch_when_a_broken_copy_follows_a_success_keeps_the_success(vo
     const struct request request = {
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
     assert_status(run_request(e, &request), ERR_OK);
-    struct job *broken = make_job(e, &request);
+    struct command *broken = make_command(e, &request);
     broken->verdict = ERR_POISON;
-    run_jobs(e, &broken, 1);
-    assert_int_equal(e->settled[0]->outcome, JOB_DEAD);
+    run_commands(e, &broken, 1);
+    assert_int_equal(e->settled[0]->outcome, COMMAND_DEAD);
     assert_true(run_request(e, &request)->is_replay);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&request.id)),
                         "ok");
@@ -351,26 +351,26 @@ static void test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succee
     assert_status(run_request(e, &request), ERR_OK);
 }
 
-static const char *letter_of(const struct job *job)
+static const char *letter_of(const struct command *command)
 {
     return ask_sqlf(
         "SELECT reason || ' ' || attempts || ' ' || replays || ' ' || jsonb_array_length(history) FROM"
         " dead_letter WHERE command_id = '%s'",
-        uuid_text(&job->envelope.id));
+        uuid_text(&command->envelope.id));
 }
 
-static const char *row_of(const struct job *job)
+static const char *row_of(const struct command *command)
 {
     return ask_sqlf("SELECT reason || ' ' || attempts FROM deferred WHERE command_id = '%s'",
-                    uuid_text(&job->envelope.id));
+                    uuid_text(&command->envelope.id));
 }
 
 /* Its row, as a worker finds it when it has become due. */
-static struct job *as_row(struct job *job, enum deferral reason)
+static struct command *as_row(struct command *command, enum deferral reason)
 {
-    struct job *row = job_new_of_row(&job->envelope, reason);
-    row->attempts = job->attempts;
-    job_free(job);
+    struct command *row = command_new_of_row(&command->envelope, reason);
+    row->attempts = command->attempts;
+    command_free(command);
     return row;
 }
 
@@ -387,31 +387,31 @@ static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_wai
     };
     run_requests(e, requests, ARRAY_LEN(requests));
     assert_status(e->ran[0], ERR_OK);
-    assert_int_equal(e->ran[1]->outcome, JOB_RETRY);
-    assert_int_equal(e->ran[2]->outcome, JOB_AGAIN);
+    assert_int_equal(e->ran[1]->outcome, COMMAND_RETRY);
+    assert_int_equal(e->ran[2]->outcome, COMMAND_AGAIN);
     assert_status(e->ran[3], ERR_OK);
-    struct job *job = take_settled(e, 2);
-    assert_int_equal(job->outcome, JOB_RETRY); /* after the one that it holds */
-    while (job->outcome == JOB_RETRY) {
-        run_jobs(e, &job, 1);
-        job = take_settled(e, 0);
+    struct command *command = take_settled(e, 2);
+    assert_int_equal(command->outcome, COMMAND_RETRY); /* after the one that it holds */
+    while (command->outcome == COMMAND_RETRY) {
+        run_commands(e, &command, 1);
+        command = take_settled(e, 0);
     }
-    assert_int_equal(job->attempts, BATCH_ATTEMPTS_MAX);
+    assert_int_equal(command->attempts, BATCH_ATTEMPTS_MAX);
     for (int attempts = 3; attempts <= 4; attempts++) { /* the pool's two */
         char expected[16];
         snprintf(expected, sizeof(expected), "retry %d", attempts);
-        assert_int_equal(job->outcome, JOB_DEFERRED);
-        assert_string_equal(row_of(job), expected);
-        job = as_row(job, DEFER_RETRY);
-        run_jobs(e, &job, 1);
-        job = take_settled(e, 0);
+        assert_int_equal(command->outcome, COMMAND_DEFERRED);
+        assert_string_equal(row_of(command), expected);
+        command = as_row(command, DEFER_RETRY);
+        run_commands(e, &command, 1);
+        command = take_settled(e, 0);
     }
-    assert_int_equal(job->outcome, JOB_DEAD);
-    assert_int_equal(job->http_status, 503);
-    assert_string_equal(row_of(job), "");
-    assert_string_equal(letter_of(job), "database-conflict 5 0 0");
+    assert_int_equal(command->outcome, COMMAND_DEAD);
+    assert_int_equal(command->http_status, 503);
+    assert_string_equal(row_of(command), "");
+    assert_string_equal(letter_of(command), "database-conflict 5 0 0");
     remove_trap("retry");
-    job_free(job);
+    command_free(command);
     assert_no_gaps(&e->company);
 }
 
@@ -420,28 +420,29 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
 {
     struct engine *e = *state;
     add_trap(e, "replay", "RAISE EXCEPTION 'no'");
-    struct job *job =
-        make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap replay\"}"});
-    run_jobs(e, &job, 1);
-    job = take_settled(e, 0);
-    assert_string_equal(letter_of(job), "database-error 1 0 0");
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap replay\"}"});
+    run_commands(e, &command, 1);
+    command = take_settled(e, 0);
+    assert_string_equal(letter_of(command), "database-error 1 0 0");
     for (int round = 1; round <= 2; round++) {
         assert_string_equal(ask_sqlf("SELECT dead_letter_replay(array_agg(id)) >= 1 FROM dead_letter"), "t");
-        assert_string_equal(row_of(job), "retry 0");
+        assert_string_equal(row_of(command), "retry 0");
         assert_string_equal(
-            ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&job->envelope.id)), "0");
+            ask_sqlf("SELECT count(*) FROM inbox WHERE command_id = '%s'", uuid_text(&command->envelope.id)),
+            "0");
         if (round == 2)
             remove_trap("replay");
-        job = as_row(job, DEFER_RETRY);
-        job->has_letter = true;
-        job->attempts = 0;
-        run_jobs(e, &job, 1);
-        job = take_settled(e, 0);
-        assert_string_equal(letter_of(job), round == 1 ? "database-error 1 1 1" : "");
+        command = as_row(command, DEFER_RETRY);
+        command->has_letter = true;
+        command->attempts = 0;
+        run_commands(e, &command, 1);
+        command = take_settled(e, 0);
+        assert_string_equal(letter_of(command), round == 1 ? "database-error 1 1 1" : "");
     }
-    assert_int_equal(job->outcome, JOB_DONE);
-    assert_int_equal(job->status, ERR_OK);
-    job_free(job);
+    assert_int_equal(command->outcome, COMMAND_DONE);
+    assert_int_equal(command->status, ERR_OK);
+    command_free(command);
     assert_no_gaps(&e->company);
 }
 
@@ -450,26 +451,28 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
 static void test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once(void **state)
 {
     struct engine *e = *state;
-    struct job *jobs[3];
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
-        jobs[i] = make_job(e, &(struct request){.type = "project.create", .json = "{\"name\":\"X\"}"});
-        jobs[i]->deferral = DEFER_TURN;
+    struct command *commands[3];
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        commands[i] =
+            make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"X\"}"});
+        commands[i]->deferral = DEFER_TURN;
     }
-    run_jobs(e, jobs, ARRAY_LEN(jobs));
+    run_commands(e, commands, ARRAY_LEN(commands));
     assert_string_equal(
         ask_sqlf("SELECT string_agg(command_id::text, ' ' ORDER BY place) = '%s %s %s' FROM deferred"
                  " WHERE company_id = '%s' AND reason = 'turn'",
-                 uuid_text(&jobs[0]->envelope.id), uuid_text(&jobs[1]->envelope.id),
-                 uuid_text(&jobs[2]->envelope.id), uuid_text(&e->company)),
+                 uuid_text(&commands[0]->envelope.id), uuid_text(&commands[1]->envelope.id),
+                 uuid_text(&commands[2]->envelope.id), uuid_text(&e->company)),
         "t");
-    struct job *first = take_settled(e, 0);
-    assert_int_equal(first->outcome, JOB_DEFERRED);
-    struct job *twin = job_new_of_row(&first->envelope, DEFER_TURN); /* as another process would find it */
+    struct command *first = take_settled(e, 0);
+    assert_int_equal(first->outcome, COMMAND_DEFERRED);
+    struct command *twin =
+        command_new_of_row(&first->envelope, DEFER_TURN); /* as another process would find it */
     first = as_row(first, DEFER_TURN);
-    run_jobs(e, &first, 1);
+    run_commands(e, &first, 1);
     assert_status(e->settled[0], ERR_OK);
-    run_jobs(e, &twin, 1);
-    assert_int_equal(e->settled[0]->outcome, JOB_GONE);
+    run_commands(e, &twin, 1);
+    assert_int_equal(e->settled[0]->outcome, COMMAND_GONE);
     assert_string_equal(
         ask_sqlf("SELECT count(*) FROM deferred WHERE company_id = '%s'", uuid_text(&e->company)), "2");
     assert_string_equal(
@@ -484,34 +487,34 @@ static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_a
                                     .json = "{\"name\":\"X\"}",
                                     .id = uuid_v7(),
                                     .not_before = clock_wall_ms() + 3600000};
-    struct job *job = run_request(e, &request);
-    assert_int_equal(job->outcome, JOB_DEFERRED);
+    struct command *command = run_request(e, &request);
+    assert_int_equal(command->outcome, COMMAND_DEFERRED);
     assert_string_equal(
         ask_sqlf(
             "SELECT reason || (due_at > now() + interval '59 minutes') FROM deferred WHERE command_id = '%s'",
             uuid_text(&request.id)),
         "scheduletrue");
-    job = make_job(e, &request);
-    job->envelope.reply_to = SLICE("reply.later");
-    run_jobs(e, &job, 1);
-    assert_int_equal(e->settled[0]->outcome, JOB_DEFERRED);
+    command = make_command(e, &request);
+    command->envelope.reply_to = SLICE("reply.later");
+    run_commands(e, &command, 1);
+    assert_int_equal(e->settled[0]->outcome, COMMAND_DEFERRED);
     assert_true(e->settled[0]->is_waiting);
     assert_string_equal(
         ask_sqlf("SELECT reply_to FROM deferred WHERE command_id = '%s'", uuid_text(&request.id)),
         "reply.later");
-    job = make_job(e, &request);
-    job->envelope.fingerprint++;
-    run_jobs(e, &job, 1);
+    command = make_command(e, &request);
+    command->envelope.fingerprint++;
+    run_commands(e, &command, 1);
     assert_refusal(e->settled[0], ERR_IDEMPOTENCY_MISMATCH, NULL);
 }
 
 /* ---- poison ---- */
 
-static struct job *redelivered(const struct engine *e, const struct request *request)
+static struct command *redelivered(const struct engine *e, const struct request *request)
 {
-    struct job *job = make_job(e, request);
-    job->is_redelivered = job->is_suspect = true;
-    return job;
+    struct command *command = make_command(e, request);
+    command->is_redelivered = command->is_suspect = true;
+    return command;
 }
 
 static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another(void **state)
@@ -520,15 +523,15 @@ static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_an
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
     run_sqlf("INSERT INTO begun_mark (company_id, command_id, alone) VALUES ('%s', '%s', 2)",
              uuid_text(&e->company), uuid_text(&request.id));
-    struct job *job = redelivered(e, &request);
-    run_jobs(e, &job, 1);
+    struct command *command = redelivered(e, &request);
+    run_commands(e, &command, 1);
     assert_status(e->settled[0], ERR_FATAL_COMMAND);
     assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
     assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
                         "0");
-    job = redelivered(e, &request); /* it died before its ack */
-    run_jobs(e, &job, 1);
-    assert_int_equal(e->settled[0]->outcome, JOB_DONE);
+    command = redelivered(e, &request); /* it died before its ack */
+    run_commands(e, &command, 1);
+    assert_int_equal(e->settled[0]->outcome, COMMAND_DONE);
     assert_int_equal(e->settled[0]->status, ERR_FATAL_COMMAND);
     assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
 }
@@ -539,8 +542,8 @@ static void test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark(v
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
     run_sqlf("INSERT INTO begun_mark (company_id, command_id, alone) VALUES ('%s', '%s', 1)",
              uuid_text(&e->company), uuid_text(&request.id));
-    struct job *job = redelivered(e, &request);
-    run_jobs(e, &job, 1);
+    struct command *command = redelivered(e, &request);
+    run_commands(e, &command, 1);
     assert_status(e->settled[0], ERR_OK);
     assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
                         "0");
@@ -557,7 +560,7 @@ static void test_batch_when_the_disk_is_full_for_one_command_costs_only_that_one
         {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = add_company()},
     };
     run_requests(e, requests, ARRAY_LEN(requests));
-    assert_int_equal(e->ran[0]->outcome, JOB_RETRY);
+    assert_int_equal(e->ran[0]->outcome, COMMAND_RETRY);
     assert_int_equal(e->ran[0]->attempts, 1);
     assert_status(e->ran[1], ERR_OK);
     assert_int_equal(e->troubles, 0);
@@ -579,7 +582,7 @@ static void test_batch_when_the_disk_is_full_for_all_costs_nobody_a_try(void **s
     run_sqlf("DROP FUNCTION trap_probe() CASCADE");
     remove_trap("disk");
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
-        assert_int_equal(e->ran[i]->outcome, JOB_AGAIN);
+        assert_int_equal(e->ran[i]->outcome, COMMAND_AGAIN);
         assert_int_equal(e->ran[i]->attempts, 0);
     }
     assert_int_equal(e->troubles, 1);
@@ -597,7 +600,7 @@ static void test_batch_when_a_statement_takes_too_long_costs_only_its_command(vo
     };
     run_requests(e, requests, ARRAY_LEN(requests));
     remove_trap("slow");
-    assert_int_equal(e->ran[0]->outcome, JOB_RETRY);
+    assert_int_equal(e->ran[0]->outcome, COMMAND_RETRY);
     assert_int_equal(e->ran[0]->error, ERR_TIMEOUT);
     assert_status(e->ran[1], ERR_OK);
 }
@@ -639,7 +642,7 @@ static void test_batch_when_a_command_ends_the_connection_each_time_gives_it_bac
     };
     run_requests(e, requests, ARRAY_LEN(requests));
     assert_status(e->settled[0], ERR_OK);
-    assert_int_equal(e->settled[1]->outcome, JOB_DEFERRED);
+    assert_int_equal(e->settled[1]->outcome, COMMAND_DEFERRED);
     assert_status(e->settled[2], ERR_OK);
     assert_no_gaps(&e->company);
     remove_trap("deadly");

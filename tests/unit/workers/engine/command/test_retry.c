@@ -12,9 +12,9 @@ enum { DRAWS = 500 };
 
 static const struct retry_policy policy = {.attempts = 6, .first_ms = 1000, .max_ms = 10000};
 
-static struct job failed(unsigned attempts)
+static struct command failed(unsigned attempts)
 {
-    return (struct job){.attempts = BATCH_ATTEMPTS_MAX + attempts};
+    return (struct command){.attempts = BATCH_ATTEMPTS_MAX + attempts};
 }
 
 static void test_delay_when_attempts_follow_then_doubled_up_to_the_longest_with_jitter(void **state)
@@ -22,10 +22,10 @@ static void test_delay_when_attempts_follow_then_doubled_up_to_the_longest_with_
     (void)state;
     static const int64_t middle[] = {1000, 2000, 4000, 8000, 10000, 10000};
     for (unsigned i = 0; i < ARRAY_LEN(middle); i++) {
-        const struct job job = failed(i);
+        const struct command command = failed(i);
         int64_t least = INT64_MAX, most = 0;
         for (int draw = 0; draw < DRAWS; draw++) {
-            int64_t delay = retry_delay_ms(&policy, &job);
+            int64_t delay = retry_delay_ms(&policy, &command);
             assert_in_range(delay, middle[i] / 2, middle[i] * 3 / 2);
             least = delay < least ? delay : least;
             most = delay > most ? delay : most;
@@ -37,7 +37,7 @@ static void test_delay_when_attempts_follow_then_doubled_up_to_the_longest_with_
 static void test_delay_when_the_attempts_are_used_up_then_none(void **state)
 {
     (void)state;
-    struct job last = failed(5), over = failed(6);
+    struct command last = failed(5), over = failed(6);
     assert_true(retry_delay_ms(&policy, &last) >= 0);
     assert_int_equal(retry_delay_ms(&policy, &over), -1);
 }
@@ -46,8 +46,8 @@ static void test_rest_when_a_neighbour_was_in_the_way_then_shorter_than_when_a_s
     void **state)
 {
     (void)state;
-    const struct job conflict = {.error = ERR_DATABASE_CONFLICT, .rests = 1},
-                     trouble = {.error = ERR_DATABASE_UNAVAILABLE, .rests = 1};
+    const struct command conflict = {.error = ERR_DATABASE_CONFLICT, .rests = 1},
+                         trouble = {.error = ERR_DATABASE_UNAVAILABLE, .rests = 1};
     for (int draw = 0; draw < DRAWS; draw++)
         assert_true(retry_rest_s(&conflict) < retry_rest_s(&trouble));
 }

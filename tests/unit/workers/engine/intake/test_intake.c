@@ -25,22 +25,22 @@ static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch
 }
 
 /* number: the last octet of its id; company: the first one of that. */
-static struct job *make(char company, uint8_t number)
+static struct command *make(char company, uint8_t number)
 {
     static const struct broker_delivery nothing;
-    struct job *job = job_new(&nothing);
-    job->verdict = ERR_OK;
-    job->envelope.company.octet[0] = (uint8_t)company;
-    job->envelope.id.octet[15] = number;
-    return job;
+    struct command *command = command_new(&nothing);
+    command->verdict = ERR_OK;
+    command->envelope.company.octet[0] = (uint8_t)company;
+    command->envelope.id.octet[15] = number;
+    return command;
 }
 
-static struct job *add(struct intake *intake, char company, uint8_t number)
+static struct command *add(struct intake *intake, char company, uint8_t number)
 {
-    struct job *job = make(company, number);
+    struct command *command = make(company, number);
     unacked++;
-    intake_add(intake, job);
-    return job;
+    intake_add(intake, command);
+    return command;
 }
 
 static void add_many(struct intake *intake, char company, uint8_t first, uint8_t last)
@@ -50,35 +50,35 @@ static void add_many(struct intake *intake, char company, uint8_t first, uint8_t
 }
 
 /* As "a1 a2 b1 (a3)": those in brackets are to be parked. */
-static void describe(const struct job *jobs, char text[1024])
+static void describe(const struct command *commands, char text[1024])
 {
     char *at = text;
     *at = '\0';
-    for (const struct job *job = jobs; job; job = job->next)
-        at += sprintf(at, job->deferral ? "%s(%c%d)" : "%s%c%d", job == jobs ? "" : " ",
-                      job->envelope.company.octet[0], job->envelope.id.octet[15]);
+    for (const struct command *command = commands; command; command = command->next)
+        at += sprintf(at, command->deferral ? "%s(%c%d)" : "%s%c%d", command == commands ? "" : " ",
+                      command->envelope.company.octet[0], command->envelope.id.octet[15]);
 }
 
 /* All of them are done; TURN: parked. */
-static void settle(struct job *jobs)
+static void settle(struct command *commands)
 {
-    while (jobs) {
-        struct job *job = jobs;
-        jobs = job->next;
-        job->outcome = job->deferral ? JOB_DEFERRED : JOB_DONE;
-        unacked -= !job->row;
-        intake_settled(job);
-        job_free(job);
+    while (commands) {
+        struct command *command = commands;
+        commands = command->next;
+        command->outcome = command->deferral ? COMMAND_DEFERRED : COMMAND_DONE;
+        unacked -= !command->row;
+        intake_settled(command);
+        command_free(command);
     }
 }
 
 static void assert_batch(struct intake *intake, const char *expected)
 {
     char text[1024];
-    struct job *jobs = intake_take(intake);
-    describe(jobs, text);
+    struct command *commands = intake_take(intake);
+    describe(commands, text);
     assert_string_equal(text, expected);
-    settle(jobs);
+    settle(commands);
 }
 
 /* ---- one company ---- */
@@ -182,12 +182,12 @@ static void test_intake_when_companies_come_at_random_each_keeps_its_order_and_g
         add(intake, (char)('a' + company), (uint8_t)++added[company]);
         left--;
     }
-    for (struct job *jobs; (jobs = intake_take(intake));) {
-        for (const struct job *job = jobs; job; job = job->next) {
-            unsigned *last = &seen[job->envelope.company.octet[0] - 'a'];
-            assert_int_equal(job->envelope.id.octet[15], ++*last);
+    for (struct command *commands; (commands = intake_take(intake));) {
+        for (const struct command *command = commands; command; command = command->next) {
+            unsigned *last = &seen[command->envelope.company.octet[0] - 'a'];
+            assert_int_equal(command->envelope.id.octet[15], ++*last);
         }
-        settle(jobs);
+        settle(commands);
         for (int i = 0; i < COMPANIES; i++)
             for (int j = 0; j < COMPANIES; j++)
                 assert_true(seen[i] <= seen[j] + 8 || seen[j] == EACH);
@@ -227,13 +227,13 @@ static void test_intake_when_a_command_rests_its_company_waits_and_the_others_go
     (void)state;
     struct intake *intake = new_intake(2, 2, 100);
     add_many(intake, 'a', 1, 3);
-    struct job *jobs = intake_take(intake), *second = jobs->next;
-    jobs->error = ERR_DATABASE_CONFLICT;
-    jobs->rests = 1;
-    second->outcome = JOB_AGAIN;
+    struct command *commands = intake_take(intake), *second = commands->next;
+    commands->error = ERR_DATABASE_CONFLICT;
+    commands->rests = 1;
+    second->outcome = COMMAND_AGAIN;
     intake_return(intake, second);
-    jobs->outcome = JOB_RETRY;
-    intake_return(intake, jobs);
+    commands->outcome = COMMAND_RETRY;
+    intake_return(intake, commands);
     add(intake, 'b', 1);
     assert_int_equal(intake_resting(intake), 1);
     assert_batch(intake, "b1");
@@ -250,7 +250,7 @@ static void test_intake_when_cleared_forgets_deliveries_and_keeps_rows(void **st
     (void)state;
     struct intake *intake = new_intake(10, 10, 100);
     add_many(intake, 'a', 1, 2);
-    struct job *row = make('a', 3);
+    struct command *row = make('a', 3);
     row->row = DEFER_RETRY;
     intake_load(intake, row);
     intake_clear(intake);
@@ -264,10 +264,10 @@ static void test_intake_when_cleared_forgets_deliveries_and_keeps_rows(void **st
 static void load(struct intake *intake, char company, uint8_t first, uint8_t last)
 {
     for (uint8_t i = first; i <= last; i++) {
-        struct job *job = make(company, i);
-        job->row = DEFER_TURN;
-        job->place = i;
-        intake_load(intake, job);
+        struct command *command = make(company, i);
+        command->row = DEFER_TURN;
+        command->place = i;
+        intake_load(intake, command);
     }
 }
 

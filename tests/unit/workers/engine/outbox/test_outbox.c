@@ -29,12 +29,12 @@ static void on_sender_delivery(void *ctx, struct broker *broker, const struct br
     (void)ctx, (void)broker, (void)delivery;
 }
 
-static void on_told(void *ctx, struct job *job)
+static void on_told(void *ctx, struct command *command)
 {
     struct sender *sender = ctx;
     assert_true(sender->told < COUNT);
-    sender->order[sender->told++] = job->envelope.id;
-    job_free(job);
+    sender->order[sender->told++] = command->envelope.id;
+    command_free(command);
 }
 
 static void sender_start(struct sender *sender, struct hall *hall, int64_t window)
@@ -56,19 +56,19 @@ static void sender_stop(struct sender *sender)
     outbox_free(sender->outbox);
 }
 
-/* Committed jobs, out of the engine's keeping: projects, and a refusal as every fourth. */
-static void make_jobs(struct hall *hall, struct job **jobs, size_t count)
+/* Committed commands, out of the engine's keeping: projects, and a refusal as every fourth. */
+static void make_commands(struct hall *hall, struct command **commands, size_t count)
 {
     struct engine *e = hall->engine;
     for (size_t i = 0; i < count; i++) {
         struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}"};
         if (i % 4 == 3)
             request = (struct request){.type = "project.delete", .subject = uuid_v7()};
-        jobs[i] = make_job(e, &request);
-        jobs[i]->envelope.reply_to = arena_copy(&jobs[i]->arena, slice_of(hall->reply_key));
-        jobs[i]->envelope.correlation_id = arena_copy(&jobs[i]->arena, SLICE("c"));
+        commands[i] = make_command(e, &request);
+        commands[i]->envelope.reply_to = arena_copy(&commands[i]->arena, slice_of(hall->reply_key));
+        commands[i]->envelope.correlation_id = arena_copy(&commands[i]->arena, SLICE("c"));
     }
-    run_jobs(e, jobs, count);
+    run_commands(e, commands, count);
     while (e->settled_count > 0)
         take_settled(e, 0);
 }
@@ -77,13 +77,13 @@ static void test_outbox_when_the_window_is_small_tells_everything_in_order(void 
 {
     struct hall *hall = *state;
     struct sender sender;
-    struct job *jobs[COUNT];
+    struct command *commands[COUNT];
     struct uuid ids[COUNT];
-    make_jobs(hall, jobs, COUNT);
+    make_commands(hall, commands, COUNT);
     sender_start(&sender, hall, 1);
     for (size_t i = 0; i < COUNT; i++) {
-        ids[i] = jobs[i]->envelope.id;
-        outbox_send(sender.outbox, jobs[i]);
+        ids[i] = commands[i]->envelope.id;
+        outbox_send(sender.outbox, commands[i]);
     }
     assert_int_equal(outbox_waiting(sender.outbox), COUNT - 1);
     assert_int_equal(outbox_untold(sender.outbox), COUNT);
@@ -100,13 +100,13 @@ static void test_outbox_when_a_refusal_has_nobody_waiting_is_told_at_once(void *
 {
     struct hall *hall = *state;
     struct sender sender;
-    struct job *job;
-    make_jobs(hall, &job, 1);
-    job->effects = NULL;
-    job->status = ERR_NOT_FOUND;
-    job->envelope.reply_to = SLICE("");
+    struct command *command;
+    make_commands(hall, &command, 1);
+    command->effects = NULL;
+    command->status = ERR_NOT_FOUND;
+    command->envelope.reply_to = SLICE("");
     sender_start(&sender, hall, 10);
-    outbox_send(sender.outbox, job);
+    outbox_send(sender.outbox, command);
     assert_int_equal(sender.told, 1);
     sender_stop(&sender);
 }
@@ -116,12 +116,12 @@ static void test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it(vo
 {
     struct hall *hall = *state;
     struct sender sender;
-    struct job *jobs[2];
+    struct command *commands[2];
     const struct broker_header arguments[] = {
         {.name = SLICE("x-max-length"), .is_integer = true, .integer = 1},
         {.name = SLICE("x-overflow"), .text = SLICE("reject-publish")},
     };
-    make_jobs(hall, jobs, 2);
+    make_commands(hall, commands, 2);
     hall->is_ready = false;
     broker_declare_queue(hall->broker, &(struct broker_queue){.name = hall->reply_key,
                                                               .exclusive = true,
@@ -131,9 +131,9 @@ static void test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it(vo
     broker_after_declarations(hall->broker, on_hall_ready, hall);
     eventually(hall, hall->is_ready);
     sender_start(&sender, hall, 10);
-    outbox_send(sender.outbox, jobs[0]);
+    outbox_send(sender.outbox, commands[0]);
     eventually(hall, sender.told == 1);
-    outbox_send(sender.outbox, jobs[1]);
+    outbox_send(sender.outbox, commands[1]);
     let_pass_ms(hall, 300);
     assert_int_equal(sender.told, 1);
     broker_consume(hall->broker, hall->reply_key, "full", 0, false, false);
@@ -145,11 +145,11 @@ static void test_outbox_when_it_ends_with_work_left_frees_it(void **state)
 {
     struct hall *hall = *state;
     struct sender sender;
-    struct job *jobs[3];
-    make_jobs(hall, jobs, 3);
+    struct command *commands[3];
+    make_commands(hall, commands, 3);
     sender_start(&sender, hall, 1); /* one is with the broker, which is not connected yet; two wait */
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
-        outbox_send(sender.outbox, jobs[i]);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        outbox_send(sender.outbox, commands[i]);
     sender_stop(&sender);
     assert_int_equal(sender.told, 0);
 }
