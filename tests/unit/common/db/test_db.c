@@ -1,5 +1,7 @@
 #include "tests/unit/common/db/db_fixture.h"
 
+#include "common/db/pg_rows.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -503,6 +505,35 @@ static int migrate(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Two batches of one struct, so that nothing of the first is left in the second. */
+static void test_rows_when_sent_arrive_as_they_were_added_and_none_send_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement join = {
+        "join", "SELECT $1 || string_agg(n.i || coalesce(n.word, '-'), ' ' ORDER BY n.i)"
+                " FROM unnest($2::bigint[], $3::text[]) AS n (i, word)"};
+    struct kept kept = {.journal = &f->journal};
+    struct pg_rows rows;
+    pg_rows_init(&rows, 3, 1 << 16);
+    for (int batch = 0; batch < 2; batch++) {
+        pg_rows_begin(&rows, 2);
+        assert_false(pg_rows_send(&rows, f->db, &join, "> ", keep_result, &kept));
+        for (int i = 0; i < 2; i++) {
+            struct pg_array *column = pg_rows_add(&rows);
+            pg_array_add_i64(column++, 10 * batch + i);
+            pg_array_add_text(column++, i == 0 ? SLICE("a,\"b\"") : SLICE_NONE);
+        }
+        assert_true(pg_rows_send(&rows, f->db, &join, "> ", keep_result, &kept));
+        db_sync(f->db, NULL, NULL);
+        pg_rows_begin(&rows, 3);
+        journal_await(&f->journal, batch + 1);
+        assert_string_equal(db_text(kept.result, 0, 0).data,
+                            batch == 0 ? "> 0a,\"b\" 1-" : "> 10a,\"b\" 11-");
+    }
+    db_result_release(kept.result);
+    pg_rows_done(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +563,7 @@ int main(void)
         TEST(test_plan_when_the_table_is_empty_goes_by_the_index),
         TEST(test_url_when_it_does_not_parse_is_refused),
         TEST(test_statement_when_a_migration_changes_its_type_is_prepared_again),
+        TEST(test_rows_when_sent_arrive_as_they_were_added_and_none_send_nothing),
     };
     return cmocka_run_group_tests(tests, migrate, NULL);
 }
