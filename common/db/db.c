@@ -1,6 +1,7 @@
 #include "common/db/private.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,8 +10,19 @@ static const double WATCHDOG_S = 1;
 static const int64_t ANSWER_GRACE_MS =
     5000; /* past the statement's own limit: then it is the server that hangs */
 
+static const char *const state_names[] = {
+    [DB_DOWN] = "down",
+    [DB_RESOLVING] = "resolving",
+    [DB_CONNECTING] = "connecting",
+    [DB_SETTING_UP] = "setting_up",
+    [DB_UP] = "up",
+};
+
 void db_set_state(struct db *db, enum db_state state, double after_s)
 {
+    if (state != db->state)
+        log_debug("db.state", LOG_S("name", db->application_name), LOG_S("from", state_names[db->state]),
+                  LOG_S("to", state_names[state]));
     db->state = state;
     ev_timer_stop(db->loop, &db->timer);
     ev_timer_set(&db->timer, after_s, 0);
