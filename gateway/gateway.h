@@ -1,5 +1,6 @@
 #pragma once
-/* What one gateway process has: made in main.c, borrowed by everybody else. No global state beside it. */
+/* What one gateway process has. process.c makes it, wiring.c fills it in, and everybody else borrows it. There is no other global
+ * state. */
 
 #include <ev.h>
 
@@ -14,7 +15,7 @@ struct gateway {
     struct http *http;               /* http.h: what requests share */
     struct server *server;           /* server.h: listening, connections, drain */
     struct db_pool *reads;           /* common/db/db.h */
-    struct plans *plans;             /* read/plan.h: the SQL of each resource's reads */
+    struct plans *plans;             /* resources/plan.h: the SQL of each resource's reads */
     struct commands *commands;       /* commands.h: publishes, waits for results (pending) */
     struct control *control;         /* control.h: asks workers and managers what operators want */
     struct presence *presence;       /* presence.h: who is on the channels of all processes */
@@ -26,11 +27,3 @@ struct gateway {
     bool unready;                    /* balancers are told to send nobody here any more */
     bool draining;                   /* what is open is being closed */
 };
-
-/* Opens the parts; loop, config and keys are set by the caller and stay his. listen_fd as in server.h. After an error too,
- * gateway_close frees what there is. */
-enum err gateway_open(struct gateway *gateway, int listen_fd) MUST_CHECK;
-void gateway_close(struct gateway *gateway);
-
-/* health.c: as /readyz says. */
-bool gateway_is_ready(const struct gateway *gateway);

@@ -1,4 +1,4 @@
-/* /healthz: the process answers. /readyz: it can do its work; load balancers ask this one. */
+#include "gateway/health.h"
 
 #include "common/db/db.h"
 #include "gateway/auth/revocations.h"
@@ -41,7 +41,7 @@ static const struct {
     {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "which tokens are revoked has not been read yet"},
 };
 
-bool gateway_is_ready(const struct gateway *gateway)
+bool health_is_ready(const struct gateway *gateway)
 {
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (!parts[i].is_ready(gateway))

@@ -5,8 +5,9 @@
 
 #include "common/base/log.h"
 #include "common/process/pulse.h"
-#include "gateway/gateway.h"
+#include "gateway/health.h"
 #include "gateway/net/server.h"
+#include "gateway/wiring.h"
 
 struct process {
     struct gateway gateway;
@@ -40,7 +41,7 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *prepare, int revent
     (void)loop;
     (void)revents;
     struct process *process = prepare->data;
-    pulse_set_ready(process->pulse, gateway_is_ready(&process->gateway));
+    pulse_set_ready(process->pulse, health_is_ready(&process->gateway));
 }
 
 static void watch_signal(struct process *process, struct ev_signal *watcher, int number)

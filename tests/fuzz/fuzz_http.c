@@ -12,10 +12,10 @@
 
 #include "common/msg/msg.h"
 #include "gateway/bus/commands.h"
-#include "gateway/gateway.h"
 #include "gateway/http/request.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
+#include "gateway/wiring.h"
 #include "tests/fuzz/must.h"
 
 enum { TRACE_MAX = 1 << 20, TURNS_MAX = 100000 };

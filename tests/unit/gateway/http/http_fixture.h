@@ -17,8 +17,8 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "gateway/bus/commands.h"
-#include "gateway/gateway.h"
 #include "gateway/net/server.h"
+#include "gateway/wiring.h"
 
 #define NOBODY_AMQP     "amqp://guest:guest@127.0.0.1:1/"
 #define NOBODY_DATABASE "postgresql://nobody@127.0.0.1:1/nobody"

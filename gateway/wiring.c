@@ -1,4 +1,4 @@
-#include "gateway/gateway.h"
+#include "gateway/wiring.h"
 
 #include <stdio.h>
 
