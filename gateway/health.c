@@ -3,7 +3,6 @@
 #include "common/db/db.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/commands.h"
-#include "gateway/routes.h"
 
 void healthz(struct call *call)
 {

@@ -14,6 +14,7 @@
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
 #include "gateway/resources/plan.h"
+#include "gateway/routes.h"
 #include "gateway/ws/deflate.h"
 
 static void name_reply_key(struct gateway *gateway)
@@ -51,6 +52,7 @@ static void close_revoked(struct gateway *gateway)
 enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
     name_reply_key(gateway);
+    gateway->routes = &routes;
     gateway->plans = plans_new();
     gateway->deflate = ws_deflate_new(gateway->config);
     enum err err = auth_new(gateway, &gateway->auth);

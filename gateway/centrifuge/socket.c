@@ -1,7 +1,6 @@
 #include "gateway/centrifuge/socket.h"
 
 #include "gateway/centrifuge/centrifuge.h"
-#include "gateway/routes.h"
 #include "gateway/ws/deflate.h"
 #include "gateway/ws/frame.h"
 #include "gateway/ws/handshake.h"

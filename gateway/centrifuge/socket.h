@@ -1,5 +1,5 @@
 #pragma once
-/* One WebSocket: a connection after its upgrade (routes.h: ws_upgrade), and the Centrifuge session that lives on it.
+/* One WebSocket: a connection after its upgrade (ws_upgrade), and the Centrifuge session that lives on it.
  *
  *   OPEN ── ws_close ──▶ CLOSING ── the peer's close frame, or ws_close_ms ──▶ conn_close
  *    └───── the peer's close frame: answered ─────────────────────────────────────▲
@@ -9,9 +9,12 @@
  * permessage-deflate (deflate.h) is without context.
  */
 
+#include "gateway/http/call.h"
 #include "gateway/net/conn.h"
 
 struct ws;
+
+void ws_upgrade(struct call *call); /* GET /connection/websocket */
 
 struct gateway *ws_gateway(const struct ws *ws);
 const char *ws_peer(const struct ws *ws);

@@ -1,6 +1,6 @@
 #include "gateway/http/cors.h"
 
-#include "gateway/routes.h"
+#include "gateway/http/router.h"
 
 static bool list_contains(const char *list, struct slice word)
 {
@@ -42,7 +42,7 @@ static bool is_preflight(const struct call *call)
 
 void cors_options(struct call *call)
 {
-    enum err err = routes_allow(call);
+    enum err err = router_allow(call);
     if (err) {
         call_fail(call, err, NULL);
         return;

@@ -3,8 +3,8 @@
 #include "gateway/auth/auth.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/router.h"
 #include "gateway/http/target.h"
-#include "gateway/routes.h"
 
 enum { DRAIN_SILENCE_MS = 1000 };
 
@@ -64,10 +64,10 @@ static enum err look_at_head(struct exchange *exchange)
     cors_allow(call);
     if (call->method == METHOD_OPTIONS)
         return ERR_OK;
-    err = routes_find(call);
+    err = router_find(call);
     if (!err && call->route->access != ACCESS_PUBLIC)
         err = auth_check(call, &exchange->why);
-    return err ? err : routes_admit(call, &exchange->why);
+    return err ? err : router_admit(call, &exchange->why);
 }
 
 static void set_limit(struct exchange *exchange, bool *set, int64_t ms)

@@ -1,8 +1,8 @@
 #include "gateway/http/rpc_call.h"
 
 #include "gateway/http/exchange.h"
+#include "gateway/http/router.h"
 #include "gateway/http/target.h"
-#include "gateway/routes.h"
 
 static void deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
                     struct slice body)
@@ -54,7 +54,7 @@ static enum err take_line(struct call *call, struct slice line)
 {
     const char *space = memchr(line.data, ' ', line.len);
     size_t method_len = space ? (size_t)(space - line.data) : line.len;
-    call->method = routes_method((struct slice){line.data, method_len});
+    call->method = router_method((struct slice){line.data, method_len});
     if (!space || call->method == METHOD_OTHER)
         return ERR_BAD_REQUEST;
     struct slice target = keep(call, (struct slice){space + 1, line.len - method_len - 1});
@@ -69,7 +69,7 @@ static enum err take(struct call *call, const struct rpc_request *request)
     if (!err)
         err = take_line(call, request->line);
     if (!err)
-        err = routes_find(call);
+        err = router_find(call);
     if (err)
         return err;
     call->body = keep(call, request->body);
@@ -91,7 +91,7 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
     if (!err && call->route->access == ACCESS_PUBLIC) /* of the process, or of the connection */
         err = ERR_NOT_FOUND;
     if (!err)
-        err = routes_admit(call, &why);
+        err = router_admit(call, &why);
     if (err)
         call_fail(call, err, why);
     else

@@ -181,27 +181,26 @@ static json_t *components(void)
                      "bearerFormat", "JWT");
 }
 
-static json_t *paths(const struct route *routes, size_t count)
+static json_t *paths(const struct route_table *routes)
 {
     json_t *all = json_object();
-    for (size_t i = 0; i < count; i++) {
-        json_t *path = json_object_get(all, routes[i].pattern);
+    for (const struct route *route = routes->rows; route < routes->rows + routes->count; route++) {
+        json_t *path = json_object_get(all, route->pattern);
         if (!path) {
             path = json_object();
-            json_object_set_new(all, routes[i].pattern, path);
+            json_object_set_new(all, route->pattern, path);
         }
-        json_object_set_new(path, method_names[routes[i].method], openapi_operation(&routes[i]));
+        json_object_set_new(path, method_names[route->method], openapi_operation(route));
     }
     return all;
 }
 
-json_t *openapi_build(const struct route *routes, size_t route_count)
+json_t *openapi_build(const struct route_table *routes)
 {
     return json_pack(
         "{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info", "title",
         "CortexBuild", "version", CORTEX_VERSION, "description",
         "Construction management. Every write is a command: it is answered with its result, or with 202 "
         "and where to ask for it. Every refusal is a problem document (RFC 9457).",
-        "servers", "url", "/", "security", "bearer", "paths", paths(routes, route_count), "components",
-        components());
+        "servers", "url", "/", "security", "bearer", "paths", paths(routes), "components", components());
 }

@@ -15,11 +15,9 @@ static void on_release(void *text)
     free(text);
 }
 
-static void make_document(void)
+static void make_document(const struct route_table *routes)
 {
-    size_t route_count;
-    const struct route *routes = routes_all(&route_count);
-    json_t *json = openapi_build(routes, route_count);
+    json_t *json = openapi_build(routes);
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
     if (!text)
@@ -31,7 +29,7 @@ static void make_document(void)
 void openapi_document(struct call *call)
 {
     if (!document)
-        make_document();
+        make_document(call->gateway->routes);
     if (!document) {
         call_fail(call, ERR_INTERNAL, NULL);
         return;

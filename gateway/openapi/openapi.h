@@ -4,10 +4,12 @@
 
 #include <jansson.h>
 
-#include "gateway/routes.h"
+#include "gateway/http/router.h"
+
+void openapi_document(struct call *call); /* openapi.c: GET /openapi.json */
 
 /* document.c: the whole document; the caller owns it (json_decref). */
-json_t *openapi_build(const struct route *routes, size_t route_count);
+json_t *openapi_build(const struct route_table *routes);
 
 /* schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered),
  * ProjectCreate, ProjectUpdate, ProjectList. */

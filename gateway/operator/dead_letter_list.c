@@ -1,9 +1,10 @@
 /* GET of dead letters, for operators: a list, and one with its body made readable. */
 
+#include "gateway/operator/dead_letters.h"
+
 #include "gateway/resources/command_body.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 enum { LETTER_MAX = 64 << 20 };
 

@@ -1,7 +1,8 @@
 /* What operators do with dead letters; the SQL is with workers/engine/housekeeping/operator_dead.c. */
 
+#include "gateway/operator/dead_letters.h"
+
 #include "gateway/operator/pool_request.h"
-#include "gateway/routes.h"
 
 static const char selection[] = "dead_selection";
 

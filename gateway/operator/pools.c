@@ -7,6 +7,8 @@
  *
  * Who cannot be asked is told of without: operators look when something is wrong. */
 
+#include "gateway/operator/pools.h"
+
 #include <stdio.h>
 
 #include "common/base/json.h"
@@ -15,7 +17,6 @@
 #include "gateway/bus/control.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 enum { KEY_SIZE = 96, POOLS_MAX = 32 };
 
@@ -164,7 +165,7 @@ static void on_counts(struct call *call, struct db_result *result, void *context
     ask_next(call, survey);
 }
 
-/* Names are words (routes_is_word): no space is in one. */
+/* Names are words (router_is_word): no space is in one. */
 static void start(struct call *call, struct survey *survey)
 {
     struct slice names = survey->names[0];

@@ -1,9 +1,10 @@
 /* GET of schedules, for operators: a list, and one with the body of its command. */
 
+#include "gateway/operator/schedules.h"
+
 #include "gateway/resources/command_body.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 enum { SCHEDULE_MAX = 64 << 20 };
 

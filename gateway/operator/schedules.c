@@ -1,6 +1,8 @@
 /* What operators do with schedules. What can be refused without the database is refused here: the expression, the time zone, and
  * the command by the schema of its resource. The SQL is with workers/engine/housekeeping/operator_schedules.c. */
 
+#include "gateway/operator/schedules.h"
+
 #include <stdio.h>
 
 #include "common/base/clock.h"
@@ -9,7 +11,6 @@
 #include "common/msg/problem.h"
 #include "common/time/cron.h"
 #include "gateway/operator/pool_request.h"
-#include "gateway/routes.h"
 
 enum { POINTER_SIZE = 256 };
 

@@ -1,9 +1,10 @@
 /* GET of one entity. */
 
+#include "gateway/resources/entity.h"
+
 #include "gateway/http/etag.h"
 #include "gateway/resources/plan.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 static void on_entity(struct call *call, struct db_result *result, void *context)
 {

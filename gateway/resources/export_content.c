@@ -6,11 +6,12 @@
  * The head says how long the file is: a client that gets less knows that something went wrong here.
  */
 
+#include "gateway/resources/export_content.h"
+
 #include <stdio.h>
 
 #include "gateway/net/conn.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 enum { STATUS, RESOURCE, FORMAT, BYTES, PIECES, IS_EXPIRED, DAY };
 

@@ -1,9 +1,10 @@
 /* GET of a collection: a page at a time, in the order of creation. */
 
+#include "gateway/resources/list.h"
+
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 #include "gateway/resources/selection.h"
-#include "gateway/routes.h"
 
 struct listing {
     const struct plan *plan;

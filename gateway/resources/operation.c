@@ -2,7 +2,6 @@
 
 #include "common/db/db.h"
 #include "gateway/resources/query.h"
-#include "gateway/routes.h"
 
 enum {
     STATUS,

@@ -4,7 +4,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
-#include "gateway/gateway.h"
+#include "gateway/http/call.h"
 
 struct operation {
     enum err found;       /* OK; NOT_FOUND: it has not run (yet); otherwise the database did not say */
@@ -26,3 +26,5 @@ typedef void operation_on_found(void *arg, const struct operation *operation);
 /* Calls back from the loop, exactly once (also when the process ends); ERR_DATABASE_BUSY: not at all. */
 enum err operation_find(struct gateway *gateway, const struct uuid *company, const struct uuid *command,
                         operation_on_found *on_found, void *arg) MUST_CHECK;
+
+void read_operation(struct call *call); /* GET /v1/operations/{id} */

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "gateway/routes.h"
+#include "gateway/http/router.h"
 
 struct query {
     struct call *call; /* NULL: its client has gone */

@@ -1,5 +1,7 @@
 /* POST, PATCH and DELETE become commands. Everything that can be refused without the database is refused here. */
 
+#include "gateway/resources/write.h"
+
 #include <stdio.h>
 
 #include "common/base/clock.h"
@@ -7,7 +9,6 @@
 #include "common/msg/problem.h"
 #include "gateway/bus/commands.h"
 #include "gateway/http/preconditions.h"
-#include "gateway/routes.h"
 
 /* What the three have in common, and where they differ. */
 struct verb {

@@ -2,7 +2,6 @@
 
 #include "gateway/http/accept.h"
 #include "gateway/hub/position.h"
-#include "gateway/routes.h"
 #include "gateway/sse/sse.h"
 
 /* The channels that are named, or the company's own. */

@@ -10,5 +10,7 @@
 #include "gateway/http/call.h"
 #include "gateway/hub/hub.h"
 
+void read_events(struct call *call); /* GET /v1/events */
+
 /* Answers the call with the events after request->offset; with Prefer: wait=N, when there are some or N seconds later. */
 void event_page(struct call *call, const struct hub_request *request);

@@ -3,12 +3,11 @@
 #include <stdio.h>
 
 #include "gateway/openapi/openapi.h"
+#include "gateway/routes.h"
 
 int main(void)
 {
-    size_t route_count;
-    const struct route *routes = routes_all(&route_count);
-    json_t *document = openapi_build(routes, route_count);
+    json_t *document = openapi_build(&routes);
     if (!document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0) {
         fputs("cortex-openapi: the document could not be made\n", stderr);
         return 1;

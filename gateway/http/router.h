@@ -1,0 +1,40 @@
+#pragma once
+/* Finds the row of the route table (gateway->routes) for the method and the path of a call. */
+
+#include "gateway/http/call.h"
+
+enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN, ACCESS_OPERATOR };
+
+#define OPERATOR_ROLE "super_admin"
+
+/* One endpoint. */
+struct route {
+    enum http_method method;
+    enum route_access access;
+    /* "/v1/projects/{id}": a {…} stands for a UUID, or for a word (router_is_word). */
+    const char *pattern;
+    const char *resource; /* name of the msg_resource; NULL: none */
+    void (*handler)(struct call *call);
+    /* For /openapi.json: the row of openapi/operation.c that says what such a route takes and answers, and a sentence. */
+    const char *verb, *summary;
+};
+
+struct route_table {
+    const struct route *rows;
+    size_t count;
+};
+
+/* Sets the call's route, resource and params. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
+enum err router_find(struct call *call) MUST_CHECK;
+
+/* ERR_FORBIDDEN, and why, unless the role of the call's identity may use its route. */
+enum err router_admit(const struct call *call, const char **ret_why) MUST_CHECK;
+
+/* "POST" is METHOD_POST; a method that no route has is METHOD_OTHER. */
+enum http_method router_method(struct slice name);
+
+/* Adds the Allow header for the call's path (RFC 9110 10.2.1); ERR_NOT_FOUND when no route has this path. */
+enum err router_allow(struct call *call) MUST_CHECK;
+
+/* Whether a parameter of a pattern stands for a word: {name} and {pool} stand for 1 to 64 lower-case letters, digits and "._-". */
+bool router_is_word(struct slice parameter);

@@ -1,0 +1,10 @@
+#pragma once
+/* What operators see of schedules and do with them. */
+
+#include "gateway/http/call.h"
+
+void read_schedules(struct call *call);
+void read_schedule(struct call *call);
+void schedule_put(struct call *call);
+void schedule_delete(struct call *call);
+void schedule_run(struct call *call);

@@ -1,0 +1,6 @@
+#pragma once
+/* GET of one entity: its JSON and its ETag, or 304 when If-None-Match names that. */
+
+#include "gateway/http/call.h"
+
+void read_entity(struct call *call);

@@ -1,0 +1,9 @@
+#pragma once
+/* POST, PATCH and DELETE of a resource: each becomes a command for the workers. */
+
+#include "gateway/http/call.h"
+
+void write_create(struct call *call);
+void write_update(struct call *call);
+void write_delete(struct call *call);
+void write_cancel(struct call *call); /* DELETE /v1/operations/{id} */
