@@ -6,18 +6,6 @@
 static const struct db_statement position_statement = {
     "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
 
-const struct db_statement hub_events = {
-    "hub.events", "SELECT seq, project, " EVENT_TEXT
-                  " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
-
-struct publication publication_of_row(struct db_result *result, int row)
-{
-    struct publication publication = {.seq = db_int(result, row, 0)};
-    publication.has_project = uuid_parse(db_text(result, row, 1), &publication.project);
-    publication.body = event_body(db_share(result, row, 2));
-    return publication;
-}
-
 /* Each channel that waits goes on, or hears why it cannot. */
 static void proceed(struct channel *channel, void *unused)
 {
@@ -30,14 +18,14 @@ static void refuse(struct channel *channel, void *err)
     channel_refuse(channel, *(enum err *)err);
 }
 
-bool hub_position_known(const struct tenant *tenant)
+bool catch_up_knows_position(const struct tenant *tenant)
 {
     return tenant->epoch[0] != '\0';
 }
 
 static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq)
 {
-    if (!hub_position_known(tenant)) {
+    if (!catch_up_knows_position(tenant)) {
         snprintf(tenant->epoch, sizeof(tenant->epoch), "%.*s", (int)epoch.len, epoch.data);
         tenant->flushed = seq;
         stream_begin(&tenant->stream, seq);
@@ -48,7 +36,7 @@ static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq
         /* A replica may still be behind us: then this says nothing new. */
         stream_heard_of(&tenant->stream, seq);
     }
-    hub_position_progress(tenant);
+    catch_up_progress(tenant);
 }
 
 static void on_position(void *owner, struct db_result *result)
@@ -62,17 +50,17 @@ static void on_position(void *owner, struct db_result *result)
     tenant->positions++;
     if (err == ERR_OK)
         take_position(tenant, db_text(result, 0, 0), db_int(result, 0, 1));
-    else if (err == ERR_NOT_FOUND && hub_position_known(tenant))
+    else if (err == ERR_NOT_FOUND && catch_up_knows_position(tenant))
         tenant_lost(tenant, "the company is gone");
-    if (again && !tenant->position_query && hub_position_check(tenant) != ERR_OK)
+    if (again && !tenant->position_query && catch_up_check(tenant) != ERR_OK)
         log_debug("hub.check_skipped", LOG_S("company", tenant->company));
-    if (err == ERR_OK || hub_position_known(tenant))
+    if (err == ERR_OK || catch_up_knows_position(tenant))
         tenant_each_channel(tenant, proceed, NULL);
     else
         tenant_each_channel(tenant, refuse, &err);
 }
 
-enum err hub_position_check(struct tenant *tenant)
+enum err catch_up_check(struct tenant *tenant)
 {
     if (tenant->position_query) {
         tenant->check_again = true;
@@ -93,7 +81,7 @@ static void look_again(struct tenant *tenant, ev_tstamp seconds)
     ev_timer_start(loop, &tenant->gap);
 }
 
-void hub_position_progress(struct tenant *tenant)
+void catch_up_progress(struct tenant *tenant)
 {
     struct ev_loop *loop = tenant->hub->gateway->loop;
     if (tenant->stream.last > tenant->flushed)
@@ -137,7 +125,7 @@ static void on_fill(void *owner, struct db_result *result)
     }
     for (int row = 0; row < rows; row++)
         (void)stream_offer(&tenant->stream, publication_of_row(result, row));
-    hub_position_progress(tenant);
+    catch_up_progress(tenant);
     if (tenant->gap_from == tenant->fill_from)
         not_yet(tenant);
     /* There is more where this came from; or the time of the next gap came while this was on its way. */
@@ -157,7 +145,7 @@ static void fill(struct tenant *tenant, int64_t from, int64_t to)
         not_yet(tenant);
 }
 
-void hub_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events)
+void catch_up_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;

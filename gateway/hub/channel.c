@@ -126,12 +126,12 @@ void channel_proceed(struct channel *channel)
     struct tenant *tenant = channel->tenant;
     if (!channel->waiting)
         return;
-    bool known = hub_position_known(tenant);
+    bool known = catch_up_knows_position(tenant);
     enum err err = ERR_OK;
     if (!channel->open && !channel->check)
         err = channel->kind == CHANNEL_OPERATION ? ask_operation(channel) : ask_projects(channel);
     if (err == ERR_OK && !known && !tenant->position_query)
-        err = hub_position_check(tenant);
+        err = catch_up_check(tenant);
     if (err != ERR_OK)
         channel_refuse(channel, err);
     if (!channel->open || !known)
@@ -145,6 +145,18 @@ void channel_proceed(struct channel *channel)
 
 /* Coming and going. */
 
+void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state state)
+{
+    static const char *const names[] = {
+        [SUBSCRIBER_OUT] = "out",
+        [SUBSCRIBER_WAITING] = "waiting",
+        [SUBSCRIBER_RECOVERING] = "recovering",
+        [SUBSCRIBER_LIVE] = "live",
+    };
+    log_debug("subscriber.state", LOG_S("old", names[subscriber->state]), LOG_S("new", names[state]));
+    subscriber->state = state;
+}
+
 static struct subscriber **list_of(const struct subscriber *subscriber)
 {
     struct channel *channel = subscriber->channel;
@@ -154,7 +166,7 @@ static struct subscriber **list_of(const struct subscriber *subscriber)
 void subscriber_enter(struct subscriber *subscriber, struct channel *channel, enum subscriber_state state)
 {
     subscriber->channel = channel;
-    subscriber->state = state;
+    subscriber_set_state(subscriber, state);
     struct subscriber **list = list_of(subscriber);
     subscriber->previous = NULL;
     subscriber->next = *list;
@@ -163,8 +175,9 @@ void subscriber_enter(struct subscriber *subscriber, struct channel *channel, en
     *list = subscriber;
     channel->tenant->subscribers++;
     channel->tenant->empty_since = 0.;
-    if (state == SUBSCRIBER_LIVE)
-        presence_entered(subscriber);
+    const struct hub_listener *listener = channel->tenant->hub->listener;
+    if (state == SUBSCRIBER_LIVE && listener)
+        listener->on_live(subscriber);
 }
 
 static void take_off(struct subscriber *subscriber)
@@ -180,12 +193,13 @@ static void take_off(struct subscriber *subscriber)
 void subscriber_leave(struct subscriber *subscriber)
 {
     struct channel *channel = subscriber->channel;
-    if (subscriber->state == SUBSCRIBER_LIVE)
-        presence_left(subscriber);
+    const struct hub_listener *listener = channel->tenant->hub->listener;
+    if (subscriber->state == SUBSCRIBER_LIVE && listener)
+        listener->on_left(subscriber);
     take_off(subscriber);
     start_free(subscriber->start);
     subscriber->start = NULL;
-    subscriber->state = SUBSCRIBER_OUT;
+    subscriber_set_state(subscriber, SUBSCRIBER_OUT);
     subscriber->channel = NULL;
     subscriber->previous = subscriber->next = NULL;
     channel->tenant->subscribers--;

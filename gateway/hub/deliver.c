@@ -56,7 +56,7 @@ static void deliver(const struct channel *channel, const struct publication *con
         bytes_unref(delivery.encoded[i]);
 }
 
-void channel_tell(struct channel *channel, const struct publication *publication)
+void channel_send(struct channel *channel, const struct publication *publication)
 {
     deliver(channel, &publication, 1);
 }

@@ -1,5 +1,17 @@
 #include "gateway/hub/private.h"
 
+const struct db_statement hub_events = {
+    "hub.events", "SELECT seq, project, " EVENT_TEXT
+                  " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
+
+struct publication publication_of_row(struct db_result *result, int row)
+{
+    struct publication publication = {.seq = db_int(result, row, 0)};
+    publication.has_project = uuid_parse(db_text(result, row, 1), &publication.project);
+    publication.body = event_text_on_one_line(db_share(result, row, 2));
+    return publication;
+}
+
 /* Of a channel of projects, by its own index. The first row is no event of it: its seq says whether the company's event after
  * $2 is still there, its text how far this database has come, for a replica may be behind us. */
 static const struct db_statement events_of_projects = {

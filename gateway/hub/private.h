@@ -1,26 +1,33 @@
 #pragma once
-/* Inside of the hub: for hub*.c only.
+/* Inside of the hub: for this room and gateway/hub/presence only.
  *
- *   hub.c           tenants: made for their first subscriber, kept a while after the last; events come in here
- *   catch_up.c  where a company's stream stands, and reading what is missing from the database
- *   channel.c   channels: may this company have it; coming and going
- *   channel_name.c      the names of channels
- *   missed.c    what a channel's subscriber has missed, as the database has it
- *   start.c     from WAITING to LIVE: recovery from memory and from the database
- *   history.c   what happened before, for one who asks
- *   deliver.c   the events of a turn to the subscribers of their channels
- *   query.c     database queries that outlive nobody
+ *   hub.c           what other rooms call: events come in here, subscribers come and go, the turn of the loop ends
+ *   tenant.c        a company's state in this process: made for its first subscriber, kept a while after the last
+ *   channel.c       channels: may this company have one; subscribers enter and leave; their state
+ *   channel_name.c  the names of channels
+ *   catch_up.c      where a company's stream stands in the database, and reading the gaps in what arrived
+ *   missed.c        SQL: a range of a channel's events
+ *   start.c         a subscriber from WAITING to LIVE: recovery from memory and from the database
+ *   history.c       the past events of a channel, on request
+ *   deliver.c       the events of a turn, to the subscribers of their channels
+ *   event_text.c    what the hub reads of an event's JSON
+ *   query.c         database queries whose owner may go before the answer comes
+ *
+ * What must hold: everything runs on the gateway's loop. A tenant outlives its channels, a channel its subscribers, and
+ * nobody is freed inside of its own callback: empty channels are freed when the turn ends (tenant_sweep).
  */
 
 #include "common/base/uuid_map.h"
 #include "common/db/db.h"
+#include "gateway/hub/event_text.h"
 #include "gateway/hub/hub.h"
 
 enum {
-    TENANT_LINGER_MS = 60000, /* watched without subscribers: who returns recovers from memory */
-    HUB_PAGE = 128,           /* events read from the database, or recovered, in one go */
-    HUB_FRAME_BYTES = 65536,  /* events of a turn, or recovered, are split into pieces of about this */
-    RECOVERY_PACE_MS = 20,    /* until the backlog of one who recovers is looked at again */
+    TENANT_LINGER_MS =
+        60000,      /* a tenant without subscribers is kept so long: who returns recovers from memory */
+    HUB_PAGE = 128, /* events read from the database, or recovered, in one go */
+    HUB_FRAME_BYTES = 65536, /* events of a turn, or recovered, are split into pieces of about this */
+    RECOVERY_PACE_MS = 20,   /* until the backlog of a recovering subscriber is looked at again */
     READ_RETRY_MAX_MS = 500,
 };
 
@@ -30,28 +37,29 @@ enum err hub_query_send(struct hub *hub, struct slice company, const struct db_s
                         const struct slice *params, size_t param_count, hub_on_answer *answer, void *owner,
                         struct hub_query **ret_query) MUST_CHECK;
 void hub_query_forget(struct hub_query **query); /* NULL inside is fine */
-void hub_queries_detach(struct hub *hub);        /* the hub goes: what comes back finds nobody */
+void hub_queries_detach(struct hub *hub);        /* the hub goes: the answers that still come are dropped */
 
 struct channel {
     struct uuid_node node; /* of the tenant's projects, or of its sets; key: its id */
     struct tenant *tenant;
     enum channel_kind kind;
-    const struct uuid *projects; /* whose events it has, ascending; none: the company's */
+    const struct uuid
+        *projects; /* the channel has the events of these, ascending; none: all of the company's */
     size_t project_count;
     bool open;                         /* this company may have it */
-    struct hub_query *check;           /* whether it may is being asked */
-    struct subscriber *live, *waiting; /* waiting: those who recover too */
+    struct hub_query *check;           /* the query that finds out whether it may */
+    struct subscriber *live, *waiting; /* waiting: the recovering ones too */
     int64_t dirty_from;                /* first event of this turn, 0: none */
     struct channel *next_dirty, *next_empty;
-    size_t listeners;              /* of the live: those who want to hear who comes and goes */
-    struct member_change *changes; /* that they have not heard yet */
+    size_t listeners;              /* of the live: those that want joins and leaves */
+    struct member_change *changes; /* joins and leaves that they have not been sent yet */
     size_t change_count, change_capacity;
-    bool in_empty; /* nobody is left: looked at when the turn ends */
+    bool in_empty; /* has no subscriber left: looked at when the turn ends */
 };
 
-/*   position unknown ──hub_position_check──▶ known ⇄ a gap is waited for, then read
- *          ▲                                   │
- *          └──────────── tenant_lost ──────────┘
+/*   position unknown ──catch_up_check──▶ known ⇄ a gap is waited for, then read
+ *          ▲                              │
+ *          └──────── tenant_lost ─────────┘
  */
 struct tenant {
     struct uuid_node node; /* of the hub's tenants; key: the company */
@@ -59,13 +67,13 @@ struct tenant {
     char company[UUID_TEXT_LEN + 1];
     char epoch[EPOCH_SIZE]; /* "": the position is unknown */
     struct stream stream;
-    int64_t flushed; /* those who are live have everything up to here */
+    int64_t flushed; /* the live subscribers have everything up to here */
     struct channel *company_channel;
     struct uuid_map projects, sets, operations;
-    struct channel *empty; /* channels that nobody may be left on */
+    struct channel *empty; /* channels that may have no subscriber left */
     size_t subscribers;
 
-    struct roster *roster; /* somebody watches who is here; NULL: nobody does */
+    struct roster *roster; /* presence's; NULL: no process watches who is on the company's channels */
 
     bool dirty; /* has events to flush in this turn, or empty channels */
     struct tenant *next_dirty;
@@ -73,7 +81,7 @@ struct tenant {
     struct hub_query *position_query, *fill_query;
     bool check_again;      /* the position was asked for while an answer was on its way */
     ev_timer check;        /* the next comparison with the database; also the end of lingering */
-    ev_timer gap;          /* when the missing is read, or read again */
+    ev_timer gap;          /* when the missing events are read, or read again */
     int64_t gap_from;      /* the first missing seq; 0: there is no gap */
     int64_t fill_from;     /* the one that fill_query reads from */
     ev_tstamp gap_since;   /* when gap_from began to be missing */
@@ -82,8 +90,18 @@ struct tenant {
     ev_tstamp empty_since; /* 0: has subscribers */
 };
 
+/* What the hub reports to presence, which stands above it. Constant. */
+struct hub_listener {
+    void (*on_tenant_new)(struct tenant *tenant);
+    void (*on_tenant_bound)(struct tenant *tenant); /* the broker has confirmed the company's binding */
+    void (*on_tenant_free)(struct tenant *tenant);
+    void (*on_live)(struct subscriber *subscriber);
+    void (*on_left)(struct subscriber *subscriber); /* it was live, and is still on its channel's list */
+};
+
 struct hub {
     struct gateway *gateway;
+    const struct hub_listener *listener; /* NULL: nobody listens */
     struct uuid_map tenants;
     struct tenant *dirty;
     struct hub_query *queries; /* on their way; detached when the hub goes */
@@ -91,58 +109,57 @@ struct hub {
     ev_prepare turn; /* flushes before the loop sleeps, before conn writes */
 };
 
-/* hub.c */
-struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company); /* NULL: nobody is here */
+/* tenant.c */
+struct tenant *hub_tenant(const struct hub *hub,
+                          const struct uuid *company); /* NULL: it has no subscribers here */
+struct tenant *tenant_new(struct hub *hub, const struct uuid *company);
+void tenant_free(struct tenant *tenant);
 void tenant_touch(struct tenant *tenant); /* there is something to do when the turn ends */
+void tenant_sweep(struct tenant *tenant); /* frees the channels that have no subscriber */
 void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *channel, void *arg), void *arg);
-/* Everybody is let go with on_lost and the position is unknown again. */
+/* Compares the position with the database in so many seconds, instead of when it would have. */
+void tenant_schedule_check(struct tenant *tenant, ev_tstamp seconds);
+/* Every subscriber gets on_lost, and the position is unknown again. */
 void tenant_lost(struct tenant *tenant, const char *why);
-/* The event's JSON as lines can carry it; takes over the reference. */
-struct bytes *event_body(struct bytes *body);
-/* Reads an event row (seq, project, body) of hub_events. */
-struct publication publication_of_row(struct db_result *result, int row);
 
 /* catch_up.c */
-/* $1 company, $2 after, $3 up to, $4 limit */
-extern const struct db_statement hub_events;
-bool hub_position_known(const struct tenant *tenant);
-/* Asks; several calls may share one answer, but each gets one to a question that was sent after it. */
-enum err hub_position_check(struct tenant *tenant);
+bool catch_up_knows_position(const struct tenant *tenant);
+/* Asks the database where the stream stands. Several calls may share one answer, but each is answered by a query that was
+ * sent after the call. */
+enum err catch_up_check(struct tenant *tenant);
 /* The stream has changed: its new events are to be flushed, its gaps to be waited for. */
-void hub_position_progress(struct tenant *tenant);
-void hub_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events);
+void catch_up_progress(struct tenant *tenant);
+void catch_up_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events);
 
 /* channel.c */
 struct channel *channel_obtain(struct tenant *tenant, const struct hub_request *request);
-void channel_free(struct channel *channel); /* nobody is on it */
+void channel_free(struct channel *channel); /* it has no subscriber */
 bool channel_has(const struct channel *channel, const struct publication *publication);
-/* Starts those who wait, or asks for what is not known yet. */
+/* Starts the waiting subscribers, or asks the database for what is not known yet. */
 void channel_proceed(struct channel *channel);
-void channel_refuse(struct channel *channel, enum err err); /* all who have not been answered */
+void channel_refuse(struct channel *channel, enum err err); /* every subscriber that is WAITING */
 void subscriber_enter(struct subscriber *subscriber, struct channel *channel, enum subscriber_state state);
 void subscriber_leave(struct subscriber *subscriber); /* its list and its start; the channel stays */
+void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state state);
 
 /* missed.c */
+/* $1 company, $2 after, $3 up to, $4 limit */
+extern const struct db_statement hub_events;
+/* Reads an event row (seq, project, text) of hub_events. */
+struct publication publication_of_row(struct db_result *result, int row);
 /* Asks for the channel's events in (after, up_to], `page` of them at most. */
 enum err missed_read(struct channel *channel, int64_t after, int64_t up_to, int page, hub_on_answer *answer,
                      void *owner, struct hub_query **ret_query) MUST_CHECK;
 struct missed {
     int first_row, row_count; /* of the answer: the events, as hub_events has them */
-    int64_t last;             /* these are all of the channel's up to there */
+    int64_t last;             /* these are all of the channel's events up to there */
 };
-/* False: the event after `after` is not there, so that what follows it says nothing. */
+/* False: the event after `after` is not there, so the rows do not show what the subscriber has missed. */
 bool missed_answer(const struct channel *channel, const struct db_result *result, int64_t after, int page,
                    struct missed *ret_missed) MUST_CHECK;
 /* Asks how many events a channel of projects has after that one, counting up to `limit`. */
 enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub_on_answer *answer,
                       void *owner, struct hub_query **ret_query) MUST_CHECK;
-
-/* presence.c: who is on the channels */
-void presence_tenant_came(struct tenant *tenant);
-void presence_tenant_bound(struct tenant *tenant);
-void presence_tenant_goes(struct tenant *tenant);
-void presence_entered(struct subscriber *subscriber); /* it is live */
-void presence_left(struct subscriber *subscriber);    /* it was, and is still on its channel's list */
 
 /* start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_request *request);
@@ -152,5 +169,5 @@ void start_begin(struct subscriber *subscriber);
 
 /* deliver.c */
 void tenant_flush(struct tenant *tenant);
-/* Something that is not an event of the company: for those who are live, now. */
-void channel_tell(struct channel *channel, const struct publication *publication);
+/* Sends a publication that is no event of the company to the channel's live subscribers, at once. */
+void channel_send(struct channel *channel, const struct publication *publication);

@@ -281,7 +281,7 @@ static void start_ahead(struct subscriber *subscriber)
     }
     start->asked = true;
     start->positions = tenant->positions + (tenant->position_query ? 2 : 1);
-    enum err err = hub_position_check(tenant);
+    enum err err = catch_up_check(tenant);
     if (err != ERR_OK)
         give_up(subscriber, err);
 }
@@ -289,7 +289,7 @@ static void start_ahead(struct subscriber *subscriber)
 static void begin_recovery(struct subscriber *subscriber)
 {
     subscriber->start->at = subscriber->start->offset;
-    subscriber->state = SUBSCRIBER_RECOVERING;
+    subscriber_set_state(subscriber, SUBSCRIBER_RECOVERING);
     recover_on(subscriber);
 }
 

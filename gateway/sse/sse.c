@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "gateway/auth/revocations.h"
+#include "gateway/hub/event_text.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
 
@@ -28,18 +29,6 @@ static struct sse *sse_of(struct subscriber *subscriber)
 
 /* Text of events. */
 
-/* An event's JSON begins with its type (workers/engine/outbox/outbox.c, EVENT_TEXT). */
-static struct slice type_of(const struct publication *publication)
-{
-    static const char beginning[] = "{\"type\":\"";
-    struct slice body = publication->body->slice;
-    size_t at = sizeof(beginning) - 1;
-    if (body.len <= at || memcmp(body.data, beginning, at) != 0)
-        return SLICE("message");
-    const char *end = memchr(body.data + at, '"', body.len - at);
-    return end ? (struct slice){body.data + at, (size_t)(end - body.data) - at} : SLICE("message");
-}
-
 static void append_field(struct buf *out, const char *name, struct slice value)
 {
     buf_append_text(out, name);
@@ -56,7 +45,7 @@ static struct bytes *encode(const struct channel *channel, const struct publicat
     for (size_t i = 0; i < count; i++) {
         char position[POSITION_SIZE];
         append_field(&out, "id", position_format(channel_epoch(channel), publications[i]->seq, position));
-        append_field(&out, "event", type_of(publications[i]));
+        append_field(&out, "event", event_text_type(publications[i]->body->slice));
         append_field(&out, "data", publications[i]->body->slice);
         buf_append_char(&out, '\n');
     }

@@ -142,7 +142,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
     uuid_map_each(&presence->rosters, keep_or_stop, presence);
 }
 
-/* ---- what the hub says ---- */
+/* ---- what the hub reports ---- */
 
 static struct presence *presence_of(const struct subscriber *subscriber)
 {
@@ -165,7 +165,7 @@ static void note(struct subscriber *subscriber, bool joined)
     roster_touch(roster);
 }
 
-void presence_entered(struct subscriber *subscriber)
+static void on_live(struct subscriber *subscriber)
 {
     struct presence *presence = presence_of(subscriber);
     if (!presence)
@@ -180,7 +180,7 @@ void presence_entered(struct subscriber *subscriber)
     note(subscriber, true);
 }
 
-void presence_left(struct subscriber *subscriber)
+static void on_left(struct subscriber *subscriber)
 {
     if (!presence_of(subscriber))
         return;
@@ -192,7 +192,7 @@ void presence_left(struct subscriber *subscriber)
     note(subscriber, false);
 }
 
-void presence_tenant_came(struct tenant *tenant)
+static void on_tenant_new(struct tenant *tenant)
 {
     struct presence *presence = tenant->hub->gateway->presence;
     tenant->roster = presence ? roster_find(presence, &tenant->node.key) : NULL;
@@ -200,22 +200,30 @@ void presence_tenant_came(struct tenant *tenant)
         tenant->roster->tenant = tenant;
 }
 
-void presence_tenant_goes(struct tenant *tenant)
+static void on_tenant_free(struct tenant *tenant)
 {
     if (tenant->roster)
         tenant->roster->tenant = NULL;
 }
 
-/* What was published before the binding was confirmed may have passed us by. */
-void presence_tenant_bound(struct tenant *tenant)
+/* Messages that were published before the broker confirmed the binding did not reach this process: ask again. */
+static void on_tenant_bound(struct tenant *tenant)
 {
     if (tenant->roster && tenant->roster->is_watching)
         roster_watch(tenant->roster);
 }
 
-/* ---- what those hear who listen ---- */
+static const struct hub_listener hub_listener = {
+    .on_tenant_new = on_tenant_new,
+    .on_tenant_bound = on_tenant_bound,
+    .on_tenant_free = on_tenant_free,
+    .on_live = on_live,
+    .on_left = on_left,
+};
 
-static void tell_channel(struct channel *channel, void *unused)
+/* ---- joins and leaves, for the subscribers that want them ---- */
+
+static void send_changes(struct channel *channel, void *unused)
 {
     (void)unused;
     if (channel->change_count == 0)
@@ -248,7 +256,7 @@ static void on_gather(struct ev_loop *loop, ev_timer *timer, int events)
         roster->dirty = false;
         wire_changes_flush(roster);
         if (roster->tenant)
-            tenant_each_channel(roster->tenant, tell_channel, NULL);
+            tenant_each_channel(roster->tenant, send_changes, NULL);
     }
 }
 
@@ -333,6 +341,7 @@ struct presence *presence_new(struct gateway *gateway)
     presence->began_at = clock_monotonic_s();
     if (!uuid_parse(slice_of(gateway->reply_key + sizeof("reply.") - 1), &presence->self))
         abort(); /* it is made of one */
+    gateway->hub->listener = &hub_listener;
     uuid_map_init(&presence->rosters);
     uuid_map_init(&presence->peers);
     ev_tstamp beat = (ev_tstamp)gateway->config->presence_beat_ms / 1000.;
