@@ -15,6 +15,7 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "gateway/bus/control.h"
+#include "gateway/http/schema_input.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/query.h"
 
@@ -218,7 +219,7 @@ static void refuse_empty(struct call *call)
 void pool_resize(struct call *call)
 {
     CLEANUP(json_cleanup) json_t *size = NULL;
-    if (!admin_read_request(call, "pool_size", &size))
+    if (!schema_input_read(call, "pool_size", &size))
         return;
     if (json_object_size(size) == 0) {
         refuse_empty(call);

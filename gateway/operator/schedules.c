@@ -10,6 +10,7 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "common/time/cron.h"
+#include "gateway/http/schema_input.h"
 #include "gateway/operator/pool_request.h"
 
 enum { POINTER_SIZE = 256 };
@@ -205,7 +206,7 @@ static void check_work(struct put *p)
 void schedule_put(struct call *call)
 {
     struct put p = {.call = call, .problems = {.arena = &call->arena}};
-    if (!admin_read_request_apart(call, "schedule", "body", &p.json, &p.body))
+    if (!schema_input_read_apart(call, "schedule", "body", &p.json, &p.body))
         return;
     buf_init(&p.msgpack, (size_t)call->gateway->config->max_body_bytes * 2);
     check_time(&p);

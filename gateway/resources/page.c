@@ -4,7 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
-#include "gateway/operator/pool_request.h"
+#include "gateway/http/schema_input.h"
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/query.h"
 
@@ -141,8 +141,8 @@ void page_start_as_operator(struct call *call, const struct page_list *list)
     struct slice params[PAGE_FILTERS_MAX + 3], at, id;
     char number[DB_NUMBER_SIZE];
     size_t count = 0;
-    enum err err = admin_read_query(call, msg_request_by_name(slice_of(list->request))->object, others,
-                                    &selection, &problems);
+    enum err err = schema_input_query(call, msg_request_by_name(slice_of(list->request))->object, others,
+                                      &selection, &problems);
     if (err) {
         call_fail_fields(call, err, "The query of this list is not understood.", &problems);
         return;
