@@ -1,8 +1,83 @@
-/* What operators do with dead letters; the SQL is with workers/engine/housekeeping/operator_dead.c. */
+/* Dead letters, for operators: a list, one with its body made readable, and what can be done with them. The SQL of what is done is
+ * in workers/engine/housekeeping/operator_dead.c. */
 
 #include "gateway/operator/dead_letters.h"
 
 #include "gateway/operator/pool_request.h"
+#include "gateway/resources/command_body.h"
+#include "gateway/resources/page.h"
+#include "gateway/resources/query.h"
+
+enum { LETTER_MAX = 64 << 20 };
+
+#define LETTER                                                                                              \
+    "json_build_object('id', d.id, 'pool', d.pool, 'type', d.type, 'company', d.company_id, 'command', "    \
+    "d.command_id, 'reason', d.reason, 'detail', d.detail, 'attempts', d.attempts, 'first_at', d.first_at," \
+    " 'last_at', d.last_at, 'replays', d.replays, 'is_replaying', d.is_replaying, 'size', "                 \
+    "octet_length(d.body)"
+
+/* ---- the list ---- */
+
+static const struct page_list list = {
+    .statement = {"read.dead_letters",
+                  "SELECT " LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
+                  " FROM dead_letter AS d"
+                  " WHERE ($1::text IS NULL OR d.pool = $1) AND ($2::text IS NULL OR d.type = $2)"
+                  " AND ($3::uuid IS NULL OR d.company_id = $3) AND ($4::text IS NULL OR d.reason = $4)"
+                  " AND ($5::timestamptz IS NULL OR d.last_at >= $5)"
+                  " AND ($6::timestamptz IS NULL OR d.last_at < $6)"
+                  " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
+                  " ORDER BY d.last_at, d.id LIMIT $9::integer"},
+    .request = "dead_selection",
+    .filters = {"pool", "type", "company", "reason", "since", "before"},
+};
+
+void read_dead_letters(struct call *call)
+{
+    page_start_as_operator(call, &list);
+}
+
+/* ---- one ---- */
+
+static const struct db_statement one = {
+    "read.dead_letter",
+    "SELECT " LETTER ", 'actor', d.actor, 'role', d.role, 'subject', d.subject, 'parent', d.parent,"
+    " 'if_match', nullif(d.if_match, 0), 'sent_at', to_timestamp(nullif(d.sent, 0)), 'correlation_id', "
+    "d.correlation_id, 'traceparent', d.traceparent, 'history', d.history)::text, d.type,"
+    " encode(d.body, 'hex'), translate(encode(d.body, 'base64'), E'\\n', '') FROM dead_letter AS d"
+    " WHERE d.id = $1"};
+
+enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
+
+static void on_letter(struct call *call, struct db_result *result, void *context)
+{
+    (void)context;
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, LETTER_MAX);
+    if (db_rows(result) == 0) {
+        call_fail(call, ERR_NOT_FOUND, NULL);
+        return;
+    }
+    struct slice letter = db_text(result, 0, ONE_JSON);
+    buf_append(&body, letter.data, letter.len - 1);
+    buf_append_text(&body, ",\"body\":");
+    if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
+        buf_append_text(&body, "null,\"body_base64\":");
+        buf_append_json_string(&body, db_text(result, 0, ONE_BASE64));
+    }
+    buf_append_char(&body, '}');
+    if (body.truncated)
+        call_fail(call, ERR_BODY_TOO_LARGE, "the letter is too large to be shown");
+    else
+        call_respond(call, 200, "application/json", buf_slice(&body));
+}
+
+void read_dead_letter(struct call *call)
+{
+    query_start_as_operator(call, &one, call->params, 1, on_letter, NULL);
+}
+
+/* ---- what is done with them ---- */
 
 static const char selection[] = "dead_selection";
 
