@@ -14,7 +14,7 @@ const QUEUED = 600; // of the noise, before a worker is there
 const MORE = 100; // of it, while it is parked
 const OTHERS = 3;
 const EACH = 10; // of each of them, behind all that is queued
-const KILLS = 1; // of all workers at once; who is at work alone each time may be taken for what kills them (workers/engine/records/mark.h)
+const KILLS = 1; // of all workers at once; who is at work alone each time may be taken for what kills them (workers/engine/records/begun_mark.h)
 const COMMAND_S = 0.02; // of the noise, in the database: so that it lasts until the kills
 const WITHIN_MS = 60_000; // far from what it takes: a machine under load
 

@@ -8,7 +8,7 @@
 #include "common/broker/broker.h"
 #include "common/db/db.h"
 #include "workers/engine/batch/batch.h"
-#include "workers/engine/batch/fresh_plans.h"
+#include "workers/engine/batch/plan_cache.h"
 #include "workers/engine/housekeeping/housekeeping.h"
 #include "workers/engine/intake/backlog.h"
 #include "workers/engine/intake/intake.h"

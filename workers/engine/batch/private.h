@@ -8,10 +8,10 @@
 
 #include "common/base/clock.h"
 #include "workers/engine/batch/batch.h"
+#include "workers/engine/records/begun_mark.h"
 #include "workers/engine/records/dead_letter.h"
 #include "workers/engine/records/deferred.h"
 #include "workers/engine/records/ledger.h"
-#include "workers/engine/records/mark.h"
 
 enum batch_state {
     BATCH_IDLE,

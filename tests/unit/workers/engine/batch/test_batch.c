@@ -527,8 +527,8 @@ static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_an
     run_commands(e, &command, 1);
     assert_status(e->settled[0], ERR_FATAL_COMMAND);
     assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
-                        "0");
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)), "0");
     command = redelivered(e, &request); /* it died before its ack */
     run_commands(e, &command, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DONE);
@@ -545,8 +545,8 @@ static void test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark(v
     struct command *command = redelivered(e, &request);
     run_commands(e, &command, 1);
     assert_status(e->settled[0], ERR_OK);
-    assert_string_equal(ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)),
-                        "0");
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)), "0");
 }
 
 /* ---- the server, or one command? ---- */

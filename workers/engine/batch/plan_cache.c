@@ -1,4 +1,4 @@
-#include "workers/engine/batch/fresh_plans.h"
+#include "workers/engine/batch/plan_cache.h"
 
 static const double PERIOD_S = 15;
 

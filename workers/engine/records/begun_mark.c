@@ -1,4 +1,4 @@
-#include "workers/engine/records/mark.h"
+#include "workers/engine/records/begun_mark.h"
 
 enum { ARRAY_MAX = 1 << 20 };
 
