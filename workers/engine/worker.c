@@ -9,14 +9,14 @@ static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
 
 /* ---- what becomes of a command ---- */
 
-static void on_told(void *ctx, struct command *command)
+static void on_published(void *ctx, struct command *command)
 {
     struct worker *w = ctx;
     if (command->outcome == COMMAND_REJECTED)
         acks_reject(w->acks, command->epoch, command->tag, false);
     else
         acks_done(w->acks, command->epoch, command->tag);
-    backlog_told(w->backlog, command);
+    backlog_published(w->backlog, command);
     command_free(command);
 }
 
@@ -57,7 +57,7 @@ static void on_settled(void *ctx, struct command *command)
     if (command->outcome != COMMAND_DEFERRED && command->outcome != COMMAND_GONE)
         outbox_send(w->outbox, command);
     else
-        on_told(w, command);
+        on_published(w, command);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -97,8 +97,8 @@ static bool has_said_so(const struct worker *w)
 
 static bool has_finished(const struct worker *w)
 {
-    return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_resting(w->intake) == 0 &&
-           outbox_untold(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
+    return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_backing_off(w->intake) == 0 &&
+           outbox_unpublished(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
            partitions_held(w->partitions) == 0 && has_said_so(w) && desk_is_empty(w->desk) &&
            long_jobs_is_idle(w->long_jobs);
 }
@@ -106,7 +106,7 @@ static bool has_finished(const struct worker *w)
 /* What else is asked of the database goes between two batches. */
 static void begin(struct worker *w)
 {
-    fresh_plans_make(w->plans);
+    plan_cache_discard(w->plan_cache);
     backlog_run(w->backlog);
     struct command *commands = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
     if (commands)
@@ -256,7 +256,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct worker *w = CONTAINER_OF(timer, struct worker, deadline);
     log_warn("worker.drain_incomplete", LOG_I("unacked", acks_open(w->acks)),
-             LOG_I("untold", outbox_untold(w->outbox)));
+             LOG_I("unpublished", outbox_unpublished(w->outbox)));
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -311,11 +311,11 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     }
     w->acks = acks_new(w->consumer);
     make_engine(w);
-    w->outbox = outbox_new(loop, w->publisher, on_told, w);
+    w->outbox = outbox_new(loop, w->publisher, on_published, w);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
                                    prefetch_of_partition(config), &partitions_callbacks, w);
     w->members = join(w);
-    w->plans = fresh_plans_new(loop, w->db);
+    w->plan_cache = plan_cache_new(loop, w->db);
     ev_prepare_start(loop, &w->turn);
     *ret_worker = w;
     return ERR_OK;
@@ -333,7 +333,7 @@ void worker_free(struct worker *w)
     db_free(w->db);
     batch_free(w->batch);
     backlog_free(w->backlog);
-    fresh_plans_free(w->plans);
+    plan_cache_free(w->plan_cache);
     long_jobs_close(w->long_jobs);
     broker_free(w->publisher);
     long_jobs_free(w->long_jobs);

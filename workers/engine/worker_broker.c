@@ -18,7 +18,7 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct command *command = command_new(delivery);
     (void)broker;
     acks_add(w->acks, command->epoch, command->tag, partitions_of(delivery));
-    command->is_suspect = command->is_redelivered;
+    command->was_begun = command->is_redelivered;
     if (command->is_addressed) {
         intake_add(w->intake, command);
         return;

@@ -36,7 +36,7 @@ struct worker {
     struct members *members;
     struct partition_set set; /* those whose rows are ours to run */
     struct backlog *backlog;
-    struct fresh_plans *plans;
+    struct plan_cache *plan_cache;
     struct desk *desk;
     ev_timer pause; /* of all work: the database is in trouble */
     double pause_s;

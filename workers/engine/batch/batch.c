@@ -75,10 +75,10 @@ void batch_record(struct batch *b)
     ledger_record(&b->ledger, b->db, commands, count, b->at, on_recorded, b);
     deferred_put(b->deferred, b->db, commands, count, on_recorded, b);
     deferred_readdress(b->deferred, b->db, commands, count, on_recorded, b);
-    dead_letters_add(b->letters, b->db, commands, count, on_recorded, b);
-    dead_letters_remove(b->letters, b->db, commands, count, on_recorded, b);
-    marks_keep(&b->marks, b->db, commands, count, on_recorded, b);
-    marks_clear(&b->marks, b->db, commands, count, on_recorded, b);
+    dead_letters_add(b->dead_letters, b->db, commands, count, on_recorded, b);
+    dead_letters_remove(b->dead_letters, b->db, commands, count, on_recorded, b);
+    begun_marks_keep(&b->marks, b->db, commands, count, on_recorded, b);
+    begun_marks_clear(&b->marks, b->db, commands, count, on_recorded, b);
     db_sync(b->db, on_sync, b);
 }
 
@@ -146,11 +146,11 @@ static void on_mark_written(void *arg, struct db_result *result)
     struct command *command = b->commands[b->from];
     if (batch_note_fault(b, result, command))
         return;
-    command->is_marked = true;
-    if (mark_count(result) <= MARKS_MAX)
+    command->has_begun_mark = true;
+    if (begun_mark_runs(result) <= BEGUN_MARK_RUNS_MAX)
         return;
     command->verdict = ERR_FATAL_COMMAND;
-    command->attempts = 1 + MARKS_MAX;
+    command->attempts = 1 + BEGUN_MARK_RUNS_MAX;
     command->why = SLICE("each process that began it ended before it did");
 }
 
@@ -163,7 +163,7 @@ static void on_marked(void *arg, enum err err)
         look(b);
 }
 
-static void log_suspect(const struct command *command)
+static void log_run_alone(const struct command *command)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.id, id);
@@ -174,16 +174,16 @@ static void log_suspect(const struct command *command)
 static void mark(struct batch *b)
 {
     batch_enter(b, BATCH_MARKING);
-    log_suspect(b->commands[b->from]);
+    log_run_alone(b->commands[b->from]);
     b->fault = (struct fault){0};
-    mark_alone(b->db, b->commands[b->from], on_mark_written, b);
+    begun_mark_write(b->db, b->commands[b->from], on_mark_written, b);
     db_sync(b->db, on_marked, b);
 }
 
 void batch_begin(struct batch *b)
 {
     const struct command *first = b->commands[b->from];
-    if (first->is_suspect && !first->is_marked && !first->deferral && b->to - b->from == 1)
+    if (first->was_begun && !first->has_begun_mark && !first->deferral && b->to - b->from == 1)
         mark(b);
     else
         look(b);
@@ -203,8 +203,8 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->ctx = ctx;
     ledger_init(&b->ledger);
     b->deferred = deferred_new(options->pool);
-    b->letters = dead_letters_new(options->pool);
-    marks_init(&b->marks);
+    b->dead_letters = dead_letters_new(options->pool);
+    begun_marks_init(&b->marks);
     b->writer = resource_writer_new();
     arena_init(&b->runs, RUNS_BLOCK, 0);
     return b;
@@ -219,8 +219,8 @@ void batch_free(struct batch *b)
     free(b->commands);
     ledger_done(&b->ledger);
     deferred_free(b->deferred);
-    dead_letters_free(b->letters);
-    marks_done(&b->marks);
+    dead_letters_free(b->dead_letters);
+    begun_marks_done(&b->marks);
     resource_writer_free(b->writer);
     arena_done(&b->runs);
     free(b);

@@ -8,7 +8,7 @@
  *                                         ├────────────────────────────────────┴─────────────┘
  *                                         └── it is back ── HELD ◀── the database is gone
  *
- *   MARKING    for a suspect alone: a mark is committed before it runs (mark.h)
+ *   MARKING    for a suspect alone: a mark is committed before it runs (begun_mark.h)
  *   LOOKING    sequences locked, rows of `deferred` claimed, inbox looked up (ledger.h)
  *   RUNNING    the prepared statements of the commands that are new, in order
  *   RECORDING  events, inbox rows, sequences, waits, dead letters, and the sync that commits

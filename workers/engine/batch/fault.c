@@ -58,7 +58,7 @@ static void give_back(struct batch *b)
 }
 
 /* After a rest, in its place: what follows of its company, later in this batch, goes back with it. */
-static void rest(struct batch *b, enum err err)
+static void back_off(struct batch *b, enum err err)
 {
     struct command *command = b->commands[b->from];
     struct uuid company = command->envelope.company;
@@ -68,7 +68,7 @@ static void rest(struct batch *b, enum err err)
     for (size_t i = end; i-- > b->from + 1;)
         batch_settle(b, b->commands[i], COMMAND_AGAIN);
     command->error = err;
-    command->rests++;
+    command->backoffs++;
     batch_settle(b, command, COMMAND_RETRY);
     b->to = end;
     batch_advance(b);
@@ -87,7 +87,7 @@ static void retry(struct batch *b, struct command *command, enum err err)
 {
     command->error = err;
     if (++command->attempts < BATCH_ATTEMPTS_MAX) {
-        rest(b, err);
+        back_off(b, err);
         return;
     }
     command->delay_ms = retry_delay_ms(&b->retries, command);
@@ -100,7 +100,7 @@ static void retry(struct batch *b, struct command *command, enum err err)
 }
 
 /* Nothing can be written about it: the broker's dead letters are all there is, and whoever waits is told. */
-static void reject(struct batch *b, struct command *command)
+static void reject_at_broker(struct batch *b, struct command *command)
 {
     refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
     batch_settle(b, command, COMMAND_REJECTED);
@@ -115,9 +115,9 @@ static void fail_one(struct batch *b, enum err err)
     bool is_retry = err_info(err)->fate == FATE_RETRY;
     bool is_decided = command->verdict != ERR_OK || command->deferral != DEFER_NONE;
     if (b->fault.phase <= BATCH_LOOKING || (is_decided && is_retry)) {
-        rest(b, err);
+        back_off(b, err);
     } else if (is_decided) {
-        reject(b, command);
+        reject_at_broker(b, command);
     } else if (is_retry) {
         retry(b, command, err);
     } else {
@@ -159,7 +159,7 @@ static void on_probed(void *arg, enum err err)
     }
 }
 
-static void ask_probe(struct batch *b)
+static void send_probe(struct batch *b)
 {
     batch_enter(b, BATCH_PROBING);
     db_send(b->db, &probe, NULL, 0, NULL, NULL);
@@ -201,7 +201,7 @@ void batch_failed(struct batch *b, enum err err)
     if (!db_is_up(b->db))
         lose(b);
     else if (err == ERR_DATABASE_UNAVAILABLE)
-        ask_probe(b);
+        send_probe(b);
     else
         own_fault(b, err);
 }

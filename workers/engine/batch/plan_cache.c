@@ -2,9 +2,9 @@
 
 static const double PERIOD_S = 15;
 
-static const struct db_statement discard = {"plans.discard", "DISCARD PLANS"};
+static const struct db_statement discard = {"plan_cache.discard", "DISCARD PLANS"};
 
-struct fresh_plans {
+struct plan_cache {
     struct ev_loop *loop;
     struct db *db;
     ev_timer timer;
@@ -14,33 +14,33 @@ struct fresh_plans {
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    CONTAINER_OF(timer, struct fresh_plans, timer)->is_due =
-        true; /* before the loop sleeps, the worker looks */
+    CONTAINER_OF(timer, struct plan_cache, timer)->is_due =
+        true; /* the worker looks before the loop sleeps */
 }
 
-void fresh_plans_make(struct fresh_plans *plans)
+void plan_cache_discard(struct plan_cache *cache)
 {
-    if (!plans->is_due)
+    if (!cache->is_due)
         return;
-    plans->is_due = false;
-    db_send(plans->db, &discard, NULL, 0, NULL, NULL);
-    db_sync(plans->db, NULL, NULL);
+    cache->is_due = false;
+    db_send(cache->db, &discard, NULL, 0, NULL, NULL);
+    db_sync(cache->db, NULL, NULL);
 }
 
-struct fresh_plans *fresh_plans_new(struct ev_loop *loop, struct db *db)
+struct plan_cache *plan_cache_new(struct ev_loop *loop, struct db *db)
 {
-    struct fresh_plans *plans = xcalloc(1, sizeof(*plans));
-    plans->loop = loop;
-    plans->db = db;
-    ev_timer_init(&plans->timer, on_timer, PERIOD_S, PERIOD_S);
-    ev_timer_start(loop, &plans->timer);
-    return plans;
+    struct plan_cache *cache = xcalloc(1, sizeof(*cache));
+    cache->loop = loop;
+    cache->db = db;
+    ev_timer_init(&cache->timer, on_timer, PERIOD_S, PERIOD_S);
+    ev_timer_start(loop, &cache->timer);
+    return cache;
 }
 
-void fresh_plans_free(struct fresh_plans *plans)
+void plan_cache_free(struct plan_cache *cache)
 {
-    if (!plans)
+    if (!cache)
         return;
-    ev_timer_stop(plans->loop, &plans->timer);
-    free(plans);
+    ev_timer_stop(cache->loop, &cache->timer);
+    free(cache);
 }

@@ -1,14 +1,16 @@
 #pragma once
-/* Makes the plans of a connection's prepared statements anew, now and then: they stay as they are until the statistics of their
- * tables change, and those of a new table are made when it has a million rows already. A new plan looks at the tables' sizes
- * as they are. */
+/* Discards the plans of a connection's prepared statements every 15 seconds.
+ *
+ * PostgreSQL keeps a plan until the statistics of its tables change, and it gathers the statistics of a new table
+ * only when that table has a million rows already. A plan that is made anew looks at the tables' present sizes. */
 
 #include "common/db/db.h"
 
-struct fresh_plans;
+struct plan_cache;
 
-struct fresh_plans *fresh_plans_new(struct ev_loop *loop, struct db *db);
-void fresh_plans_free(struct fresh_plans *plans); /* after its db */
+struct plan_cache *plan_cache_new(struct ev_loop *loop, struct db *db);
+void plan_cache_free(struct plan_cache *cache); /* after its db */
 
-/* Drops the plans when that is due; only while no transaction is open on the connection. */
-void fresh_plans_make(struct fresh_plans *plans);
+/* Discards the plans when 15 seconds have passed since the last time. The caller calls it only while no transaction
+ * is open on the connection. */
+void plan_cache_discard(struct plan_cache *cache);

@@ -59,8 +59,8 @@ struct batch {
     struct fault fault;
     struct ledger ledger;
     struct deferred *deferred;
-    struct dead_letters *letters;
-    struct marks marks;
+    struct dead_letters *dead_letters;
+    struct begun_marks marks;
     struct resource_writer *writer;
     struct arena runs; /* of the transaction at work */
     char at[CLOCK_TEXT_SIZE], year[5];

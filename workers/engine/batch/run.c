@@ -22,7 +22,7 @@ static void on_run(void *arg, struct db_result *result)
         batch_record(b);
 }
 
-static void condemn(struct command *command, const char *why)
+static void reject(struct command *command, const char *why)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.id, id);
@@ -57,15 +57,15 @@ static bool is_to_wait(struct batch *b, struct command *command)
 }
 
 /* It ran before. What has no result any more, or waits to be run once more, has nothing that could be told. */
-static bool has_nothing_to_tell(const struct command *command)
+static bool has_nothing_to_publish(const struct command *command)
 {
-    return command->row == DEFER_UNTOLD && !command->is_replay && !command->is_unrecorded;
+    return command->row == DEFER_UNPUBLISHED && !command->is_replay && !command->is_unrecorded;
 }
 
 /* false when the command has its result without a statement. */
 static bool is_to_run(struct batch *b, struct command *command)
 {
-    if (has_nothing_to_tell(command)) {
+    if (has_nothing_to_publish(command)) {
         command->is_gone = true;
         command->is_waiting = false;
     }
@@ -83,13 +83,13 @@ static bool is_to_run(struct batch *b, struct command *command)
         return false;
     command->handler = handlers_find(b->handlers, command->envelope.type);
     if (command->verdict == ERR_POISON)
-        condemn(command, "its metadata cannot be read");
+        reject(command, "its metadata cannot be read");
     else if (command->verdict)
         refuse(command, command->verdict, NULL, NULL, 0);
     else if (!ledger_knows(&b->ledger, command))
         refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)
-        condemn(command, "there is no such command");
+        reject(command, "there is no such command");
     else
         return true;
     return false;
@@ -124,7 +124,7 @@ static void add(struct batch *b, struct run *run, struct command *command)
     if (resource_write(b->writer, &command->handler->statement, command, &moment, why) == ERR_OK)
         run->commands[run->count++] = command;
     else
-        condemn(command, why);
+        reject(command, why);
 }
 
 /* The time of the batch is taken when its companies are locked, so that it does not run against their

@@ -46,7 +46,7 @@ enum command_outcome {
 };
 
 /* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `unpublished`. */
-enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNTOLD };
+enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNPUBLISHED };
 
 struct command {
     struct command *next; /* in the list of whoever has it */
@@ -60,10 +60,10 @@ struct command {
     uint32_t epoch;
     int64_t delivery_count;
     bool is_redelivered;
-    bool is_addressed; /* company and id could be read: there is a place for its result */
-    bool is_readable;  /* and the rest of the metadata */
-    int64_t place;     /* of a row whose reason is TURN */
-    bool has_letter;   /* a row of dead_letter speaks of it */
+    bool is_addressed;    /* company and id could be read: there is a place for its result */
+    bool is_readable;     /* and the rest of the metadata */
+    int64_t place;        /* of a row whose reason is TURN */
+    bool has_dead_letter; /* a row of dead_letter speaks of it */
 
     /* In the intake. */
     struct company *company;
@@ -73,13 +73,13 @@ struct command {
     enum err verdict;
     struct slice why;      /* for operators; SLICE_NONE: nothing more to say */
     unsigned attempts;     /* runs that ended in an error worth a retry, here and before */
-    unsigned rests;        /* here */
+    unsigned backoffs;     /* here */
     enum err error;        /* the last of them */
     struct slice first_at; /* when it was first seen, as the database wrote it; SLICE_NONE: now */
 
-    /* It may be what ended its last process (mark.h). */
-    bool is_suspect;
-    bool is_marked; /* a row of `begun_mark` says that this process has begun it */
+    /* It may be what ended its last process (begun_mark.h). */
+    bool was_begun;
+    bool has_begun_mark; /* a row of `begun_mark` says that this process has begun it */
 
     /* What is to become of it instead of a run. */
     enum deferral deferral;
@@ -102,7 +102,7 @@ struct command {
 
     /* Publishing. */
     struct outbox *outbox;
-    bool is_untold;          /* waits for its turn */
+    bool is_unpublished;     /* waits for its turn */
     bool reply_is_published; /* of a refusal */
     unsigned unconfirmed;
 };

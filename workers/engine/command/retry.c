@@ -16,10 +16,10 @@ static double doubled(double first, double max, int64_t times)
 }
 
 /* Who lost against a neighbour may try again soon; a server in trouble is given time. */
-double retry_rest_s(const struct command *command)
+double retry_backoff_s(const struct command *command)
 {
     bool is_conflict = command->error == ERR_DATABASE_CONFLICT;
-    return with_jitter(doubled(is_conflict ? 0.02 : 0.25, is_conflict ? 0.2 : 10, command->rests - 1));
+    return with_jitter(doubled(is_conflict ? 0.02 : 0.25, is_conflict ? 0.2 : 10, command->backoffs - 1));
 }
 
 int64_t retry_delay_ms(const struct retry_policy *policy, const struct command *command)

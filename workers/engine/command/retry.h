@@ -11,7 +11,7 @@
 #include "workers/engine/command/command.h"
 
 /* The rest before the next try in place. */
-double retry_rest_s(const struct command *command);
+double retry_backoff_s(const struct command *command);
 
 /* The wait before the next try, for a command whose tries in place are used up; -1 when the others are, too. */
 int64_t retry_delay_ms(const struct retry_policy *policy, const struct command *command);

@@ -8,7 +8,7 @@ enum {
     LOADS = 8,     /* companies whose rows are asked for at a time */
     DUE_MAX = 128, /* due commands that are here */
     KNOWN_MAX = 1 << 20,
-    TOLD_MAX = 4 << 20,
+    PUBLISHED_MAX = 4 << 20,
 };
 
 /* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
@@ -25,7 +25,7 @@ enum {
     " SELECT " ROW_COLUMNS ", " FOUND_COLUMNS " FROM found AS f LEFT JOIN begun_mark AS m"                 \
     " ON m.company_id = f.company_id AND m.command_id = f.command_id"
 
-enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, IS_SUSPECT, COMMAND };
+enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, WAS_BEGUN, COMMAND };
 
 static const struct db_statement find_rows = {
     "backlog.rows",
@@ -43,8 +43,8 @@ static const struct db_statement find_due = {
 };
 
 /* Older than its process is likely to need for telling it: and if not, it is told twice. */
-static const struct db_statement find_untold = {
-    "backlog.untold",
+static const struct db_statement find_unpublished = {
+    "backlog.unpublished",
     "SELECT 'unpublished', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
     " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM unpublished AS f WHERE pool = $1"
     " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
@@ -56,8 +56,8 @@ static const struct db_statement do_not_wait = {
     "backlog.do_not_wait",
     "SELECT set_config('synchronous_commit', 'off', true)",
 };
-static const struct db_statement forget_told = {
-    "backlog.told",
+static const struct db_statement delete_published = {
+    "backlog.published",
     "DELETE FROM unpublished AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
     " WHERE u.company_id = k.company_id AND u.command_id = k.command_id",
 };
@@ -86,7 +86,7 @@ struct backlog {
     struct intake *intake;
     double poll_s, scan_s;
     ev_timer poll, scan;
-    bool poll_is_due, scan_is_due, untold_is_due, is_stopped;
+    bool poll_is_due, scan_is_due, unpublished_is_due, is_stopped;
     bool is_scanning, is_polling, is_loading, is_forgetting;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
@@ -98,8 +98,8 @@ struct backlog {
     size_t want_count;
     struct uuid due[DUE_MAX]; /* and untold */
     size_t due_count;
-    struct pg_array columns[2], told[2];
-    size_t told_count;
+    struct pg_array columns[2], published[2];
+    size_t published_count;
     char parked_max[DB_NUMBER_SIZE];
 };
 
@@ -143,10 +143,10 @@ static struct command *read_row(struct db_result *result, int row)
     command->attempts = (unsigned)db_int(result, row, ATTEMPTS);
     command->error = error.data ? err_from_slug(error.data, error.len) : ERR_OK;
     command->first_at = arena_copy(&command->arena, db_text(result, row, FIRST_AT));
-    command->has_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
-    command->is_suspect = slice_is(db_text(result, row, IS_SUSPECT), "t");
-    command->is_marked =
-        !command->is_suspect && command->row != DEFER_UNTOLD; /* by the statement that found it */
+    command->has_dead_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
+    command->was_begun = slice_is(db_text(result, row, WAS_BEGUN), "t");
+    command->has_begun_mark =
+        !command->was_begun && command->row != DEFER_UNPUBLISHED; /* by the statement that found it */
     return command;
 }
 
@@ -213,14 +213,15 @@ static void on_due(void *arg, struct db_result *result)
         b->poll_is_due = true;
 }
 
-static void on_untold(void *arg, struct db_result *result)
+static void on_unpublished(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    if (load_due(b, result, "untold") && b->due_count == DUE_MAX)
-        b->untold_is_due = true; /* there may be more; asked again, what was just told may still be there */
+    if (load_due(b, result, "unpublished") && b->due_count == DUE_MAX)
+        b->unpublished_is_due =
+            true; /* there may be more; asked again, what was just told may still be there */
 }
 
-static void ask_for_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)
+static void request_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)
 {
     char count[DB_NUMBER_SIZE], max[DB_NUMBER_SIZE];
     b->is_polling = true;
@@ -240,13 +241,13 @@ static void poll_due(struct backlog *b)
     b->poll_is_due = false;
     again_after(b->loop, &b->poll, b->poll_s);
     if (b->due_count < DUE_MAX)
-        ask_for_due(b, &find_due, on_due);
+        request_due(b, &find_due, on_due);
 }
 
-static void look_for_untold(struct backlog *b)
+static void look_for_unpublished(struct backlog *b)
 {
-    b->untold_is_due = false;
-    ask_for_due(b, &find_untold, on_untold);
+    b->unpublished_is_due = false;
+    request_due(b, &find_unpublished, on_unpublished);
 }
 
 void backlog_settled(struct backlog *b, const struct command *command)
@@ -263,37 +264,37 @@ void backlog_settled(struct backlog *b, const struct command *command)
 /* ---- told ---- */
 
 /* A row that was gone is in the hands of whoever took it. */
-void backlog_told(struct backlog *b, const struct command *command)
+void backlog_published(struct backlog *b, const struct command *command)
 {
-    if (command->row == DEFER_NONE || (command->outcome == COMMAND_GONE && command->row != DEFER_UNTOLD))
+    if (command->row == DEFER_NONE || (command->outcome == COMMAND_GONE && command->row != DEFER_UNPUBLISHED))
         return;
-    pg_array_add_uuid(&b->told[0], &command->envelope.company);
-    pg_array_add_uuid(&b->told[1], &command->envelope.id);
-    b->told_count++;
+    pg_array_add_uuid(&b->published[0], &command->envelope.company);
+    pg_array_add_uuid(&b->published[1], &command->envelope.id);
+    b->published_count++;
 }
 
 static void on_forgotten(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    note_failure(result, "told");
+    note_failure(result, "published");
     b->is_forgetting = false;
 }
 
 static void forget(struct backlog *b)
 {
-    const struct slice keys[] = {pg_array_end(&b->told[0]), pg_array_end(&b->told[1])};
+    const struct slice keys[] = {pg_array_end(&b->published[0]), pg_array_end(&b->published[1])};
     b->is_forgetting = true;
     db_send(b->db, &do_not_wait, NULL, 0, NULL, NULL);
-    db_send(b->db, &forget_told, keys, ARRAY_LEN(keys), on_forgotten, b);
+    db_send(b->db, &delete_published, keys, ARRAY_LEN(keys), on_forgotten, b);
     db_sync(b->db, NULL, NULL);
-    b->told_count = 0;
-    pg_array_clear(&b->told[0]);
-    pg_array_clear(&b->told[1]);
+    b->published_count = 0;
+    pg_array_clear(&b->published[0]);
+    pg_array_clear(&b->published[1]);
 }
 
 bool backlog_is_idle(const struct backlog *b)
 {
-    return b->told_count == 0 && !b->is_forgetting;
+    return b->published_count == 0 && !b->is_forgetting;
 }
 
 /* ---- scan ---- */
@@ -343,7 +344,7 @@ void backlog_rescan(struct backlog *b)
     b->is_ready = false;
     b->unseen |= b->partitions->mine;
     b->ready_after++;
-    b->scan_is_due = b->poll_is_due = b->untold_is_due = true;
+    b->scan_is_due = b->poll_is_due = b->unpublished_is_due = true;
 }
 
 bool backlog_is_ready(const struct backlog *b)
@@ -357,12 +358,12 @@ void backlog_run(struct backlog *b)
 {
     if (b->scan_is_due && !b->is_scanning)
         scan_companies(b);
-    if (b->told_count > 0 && !b->is_forgetting)
+    if (b->published_count > 0 && !b->is_forgetting)
         forget(b);
     if (b->is_stopped)
         return;
-    if (b->untold_is_due && !b->is_polling && b->due_count < DUE_MAX)
-        look_for_untold(b);
+    if (b->unpublished_is_due && !b->is_polling && b->due_count < DUE_MAX)
+        look_for_unpublished(b);
     if (b->poll_is_due && !b->is_polling)
         poll_due(b);
     if (!b->is_loading)
@@ -385,7 +386,7 @@ static void on_scan(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct backlog *b = CONTAINER_OF(timer, struct backlog, scan);
-    b->scan_is_due = b->untold_is_due = true;
+    b->scan_is_due = b->unpublished_is_due = true;
 }
 
 struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *pool,
@@ -403,8 +404,8 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     db_number(config->parked_max, b->parked_max);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], KNOWN_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(b->told); i++)
-        pg_array_init(&b->told[i], TOLD_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(b->published); i++)
+        pg_array_init(&b->published[i], PUBLISHED_MAX);
     ev_timer_init(&b->poll, on_poll, 0, 0);
     ev_timer_init(&b->scan, on_scan, 0, 0);
     backlog_rescan(b);
@@ -419,7 +420,7 @@ void backlog_free(struct backlog *b)
     ev_timer_stop(b->loop, &b->scan);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
-    for (size_t i = 0; i < ARRAY_LEN(b->told); i++)
-        pg_array_done(&b->told[i]);
+    for (size_t i = 0; i < ARRAY_LEN(b->published); i++)
+        pg_array_done(&b->published[i]);
     free(b);
 }

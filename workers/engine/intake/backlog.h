@@ -6,7 +6,7 @@
  *   due     those whose time has come: retries, schedules
  *   untold  those that ran in a process which died before it could tell what came of them
  *
- * Rows are only read here, and marked as begun (mark.h); the batch that runs a command deletes its row. So when
+ * Rows are only read here, and marked as begun (begun_mark.h); the batch that runs a command deletes its row. So when
  * two processes bring the same row, one of them finds it gone. */
 
 #include <ev.h>
@@ -35,7 +35,7 @@ void backlog_run(struct backlog *backlog);
 /* A command from a row has been settled, or dropped. */
 void backlog_settled(struct backlog *backlog, const struct command *command);
 /* And all is confirmed that was to be told of it: its row in `unpublished` goes. */
-void backlog_told(struct backlog *backlog, const struct command *command);
+void backlog_published(struct backlog *backlog, const struct command *command);
 /* All those have gone. */
 bool backlog_is_idle(const struct backlog *backlog);
 

@@ -7,11 +7,11 @@
 
 /* ---- companies ---- */
 
-static void on_rest_over(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_backoff_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct company *company = CONTAINER_OF(timer, struct company, rest);
-    company->intake->resting--;
+    struct company *company = CONTAINER_OF(timer, struct company, backoff);
+    company->intake->backing_off--;
     company_activate(company);
 }
 
@@ -26,7 +26,7 @@ struct company *company_get(struct intake *intake, const struct uuid *id)
     company->partition = topology_partition(id, intake->partitions->count);
     command_list_init(&company->ready);
     command_list_init(&company->arrivals);
-    ev_timer_init(&company->rest, on_rest_over, 0, 0);
+    ev_timer_init(&company->backoff, on_backoff_over, 0, 0);
     uuid_map_insert(&intake->companies, &company->node);
     return company;
 }
@@ -35,7 +35,7 @@ struct company *company_get(struct intake *intake, const struct uuid *id)
 void company_activate(struct company *company)
 {
     struct intake *intake = company->intake;
-    if (company->is_active || company->ready.count == 0 || ev_is_active(&company->rest))
+    if (company->is_active || company->ready.count == 0 || ev_is_active(&company->backoff))
         return;
     company->is_active = true;
     company->next_active = NULL;
@@ -87,7 +87,7 @@ void company_release(struct company *company)
     struct intake *intake = company->intake;
     bool is_needed = company->ready.count > 0 || company->arrivals.count > 0 || company->out > 0 ||
                      company->parked > 0 || company->is_loading || company->is_active ||
-                     company->is_crowded || ev_is_active(&company->rest);
+                     company->is_crowded || ev_is_active(&company->backoff);
     if (is_needed)
         return;
     uuid_map_remove(&intake->companies, &company->node);
@@ -107,15 +107,15 @@ void intake_add(struct intake *intake, struct command *command)
     company_let_in(company);
 }
 
-static void rest(struct company *company, const struct command *command)
+static void back_off(struct company *company, const struct command *command)
 {
     struct intake *intake = company->intake;
-    if (ev_is_active(&company->rest))
+    if (ev_is_active(&company->backoff))
         return;
     ev_now_update(intake->loop);
-    ev_timer_set(&company->rest, retry_rest_s(command), 0);
-    ev_timer_start(intake->loop, &company->rest);
-    intake->resting++;
+    ev_timer_set(&company->backoff, retry_backoff_s(command), 0);
+    ev_timer_start(intake->loop, &company->backoff);
+    intake->backing_off++;
 }
 
 void intake_return(struct intake *intake, struct command *command)
@@ -132,7 +132,7 @@ void intake_return(struct intake *intake, struct command *command)
         command_list_insert(&company->ready, command);
     }
     if (command->outcome == COMMAND_RETRY)
-        rest(company, command);
+        back_off(company, command);
     company_let_in(company);
 }
 
@@ -195,7 +195,7 @@ static void free_company(struct uuid_node *node, void *arg)
 {
     struct company *company = CONTAINER_OF(node, struct company, node);
     struct intake *intake = arg;
-    ev_timer_stop(intake->loop, &company->rest);
+    ev_timer_stop(intake->loop, &company->backoff);
     while (company->ready.count > 0)
         command_free(command_list_take(&company->ready));
     while (company->arrivals.count > 0)
@@ -234,9 +234,9 @@ size_t intake_waiting(const struct intake *intake)
     return intake->waiting;
 }
 
-size_t intake_resting(const struct intake *intake)
+size_t intake_backing_off(const struct intake *intake)
 {
-    return intake->resting;
+    return intake->backing_off;
 }
 
 size_t intake_companies(const struct intake *intake)

@@ -79,8 +79,8 @@ void intake_found(struct intake *intake, const struct uuid *company, size_t rows
 void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
                            void *arg);
 
-size_t intake_waiting(const struct intake *intake);   /* ready or arrived: all that is here */
-size_t intake_resting(const struct intake *intake);   /* companies */
-size_t intake_companies(const struct intake *intake); /* known at the moment */
+size_t intake_waiting(const struct intake *intake);     /* ready or arrived: all that is here */
+size_t intake_backing_off(const struct intake *intake); /* companies */
+size_t intake_companies(const struct intake *intake);   /* known at the moment */
 size_t intake_parked(
     const struct intake *intake); /* rows of our partitions that are not here, as far as is known */

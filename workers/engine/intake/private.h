@@ -26,7 +26,7 @@ struct company {
     bool is_active;
     struct company *next_crowded; /* of those with arrivals or rows; is_crowded: it is there */
     bool is_crowded;
-    ev_timer rest;
+    ev_timer backoff;
 };
 
 /* Command ids of the batch being put together, by open addressing: at most half full. */
@@ -46,7 +46,7 @@ struct intake {
     struct ids ids;
     uint64_t next_order;
     bool is_draining;
-    size_t waiting, resting;
+    size_t waiting, backing_off;
 };
 
 static inline bool company_has_rows(const struct company *company)

@@ -83,7 +83,7 @@ static void take_first(struct taking *t, struct company *company)
 /* A suspect that finds others in the batch ends it, and begins the next one. */
 static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
 {
-    return t->commands.count > 0 && company->ready.count > 0 && company->ready.first->is_suspect;
+    return t->commands.count > 0 && company->ready.count > 0 && company->ready.first->was_begun;
 }
 
 /* Its turn: as much as its deficit pays for. */
@@ -93,14 +93,14 @@ static void take_turn(struct taking *t, struct company *company, bool is_alone)
     company->deficit += (int64_t)share;
     while (company->ready.count > 0 && !is_full(t)) {
         struct command *command = company->ready.first;
-        if (units_of(command) > company->deficit || (command->is_suspect && t->commands.count > 0))
+        if (units_of(command) > company->deficit || (command->was_begun && t->commands.count > 0))
             break;
         if (!ids_add(&t->intake->ids, command))
             break;
         company->deficit -= units_of(command);
-        bool is_suspect = command->is_suspect;
+        bool was_begun = command->was_begun;
         take_first(t, company);
-        if (is_suspect)
+        if (was_begun)
             break;
     }
     if (company->ready.count == 0)
@@ -120,9 +120,9 @@ static struct company *next_active(struct intake *intake)
     return company;
 }
 
-static bool is_suspect_alone(const struct taking *t)
+static bool runs_alone(const struct taking *t)
 {
-    return t->commands.count == 1 && t->commands.first->is_suspect;
+    return t->commands.count == 1 && t->commands.first->was_begun;
 }
 
 /* Each company once at most. */
@@ -131,11 +131,11 @@ static void take_round(struct taking *t)
     struct intake *intake = t->intake;
     size_t companies = intake->active_count;
     bool is_alone = companies == 1;
-    for (size_t i = 0; i < companies && !is_full(t) && !is_suspect_alone(t); i++) {
+    for (size_t i = 0; i < companies && !is_full(t) && !runs_alone(t); i++) {
         if (is_to_begin_the_next(t, intake->active))
             return;
         struct company *company = next_active(intake);
-        if (!ev_is_active(&company->rest))
+        if (!ev_is_active(&company->backoff))
             take_turn(t, company, is_alone);
         company_let_in(company);
         company_release(company);
@@ -153,7 +153,7 @@ static bool is_leaving(const struct intake *intake, const struct company *compan
 
 static bool is_crowded(const struct intake *intake, const struct company *company)
 {
-    if (ev_is_active(&company->rest))
+    if (ev_is_active(&company->backoff))
         return false; /* its oldest is tried again in a moment */
     if (is_leaving(intake, company))
         return true;
@@ -210,7 +210,7 @@ struct command *intake_take(struct intake *intake)
     /* Bodies that cost more than a turn wait for several. */
     while (intake->active_count > 0 && t.commands.count == 0)
         take_round(&t);
-    if (!is_suspect_alone(&t))
+    if (!runs_alone(&t))
         park_surplus(&t);
     return t.commands.first;
 }

@@ -10,11 +10,11 @@ enum { BODY_MAX = 8 << 20 };
 struct outbox {
     struct ev_loop *loop;
     struct broker *broker;
-    void (*on_told)(void *ctx, struct command *command);
+    void (*on_published)(void *ctx, struct command *command);
     void *ctx;
     struct command *first, **last; /* waiting to be published, in order */
     size_t waiting;
-    size_t untold;
+    size_t unpublished;
     struct buf body;
     struct envelope_scratch scratch;
     ev_timer again;
@@ -81,12 +81,12 @@ static struct command *next_turn(struct outbox *o)
     return command;
 }
 
-static void end_if_told(struct outbox *o, struct command *command)
+static void end_if_published(struct outbox *o, struct command *command)
 {
-    if (command->unconfirmed > 0 || command->is_untold)
+    if (command->unconfirmed > 0 || command->is_unpublished)
         return;
-    o->untold--;
-    o->on_told(o->ctx, command);
+    o->unpublished--;
+    o->on_published(o->ctx, command);
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
@@ -96,11 +96,11 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* The broker refused it: once more, later, with everything else that this command has to say. */
-static void tell_again(struct outbox *o, struct command *command)
+static void publish_again(struct outbox *o, struct command *command)
 {
-    if (!command->is_untold)
+    if (!command->is_unpublished)
         wait_for_turn(o, command);
-    command->is_untold = true;
+    command->is_unpublished = true;
     if (!ev_is_active(&o->again)) {
         ev_timer_set(&o->again, AGAIN_S, 0);
         ev_timer_start(o->loop, &o->again);
@@ -112,17 +112,17 @@ static void on_confirm(struct command *command, bool *is_published, enum err err
     struct outbox *o = command->outbox;
     command->unconfirmed--;
     if (err == ERR_SHUTTING_DOWN) { /* whoever gets the command next tells it */
-        if (command->unconfirmed == 0 && !command->is_untold)
+        if (command->unconfirmed == 0 && !command->is_unpublished)
             command_free(command);
         return;
     }
     if (err) {
         log_at(err_info(err)->level, "outbox.refused", LOG_S("error", err_info(err)->name));
         *is_published = false;
-        tell_again(o, command);
+        publish_again(o, command);
         return;
     }
-    end_if_told(o, command);
+    end_if_published(o, command);
     if (o->first && !ev_is_active(&o->again))
         flush(o);
 }
@@ -176,18 +176,18 @@ static void flush(struct outbox *o)
 {
     while (o->first && tell(o, o->first)) {
         struct command *command = next_turn(o);
-        command->is_untold = false;
-        end_if_told(o, command);
+        command->is_unpublished = false;
+        end_if_published(o, command);
     }
 }
 
 void outbox_send(struct outbox *o, struct command *command)
 {
     command->outbox = o;
-    command->is_untold = true;
+    command->is_unpublished = true;
     for (struct effect *effect = command->effects; effect; effect = effect->next)
         effect->command = command;
-    o->untold++;
+    o->unpublished++;
     wait_for_turn(o, command);
     if (o->first == command)
         flush(o);
@@ -196,12 +196,12 @@ void outbox_send(struct outbox *o, struct command *command)
 /* ---- the outside ---- */
 
 struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker,
-                          void (*on_told)(void *ctx, struct command *command), void *ctx)
+                          void (*on_published)(void *ctx, struct command *command), void *ctx)
 {
     struct outbox *o = xcalloc(1, sizeof(*o));
     o->loop = loop;
     o->broker = broker;
-    o->on_told = on_told;
+    o->on_published = on_published;
     o->ctx = ctx;
     o->last = &o->first;
     buf_init(&o->body, BODY_MAX);
@@ -225,7 +225,7 @@ size_t outbox_waiting(const struct outbox *o)
     return o->waiting;
 }
 
-size_t outbox_untold(const struct outbox *o)
+size_t outbox_unpublished(const struct outbox *o)
 {
-    return o->untold;
+    return o->unpublished;
 }

@@ -15,11 +15,11 @@
 struct outbox;
 
 struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker,
-                          void (*on_told)(void *ctx, struct command *command), void *ctx);
+                          void (*on_published)(void *ctx, struct command *command), void *ctx);
 /* After its broker; frees the commands it still has. */
 void outbox_free(struct outbox *outbox);
 
 void outbox_send(struct outbox *outbox, struct command *command);
 
 size_t outbox_waiting(const struct outbox *outbox); /* not yet handed to the broker: take no more work on */
-size_t outbox_untold(const struct outbox *outbox);  /* all that have not come back */
+size_t outbox_unpublished(const struct outbox *outbox); /* all that have not come back */

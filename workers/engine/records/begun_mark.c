@@ -3,36 +3,36 @@
 enum { ARRAY_MAX = 1 << 20 };
 
 static const struct db_statement add = {
-    "mark.alone",
+    "begun_mark.write",
     "INSERT INTO begun_mark AS m (company_id, command_id, alone) VALUES ($1, $2, 1)"
     " ON CONFLICT (company_id, command_id) DO UPDATE SET alone = m.alone + 1, at = now() RETURNING m.alone",
 };
 
 static const struct db_statement keep = {
-    "mark.keep",
+    "begun_mark.keep",
     "INSERT INTO begun_mark (company_id, command_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
     " ON CONFLICT DO NOTHING",
 };
 
 static const struct db_statement clear = {
-    "mark.clear",
+    "begun_mark.clear",
     "DELETE FROM begun_mark AS m USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
     " WHERE m.company_id = k.company_id AND m.command_id = k.command_id",
 };
 
-void marks_init(struct marks *marks)
+void begun_marks_init(struct begun_marks *marks)
 {
     pg_array_init(&marks->companies, ARRAY_MAX);
     pg_array_init(&marks->commands, ARRAY_MAX);
 }
 
-void marks_done(struct marks *marks)
+void begun_marks_done(struct begun_marks *marks)
 {
     pg_array_done(&marks->companies);
     pg_array_done(&marks->commands);
 }
 
-void mark_alone(struct db *db, const struct command *command, db_on_result *on_marked, void *arg)
+void begun_mark_write(struct db *db, const struct command *command, db_on_result *on_marked, void *arg)
 {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.company, company);
@@ -41,7 +41,7 @@ void mark_alone(struct db *db, const struct command *command, db_on_result *on_m
     db_send(db, &add, key, ARRAY_LEN(key), on_marked, arg);
 }
 
-static void send(struct marks *marks, struct db *db, const struct db_statement *statement,
+static void send(struct begun_marks *marks, struct db *db, const struct db_statement *statement,
                  struct command *const *commands, size_t count,
                  bool (*is_meant)(const struct command *command), db_on_result *on_done, void *arg)
 {
@@ -60,24 +60,24 @@ static void send(struct marks *marks, struct db *db, const struct db_statement *
         db_send(db, statement, keys, ARRAY_LEN(keys), on_done, arg);
 }
 
-static bool is_parked_suspect(const struct command *command)
+static bool is_parked_and_was_begun(const struct command *command)
 {
-    return command->is_suspect && command->deferral == DEFER_TURN;
+    return command->was_begun && command->deferral == DEFER_TURN;
 }
 
-void marks_keep(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
-                db_on_result *on_done, void *arg)
+void begun_marks_keep(struct begun_marks *marks, struct db *db, struct command *const *commands, size_t count,
+                      db_on_result *on_done, void *arg)
 {
-    send(marks, db, &keep, commands, count, is_parked_suspect, on_done, arg);
+    send(marks, db, &keep, commands, count, is_parked_and_was_begun, on_done, arg);
 }
 
-static bool is_marked(const struct command *command)
+static bool has_begun_mark(const struct command *command)
 {
-    return command->is_marked;
+    return command->has_begun_mark;
 }
 
-void marks_clear(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
-                 db_on_result *on_done, void *arg)
+void begun_marks_clear(struct begun_marks *marks, struct db *db, struct command *const *commands,
+                       size_t count, db_on_result *on_done, void *arg)
 {
-    send(marks, db, &clear, commands, count, is_marked, on_done, arg);
+    send(marks, db, &clear, commands, count, has_begun_mark, on_done, arg);
 }

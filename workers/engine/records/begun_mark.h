@@ -11,25 +11,25 @@
 #include "common/db/pg_array.h"
 #include "workers/engine/command/command.h"
 
-enum { MARKS_MAX = 2 };
+enum { BEGUN_MARK_RUNS_MAX = 2 };
 
-struct marks {
+struct begun_marks {
     struct pg_array companies, commands;
 };
 
-void marks_init(struct marks *marks);
-void marks_done(struct marks *marks);
+void begun_marks_init(struct begun_marks *marks);
+void begun_marks_done(struct begun_marks *marks);
 
 /* One more run alone, to be committed before it begins; the answer says how many there were. */
-void mark_alone(struct db *db, const struct command *command, db_on_result *on_marked, void *arg);
-static inline int64_t mark_count(const struct db_result *result)
+void begun_mark_write(struct db *db, const struct command *command, db_on_result *on_marked, void *arg);
+static inline int64_t begun_mark_runs(const struct db_result *result)
 {
     return db_int(result, 0, 0);
 }
 
 /* A suspect that is parked is still one when its turn comes. */
-void marks_keep(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
-                db_on_result *on_done, void *arg);
+void begun_marks_keep(struct begun_marks *marks, struct db *db, struct command *const *commands, size_t count,
+                      db_on_result *on_done, void *arg);
 /* In the transaction that ends what was begun. */
-void marks_clear(struct marks *marks, struct db *db, struct command *const *commands, size_t count,
-                 db_on_result *on_done, void *arg);
+void begun_marks_clear(struct begun_marks *marks, struct db *db, struct command *const *commands,
+                       size_t count, db_on_result *on_done, void *arg);

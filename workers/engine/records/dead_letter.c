@@ -49,25 +49,25 @@ struct dead_letters {
     struct pg_array columns[COLUMNS];
 };
 
-static void clear(struct dead_letters *letters)
+static void clear(struct dead_letters *dead_letters)
 {
     for (size_t i = 0; i < COLUMNS; i++)
-        pg_array_clear(&letters->columns[i]);
+        pg_array_clear(&dead_letters->columns[i]);
 }
 
-static void send(struct dead_letters *letters, struct db *db, const struct db_statement *statement,
+static void send(struct dead_letters *dead_letters, struct db *db, const struct db_statement *statement,
                  size_t columns, db_on_result *on_result, void *arg)
 {
     struct slice params[1 + COLUMNS];
-    params[0] = slice_of(letters->pool);
+    params[0] = slice_of(dead_letters->pool);
     for (size_t i = 0; i < columns; i++)
-        params[1 + i] = pg_array_end(&letters->columns[i]);
+        params[1 + i] = pg_array_end(&dead_letters->columns[i]);
     db_send(db, statement, params, 1 + columns, on_result, arg);
 }
 
-static void add_row(struct dead_letters *letters, const struct command *command, struct slice reason)
+static void add_row(struct dead_letters *dead_letters, const struct command *command, struct slice reason)
 {
-    struct pg_array *column = letters->columns;
+    struct pg_array *column = dead_letters->columns;
     command_row_add(column, command);
     column += COMMAND_COLUMN_COUNT;
     pg_array_add_text(column++, reason);
@@ -81,39 +81,39 @@ static bool is_to_be_added(const struct command *command)
     return command_is_dead(command) && !command->is_replay && !command->is_gone && !command->is_waiting;
 }
 
-void dead_letters_add(struct dead_letters *letters, struct db *db, struct command *const *commands,
+void dead_letters_add(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
                       size_t count, db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
-    clear(letters);
+    clear(dead_letters);
     for (size_t i = 0; i < count; i++)
         if (is_to_be_added(commands[i])) {
-            add_row(letters, commands[i], slice_of(err_info(commands[i]->verdict)->slug));
+            add_row(dead_letters, commands[i], slice_of(err_info(commands[i]->verdict)->slug));
             rows++;
         }
     if (rows > 0)
-        send(letters, db, &add, COLUMNS, on_done, arg);
+        send(dead_letters, db, &add, COLUMNS, on_done, arg);
 }
 
 static bool is_to_be_removed(const struct command *command)
 {
-    return (command->has_letter || command->replaces) && !command_is_dead(command) && !command->is_gone &&
-           !command->is_waiting && !command->deferral;
+    return (command->has_dead_letter || command->replaces) && !command_is_dead(command) &&
+           !command->is_gone && !command->is_waiting && !command->deferral;
 }
 
-void dead_letters_remove(struct dead_letters *letters, struct db *db, struct command *const *commands,
+void dead_letters_remove(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
                          size_t count, db_on_result *on_done, void *arg)
 {
     size_t rows = 0;
-    clear(letters);
+    clear(dead_letters);
     for (size_t i = 0; i < count; i++)
         if (is_to_be_removed(commands[i])) {
-            pg_array_add_uuid(&letters->columns[0], &commands[i]->envelope.company);
-            pg_array_add_uuid(&letters->columns[1], &commands[i]->envelope.id);
+            pg_array_add_uuid(&dead_letters->columns[0], &commands[i]->envelope.company);
+            pg_array_add_uuid(&dead_letters->columns[1], &commands[i]->envelope.id);
             rows++;
         }
     if (rows > 0)
-        send(letters, db, &drop_settled, 2, on_done, arg);
+        send(dead_letters, db, &drop_settled, 2, on_done, arg);
 }
 
 static struct slice text_or_none(struct slice s)
@@ -121,19 +121,19 @@ static struct slice text_or_none(struct slice s)
     return s.len > 0 ? s : SLICE_NONE;
 }
 
-void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct command *command,
+void dead_letters_keep(struct dead_letters *dead_letters, struct db *db, const struct command *command,
                        struct slice reason, db_on_result *on_done, void *arg)
 {
-    clear(letters);
+    clear(dead_letters);
     if (command->is_addressed) {
-        add_row(letters, command, reason);
-        send(letters, db, &keep_addressed, COLUMNS, on_done, arg);
+        add_row(dead_letters, command, reason);
+        send(dead_letters, db, &keep_addressed, COLUMNS, on_done, arg);
         return;
     }
-    pg_array_add_bytes(&letters->columns[0], command->envelope.body);
-    struct slice body = pg_array_end(&letters->columns[0]); /* {"\\x00ff"} */
+    pg_array_add_bytes(&dead_letters->columns[0], command->envelope.body);
+    struct slice body = pg_array_end(&dead_letters->columns[0]); /* {"\\x00ff"} */
     const struct slice params[] = {
-        slice_of(letters->pool),
+        slice_of(dead_letters->pool),
         reason,
         text_or_none(command->envelope.type),
         text_or_none(command->envelope.correlation_id),
@@ -145,18 +145,18 @@ void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct
 
 struct dead_letters *dead_letters_new(const char *pool)
 {
-    struct dead_letters *letters = xcalloc(1, sizeof(*letters));
-    letters->pool = pool;
+    struct dead_letters *dead_letters = xcalloc(1, sizeof(*dead_letters));
+    dead_letters->pool = pool;
     for (size_t i = 0; i < COLUMNS; i++)
-        pg_array_init(&letters->columns[i], COMMAND_ARRAY_MAX);
-    return letters;
+        pg_array_init(&dead_letters->columns[i], COMMAND_ARRAY_MAX);
+    return dead_letters;
 }
 
-void dead_letters_free(struct dead_letters *letters)
+void dead_letters_free(struct dead_letters *dead_letters)
 {
-    if (!letters)
+    if (!dead_letters)
         return;
     for (size_t i = 0; i < COLUMNS; i++)
-        pg_array_done(&letters->columns[i]);
-    free(letters);
+        pg_array_done(&dead_letters->columns[i]);
+    free(dead_letters);
 }

@@ -15,14 +15,14 @@ struct dead_letters;
 
 /* `pool` must outlive it. */
 struct dead_letters *dead_letters_new(const char *pool);
-void dead_letters_free(struct dead_letters *letters);
+void dead_letters_free(struct dead_letters *dead_letters);
 
 /* Each sends one statement, or none when no command asks for it. */
-void dead_letters_add(struct dead_letters *letters, struct db *db, struct command *const *commands,
+void dead_letters_add(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
                       size_t count, db_on_result *on_done, void *arg);
-void dead_letters_remove(struct dead_letters *letters, struct db *db, struct command *const *commands,
+void dead_letters_remove(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
                          size_t count, db_on_result *on_done, void *arg);
 
 /* A message from dead.<pool>; `reason` is the broker's word. */
-void dead_letters_keep(struct dead_letters *letters, struct db *db, const struct command *command,
+void dead_letters_keep(struct dead_letters *dead_letters, struct db *db, const struct command *command,
                        struct slice reason, db_on_result *on_done, void *arg);

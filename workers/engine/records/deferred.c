@@ -42,7 +42,7 @@ static const char *const names[] = {[DEFER_NONE] = "",
                                     [DEFER_TURN] = "turn",
                                     [DEFER_RETRY] = "retry",
                                     [DEFER_SCHEDULE] = "schedule",
-                                    [DEFER_UNTOLD] = "unpublished"};
+                                    [DEFER_UNPUBLISHED] = "unpublished"};
 
 struct deferred {
     const char *pool;
@@ -75,7 +75,7 @@ void deferred_claim(struct deferred *d, struct db *db, struct command *const *co
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++) {
-        if (!commands[i]->row || commands[i]->row == DEFER_UNTOLD)
+        if (!commands[i]->row || commands[i]->row == DEFER_UNPUBLISHED)
             continue;
         pg_array_add_i64(&d->columns[0], (int64_t)i);
         pg_array_add_uuid(&d->columns[1], &commands[i]->envelope.company);
@@ -109,7 +109,7 @@ static void add_row(struct deferred *d, const struct command *command, size_t i)
     pg_array_add_i64(column++, command->attempts);
     pg_array_add_text(column++, command->error ? slice_of(err_info(command->error)->slug) : SLICE_NONE);
     pg_array_add_text(column++, command->first_at);
-    pg_array_add_bool(column++, command->has_letter || command->replaces);
+    pg_array_add_bool(column++, command->has_dead_letter || command->replaces);
     pg_array_add_i64(column++, (int64_t)i);
 }
 

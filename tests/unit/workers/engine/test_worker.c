@@ -105,11 +105,11 @@ static void test_worker_when_many_commands_wait_answers_each_in_order(void **sta
 
 /* ---- dead letters ---- */
 
-static void test_worker_when_a_message_is_no_command_buries_it_and_goes_on(void **state)
+static void test_worker_when_a_message_is_no_command_rejects_it_and_goes_on(void **state)
 {
     struct hall *hall = *state;
     start_worker(hall);
-    int unreadable = unreadable_letters();
+    int unreadable = unreadable_dead_letters();
     const struct broker_message nonsense = {
         .exchange = SLICE(EXCHANGE_COMMANDS),
         .routing_key = SLICE("projects.00.what"),
@@ -121,10 +121,10 @@ static void test_worker_when_a_message_is_no_command_buries_it_and_goes_on(void 
     };
     publish_message(hall, &nonsense);
     struct uuid id = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
-    eventually(hall, reply_to(hall, &id) && unreadable_letters() == unreadable + 1);
+    eventually(hall, reply_to(hall, &id) && unreadable_dead_letters() == unreadable + 1);
 }
 
-static void test_worker_when_a_command_is_poisoned_replies_records_and_buries_it(void **state)
+static void test_worker_when_a_command_is_poisoned_replies_records_it_and_writes_a_dead_letter(void **state)
 {
     struct hall *hall = *state;
     start_worker(hall);
@@ -204,8 +204,8 @@ int main(void)
         TEST(test_worker_when_a_command_is_refused_replies_and_tells_nobody_else),
         TEST(test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both),
         TEST(test_worker_when_many_commands_wait_answers_each_in_order),
-        TEST(test_worker_when_a_message_is_no_command_buries_it_and_goes_on),
-        TEST(test_worker_when_a_command_is_poisoned_replies_records_and_buries_it),
+        TEST(test_worker_when_a_message_is_no_command_rejects_it_and_goes_on),
+        TEST(test_worker_when_a_command_is_poisoned_replies_records_it_and_writes_a_dead_letter),
         TEST(test_worker_when_an_error_passes_retries_and_succeeds),
         TEST(test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_up_nobody),
     };

@@ -224,7 +224,7 @@ static inline bool is_dead(const struct uuid *id)
            0;
 }
 
-static inline int unreadable_letters(void)
+static inline int unreadable_dead_letters(void)
 {
     return atoi(ask_sqlf("SELECT count(*) FROM dead_letter WHERE command_id IS NULL"));
 }

@@ -147,7 +147,7 @@ static void test_batch_when_too_many_commands_of_a_company_wait_for_their_time_r
 
 /* ---- poison ---- */
 
-static void assert_buried(const struct command *command, const char *status)
+static void assert_dead(const struct command *command, const char *status)
 {
     assert_int_equal(command->outcome, COMMAND_DEAD);
     assert_int_equal(command->http_status, 500);
@@ -156,42 +156,42 @@ static void assert_buried(const struct command *command, const char *status)
                         status);
 }
 
-static void test_batch_when_a_body_is_no_msgpack_buries_the_command(void **state)
+static void test_batch_when_a_body_is_no_msgpack_rejects_the_command(void **state)
 {
     struct engine *e = *state;
     struct command *command =
         make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
     command->envelope.body = SLICE("\xc1 what is this");
     run_commands(e, &command, 1);
-    assert_buried(e->settled[0], "poison");
+    assert_dead(e->settled[0], "poison");
 }
 
-static void test_batch_when_the_type_is_unknown_buries_the_command(void **state)
+static void test_batch_when_the_type_is_unknown_rejects_the_command(void **state)
 {
     struct engine *e = *state;
     struct command *command = make_command(e, &(struct request){.type = "project.explode"});
     run_commands(e, &command, 1);
-    assert_buried(e->settled[0], "poison");
+    assert_dead(e->settled[0], "poison");
 }
 
-static void test_batch_when_a_header_is_missing_buries_the_command(void **state)
+static void test_batch_when_a_header_is_missing_rejects_the_command(void **state)
 {
     struct engine *e = *state;
-    assert_buried(DO(e, .type = "project.update", .json = "{}"), "poison");
-    assert_buried(DO(e, .type = "task.create", .json = "{\"title\":\"Dig\"}"), "poison");
+    assert_dead(DO(e, .type = "project.update", .json = "{}"), "poison");
+    assert_dead(DO(e, .type = "task.create", .json = "{\"title\":\"Dig\"}"), "poison");
 }
 
-static void test_batch_when_a_required_field_is_missing_buries_the_command(void **state)
+static void test_batch_when_a_required_field_is_missing_rejects_the_command(void **state)
 {
     struct engine *e = *state;
     struct command *command =
         make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"Bridge\"}"});
     command->envelope.body = SLICE("\x80");
     run_commands(e, &command, 1);
-    assert_buried(e->settled[0], "poison");
+    assert_dead(e->settled[0], "poison");
 }
 
-static void test_batch_when_a_buried_command_is_replayed_and_readable_runs_it(void **state)
+static void test_batch_when_a_dead_letter_that_was_unreadable_is_replayed_and_readable_runs_it(void **state)
 {
     struct engine *e = *state;
     const struct request request = {
@@ -200,7 +200,7 @@ static void test_batch_when_a_buried_command_is_replayed_and_readable_runs_it(vo
         struct command *command = make_command(e, &request);
         command->envelope.body = SLICE("\xc1");
         run_commands(e, &command, 1);
-        assert_buried(e->settled[0], "poison");
+        assert_dead(e->settled[0], "poison");
     }
     struct command *mended = run_request(e, &request);
     assert_status(mended, ERR_OK);
@@ -331,7 +331,7 @@ static void test_batch_when_one_statement_fails_costs_only_its_command(void **st
     run_requests(e, requests, ARRAY_LEN(requests));
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         assert_status(e->ran[i], i == 4 ? ERR_DATABASE_ERROR : ERR_OK);
-    assert_buried(e->ran[4], "database-error");
+    assert_dead(e->ran[4], "database-error");
     assert_null(memmem(e->ran[4]->refusal.data, e->ran[4]->refusal.len, "no", 2)); /* the log's business */
     assert_string_equal(
         ask_sqlf("SELECT max(right(number, 4)) FROM project WHERE company_id = '%s'", uuid_text(&e->company)),
@@ -351,7 +351,7 @@ static void test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succee
     assert_status(run_request(e, &request), ERR_OK);
 }
 
-static const char *letter_of(const struct command *command)
+static const char *dead_letter_of(const struct command *command)
 {
     return ask_sqlf(
         "SELECT reason || ' ' || attempts || ' ' || replays || ' ' || jsonb_array_length(history) FROM"
@@ -374,7 +374,7 @@ static struct command *as_row(struct command *command, enum deferral reason)
     return row;
 }
 
-static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_buried(
+static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_a_dead_letter(
     void **state)
 {
     struct engine *e = *state;
@@ -409,7 +409,7 @@ static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_wai
     assert_int_equal(command->outcome, COMMAND_DEAD);
     assert_int_equal(command->http_status, 503);
     assert_string_equal(row_of(command), "");
-    assert_string_equal(letter_of(command), "database-conflict 5 0 0");
+    assert_string_equal(dead_letter_of(command), "database-conflict 5 0 0");
     remove_trap("retry");
     command_free(command);
     assert_no_gaps(&e->company);
@@ -424,7 +424,7 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
         make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap replay\"}"});
     run_commands(e, &command, 1);
     command = take_settled(e, 0);
-    assert_string_equal(letter_of(command), "database-error 1 0 0");
+    assert_string_equal(dead_letter_of(command), "database-error 1 0 0");
     for (int round = 1; round <= 2; round++) {
         assert_string_equal(ask_sqlf("SELECT dead_letter_replay(array_agg(id)) >= 1 FROM dead_letter"), "t");
         assert_string_equal(row_of(command), "retry 0");
@@ -434,11 +434,11 @@ static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_fai
         if (round == 2)
             remove_trap("replay");
         command = as_row(command, DEFER_RETRY);
-        command->has_letter = true;
+        command->has_dead_letter = true;
         command->attempts = 0;
         run_commands(e, &command, 1);
         command = take_settled(e, 0);
-        assert_string_equal(letter_of(command), round == 1 ? "database-error 1 1 1" : "");
+        assert_string_equal(dead_letter_of(command), round == 1 ? "database-error 1 1 1" : "");
     }
     assert_int_equal(command->outcome, COMMAND_DONE);
     assert_int_equal(command->status, ERR_OK);
@@ -513,11 +513,12 @@ static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_a
 static struct command *redelivered(const struct engine *e, const struct request *request)
 {
     struct command *command = make_command(e, request);
-    command->is_redelivered = command->is_suspect = true;
+    command->is_redelivered = command->was_begun = true;
     return command;
 }
 
-static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another(void **state)
+static void test_batch_when_a_command_ended_two_runs_with_a_begun_mark_rejects_it_without_another(
+    void **state)
 {
     struct engine *e = *state;
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
@@ -526,17 +527,17 @@ static void test_batch_when_a_command_ended_two_marked_runs_buries_it_without_an
     struct command *command = redelivered(e, &request);
     run_commands(e, &command, 1);
     assert_status(e->settled[0], ERR_FATAL_COMMAND);
-    assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
+    assert_string_equal(dead_letter_of(e->settled[0]), "fatal-command 3 0 0");
     assert_string_equal(
         ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)), "0");
     command = redelivered(e, &request); /* it died before its ack */
     run_commands(e, &command, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DONE);
     assert_int_equal(e->settled[0]->status, ERR_FATAL_COMMAND);
-    assert_string_equal(letter_of(e->settled[0]), "fatal-command 3 0 0");
+    assert_string_equal(dead_letter_of(e->settled[0]), "fatal-command 3 0 0");
 }
 
-static void test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark(void **state)
+static void test_batch_when_a_command_that_was_begun_is_innocent_runs_it_and_deletes_the_mark(void **state)
 {
     struct engine *e = *state;
     const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .id = uuid_v7()};
@@ -661,24 +662,24 @@ int main(void)
         TEST(test_batch_when_a_command_id_comes_with_another_request_refuses_it_and_keeps_the_result),
         TEST(test_batch_when_the_inbox_row_has_expired_says_that_the_entity_is_there),
         TEST(test_batch_when_the_company_does_not_exist_refuses),
-        TEST(test_batch_when_a_body_is_no_msgpack_buries_the_command),
-        TEST(test_batch_when_the_type_is_unknown_buries_the_command),
-        TEST(test_batch_when_a_header_is_missing_buries_the_command),
-        TEST(test_batch_when_a_required_field_is_missing_buries_the_command),
-        TEST(test_batch_when_a_buried_command_is_replayed_and_readable_runs_it),
+        TEST(test_batch_when_a_body_is_no_msgpack_rejects_the_command),
+        TEST(test_batch_when_the_type_is_unknown_rejects_the_command),
+        TEST(test_batch_when_a_header_is_missing_rejects_the_command),
+        TEST(test_batch_when_a_required_field_is_missing_rejects_the_command),
+        TEST(test_batch_when_a_dead_letter_that_was_unreadable_is_replayed_and_readable_runs_it),
         TEST(test_batch_when_a_broken_copy_follows_a_success_keeps_the_success),
         TEST(test_batch_when_good_and_bad_are_mixed_answers_each_with_its_own),
         TEST(test_batch_when_one_command_builds_on_another_runs_them_in_order),
         TEST(test_batch_when_several_companies_are_in_it_counts_each_by_itself),
         TEST(test_batch_when_one_statement_fails_costs_only_its_command),
         TEST(test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succeeds),
-        TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_buried),
+        TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_a_dead_letter),
         TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
         TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
         TEST(test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more),
         TEST(test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_and_answers_the_last),
-        TEST(test_batch_when_a_command_ended_two_marked_runs_buries_it_without_another),
-        TEST(test_batch_when_a_suspect_is_innocent_runs_it_and_forgets_the_mark),
+        TEST(test_batch_when_a_command_ended_two_runs_with_a_begun_mark_rejects_it_without_another),
+        TEST(test_batch_when_a_command_that_was_begun_is_innocent_runs_it_and_deletes_the_mark),
         TEST(test_batch_when_the_disk_is_full_for_one_command_costs_only_that_one),
         TEST(test_batch_when_the_disk_is_full_for_all_costs_nobody_a_try),
         TEST(test_batch_when_a_statement_takes_too_long_costs_only_its_command),

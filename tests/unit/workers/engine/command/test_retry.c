@@ -42,14 +42,14 @@ static void test_delay_when_the_attempts_are_used_up_then_none(void **state)
     assert_int_equal(retry_delay_ms(&policy, &over), -1);
 }
 
-static void test_rest_when_a_neighbour_was_in_the_way_then_shorter_than_when_a_server_is_in_trouble(
+static void test_backoff_when_a_neighbour_was_in_the_way_then_shorter_than_when_a_server_is_in_trouble(
     void **state)
 {
     (void)state;
-    const struct command conflict = {.error = ERR_DATABASE_CONFLICT, .rests = 1},
-                         trouble = {.error = ERR_DATABASE_UNAVAILABLE, .rests = 1};
+    const struct command conflict = {.error = ERR_DATABASE_CONFLICT, .backoffs = 1},
+                         trouble = {.error = ERR_DATABASE_UNAVAILABLE, .backoffs = 1};
     for (int draw = 0; draw < DRAWS; draw++)
-        assert_true(retry_rest_s(&conflict) < retry_rest_s(&trouble));
+        assert_true(retry_backoff_s(&conflict) < retry_backoff_s(&trouble));
 }
 
 static void test_policy_when_settings_say_something_then_that_else_what_the_pool_says(void **state)
@@ -75,7 +75,7 @@ int main(void)
         cmocka_unit_test(test_delay_when_attempts_follow_then_doubled_up_to_the_longest_with_jitter),
         cmocka_unit_test(test_delay_when_the_attempts_are_used_up_then_none),
         cmocka_unit_test(
-            test_rest_when_a_neighbour_was_in_the_way_then_shorter_than_when_a_server_is_in_trouble),
+            test_backoff_when_a_neighbour_was_in_the_way_then_shorter_than_when_a_server_is_in_trouble),
         cmocka_unit_test(test_policy_when_settings_say_something_then_that_else_what_the_pool_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

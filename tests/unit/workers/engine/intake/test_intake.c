@@ -123,12 +123,12 @@ static void test_intake_when_bodies_are_large_ends_the_batch_early(void **state)
     intake_free(intake);
 }
 
-static void test_intake_when_a_command_is_suspect_takes_it_alone(void **state)
+static void test_intake_when_a_command_was_begun_before_takes_it_alone(void **state)
 {
     (void)state;
     struct intake *intake = new_intake(10, 10, 100);
     add_many(intake, 'a', 1, 1);
-    add(intake, 'a', 2)->is_suspect = true;
+    add(intake, 'a', 2)->was_begun = true;
     add_many(intake, 'a', 3, 4);
     add(intake, 'b', 1);
     assert_batch(intake, "a1 b1");
@@ -222,23 +222,23 @@ static void test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_s
 
 /* ---- coming back ---- */
 
-static void test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on(void **state)
+static void test_intake_when_a_command_backs_off_its_company_waits_and_the_others_go_on(void **state)
 {
     (void)state;
     struct intake *intake = new_intake(2, 2, 100);
     add_many(intake, 'a', 1, 3);
     struct command *commands = intake_take(intake), *second = commands->next;
     commands->error = ERR_DATABASE_CONFLICT;
-    commands->rests = 1;
+    commands->backoffs = 1;
     second->outcome = COMMAND_AGAIN;
     intake_return(intake, second);
     commands->outcome = COMMAND_RETRY;
     intake_return(intake, commands);
     add(intake, 'b', 1);
-    assert_int_equal(intake_resting(intake), 1);
+    assert_int_equal(intake_backing_off(intake), 1);
     assert_batch(intake, "b1");
     assert_batch(intake, "");
-    while (intake_resting(intake) > 0)
+    while (intake_backing_off(intake) > 0)
         ev_run(loop, EVRUN_ONCE);
     assert_batch(intake, "a1 a2");
     assert_batch(intake, "a3");
@@ -375,12 +375,13 @@ static void test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_othe
     intake_free(intake);
 }
 
-static void test_intake_when_a_suspect_comes_after_a_company_with_much_it_begins_the_next_batch(void **state)
+static void test_intake_when_one_that_was_begun_comes_after_a_company_with_much_it_begins_the_next_batch(
+    void **state)
 {
     (void)state;
     struct intake *intake = new_intake(100, 2, 100);
     add_many(intake, 'a', 1, 6);
-    add(intake, 'b', 1)->is_suspect = true;
+    add(intake, 'b', 1)->was_begun = true;
     add(intake, 'c', 1);
     assert_batch(intake, "a1 a2");
     assert_batch(intake, "b1");
@@ -424,13 +425,13 @@ int main(void)
         TEST(test_intake_when_more_waits_than_a_batch_takes_gives_them_in_order),
         TEST(test_intake_when_an_id_comes_twice_leaves_the_second_for_a_later_batch),
         TEST(test_intake_when_bodies_are_large_ends_the_batch_early),
-        TEST(test_intake_when_a_command_is_suspect_takes_it_alone),
+        TEST(test_intake_when_a_command_was_begun_before_takes_it_alone),
         TEST(test_intake_when_one_company_has_much_the_others_go_with_it_in_each_batch),
         TEST(test_intake_when_a_batch_is_full_the_next_one_begins_with_who_had_no_turn),
         TEST(test_intake_when_companies_come_at_random_each_keeps_its_order_and_gets_its_share),
         TEST(test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_commands),
         TEST(test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same),
-        TEST(test_intake_when_a_command_rests_its_company_waits_and_the_others_go_on),
+        TEST(test_intake_when_a_command_backs_off_its_company_waits_and_the_others_go_on),
         TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
         TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter),
         TEST(test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run),
@@ -438,7 +439,7 @@ int main(void)
         TEST(test_intake_when_rows_remain_asks_for_those_after_the_last_one),
         TEST(test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue),
         TEST(test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_others),
-        TEST(test_intake_when_a_suspect_comes_after_a_company_with_much_it_begins_the_next_batch),
+        TEST(test_intake_when_one_that_was_begun_comes_after_a_company_with_much_it_begins_the_next_batch),
         TEST(test_intake_when_the_process_leaves_parks_what_stands_behind_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

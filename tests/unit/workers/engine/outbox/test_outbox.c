@@ -8,7 +8,7 @@ struct sender {
     struct broker *broker;
     struct outbox *outbox;
     bool is_up;
-    size_t told;
+    size_t published;
     struct uuid order[COUNT];
 };
 
@@ -29,11 +29,11 @@ static void on_sender_delivery(void *ctx, struct broker *broker, const struct br
     (void)ctx, (void)broker, (void)delivery;
 }
 
-static void on_told(void *ctx, struct command *command)
+static void on_published(void *ctx, struct command *command)
 {
     struct sender *sender = ctx;
-    assert_true(sender->told < COUNT);
-    sender->order[sender->told++] = command->envelope.id;
+    assert_true(sender->published < COUNT);
+    sender->order[sender->published++] = command->envelope.id;
     command_free(command);
 }
 
@@ -47,7 +47,7 @@ static void sender_start(struct sender *sender, struct hall *hall, int64_t windo
                                            .unconfirmed_bytes = 1 << 20};
     *sender = (struct sender){0};
     assert_int_equal(broker_new(hall->loop, &options, &callbacks, sender, &sender->broker), ERR_OK);
-    sender->outbox = outbox_new(hall->loop, sender->broker, on_told, sender);
+    sender->outbox = outbox_new(hall->loop, sender->broker, on_published, sender);
 }
 
 static void sender_stop(struct sender *sender)
@@ -86,13 +86,13 @@ static void test_outbox_when_the_window_is_small_tells_everything_in_order(void 
         outbox_send(sender.outbox, commands[i]);
     }
     assert_int_equal(outbox_waiting(sender.outbox), COUNT - 1);
-    assert_int_equal(outbox_untold(sender.outbox), COUNT);
-    eventually(hall, sender.told == COUNT && hall->reply_count == COUNT);
+    assert_int_equal(outbox_unpublished(sender.outbox), COUNT);
+    eventually(hall, sender.published == COUNT && hall->reply_count == COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         assert_true(uuid_equal(&sender.order[i], &ids[i]));
         assert_true(uuid_equal(&hall->replies[i].event.command_id, &ids[i]));
     }
-    assert_int_equal(outbox_untold(sender.outbox), 0);
+    assert_int_equal(outbox_unpublished(sender.outbox), 0);
     sender_stop(&sender);
 }
 
@@ -107,7 +107,7 @@ static void test_outbox_when_a_refusal_has_nobody_waiting_is_told_at_once(void *
     command->envelope.reply_to = SLICE("");
     sender_start(&sender, hall, 10);
     outbox_send(sender.outbox, command);
-    assert_int_equal(sender.told, 1);
+    assert_int_equal(sender.published, 1);
     sender_stop(&sender);
 }
 
@@ -132,12 +132,12 @@ static void test_outbox_when_the_broker_refuses_tells_again_until_it_takes_it(vo
     eventually(hall, hall->is_ready);
     sender_start(&sender, hall, 10);
     outbox_send(sender.outbox, commands[0]);
-    eventually(hall, sender.told == 1);
+    eventually(hall, sender.published == 1);
     outbox_send(sender.outbox, commands[1]);
     let_pass_ms(hall, 300);
-    assert_int_equal(sender.told, 1);
+    assert_int_equal(sender.published, 1);
     broker_consume(hall->broker, hall->reply_key, "full", 0, false, false);
-    eventually(hall, sender.told == 2);
+    eventually(hall, sender.published == 2);
     sender_stop(&sender);
 }
 
@@ -151,7 +151,7 @@ static void test_outbox_when_it_ends_with_work_left_frees_it(void **state)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         outbox_send(sender.outbox, commands[i]);
     sender_stop(&sender);
-    assert_int_equal(sender.told, 0);
+    assert_int_equal(sender.published, 0);
 }
 
 int main(void)
