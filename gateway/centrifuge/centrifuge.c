@@ -11,7 +11,21 @@ struct gateway *session_gateway(const struct session *session)
     return ws_gateway(session->ws);
 }
 
-/* The clocks: the wall's says when a token expires, the monotonic one what is due. */
+void session_set_state(struct session *session, enum session_state state)
+{
+    static const char *const names[] = {
+        [SESSION_NEW] = "new",
+        [SESSION_REFUSED] = "refused",
+        [SESSION_CONNECTED] = "connected",
+        [SESSION_ENDED] = "ended",
+    };
+    if (session->state != (uint8_t)state)
+        log_debug("session.state", LOG_S("peer", ws_peer(session->ws)), LOG_S("from", names[session->state]),
+                  LOG_S("to", names[state]));
+    session->state = (uint8_t)state;
+}
+
+/* Two clocks: a token expires by the wall clock, pings and time limits go by the monotonic one. */
 
 static ev_tstamp left_of_token(const struct session *session)
 {
@@ -45,7 +59,7 @@ static void send_ping(struct session *session)
 
 static void miss_pong(struct session *session)
 {
-    /* The ping may still be on its way, behind what the client has not read: others watch over that. */
+    /* Output is still unsent, so the ping may not have reached the client: net's limit for slow readers decides. */
     if (ws_backlog(session->ws) > 0)
         session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
     else
@@ -144,7 +158,7 @@ void session_init(struct session *session, struct ws *ws)
 
 void session_end(struct session *session)
 {
-    session->state = SESSION_ENDED;
+    session_set_state(session, SESSION_ENDED);
     session_leave_all(session);
     session_drop_works(session);
     if (session->is_counted)

@@ -1,19 +1,15 @@
 #pragma once
-/* The Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes out.
+/* A session of the Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes out.
  *
- *   NEW ── connect ──▶ CONNECTED ── token expired, no pong, slow, drain, bad request ──▶ ENDED
- *    │└─ refused (its token is missing or expired: the client was told) ──▶ REFUSED ──┐
- *    └────────────────── time (head_timeout_ms) ─────────────────────────────────────▶ ENDED
+ * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the reply to connect subscribes the
+ * session to them, and a push subscribes it to those of a refreshed token.
  *
- * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the session is subscribed to them by the
- * answer to connect, and to those of a refreshed token by a push.
+ * A message has one command a line. The replies that are ready at once go back in one message, a line each. Publications
+ * are pushes; the hub has them framed once a turn for all subscribers of a channel (hub.h).
  *
- * A message is one command a line; the replies that are ready at once go back in one message, a line each. Publications
- * are pushes, framed once a turn for all subscribers of a channel (hub.h).
- *
- * The clock of a session: connect within head_timeout_ms; then a ping (`{}`) every ws_ping_ms, answered (`{}`)
- * within ws_pong_ms; the token's exp, past which (and auth_leeway_ms) the session ends unless it is refreshed. When the
- * process drains the session is closed in its turn (conn_set_drain).
+ * The clock of a session: the client must connect within head_timeout_ms. Then it gets a ping (`{}`) every ws_ping_ms and
+ * must answer it (`{}`) within ws_pong_ms. The session ends auth_leeway_ms after the token's exp unless the client
+ * refreshes the token. When the process drains, each session is closed in its turn (conn_set_drain).
  */
 
 #include "common/crypto/token.h"
@@ -21,9 +17,13 @@
 
 struct ws;
 
+/*   NEW ── connect ──▶ CONNECTED ── token expired, no pong, slow, drain, bad request ───────▶ ENDED
+ *    │└─ connect without a valid token, or the database failed: error reply ──▶ REFUSED ──┐
+ *    └─────────────────────────────── head_timeout_ms have passed ────────────────────────▶ ENDED
+ */
 enum session_state { SESSION_NEW, SESSION_REFUSED, SESSION_CONNECTED, SESSION_ENDED };
 
-/* Whose wish a subscription is: a command's, the token's at connect, or the token's at a refresh. */
+/* Who asked for a subscription: a command, the token of connect, or the token of a refresh. */
 enum subscription_origin { BY_CLIENT, BY_TOKEN, BY_NEW_TOKEN };
 
 enum session_due { DUE_CONNECT, DUE_PING, DUE_PONG };
@@ -34,7 +34,7 @@ struct subscription {
     struct session *session;
     struct subscription *next;
     struct uuid id;   /* of the channel, with `kind` */
-    uint32_t command; /* that asked for it, until it is answered; then 0 */
+    uint32_t command; /* the id of the subscribe command, until it is answered; then 0 */
     uint8_t kind;     /* enum channel_kind */
     uint8_t origin;   /* enum subscription_origin */
     bool is_live;     /* the hub has started it */
@@ -44,32 +44,32 @@ struct subscription {
 struct session_welcome;
 struct session_work;
 
-/* A part of struct ws. All of it is kept for as long as a socket is open, so it is small. */
+/* A part of struct ws. It is kept for as long as the socket is open, so it is small. */
 struct session {
     struct ws *ws;
-    struct buf *batch; /* replies to the message that is being handled; NULL outside of that */
+    struct buf *batch; /* replies to the message that is being handled; NULL between messages */
     struct subscription *subscriptions;
     struct session_welcome *welcome; /* until connect is answered */
     struct session_work *works;      /* commands that wait for their answers */
     struct uuid client;
     struct identity identity; /* of the token; its expiry changes with a refresh */
     ev_tstamp due_at;
-    ev_tstamp commands, subscribes; /* rate.h */
+    ev_tstamp commands, subscribes; /* how many of each a second: rate.h */
     uint32_t subscription_count;
     uint16_t work_count;
     uint8_t state; /* enum session_state */
     uint8_t due;   /* enum session_due */
     bool owes_pong;
-    bool is_counted; /* among its user's connections */
+    bool is_counted; /* in user_counts */
 };
 
 void session_init(struct session *session, struct ws *ws);
-/* Leaves all channels; nothing is sent any more. Memory stays until session_done. */
+/* Leaves all channels and sends nothing more. The memory stays until session_done. */
 void session_end(struct session *session);
 void session_done(struct session *session);
 
 void session_on_message(struct session *session, struct slice text);
-void session_on_time(struct session *session); /* of ws_limit */
-void session_on_slow(struct session *session); /* too much waits for the client */
+void session_on_time(struct session *session); /* the time that ws_limit was given has passed */
+void session_on_slow(struct session *session); /* more output waits for the client than max_output_bytes */
 void session_on_drain(struct session *session);
-void session_on_revoked(struct session *session); /* some tokens are worth nothing any more */
+void session_on_revoked(struct session *session); /* tokens were revoked, perhaps this session's */

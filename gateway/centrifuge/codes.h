@@ -1,10 +1,10 @@
 #pragma once
 /* The error, disconnect and unsubscribe codes of the Centrifuge client protocol that we use, with the texts of its
- * authors' server. Clients come back by themselves after a disconnect in 3000–3499, and not after 3500–3999. */
+ * authors' server. Clients reconnect by themselves after a disconnect code of 3000–3499, and not after 3500–3999. */
 
 #include <stdbool.h>
 
-/* CENTRIFUGE_ERROR(name, code, worth another try, message): in the reply to a command. */
+/* ERROR(name, code, temporary, message): in the reply to a command. A client may repeat it after a temporary error. */
 #define CENTRIFUGE_ERRORS(ERROR)                                \
     ERROR(INTERNAL, 100, true, "internal server error")         \
     ERROR(UNAUTHORIZED, 101, false, "unauthorized")             \
@@ -32,7 +32,7 @@ struct centrifuge_error_info {
 };
 const struct centrifuge_error_info *centrifuge_error_info(enum centrifuge_error error);
 
-/* CENTRIFUGE_DISCONNECT(name, code, reason): in a close frame. */
+/* DISCONNECT(name, code, reason): in a close frame. */
 #define CENTRIFUGE_DISCONNECTS(DISCONNECT)                     \
     DISCONNECT(SHUTDOWN, 3001, "shutdown")                     \
     DISCONNECT(SERVER_ERROR, 3004, "internal server error")    \
@@ -60,5 +60,5 @@ struct centrifuge_disconnect_info {
 };
 const struct centrifuge_disconnect_info *centrifuge_disconnect_info(enum centrifuge_disconnect disconnect);
 
-/* In an unsubscribe push: 2500 and up make the client subscribe again with its position. */
+/* In an unsubscribe push. A client that gets 2500 or more subscribes again with its position. */
 enum { CENTRIFUGE_UNSUBSCRIBE_SERVER = 2000, CENTRIFUGE_UNSUBSCRIBE_INSUFFICIENT = 2500 };

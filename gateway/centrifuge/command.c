@@ -3,14 +3,14 @@
 #include "gateway/centrifuge/private.h"
 #include "gateway/limit/rate.h"
 
-/* We have no command that a client would send for this; the protocol's own ping is `{}`. */
+/* Clients of this protocol version ping with `{}`, so the command `ping` is not offered. */
 static void not_available(struct session *session, uint32_t id, const json_t *params)
 {
     (void)params;
     reply_error(session, id, CENTRIFUGE_ERROR_NOT_AVAILABLE);
 }
 
-/* In the order in which the protocol looks for them; the first that is there is the command. */
+/* In the order in which the protocol looks for them: the first member that a message has names its command. */
 static const struct command_row {
     const char *name;
     void (*handle)(struct session *session, uint32_t id, const json_t *params);
@@ -89,7 +89,7 @@ static bool read_id(const json_t *command, uint32_t *ret_id)
     return true;
 }
 
-/* Who sends too much is told, and who goes on nevertheless is closed. */
+/* A client that sends too many commands gets an error reply, and one that goes on is disconnected. */
 static bool is_in_time(struct session *session, uint32_t id)
 {
     const struct gateway *gateway = session_gateway(session);
@@ -112,7 +112,7 @@ static void run(struct session *session, const json_t *command)
     uint32_t id = 0;
     const json_t *params = NULL;
     bool connected = session->state == SESSION_CONNECTED;
-    if (connected && json_object_get(command, "send")) { /* it has no reply that could say so */
+    if (connected && json_object_get(command, "send")) { /* `send` has no reply, so no error can be sent */
         session_disconnect(session, CENTRIFUGE_DISCONNECT_NOT_AVAILABLE);
         return;
     }
@@ -129,8 +129,8 @@ void session_on_line(struct session *session, struct slice line)
     char why[160];
     json_t *command = NULL;
     if (session->state == SESSION_REFUSED)
-        return;                 /* it was told to come back with another token */
-    if (slice_is(line, "{}")) { /* the most frequent by far */
+        return;                 /* the client was told to reconnect with another token */
+    if (slice_is(line, "{}")) { /* by far the most frequent message, so it is not parsed */
         on_pong(session);
         return;
     }

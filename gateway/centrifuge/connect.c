@@ -2,7 +2,7 @@
 #include "gateway/centrifuge/private.h"
 #include "gateway/limit/user_counts.h"
 
-/* Says to the client what is wrong with its token; true when it is in order. */
+/* True when the token is valid; otherwise the client has been answered or disconnected. */
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)
 {
     const char *why = NULL;
@@ -44,17 +44,17 @@ void session_connect(struct session *session, uint32_t id, const json_t *params)
     struct naming naming = {session, BY_TOKEN, json_object_get(params, "subs")};
     if (token.len == 0) {
         reply_error(session, id, CENTRIFUGE_ERROR_UNAUTHORIZED);
-        session->state = SESSION_REFUSED;
+        session_set_state(session, SESSION_REFUSED);
         return;
     }
     if (!verify(session, id, token, &session->identity)) {
         if (session->state == SESSION_NEW)
-            session->state = SESSION_REFUSED;
+            session_set_state(session, SESSION_REFUSED);
         return;
     }
     if (!may_connect(session))
         return;
-    session->state = SESSION_CONNECTED;
+    session_set_state(session, SESSION_CONNECTED);
     welcome_begin(session, id);
     auth_channels(token, on_named, &naming);
     welcome_end_of_list(session);
@@ -80,7 +80,7 @@ void session_refresh(struct session *session, uint32_t id, const json_t *params)
         return;
     if (!uuid_equal(&identity.user, &session->identity.user) ||
         !uuid_equal(&identity.company, &session->identity.company)) {
-        session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN); /* of somebody else */
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN); /* another user's or company's */
         return;
     }
     session->identity = identity;

@@ -1,7 +1,7 @@
 #include "gateway/centrifuge/private.h"
 #include "gateway/centrifuge/socket.h"
 
-enum { BATCH_BYTES = 65536 }; /* what has gathered goes out when it is about this much */
+enum { BATCH_BYTES = 65536 }; /* replies of one message go out together up to about this size */
 
 static void begin(struct buf *reply, const struct session *session, uint32_t id)
 {
@@ -35,7 +35,7 @@ static void gather(struct session *session, struct slice line)
 static void send_line(struct buf *reply, struct session *session)
 {
     if (reply->truncated)
-        session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW); /* more than may wait for one socket */
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW); /* longer than max_output_bytes */
     else if (session->batch)
         gather(session, buf_slice(reply));
     else

@@ -31,7 +31,7 @@ static void append_lower(struct buf *out, struct slice name)
     }
 }
 
-/* "Name: value" lines as members; our own values, so names need no escaping. */
+/* Writes "Name: value" lines as members of an object. The names are our own, so they need no escaping. */
 static void append_headers(struct buf *out, struct slice lines)
 {
     bool first = true;
@@ -50,7 +50,7 @@ static void append_headers(struct buf *out, struct slice lines)
     }
 }
 
-/* JSON goes as it is, but on one line: between its tokens, where alone a line can end, a blank says the same. */
+/* JSON is passed on unchanged but on one line: line ends stand only between tokens, where a blank means the same. */
 static void append_body(struct buf *out, const struct rpc_answer *answer)
 {
     if (!strstr(answer->content_type, "json")) {

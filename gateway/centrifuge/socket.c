@@ -5,12 +5,17 @@
 #include "gateway/ws/frame.h"
 #include "gateway/ws/handshake.h"
 
+/*   OPEN ── ws_close: close frame sent ──────────────────▶ CLOSING ── the peer's close frame, or ws_close_ms ──▶ conn_close
+ *    ├───── the peer's close frame: answered ────────────▶ CLOSING ── at once ──▶ conn_close
+ *    ├───── the peer broke a rule: close frame with code ▶ CLOSING ── at once ──▶ conn_close
+ *    └───── the connection ended without a close frame ──▶ CLOSING ── at once ──▶ conn_close
+ */
 enum ws_state { WS_OPEN, WS_CLOSING };
 
 struct ws {
     struct conn *conn;
-    struct ws_reader *reader;   /* in the middle of a frame or message; else NULL */
-    struct ws_deflate *deflate; /* the process's; NULL: not negotiated */
+    struct ws_reader *reader;   /* exists in the middle of a frame or message; else NULL */
+    struct ws_deflate *deflate; /* the process's; NULL: this socket is not compressed */
     enum ws_state state;
     struct session session;
 };
@@ -23,6 +28,15 @@ struct gateway *ws_gateway(const struct ws *ws)
 const char *ws_peer(const struct ws *ws)
 {
     return conn_peer(ws->conn);
+}
+
+static void set_state(struct ws *ws, enum ws_state state)
+{
+    static const char *const names[] = {[WS_OPEN] = "open", [WS_CLOSING] = "closing"};
+    if (ws->state != state)
+        log_debug("ws.state", LOG_S("peer", ws_peer(ws)), LOG_S("from", names[ws->state]),
+                  LOG_S("to", names[state]));
+    ws->state = state;
 }
 
 /* Output. */
@@ -75,7 +89,7 @@ static void send_close(struct ws *ws, int code, struct slice reason)
     size_t len = code == WS_CODE_NO_STATUS ? 0 : ws_close_payload(code, reason, payload);
     session_end(&ws->session);
     send_control(ws, WS_CLOSE, (struct slice){payload, len});
-    ws->state = WS_CLOSING;
+    set_state(ws, WS_CLOSING);
 }
 
 void ws_close(struct ws *ws, int code, const char *reason)
@@ -86,7 +100,7 @@ void ws_close(struct ws *ws, int code, const char *reason)
     conn_limit(ws->conn, ws_gateway(ws)->config->ws_close_ms);
 }
 
-/* RFC 6455 7.1.7: what follows cannot be made sense of, so nothing is waited for. */
+/* RFC 6455 7.1.7: after an error the rest of the input means nothing, so the peer's close frame is not waited for. */
 static void fail(struct ws *ws, int code)
 {
     static const struct {
@@ -126,7 +140,7 @@ static bool on_pong(void *ctx, struct slice payload)
 {
     (void)ctx;
     (void)payload;
-    return true; /* we send none that asks for it; RFC 6455 5.5.3 allows them */
+    return true; /* we send no pings of this kind, but RFC 6455 5.5.3 allows unsolicited pongs */
 }
 
 static bool on_close(void *ctx, int code, struct slice reason)
@@ -160,7 +174,7 @@ static void on_end(struct conn *conn, void *state)
 {
     struct ws *ws = state;
     session_end(&ws->session);
-    ws->state = WS_CLOSING;
+    set_state(ws, WS_CLOSING);
     conn_close(conn);
 }
 
@@ -170,7 +184,7 @@ static void on_timeout(struct conn *conn, void *state)
     if (ws->state == WS_OPEN)
         session_on_time(&ws->session);
     else if (conn_output(conn) > 0)
-        conn_abort(conn); /* it does not even read our goodbye */
+        conn_abort(conn); /* the peer has not even read the close frame */
     else
         conn_close(conn);
 }
@@ -180,7 +194,7 @@ static void on_overflow(struct conn *conn, void *state)
     struct ws *ws = state;
     if (ws->state != WS_OPEN)
         return;
-    conn_cut(conn); /* it will recover what it has not read: only the goodbye is worth its memory */
+    conn_cut(conn); /* the client recovers what it has not read, so only the close frame is still sent */
     session_on_slow(&ws->session);
 }
 

@@ -27,7 +27,7 @@ static void discard(struct subscription *subscription)
     free(subscription);
 }
 
-/* What the hub tells. */
+/* What the hub calls. */
 
 static void append_position(struct buf *out, const struct hub_start *start)
 {
@@ -61,7 +61,7 @@ static void push_begin(struct buf *push, const struct subscription *subscription
 static void push_end(struct buf *push, struct session *session)
 {
     buf_append_text(push, "}}}");
-    reply_flush(session); /* what was told before comes before */
+    reply_flush(session); /* replies that were made earlier are sent earlier */
     ws_send(session->ws, buf_slice(push));
     buf_done(push);
 }
@@ -75,7 +75,7 @@ static void push_unsubscribe(struct session *session, const struct subscription 
     push_end(&push, session);
 }
 
-/* A channel of a new token begins now: there is nothing to recover. */
+/* A channel that a refreshed token names starts now, so there is nothing to recover. */
 static void push_subscribe(struct session *session, const struct subscription *subscription,
                            const struct hub_start *start)
 {
@@ -113,11 +113,11 @@ static void on_publications(struct subscriber *subscriber, struct bytes *frames)
         welcome_hold(session, frames);
         return;
     }
-    reply_flush(session); /* what was told before comes before */
+    reply_flush(session); /* replies that were made earlier are sent earlier */
     ws_send_frames(session->ws, frames);
 }
 
-/* The command that asked for a subscription that never was. */
+/* Answers for a subscription that the hub refused: its command gets an error, the welcome goes on without it. */
 static void answer_refused(struct session *session, const struct subscription *subscription, enum err err)
 {
     enum centrifuge_error error = err == ERR_FORBIDDEN   ? CENTRIFUGE_ERROR_PERMISSION_DENIED
@@ -138,7 +138,7 @@ static void on_refused(struct subscriber *subscriber, enum err err)
     answer_refused(session, &refused, err);
 }
 
-/* The client subscribes again to its own channels; those of its token it gets by connecting again. */
+/* The client subscribes again to its own channels. It gets the channels of its token by connecting again. */
 static void on_lost(struct subscriber *subscriber)
 {
     struct subscription *subscription = subscription_of(subscriber);
@@ -212,7 +212,7 @@ static bool is_full(const struct session *session)
     return session->subscription_count >= session_gateway(session)->config->ws_max_channels;
 }
 
-/* A client that comes back asks for all of its channels at once. */
+/* A client that reconnects subscribes to all of its channels at once, so the burst is ws_max_channels. */
 static bool is_too_fast(struct session *session)
 {
     const struct gateway *gateway = session_gateway(session);
@@ -266,7 +266,7 @@ static void drop(struct subscription *subscription)
     const struct subscription dropped = *subscription;
     hub_unsubscribe(&subscription->subscriber);
     discard(subscription);
-    if (!dropped.is_live) /* its subscribe has not been answered yet */
+    if (!dropped.is_live) /* its subscribe command has not been answered yet */
         answer_refused(session, &dropped, dropped.origin == BY_TOKEN ? ERR_NOT_FOUND : ERR_INTERNAL);
 }
 
@@ -298,7 +298,7 @@ struct subscription *session_subscribed(struct session *session, uint32_t id, co
     return NULL;
 }
 
-/* A subscription lives as long as the token of its connection; there is nothing of its own to refresh. */
+/* A subscription lives as long as the token of its connection and has no token of its own to refresh. */
 void session_sub_refresh(struct session *session, uint32_t id, const json_t *params)
 {
     struct buf reply;
@@ -308,7 +308,7 @@ void session_sub_refresh(struct session *session, uint32_t id, const json_t *par
     reply_end(&reply, session);
 }
 
-/* What is on a channel follows from what was written: clients write through the API (rpc). */
+/* Clients do not publish. A channel carries the events of what they write through the API (rpc). */
 void session_publish(struct session *session, uint32_t id, const json_t *params)
 {
     enum channel_kind kind;
@@ -330,7 +330,7 @@ void session_subscribe_by_token(struct session *session, struct slice channel, b
     char name[CHANNEL_NAME_SIZE];
     struct hub_request request = {.company = session->identity.company};
     if (session->state == SESSION_ENDED || !channel_parse(channel, &request.kind, &request.id))
-        return; /* a channel of somebody else's: the token may serve more than us */
+        return; /* no channel of ours: the token may serve other systems too */
     struct subscription *subscription = find(session, request.kind, &request.id);
     if (subscription) {
         subscription->is_named = true;

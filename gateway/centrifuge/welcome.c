@@ -3,7 +3,7 @@
 
 struct session_welcome {
     uint32_t command;
-    size_t waiting; /* for so many channels, and for the end of the list */
+    size_t waiting; /* channels that have not started yet, and 1 until the end of the token's list */
     bool failed;
     struct buf subs;     /* "company:…":{…},… */
     struct bytes **held; /* frames that must come after the answer */
@@ -35,7 +35,7 @@ size_t welcome_bytes(const struct session *session)
     return welcome ? buf_len(&welcome->subs) + welcome->held_bytes : 0;
 }
 
-/* A first ping anywhere in the second half of the interval. */
+/* The first ping comes at random in the second half of the interval, so that sessions do not ping in step. */
 static void begin_pings(struct session *session)
 {
     int64_t interval = session_gateway(session)->config->ws_ping_ms;
@@ -69,7 +69,7 @@ static void settle(struct session *session)
         return;
     if (session->welcome->failed) {
         session_leave_all(session);
-        session->state = SESSION_REFUSED;
+        session_set_state(session, SESSION_REFUSED);
         reply_error(session, session->welcome->command, CENTRIFUGE_ERROR_INTERNAL);
     } else {
         answer(session);
@@ -102,7 +102,7 @@ void welcome_add(struct session *session, const struct subscription *subscriptio
     settle(session);
 }
 
-/* A project that has been deleted since the token was made: the client sees that it is not subscribed. */
+/* FORBIDDEN and NOT_FOUND: the project was deleted after the token was made. The reply leaves its channel out. */
 void welcome_skip(struct session *session, enum err err)
 {
     if (err != ERR_FORBIDDEN && err != ERR_NOT_FOUND)

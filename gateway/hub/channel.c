@@ -153,7 +153,8 @@ void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state s
         [SUBSCRIBER_RECOVERING] = "recovering",
         [SUBSCRIBER_LIVE] = "live",
     };
-    log_debug("subscriber.state", LOG_S("old", names[subscriber->state]), LOG_S("new", names[state]));
+    if (subscriber->state != state)
+        log_debug("subscriber.state", LOG_S("from", names[subscriber->state]), LOG_S("to", names[state]));
     subscriber->state = state;
 }
 
