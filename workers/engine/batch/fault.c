@@ -102,7 +102,7 @@ static void retry(struct batch *b, struct command *command, enum err err)
 /* Nothing can be written about it: the broker's dead letters are all there is, and whoever waits is told. */
 static void reject_at_broker(struct batch *b, struct command *command)
 {
-    refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
+    command_refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
     batch_settle(b, command, COMMAND_REJECTED);
     batch_advance(b);
 }

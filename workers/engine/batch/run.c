@@ -30,7 +30,7 @@ static void reject(struct command *command, const char *why)
     log_error("command.poisoned", LOG_S("command", id), LOG_B("type", command->envelope.type),
               LOG_S("why", why));
     command->why = arena_copy(&command->arena, slice_of(why));
-    refuse(command, ERR_POISON, why, NULL, 0);
+    command_refuse(command, ERR_POISON, why, NULL, 0);
 }
 
 static bool is_early(const struct command *command)
@@ -75,8 +75,8 @@ static bool is_to_run(struct batch *b, struct command *command)
     }
     if (is_one_too_many(b, command)) {
         command->deferral = DEFER_NONE;
-        refuse(command, ERR_TOO_MANY_REQUESTS, "Too many commands of the company wait for their time.", NULL,
-               0);
+        command_refuse(command, ERR_TOO_MANY_REQUESTS,
+                       "Too many commands of the company wait for their time.", NULL, 0);
         return false;
     }
     if (is_to_wait(b, command))
@@ -85,9 +85,9 @@ static bool is_to_run(struct batch *b, struct command *command)
     if (command->verdict == ERR_POISON)
         reject(command, "its metadata cannot be read");
     else if (command->verdict)
-        refuse(command, command->verdict, NULL, NULL, 0);
+        command_refuse(command, command->verdict, NULL, NULL, 0);
     else if (!ledger_knows(&b->ledger, command))
-        refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
+        command_refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)
         reject(command, "there is no such command");
     else

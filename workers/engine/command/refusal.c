@@ -17,8 +17,8 @@ static void append_points(struct buf *json, const struct refusal_point *points, 
         buf_append_char(json, ']');
 }
 
-void refuse(struct command *command, enum err err, const char *detail, const struct refusal_point *points,
-            size_t count)
+void command_refuse(struct command *command, enum err err, const char *detail,
+                    const struct refusal_point *points, size_t count)
 {
     struct buf json CLEANUP(buf_done);
     buf_init(&json, REFUSAL_MAX);

@@ -10,5 +10,5 @@ struct refusal_point {
 };
 
 /* Sets the command's result; its effects are gone. detail may be NULL, points empty. */
-void refuse(struct command *command, enum err err, const char *detail, const struct refusal_point *points,
-            size_t count);
+void command_refuse(struct command *command, enum err err, const char *detail,
+                    const struct refusal_point *points, size_t count);

@@ -77,7 +77,7 @@ static void reply(struct question *q, struct slice status, int64_t http_status, 
     question_free(q);
 }
 
-static void refuse(struct question *q, enum err err, const char *detail)
+static void command_refuse(struct question *q, enum err err, const char *detail)
 {
     json_t *json = detail ? json_pack("{s:s}", "detail", detail) : json_object();
     char *text = json_dumps(json, JSON_COMPACT);
@@ -106,7 +106,7 @@ static void on_sync(void *arg, enum err err)
     if (!err)
         err = db_result_error(q->result);
     if (err || db_rows(q->result) == 0) {
-        refuse(q, err ? err : ERR_INTERNAL, NULL);
+        command_refuse(q, err ? err : ERR_INTERNAL, NULL);
         return;
     }
     log_info("admin.done", LOG_S("ask", q->ask), LOG_B("status", db_text(q->result, 0, 0)));
@@ -143,12 +143,12 @@ void admin_take(struct admin *admin, const struct broker_delivery *delivery)
     const struct admin_request *row = find(delivery->type);
     char *text = row ? request_text(delivery) : NULL;
     if (!row)
-        refuse(q, ERR_NOT_IMPLEMENTED,
-               "this worker does not know the request: it may be older than the gateway");
+        command_refuse(q, ERR_NOT_IMPLEMENTED,
+                       "this worker does not know the request: it may be older than the gateway");
     else if (!text)
-        refuse(q, ERR_BAD_REQUEST, "the request cannot be read");
+        command_refuse(q, ERR_BAD_REQUEST, "the request cannot be read");
     else if (!db_is_up(admin->db))
-        refuse(q, ERR_DATABASE_UNAVAILABLE, NULL);
+        command_refuse(q, ERR_DATABASE_UNAVAILABLE, NULL);
     else {
         const struct slice params[] = {slice_of(text)};
         db_send(admin->db, &row->statement, params, 1, on_result, q);

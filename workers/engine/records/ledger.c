@@ -214,7 +214,7 @@ static bool is_another_request(struct command *command, const struct db_result *
     if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == command->envelope.fingerprint)
         return false;
     command->is_unrecorded = true;
-    refuse(command, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
+    command_refuse(command, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
     return true;
 }
 
@@ -326,8 +326,8 @@ void ledger_read_recalled(struct command *const *commands, size_t count, const s
     }
     for (size_t i = 0; i < count; i++)
         if (commands[i]->is_replay && commands[i]->status == ERR_OK && !commands[i]->effects)
-            refuse(commands[i], ERR_ALREADY_EXISTS, "It was done before, and its event is no longer kept.",
-                   NULL, 0);
+            command_refuse(commands[i], ERR_ALREADY_EXISTS,
+                           "It was done before, and its event is no longer kept.", NULL, 0);
 }
 
 /* ---- record ---- */

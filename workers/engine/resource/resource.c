@@ -181,7 +181,7 @@ static void refuse_missing(const struct resource_statement *s, struct command *c
                  s->resource->parent);
     else
         snprintf(detail, sizeof(detail), "There is no such %s.", s->resource->name);
-    refuse(command, ERR_NOT_FOUND, detail, NULL, 0);
+    command_refuse(command, ERR_NOT_FOUND, detail, NULL, 0);
 }
 
 static void refuse_broken(const struct resource_statement *s, struct command *command, int64_t broken)
@@ -200,7 +200,7 @@ static void refuse_broken(const struct resource_statement *s, struct command *co
         else
             detail = detail ? detail : rule->detail;
     }
-    refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);
+    command_refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);
 }
 
 static struct slice deleted_data(const struct command *command, int64_t version, char text[96])
@@ -231,7 +231,7 @@ static void add_follow(const struct resource_statement *s, struct command *comma
     struct effect *effect =
         command_add_effect(command, slice_of(s->plan->follow->event), db_text(result, 0, ANSWER_FOLLOW));
     if (!uuid_parse(db_text(result, 0, ANSWER_FOLLOW_ID), &effect->subject))
-        refuse(command, ERR_INTERNAL, NULL, NULL, 0);
+        command_refuse(command, ERR_INTERNAL, NULL, NULL, 0);
     effect->version = db_int(result, 0, ANSWER_FOLLOW_VERSION);
     effect->actor = command->envelope.actor;
     effect->at = arena_copy(&command->arena, slice_of(moment->at));

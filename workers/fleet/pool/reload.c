@@ -31,7 +31,7 @@ static void free_config(struct config *config)
     free(config);
 }
 
-static void refuse(struct pool *pool, const char *why)
+static void command_refuse(struct pool *pool, const char *why)
 {
     struct place *fresh = pool->reload.fresh;
     log_error("pool.settings_refused", LOG_S("why", why),
@@ -49,7 +49,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
     struct pool *pool = CONTAINER_OF(timer, struct pool, reload.limit);
     if (pool->is_child)
         return;
-    refuse(pool, "no worker became ready with them in time");
+    command_refuse(pool, "no worker became ready with them in time");
     pool->is_changed = true;
 }
 
@@ -112,7 +112,7 @@ static void step_trial(struct pool *pool)
         bring_in(pool);
     } else if (fresh->state == PLACE_FREE) {
         pool->reload.fresh = NULL;
-        refuse(pool, "the first worker with them did not live");
+        command_refuse(pool, "the first worker with them did not live");
     } else if (place_is_ready(fresh)) {
         stop_trial(pool);
         accept(pool);
