@@ -18,6 +18,7 @@ struct gateway {
     struct db_pool *reads;            /* common/db/db.h */
     struct plans *plans;              /* resources/plan.h: the SQL of each resource's reads */
     struct commands *commands;        /* commands.h: publishes, waits for results (pending) */
+    struct events *events;            /* events.h: replies and events of the workers */
     struct control *control;          /* control.h: asks workers and managers what operators want */
     struct presence *presence;        /* presence.h: who is on the channels of all processes */
     struct revocations *revocations;  /* revocations.h: tokens that are worth nothing any more */

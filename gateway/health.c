@@ -3,6 +3,7 @@
 #include "common/db/db.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/commands.h"
+#include "gateway/bus/events.h"
 
 void healthz(struct call *call)
 {
@@ -11,7 +12,8 @@ void healthz(struct call *call)
 
 static bool broker_is_ready(const struct gateway *gateway)
 {
-    return gateway->commands && commands_ready(gateway->commands);
+    return gateway->commands && commands_ready(gateway->commands) && gateway->events &&
+           events_ready(gateway->events);
 }
 
 static bool database_is_ready(const struct gateway *gateway)

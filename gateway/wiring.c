@@ -7,6 +7,7 @@
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
+#include "gateway/bus/events.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
 #include "gateway/hub/presence/presence.h"
@@ -42,11 +43,49 @@ static enum err open_reads(struct gateway *gateway)
     return db_pool_new(gateway->loop, &options, &gateway->reads);
 }
 
+/* ---- listeners ---- */
+
 static void close_revoked(struct gateway *gateway)
 {
     if (gateway->server)
         conn_set_revoked(server_conns(gateway->server));
 }
+
+static void on_presence(struct gateway *gateway, struct slice body)
+{
+    presence_on_message(gateway->presence, body);
+}
+
+static void on_event(struct gateway *gateway, const struct event *event)
+{
+    revocations_on_event(gateway->revocations, event);
+    hub_on_event(gateway->hub, event);
+}
+
+static void on_watched(struct gateway *gateway, const struct uuid *company)
+{
+    hub_on_watched(gateway->hub, company);
+}
+
+static void on_bound(struct gateway *gateway, bool is_again)
+{
+    revocations_read(gateway->revocations); /* those of the time without a binding */
+    if (is_again)
+        hub_on_reconnect(gateway->hub);
+    presence_on_bound(gateway->presence);
+}
+
+static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, NULL};
+static const struct events_listeners listeners = {
+    .keys = event_keys,
+    .announcement_type = {PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1},
+    .on_announcement = on_presence,
+    .on_event = on_event,
+    .on_watched = on_watched,
+    .on_bound = on_bound,
+};
+
+/* ---- beginning and end ---- */
 
 /* In the order in which each needs the ones before it. */
 enum err gateway_open(struct gateway *gateway, int listen_fd)
@@ -66,6 +105,8 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     if (!err)
         err = commands_new(gateway, &gateway->commands);
     if (!err)
+        err = events_new(gateway, &listeners, &gateway->events);
+    if (!err)
         gateway->hub = hub_new(gateway);
     if (!err)
         gateway->presence = presence_new(gateway);
@@ -82,6 +123,7 @@ void gateway_close(struct gateway *gateway)
     hub_free(gateway->hub);
     presence_free(gateway->presence);
     db_pool_free(gateway->reads);
+    events_free(gateway->events);
     commands_free(gateway->commands);
     control_free(gateway->control);
     revocations_free(gateway->revocations);

@@ -4,7 +4,6 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
-#include "gateway/bus/events.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
 #include "gateway/resources/operation.h"
@@ -12,7 +11,6 @@
 struct commands {
     struct gateway *gateway;
     struct broker *publisher;
-    struct events *events; /* events.h: the way back */
     struct pending_table pending;
 };
 
@@ -47,9 +45,8 @@ static void on_gone(struct call *call)
     pending_release(pending);
 }
 
-static void on_reply(void *arg, const struct event *event)
+void commands_on_event(struct commands *commands, const struct event *event)
 {
-    struct commands *commands = arg;
     struct pending *pending = pending_find(&commands->pending, event->correlation_id);
     char subject[UUID_TEXT_LEN + 1] = "";
     if (!pending || !uuid_equal(&pending->id, &event->command_id))
@@ -276,8 +273,6 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
     commands->gateway = gateway;
     pending_table_init(&commands->pending, gateway->loop, (size_t)gateway->config->pending_max, on_due);
     enum err err = open_publisher(commands);
-    if (!err)
-        err = events_new(gateway, on_reply, commands, &commands->events);
     if (err) {
         commands_free(commands);
         return err;
@@ -291,7 +286,6 @@ void commands_free(struct commands *commands)
 {
     if (!commands)
         return;
-    events_free(commands->events);
     if (commands->publisher)
         broker_free(commands->publisher);
     pending_table_done(&commands->pending);
@@ -300,23 +294,12 @@ void commands_free(struct commands *commands)
 
 bool commands_ready(const struct commands *commands)
 {
-    return broker_is_up(commands->publisher) && !broker_is_blocked(commands->publisher) &&
-           events_ready(commands->events);
+    return broker_is_up(commands->publisher) && !broker_is_blocked(commands->publisher);
 }
 
 size_t commands_waiting(const struct commands *commands)
 {
     return commands->pending.count;
-}
-
-void commands_watch(struct commands *commands, const struct uuid *company)
-{
-    events_watch(commands->events, company);
-}
-
-void commands_unwatch(struct commands *commands, const struct uuid *company)
-{
-    events_unwatch(commands->events, company);
 }
 
 struct broker *commands_publisher(const struct commands *commands)

@@ -1,5 +1,5 @@
 #pragma once
-/* Publishes commands and keeps the calls that wait for their results; receives replies and events.
+/* Publishes commands and keeps the calls that wait for their results. Replies come by events.h.
  *
  * A waiting call ends by the first of: its reply; a nack, return or full window (503); its time (then the inbox is asked: the
  * result, or 202 with Location when the broker confirmed, or 503 when it did not); the client going away.
@@ -14,7 +14,7 @@ struct commands;
 
 enum err commands_new(struct gateway *gateway, struct commands **ret_commands) MUST_CHECK;
 void commands_free(struct commands *commands);
-bool commands_ready(const struct commands *commands); /* both connections are up and not blocked */
+bool commands_ready(const struct commands *commands); /* the connection is up and not blocked */
 size_t commands_waiting(const struct commands *commands);
 struct broker *commands_publisher(const struct commands *commands); /* for messages that are no commands */
 
@@ -27,7 +27,5 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
 enum err commands_announce(struct commands *commands, struct slice key, struct slice type,
                            struct slice body) MUST_CHECK;
 
-/* Events of a company are delivered to hub_on_event while it has subscribers here. hub_on_watched is called when the broker
- * has confirmed the binding; after a reconnection hub_on_gap, once, when all bindings are confirmed again. Not from inside commands_watch. */
-void commands_watch(struct commands *commands, const struct uuid *company);
-void commands_unwatch(struct commands *commands, const struct uuid *company);
+/* An event or a refusal of a worker: answers the call that waits for it, if there is one. */
+void commands_on_event(struct commands *commands, const struct event *event);

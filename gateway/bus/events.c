@@ -4,10 +4,8 @@
 
 #include "common/base/uuid_map.h"
 #include "common/broker/topology.h"
-#include "gateway/auth/revocations.h"
+#include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
-#include "gateway/hub/hub.h"
-#include "gateway/hub/presence/presence.h"
 
 enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
 
@@ -25,13 +23,12 @@ struct asked {
 struct events {
     struct gateway *gateway;
     struct broker *broker;
-    void (*on_reply)(void *arg, const struct event *event);
-    void *on_reply_arg;
+    const struct events_listeners *listeners;
     struct uuid_map watches;
     struct asked *first_asked, *last_asked;
     char queue[NAME_SIZE]; /* of this connection */
     bool bound;
-    bool was_bound; /* once before: then there has been a gap */
+    bool was_bound; /* at any time: a binding after it is a reconnection */
 };
 
 /* ---- bindings ---- */
@@ -56,7 +53,7 @@ static void on_company_bound(void *arg)
     events->first_asked = asked->next;
     if (!events->first_asked)
         events->last_asked = NULL;
-    hub_on_watched(events->gateway->hub, &asked->company);
+    events->listeners->on_watched(events->gateway, &asked->company);
     free(asked);
 }
 
@@ -127,22 +124,18 @@ static void bind_watch(struct uuid_node *node, void *arg)
 static void tell_watched(struct uuid_node *node, void *arg)
 {
     struct events *events = arg;
-    hub_on_watched(events->gateway->hub, &node->key);
+    events->listeners->on_watched(events->gateway, &node->key);
 }
 
 static void on_bound(void *arg)
 {
     struct events *events = arg;
-    struct hub *hub = events->gateway->hub;
-    bool gap = events->was_bound;
+    bool is_again = events->was_bound;
     events->bound = events->was_bound = true;
-    revocations_read(events->gateway->revocations); /* those of the time without a binding */
     log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count));
-    if (gap && hub)
-        hub_on_reconnect(hub);
-    else if (hub)
+    if (!is_again)
         uuid_map_each(&events->watches, tell_watched, events);
-    presence_on_bound(events->gateway->presence);
+    events->listeners->on_bound(events->gateway, is_again);
 }
 
 /* The epoch in the name: the queue of a connection that broke may live on until the broker notices, and is locked to it. */
@@ -155,8 +148,8 @@ static void on_up(void *ctx, struct broker *broker)
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_queue(broker, &queue);
     broker_bind(broker, events->queue, EXCHANGE_EVENTS, events->gateway->reply_key);
-    broker_bind(broker, events->queue, EXCHANGE_EVENTS, REVOCATION_KEY);
-    broker_bind(broker, events->queue, EXCHANGE_EVENTS, PRESENCE_ALL_KEY);
+    for (const char *const *key = events->listeners->keys; *key; key++)
+        broker_bind(broker, events->queue, EXCHANGE_EVENTS, *key);
     uuid_map_each(&events->watches, bind_watch, events);
     broker_consume(broker, events->queue, "events", 0, true, true);
     broker_after_declarations(broker, on_bound, events);
@@ -176,8 +169,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     struct events *events = ctx;
     struct event event;
-    if (slice_is(delivery->type, PRESENCE_TYPE)) {
-        presence_on_message(events->gateway->presence, delivery->body);
+    if (slice_equal(delivery->type, events->listeners->announcement_type)) {
+        events->listeners->on_announcement(events->gateway, delivery->body);
         return;
     }
     if (control_on_reply(events->gateway->control, delivery))
@@ -188,14 +181,12 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
                  LOG_B("type", delivery->type));
         return;
     }
-    events->on_reply(events->on_reply_arg, &event);
-    revocations_on_event(events->gateway->revocations, &event);
-    if (events->gateway->hub)
-        hub_on_event(events->gateway->hub, &event);
+    commands_on_event(events->gateway->commands, &event);
+    events->listeners->on_event(events->gateway, &event);
 }
 
-enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event),
-                    void *arg, struct events **ret_events)
+enum err events_new(struct gateway *gateway, const struct events_listeners *listeners,
+                    struct events **ret_events)
 {
     static const struct broker_callbacks callbacks = {
         .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery};
@@ -205,8 +196,7 @@ enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const s
                                            .unconfirmed_bytes = 1};
     struct events *events = xcalloc(1, sizeof(*events));
     events->gateway = gateway;
-    events->on_reply = on_reply;
-    events->on_reply_arg = arg;
+    events->listeners = listeners;
     uuid_map_init(&events->watches);
     enum err err = broker_new(gateway->loop, &options, &callbacks, events, &events->broker);
     if (err) {

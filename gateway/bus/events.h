@@ -1,9 +1,9 @@
 #pragma once
-/* The way back from the workers: one exclusive queue of this process, bound for replies to it and for the events of
- * the companies that are watched. What comes goes to the one who waits for it and to the hub.
+/* The way back from the workers: one exclusive queue of this process, bound for the replies to it, for the events of the companies
+ * that are watched, and for the keys that its listeners name. Replies go to commands.h and control.h; the rest goes to the listeners.
  *
- * The queue dies with its connection: what is published until it is declared and bound again is missed, which the hub is told
- * (hub_on_gap), and which those who wait find out from the inbox.
+ * The queue dies with its connection, so what is published until it is declared and bound again is missed. The listeners are told
+ * (on_bound); a command that waits for its reply finds the result in the inbox instead.
  */
 
 #include "common/broker/envelope.h"
@@ -11,14 +11,29 @@
 
 struct events;
 
-/* on_reply is called for every event or refusal before the hub is. */
-enum err events_new(struct gateway *gateway, void (*on_reply)(void *arg, const struct event *event),
-                    void *arg, struct events **ret_events) MUST_CHECK;
+/* Who hears what arrives; wiring.c fills it in. It must outlive the events, and every member is set. */
+struct events_listeners {
+    const char *const *keys; /* the queue is bound for these, too; NULL-terminated */
+    /* Of messages that gateway processes send each other (commands_announce). */
+    struct slice announcement_type;
+    void (*on_announcement)(struct gateway *gateway, struct slice body);
+    /* An event of a worker, after the command that waits for it has been answered. */
+    void (*on_event)(struct gateway *gateway, const struct event *event);
+    /* The broker has confirmed the binding for a company: from now on none of its events is missed. */
+    void (*on_watched)(struct gateway *gateway, const struct uuid *company);
+    /* The queue and all of its bindings are confirmed. is_again: there was a connection before, and what was published since it
+     * broke has been missed, of every company. Else on_watched has been called for each company that is watched. */
+    void (*on_bound)(struct gateway *gateway, bool is_again);
+};
+
+enum err events_new(struct gateway *gateway, const struct events_listeners *listeners,
+                    struct events **ret_events) MUST_CHECK;
 void events_free(struct events *events);
 
-/* Connected, and all bindings confirmed. */
+/* Connected, and all bindings are confirmed. */
 bool events_ready(const struct events *events);
 
-/* Counted: as many unwatch as watch. hub_on_watched follows when the broker has confirmed the binding. */
+/* Watches are counted: events_unwatch is called as often as events_watch. on_watched follows when the broker has confirmed the
+ * binding, never from inside of events_watch. */
 void events_watch(struct events *events, const struct uuid *company);
 void events_unwatch(struct events *events, const struct uuid *company);

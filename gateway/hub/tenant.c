@@ -1,5 +1,5 @@
 #include "common/base/clock.h"
-#include "gateway/bus/commands.h"
+#include "gateway/bus/events.h"
 #include "gateway/hub/private.h"
 
 static void detach(struct channel *channel, void *unused)
@@ -110,7 +110,7 @@ static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct tenant *tenant = CONTAINER_OF(timer, struct tenant, check);
     if (tenant->empty_since > 0. && clock_monotonic_s() - tenant->empty_since > TENANT_LINGER_MS / 1000. &&
         !tenant->dirty) {
-        commands_unwatch(tenant->hub->gateway->commands, &tenant->node.key);
+        events_unwatch(tenant->hub->gateway->events, &tenant->node.key);
         tenant_free(tenant);
         return;
     }
@@ -141,7 +141,7 @@ struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     ev_timer_init(&tenant->check, on_check_timer, 0., 0.);
     ev_timer_init(&tenant->gap, catch_up_on_gap_timer, 0., 0.);
     tenant_schedule_check(tenant, check_interval(tenant));
-    commands_watch(hub->gateway->commands, company);
+    events_watch(hub->gateway->events, company);
     if (hub->listener)
         hub->listener->on_tenant_new(tenant);
     return tenant;

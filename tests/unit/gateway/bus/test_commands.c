@@ -120,7 +120,8 @@ static int setup(void **state)
     assert_int_equal(
         broker_new(stage->rig->gateway.loop, &options, &callbacks, &stage->worker, &stage->worker.broker),
         ERR_OK);
-    eventually(stage->rig, stage->worker.consuming && commands_ready(stage->rig->gateway.commands));
+    eventually(stage->rig, stage->worker.consuming && commands_ready(stage->rig->gateway.commands) &&
+                               events_ready(stage->rig->gateway.events));
     *state = stage;
     return 0;
 }

@@ -17,6 +17,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "gateway/bus/commands.h"
+#include "gateway/bus/events.h"
 #include "gateway/net/server.h"
 #include "gateway/wiring.h"
 

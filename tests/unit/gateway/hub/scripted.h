@@ -4,6 +4,7 @@
 
 #include "common/db/db.h"
 #include "gateway/bus/commands.h"
+#include "gateway/bus/events.h"
 #include "gateway/gateway.h"
 
 enum { SCRIPT_ROWS_MAX = 256, SCRIPT_COLUMNS = 3, SCRIPT_TEXT = 160 };
@@ -73,16 +74,16 @@ struct bytes *db_share(struct db_result *result, int row, int col)
     return bytes_copy(slice_of(result->text[row][col]));
 }
 
-void commands_watch(struct commands *commands, const struct uuid *company)
+void events_watch(struct events *events, const struct uuid *company)
 {
-    (void)commands;
+    (void)events;
     (void)company;
     watched++;
 }
 
-void commands_unwatch(struct commands *commands, const struct uuid *company)
+void events_unwatch(struct events *events, const struct uuid *company)
 {
-    (void)commands;
+    (void)events;
     (void)company;
     unwatched++;
 }
