@@ -59,7 +59,8 @@ static void send_ping(struct session *session)
 
 static void miss_pong(struct session *session)
 {
-    /* Output is still unsent, so the ping may not have reached the client: net's limit for slow readers decides. */
+    /* Output is still unsent, so the ping may not have reached the client: net's limit for slow readers
+     * decides. */
     if (ws_backlog(session->ws) > 0)
         session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
     else

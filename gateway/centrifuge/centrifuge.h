@@ -1,15 +1,17 @@
 #pragma once
-/* A session of the Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes out.
+/* A session of the Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes
+ * out.
  *
- * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the reply to connect subscribes the
- * session to them, and a push subscribes it to those of a refreshed token.
+ * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the reply to connect
+ * subscribes the session to them, and a push subscribes it to those of a refreshed token.
  *
- * A message has one command a line. The replies that are ready at once go back in one message, a line each. Publications
- * are pushes; the hub has them framed once a turn for all subscribers of a channel (hub.h).
+ * A message has one command a line. The replies that are ready at once go back in one message, a line each.
+ * Publications are pushes; the hub has them framed once a turn for all subscribers of a channel (hub.h).
  *
- * The clock of a session: the client must connect within head_timeout_ms. Then it gets a ping (`{}`) every ws_ping_ms and
- * must answer it (`{}`) within ws_pong_ms. The session ends auth_leeway_ms after the token's exp unless the client
- * refreshes the token. When the process drains, each session is closed in its turn (conn_set_drain).
+ * The clock of a session: the client must connect within head_timeout_ms. Then it gets a ping (`{}`) every
+ * ws_ping_ms and must answer it (`{}`) within ws_pong_ms. The session ends auth_leeway_ms after the token's
+ * exp unless the client refreshes the token. When the process drains, each session is closed in its turn
+ * (conn_set_drain).
  */
 
 #include "common/crypto/token.h"

@@ -1,10 +1,12 @@
 #pragma once
-/* The error, disconnect and unsubscribe codes of the Centrifuge client protocol that we use, with the texts of its
- * authors' server. Clients reconnect by themselves after a disconnect code of 3000–3499, and not after 3500–3999. */
+/* The error, disconnect and unsubscribe codes of the Centrifuge client protocol that we use, with the
+ * texts of its authors' server. Clients reconnect by themselves after a disconnect code of 3000–3499, and
+ * not after 3500–3999. */
 
 #include <stdbool.h>
 
-/* ERROR(name, code, temporary, message): in the reply to a command. A client may repeat it after a temporary error. */
+/* ERROR(name, code, temporary, message): in the reply to a command. A client may repeat it after a
+ * temporary error. */
 #define CENTRIFUGE_ERRORS(ERROR)                                \
     ERROR(INTERNAL, 100, true, "internal server error")         \
     ERROR(UNAUTHORIZED, 101, false, "unauthorized")             \

@@ -10,7 +10,8 @@ static void not_available(struct session *session, uint32_t id, const json_t *pa
     reply_error(session, id, CENTRIFUGE_ERROR_NOT_AVAILABLE);
 }
 
-/* In the order in which the protocol looks for them: the first member that a message has names its command. */
+/* In the order in which the protocol looks for them: the first member that a message has names its
+ * command. */
 static const struct command_row {
     const char *name;
     void (*handle)(struct session *session, uint32_t id, const json_t *params);

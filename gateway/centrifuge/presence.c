@@ -75,7 +75,8 @@ static void reply_stats(struct session *session, uint32_t id, const struct prese
     counting_done(&counting);
 }
 
-/* A list longer than half of what may wait for a socket is refused; presence_stats still tells how many there are. */
+/* A list longer than half of what may wait for a socket is refused; presence_stats still tells how many
+ * there are. */
 static void reply_list(struct session *session, uint32_t id, const struct presence_request *request)
 {
     struct buf list;

@@ -32,7 +32,8 @@ void session_arm(struct session *session); /* the token's exp has changed */
 /* command.c: one line of a message. */
 void session_on_line(struct session *session, struct slice line);
 
-/* Handlers of commands. `params` is an object. Each replies to command `id`, at once or later, or disconnects. */
+/* Handlers of commands. `params` is an object. Each replies to command `id`, at once or later, or
+ * disconnects. */
 void session_connect(struct session *session, uint32_t id, const json_t *params);
 void session_refresh(struct session *session, uint32_t id, const json_t *params);
 void session_subscribe(struct session *session, uint32_t id, const json_t *params);
@@ -47,21 +48,25 @@ void session_rpc(struct session *session, uint32_t id, const json_t *params);
 /* The text of a string member; SLICE_NONE when it is absent, null or no string. */
 struct slice json_member(const json_t *object, const char *name);
 
-/* The value of an optional integer member in [min, max], 0 when it is absent or null; false for anything else. */
+/* The value of an optional integer member in [min, max], 0 when it is absent or null; false for anything
+ * else. */
 bool json_read_integer(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *ret_value);
-/* The value of an optional boolean member, false when it is absent or null; false is returned for anything else. */
+/* The value of an optional boolean member, false when it is absent or null; false is returned for anything
+ * else. */
 bool json_read_flag(const json_t *object, const char *name, bool *ret_value);
 
 /* subscribe.c */
 void session_leave_all(struct session *session);
 void session_free_subscriptions(struct session *session);
-/* The live subscription to the channel that `params` names. NULL when there is none: the command has been refused. */
+/* The live subscription to the channel that `params` names. NULL when there is none: the command has been
+ * refused. */
 struct subscription *session_subscribed(struct session *session, uint32_t id, const json_t *params);
-/* Subscribes to a channel that the token names. `positions` (the `subs` of connect, or NULL) may hold the position from
- * which to recover. */
+/* Subscribes to a channel that the token names. `positions` (the `subs` of connect, or NULL) may hold the
+ * position from which to recover. */
 void session_subscribe_by_token(struct session *session, struct slice channel, bool join_leave,
                                 enum subscription_origin origin, const json_t *positions);
-/* A refreshed token: forget what the old token named, subscribe by the new one, then leave what only the old one named. */
+/* A refreshed token: forget what the old token named, subscribe by the new one, then leave what only the
+ * old one named. */
 void session_unname(struct session *session);
 void session_leave_unnamed(struct session *session);
 /* Appends "recoverable":true,"positioned":true,"epoch":…,"offset":…,"publications":[…]. */
@@ -69,7 +74,7 @@ void append_start(struct buf *out, const struct hub_start *start);
 
 /* welcome.c: connect is answered when the channels of its token have started.
  *
- *   begin ─▶ waits for each expected channel ── all started ──▶ reply with their positions, then the frames held meanwhile
+ *   begin ─▶ waits for each expected channel ── all started ──▶ reply with positions, then the held frames
  *                              └─ the database failed ──▶ error 100, after which the client connects again
  */
 void welcome_begin(struct session *session, uint32_t id);
@@ -96,8 +101,8 @@ void session_work_begin(struct session *session, uint32_t id, struct session_wor
 void session_work_end(struct session_work *work); /* before it is answered and freed */
 void session_drop_works(struct session *session);
 
-/* reply.c: reply_begin writes `{"id":7,"subscribe":{`, the caller the rest; reply_end writes `}}` and sends it together
- * with the other replies to the message. */
+/* reply.c: reply_begin writes `{"id":7,"subscribe":{`, the caller the rest; reply_end writes `}}` and
+ * sends it together with the other replies to the message. */
 void reply_begin(struct buf *reply, const struct session *session, uint32_t id, const char *result);
 void reply_end(struct buf *reply, struct session *session);
 void reply_error(struct session *session, uint32_t id, enum centrifuge_error error);

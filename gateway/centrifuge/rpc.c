@@ -50,7 +50,8 @@ static void append_headers(struct buf *out, struct slice lines)
     }
 }
 
-/* JSON is passed on unchanged but on one line: line ends stand only between tokens, where a blank means the same. */
+/* JSON is passed on unchanged but on one line: line ends stand only between tokens, where a blank means
+ * the same. */
 static void append_body(struct buf *out, const struct rpc_answer *answer)
 {
     if (!strstr(answer->content_type, "json")) {

@@ -5,10 +5,10 @@
 #include "gateway/ws/frame.h"
 #include "gateway/ws/handshake.h"
 
-/*   OPEN ── ws_close: close frame sent ──────────────────▶ CLOSING ── the peer's close frame, or ws_close_ms ──▶ conn_close
- *    ├───── the peer's close frame: answered ────────────▶ CLOSING ── at once ──▶ conn_close
- *    ├───── the peer broke a rule: close frame with code ▶ CLOSING ── at once ──▶ conn_close
- *    └───── the connection ended without a close frame ──▶ CLOSING ── at once ──▶ conn_close
+/*   OPEN ── ws_close: sends a close frame ──────────────▶ CLOSING ── peer's close frame, or ws_close_ms ──▶ end
+ *    ├───── peer's close frame: answers it ─────────────▶ CLOSING ── at once ──▶ end
+ *    ├───── peer broke a rule: close frame with a code ─▶ CLOSING ── at once ──▶ end
+ *    └───── connection ended without a close frame ─────▶ CLOSING ── at once ──▶ end (conn_close)
  */
 enum ws_state { WS_OPEN, WS_CLOSING };
 
@@ -100,7 +100,8 @@ void ws_close(struct ws *ws, int code, const char *reason)
     conn_limit(ws->conn, ws_gateway(ws)->config->ws_close_ms);
 }
 
-/* RFC 6455 7.1.7: after an error the rest of the input means nothing, so the peer's close frame is not waited for. */
+/* RFC 6455 7.1.7: after an error the rest of the input means nothing, so the peer's close frame is not
+ * waited for. */
 static void fail(struct ws *ws, int code)
 {
     static const struct {

@@ -1,9 +1,9 @@
 #pragma once
-/* One WebSocket: a connection after its upgrade (ws_upgrade), and the Centrifuge session that lives on it. Its states
- * stand in socket.c. It is freed with its connection.
+/* One WebSocket: a connection after its upgrade (ws_upgrade), and the Centrifuge session that lives on it.
+ * Its states stand in socket.c. It is freed with its connection.
  *
- * Between messages a socket costs this struct, its subscriptions and its conn. It has no reader, no buffers and no
- * dictionary, for permessage-deflate (deflate.h) keeps no context.
+ * Between messages a socket costs this struct, its subscriptions and its conn. It has no reader, no buffers
+ * and no dictionary, for permessage-deflate (deflate.h) keeps no context.
  */
 
 #include "gateway/http/call.h"

@@ -117,7 +117,8 @@ static void on_publications(struct subscriber *subscriber, struct bytes *frames)
     ws_send_frames(session->ws, frames);
 }
 
-/* Answers for a subscription that the hub refused: its command gets an error, the welcome goes on without it. */
+/* Answers for a subscription that the hub refused: its command gets an error, the welcome goes on without
+ * it. */
 static void answer_refused(struct session *session, const struct subscription *subscription, enum err err)
 {
     enum centrifuge_error error = err == ERR_FORBIDDEN   ? CENTRIFUGE_ERROR_PERMISSION_DENIED

@@ -102,7 +102,8 @@ void welcome_add(struct session *session, const struct subscription *subscriptio
     settle(session);
 }
 
-/* FORBIDDEN and NOT_FOUND: the project was deleted after the token was made. The reply leaves its channel out. */
+/* FORBIDDEN and NOT_FOUND: the project was deleted after the token was made. The reply leaves its channel
+ * out. */
 void welcome_skip(struct session *session, enum err err)
 {
     if (err != ERR_FORBIDDEN && err != ERR_NOT_FOUND)

@@ -8,21 +8,21 @@
 #include "gateway/ws/frame.h"
 
 enum {
-    WINDOW_BITS =
-        12, /* messages are short: 4 KiB costs little of the ratio, and clients that ask for so little get it */
+    WINDOW_BITS = 12, /* 4 KiB: a larger window gains little, and clients may ask for one this small */
     MEMORY_LEVEL = 6,
     INFLATE_BITS = 15,
     INFLATE_STEP = 16 * 1024,
     TAIL_LEN = 4,
 };
 
-/* RFC 7692 7.2.1: an empty stored block, which is not sent. */
+/* RFC 7692 7.2.1: the empty stored block that ends a message and is left out on the wire. */
 static const char tail[TAIL_LEN + 1] = "\x00\x00\xff\xff";
 
 struct ws_deflate {
     z_stream out, in;
-    size_t min;                       /* shorter payloads go as they are */
-    struct bytes *frame, *compressed; /* the last one, and its twin, which may be itself */
+    size_t min; /* shorter payloads are not compressed */
+    struct bytes *frame,
+        *compressed; /* the last frame, and its compressed twin, which may be the frame itself */
     struct buf message;
 };
 
@@ -47,7 +47,7 @@ enum { SERVER_TAKEOVER, CLIENT_TAKEOVER, SERVER_BITS, CLIENT_BITS };
 static const struct {
     const char *name;
     enum value value;
-    int least; /* bits that we can keep to */
+    int least; /* the smallest window, in bits, that we can accept */
 } parameters[] = {
     [SERVER_TAKEOVER] = {"server_no_context_takeover", NO_VALUE, 0},
     [CLIENT_TAKEOVER] = {"client_no_context_takeover", NO_VALUE, 0},
@@ -105,7 +105,7 @@ bool ws_deflate_accept(struct slice offers, char answer[WS_DEFLATE_ANSWER_MAX])
 
 /* ---- out ---- */
 
-/* The deflated payload without its tail, or false when it is no shorter. */
+/* Writes the compressed payload without its tail; false when it would be no shorter. */
 static bool deflate_into(z_stream *out, struct slice payload, char *space, size_t size, size_t *ret_len)
 {
     (void)deflateReset(out);
@@ -149,7 +149,7 @@ struct bytes *ws_deflate_frame(struct ws_deflate *deflate, struct bytes *frame)
 
 /* ---- in ---- */
 
-/* One slice of input; a block that says it is the last one (7.2.3.4) is followed by others all the same. */
+/* Decompresses one slice of input. After a block that is marked as final (7.2.3.4) more blocks may follow. */
 static int inflate_slice(struct ws_deflate *deflate, struct slice input)
 {
     z_stream *in = &deflate->in;
@@ -176,7 +176,8 @@ static int inflate_slice(struct ws_deflate *deflate, struct slice input)
 int ws_inflate(struct ws_deflate *deflate, struct slice payload, size_t max, struct slice *ret_message)
 {
     buf_done(&deflate->message);
-    buf_init(&deflate->message, max + 1); /* with room for the octet that is too many */
+    buf_init(&deflate->message,
+             max + 1); /* room for one octet more, which shows that the message is too long */
     (void)inflateReset(&deflate->in);
     int code = payload.len > 0 ? inflate_slice(deflate, payload) : 0;
     if (code == 0)
@@ -188,7 +189,7 @@ int ws_inflate(struct ws_deflate *deflate, struct slice payload, size_t max, str
     return code;
 }
 
-/* ---- of a process ---- */
+/* ---- beginning and end ---- */
 
 struct ws_deflate *ws_deflate_new(const struct config *config)
 {
@@ -200,7 +201,7 @@ struct ws_deflate *ws_deflate_new(const struct config *config)
     if (deflateInit2(&deflate->out, (int)config->ws_deflate_level, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK ||
         inflateInit2(&deflate->in, -INFLATE_BITS) != Z_OK)
-        abort(); /* they only allocate */
+        abort(); /* these calls fail only without memory */
     return deflate;
 }
 

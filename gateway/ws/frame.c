@@ -11,16 +11,16 @@ enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };
 
 struct ws_reader {
     wslay_frame_context_ptr frames;
-    struct slice input; /* not yet taken by wslay */
+    struct slice input; /* bytes that wslay has not taken yet */
     size_t max_message;
     struct ws_deflate *deflate; /* NULL: not negotiated */
-    uint64_t taken;             /* octets that wslay has, of a frame that is not complete */
-    uint64_t got;               /* payload of the present frame that has been handed out */
-    bool begun;                 /* a piece of the present frame has been handed out */
-    bool deflated;              /* the message whose first frame came last */
+    uint64_t taken;             /* octets of the unfinished frame that wslay has taken */
+    uint64_t got;               /* payload octets of the present frame that wslay has returned */
+    bool begun;                 /* wslay has returned a piece of the present frame */
+    bool deflated;              /* the present message is compressed */
     uint8_t opcode;             /* of the message that is being put together; 0: none */
     struct buf message;
-    size_t checked; /* of the message: whole UTF-8 sequences */
+    size_t checked; /* so many octets of the message are valid, whole UTF-8 sequences */
     size_t control_len;
     char control[WS_CONTROL_MAX];
 };
@@ -46,7 +46,7 @@ struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate)
     struct ws_reader *reader = xcalloc(1, sizeof(*reader));
     const struct wslay_frame_callbacks callbacks = {.recv_callback = take_input};
     if (wslay_frame_context_init(&reader->frames, &callbacks, reader) != 0)
-        abort(); /* it only allocates */
+        abort(); /* the call fails only without memory */
     reader->max_message = max_message;
     reader->deflate = deflate;
     buf_init(&reader->message, max_message);
@@ -78,11 +78,11 @@ static bool is_control(uint8_t opcode)
     return opcode & 8;
 }
 
-/* What a frame says of itself, against RFC 6455 5.1, 5.2, 5.4 and 5.5. libwslay has checked that lengths are minimal
- * and that control frames are short and whole. */
+/* Checks a frame's head against RFC 6455 5.1, 5.2, 5.4 and 5.5. libwslay has already checked that lengths
+ * are minimal and that control frames are short and not fragmented. */
 static int check_head(const struct ws_reader *reader, const struct wslay_frame_iocb *frame)
 {
-    /* RFC 7692 6: RSV1 on the first frame of a message, where it was negotiated. */
+    /* RFC 7692 6: RSV1 is allowed on the first frame of a message, where compression was negotiated. */
     uint8_t allowed = reader->deflate && frame->opcode == WS_TEXT ? WSLAY_RSV1_BIT : 0;
     if (!frame->mask || (frame->rsv & ~allowed) != 0)
         return WS_CODE_PROTOCOL_ERROR;
@@ -170,8 +170,8 @@ static void keep_control(struct ws_reader *reader, struct slice piece)
     reader->control_len += piece.len;
 }
 
-/* RFC 6455 8.1, and as soon as it can be known: a message need not be complete to be wrong. What is compressed is looked at
- * when it is complete. */
+/* RFC 6455 8.1: invalid UTF-8 fails the connection as soon as it is seen, before the message is complete.
+ * A compressed message is checked when it is complete. */
 static bool keep_text(struct ws_reader *reader, struct slice piece, int *ret_code)
 {
     size_t whole;
@@ -193,7 +193,7 @@ static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *fram
                    bool complete, const struct ws_reader_callbacks *callbacks, void *ctx, bool *ret_more)
 {
     bool whole = complete && frame->fin && reader->opcode == 0 && piece.len == frame->payload_length;
-    if (whole) /* most messages: nothing to put together, nothing to copy */
+    if (whole) /* most messages come in one piece, and nothing is copied */
         return end_message(reader, piece, callbacks, ctx, ret_more);
     int code = 0;
     if (reader->opcode == 0)

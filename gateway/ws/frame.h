@@ -1,9 +1,9 @@
 #pragma once
-/* RFC 6455 frames, without I/O: reads what clients send, by libwslay's frame layer and the rules of section 5 above it,
- * and makes the frames that we send.
+/* RFC 6455 frames, without I/O. Reads what clients send, with libwslay's frame layer and the rules of section
+ * 5 on top of it, and makes the frames that we send.
  *
- * A reader holds about 4.4 KiB, so a connection has one only in the middle of a frame or message: made when bytes arrive,
- * freed when ws_reader_at_rest says that nothing is half read.
+ * A reader takes about 4.4 KiB. So a connection has one only in the middle of a frame or message: it is made
+ * when bytes arrive and freed when ws_reader_at_rest says that nothing is half read.
  */
 
 #include "common/base/bytes.h"
@@ -15,42 +15,44 @@ enum ws_code {
     WS_CODE_NORMAL = 1000,
     WS_CODE_PROTOCOL_ERROR = 1002,
     WS_CODE_UNSUPPORTED_DATA = 1003,
-    WS_CODE_NO_STATUS = 1005, /* never on the wire: a close frame without a code */
+    WS_CODE_NO_STATUS = 1005, /* stands for a close frame without a code; never sent */
     WS_CODE_INVALID_PAYLOAD = 1007,
     WS_CODE_TOO_BIG = 1009,
 };
 
 enum { WS_HEAD_MAX = 10, WS_CONTROL_MAX = 125, WS_REASON_MAX = WS_CONTROL_MAX - 2 };
 
-/* Each returns false when nothing more should be read. The slices are valid during the call. */
+/* Each returns false to stop reading. The slices are valid during the call. */
 struct ws_reader_callbacks {
     bool (*on_text)(void *ctx, struct slice message); /* whole, valid UTF-8 */
     bool (*on_ping)(void *ctx, struct slice payload);
     bool (*on_pong)(void *ctx, struct slice payload);
     bool (*on_close)(void *ctx, int code,
-                     struct slice reason); /* a code that may be on the wire, or NO_STATUS */
+                     struct slice reason); /* a code that a client may send, or NO_STATUS */
 };
 
 struct ws_reader;
 struct ws_deflate;
 
-/* max_message: also of one that was compressed. deflate NULL: compression was not negotiated. */
+/* A message may have max_message octets, after decompression too. deflate NULL: compression was not
+ * negotiated. */
 struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate);
 void ws_reader_free(struct ws_reader *reader);
 
-/* Reads all of `bytes`. 0, or the code with which the connection must fail; then the reader is of no more use. */
+/* Reads all of `bytes`. Returns 0, or the code with which the connection must fail; after that the reader
+ * can only be freed. */
 int ws_reader_feed(struct ws_reader *reader, struct slice bytes, const struct ws_reader_callbacks *callbacks,
                    void *ctx) MUST_CHECK;
 bool ws_reader_at_rest(const struct ws_reader *reader);
 
-/* The head of a final, unmasked frame; returns its length. */
+/* Writes the head of a final, unmasked frame and returns its length. */
 size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_HEAD_MAX]);
 
 /* A whole text frame; the caller fills in its payload. */
 struct bytes *ws_frame_new(size_t payload_len, char **ret_payload);
-/* The same for a payload that deflate.c has compressed (RSV1). */
+/* The same for a payload that deflate.c has compressed: the frame has RSV1 set. */
 struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload);
-struct slice ws_frame_payload(const struct bytes *frame); /* of either */
+struct slice ws_frame_payload(const struct bytes *frame); /* of a frame of either function */
 
-/* Payload of a close frame; the reason is cut at WS_REASON_MAX. Returns its length. */
+/* Writes the payload of a close frame, with the reason cut at WS_REASON_MAX, and returns its length. */
 size_t ws_close_payload(int code, struct slice reason, char payload[WS_CONTROL_MAX]);

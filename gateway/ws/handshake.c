@@ -16,7 +16,7 @@ static bool list_has(struct slice list, struct slice token)
     return false;
 }
 
-/* In any of the headers of that name, which are one list (RFC 9110 5.3). */
+/* True when any header of that name has the token: together they are one list (RFC 9110 5.3). */
 static bool header_has(const struct call *call, const char *name, struct slice token)
 {
     for (size_t i = 0; i < call->header_count; i++)
@@ -46,13 +46,14 @@ static bool is_key(struct slice key)
     return strchr("AQgw", key.data[21]) != NULL;
 }
 
-static void say_what_is_spoken(struct call *call)
+static void add_upgrade_headers(struct call *call)
 {
     call_add_header(call, "Upgrade", SLICE("websocket"));
     call_add_header(call, "Sec-WebSocket-Version", SLICE("13"));
 }
 
-/* "https://app.example:8443" → "app.example:8443". Whether it was http or https ends at the proxy before us. */
+/* "https://app.example:8443" → "app.example:8443". The scheme is not compared: TLS may end at a proxy
+ * before us. */
 static struct slice authority_of(struct slice origin)
 {
     const char *mark = memmem(origin.data, origin.len, "://", 3);
@@ -62,8 +63,9 @@ static struct slice authority_of(struct slice origin)
     return (struct slice){origin.data + skip, origin.len - skip};
 }
 
-/* Browsers do not ask before they open a WebSocket to another site, they only say from where (RFC 6455 10.2): pages of our own
- * host may, and those that may call the API. Other clients send no Origin. */
+/* A browser opens a WebSocket to any site without a CORS preflight and only sends the page's origin (RFC
+ * 6455 10.2). Pages of our own host and of the origins that may call the API are allowed. Clients that are
+ * no browsers send no Origin. */
 static bool origin_may(const struct call *call)
 {
     struct slice origin = call_header(call, "origin");
@@ -78,21 +80,22 @@ enum err ws_handshake_check(struct call *call, const char **ret_detail)
     enum err err = ERR_OK;
     if (call->method != METHOD_GET || call->is_1_0 || !header_has(call, "upgrade", SLICE("websocket")) ||
         !header_has(call, "connection", SLICE("upgrade"))) {
-        *ret_detail = "This is a WebSocket endpoint: GET with Connection: Upgrade and Upgrade: websocket.";
+        *ret_detail =
+            "This is a WebSocket endpoint: send GET with Connection: Upgrade and Upgrade: websocket.";
         err = ERR_UPGRADE_REQUIRED;
     } else if (!slice_is(call_header(call, "sec-websocket-version"), "13")) {
-        *ret_detail = "Only version 13 of the WebSocket protocol is spoken here.";
+        *ret_detail = "This server supports version 13 of the WebSocket protocol only.";
         err = ERR_UPGRADE_REQUIRED;
     } else if (header_count(call, "sec-websocket-key") != 1 ||
                !is_key(call_header(call, "sec-websocket-key"))) {
         *ret_detail = "Sec-WebSocket-Key must be sent once and be 16 octets in base64.";
         err = ERR_BAD_REQUEST;
     } else if (!origin_may(call)) {
-        *ret_detail = "Pages of this origin may not connect.";
+        *ret_detail = "Pages of this origin are not allowed to connect.";
         err = ERR_FORBIDDEN;
     }
     if (err == ERR_UPGRADE_REQUIRED)
-        say_what_is_spoken(call);
+        add_upgrade_headers(call);
     return err;
 }
 
@@ -102,11 +105,11 @@ void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1])
     unsigned char digest[EVP_MAX_MD_SIZE];
     int len = snprintf(text, sizeof(text), "%.*s" GUID, (int)key.len, key.data);
     if (!EVP_Digest(text, (size_t)len, digest, NULL, EVP_sha1(), NULL))
-        abort(); /* SHA-1 is not there: nothing that we could tell the client */
+        abort(); /* OpenSSL was built without SHA-1, and no handshake can work */
     EVP_EncodeBlock((unsigned char *)accept, digest, 20);
 }
 
-/* The first of the headers that has an offer which we can keep to. */
+/* Answers the first header that has an offer which we can accept. */
 static bool accept_deflate(const struct call *call, char answer[WS_DEFLATE_ANSWER_MAX])
 {
     for (size_t i = 0; i < call->header_count && call->gateway->deflate; i++)
