@@ -5,7 +5,7 @@
 #include "gateway/ws/frame.h"
 #include "gateway/ws/handshake.h"
 
-/*   OPEN ── ws_close: sends a close frame ──────────────▶ CLOSING ── peer's close frame, or ws_close_ms ──▶ end
+/*   OPEN ── ws_close: sends a close frame ────────────▶ CLOSING ── peer's close frame or ws_close_ms ──▶ end
  *    ├───── peer's close frame: answers it ─────────────▶ CLOSING ── at once ──▶ end
  *    ├───── peer broke a rule: close frame with a code ─▶ CLOSING ── at once ──▶ end
  *    └───── connection ended without a close frame ─────▶ CLOSING ── at once ──▶ end (conn_close)

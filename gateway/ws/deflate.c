@@ -20,9 +20,8 @@ static const char tail[TAIL_LEN + 1] = "\x00\x00\xff\xff";
 
 struct ws_deflate {
     z_stream out, in;
-    size_t min; /* shorter payloads are not compressed */
-    struct bytes *frame,
-        *compressed; /* the last frame, and its compressed twin, which may be the frame itself */
+    size_t min;                       /* shorter payloads are not compressed */
+    struct bytes *frame, *compressed; /* the last frame and its compressed twin, perhaps itself */
     struct buf message;
 };
 
@@ -176,8 +175,7 @@ static int inflate_slice(struct ws_deflate *deflate, struct slice input)
 int ws_inflate(struct ws_deflate *deflate, struct slice payload, size_t max, struct slice *ret_message)
 {
     buf_done(&deflate->message);
-    buf_init(&deflate->message,
-             max + 1); /* room for one octet more, which shows that the message is too long */
+    buf_init(&deflate->message, max + 1); /* one octet more shows that the message is too long */
     (void)inflateReset(&deflate->in);
     int code = payload.len > 0 ? inflate_slice(deflate, payload) : 0;
     if (code == 0)
