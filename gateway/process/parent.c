@@ -14,46 +14,46 @@
 
 enum {
     TICK_MS = 1000,
-    BUSY_TICK_MS = 50, /* while something is awaited that a pulse tells */
+    BUSY_TICK_MS = 50, /* while the parent waits for something that a pulse says */
 };
 
 /* ---- leaving ---- */
 
-/* The sockets stay open in the processes only: when the last of them has emptied its queue, the port is free. */
+/* The sockets stay open in the processes alone: the port is free when the last of them has emptied its queue. A second
+ * signal kills the processes. */
 static void leave(struct parent *parent)
 {
     if (parent->leaving) {
-        seats_signal(parent, SIGKILL);
+        parent_children_kill(parent);
         return;
     }
     if (!parent->failed)
         service_stopping();
     parent->leaving = true;
-    parent->kill_ms = clock_monotonic_ms() + parent->config.drain_notice_ms +
-                      server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS;
-    for (size_t i = 0; i < parent->seat_count; i++)
-        close(parent->seats[i].listen_fd);
-    seats_signal(parent, SIGTERM);
+    for (size_t i = 0; i < parent->child_count; i++)
+        close(parent->children[i].listen_fd);
+    parent_children_stop(parent, parent->config.drain_notice_ms + server_drain_max_ms(&parent->config) +
+                                     DRAIN_MARGIN_MS);
 }
 
 /* ---- what the service manager is told ---- */
 
 static bool is_settled(struct parent *parent, size_t ready)
 {
-    if (ready == parent->seat_count)
+    if (ready == parent->child_count)
         parent->was_ready = true;
     return parent->was_ready && !parent_is_replacing(parent) && !parent->leaving;
 }
 
 static void tell_service(struct parent *parent)
 {
-    size_t ready = seats_ready(parent);
-    if (ready != parent->told_count)
-        service_status("%zu of %zu processes ready", ready, parent->seat_count);
-    parent->told_count = ready;
-    if (!is_settled(parent, ready) || parent->told_ready)
+    size_t ready = parent_children_ready(parent);
+    if (ready != parent->sent_ready_count)
+        service_status("%zu of %zu processes ready", ready, parent->child_count);
+    parent->sent_ready_count = ready;
+    if (!is_settled(parent, ready) || parent->ready_is_sent)
         return;
-    parent->told_ready = service_ready(); /* else the next turn says it */
+    parent->ready_is_sent = service_ready(); /* when it was not taken, the next turn sends it again */
     log_info("parent.ready", LOG_I("processes", ready));
 }
 
@@ -68,15 +68,15 @@ static void feed_watchdog(struct parent *parent, bool all_turn)
 
 /* ---- the turn ---- */
 
-static int64_t until_next_deed(const struct parent *parent)
+static int64_t until_next_action(const struct parent *parent)
 {
-    int64_t wait = parent_is_replacing(parent) || !parent->told_ready ? BUSY_TICK_MS : TICK_MS;
+    int64_t wait = parent_is_replacing(parent) || !parent->ready_is_sent ? BUSY_TICK_MS : TICK_MS;
     if (parent->watchdog_ms > 0 && wait > parent->watchdog_ms / 4)
         wait = parent->watchdog_ms / 4;
-    for (size_t i = 0; i < parent->seat_count && !parent->leaving; i++) {
-        const struct seat *seat = &parent->seats[i];
-        int64_t left = seat->restart_ms - clock_monotonic_ms();
-        if (seat->now.pid == 0 && left < wait)
+    for (size_t i = 0; i < parent->child_count; i++) {
+        const struct child *now = &parent->children[i].now;
+        int64_t left = now->due_ms - clock_monotonic_ms();
+        if (now->state == CHILD_WAITING && left < wait)
             wait = left > 0 ? left : 0;
     }
     return wait;
@@ -84,7 +84,7 @@ static int64_t until_next_deed(const struct parent *parent)
 
 static void await_signal(struct parent *parent)
 {
-    int64_t wait = until_next_deed(parent);
+    int64_t wait = until_next_action(parent);
     const struct timespec timeout = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
     int number = sigtimedwait(&parent->signals, NULL, &timeout);
     if (number == SIGTERM || number == SIGINT)
@@ -95,14 +95,13 @@ static void await_signal(struct parent *parent)
 
 static void supervise(struct parent *parent)
 {
-    while (!parent->leaving || seats_running(parent) > 0) {
+    while (!parent->leaving || parent_children_running(parent) > 0) {
         if (!parent->leaving)
-            seats_start_due(parent);
-        else if (clock_monotonic_ms() >= parent->kill_ms)
-            seats_signal(parent, SIGKILL);
+            parent_children_start_due(parent);
+        parent_children_kill_overdue(parent);
         await_signal(parent);
-        seats_reap(parent);
-        feed_watchdog(parent, seats_check(parent));
+        parent_children_reap(parent);
+        feed_watchdog(parent, parent_children_check(parent));
         if (!parent->leaving)
             parent_replace(parent);
         tell_service(parent);
@@ -111,19 +110,20 @@ static void supervise(struct parent *parent)
     }
 }
 
-/* ---- beginning ---- */
+/* ---- the start ---- */
 
 static enum err listen_for_all(struct parent *parent, char why[256])
 {
     int64_t wanted = parent->config.gateway_processes;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    parent->seat_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
-    parent->next_replaced = parent->seat_count;
-    parent->seats = xcalloc(parent->seat_count, sizeof(*parent->seats));
+    parent->child_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
+    parent->next_replaced = parent->child_count;
+    parent->children = xcalloc(parent->child_count, sizeof(*parent->children));
     if (server_is_taken(parent->config.listen))
         log_warn("parent.address_is_shared", LOG_S("listen", parent->config.listen));
-    for (size_t i = 0; i < parent->seat_count; i++) {
-        enum err err = server_listen(parent->config.listen, &parent->seats[i].listen_fd, why);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        parent_child_init(&parent->children[i]);
+        enum err err = server_listen(parent->config.listen, &parent->children[i].listen_fd, why);
         if (err)
             return err;
     }
@@ -141,7 +141,7 @@ static void block_signals(struct parent *parent)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* The usual soft limit of 1,024 is there for select(2), which nobody calls here. */
+/* The usual soft limit of 1,024 protects programs that call select(2), and this one does not. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -158,7 +158,7 @@ static enum err prepare(struct parent *parent, char why[256])
         return err;
     enum log_level level = LOG_INFO;
     if (!log_level_parse(parent->config.log_level, &level)) {
-        snprintf(why, 256, "CORTEX_LOG_LEVEL is none of debug, info, warn, error");
+        snprintf(why, 256, "CORTEX_LOG_LEVEL must be debug, info, warn or error");
         return ERR_BAD_REQUEST;
     }
     log_init("gateway.parent", level);
@@ -177,7 +177,7 @@ int parent_run(void)
         return 1;
     }
     supervise(&parent);
-    free(parent.seats);
+    free(parent.children);
     token_keys_free(parent.keys);
     config_done(&parent.config);
     return parent.failed ? 1 : 0;

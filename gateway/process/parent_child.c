@@ -1,8 +1,6 @@
 #include "gateway/process/parent_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,166 +9,135 @@
 #include "common/process/service.h"
 #include "gateway/process/process.h"
 
-enum {
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 5000,
-    HEALTHY_MS = 10000,          /* a process that has lived so long starts again without a pause */
-    TURN_LATE_MS = 5 * PULSE_MS, /* without a beat, before the watchdog goes hungry */
-};
-
-/* ---- birth ---- */
-
-/* In the new process: everything of the parent's that is not its own goes. */
-static int run_child(struct parent *parent, const struct seat *seat, pid_t parent_pid, int pulse_fd)
+void parent_child_init(struct parent_child *child)
 {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent_pid)
-        return 0; /* the parent died before the line above */
+    child_init(&child->now, "gateway", NULL);
+    child_init(&child->old, "gateway", NULL);
+    child_start_after(&child->now, 0);
+}
+
+/* ---- starting ---- */
+
+/* In the new process: it closes what belongs to the parent and to the other processes. */
+static int run_child(struct parent *parent, const struct parent_child *self, int pulse_fd)
+{
     service_leave_to_parent();
-    for (size_t i = 0; i < parent->seat_count; i++) {
-        const struct seat *other = &parent->seats[i];
-        if (other != seat)
-            close(other->listen_fd);
-        if (other->now.pid > 0)
-            close(other->now.pulse_fd);
-        if (other->old.pid > 0)
-            close(other->old.pulse_fd);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct parent_child *child = &parent->children[i];
+        if (child != self)
+            close(child->listen_fd);
+        child_close(&child->now);
+        child_close(&child->old);
     }
-    signal(SIGHUP, SIG_IGN); /* the parent's affair */
-    sigprocmask(SIG_UNBLOCK, &parent->signals, NULL);
+    signal(SIGHUP, SIG_IGN); /* it is meant for the parent */
+    child_unblock_signals();
     log_init("gateway", log_threshold);
-    return process_run(&parent->config, parent->keys, seat->listen_fd, pulse_fd);
+    return process_run(&parent->config, parent->keys, self->listen_fd, pulse_fd);
 }
 
-void seat_start(struct parent *parent, struct seat *seat)
+void parent_child_start(struct parent *parent, struct parent_child *child)
 {
-    pid_t parent_pid = getpid();
-    int hears = -1, beats = -1;
-    fflush(NULL);
-    pid_t pid = pulse_pipe(&hears, &beats) ? -1 : fork();
-    if (pid == 0) {
-        close(hears);
-        exit(run_child(parent, seat, parent_pid, beats));
+    int pulse_fd;
+    if (child_fork(&child->now, &pulse_fd) == 0)
+        exit(run_child(parent, child, pulse_fd));
+}
+
+void parent_children_start_due(struct parent *parent)
+{
+    for (size_t i = 0; i < parent->child_count; i++) {
+        const struct child *now = &parent->children[i].now;
+        if (now->state == CHILD_WAITING && now->due_ms <= clock_monotonic_ms())
+            parent_child_start(parent, &parent->children[i]);
     }
-    if (beats >= 0)
-        close(beats);
-    if (pid < 0) {
-        log_error("parent.fork_failed");
-        if (hears >= 0)
-            close(hears);
-        seat->restart_ms = clock_monotonic_ms() + BACKOFF_MAX_MS;
-        return;
-    }
-    seat->now = (struct occupant){.pid = pid, .started_ms = clock_monotonic_ms(), .pulse_fd = hears};
 }
 
-void seats_start_due(struct parent *parent)
-{
-    for (size_t i = 0; i < parent->seat_count; i++)
-        if (parent->seats[i].now.pid == 0 && parent->seats[i].restart_ms <= clock_monotonic_ms())
-            seat_start(parent, &parent->seats[i]);
-}
+/* ---- deaths ---- */
 
-/* ---- death ---- */
-
-static void plan_restart(struct seat *seat, int64_t started_ms, int status)
+static void on_death(struct parent *parent, struct parent_child *child, int status)
 {
-    int64_t now = clock_monotonic_ms();
-    if (now - started_ms >= HEALTHY_MS)
-        seat->backoff_ms = 0;
-    seat->restart_ms = now + seat->backoff_ms;
-    seat->backoff_ms = seat->backoff_ms ? seat->backoff_ms * 2 : BACKOFF_MIN_MS;
-    if (seat->backoff_ms > BACKOFF_MAX_MS)
-        seat->backoff_ms = BACKOFF_MAX_MS;
-    log_warn("parent.process_died", LOG_I("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
-             LOG_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
-             LOG_I("restart_in_ms", seat->restart_ms - now));
-}
-
-static void bury(struct occupant *occupant)
-{
-    close(occupant->pulse_fd);
-    *occupant = (struct occupant){0};
-}
-
-static void on_death(struct parent *parent, struct seat *seat, pid_t pid, int status)
-{
-    if (seat->old.pid == pid) {
-        bury(&seat->old);
-        return;
-    }
-    int64_t started_ms = seat->now.started_ms;
-    bury(&seat->now);
-    if (seat->replacing == STARTING && seat->old.pid > 0) {
-        parent_replace_failed(parent, seat);
-        return;
+    child_close(&child->now);
+    if (child->replacing == REPLACING_STARTING) {
+        parent_replace_failed(parent, child);
+        if (child_has_process(&child->now))
+            return;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT_START) {
         parent->failed = true;
         service_failed("a process cannot start with these settings", 0);
     }
     if (!parent->leaving && !parent->failed)
-        plan_restart(seat, started_ms, status);
+        child_restart(&child->now, parent->config.good_life_ms);
 }
 
-void seats_reap(struct parent *parent)
+void parent_children_reap(struct parent *parent)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        for (size_t i = 0; i < parent->seat_count; i++)
-            if (parent->seats[i].now.pid == pid || parent->seats[i].old.pid == pid)
-                on_death(parent, &parent->seats[i], pid, status);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        struct parent_child *child = &parent->children[i];
+        if (child_reap(&child->old, &status))
+            child_close(&child->old);
+        if (child_reap(&child->now, &status))
+            on_death(parent, child, status);
+    }
 }
 
 /* ---- all of them ---- */
 
-void seats_signal(const struct parent *parent, int number)
+void parent_children_stop(struct parent *parent, int64_t grace_ms)
 {
-    for (size_t i = 0; i < parent->seat_count; i++) {
-        if (parent->seats[i].now.pid > 0)
-            kill(parent->seats[i].now.pid, number);
-        if (parent->seats[i].old.pid > 0)
-            kill(parent->seats[i].old.pid, number);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        child_stop(&parent->children[i].now, SIGTERM, grace_ms);
+        child_stop(&parent->children[i].old, SIGTERM, grace_ms);
     }
 }
 
-size_t seats_running(const struct parent *parent)
+void parent_children_kill(const struct parent *parent)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < parent->seat_count; i++)
-        count += (size_t)(parent->seats[i].now.pid > 0) + (size_t)(parent->seats[i].old.pid > 0);
-    return count;
-}
-
-size_t seats_ready(const struct parent *parent)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < parent->seat_count; i++)
-        count += parent->seats[i].now.heard.ready;
-    return count;
-}
-
-static bool check(const struct parent *parent, struct occupant *occupant)
-{
-    if (occupant->pid == 0)
-        return true;
-    (void)pulse_read(occupant->pulse_fd, &occupant->heard); /* of one that is ending SIGCHLD says how */
-    int64_t last_ms = occupant->heard.beat_us > 0 ? occupant->heard.beat_us / 1000 : occupant->started_ms;
-    int64_t silent_ms = clock_monotonic_ms() - last_ms;
-    if (parent->config.stuck_ms > 0 && silent_ms >= parent->config.stuck_ms) {
-        log_error("parent.killed", LOG_I("pid", occupant->pid), LOG_S("why", "its loop does not turn"),
-                  LOG_I("silent_ms", silent_ms));
-        kill(occupant->pid, SIGKILL);
+    for (size_t i = 0; i < parent->child_count; i++) {
+        child_signal(&parent->children[i].now, SIGKILL);
+        child_signal(&parent->children[i].old, SIGKILL);
     }
-    return silent_ms < TURN_LATE_MS;
 }
 
-bool seats_check(struct parent *parent)
+void parent_children_kill_overdue(struct parent *parent)
+{
+    for (size_t i = 0; i < parent->child_count; i++) {
+        child_kill_overdue(&parent->children[i].now);
+        child_kill_overdue(&parent->children[i].old);
+    }
+}
+
+size_t parent_children_running(const struct parent *parent)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        count += child_has_process(&parent->children[i].now);
+        count += child_has_process(&parent->children[i].old);
+    }
+    return count;
+}
+
+size_t parent_children_ready(const struct parent *parent)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < parent->child_count; i++)
+        count += child_is_ready(&parent->children[i].now);
+    return count;
+}
+
+static bool check(const struct parent *parent, struct child *child)
+{
+    if (child_has_process(child))
+        (void)child_hear(child); /* when its end is closed, SIGCHLD says how it died */
+    return child_check(child, parent->config.stuck_ms);
+}
+
+bool parent_children_check(struct parent *parent)
 {
     bool all_turn = true;
-    for (size_t i = 0; i < parent->seat_count; i++) {
-        all_turn = check(parent, &parent->seats[i].now) && all_turn;
-        all_turn = check(parent, &parent->seats[i].old) && all_turn;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        all_turn = check(parent, &parent->children[i].now) && all_turn;
+        all_turn = check(parent, &parent->children[i].old) && all_turn;
     }
     return all_turn;
 }

@@ -9,74 +9,83 @@
 
 bool parent_is_replacing(const struct parent *parent)
 {
-    return parent->next_replaced < parent->seat_count || parent->replace_again;
+    return parent->next_replaced < parent->child_count || parent->replace_again;
 }
 
-void parent_replace_failed(struct parent *parent, struct seat *seat)
+static void set_replacing(struct parent_child *child, enum replacing replacing)
+{
+    static const char *const names[] = {
+        [REPLACING_NONE] = "none", [REPLACING_STARTING] = "starting", [REPLACING_LEAVING] = "leaving"};
+    log_debug("parent.replacing_state", LOG_I("pid", child->now.pid), LOG_S("from", names[child->replacing]),
+              LOG_S("to", names[replacing]));
+    child->replacing = replacing;
+}
+
+void parent_replace_failed(struct parent *parent, struct parent_child *child)
 {
     log_error("parent.successor_failed");
-    seat->now = seat->old;
-    seat->old = (struct occupant){0};
-    seat->replacing = STAYING;
-    parent->next_replaced = parent->seat_count;
+    if (child_has_process(&child->old)) {
+        child->now = child->old;
+        child_init(&child->old, child->now.role, NULL);
+    }
+    set_replacing(child, REPLACING_NONE);
+    parent->next_replaced = parent->child_count;
     parent->replace_again = false;
 }
 
-static void start_successor(struct parent *parent, struct seat *seat)
+static void start_successor(struct parent *parent, struct parent_child *child)
 {
-    if (seat->now.pid == 0) {
-        parent->next_replaced++; /* it begins anew by itself */
+    if (!child_has_process(&child->now)) {
+        parent->next_replaced++; /* it starts with the new settings anyway */
         return;
     }
-    seat->old = seat->now;
-    seat->now = (struct occupant){0};
-    seat_start(parent, seat);
-    seat->replacing = STARTING;
-    seat->until_ms = clock_monotonic_ms() + parent->config.reload_ms;
-    if (seat->now.pid == 0)
-        parent_replace_failed(parent, seat);
+    child->old = child->now;
+    child_init(&child->now, child->old.role, NULL);
+    parent_child_start(parent, child);
+    set_replacing(child, REPLACING_STARTING);
+    child->until_ms = clock_monotonic_ms() + parent->config.reload_ms;
+    if (!child_has_process(&child->now))
+        parent_replace_failed(parent, child);
 }
 
-static void await_successor(struct parent *parent, struct seat *seat)
+static void await_successor(struct parent *parent, struct parent_child *child)
 {
-    if (seat->now.heard.ready) {
-        seat->replacing = LEAVING;
-        seat->until_ms = clock_monotonic_ms() + server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS;
-        if (seat->old.pid > 0)
-            kill(seat->old.pid, SIGQUIT);
-    } else if (seat->now.pid > 0 && clock_monotonic_ms() >= seat->until_ms) {
-        kill(seat->now.pid, SIGKILL); /* reaped, and found not to have been ready */
+    if (child_is_ready(&child->now)) {
+        set_replacing(child, REPLACING_LEAVING);
+        child_stop(&child->old, SIGQUIT, server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS);
+    } else if (clock_monotonic_ms() >= child->until_ms) {
+        child_signal(&child->now, SIGKILL); /* once it is reaped, parent_replace_failed follows */
     }
 }
 
-static void await_departure(struct parent *parent, struct seat *seat)
+static void await_departure(struct parent *parent, struct parent_child *child)
 {
-    if (seat->old.pid > 0 && clock_monotonic_ms() >= seat->until_ms)
-        kill(seat->old.pid, SIGKILL);
-    if (seat->old.pid > 0)
+    if (child_has_process(&child->old))
         return;
-    seat->replacing = STAYING;
+    set_replacing(child, REPLACING_NONE);
     parent->next_replaced++;
-    log_info("parent.replaced", LOG_I("pid", seat->now.pid));
+    log_info("parent.replaced", LOG_I("pid", child->now.pid));
 }
 
 void parent_replace(struct parent *parent)
 {
-    static void (*const steps[])(struct parent * parent, struct seat * seat) = {
-        [STAYING] = start_successor, [STARTING] = await_successor, [LEAVING] = await_departure};
-    if (parent->next_replaced == parent->seat_count && parent->replace_again) {
+    static void (*const steps[])(struct parent * parent,
+                                 struct parent_child * child) = {[REPLACING_NONE] = start_successor,
+                                                                 [REPLACING_STARTING] = await_successor,
+                                                                 [REPLACING_LEAVING] = await_departure};
+    if (parent->next_replaced == parent->child_count && parent->replace_again) {
         parent->replace_again = false;
         parent->next_replaced = 0;
     }
-    if (parent->next_replaced < parent->seat_count) {
-        struct seat *seat = &parent->seats[parent->next_replaced];
-        steps[seat->replacing](parent, seat);
+    if (parent->next_replaced < parent->child_count) {
+        struct parent_child *child = &parent->children[parent->next_replaced];
+        steps[child->replacing](parent, child);
     }
 }
 
-/* ---- why ---- */
+/* ---- new settings ---- */
 
-/* New settings are for new processes; what the parent itself has from the old ones (the address, their number) stays. */
+/* New processes get them. What the parent itself took from the old ones, the address and the number of processes, stays. */
 void parent_reload(struct parent *parent)
 {
     struct config config = {0};
@@ -84,12 +93,13 @@ void parent_reload(struct parent *parent)
     char why[256] = "";
     enum log_level level;
     service_reloading();
-    parent->told_ready = false;
+    parent->ready_is_sent = false;
     enum err err = config_load(&config, why);
     if (!err)
         err = token_keys_load(&config, &keys, why);
     if (err || !log_level_parse(config.log_level, &level)) {
-        log_error("parent.settings_refused", LOG_S("why", why[0] ? why : "CORTEX_LOG_LEVEL is unknown"));
+        log_error("parent.settings_refused",
+                  LOG_S("why", why[0] ? why : "CORTEX_LOG_LEVEL must be debug, info, warn or error"));
         token_keys_free(keys);
         config_done(&config);
         return;
@@ -100,5 +110,5 @@ void parent_reload(struct parent *parent)
     parent->config = config;
     log_init("gateway.parent", level);
     parent->replace_again = true;
-    log_info("parent.replacing", LOG_I("processes", parent->seat_count));
+    log_info("parent.replacing", LOG_I("processes", parent->child_count));
 }

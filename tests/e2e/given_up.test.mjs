@@ -43,8 +43,8 @@ describe('given up by the broker', () => {
     test('test_command_when_its_queue_gives_it_up_then_the_operation_has_failed_and_operators_can_replay_it', async (t) => {
         const company = await stack.addCompany();
         const api = stack.client({ company });
-        const log = new Logged(stack.worker, 'pool.died');
-        const deaths = () => log.of('pool.died').filter(({ signal }) => signal === 9).length;
+        const log = new Logged(stack.worker, 'child.died');
+        const deaths = () => log.of('child.died').filter(({ signal }) => signal === 9).length;
         const { headers } = expectStatus(await api.post('/v1/projects', { name: FATAL }, { prefer: 'respond-async' }), 202);
         const command = headers.location.split('/').pop();
         const operation = async () => expectStatus(await api.get(headers.location), 200).body;

@@ -19,7 +19,7 @@ before(async () => {
             NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: `${WATCHDOG_MS * 1000}`,
         },
     });
-    log = new Logged(stack.gateway, 'parent.killed', 'gateway.started', 'parent.replaced');
+    log = new Logged(stack.gateway, 'child.killed', 'gateway.started', 'parent.replaced');
 });
 after(async () => {
     log?.close();
@@ -55,8 +55,8 @@ describe('notice', () => {
         const [stuck, other] = processes();
         const started = log.of('gateway.started').length;
         process.kill(stuck, 'SIGSTOP');
-        await until(() => log.of('parent.killed').length === 1, 10 * STUCK_MS, 'it to be killed');
-        assert.equal(log.of('parent.killed')[0].pid, stuck);
+        await until(() => log.of('child.killed').length === 1, 10 * STUCK_MS, 'it to be killed');
+        assert.equal(log.of('child.killed')[0].child, stuck);
         await until(() => log.of('gateway.started').length === started + 1, 30_000, 'its successor');
         assert.ok(processes().includes(other) && !processes().includes(stuck));
         await isReady();

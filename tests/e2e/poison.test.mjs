@@ -78,7 +78,7 @@ describe('poison', () => {
             assert.deepEqual(await namesOf(company), all);
             assert.deepEqual(await lettersOf(company), []);
         }
-        const deaths = linesOf('pool.died').filter(({ signal }) => signal === 9).length;
+        const deaths = linesOf('child.died').filter(({ signal }) => signal === 9).length;
         assert.ok(deaths >= TRIES && deaths <= TRIES * FATAL.length, `${deaths} deaths`);
         const neighbours = linesOf('command.runs_alone').filter(({ command }) => !fatal.includes(command));
         assert.ok(neighbours.length > 0, 'those that were delivered when the first worker died');

@@ -167,17 +167,17 @@ static void done(struct manager *m)
     ev_loop_destroy(m->loop);
 }
 
-int manager_run(const struct config *config, const char *pool, const struct manager_seat *seat)
+int manager_run(const struct config *config, const char *pool, const struct manager_options *options)
 {
     struct manager *m = xcalloc(1, sizeof(*m));
     m->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     m->config = config;
     m->pool = pool;
-    m->order_fd = seat->order_fd;
-    m->pulse = pulse_new(m->loop, seat->pulse_fd);
+    m->order_fd = options->order_fd;
+    m->pulse = pulse_new(m->loop, options->pulse_fd);
     m->is_frozen = true;
     m->load = manager_load_new(config, pool);
-    manager_view_init(&m->view, &seat->id);
+    manager_view_init(&m->view, &options->id);
     buf_init(&m->text, MANAGER_MESSAGE_MAX);
     name_self(m);
     enum err err = manager_talk_connect(m);

@@ -14,11 +14,11 @@
 #include "common/base/uuid.h"
 #include "common/process/config.h"
 
-struct manager_seat {
+struct manager_options {
     struct uuid id; /* of this host's part of the pool, whatever process speaks for it */
     int order_fd;   /* to the parent; both are owned */
     int pulse_fd;
 };
 
 /* Until SIGTERM, or until the parent is gone. Returns the exit status. */
-int manager_run(const struct config *config, const char *pool, const struct manager_seat *seat);
+int manager_run(const struct config *config, const char *pool, const struct manager_options *options);

@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 enum {
-    POOL_WORKERS_MAX = 256,                     /* wanted, as in config.def */
-    POOL_PLACES_MAX = 2 * POOL_WORKERS_MAX + 1, /* with those that leave, and the newcomer of a reload */
+    POOL_WORKERS_MAX = 256,                       /* wanted, as in config.def */
+    POOL_CHILDREN_MAX = 2 * POOL_WORKERS_MAX + 1, /* with those that leave, and the new worker of a reload */
 };
 
 enum pool_worker_state { WORKER_WAITING, WORKER_STARTING, WORKER_READY, WORKER_UNREADY, WORKER_LEAVING };
@@ -48,7 +48,7 @@ struct pool_report {
     int32_t more; /* change the size by this (SIGTTIN, SIGTTOU) */
     bool is_leaving;
     int32_t worker_count;
-    struct pool_worker workers[POOL_PLACES_MAX];
+    struct pool_worker workers[POOL_CHILDREN_MAX];
 };
 
 /* The manager to its parent. */

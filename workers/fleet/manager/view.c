@@ -88,7 +88,7 @@ const char *manager_view_objection(const struct manager_view *view, const struct
 /* ---- who lives ---- */
 
 /* Where the id is, or where it belongs. */
-static size_t place_of(const struct manager_view *view, const struct uuid *id)
+static size_t index_of(const struct manager_view *view, const struct uuid *id)
 {
     size_t at = 0;
     while (at < view->peer_count && memcmp(&view->peers[at].id, id, sizeof(*id)) < 0)
@@ -110,7 +110,7 @@ static bool add(struct manager_view *view, size_t at, const struct manager_peer 
 bool manager_view_hear(struct manager_view *view, const struct uuid *id, bool leaves, json_t *said,
                        int64_t now_ms)
 {
-    size_t at = place_of(view, id);
+    size_t at = index_of(view, id);
     bool is_known = at < view->peer_count && uuid_equal(&view->peers[at].id, id);
     if (leaves && is_known)
         drop(view, at);
@@ -143,13 +143,13 @@ void manager_view_thaw(struct manager_view *view, int64_t now_ms)
 
 bool manager_view_is_first(const struct manager_view *view)
 {
-    return !view->is_leaving && place_of(view, &view->self) == 0;
+    return !view->is_leaving && index_of(view, &view->self) == 0;
 }
 
 int manager_view_share(const struct manager_view *view)
 {
     if (view->is_leaving)
         return 0;
-    int managers = (int)view->peer_count + 1, rank = (int)place_of(view, &view->self);
+    int managers = (int)view->peer_count + 1, rank = (int)index_of(view, &view->self);
     return view->size.wanted / managers + (rank < view->size.wanted % managers ? 1 : 0);
 }

@@ -17,35 +17,36 @@ static const int signal_numbers[POOL_SIGNALS] = {SIGTERM, SIGINT, SIGCHLD, SIGTT
 static int count_kept(const struct pool *pool)
 {
     int kept = 0;
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        kept += place_is_kept(&pool->workers[i]) && &pool->workers[i] != pool->reload.fresh;
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        kept += pool_child_is_kept(&pool->workers[i]) && &pool->workers[i] != pool->reload.fresh;
     return kept;
 }
 
 /* Who leaves first: old settings before new ones, then the youngest. */
-static struct place *pick_leaver(struct pool *pool)
+static struct pool_child *pick_leaver(struct pool *pool)
 {
-    struct place *leaver = NULL;
-    for (int i = 0; i < POOL_PLACES_MAX; i++) {
-        struct place *place = &pool->workers[i];
-        if (!place_is_kept(place) || place == pool->reload.fresh)
+    struct pool_child *leaver = NULL;
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++) {
+        struct pool_child *child = &pool->workers[i];
+        if (!pool_child_is_kept(child) || child == pool->reload.fresh)
             continue;
-        if (!leaver || place->generation < leaver->generation ||
-            (place->generation == leaver->generation && place->started_us > leaver->started_us))
-            leaver = place;
+        if (!leaver || child->generation < leaver->generation ||
+            (child->generation == leaver->generation &&
+             child->process.started_us > leaver->process.started_us))
+            leaver = child;
     }
     return leaver;
 }
 
 static void balance(struct pool *pool)
 {
-    if (!pool->is_told || pool->is_leaving)
+    if (!pool->share_is_known || pool->is_leaving)
         return;
     int kept = count_kept(pool);
     for (; kept > pool->share; kept--)
-        place_send_away(pick_leaver(pool), pool->config->drain_ms + POOL_GRACE_MS);
-    for (struct place *place; kept < pool->share && (place = place_free(pool)); kept++)
-        place_wait(place, 0);
+        pool_child_stop(pick_leaver(pool), pool->config->drain_ms + POOL_GRACE_MS);
+    for (struct pool_child *child; kept < pool->share && (child = pool_unused_child(pool)); kept++)
+        pool_child_start_after(child, 0);
 }
 
 /* ---- leaving ---- */
@@ -58,8 +59,8 @@ static void leave(struct pool *pool)
     service_stopping();
     pool->is_leaving = true;
     pool->is_changed = true;
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        place_send_away(&pool->workers[i], pool->config->drain_ms + POOL_GRACE_MS);
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        pool_child_stop(&pool->workers[i], pool->config->drain_ms + POOL_GRACE_MS);
 }
 
 /* The manager goes last: it tells the other hosts who has gone. */
@@ -67,11 +68,11 @@ static void leave_if_empty(struct pool *pool)
 {
     if (!pool->is_leaving)
         return;
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        if (pool->workers[i].state != PLACE_FREE)
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        if (pool->workers[i].process.state != CHILD_NONE)
             return;
-    place_send_away(&pool->manager, POOL_GRACE_MS);
-    if (pool->manager.state == PLACE_FREE)
+    pool_child_stop(&pool->manager, POOL_GRACE_MS);
+    if (pool->manager.process.state == CHILD_NONE)
         ev_break(pool->loop, EVBREAK_ALL);
 }
 
@@ -94,8 +95,8 @@ void pool_give_up(struct pool *pool)
 static int count_ready(const struct pool *pool)
 {
     int ready = 0;
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        ready += place_is_ready(&pool->workers[i]);
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        ready += child_is_ready(&pool->workers[i].process);
     return ready;
 }
 
@@ -104,7 +105,7 @@ static void tell_service(struct pool *pool)
     int ready = count_ready(pool);
     service_status("%d of %d workers ready, %d wanted on all hosts", ready, pool->share,
                    (int)pool->size.wanted);
-    if (pool->is_ready || pool->is_leaving || !pool->is_told || ready < pool->share)
+    if (pool->is_ready || pool->is_leaving || !pool->share_is_known || ready < pool->share)
         return;
     pool->is_ready = service_ready();
     log_info("pool.ready", LOG_I("workers", ready));
@@ -130,7 +131,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     struct pool *pool = CONTAINER_OF(timer, struct pool, tick);
     if (pool->is_child)
         return;
-    if (places_check(pool) && pool->watchdog_ms > 0)
+    if (pool_children_check(pool) && pool->watchdog_ms > 0)
         service_feed_watchdog();
     if (!pool->is_ready)
         tell_service(pool);
@@ -141,10 +142,10 @@ static void on_start_limit(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct pool *pool = CONTAINER_OF(timer, struct pool, start_limit);
-    if (pool->is_child || pool->is_told)
+    if (pool->is_child || pool->share_is_known)
         return;
     pool->share = (int)pool->config->worker_processes;
-    pool->is_told = pool->is_changed = true;
+    pool->share_is_known = pool->is_changed = true;
 }
 
 static void wish_for(struct pool *pool, int more)
@@ -161,7 +162,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
         return;
     switch (signal->signum) {
     case SIGCHLD:
-        places_reap(pool);
+        pool_children_reap(pool);
         break;
     case SIGTTIN:
         wish_for(pool, 1);
@@ -195,11 +196,11 @@ static struct pool *pool_new(const struct config *config, const char *name, pool
     pool->wish = POOL_NO_WISH;
     pool->work = work;
     pool->manager_id = uuid_v7();
-    pool->manager_fd = pool->child_order_fd = pool->child_pulse_fd = -1;
+    pool->manager_fd = pool->self_order_fd = pool->self_pulse_fd = -1;
     pool->watchdog_ms = service_watchdog_ms();
-    place_init(&pool->manager, pool);
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        place_init(&pool->workers[i], pool);
+    pool_child_init(&pool->manager, pool, "manager");
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        pool_child_init(&pool->workers[i], pool, "worker");
     for (size_t i = 0; i < POOL_SIGNALS; i++) {
         ev_signal_init(&pool->signals[i], on_signal, signal_numbers[i]);
         pool->signals[i].data = pool;
@@ -213,7 +214,7 @@ static struct pool *pool_new(const struct config *config, const char *name, pool
     int64_t tick_ms =
         pool->watchdog_ms > 0 && pool->watchdog_ms / 3 < TICK_MS ? pool->watchdog_ms / 3 : TICK_MS;
     start_timer(pool, &pool->tick, tick_ms, tick_ms);
-    place_wait(&pool->manager, 0);
+    pool_child_start_after(&pool->manager, 0);
     return pool;
 }
 
@@ -222,24 +223,21 @@ static void pool_free(struct pool *pool)
 {
     for (size_t i = 0; i < POOL_SIGNALS; i++)
         ev_signal_stop(pool->loop, &pool->signals[i]);
-    for (int i = 0; i < POOL_PLACES_MAX; i++)
-        place_close(&pool->workers[i]);
-    place_close(&pool->manager);
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++)
+        pool_child_close(&pool->workers[i]);
+    pool_child_close(&pool->manager);
     pool_talk_close(pool);
     pool_reload_done(pool);
     ev_loop_destroy(pool->loop);
     free(pool);
 }
 
-/* The parent's signals mean nothing to it; a terminal that closes is the parent's concern. */
-static void child_signals(void)
+/* These signals are meant for the parent, and so is a terminal that closes. */
+static void ignore_parents_signals(void)
 {
-    sigset_t none;
     static const int ignored[] = {SIGHUP, SIGTTIN, SIGTTOU};
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* The settings on trial are its own; those in force stay the pool's until the process ends. */
@@ -249,18 +247,19 @@ static int run_child(struct pool *pool)
     struct config *own = NULL;
     const char *name = pool->name;
     pool_work *work = pool->work;
-    bool is_manager = place_is_manager(pool->child_place);
-    int pulse_fd = pool->child_pulse_fd;
-    struct manager_seat seat = {
-        .id = pool->manager_id, .order_fd = pool->child_order_fd, .pulse_fd = pulse_fd};
-    if (pool->reload.state == RELOAD_PROVING && pool->child_place == pool->reload.fresh)
+    bool is_manager = pool_child_is_manager(pool->self);
+    int pulse_fd = pool->self_pulse_fd;
+    struct manager_options options = {
+        .id = pool->manager_id, .order_fd = pool->self_order_fd, .pulse_fd = pulse_fd};
+    if (pool->reload.state == RELOAD_PROVING && pool->self == pool->reload.fresh)
         config = own = TAKE(pool->reload.proof);
     else
         own = TAKE(pool->loaded);
     pool_free(pool);
-    child_signals();
+    ignore_parents_signals();
+    child_unblock_signals();
     service_leave_to_parent();
-    int status = is_manager ? manager_run(config, name, &seat) : work(config, name, pulse_fd);
+    int status = is_manager ? manager_run(config, name, &options) : work(config, name, pulse_fd);
     if (own)
         config_done(own);
     free(own);

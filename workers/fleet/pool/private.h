@@ -5,33 +5,24 @@
 
 #include "common/base/log.h"
 #include "common/base/uuid.h"
-#include "common/process/pulse.h"
+#include "common/process/child.h"
 #include "workers/fleet/manager/pool_wire.h"
 #include "workers/fleet/pool/crash_loop.h"
 #include "workers/fleet/pool/pool.h"
 
 enum {
-    POOL_BACKOFF_MIN_MS = 100,
-    POOL_BACKOFF_MAX_MS = 10000,
     POOL_GRACE_MS = 2000, /* past drain_ms, before a process is killed */
     POOL_SIGNALS = 6,
 };
 
-enum place_state { PLACE_FREE, PLACE_WAITING, PLACE_RUNNING, PLACE_LEAVING };
-
-/* Of one process. */
-struct place {
+/* One of the pool's workers, or its manager (common/process/child.h). One that is NONE is free to be used again. */
+struct pool_child {
+    struct child process;
     struct pool *pool;
-    enum place_state state;
-    pid_t pid;
     uint32_t generation; /* of the settings that it was started with */
-    int64_t started_us, started_wall_ms;
-    int64_t ready_us; /* when it first was; 0: not yet */
-    int64_t backoff_ms;
-    struct pulse_heard heard;
-    int pulse_fd;
+    int64_t started_wall_ms;
     ev_io pulse;
-    ev_timer timer; /* WAITING: until it starts; LEAVING: until it is killed */
+    ev_timer due; /* process.due_ms */
 };
 
 enum reload_state { RELOAD_NONE, RELOAD_PROVING, RELOAD_REPLACING };
@@ -44,37 +35,37 @@ struct pool {
     pool_work *work;
     uint32_t generation; /* counts settings */
 
-    struct place workers[POOL_PLACES_MAX];
+    struct pool_child workers[POOL_CHILDREN_MAX];
     int share; /* workers wanted here */
 
-    struct place manager;
-    struct uuid manager_id; /* the same for all the lives of the manager */
+    struct pool_child manager;
+    struct uuid manager_id; /* the same for every process that is the manager */
     struct pool_size size;
     struct pool_wish wish; /* for the next report, with `more` */
-    int more;
-    int manager_fd; /* -1: none */
+    int more;              /* workers more, or fewer, that signals ask for */
+    int manager_fd;        /* -1: none */
     ev_io order;
 
     struct {
         enum reload_state state;
-        bool again;           /* another SIGHUP came in between */
-        struct config *proof; /* PROVING: the settings on trial */
-        struct place *fresh;  /* the newcomer, until it is ready */
-        struct place *old;    /* who leaves for it */
+        bool again;               /* another SIGHUP came meanwhile */
+        struct config *proof;     /* PROVING: the settings on trial */
+        struct pool_child *fresh; /* the new worker, until it is ready */
+        struct pool_child *old;   /* the worker that leaves for it */
         ev_timer limit;
     } reload;
 
     struct crash_loop crashes;
-    bool is_changed; /* something to tell, or to do, at the end of the turn */
-    bool is_told;    /* share is known */
-    bool is_ready;   /* the service manager has been told */
+    bool is_changed;     /* there is something to report, or to do, at the end of the turn */
+    bool share_is_known; /* the manager has said it, or the settings have */
+    bool is_ready;       /* the service manager knows that the pool is ready */
     bool is_leaving;
     int status;
 
-    /* In a child: out of the loop, and on to its work. */
+    /* In a forked child, which leaves the loop and goes on to its work: which one it is. */
     bool is_child;
-    struct place *child_place;
-    int child_pulse_fd, child_order_fd;
+    struct pool_child *self;
+    int self_pulse_fd, self_order_fd;
 
     int64_t watchdog_ms;
     ev_timer start_limit; /* for the manager's first order */
@@ -85,29 +76,24 @@ struct pool {
 
 /* ---- child.c ---- */
 
-void place_init(struct place *place, struct pool *pool);
-void place_start(struct place *place); /* FREE → RUNNING; in the child it returns with pool->is_child set */
-void place_wait(struct place *place, int64_t after_ms); /* FREE, RUNNING or LEAVING → WAITING */
-void place_send_away(struct place *place, int64_t grace_ms);
-void place_close(struct place *place); /* in a child and at the end: its descriptor, nothing that is shared */
-void places_reap(struct pool *pool);   /* after SIGCHLD */
-bool places_check(struct pool *pool);  /* kills what is stuck; false while some loop does not turn */
-struct place *place_free(struct pool *pool); /* NULL: none */
+void pool_child_init(struct pool_child *child, struct pool *pool, const char *role);
+void pool_child_start_after(struct pool_child *child, int64_t after_ms);
+void pool_child_stop(struct pool_child *child, int64_t grace_ms);
+void pool_child_close(struct pool_child *child); /* in a forked child, and at the end */
+void pool_children_reap(struct pool *pool);      /* after SIGCHLD */
+/* Kills the processes that are stuck; false while the loop of one is late. */
+bool pool_children_check(struct pool *pool);
+struct pool_child *pool_unused_child(struct pool *pool); /* NULL: all are in use */
 
-static inline bool place_is_manager(const struct place *place)
+static inline bool pool_child_is_manager(const struct pool_child *child)
 {
-    return place == &place->pool->manager;
+    return child == &child->pool->manager;
 }
 
-/* Of those that are to stay: wanted, whether they run or not. */
-static inline bool place_is_kept(const struct place *place)
+/* It is to stay: wanted, whether its process runs or not. */
+static inline bool pool_child_is_kept(const struct pool_child *child)
 {
-    return place->state == PLACE_WAITING || place->state == PLACE_RUNNING;
-}
-
-static inline bool place_is_ready(const struct place *place)
-{
-    return place->state == PLACE_RUNNING && place->heard.ready;
+    return child->process.state == CHILD_WAITING || child->process.state == CHILD_RUNNING;
 }
 
 /* ---- talk.c: with the manager ---- */

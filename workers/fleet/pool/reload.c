@@ -31,14 +31,14 @@ static void free_config(struct config *config)
     free(config);
 }
 
-static void command_refuse(struct pool *pool, const char *why)
+static void refuse_settings(struct pool *pool, const char *why)
 {
-    struct place *fresh = pool->reload.fresh;
+    struct pool_child *fresh = pool->reload.fresh;
     log_error("pool.settings_refused", LOG_S("why", why),
               LOG_S("hint", "the workers go on with the old settings"));
     stop_trial(pool);
     if (fresh)
-        place_send_away(fresh, POOL_GRACE_MS);
+        pool_child_stop(fresh, POOL_GRACE_MS);
     free_config(TAKE(pool->reload.proof));
     pool->reload.state = RELOAD_REPLACING; /* a round before this one may be unfinished */
 }
@@ -49,7 +49,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
     struct pool *pool = CONTAINER_OF(timer, struct pool, reload.limit);
     if (pool->is_child)
         return;
-    command_refuse(pool, "no worker became ready with them in time");
+    refuse_settings(pool, "no worker became ready with them in time");
     pool->is_changed = true;
 }
 
@@ -76,15 +76,15 @@ static void accept(struct pool *pool)
     pool->config = pool->loaded = TAKE(pool->reload.proof);
     free_config(before);
     pool->reload.state = RELOAD_REPLACING;
-    place_send_away(&pool->manager, POOL_GRACE_MS);
+    pool_child_stop(&pool->manager, POOL_GRACE_MS);
 }
 
-static struct place *find_old(struct pool *pool)
+static struct pool_child *find_old(struct pool *pool)
 {
-    for (int i = 0; i < POOL_PLACES_MAX; i++) {
-        struct place *place = &pool->workers[i];
-        if (place_is_kept(place) && place->generation != pool->generation)
-            return place;
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++) {
+        struct pool_child *child = &pool->workers[i];
+        if (pool_child_is_kept(child) && child->generation != pool->generation)
+            return child;
     }
     return NULL;
 }
@@ -92,9 +92,9 @@ static struct place *find_old(struct pool *pool)
 /* The newcomer is beyond the share until somebody leaves for it. */
 static void bring_in(struct pool *pool)
 {
-    pool->reload.fresh = place_free(pool);
+    pool->reload.fresh = pool_unused_child(pool);
     if (pool->reload.fresh)
-        place_wait(pool->reload.fresh, 0);
+        pool_child_start_after(pool->reload.fresh, 0);
 }
 
 static void replace_one(struct pool *pool)
@@ -102,18 +102,18 @@ static void replace_one(struct pool *pool)
     pool->reload.old = find_old(pool);
     pool->reload.fresh = NULL;
     if (pool->reload.old)
-        place_send_away(pool->reload.old, pool->config->drain_ms + POOL_GRACE_MS);
+        pool_child_stop(pool->reload.old, pool->config->drain_ms + POOL_GRACE_MS);
 }
 
 static void step_trial(struct pool *pool)
 {
-    struct place *fresh = pool->reload.fresh;
+    struct pool_child *fresh = pool->reload.fresh;
     if (!fresh) {
         bring_in(pool);
-    } else if (fresh->state == PLACE_FREE) {
+    } else if (fresh->process.state == CHILD_NONE) {
         pool->reload.fresh = NULL;
-        command_refuse(pool, "the first worker with them did not live");
-    } else if (place_is_ready(fresh)) {
+        refuse_settings(pool, "the first worker with them did not live");
+    } else if (child_is_ready(&fresh->process)) {
         stop_trial(pool);
         accept(pool);
         pool->generation = fresh->generation;
@@ -123,12 +123,12 @@ static void step_trial(struct pool *pool)
 
 static void step_round(struct pool *pool)
 {
-    struct place *fresh = pool->reload.fresh;
-    if (fresh && place_is_ready(fresh))
+    struct pool_child *fresh = pool->reload.fresh;
+    if (fresh && child_is_ready(&fresh->process))
         replace_one(pool);
-    else if (fresh && place_is_kept(fresh))
+    else if (fresh && pool_child_is_kept(fresh))
         return;
-    if (pool->reload.old && pool->reload.old->state == PLACE_LEAVING)
+    if (pool->reload.old && pool->reload.old->process.state == CHILD_LEAVING)
         return;
     if (find_old(pool)) {
         bring_in(pool);

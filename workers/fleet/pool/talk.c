@@ -5,12 +5,14 @@
 
 #include "workers/fleet/pool/private.h"
 
-static enum pool_worker_state state_of(const struct place *place)
+static enum pool_worker_state state_of(const struct pool_child *child)
 {
-    switch (place->state) {
-    case PLACE_RUNNING:
-        return place->heard.ready ? WORKER_READY : place->ready_us ? WORKER_UNREADY : WORKER_STARTING;
-    case PLACE_LEAVING:
+    switch (child->process.state) {
+    case CHILD_RUNNING:
+        return child->process.heard.ready ? WORKER_READY
+               : child->process.ready_us  ? WORKER_UNREADY
+                                          : WORKER_STARTING;
+    case CHILD_LEAVING:
         return WORKER_LEAVING;
     default:
         return WORKER_WAITING;
@@ -19,14 +21,14 @@ static enum pool_worker_state state_of(const struct place *place)
 
 static void add_workers(const struct pool *pool, struct pool_report *report)
 {
-    for (int i = 0; i < POOL_PLACES_MAX; i++) {
-        const struct place *place = &pool->workers[i];
-        if (place->state == PLACE_FREE)
+    for (int i = 0; i < POOL_CHILDREN_MAX; i++) {
+        const struct pool_child *child = &pool->workers[i];
+        if (child->process.state == CHILD_NONE)
             continue;
         report->workers[report->worker_count++] = (struct pool_worker){
-            .pid = place->state == PLACE_WAITING ? 0 : place->pid,
-            .state = (int32_t)state_of(place),
-            .since_ms = place->started_wall_ms,
+            .pid = child->process.state == CHILD_WAITING ? 0 : child->process.pid,
+            .state = (int32_t)state_of(child),
+            .since_ms = child->started_wall_ms,
         };
     }
 }
@@ -36,7 +38,7 @@ static void add_workers(const struct pool *pool, struct pool_report *report)
 void pool_talk_report(struct pool *pool)
 {
     static struct pool_report report;
-    if (pool->manager_fd < 0 || pool->manager.state == PLACE_LEAVING)
+    if (pool->manager_fd < 0 || pool->manager.process.state == CHILD_LEAVING)
         return;
     report = (struct pool_report){
         .size = pool->size, .wish = pool->wish, .more = pool->more, .is_leaving = pool->is_leaving};
@@ -53,12 +55,12 @@ void pool_talk_report(struct pool *pool)
 /* Each order is said again every second: only one that is news is worth a turn, and a report. */
 static void take_order(struct pool *pool, const struct pool_order *order)
 {
-    bool is_news = !pool->is_told || pool->share != order->share ||
+    bool is_news = !pool->share_is_known || pool->share != order->share ||
                    pool->size.version != order->size.version ||
                    memcmp(pool->size.set_by, order->size.set_by, sizeof(pool->size.set_by)) != 0;
     pool->size = order->size;
     pool->share = order->share;
-    pool->is_told = true;
+    pool->share_is_known = true;
     pool->is_changed = pool->is_changed || is_news;
 }
 
