@@ -4,9 +4,9 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
-#include "gateway/resources/operation.h"
 
 struct commands {
     struct gateway *gateway;
@@ -136,7 +136,7 @@ static void on_operation(void *arg, const struct operation *operation)
 static void ask_inbox(struct pending *pending)
 {
     pending->asking = true;
-    if (operation_find(pending->commands->gateway, &pending->company, &pending->id, on_operation, pending)) {
+    if (inbox_find(pending->commands->gateway, &pending->company, &pending->id, on_operation, pending)) {
         pending->asking = false;
         answer_without_result(pending);
     }
