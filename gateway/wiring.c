@@ -112,7 +112,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         gateway->presence = presence_new(gateway);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
     if (!err)
-        err = server_new(gateway, listen_fd, &gateway->server);
+        err = server_new(gateway, listen_fd, &http_protocol, &gateway->server);
     return err;
 }
 

@@ -2,18 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/http/http.h"
 #include "gateway/net/conn.h"
+#include "gateway/net/listen.h"
 
 enum {
-    BACKLOG = 4096,         /* cut by net.core.somaxconn */
     ACCEPTS_PER_TURN = 128, /* so that accepting does not starve those who are in */
     RETRY_MS = 100,         /* after running out of descriptors */
     LAST_ACCEPTS_MS =
@@ -23,6 +21,7 @@ enum {
 struct server {
     struct gateway *gateway;
     struct conn_set *conns;
+    const struct conn_protocol *first_protocol; /* of a new connection */
     struct ev_io accept;
     struct ev_timer retry;
     struct ev_timer stop_accepting;
@@ -104,9 +103,10 @@ static enum accepted accept_one(struct server *server)
         return ACCEPTED;
     }
     if (fd >= 0) {
-        struct conn *conn = conn_new(server->conns, fd, (const struct sockaddr *)&peer, &http_protocol);
+        struct conn *conn =
+            conn_new(server->conns, fd, (const struct sockaddr *)&peer, server->first_protocol);
         if (server->draining)
-            http_protocol.on_drain(conn, NULL);
+            server->first_protocol->on_drain(conn, NULL);
         return ACCEPTED;
     }
     switch (errno) {
@@ -269,78 +269,6 @@ void server_hand_over(struct server *server, void (*on_drained)(void *arg), void
 
 /* ---- beginning ---- */
 
-static bool is_port(const char *text)
-{
-    char *end;
-    unsigned long port = strtoul(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && port <= 65535;
-}
-
-static enum err parse_listen(const char *listen, struct addrinfo **ret_info, char why[256])
-{
-    const char *colon = strrchr(listen, ':');
-    char host[64];
-    size_t len = colon ? (size_t)(colon - listen) : 0;
-    bool bracketed = len >= 2 && listen[0] == '[' && listen[len - 1] == ']';
-    if (!colon || !is_port(colon + 1) || len >= sizeof(host)) {
-        snprintf(why, 256, "CORTEX_LISTEN: \"%s\" is not address:port", listen);
-        return ERR_BAD_REQUEST;
-    }
-    snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len), listen + (bracketed ? 1 : 0));
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
-                             .ai_socktype = SOCK_STREAM};
-    int error = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, ret_info);
-    if (error != 0) {
-        snprintf(why, 256, "CORTEX_LISTEN: \"%s\": %s", listen, gai_strerror(error));
-        return ERR_BAD_REQUEST;
-    }
-    return ERR_OK;
-}
-
-static bool prepare_socket(int fd, const struct addrinfo *info)
-{
-    const int on = 1;
-    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-           setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-           setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 && /* accepted sockets inherit it */
-           bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
-}
-
-enum err server_listen(const char *listen, int *ret_fd, char why[256])
-{
-    struct addrinfo *info = NULL;
-    enum err err = parse_listen(listen, &info, why);
-    if (err)
-        return err;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !prepare_socket(fd, info)) {
-        snprintf(why, 256, "cannot listen on %s: %s", listen, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        freeaddrinfo(info);
-        return ERR_INTERNAL;
-    }
-    freeaddrinfo(info);
-    *ret_fd = fd;
-    return ERR_OK;
-}
-
-bool server_is_taken(const char *listen)
-{
-    struct addrinfo *info = NULL;
-    char why[256];
-    if (parse_listen(listen, &info, why))
-        return false;
-    const int on = 1;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool taken = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-                 bind(fd, info->ai_addr, info->ai_addrlen) != 0 && errno == EADDRINUSE;
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(info);
-    return taken;
-}
-
 /* Accepted sockets inherit it. One that is not read would else be given megabytes of the kernel's memory before it counts as slow. */
 static void bound_unsent(const struct server *server)
 {
@@ -350,11 +278,13 @@ static void bound_unsent(const struct server *server)
         log_warn("server.unsent_not_bounded", LOG_S("error", strerror(errno)));
 }
 
-enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server)
+enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_protocol *first_protocol,
+                    struct server **ret_server)
 {
     struct server *server = xcalloc(1, sizeof(*server));
     server->gateway = gateway;
     server->listen_fd = listen_fd;
+    server->first_protocol = first_protocol;
     server->spare_fd = open_spare();
     write_refusal(server);
     bound_unsent(server);
@@ -372,7 +302,8 @@ enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_
     ev_io_init(&server->accept, on_acceptable, listen_fd, EV_READ);
     server->accept.data = server;
     if (listen_fd >= 0) {
-        listen(listen_fd, BACKLOG); /* one who drained on this socket before us has put newcomers off */
+        listen(listen_fd,
+               LISTEN_BACKLOG); /* one who drained on this socket before us has put newcomers off */
         ev_io_start(gateway->loop, &server->accept);
     }
     *ret_server = server;
@@ -381,7 +312,7 @@ enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_
 
 void server_adopt(struct server *server, int fd)
 {
-    conn_new(server->conns, fd, NULL, &http_protocol);
+    conn_new(server->conns, fd, NULL, server->first_protocol);
 }
 
 void server_free(struct server *server)

@@ -13,17 +13,14 @@
 
 #include "gateway/gateway.h"
 
+struct conn_protocol;
 struct conn_set;
 struct server;
 
-/* "address:port" or "[address]:port", numeric; non-blocking. Writes a sentence into `why` on failure. */
-enum err server_listen(const char *listen, int *ret_fd, char why[256]) MUST_CHECK;
-
-/* Somebody listens there already: a gateway that this one is to replace, or a mistake that SO_REUSEPORT would hide. */
-bool server_is_taken(const char *listen);
-
-/* Accepts from listen_fd (owned from now on); -1: connections come from server_adopt only. */
-enum err server_new(struct gateway *gateway, int listen_fd, struct server **ret_server) MUST_CHECK;
+/* Accepts from listen_fd and owns it from now on; -1: connections come from server_adopt only. Each begins with first_protocol and no
+ * state. */
+enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_protocol *first_protocol,
+                    struct server **ret_server) MUST_CHECK;
 void server_free(struct server *server);
 
 struct conn_set *server_conns(struct server *server);

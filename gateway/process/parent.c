@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/process/service.h"
+#include "gateway/net/listen.h"
 #include "gateway/net/server.h"
 #include "gateway/process/parent_private.h"
 
@@ -119,11 +120,11 @@ static enum err listen_for_all(struct parent *parent, char why[256])
     parent->child_count = wanted > 0 ? (size_t)wanted : cores > 0 ? (size_t)cores : 1;
     parent->next_replaced = parent->child_count;
     parent->children = xcalloc(parent->child_count, sizeof(*parent->children));
-    if (server_is_taken(parent->config.listen))
+    if (listen_is_taken(parent->config.listen))
         log_warn("parent.address_is_shared", LOG_S("listen", parent->config.listen));
     for (size_t i = 0; i < parent->child_count; i++) {
         parent_child_init(&parent->children[i]);
-        enum err err = server_listen(parent->config.listen, &parent->children[i].listen_fd, why);
+        enum err err = listen_open(parent->config.listen, &parent->children[i].listen_fd, why);
         if (err)
             return err;
     }

@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 
+#include "gateway/http/http.h"
 #include "gateway/net/conn_private.h"
+#include "gateway/net/listen.h"
 
 static int setup(void **state)
 {
@@ -837,10 +839,10 @@ static uint16_t listen_for(struct rig *rig)
     int fd = -1;
     struct sockaddr_in address = {0};
     socklen_t size = sizeof(address);
-    assert_int_equal(server_listen("127.0.0.1:0", &fd, why), ERR_OK);
+    assert_int_equal(listen_open("127.0.0.1:0", &fd, why), ERR_OK);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     server_free(rig->gateway.server);
-    assert_int_equal(server_new(&rig->gateway, fd, &rig->gateway.server), ERR_OK);
+    assert_int_equal(server_new(&rig->gateway, fd, &http_protocol, &rig->gateway.server), ERR_OK);
     return ntohs(address.sin_port);
 }
 
@@ -862,7 +864,7 @@ static void test_listen_when_the_address_is_wrong_says_so(void **state)
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char why[256] = "";
         int fd = -1;
-        if (server_listen(wrong[i], &fd, why) == ERR_OK)
+        if (listen_open(wrong[i], &fd, why) == ERR_OK)
             fail_msg("listens on \"%s\"", wrong[i]);
         assert_true(why[0] != '\0');
     }
