@@ -126,23 +126,6 @@ enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret
     return ERR_UNAUTHENTICATED;
 }
 
-enum err auth_check(struct call *call, const char **ret_why)
-{
-    static const struct slice scheme = {"Bearer ", 7};
-    struct slice value = call_header(call, "authorization");
-    size_t repeated = 0;
-    for (size_t i = 0; i < call->header_count; i++)
-        repeated += slice_equal_nocase(call->headers[i].name, SLICE("authorization"));
-    if (!value.data)
-        return ERR_UNAUTHENTICATED;
-    if (repeated > 1 || value.len <= scheme.len || strncasecmp(value.data, scheme.data, scheme.len) != 0) {
-        *ret_why = "Authorization is not one bearer token";
-        return ERR_UNAUTHENTICATED;
-    }
-    struct slice token = {value.data + scheme.len, value.len - scheme.len};
-    return auth_verify(call->gateway->auth, token, &call->identity, ret_why);
-}
-
 void auth_channels(struct slice token, token_on_channel *on_channel, void *arg)
 {
     token_channels(token, on_channel, arg);

@@ -5,7 +5,7 @@
  * found valid is kept in a small table of the process, under the whole token, until it expires.
  */
 
-#include "gateway/http/call.h"
+#include "gateway/gateway.h"
 
 struct auth;
 
@@ -15,9 +15,6 @@ void auth_free(struct auth *auth);
 /* token_verify with a memory. `why` (a constant) says what is wrong; NULL when there is nothing to say. */
 enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                      const char **ret_why) MUST_CHECK;
-
-/* The Authorization header of the call; fills in call->identity. */
-enum err auth_check(struct call *call, const char **ret_why) MUST_CHECK;
 
 /* Each channel that a token names which auth_verify has found valid (token.h). */
 void auth_channels(struct slice token, token_on_channel *on_channel, void *arg);

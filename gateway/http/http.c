@@ -1,6 +1,6 @@
 #include "gateway/http/http.h"
 
-#include "gateway/auth/auth.h"
+#include "gateway/http/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/router.h"
@@ -66,8 +66,8 @@ static enum err look_at_head(struct exchange *exchange)
         return ERR_OK;
     err = router_find(call);
     if (!err && call->route->access != ACCESS_PUBLIC)
-        err = auth_check(call, &exchange->why);
-    return err ? err : router_admit(call, &exchange->why);
+        err = authorize_bearer(call, &exchange->why);
+    return err ? err : authorize_role(call, &exchange->why);
 }
 
 static void set_limit(struct exchange *exchange, bool *set, int64_t ms)

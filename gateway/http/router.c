@@ -5,14 +5,6 @@ static const char *const method_names[] = {
     [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "",
 };
 
-enum err router_admit(const struct call *call, const char **ret_why)
-{
-    if (call->route->access != ACCESS_OPERATOR || strcmp(call->identity.role, OPERATOR_ROLE) == 0)
-        return ERR_OK;
-    *ret_why = "this is for operators (role " OPERATOR_ROLE ")";
-    return ERR_FORBIDDEN;
-}
-
 enum http_method router_method(struct slice name)
 {
     for (size_t i = 0; i < METHOD_OTHER; i++)

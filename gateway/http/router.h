@@ -27,9 +27,6 @@ struct route_table {
 /* Sets the call's route, resource and params. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
 enum err router_find(struct call *call) MUST_CHECK;
 
-/* ERR_FORBIDDEN, and why, unless the role of the call's identity may use its route. */
-enum err router_admit(const struct call *call, const char **ret_why) MUST_CHECK;
-
 /* "POST" is METHOD_POST; a method that no route has is METHOD_OTHER. */
 enum http_method router_method(struct slice name);
 

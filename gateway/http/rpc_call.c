@@ -1,5 +1,6 @@
 #include "gateway/http/rpc_call.h"
 
+#include "gateway/http/authorize.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/router.h"
 #include "gateway/http/target.h"
@@ -91,7 +92,7 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
     if (!err && call->route->access == ACCESS_PUBLIC) /* of the process, or of the connection */
         err = ERR_NOT_FOUND;
     if (!err)
-        err = router_admit(call, &why);
+        err = authorize_role(call, &why);
     if (err)
         call_fail(call, err, why);
     else
