@@ -10,7 +10,7 @@
 
 /* $5: the projects, where the channel has not all of the company's events. */
 #define OF_COMPANY \
-    "SELECT seq, project, " EVENT_TEXT " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
+    "SELECT seq, project, event_text(events) FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
 #define OF_PROJECTS OF_COMPANY " AND project = ANY ($5::uuid[])"
 #define FORWARD     " ORDER BY seq LIMIT $4"
 #define REVERSE     " ORDER BY seq DESC LIMIT $4"

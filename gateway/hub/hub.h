@@ -69,12 +69,6 @@ const char *channel_epoch(const struct channel *channel); /* of the stream that 
 #define PROJECT_LIST_MAX(count) ((count) * (UUID_TEXT_LEN + 1) + 2)
 void project_list_format(const struct uuid *projects, size_t count, struct buf *list);
 
-/* SQL: the text of a row of `events`, the same that the worker made of it when it was new (workers/engine/outbox/outbox.c). */
-#define EVENT_TEXT                                                                                         \
-    "'{\"type\":' || to_json(type) || ',\"seq\":' || seq || ',\"id\":\"' || subject || '\"' ||"            \
-    " coalesce(',\"project\":\"' || project || '\"', '') || ',\"actor\":\"' || actor || '\",\"at\":\"' ||" \
-    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"data\":' || data || '}'"
-
 /* Subscribing. */
 
 #define EPOCH_SIZE 17

@@ -1,7 +1,7 @@
 #include "gateway/hub/private.h"
 
 const struct db_statement hub_events = {
-    "hub.events", "SELECT seq, project, " EVENT_TEXT
+    "hub.events", "SELECT seq, project, event_text(events)"
                   " FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"};
 
 struct publication publication_of_row(struct db_result *result, int row)
@@ -21,7 +21,8 @@ static const struct db_statement events_of_projects = {
     "(SELECT events.seq, NULL::uuid AS project, seen.seq::text AS body FROM events, seen"
     " WHERE company_id = $1 AND events.seq = $2::bigint + 1)"
     " UNION ALL "
-    "(SELECT seq, project, " EVENT_TEXT " FROM events WHERE company_id = $1 AND project = ANY ($5::uuid[])"
+    "(SELECT seq, project, event_text(events) FROM events"
+    " WHERE company_id = $1 AND project = ANY ($5::uuid[])"
     " AND seq > $2::bigint AND seq <= (SELECT seq FROM seen) ORDER BY seq LIMIT $4)"
     ") AS missed ORDER BY seq, project NULLS FIRST"};
 

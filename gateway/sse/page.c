@@ -22,7 +22,7 @@ enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };
 
 /* $1 company, $2 after, $3 limit; of projects: $4. One snapshot: the position and the events fit together. */
 #define PAGE(owned, of_channel)                                                                           \
-    "WITH page AS (SELECT seq, " EVENT_TEXT " AS event FROM events"                                       \
+    "WITH page AS (SELECT seq, event_text(events) AS event FROM events"                                   \
     " WHERE company_id = $1 AND seq > $2::bigint" of_channel " ORDER BY seq LIMIT $3::bigint),"           \
     " answer AS (SELECT epoch, seq, count, events,"                                                       \
     " CASE WHEN count = $3::bigint THEN last ELSE greatest(seq, $2::bigint) END AS next"                  \

@@ -92,11 +92,10 @@ static bool is_free_text(const struct msg_shape *shape)
 static void append_csv_value(struct buf *sql, const struct msg_field *field)
 {
     bool is_time = field->shape.format == MSG_FORMAT_DATE_TIME;
-    buf_append_text(sql, is_free_text(&field->shape) ? "csv_text(" : is_time ? "to_char(" : "(");
+    bool is_text = is_free_text(&field->shape);
+    buf_append_text(sql, is_text ? "csv_text(" : is_time ? "time_text(" : "(");
     resource_sql_column("t", field->column, sql);
-    buf_append_text(sql, is_free_text(&field->shape) ? ")"
-                         : is_time ? " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-                                   : ")::text");
+    buf_append_text(sql, is_text || is_time ? ")" : ")::text");
 }
 
 static void append_csv_line(struct buf *sql, const struct msg_object *object)

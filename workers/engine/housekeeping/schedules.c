@@ -15,12 +15,10 @@ static const double STEP_S = 0.2; /* between two steps of the same work: as in t
 
 /* ---- what is asked of the database ---- */
 
-#define NEXT_AT  "to_char(next_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-#define ASKED_AT "to_char(asked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-
 static const struct db_statement look = {
     "schedules.look",
-    "SELECT name, id, company_id IS NULL, type, cron, timezone, version, " NEXT_AT ", " ASKED_AT ","
+    "SELECT name, id, company_id IS NULL, type, cron, timezone, version,"
+    " time_text(next_at), time_text(asked_at),"
     " run_at IS NOT NULL, floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
     " floor(extract(epoch FROM now()))::bigint FROM schedule WHERE step_at <= now()"
     " AND (run_at IS NOT NULL OR asked_at IS NOT NULL OR (enabled AND next_at <= now()))"

@@ -12,9 +12,8 @@ enum {
 };
 
 /* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
-#define ROW_COLUMNS                                                                              \
-    "f.reason, f.place, f.attempts, f.error,"                                                    \
-    " to_char(f.first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), f.is_replay," \
+#define ROW_COLUMNS                                                               \
+    "f.reason, f.place, f.attempts, f.error, time_text(f.first_at), f.is_replay," \
     " m.command_id IS NOT NULL"
 #define FOUND_COLUMNS                                                                                \
     "f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent, f.if_match, " \
@@ -45,8 +44,8 @@ static const struct db_statement find_due = {
 /* Older than its process is likely to need for telling it: and if not, it is told twice. */
 static const struct db_statement find_unpublished = {
     "backlog.unpublished",
-    "SELECT 'unpublished', 0, 0, NULL, to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea FROM unpublished AS f WHERE pool = $1"
+    "SELECT 'unpublished', 0, 0, NULL, time_text(f.at), false, false, " COMMAND_HEAD_COLUMNS
+    ", ''::bytea FROM unpublished AS f WHERE pool = $1"
     " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
     " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer",
 };

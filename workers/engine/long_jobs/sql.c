@@ -34,8 +34,8 @@ const struct db_statement long_job_renew = {
 
 const struct db_statement long_job_event = {
     "long_job.event",
-    "SELECT e.seq, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), e.type, e.subject,"
-    " e.actor, e.version, e.data FROM long_job AS j JOIN events AS e ON e.company_id = j.company_id"
+    "SELECT e.seq, time_text(e.at), e.type, e.subject, e.actor, e.version, e.data"
+    " FROM long_job AS j JOIN events AS e ON e.company_id = j.company_id"
     " AND e.seq = j.event_seq AND e.at = j.event_at WHERE " IS_MINE,
 };
 

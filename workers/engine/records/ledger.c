@@ -32,8 +32,7 @@ static const struct db_statement find_results = {
  * command follow one another, and share their time with the inbox row. */
 static const struct db_statement find_events = {
     "ledger.recall",
-    "SELECT k.i, e.seq, to_char(e.at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " e.type, e.subject, e.project, e.actor, e.version, e.data"
+    "SELECT k.i, e.seq, time_text(e.at), e.type, e.subject, e.project, e.actor, e.version, e.data"
     " FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[])"
     " AS k (i, company_id, command_id, seq, at)"
     " JOIN events AS e ON e.company_id = k.company_id AND e.at = k.at AND e.command_id = k.command_id"

@@ -21,10 +21,8 @@ static void test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_mes
     assert_true(slice_is(event->correlation_id, uuid_text(&id)));
     /* The body: metadata, then the entity, byte for byte as it was stored. */
     char expected[1024];
-    const char *at = ask_sqlf(
-        "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM events WHERE"
-        " company_id = '%s'",
-        uuid_text(&e->company));
+    const char *at =
+        ask_sqlf("SELECT time_text(at) FROM events WHERE company_id = '%s'", uuid_text(&e->company));
     int len = snprintf(expected, sizeof(expected),
                        "{\"type\":\"project.created\",\"seq\":1,\"id\":\"%s\",\"project\":\"%s\",\"actor\":"
                        "\"%s\",\"at\":\"%s\","
@@ -34,6 +32,34 @@ static void test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_mes
     snprintf(expected + len, sizeof(expected) - (size_t)len, "%s}",
              ask_sqlf("SELECT data::text FROM events WHERE company_id = '%s'", uuid_text(&e->company)));
     assert_string_equal(event->body.data, expected);
+}
+
+/* The function event_text of the database and event_body.c write the same bytes: of events of a batch and of a long
+ * job, of a project and of none. */
+static void test_worker_when_it_publishes_an_event_its_text_is_that_of_the_database(void **state)
+{
+    struct hall *hall = *state;
+    start_worker(hall);
+    struct uuid project =
+        PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"\\\"Brücke\\\" \\\\ 2\"}");
+    PUBLISH(hall, .type = "task.create", .json = "{\"title\":\"Dig\"}", .parent = project);
+    PUBLISH(hall, .type = "export.create", .json = "{\"resource\":\"project\"}");
+    eventually(hall, hall->event_count > 0 &&
+                         slice_is(hall->events[hall->event_count - 1].event.type, "export.completed"));
+    size_t of_projects = 0, others = 0;
+    for (size_t i = 0; i < hall->event_count; i++) {
+        const struct event *event = &hall->events[i].event;
+        if (event->seq == 0) /* a long job's progress is no event of the company */
+            continue;
+        of_projects += event->has_project;
+        others += !event->has_project;
+        assert_string_equal(
+            event->body.data,
+            ask_sqlf("SELECT event_text(events) FROM events WHERE company_id = '%s' AND seq = %lld",
+                     uuid_text(&hall->engine->company), (long long)event->seq));
+    }
+    assert_int_equal(of_projects, 2);
+    assert_int_equal(others, 3);
 }
 
 static void test_worker_when_two_events_follow_replies_with_the_first_alone(void **state)
@@ -200,6 +226,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, hall_setup, hall_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_worker_when_a_command_succeeds_tells_event_and_reply_in_one_message),
+        TEST(test_worker_when_it_publishes_an_event_its_text_is_that_of_the_database),
         TEST(test_worker_when_two_events_follow_replies_with_the_first_alone),
         TEST(test_worker_when_a_command_is_refused_replies_and_tells_nobody_else),
         TEST(test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both),
