@@ -55,6 +55,7 @@ static int run_pool(int argc, char **argv, const struct config *config)
     snprintf(log_name, sizeof(log_name), "worker.%s", pool);
     set_title(argc, argv, title);
     log_init(log_name, level);
+    config_warn_renamed(config);
     return pool_run(config, pool, worker_run);
 }
 

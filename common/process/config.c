@@ -1,7 +1,10 @@
 #include "common/process/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+
+#include "common/base/log.h"
 
 enum setting_type { TYPE_STRING, TYPE_SECRET, TYPE_INT, TYPE_BYTES, TYPE_MS };
 
@@ -11,20 +14,33 @@ struct setting {
     size_t offset; /* of its field */
     const char *fallback;
     int64_t minimum, maximum; /* of numbers */
-    const char *doc;
 };
 
 static const struct setting settings[] = {
-#define CONFIG(field, type_, name_, fallback_, minimum_, maximum_, doc_) \
+#define CONFIG(field, type_, name_, fallback_, minimum_, maximum_, text) \
     {.name = (name_),                                                    \
      .type = TYPE_##type_,                                               \
      .offset = offsetof(struct config, field),                           \
      .fallback = (fallback_),                                            \
      .minimum = (minimum_),                                              \
-     .maximum = (maximum_),                                              \
-     .doc = (doc_)},
+     .maximum = (maximum_)},
 #include "common/process/config.def"
-#undef CONFIG
+};
+
+static const struct renamed {
+    const char *old_name, *name;
+} renamed[] = {
+#define CONFIG_RENAMED(old_name_, name_) {.old_name = (old_name_), .name = (name_)},
+#include "common/process/config.def"
+};
+
+static_assert(ARRAY_LEN(renamed) <= 64, "config.old_names has a bit for each row");
+
+/* config_load while it runs. */
+struct loading {
+    struct config *config;
+    bool is_set[ARRAY_LEN(settings)]; /* by its present name */
+    char *why;
 };
 
 static bool is_text(const struct setting *s)
@@ -65,7 +81,9 @@ static bool parse_number(const struct setting *s, const char *text, int64_t *ret
     return true;
 }
 
-static enum err set(struct config *config, const struct setting *s, const char *text, char why[256])
+/* name: what the value was given under, the present name or an old one. */
+static enum err set(struct config *config, const struct setting *s, const char *name, const char *text,
+                    char why[256])
 {
     if (is_text(s)) {
         const char **field = text_field(config, s);
@@ -75,13 +93,13 @@ static enum err set(struct config *config, const struct setting *s, const char *
     }
     int64_t value;
     if (!parse_number(s, text, &value)) {
-        snprintf(why, 256, "%s=%.60s is not a number%s.", s->name, text,
+        snprintf(why, 256, "%s=%.60s is not a number%s.", name, text,
                  s->type == TYPE_BYTES ? " of bytes (such as 16k or 1m)" : "");
         return ERR_BAD_REQUEST;
     }
     if (value < s->minimum || value > s->maximum) {
-        snprintf(why, 256, "%s=%.60s must lie between %" PRId64 " and %" PRId64 ".", s->name, text,
-                 s->minimum, s->maximum);
+        snprintf(why, 256, "%s=%.60s must lie between %" PRId64 " and %" PRId64 ".", name, text, s->minimum,
+                 s->maximum);
         return ERR_BAD_REQUEST;
     }
     *number_field(config, s) = value;
@@ -96,6 +114,34 @@ static const struct setting *find(const char *name)
     return NULL;
 }
 
+static const struct renamed *find_renamed(const char *old_name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        if (strcmp(renamed[i].old_name, old_name) == 0)
+            return &renamed[i];
+    return NULL;
+}
+
+/* Whether config.def knows the name. */
+static bool is_known(const char *name)
+{
+    return find(name) || find_renamed(name);
+}
+
+/* Takes a value from the file or the environment, under a name that is known. */
+static enum err apply(struct loading *loading, const char *name, const char *text)
+{
+    const struct renamed *old = find_renamed(name);
+    const struct setting *s = find(old ? old->name : name);
+    if (!old)
+        loading->is_set[s - settings] = true;
+    else
+        loading->config->old_names |= UINT64_C(1) << (old - renamed);
+    if (old && loading->is_set[s - settings])
+        return ERR_OK;
+    return set(loading->config, s, name, text, loading->why);
+}
+
 static char *trim(char *text)
 {
     while (*text == ' ' || *text == '\t')
@@ -106,64 +152,78 @@ static char *trim(char *text)
     return text;
 }
 
-static enum err apply_line(struct config *config, const char *path, int number, char *line, char why[256])
+static enum err apply_line(struct loading *loading, const char *path, int number, char *line)
 {
     line = trim(line);
     if (*line == '\0' || *line == '#')
         return ERR_OK;
     char *equals = strchr(line, '=');
     if (!equals) {
-        snprintf(why, 256, "%.100s line %d is not NAME=value.", path, number);
+        snprintf(loading->why, 256, "%.100s line %d is not NAME=value.", path, number);
         return ERR_BAD_REQUEST;
     }
     *equals = '\0';
-    const struct setting *s = find(trim(line));
-    if (!s) {
-        snprintf(why, 256, "%.100s line %d: there is no setting %.60s.", path, number, line);
+    const char *name = trim(line);
+    if (!is_known(name)) {
+        snprintf(loading->why, 256, "%.100s line %d: there is no setting %.60s.", path, number, name);
         return ERR_BAD_REQUEST;
     }
-    return set(config, s, trim(equals + 1), why);
+    return apply(loading, name, trim(equals + 1));
 }
 
-static enum err apply_file(struct config *config, const char *path, char why[256])
+static enum err apply_file(struct loading *loading, const char *path)
 {
     FILE *file = fopen(path, "re");
     if (!file) {
-        snprintf(why, 256, "CORTEX_CONFIG=%.100s cannot be read: %s.", path, strerror(errno));
+        snprintf(loading->why, 256, "CORTEX_CONFIG=%.100s cannot be read: %s.", path, strerror(errno));
         return ERR_BAD_REQUEST;
     }
     CLEANUP_FREE char *line = NULL;
     size_t size = 0;
     enum err err = ERR_OK;
     for (int number = 1; err == ERR_OK && getline(&line, &size, file) >= 0; number++)
-        err = apply_line(config, path, number, line, why);
+        err = apply_line(loading, path, number, line);
     fclose(file);
     return err;
 }
 
-static enum err apply_all(struct config *config, char why[256])
+static enum err apply_variable(struct loading *loading, const char *name)
+{
+    const char *text = getenv(name);
+    return text ? apply(loading, name, text) : ERR_OK;
+}
+
+static enum err apply_all(struct loading *loading)
 {
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < ARRAY_LEN(settings); i++)
-        err = set(config, &settings[i], settings[i].fallback, why);
+        err = set(loading->config, &settings[i], settings[i].name, settings[i].fallback, loading->why);
     const char *path = getenv("CORTEX_CONFIG");
     if (err == ERR_OK && path && *path)
-        err = apply_file(config, path, why);
-    for (size_t i = 0; err == ERR_OK && i < ARRAY_LEN(settings); i++) {
-        const char *text = getenv(settings[i].name);
-        if (text)
-            err = set(config, &settings[i], text, why);
-    }
+        err = apply_file(loading, path);
+    for (size_t i = 0; err == ERR_OK && i < ARRAY_LEN(settings); i++)
+        err = apply_variable(loading, settings[i].name);
+    for (size_t i = 0; err == ERR_OK && i < ARRAY_LEN(renamed); i++)
+        err = apply_variable(loading, renamed[i].old_name);
     return err;
 }
 
 enum err config_load(struct config *config, char why[256])
 {
     *config = (struct config){0};
-    enum err err = apply_all(config, why);
+    struct loading loading = {.config = config, .why = why};
+    enum err err = apply_all(&loading);
     if (err != ERR_OK)
         config_done(config);
     return err;
+}
+
+void config_warn_renamed(const struct config *config)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        if (config->old_names & UINT64_C(1) << i)
+            log_warn("config.renamed", LOG_S("old", renamed[i].old_name), LOG_S("new", renamed[i].name),
+                     LOG_S("hint", "the setting has a new name; the old one works for now"));
 }
 
 void config_done(struct config *config)
@@ -173,16 +233,6 @@ void config_done(struct config *config)
             free((void *)(uintptr_t)*text_field(config, &settings[i]));
     }
     *config = (struct config){0};
-}
-
-void config_print_help(FILE *out)
-{
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        fprintf(out, "%-30s %-12s %s\n", settings[i].name,
-                settings[i].type == TYPE_SECRET ? "-"
-                : *settings[i].fallback         ? settings[i].fallback
-                                                : "\"\"",
-                settings[i].doc);
 }
 
 void config_print(const struct config *config, FILE *out)

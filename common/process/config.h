@@ -1,6 +1,7 @@
 #pragma once
-/* The settings of config.def as a struct, filled from defaults, then the file named by CORTEX_CONFIG
- * (NAME=value lines, # comments), then the environment. The later source wins. */
+/* The settings of config.def as a struct. config_load fills it from the defaults, then from the file that
+ * CORTEX_CONFIG names (NAME=value lines, # comments), then from the environment; the later source wins. A setting
+ * may also be given by its old name (CONFIG_RENAMED), whose value counts only where the new name is nowhere set. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -8,23 +9,28 @@
 #include "common/base/err.h"
 
 struct config {
-#define CONFIG_STRING                                                     const char *
-#define CONFIG_SECRET                                                     const char *
-#define CONFIG_INT                                                        int64_t
-#define CONFIG_BYTES                                                      int64_t
-#define CONFIG_MS                                                         int64_t
-#define CONFIG(field, type, environment, fallback, minimum, maximum, doc) CONFIG_##type field;
+    uint64_t old_names; /* that were found set: bit i is row i of CONFIG_RENAMED */
+#define CONFIG_STRING                                                      const char *
+#define CONFIG_SECRET                                                      const char *
+#define CONFIG_INT                                                         int64_t
+#define CONFIG_BYTES                                                       int64_t
+#define CONFIG_MS                                                          int64_t
+#define CONFIG(field, type, environment, fallback, minimum, maximum, text) CONFIG_##type field;
 #include "common/process/config.def"
-#undef CONFIG
 };
 
-/* Fills `config`; on a value that does not parse or is out of bounds writes one sentence that names the setting
- * into `why` and returns ERR_BAD_REQUEST. Strings live until config_done. Unknown names in the file are errors. */
+/* Fills `config`. Where a value does not parse or is out of bounds, or the file has an unknown name, writes one
+ * sentence that names the setting into `why` and returns ERR_BAD_REQUEST. Strings live until config_done. */
 enum err config_load(struct config *config, char why[256]) MUST_CHECK;
 void config_done(struct config *config);
 
-/* One line per setting: name, default, what it is. */
-void config_print_help(FILE *out);
+/* Logs one warning for each old name that config_load found set. A process calls it once, after log_init. */
+void config_warn_renamed(const struct config *config);
 
-/* The present values, secrets as "***". */
+/* Prints the values in use, secrets as "***". */
 void config_print(const struct config *config, FILE *out);
+
+/* Prints name, default and text of every setting: one line for each setting, under the headings of their groups. */
+void config_print_help(FILE *out);
+/* Prints the same, with types and bounds, as the Markdown page deploy/settings.md. */
+void config_print_page(FILE *out);

@@ -84,9 +84,16 @@ only_in() {
     [ -z "$found" ] || { printf '%s\n' "$found" && return 1; }
 }
 
+# The page is what the settings' table says: ./cortex settings writes it.
+settings_page() {
+    build asan cortex-settings
+    "$(program asan gateway/tools/cortex-settings)" | diff "$ROOT/deploy/settings.md" -
+}
+
 check_clang format clang-format formatted
 check_clang clang-tidy clang-tidy tidy
 check shellcheck shell_scripts
+check 'deploy/settings.md is current' settings_page
 check 'units of systemd' units
 check 'librabbitmq is named by the broker alone' \
     only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker/|tests/bench/bound'

@@ -96,14 +96,14 @@ void catch_up_progress(struct tenant *tenant)
         return;
     tenant->gap_from = from;
     tenant->gap_since = clock_monotonic_s();
-    tenant->retry = (ev_tstamp)tenant->hub->gateway->config->hole_wait_ms / 1000.;
+    tenant->retry = (ev_tstamp)tenant->hub->gateway->config->gap_wait_ms / 1000.;
     look_again(tenant, tenant->retry);
 }
 
 /* Nothing came that fills the gap: tries again, for so long. */
 static void not_yet(struct tenant *tenant)
 {
-    ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->hole_limit_ms / 1000.;
+    ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->gap_limit_ms / 1000.;
     if (clock_monotonic_s() - tenant->gap_since > limit) {
         tenant_lost(tenant, "a missing event could not be read");
         return;

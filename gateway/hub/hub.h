@@ -11,7 +11,7 @@
  *
  * - The events of one turn of the loop become one piece of bytes a channel and protocol, shared by all its subscribers.
  * - offset is the company's seq, also on project channels (where gaps in it mean nothing missed).
- * - An event that was overtaken is waited for (hole_wait_ms), then read from the events table; nobody gets a later one
+ * - An event that was overtaken is waited for (gap_wait_ms), then read from the events table; nobody gets a later one
  *   before it. The position is compared with the database after every (re)binding and now and then, so what the
  *   broker lost is found and read too: after a gap sockets stay open and get what they missed, in order, which costs one query
  *   a company where reconnecting would cost every socket a handshake and a recovery.

@@ -163,6 +163,7 @@ static enum err prepare(struct parent *parent, char why[256])
         return ERR_BAD_REQUEST;
     }
     log_init("gateway.parent", level);
+    config_warn_renamed(&parent->config);
     err = token_keys_load(&parent->config, &parent->keys, why);
     return err ? err : listen_for_all(parent, why);
 }

@@ -66,7 +66,7 @@ static void on_death(struct parent *parent, struct parent_child *child, int stat
         service_failed("a process cannot start with these settings", 0);
     }
     if (!parent->leaving && !parent->failed)
-        child_restart(&child->now, parent->config.good_life_ms);
+        child_restart(&child->now, parent->config.healthy_after_ms);
 }
 
 void parent_children_reap(struct parent *parent)

@@ -19,6 +19,11 @@ process_role() {
     if [ "$1" = gateway ]; then echo cortex_gateway; else echo cortex_worker; fi
 }
 
+# The name of every setting, one a line; the old names too. In the table, names alone fill a pair of quotes.
+setting_names() {
+    grep -oE '"CORTEX_[A-Z0-9_]+"' "$ROOT/common/process/config.def" | tr -d '"' | sort -u
+}
+
 process_settings() {
     local part=$1 name
     own_broker && printf 'CORTEX_AMQP_URL=%s\n' "$(broker_url)"
@@ -30,7 +35,7 @@ process_settings() {
     printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
     while read -r name; do
         [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
-    done < <(sed -n 's/^CONFIG([^"]*"\(CORTEX_[A-Z0-9_]*\)".*/\1/p' "$ROOT/common/process/config.def")
+    done < <(setting_names)
 }
 
 # process_start PART PRESET: a no-op when it runs as it should; starts it again when its program or settings have changed.

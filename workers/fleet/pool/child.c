@@ -123,7 +123,7 @@ static void count_death(const struct pool_child *child)
 {
     struct pool *pool = child->pool;
     size_t limit = (size_t)pool->config->crash_deaths * (size_t)(pool->share > 1 ? pool->share : 1);
-    if (!child_was_healthy(&child->process, pool->config->good_life_ms) &&
+    if (!child_was_healthy(&child->process, pool->config->healthy_after_ms) &&
         crash_loop_add(&pool->crashes, clock_monotonic_ms(), limit, pool->config->crash_window_ms))
         pool_give_up(pool);
 }
@@ -141,7 +141,7 @@ static void on_death(struct pool_child *child, bool was_leaving)
     if (was_leaving)
         child_start_after(&child->process, 0);
     else
-        child_restart(&child->process, pool->config->good_life_ms);
+        child_restart(&child->process, pool->config->healthy_after_ms);
     if (!is_manager)
         count_death(child);
 }

@@ -26,6 +26,8 @@ static int forget_environment(void **state)
     unsetenv("CORTEX_MAX_BODY");
     unsetenv("CORTEX_PREFETCH");
     unsetenv("CORTEX_AMQP_URL");
+    unsetenv("CORTEX_GOOD_LIFE_MS");
+    unsetenv("CORTEX_HEALTHY_AFTER_MS");
     return 0;
 }
 
@@ -111,6 +113,99 @@ static void test_print_when_there_are_secrets_then_they_are_hidden(void **state)
     config_done(&config);
 }
 
+/* What the process logs at its start, as text. */
+static void log_of_warnings(const struct config *config, char text[4096])
+{
+    char path[] = "/tmp/cortex-log-XXXXXX";
+    int file = mkstemp(path), saved = dup(STDERR_FILENO);
+    dup2(file, STDERR_FILENO);
+    config_warn_renamed(config);
+    dup2(saved, STDERR_FILENO);
+    ssize_t len = pread(file, text, 4095, 0);
+    close(file);
+    close(saved);
+    unlink(path);
+    assert_in_range(len, 0, 4095);
+    text[len] = '\0';
+}
+
+static void test_load_when_an_old_name_is_set_then_it_works_and_one_warning_names_both(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "", path[] = "/tmp/cortex-config-XXXXXX", log[4096];
+    assert_true(mkstemp(path) >= 0);
+    write_file(path, "CORTEX_GOOD_LIFE_MS=70\n");
+    setenv("CORTEX_CONFIG", path, 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(config.healthy_after_ms, 70);
+    config_done(&config);
+    setenv("CORTEX_GOOD_LIFE_MS", "80", 1); /* the environment is above the file, for an old name too */
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(config.healthy_after_ms, 80);
+    log_of_warnings(&config, log);
+    assert_non_null(strstr(log, "\"old\":\"CORTEX_GOOD_LIFE_MS\",\"new\":\"CORTEX_HEALTHY_AFTER_MS\""));
+    assert_ptr_equal(strchr(log, '\n'), log + strlen(log) - 1);
+    config_done(&config);
+    unlink(path);
+}
+
+static void test_load_when_old_and_new_name_are_set_then_the_new_one_wins(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "", path[] = "/tmp/cortex-config-XXXXXX", log[4096];
+    assert_true(mkstemp(path) >= 0);
+    write_file(path, "CORTEX_HEALTHY_AFTER_MS=90\nCORTEX_GOOD_LIFE_MS=70\n");
+    setenv("CORTEX_CONFIG", path, 1);
+    setenv("CORTEX_GOOD_LIFE_MS", "80", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(config.healthy_after_ms, 90);
+    log_of_warnings(&config, log);
+    assert_non_null(strstr(log, "CORTEX_GOOD_LIFE_MS"));
+    config_done(&config);
+    write_file(path, "CORTEX_GOOD_LIFE_MS=70\n");
+    setenv("CORTEX_HEALTHY_AFTER_MS", "95", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(config.healthy_after_ms, 95);
+    config_done(&config);
+    unlink(path);
+}
+
+static void test_load_when_only_new_names_are_set_then_nothing_is_logged(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "", log[4096];
+    setenv("CORTEX_HEALTHY_AFTER_MS", "95", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    log_of_warnings(&config, log);
+    assert_string_equal(log, "");
+    config_done(&config);
+}
+
+static void test_load_when_an_old_name_has_a_bad_value_then_the_sentence_names_it_as_written(void **state)
+{
+    (void)state;
+    assert_refused("CORTEX_GOOD_LIFE_MS", "soon", "CORTEX_GOOD_LIFE_MS=soon is not a number.");
+}
+
+static void test_page_when_printed_then_each_setting_has_a_row_below_a_heading(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    config_print_page(out);
+    fclose(out);
+    const char *heading = strstr(text, "\n## Every process\n"),
+               *row = strstr(text, "\n| `CORTEX_AMQP_URL` |");
+    assert_true(heading && row && heading < row);
+    assert_non_null(strstr(text, "| `16k` | bytes, 256 to 1048576 |"));
+    assert_non_null(strstr(text, "Old name: `CORTEX_GOOD_LIFE_MS`. |\n"));
+    free(text);
+}
+
 static void test_err_when_asked_by_slug_then_the_same_row(void **state)
 {
     (void)state;
@@ -159,6 +254,16 @@ int main(void)
         cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_told,
                                forget_environment),
         cmocka_unit_test_setup(test_print_when_there_are_secrets_then_they_are_hidden, forget_environment),
+        cmocka_unit_test_setup(test_load_when_an_old_name_is_set_then_it_works_and_one_warning_names_both,
+                               forget_environment),
+        cmocka_unit_test_setup(test_load_when_old_and_new_name_are_set_then_the_new_one_wins,
+                               forget_environment),
+        cmocka_unit_test_setup(test_load_when_only_new_names_are_set_then_nothing_is_logged,
+                               forget_environment),
+        cmocka_unit_test_setup(
+            test_load_when_an_old_name_has_a_bad_value_then_the_sentence_names_it_as_written,
+            forget_environment),
+        cmocka_unit_test(test_page_when_printed_then_each_setting_has_a_row_below_a_heading),
         cmocka_unit_test(test_err_when_asked_by_slug_then_the_same_row),
         cmocka_unit_test(test_log_when_a_field_is_too_long_then_the_line_is_still_json),
     };

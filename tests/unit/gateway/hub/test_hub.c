@@ -201,8 +201,8 @@ static int set_up(void **state)
     config = (struct config){.max_output_bytes = 1 << 20,
                              .recover_max = 1000,
                              .recent_bytes = 1 << 20,
-                             .hole_wait_ms = 1,
-                             .hole_limit_ms = 300,
+                             .gap_wait_ms = 1,
+                             .gap_limit_ms = 300,
                              .position_check_ms = 3600000};
     gateway = (struct gateway){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV), .config = &config};
     gateway.hub = hub_new(&gateway);
@@ -344,7 +344,7 @@ static void test_events_when_overtaken_then_waited_for(void **state)
 {
     (void)state;
     struct client client;
-    config.hole_wait_ms = 60000;
+    config.gap_wait_ms = 60000;
     subscribe_at(&client, "0");
     event(2);
     event(3);
@@ -451,7 +451,7 @@ static void test_events_when_the_missing_cannot_be_read_for_too_long_then_lost(v
     struct client client;
     subscribe_at(&client, "0");
     waiting_client = &client;
-    config.hole_limit_ms = 20;
+    config.gap_limit_ms = 20;
     event(2);
     script_wait(&gateway, is_lost);
     assert_heard(&client, "[0] lost");

@@ -25,10 +25,10 @@ static void test_pool_when_workers_are_killed_again_and_again_after_a_good_life_
 {
     (void)state;
     setenv("CORTEX_CRASH_DEATHS", "2", 1);
-    setenv("CORTEX_GOOD_LIFE_MS", "50", 1);
+    setenv("CORTEX_HEALTHY_AFTER_MS", "50", 1);
     pid_t pool = start_pool(1, 5000, turn);
     unsetenv("CORTEX_CRASH_DEATHS");
-    unsetenv("CORTEX_GOOD_LIFE_MS");
+    unsetenv("CORTEX_HEALTHY_AFTER_MS");
     for (int i = 0; i < 8; i++) {
         pid_t worker = await_birth();
         usleep(400 * 1000); /* at least that good a life */
