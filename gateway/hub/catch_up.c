@@ -2,11 +2,10 @@
 
 #include "common/base/clock.h"
 
-/* Where the company's stream stands. */
+/* The last seq of the company's stream. */
 static const struct db_statement position_statement = {
     "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
 
-/* Each channel that waits goes on, or hears why it cannot. */
 static void proceed(struct channel *channel, void *unused)
 {
     (void)unused;
@@ -33,7 +32,7 @@ static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq
         tenant_lost(tenant, "the epoch has changed");
         return;
     } else {
-        /* A replica may still be behind us: then this says nothing new. */
+        /* The read may come from a replica that is behind this process; then nothing changes. */
         stream_heard_of(&tenant->stream, seq);
     }
     catch_up_progress(tenant);
@@ -73,7 +72,7 @@ enum err catch_up_check(struct tenant *tenant)
 
 /* Gaps. */
 
-static void look_again(struct tenant *tenant, ev_tstamp seconds)
+static void schedule_fill(struct tenant *tenant, ev_tstamp seconds)
 {
     struct ev_loop *loop = tenant->hub->gateway->loop;
     ev_timer_stop(loop, &tenant->gap);
@@ -97,11 +96,11 @@ void catch_up_progress(struct tenant *tenant)
     tenant->gap_from = from;
     tenant->gap_since = clock_monotonic_s();
     tenant->retry = (ev_tstamp)tenant->hub->gateway->config->gap_wait_ms / 1000.;
-    look_again(tenant, tenant->retry);
+    schedule_fill(tenant, tenant->retry);
 }
 
-/* Nothing came that fills the gap: tries again, for so long. */
-static void not_yet(struct tenant *tenant)
+/* The gap is still there: reads it again later, until gap_limit_ms have passed. */
+static void retry_fill(struct tenant *tenant)
 {
     ev_tstamp limit = (ev_tstamp)tenant->hub->gateway->config->gap_limit_ms / 1000.;
     if (clock_monotonic_s() - tenant->gap_since > limit) {
@@ -111,14 +110,15 @@ static void not_yet(struct tenant *tenant)
     tenant->retry *= 2;
     if (tenant->retry > READ_RETRY_MAX_MS / 1000.)
         tenant->retry = READ_RETRY_MAX_MS / 1000.;
-    look_again(tenant, tenant->retry);
+    schedule_fill(tenant, tenant->retry);
 }
 
 static void on_fill(void *owner, struct db_result *result)
 {
     struct tenant *tenant = owner;
     int rows = db_result_error(result) == ERR_OK ? db_rows(result) : 0;
-    /* Events become visible in order of seq: if a later one is there, the one before it is gone for good. */
+    /* Events become visible in order of seq. So when a later one is there, retention has deleted the
+     * missing one. */
     if (rows > 0 && db_int(result, 0, 0) > tenant->stream.last + 1) {
         tenant_lost(tenant, "a missing event is no longer kept");
         return;
@@ -127,10 +127,11 @@ static void on_fill(void *owner, struct db_result *result)
         (void)stream_offer(&tenant->stream, publication_of_row(result, row));
     catch_up_progress(tenant);
     if (tenant->gap_from == tenant->fill_from)
-        not_yet(tenant);
-    /* There is more where this came from; or the time of the next gap came while this was on its way. */
+        retry_fill(tenant);
+    /* The page was full, so there may be more; or the timer of the next gap fired while this query was on
+     * its way. */
     else if (tenant->gap_from > 0 && (rows == HUB_PAGE || !ev_is_active(&tenant->gap)))
-        look_again(tenant, 0.);
+        schedule_fill(tenant, 0.);
 }
 
 static void fill(struct tenant *tenant, int64_t from, int64_t to)
@@ -142,7 +143,7 @@ static void fill(struct tenant *tenant, int64_t from, int64_t to)
     tenant->fill_from = from;
     if (hub_query_send(tenant->hub, company, &hub_events, params, ARRAY_LEN(params), on_fill, tenant,
                        &tenant->fill_query) != ERR_OK)
-        not_yet(tenant);
+        retry_fill(tenant);
 }
 
 void catch_up_on_gap_timer(struct ev_loop *loop, ev_timer *timer, int events)

@@ -13,7 +13,7 @@ static struct uuid_map *map_of(struct tenant *tenant, enum channel_kind kind)
                                        : &tenant->sets;
 }
 
-/* The projects of a set follow the struct; a project's own is its key. */
+/* The projects of a set stand in memory behind the struct. A project channel's only project is its key. */
 static struct channel *channel_new(struct tenant *tenant, const struct hub_request *request)
 {
     size_t size = request->kind == CHANNEL_PROJECTS ? request->project_count * sizeof(*request->projects) : 0;
@@ -72,7 +72,7 @@ const char *channel_epoch(const struct channel *channel)
     return channel->tenant->epoch;
 }
 
-/* May this company have the projects, or the operation? */
+/* Whether this company may have the channel: the projects, or the operation, must be its own. */
 
 static void on_found(void *owner, struct db_result *result)
 {
@@ -143,7 +143,7 @@ void channel_proceed(struct channel *channel)
     }
 }
 
-/* Coming and going. */
+/* Subscribers enter and leave. */
 
 void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state state)
 {

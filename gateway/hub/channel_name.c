@@ -21,12 +21,12 @@ bool channel_parse(struct slice name, enum channel_kind *ret_kind, struct uuid *
             return false;
         uuid_format(ret_id, canonical);
         *ret_kind = (enum channel_kind)kind;
-        return slice_is(id, canonical); /* one channel, one name */
+        return slice_is(id, canonical); /* a channel has only one name */
     }
     return false;
 }
 
-/* Sorts, drops what is repeated; one project is an ordinary channel. */
+/* Sorts the projects and drops repeated ones. A single project is an ordinary project channel. */
 static void name_set(struct uuid *projects, size_t count, struct hub_request *request)
 {
     qsort(projects, count, sizeof(*projects), uuid_compare);

@@ -2,8 +2,8 @@
 
 #include "gateway/hub/private.h"
 
-/* The same events for every subscriber of a protocol: encoded for the first, shared by the others. There are few protocols (WebSockets,
- * streams, polls), and their subscribers are mixed. */
+/* Events are encoded for the first subscriber of a protocol and shared by the others. There are few
+ * protocols (WebSockets, streams, polls), and a channel's list has their subscribers mixed. */
 enum { PROTOCOLS_MAX = 4 };
 
 struct delivery {
@@ -27,7 +27,7 @@ static struct bytes *encoded_for(struct delivery *delivery, const struct subscri
     return delivery->encoded[i];
 }
 
-/* For one who was ahead of the others when it came: only what it has not seen. */
+/* For a subscriber that was ahead of the others when it became live: only what is new to it. */
 static void deliver_rest(struct subscriber *subscriber, const struct delivery *delivery)
 {
     size_t seen = 0;
@@ -46,7 +46,7 @@ static void deliver(const struct channel *channel, const struct publication *con
 {
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
-        next = subscriber->next; /* a full socket may leave the channel in the call */
+        next = subscriber->next; /* a subscriber whose socket is full may leave inside the call */
         if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq)
             deliver_rest(subscriber, &delivery);
         else
@@ -82,7 +82,8 @@ static void flush_channel(struct channel *channel, int64_t from)
         deliver(channel, piece, count);
 }
 
-/* The projects that the events in (after, last] are about and that have subscribers, each with its first event. */
+/* The project channels with live subscribers that the events in (after, last] concern, each with its first
+ * event. */
 static struct channel *dirty_projects(struct tenant *tenant, int64_t after)
 {
     struct channel *dirty = NULL;
@@ -102,7 +103,8 @@ static struct channel *dirty_projects(struct tenant *tenant, int64_t after)
     return dirty;
 }
 
-/* Sets are few beside projects, so each looks at each event, where a project would be found by it. */
+/* There are few sets of projects, so each of them checks every event; a project channel is found by the
+ * event. */
 static void flush_set(struct uuid_node *node, void *from)
 {
     struct channel *channel = CONTAINER_OF(node, struct channel, node);

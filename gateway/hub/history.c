@@ -1,6 +1,6 @@
 #include "gateway/hub/private.h"
 
-/* What happened on a channel, for one who asks: from memory when all of it is there, else from the database.
+/* The past events of a channel, from memory when all of them are there, else from the database.
  *
  *     since                    last
  *   ───┊─────────────────────────┊────▶ seq
@@ -8,7 +8,7 @@
  *   ◀──┘ or ◀────────────────────┘      reverse: the `limit` before since, or the latest
  */
 
-/* $5: the projects, where the channel has not all of the company's events. */
+/* $5: the projects, on a channel of projects. */
 #define OF_COMPANY \
     "SELECT seq, project, event_text(events) FROM events WHERE company_id = $1 AND seq > $2 AND seq <= $3"
 #define OF_PROJECTS OF_COMPANY " AND project = ANY ($5::uuid[])"
@@ -21,7 +21,7 @@ static const struct db_statement statements[2][2] = {
      {"hub.history_of_projects_reverse", OF_PROJECTS REVERSE}},
 };
 
-/* (after, up_to] in the order that was asked for. */
+/* The events in (after, up_to], oldest or newest first. */
 struct range {
     int64_t after, up_to;
     size_t limit;
@@ -33,7 +33,7 @@ static size_t bytes_max(const struct hub *hub)
     return (size_t)hub->gateway->config->max_output_bytes / 4;
 }
 
-/* As many as fit into one answer; one always does. */
+/* Answers with as many events as fit into bytes_max, and with one at least. */
 static void answer(struct hub_history *history, const struct publication *const *publications, size_t count)
 {
     size_t fit = 0, bytes = 0;
@@ -62,7 +62,7 @@ static bool from_memory(struct hub_history *history, const struct channel *chann
     return true;
 }
 
-/* What follows `after` is no longer kept: on a company's channel the rows show it. */
+/* The events after `after` are no longer kept. The first row shows it, on a company's channel. */
 static bool has_gap(const struct hub_history *history, struct db_result *result)
 {
     return history->next_seq > 0 && (db_rows(result) == 0 || db_int(result, 0, 0) != history->next_seq);

@@ -5,8 +5,8 @@
 
 /* Events. */
 
-/* A word of a long job: it has no number. */
-static void on_word(struct tenant *tenant, const struct event *event)
+/* The progress of a long job. It has no seq, and only subscribers of the job's channel get it. */
+static void on_progress(struct tenant *tenant, const struct event *event)
 {
     struct uuid_node *node = event->has_subject ? uuid_map_find(&tenant->operations, &event->subject) : NULL;
     if (!node)
@@ -20,7 +20,7 @@ void hub_on_event(struct hub *hub, const struct event *event)
 {
     struct tenant *tenant = hub_tenant(hub, &event->company);
     if (tenant && event->status == ERR_OK && event->seq == 0)
-        on_word(tenant, event);
+        on_progress(tenant, event);
     if (!tenant || event->status != ERR_OK || event->seq <= 0 || event->seq <= tenant->stream.last)
         return;
     struct publication publication = {
@@ -29,7 +29,7 @@ void hub_on_event(struct hub *hub, const struct event *event)
         .project = event->project,
         .body = event_text_on_one_line(bytes_copy(event->body)),
     };
-    (void)stream_offer(&tenant->stream, publication); /* what it drops is read later, as a gap */
+    (void)stream_offer(&tenant->stream, publication); /* an event that it drops is read later, as a gap */
     catch_up_progress(tenant);
 }
 
@@ -38,7 +38,7 @@ void hub_on_watched(struct hub *hub, const struct uuid *company)
     struct tenant *tenant = hub_tenant(hub, company);
     if (tenant && hub->listener)
         hub->listener->on_tenant_bound(tenant);
-    /* What was published between the first look at the position and the binding. */
+    /* Events may have been published after the first query for the position and before the binding. */
     if (tenant && catch_up_check(tenant) != ERR_OK)
         tenant_schedule_check(tenant, READ_RETRY_MAX_MS / 1000.);
 }
@@ -52,7 +52,7 @@ static void check_soon(struct uuid_node *node, void *arg)
 
 void hub_on_reconnect(struct hub *hub)
 {
-    /* About a thousand questions a second, whatever the number of companies. */
+    /* About a thousand queries a second, whatever the number of companies. */
     ev_tstamp spread = (ev_tstamp)hub->tenants.count / 1000.;
     uuid_map_each(&hub->tenants, check_soon, &spread);
 }
@@ -114,7 +114,7 @@ struct hub *hub_new(struct gateway *gateway)
     memcpy(hub->random, seed.octet + sizeof(seed) - sizeof(hub->random), sizeof(hub->random));
     uuid_map_init(&hub->tenants);
     ev_prepare_init(&hub->turn, on_turn);
-    ev_set_priority(&hub->turn, EV_MAXPRI); /* before the connections write what has gathered */
+    ev_set_priority(&hub->turn, EV_MAXPRI); /* before the connections write their output */
     ev_prepare_start(gateway->loop, &hub->turn);
     return hub;
 }

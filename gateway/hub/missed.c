@@ -12,8 +12,9 @@ struct publication publication_of_row(struct db_result *result, int row)
     return publication;
 }
 
-/* Of a channel of projects, by its own index. The first row is no event of it: its seq says whether the company's event after
- * $2 is still there, its text how far this database has come, for a replica may be behind us. */
+/* The events of a channel of projects. The first row is no event: its seq shows that the company's event
+ * after $2 is still kept, and its text is the last seq that this database has, for a replica may be behind
+ * this process. */
 static const struct db_statement events_of_projects = {
     "hub.events_of_projects",
     "WITH seen AS (SELECT least($3::bigint, seq) AS seq FROM company_sequence WHERE company_id = $1)"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { DIGITS_MAX = 18 }; /* no stream is longer, and no overflow is in sight */
+enum { DIGITS_MAX = 18 }; /* fits int64_t without overflow */
 
 struct slice position_format(const char *epoch, int64_t offset, char text[POSITION_SIZE])
 {

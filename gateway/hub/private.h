@@ -1,8 +1,8 @@
 #pragma once
 /* Inside of the hub: for this room and gateway/hub/presence only.
  *
- *   hub.c           what other rooms call: events come in here, subscribers come and go, the turn of the loop ends
- *   tenant.c        a company's state in this process: made for its first subscriber, kept a while after the last
+ *   hub.c           what other rooms call: events come in, subscribers come and go; the turn of the loop
+ *   tenant.c        a company's state here, made for its first subscriber and kept a while after the last
  *   channel.c       channels: may this company have one; subscribers enter and leave; their state
  *   channel_name.c  the names of channels
  *   catch_up.c      where a company's stream stands in the database, and reading the gaps in what arrived
@@ -13,8 +13,9 @@
  *   event_text.c    what the hub reads of an event's JSON
  *   query.c         database queries whose owner may go before the answer comes
  *
- * What must hold: everything runs on the gateway's loop. A tenant outlives its channels, a channel its subscribers, and
- * nobody is freed inside of its own callback: empty channels are freed when the turn ends (tenant_sweep).
+ * What must hold: everything runs on the gateway's loop. A tenant outlives its channels, a channel its
+ * subscribers, and nobody is freed inside of its own callback: empty channels are freed when the turn ends
+ * (tenant_sweep).
  */
 
 #include "common/base/uuid_map.h"
@@ -124,8 +125,8 @@ void tenant_lost(struct tenant *tenant, const char *why);
 
 /* catch_up.c */
 bool catch_up_knows_position(const struct tenant *tenant);
-/* Asks the database where the stream stands. Several calls may share one answer, but each is answered by a query that was
- * sent after the call. */
+/* Asks the database where the stream stands. Several calls may share one answer, but each is answered by a
+ * query that was sent after the call. */
 enum err catch_up_check(struct tenant *tenant);
 /* The stream has changed: its new events are to be flushed, its gaps to be waited for. */
 void catch_up_progress(struct tenant *tenant);

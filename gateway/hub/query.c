@@ -3,7 +3,7 @@
 struct hub_query {
     struct hub *hub; /* NULL: the hub is gone */
     struct hub_query *previous, *next;
-    struct hub_query **place; /* where the owner keeps it */
+    struct hub_query **place; /* the owner's pointer to this query, cleared before the answer */
     hub_on_answer *answer;    /* NULL: forgotten */
     void *owner;
 };

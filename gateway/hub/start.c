@@ -1,22 +1,22 @@
 #include "gateway/hub/private.h"
 
-/* One subscriber on its way from WAITING to LIVE.
+/* The start of a subscription: takes one subscriber from WAITING to LIVE.
  *
- *   start_begin ─┬─ no recovery asked, or not possible ─────────────────────────────▶ LIVE at the stream's last
+ *   start_begin ─┬─ no recovery asked, or not possible ───────────────────────────▶ LIVE at the stream's last
  *                ├─ ahead of us: the position is asked for again, then judged again
  *                ├─ far behind, on projects: what they missed is counted, then judged
- *                └─▶ RECOVERING: pages from memory or the database, until it has ────▶ LIVE
+ *                └─▶ RECOVERING: pages from memory or the database, until it has ──▶ LIVE
  *                    everything up to the stream's last; waits while its socket is behind
  */
 struct start {
     struct subscriber *subscriber;
     bool recover;
     bool answered;          /* on_started has been called */
-    bool asked;             /* for a newer position; `positions` says which answer decides */
+    bool asked;             /* the position has been asked for again; answer number `positions` decides */
     char epoch[EPOCH_SIZE]; /* "": any */
     int64_t offset;         /* where the subscriber says it is */
-    int64_t at;             /* what it has by now */
-    int page;               /* how many events are read next */
+    int64_t at;             /* it has got the channel's events up to here */
+    int page;               /* how many events the next query reads */
     uint64_t positions;
     struct hub_query *read;
     ev_timer pace;
@@ -36,9 +36,8 @@ struct start *start_new(struct subscriber *subscriber, const struct hub_request 
     start->recover = request->recover;
     start->offset = request->offset;
     start->page = HUB_PAGE;
-    size_t len = request->epoch.len < EPOCH_SIZE
-                     ? request->epoch.len
-                     : EPOCH_SIZE - 1; /* ours are shorter: a longer one never fits */
+    /* Ours are shorter: a longer one, cut off here, never matches. */
+    size_t len = request->epoch.len < EPOCH_SIZE ? request->epoch.len : EPOCH_SIZE - 1;
     if (len > 0)
         memcpy(start->epoch, request->epoch.data, len);
     ev_timer_init(&start->pace, on_pace, 0., 0.);
@@ -50,12 +49,12 @@ void start_free(struct start *start)
     if (!start)
         return;
     hub_query_forget(&start->read);
-    /* Also when it is not active: it may have fired and wait for its turn. */
+    /* Stopped even when it is not active: it may have fired, with its callback still to come. */
     ev_timer_stop(tenant_of(start->subscriber)->hub->gateway->loop, &start->pace);
     free(start);
 }
 
-/* Goes on as one of the live: everything up to `after` is its own already. */
+/* Becomes live. It has all events up to `after` already. */
 static void go_live(struct subscriber *subscriber, int64_t after)
 {
     struct channel *channel = subscriber->channel;
@@ -116,7 +115,7 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                                              .publication_count = count});
 }
 
-/* So much may wait for a socket before it is left to drain: what is live needs the rest of max_output_bytes. */
+/* Recovery pauses when more than this waits for the socket: live events need the rest of max_output_bytes. */
 static size_t enough(const struct subscriber *subscriber)
 {
     return (size_t)tenant_of(subscriber)->hub->gateway->config->max_output_bytes / 4;
@@ -127,7 +126,7 @@ static bool is_behind(const struct subscriber *subscriber)
     return subscriber->protocol->backlog(subscriber) > enough(subscriber);
 }
 
-/* How many of these go together; a large one goes alone. */
+/* How many of these are handed over together; a large event goes alone. */
 static size_t piece_of(const struct subscriber *subscriber, const struct publication *const *publications,
                        size_t count)
 {
@@ -138,8 +137,8 @@ static size_t piece_of(const struct subscriber *subscriber, const struct publica
     return piece;
 }
 
-/* Hands over the channel's events up to `last`, in pieces: the first with the answer, the others as publications. Stops
- * when the socket has enough; `at` says how far it came. */
+/* Hands over the channel's events up to `last`, in pieces: the first with on_started, the others as
+ * publications. Stops when enough waits for the socket; `at` is how far it came. */
 static void hand_over(struct subscriber *subscriber, const struct publication *const *publications,
                       size_t count, int64_t last)
 {
@@ -170,7 +169,7 @@ static void hand_over_recent(struct subscriber *subscriber)
     hand_over(subscriber, page, count, seq);
 }
 
-/* What was read is older than what is kept, or the read failed. */
+/* The events to recover are no longer kept (ERR_OK), or the query failed. */
 static void give_up(struct subscriber *subscriber, enum err err)
 {
     const struct subscriber_protocol *protocol = subscriber->protocol;
@@ -186,7 +185,8 @@ static void give_up(struct subscriber *subscriber, enum err err)
         protocol->on_refused(subscriber, err);
 }
 
-/* What the socket did not take is read again: then no more of it than it has just taken. */
+/* Events that were not handed over are read again. So the next page is as long as what the socket just
+ * took. */
 static void adapt_page(struct start *start, int taken, int rows)
 {
     if (taken == rows)
@@ -242,7 +242,7 @@ static void recover_on(struct subscriber *subscriber)
     while (subscriber->state == SUBSCRIBER_RECOVERING) {
         struct start *start = subscriber->start;
         if (start->at == tenant->stream.last) {
-            tenant_flush(tenant); /* those who are live get theirs before we are among them */
+            tenant_flush(tenant); /* the live subscribers get these events before this one is among them */
             if (start->answered)
                 go_live(subscriber, start->at);
             else
@@ -265,7 +265,8 @@ static void recover_on(struct subscriber *subscriber)
     }
 }
 
-/* One who has seen more than we have: perhaps we are late, perhaps it is mistaken. The database knows. */
+/* The subscriber's offset is past this process's last event. Either this process is late or the offset is
+ * wrong: the database decides. */
 static void start_ahead(struct subscriber *subscriber)
 {
     struct tenant *tenant = tenant_of(subscriber);
@@ -310,7 +311,8 @@ static void on_count(void *owner, struct db_result *result)
         begin_recovery(subscriber);
 }
 
-/* The company has gone far since. Of projects only what they missed themselves counts, and that is asked for. */
+/* The offset is more than recover_max behind the company's stream. On a channel of projects only the
+ * projects' own events count, and the database counts them. */
 static void start_far(struct subscriber *subscriber)
 {
     struct start *start = subscriber->start;
@@ -329,7 +331,7 @@ void start_begin(struct subscriber *subscriber)
     struct tenant *tenant = tenant_of(subscriber);
     struct start *start = subscriber->start;
     if (start->read)
-        return; /* what was missed is being counted */
+        return; /* a query is counting the missed events */
     tenant_flush(tenant);
     int64_t last = tenant->stream.last;
     bool other_stream = start->epoch[0] != '\0' && strcmp(start->epoch, tenant->epoch) != 0;

@@ -56,7 +56,8 @@ static void advance(struct stream *stream, struct publication publication)
     *slot(stream, publication.seq) = publication;
 }
 
-/* Moves what no longer waits out of `held`: to `recent` when it continues the stream, away when it was seen. */
+/* Moves what no longer waits out of `held`: to `recent` when it continues the stream, away when it was
+ * seen. */
 static void release_held(struct stream *stream)
 {
     size_t released = 0;

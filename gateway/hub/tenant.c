@@ -97,7 +97,7 @@ void tenant_schedule_check(struct tenant *tenant, ev_tstamp seconds)
     ev_timer_start(loop, &tenant->check);
 }
 
-/* Between three quarters and five quarters of the interval, so that companies do not ask in step. */
+/* Between 3/4 and 5/4 of the interval at random, so that companies are not all checked at the same time. */
 static ev_tstamp check_interval(const struct tenant *tenant)
 {
     ev_tstamp interval = (ev_tstamp)tenant->hub->gateway->config->position_check_ms / 1000.;

@@ -27,7 +27,7 @@ void uuid_set_remove(struct uuid_set *set, const struct uuid *item)
         }
 }
 
-/* ---- those who are elsewhere ---- */
+/* ---- members in other processes ---- */
 
 struct distant_channel *distant_channel_find(const struct roster *roster, const struct uuid *id)
 {
@@ -60,8 +60,8 @@ struct channel *roster_channel_here(const struct roster *roster, enum channel_ki
     return node ? CONTAINER_OF(node, struct channel, node) : NULL;
 }
 
-void roster_tell_here(struct roster *roster, struct channel *channel, const struct member *member,
-                      bool joined)
+void roster_add_change(struct roster *roster, struct channel *channel, const struct member *member,
+                       bool joined)
 {
     if (!channel || channel->listeners == 0)
         return;
@@ -83,7 +83,7 @@ static void distant_free(struct roster *roster, struct distant_channel *channel,
 static void distant_leave(struct roster *roster, struct distant_channel *channel, struct distant *distant)
 {
     const struct member member = {.client = distant->node.key, .user = distant->user};
-    roster_tell_here(roster, roster_channel_here(roster, channel->kind, &channel->node.key), &member, false);
+    roster_add_change(roster, roster_channel_here(roster, channel->kind, &channel->node.key), &member, false);
     distant_free(roster, channel, distant);
 }
 
@@ -98,7 +98,7 @@ static void distant_join(struct roster *roster, struct distant_channel *channel,
     distant->node.key = member->client;
     uuid_map_insert(&channel->members, &distant->node);
     presence->distant_count++;
-    roster_tell_here(roster, roster_channel_here(roster, channel->kind, &channel->node.key), member, true);
+    roster_add_change(roster, roster_channel_here(roster, channel->kind, &channel->node.key), member, true);
 }
 
 static void distant_channel_tidy(struct roster *roster, struct distant_channel *channel)
@@ -131,7 +131,7 @@ void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, e
 struct forgetting {
     struct roster *roster;
     struct distant_channel *channel;
-    const struct uuid *peer; /* NULL: every one, without a word */
+    const struct uuid *peer; /* NULL: all members, without sending leaves */
     enum forget what;
 };
 

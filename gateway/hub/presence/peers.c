@@ -26,7 +26,7 @@ static void lose_peer(struct uuid_node *node, void *arg)
     uuid_set_remove(&roster->watchers, peer);
     uuid_set_remove(&roster->awaited, peer);
     roster_forget_peer(roster, peer, FORGET);
-    roster_settled(roster);
+    roster_settle(roster);
 }
 
 static void drop_silent(struct uuid_node *node, void *arg)
@@ -47,7 +47,7 @@ void presence_expire(struct presence *presence)
     uuid_map_each(&presence->peers, drop_silent, presence);
 }
 
-/* ---- what is said ---- */
+/* ---- messages ---- */
 
 struct heard {
     struct presence *presence;
@@ -63,7 +63,8 @@ static void watch_again(struct uuid_node *node, void *arg)
         wire_watch(roster, peer, true);
 }
 
-/* It has come, or come back: it knows us by our beat, and what it should watch for by our wish. */
+/* A process has started or reconnected. It learns of this process by a beat, and which companies are
+ * watched. */
 static void on_hello(struct heard *heard)
 {
     wire_beat(heard->presence, false);
@@ -72,7 +73,7 @@ static void on_hello(struct heard *heard)
 
 static void on_beat(struct heard *heard)
 {
-    (void)heard; /* that it was heard is all there is to it */
+    (void)heard; /* handle() has noted when the process was heard */
 }
 
 static void on_watch(struct heard *heard)
@@ -136,7 +137,7 @@ static void on_state_end(struct heard *heard)
     apply(heard, roster);
     roster_forget_peer(roster, &heard->from, FORGET_STALE);
     uuid_set_remove(&roster->awaited, &heard->from);
-    roster_settled(roster);
+    roster_settle(roster);
 }
 
 static const struct {

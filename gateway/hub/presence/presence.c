@@ -9,8 +9,8 @@ static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct roster *roster = CONTAINER_OF(timer, struct roster, limit);
-    roster->awaited.count = 0; /* who has not said anything by now is told of when it does */
-    roster_settled(roster);
+    roster->awaited.count = 0; /* the answer does without these; their members join with their state */
+    roster_settle(roster);
 }
 
 struct roster *roster_find(struct presence *presence, const struct uuid *company)
@@ -89,17 +89,17 @@ void roster_watch(struct roster *roster)
     struct ev_loop *loop = presence->gateway->loop;
     roster->is_watching = true;
     uuid_map_each(&presence->peers, await_peer, &roster->awaited);
-    if (clock_monotonic_s() - presence->began_at <
-        2 * (ev_tstamp)presence->gateway->config->presence_beat_ms / 1000.)
-        uuid_set_add(&roster->awaited,
-                     &presence->self); /* we may not know everybody yet: up to the limit, then */
+    /* In its first two beats a process may not know all others. Then the answer waits until the limit. */
+    ev_tstamp beat = (ev_tstamp)presence->gateway->config->presence_beat_ms / 1000.;
+    if (clock_monotonic_s() - presence->began_at < 2 * beat)
+        uuid_set_add(&roster->awaited, &presence->self);
     wire_watch(roster, NULL, true);
     ev_timer_stop(loop, &roster->limit);
     ev_timer_set(&roster->limit, (ev_tstamp)presence->gateway->config->presence_wait_ms / 1000., 0.);
     ev_timer_start(loop, &roster->limit);
 }
 
-void roster_settled(struct roster *roster)
+void roster_settle(struct roster *roster)
 {
     if (roster->awaited.count > 0)
         return;
@@ -158,7 +158,7 @@ static void note(struct subscriber *subscriber, bool joined)
     struct member member;
     if (!roster || !subscriber->protocol->member || !subscriber->protocol->member(subscriber, &member))
         return;
-    roster_tell_here(roster, channel, &member, joined);
+    roster_add_change(roster, channel, &member, joined);
     if (roster->watchers.count == 0)
         return;
     wire_change(roster, joined, channel, &member);
@@ -206,7 +206,8 @@ static void on_tenant_free(struct tenant *tenant)
         tenant->roster->tenant = NULL;
 }
 
-/* Messages that were published before the broker confirmed the binding did not reach this process: ask again. */
+/* Messages that were published before the broker confirmed the binding did not reach this process: ask
+ * again. */
 static void on_tenant_bound(struct tenant *tenant)
 {
     if (tenant->roster && tenant->roster->is_watching)
@@ -279,7 +280,7 @@ void presence_request_start(struct subscriber *subscriber, struct presence_reque
     if (!roster->is_watching)
         roster_watch(roster);
     else
-        roster_settled(roster);
+        roster_settle(roster);
 }
 
 void presence_request_forget(struct presence_request *request)

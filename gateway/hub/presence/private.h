@@ -1,10 +1,10 @@
 #pragma once
-/* Inside of presence: for presence*.c only.
+/* Inside of presence: for this room only.
  *
- *   presence.c          rosters: watching, and what the hub and those who ask see of it
- *   distant.c  those who are on channels by other processes
- *   peers.c    other processes: beats, and what they say
- *   wire.c     JSON of what is said
+ *   presence.c  rosters: watching a company, what the hub reports, requests
+ *   distant.c   the members of channels that other processes have
+ *   peers.c     the other processes: their beats and their messages
+ *   wire.c      the JSON of the messages that are sent
  */
 
 #include "common/base/buf.h"
@@ -16,7 +16,7 @@ enum {
     PRESENCE_GATHER_MS = 50,
     PRESENCE_LINGER_S = 60,
     PRESENCE_BEATS = 4,
-    PRESENCE_PIECE = 65536, /* octets of one message, about */
+    PRESENCE_PIECE = 65536, /* a message has about this many octets at most */
 };
 
 struct uuid_set {
@@ -24,14 +24,14 @@ struct uuid_set {
     size_t count;
 };
 bool uuid_set_has(const struct uuid_set *set, const struct uuid *item);
-void uuid_set_add(struct uuid_set *set, const struct uuid *item); /* once */
+void uuid_set_add(struct uuid_set *set, const struct uuid *item); /* does nothing when it is there */
 void uuid_set_remove(struct uuid_set *set, const struct uuid *item);
 
-/* One who is on a channel by another process. */
+/* A member of a channel in another process. */
 struct distant {
     struct uuid_node node; /* of its channel's; key: the client */
     struct uuid user, peer;
-    bool is_stale; /* the state that is coming has not named it yet */
+    bool is_stale; /* its process is sending its state and has not named it yet */
 };
 
 struct distant_channel {
@@ -40,22 +40,22 @@ struct distant_channel {
     struct uuid_map members;
 };
 
-/* One company: there is one while it has watchers here or elsewhere. */
+/* What presence keeps of one company, while a process watches it: this one or another. */
 struct roster {
     struct uuid_node node; /* of the rosters; key: the company */
     struct presence *presence;
-    struct tenant *tenant; /* NULL: nobody here is on its channels */
+    struct tenant *tenant; /* NULL: its channels have no subscribers here */
 
-    struct uuid_set watchers; /* processes that want to hear of ours */
-    struct buf changes;       /* for them */
-    bool must_resend;         /* a message could not be sent: they get the state again */
+    struct uuid_set watchers; /* other processes that watch: they get the state and changes of our members */
+    struct buf changes;       /* not sent to them yet */
+    bool must_resend;         /* a message could not be sent, so the watchers get the state again */
 
     bool is_watching;
-    size_t listeners; /* subscribers here that want to hear who comes and goes */
+    size_t listeners; /* subscribers here that want joins and leaves */
     ev_tstamp watch_until;
-    struct uuid_set awaited; /* processes whose state has not come yet */
-    struct uuid_map channels;
-    struct presence_request *waiting; /* for them, until `limit` */
+    struct uuid_set awaited;          /* processes whose state has not come yet */
+    struct uuid_map channels;         /* with distant members */
+    struct presence_request *waiting; /* for the awaited states, until `limit` */
     ev_timer limit;
 
     bool dirty;
@@ -63,7 +63,7 @@ struct roster {
 };
 
 struct peer {
-    struct uuid_node node; /* key: its id, which its reply key ends in */
+    struct uuid_node node; /* key: the process's id, with which its reply key ends */
     ev_tstamp heard_at;
 };
 
@@ -80,32 +80,35 @@ struct presence {
 /* presence.c */
 struct roster *roster_find(struct presence *presence, const struct uuid *company);
 struct roster *roster_obtain(struct presence *presence, const struct uuid *company);
-void roster_tidy(struct roster *roster); /* freed when nobody watches any more */
-void roster_touch(struct roster *roster);
-void roster_watch(struct roster *roster); /* asks everybody for their state */
-void roster_settled(struct roster *roster);
+void roster_tidy(struct roster *roster);  /* frees it when no process watches any more */
+void roster_touch(struct roster *roster); /* it has changes to send when the gathering time ends */
+void roster_watch(struct roster *roster); /* asks every process for its state */
+void roster_settle(
+    struct roster *roster); /* answers the waiting requests when no state is awaited any more */
 
 /* distant.c */
-/* A process says who is on a channel of its own, or no more. */
+/* A process reports that a member has joined one of its channels, or has left it. */
 void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, enum channel_kind kind,
                   const struct uuid *channel, const struct member *member);
-/* Those of that process: all; before its state comes, and those that it did not name, after. */
+/* Which members of a process are forgotten: all; none yet, but all are marked stale (its state begins);
+ * those that are still stale (its state has ended without them). */
 enum forget { FORGET, FORGET_LATER, FORGET_STALE };
+/* peer NULL: the members of every process, without sending leaves. */
 void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum forget what);
-/* The channel as this process has it; NULL when nobody here is on it. */
+/* The hub's channel; NULL when it has no subscribers in this process. */
 struct channel *roster_channel_here(const struct roster *roster, enum channel_kind kind,
                                     const struct uuid *id);
-/* Somebody here may want to hear of it. */
-void roster_tell_here(struct roster *roster, struct channel *channel, const struct member *member,
-                      bool joined);
+/* Gathers a join or leave for the channel's subscribers here that want them. */
+void roster_add_change(struct roster *roster, struct channel *channel, const struct member *member,
+                       bool joined);
 struct distant_channel *distant_channel_find(const struct roster *roster, const struct uuid *id);
 
 /* peers.c */
-void presence_expire(struct presence *presence); /* those who are silent */
+void presence_expire(struct presence *presence); /* drops the processes that are silent */
 
 /* wire.c */
 void wire_beat(struct presence *presence, bool hello);
-void wire_watch(struct roster *roster, const struct uuid *peer, bool watch); /* peer NULL: everybody */
+void wire_watch(struct roster *roster, const struct uuid *peer, bool watch); /* peer NULL: to every process */
 void wire_change(struct roster *roster, bool joined, const struct channel *channel,
                  const struct member *member);
 void wire_changes_flush(struct roster *roster);

@@ -3,7 +3,8 @@
 #include "gateway/bus/commands.h"
 #include "gateway/hub/presence/private.h"
 
-/* {"from":"<process>","kind":"changes","company":"<id>","members":[["+","project:<id>","<client>","<user>"],…]} */
+/* {"from":"<process>","kind":"changes","company":"<id>",
+ *  "members":[["+","project:<id>","<client>","<user>"],…]} */
 
 enum { KEY_SIZE = 64 };
 
@@ -96,7 +97,8 @@ void wire_change(struct roster *roster, bool joined, const struct channel *chann
         wire_changes_flush(roster);
 }
 
-/* The state, in pieces: the first and the last say so. */
+/* The state of a company in this process. It is sent in pieces, of which the first and the last have their
+ * own kinds. */
 struct state {
     struct presence *presence;
     const struct uuid *company;
