@@ -92,11 +92,10 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
     name_reply_key(gateway);
     gateway->routes = &routes;
+    gateway->http = http_new(gateway);
     gateway->plans = plans_new();
     gateway->deflate = ws_deflate_new(gateway->config);
     enum err err = auth_new(gateway, &gateway->auth);
-    if (!err)
-        err = http_new(gateway, &gateway->http);
     if (!err)
         err = open_reads(gateway);
     gateway->control = control_new(gateway);

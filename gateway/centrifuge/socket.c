@@ -1,6 +1,7 @@
 #include "gateway/centrifuge/socket.h"
 
 #include "gateway/centrifuge/centrifuge.h"
+#include "gateway/http/response.h"
 #include "gateway/ws/deflate.h"
 #include "gateway/ws/frame.h"
 #include "gateway/ws/handshake.h"
@@ -252,6 +253,6 @@ void ws_upgrade(struct call *call)
     struct ws *ws = xcalloc(1, sizeof(*ws));
     ws->conn = call->conn;
     ws->deflate = deflates ? call->gateway->deflate : NULL;
-    call_upgrade(call, lines, &ws_protocol, ws);
+    response_upgrade(call, lines, &ws_protocol, ws);
     session_init(&ws->session, ws);
 }

@@ -2,11 +2,8 @@
 
 #include <stdio.h>
 
-#include "gateway/http/http.h"
+#include "gateway/http/problem.h"
 #include "gateway/http/target.h"
-#include "gateway/net/conn.h"
-
-enum { COPIED_MAX = 2048 }; /* a smaller body costs less copied than as a piece of its own */
 
 static bool is_correlation_character(char c)
 {
@@ -66,123 +63,7 @@ void call_add_header(struct call *call, const char *name, struct slice value)
     buf_append(&call->added, "\r\n", 2);
 }
 
-/* Status lines of HTTP/1.1 (RFC 9110 15), as far as they are used. */
-static const struct status_line {
-    int status;
-    struct slice line;
-} status_lines[] = {
-#define STATUS(number, reason)                                                                       \
-    {                                                                                                \
-        number,                                                                                      \
-        {                                                                                            \
-            "HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1 \
-        }                                                                                            \
-    }
-    STATUS(200, "OK"),
-    STATUS(201, "Created"),
-    STATUS(202, "Accepted"),
-    STATUS(204, "No Content"),
-    STATUS(304, "Not Modified"),
-    STATUS(400, "Bad Request"),
-    STATUS(401, "Unauthorized"),
-    STATUS(403, "Forbidden"),
-    STATUS(404, "Not Found"),
-    STATUS(405, "Method Not Allowed"),
-    STATUS(406, "Not Acceptable"),
-    STATUS(408, "Request Timeout"),
-    STATUS(409, "Conflict"),
-    STATUS(410, "Gone"),
-    STATUS(412, "Precondition Failed"),
-    STATUS(413, "Content Too Large"),
-    STATUS(414, "URI Too Long"),
-    STATUS(415, "Unsupported Media Type"),
-    STATUS(417, "Expectation Failed"),
-    STATUS(422, "Unprocessable Content"),
-    STATUS(426, "Upgrade Required"),
-    STATUS(429, "Too Many Requests"),
-    STATUS(431, "Request Header Fields Too Large"),
-    STATUS(500, "Internal Server Error"),
-    STATUS(501, "Not Implemented"),
-    STATUS(503, "Service Unavailable"),
-    STATUS(505, "HTTP Version Not Supported"),
-#undef STATUS
-};
-
-static void append_status_line(struct buf *head, int status)
-{
-    for (size_t i = 0; i < ARRAY_LEN(status_lines); i++)
-        if (status_lines[i].status == status) {
-            buf_append_slice(head, status_lines[i].line);
-            return;
-        }
-    buf_printf(head, "HTTP/1.1 %d \r\n", status);
-}
-
-static void append_header(struct buf *head, struct slice name_and_colon, struct slice value)
-{
-    buf_append_slice(head, name_and_colon);
-    buf_append_slice(head, value);
-    buf_append(head, "\r\n", 2);
-}
-
-/* RFC 9110 8.6: none with 204 (and 304 would have to say that of the 200). */
-static bool has_length(int status)
-{
-    return status != 204 && status != 304;
-}
-
-static void append_connection(struct buf *head, const struct call *call)
-{
-    if (!call->keep_alive)
-        append_header(head, SLICE("Connection: "), SLICE("close"));
-    else if (call->is_1_0)
-        append_header(head, SLICE("Connection: "), SLICE("keep-alive"));
-}
-
-static void write_head(struct call *call, int status, const char *content_type, size_t body_len)
-{
-    struct buf *head = http_scratch(call->gateway->http);
-    append_status_line(head, status);
-    append_header(head, SLICE("Date: "), http_date(call->gateway->http));
-    if (content_type)
-        append_header(head, SLICE("Content-Type: "), slice_of(content_type));
-    if (has_length(status)) {
-        buf_append(head, "Content-Length: ", 16);
-        buf_append_u64(head, body_len);
-        buf_append(head, "\r\n", 2);
-    }
-    append_header(head, SLICE("X-Request-Id: "), slice_of(call->correlation_id));
-    append_connection(head, call);
-    buf_append_slice(head, buf_slice(&call->added));
-    buf_append(head, "\r\n", 2);
-    conn_write(call->conn, buf_slice(head));
-}
-
-/* What failed here is worth a line each time; that a server is away is said by who lost it, not by every request. */
-static void log_answer(const struct call *call, int status)
-{
-    log_at(status == 500 ? LOG_WARN : LOG_DEBUG, "http.answered", LOG_I("status", status),
-           LOG_B("path", call->path), LOG_S("correlation", call->correlation_id),
-           LOG_S("peer", conn_peer(call->conn)));
-}
-
-/* Head, body and the end of the exchange; the body goes by reference where `whole` is given. */
-void http_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
-                  struct slice body)
-{
-    call->keep_alive = call->keep_alive && !call->gateway->draining;
-    if (!content_type)
-        body = SLICE("");
-    write_head(call, status, content_type, body.len);
-    if (call->method == METHOD_HEAD)
-        body.len = 0;
-    if (whole && body.len > COPIED_MAX)
-        conn_write_part(call->conn, whole, body);
-    else
-        conn_write(call->conn, body);
-    log_answer(call, status);
-    http_answered(call);
-}
+/* ---- answers ---- */
 
 static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,
                     struct slice body)
@@ -204,33 +85,50 @@ void call_respond_shared(struct call *call, int status, const char *content_type
     respond(call, status, content_type, whole, body);
 }
 
-static void leave_http(struct call *call, struct slice status_line, struct slice head_lines,
-                       const struct conn_protocol *protocol, void *state)
+/* ---- problems ---- */
+
+static void add_retry_after(struct call *call, const char *detail)
 {
-    struct buf *head = http_scratch(call->gateway->http);
-    call->answered = true;
-    call->on_gone = NULL;
-    buf_append_slice(head, status_line);
-    append_header(head, SLICE("Date: "), http_date(call->gateway->http));
-    append_header(head, SLICE("X-Request-Id: "), slice_of(call->correlation_id));
-    buf_append_slice(head, head_lines);
-    buf_append(head, "\r\n", 2);
-    conn_write(call->conn, buf_slice(head));
-    conn_limit(call->conn, 0);
-    conn_set_protocol(call->conn, protocol, state);
-    http_left(call);
+    (void)detail;
+    call_add_header(call, "Retry-After", SLICE("1"));
 }
 
-void call_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                 void *state)
+/* RFC 6750 3: no error code for a request that came without a token. */
+static void add_challenge(struct call *call, const char *detail)
 {
-    call_add_header(call, "Connection", SLICE("close"));
-    buf_append_slice(&call->added, head_lines);
-    leave_http(call, SLICE("HTTP/1.1 200 OK\r\n"), buf_slice(&call->added), protocol, state);
+    char text[256];
+    int len =
+        detail ? snprintf(text, sizeof(text),
+                          "Bearer realm=\"cortexbuild\", error=\"invalid_token\", error_description=\"%s\"",
+                          detail)
+               : snprintf(text, sizeof(text), "Bearer realm=\"cortexbuild\"");
+    call_add_header(call, "WWW-Authenticate", (struct slice){text, (size_t)len});
 }
 
-void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                  void *state)
+/* Headers that must come with a status. */
+static const struct {
+    int status;
+    void (*add)(struct call *call, const char *detail);
+} companions[] = {
+    {401, add_challenge},
+    {429, add_retry_after},
+    {503, add_retry_after},
+};
+
+void call_fail_fields(struct call *call, enum err err, const char *detail,
+                      const struct msg_problems *problems)
 {
-    leave_http(call, SLICE("HTTP/1.1 101 Switching Protocols\r\n"), head_lines, protocol, state);
+    int status = err_info(err)->http_status;
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, PROBLEM_MAX);
+    problem_write(&body, err, detail, slice_of(call->correlation_id), problems);
+    for (size_t i = 0; i < ARRAY_LEN(companions); i++)
+        if (companions[i].status == status)
+            companions[i].add(call, detail);
+    call_respond(call, status, PROBLEM_CONTENT_TYPE, buf_slice(&body));
+}
+
+void call_fail(struct call *call, enum err err, const char *detail)
+{
+    call_fail_fields(call, err, detail, NULL);
 }

@@ -12,7 +12,6 @@
 #include "gateway/gateway.h"
 
 struct conn;
-struct conn_protocol;
 struct route;
 
 enum http_method {
@@ -30,7 +29,10 @@ struct call_header {
     struct slice name, value; /* as sent; names compare without case */
 };
 
-enum { CALL_PARAMS_MAX = 3 };
+enum {
+    CALL_PARAMS_MAX = 3,
+    CALL_ADDED_MAX = 16 * 1024, /* octets of header lines that an answer may add */
+};
 
 struct call {
     struct gateway *gateway;
@@ -84,12 +86,3 @@ void call_respond_shared(struct call *call, int status, const char *content_type
 void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail,
                       const struct msg_problems *problems);
-
-/* An answer without an end: 200, the given head lines and those that were added, then the connection is the protocol's
- * until it closes it, which is the end of the body. Frees the call. */
-void call_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                 void *state);
-
-/* Leaves HTTP: writes 101 and the given extra head lines (each with its CRLF), gives the connection to the protocol and frees the call. */
-void call_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                  void *state);

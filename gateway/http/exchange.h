@@ -1,6 +1,10 @@
 #pragma once
-/* A request and its answer, while they are under way. Those at rest wait in a pool with a little memory, so that the next
- * request costs no allocation. */
+/* A request and its answer, from the first octet of the one to the last of the other. Exchanges that are not in use wait in a pool
+ * with a little memory, so that the next request costs no allocation.
+ *
+ *   READING ── head and body are there ──▶ WORKING ── answered ──▶ ANSWERED ── handler off the stack ──▶ freed
+ *                                             └── connection handed to another protocol ──▶ LEFT ─────────▲
+ */
 
 #include "gateway/http/call.h"
 #include "gateway/http/request.h"
@@ -15,18 +19,33 @@ enum exchange_state {
 struct exchange {
     struct call call;
     struct request request;
-    enum exchange_state state;
+    enum exchange_state state; /* exchange_set_state */
     bool in_handler;
     bool body_limit_set, head_limit_set;
-    enum err refusal; /* known from the head: told when the body has been read */
+    enum err refusal; /* known from the head; the client gets it when the body has been read */
     const char *why;
-    struct exchange *next_resting;
+    struct exchange_pool *pool;
+    struct exchange *next; /* in a list of the pool */
 };
 
-struct exchange *exchange_new(struct gateway *gateway);
-void exchange_free(struct exchange *exchange); /* to the pool */
-/* The same, in the next turn of the loop: those who answered it are still on the stack. */
+/* The exchanges of a process that are in no request's use. */
+struct exchange_pool {
+    struct gateway *gateway;
+    struct exchange *unused;
+    size_t unused_count;
+    struct exchange *retired; /* freed when the turn ends */
+    ev_prepare turn;
+};
+
+void exchange_pool_init(struct exchange_pool *pool, struct gateway *gateway);
+void exchange_pool_done(struct exchange_pool *pool); /* every exchange has been freed or retired */
+
+struct exchange *exchange_new(struct exchange_pool *pool); /* READING, its call's gateway set */
+void exchange_free(struct exchange *exchange);             /* to the pool */
+/* The same, in the next turn of the loop: the functions that answered it are still on the stack. */
 void exchange_retire(struct exchange *exchange);
+
+void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 
 static inline struct exchange *exchange_of(struct call *call)
 {

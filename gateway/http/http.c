@@ -3,10 +3,16 @@
 #include "gateway/http/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/response.h"
 #include "gateway/http/router.h"
 #include "gateway/http/target.h"
 
 enum { DRAIN_SILENCE_MS = 1000 };
+
+struct http {
+    struct exchange_pool exchanges;
+    struct response_writer writer;
+};
 
 /* ---- the head ---- */
 
@@ -108,7 +114,7 @@ static void refuse(struct exchange *exchange, enum err err, const char *why)
 static void run_handler(struct exchange *exchange)
 {
     struct call *call = &exchange->call;
-    exchange->state = WORKING;
+    exchange_set_state(exchange, WORKING);
     exchange->in_handler = true;
     call->body = buf_slice(&exchange->request.body);
     if (exchange->refusal)
@@ -118,24 +124,6 @@ static void run_handler(struct exchange *exchange)
     else
         call->route->handler(call);
     exchange->in_handler = false;
-}
-
-void http_answered(struct call *call)
-{
-    struct exchange *exchange = exchange_of(call);
-    exchange->state = ANSWERED;
-    if (!exchange->in_handler)
-        conn_pause(call->conn, false); /* on_bytes ends the exchange, when the handler is off the stack */
-}
-
-void http_left(struct call *call)
-{
-    struct exchange *exchange = exchange_of(call);
-    exchange->state = LEFT;
-    if (!exchange->in_handler) {
-        conn_pause(call->conn, false);
-        exchange_free(exchange);
-    }
 }
 
 /* The request is complete. False when it will be answered later. */
@@ -186,10 +174,10 @@ static bool on_head(struct exchange *exchange, bool more_has_arrived)
 static struct exchange *begin(struct conn *conn)
 {
     struct gateway *gateway = conn_gateway(conn);
-    struct exchange *exchange = exchange_new(gateway);
-    exchange->call.gateway = gateway;
+    struct exchange *exchange = exchange_new(&gateway->http->exchanges);
     exchange->call.conn = conn;
-    exchange->call.deliver = http_deliver;
+    exchange->call.deliver = response_deliver;
+    exchange->call.deliver_arg = &gateway->http->writer;
     conn_set_protocol(conn, &http_protocol, exchange);
     return exchange;
 }
@@ -300,3 +288,27 @@ const struct conn_protocol http_protocol = {
     .on_drain = on_drain,
     .on_free = on_free,
 };
+
+/* ---- what requests share ---- */
+
+struct http *http_new(struct gateway *gateway)
+{
+    struct http *http = xcalloc(1, sizeof(*http));
+    exchange_pool_init(&http->exchanges, gateway);
+    response_writer_init(&http->writer, gateway->loop);
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    if (!http)
+        return;
+    exchange_pool_done(&http->exchanges);
+    response_writer_done(&http->writer);
+    free(http);
+}
+
+struct exchange_pool *http_exchanges(struct http *http)
+{
+    return &http->exchanges;
+}

@@ -2,6 +2,7 @@
 
 #include "gateway/http/authorize.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/http.h"
 #include "gateway/http/router.h"
 #include "gateway/http/target.h"
 
@@ -15,7 +16,7 @@ static void deliver(struct call *call, int status, const char *content_type, str
                                       .content_type = content_type,
                                       .headers = buf_slice(&call->added),
                                       .body = content_type ? body : SLICE("")};
-    exchange->state = ANSWERED;
+    exchange_set_state(exchange, ANSWERED);
     rpc->call = NULL;
     exchange_retire(exchange);
     rpc->on_answer(rpc, &answer);
@@ -79,13 +80,12 @@ static enum err take(struct call *call, const struct rpc_request *request)
 
 void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, struct rpc_call *rpc)
 {
-    struct exchange *exchange = exchange_new(gateway);
+    struct exchange *exchange = exchange_new(http_exchanges(gateway->http));
     struct call *call = &exchange->call;
-    call->gateway = gateway;
     call->deliver = deliver;
     call->deliver_arg = rpc;
     call->identity = *request->identity;
-    exchange->state = WORKING;
+    exchange_set_state(exchange, WORKING);
     rpc->call = call;
     const char *why = NULL;
     enum err err = take(call, request);

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "gateway/http/response.h"
 #include "gateway/net/conn.h"
 #include "gateway/resources/query.h"
 
@@ -148,7 +149,7 @@ static void begin(struct call *call, struct db_result *result, const char *media
     download->pieces = call->method == METHOD_HEAD ? 0 : db_int(result, 0, PIECES);
     uuid_format(&call->identity.company, download->company);
     snprintf(download->id, sizeof(download->id), "%.*s", (int)call->params[0].len, call->params[0].data);
-    call_stream(call, (struct slice){lines, (size_t)len}, &protocol, download);
+    response_stream(call, (struct slice){lines, (size_t)len}, &protocol, download);
     ask(download);
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "gateway/auth/revocations.h"
+#include "gateway/http/response.h"
 #include "gateway/hub/event_text.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
@@ -189,7 +190,7 @@ static void on_started(struct subscriber *subscriber, const struct hub_start *st
     struct sse *sse = sse_of(subscriber);
     struct call *call = TAKE(sse->call);
     bool only_head = call->method == METHOD_HEAD;
-    call_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
+    response_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
     if (only_head) {
         sse->ended = true;
         hub_unsubscribe(subscriber);
