@@ -19,7 +19,7 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     acks_add(w->acks, command->epoch, command->tag, partitions_of(delivery));
     command->was_begun = command->is_redelivered;
-    if (command->is_addressed) {
+    if (command->reading != READING_NOTHING) {
         intake_add(w->intake, command);
         return;
     }

@@ -31,11 +31,11 @@ void batch_advance(struct batch *b)
 
 static enum command_outcome outcome_of(const struct command *command)
 {
-    if (command->is_gone)
+    if (command->finding == FINDING_GONE)
         return COMMAND_GONE;
-    if (command->is_waiting || command->deferral)
+    if (command_is_waiting(command) || command->deferral)
         return COMMAND_DEFERRED;
-    return command_is_dead(command) && !command->is_replay ? COMMAND_DEAD : COMMAND_DONE;
+    return command_is_dead(command) && command->finding != FINDING_REPLAY ? COMMAND_DEAD : COMMAND_DONE;
 }
 
 static void committed(struct batch *b)

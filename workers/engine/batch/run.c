@@ -44,8 +44,8 @@ static bool is_one_too_many(struct batch *b, const struct command *command)
     return is_early(command) && ++b->ledger.companies[command->company_at].scheduled > b->scheduled_max;
 }
 
-/* A command that is to wait needs no statement; but what has its result has it, and nobody waits for a company that
- * is not there. */
+/* A command that is to wait needs no statement; but what has its result has it, and nobody waits for a
+ * company that is not there. */
 static bool is_to_wait(struct batch *b, struct command *command)
 {
     if (is_early(command))
@@ -56,20 +56,19 @@ static bool is_to_wait(struct batch *b, struct command *command)
     return false;
 }
 
-/* It ran before. What has no result any more, or waits to be run once more, has nothing that could be told. */
+/* A row of `unpublished` says that the command ran. When its result is not there any more, or it waits to run
+ * once more, there is nothing that could be published of it. */
 static bool has_nothing_to_publish(const struct command *command)
 {
-    return command->row == DEFER_UNPUBLISHED && !command->is_replay && !command->is_unrecorded;
+    return command->row == DEFER_UNPUBLISHED && (command_is_new(command) || command_is_waiting(command));
 }
 
 /* false when the command has its result without a statement. */
 static bool is_to_run(struct batch *b, struct command *command)
 {
-    if (has_nothing_to_publish(command)) {
-        command->is_gone = true;
-        command->is_waiting = false;
-    }
-    if (command->is_replay || command->is_unrecorded || command->is_waiting || command->is_gone) {
+    if (has_nothing_to_publish(command))
+        command_find(command, FINDING_GONE);
+    if (!command_is_new(command)) {
         command->deferral = DEFER_NONE;
         return false;
     }

@@ -72,10 +72,10 @@ struct command *command_new(const struct broker_delivery *delivery)
     command->epoch = delivery->epoch;
     command->delivery_count = delivery->delivery_count;
     command->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
-    command->is_readable = command->is_addressed = read_envelope(delivery, &envelope);
-    if (!command->is_readable) {
+    command->reading = READING_ALL;
+    if (!read_envelope(delivery, &envelope)) {
         command->verdict = ERR_POISON;
-        command->is_addressed = read_address(delivery, &envelope);
+        command->reading = read_address(delivery, &envelope) ? READING_ADDRESS : READING_NOTHING;
     }
     keep_envelope(command, &envelope);
     return command;
@@ -85,7 +85,7 @@ struct command *command_new_of_row(const struct envelope *envelope, enum deferra
 {
     struct command *command = new_command();
     command->row = row;
-    command->is_readable = command->is_addressed = true;
+    command->reading = READING_ALL;
     keep_envelope(command, envelope);
     return command;
 }
@@ -96,14 +96,37 @@ void command_free(struct command *command)
     free(command);
 }
 
+/* A command whose row the batch has yet to claim is gone unless the claim finds the row. */
+static enum command_finding first_finding(const struct command *command)
+{
+    bool is_deferred = command->row != DEFER_NONE && command->row != DEFER_UNPUBLISHED;
+    return is_deferred ? FINDING_GONE : FINDING_RUN;
+}
+
 void command_reset(struct command *command)
 {
     command->status = ERR_OK;
     command->http_status = 0;
     command->refusal = SLICE("");
     command->effects = NULL;
-    command->is_replay = command->is_unrecorded = command->replaces = false;
-    command->is_waiting = command->waits_in_turn = command->is_gone = false;
+    command->finding = first_finding(command);
+}
+
+void command_find(struct command *command, enum command_finding finding)
+{
+    enum { GONE = 1 << FINDING_GONE };
+    static const unsigned may_become[] = {
+        [FINDING_RUN] = 1 << FINDING_REPLACE | 1 << FINDING_REPLAY | 1 << FINDING_UNRECORDED |
+                        1 << FINDING_IN_TURN | 1 << FINDING_WAITING | GONE,
+        [FINDING_REPLACE] = GONE,
+        [FINDING_REPLAY] = 0,
+        [FINDING_UNRECORDED] = 0,
+        [FINDING_IN_TURN] = GONE,
+        [FINDING_WAITING] = GONE,
+        [FINDING_GONE] = 1 << FINDING_RUN,
+    };
+    assert(may_become[command->finding] >> finding & 1);
+    command->finding = finding;
 }
 
 struct effect *command_add_effect(struct command *command, struct slice type, struct slice data)

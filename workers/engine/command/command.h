@@ -1,25 +1,26 @@
 #pragma once
-/* One command on its way through this process: from its delivery to its ack, or from its row in `deferred`.
+/* One command in work: from its delivery to its ack, or from its row in `deferred` to the end of that row.
  *
  *   delivery ─┐
  *             ├─▶ intake ─▶ batch ─┬─ DONE, DEAD ─▶ outbox ─▶ ack
- *   row ──────┘     ▲              ├─ DEFERRED ───▶ ack: it is a row of `deferred` now
+ *   row ──────┘     ▲              ├─ DEFERRED ───▶ ack: the command is a row of `deferred` now
  *                   └─ RETRY, AGAIN┘
  *
- * A `struct command` owns copies of everything it needs: the delivery, and the connection that brought it, may be long
- * gone when it ends. */
+ * A `struct command` owns copies of everything it needs, because the delivery, and the connection that
+ * brought it, may be gone long before the command ends. */
 
 #include "common/base/arena.h"
 #include "common/broker/envelope.h"
 
+struct command;
 struct company;
 struct handler;
-struct command;
 struct outbox;
 
 #define EFFECTS_MAX 16 /* of one command */
 
-/* One event that a command has caused, or had caused when it ran before. Memory of the command. */
+/* One event that a command has caused, in this run or in an earlier one. It lives in the memory of the
+ * command. */
 struct effect {
     struct effect *next;
     struct slice type; /* "project.created" */
@@ -36,99 +37,141 @@ struct effect {
 };
 
 enum command_outcome {
-    COMMAND_DONE,     /* committed, be it an effect or a refusal: ack when its event or reply is confirmed */
-    COMMAND_DEAD,     /* committed as a dead letter: likewise */
-    COMMAND_DEFERRED, /* committed as a row of `deferred`: ack */
-    COMMAND_RETRY,    /* rolled back; worth another try here after a rest */
-    COMMAND_AGAIN,    /* rolled back, and not by its own fault */
-    COMMAND_GONE,     /* its row is no longer there: somebody else ran it */
-    COMMAND_REJECTED, /* nothing could be written down: to the broker's dead letters once its reply is confirmed */
+    COMMAND_DONE, /* committed, with an effect or a refusal: acked when the broker confirms what it publishes */
+    COMMAND_DEAD,     /* committed as a dead letter: acked likewise */
+    COMMAND_DEFERRED, /* committed as a row of `deferred`: acked at once */
+    COMMAND_RETRY,    /* rolled back: this process tries it again after a back-off */
+    COMMAND_AGAIN,    /* rolled back through no fault of its own: this process runs it again */
+    COMMAND_GONE,     /* another process has run it: its row is no longer there */
+    COMMAND_REJECTED, /* nothing can be written of it: it becomes a dead letter of the broker after its reply */
 };
 
-/* Why a command waits in `deferred`; UNTOLD: it does not, it ran, and its row is one of `unpublished`. */
+/* Why a command waits in `deferred`. UNPUBLISHED: it does not wait but ran, and its row is one of
+ * `unpublished`. */
 enum deferral { DEFER_NONE, DEFER_TURN, DEFER_RETRY, DEFER_SCHEDULE, DEFER_UNPUBLISHED };
+
+/* How much of the metadata could be read. */
+enum command_reading {
+    READING_NOTHING, /* no company or no id: there is no place for a result */
+    READING_ADDRESS, /* company and id */
+    READING_ALL,
+};
+
+/* What the database says of a command before it runs. Each transaction finds it out anew; command_find()
+ * changes it.
+ *
+ *   a row of `deferred`     from the broker, or a row of `unpublished`
+ *           │                              │
+ *           ▼                              ▼
+ *         GONE ── row deleted by us ────▶ RUN ─┬─ the inbox has its result ────────▶ REPLAY
+ *           ▲                              │   ├─ … that of a dead letter ─────────▶ REPLACE
+ *           │                              │   ├─ … that of another request ───────▶ UNRECORDED
+ *           │                              │   ├─ it waits for its turn ───────────▶ IN_TURN
+ *           │                              │   └─ it waits for a retry or its time ▶ WAITING
+ *           │                              │
+ *           └── a row of `unpublished` ────┴── also from REPLACE, IN_TURN and WAITING
+ *               without a result to publish
+ */
+enum command_finding {
+    FINDING_RUN,     /* nothing is known of it */
+    FINDING_REPLACE, /* it ended as a dead letter and runs once more; the new result replaces the old one */
+    FINDING_REPLAY,  /* it ran before: nothing is written, and everything is published again */
+    FINDING_UNRECORDED, /* it is refused, and that is not written: the inbox keeps the result that it has */
+    FINDING_IN_TURN,    /* it is a row of `deferred` already, and waits there for its turn */
+    FINDING_WAITING,    /* likewise, for a retry or for its time */
+    FINDING_GONE,       /* its row is no longer there */
+};
 
 struct command {
     struct command *next; /* in the list of whoever has it */
     struct envelope envelope;
-    const struct handler *handler; /* NULL: no such command, or not readable */
+    const struct handler *handler; /* NULL: there is no such command, or it cannot be read */
     struct arena arena;
 
     /* Where it comes from. */
     enum deferral row; /* the reason of its row; NONE: the broker delivered it */
-    uint64_t tag;      /* of the delivery; epoch: of its connection */
-    uint32_t epoch;
+    uint64_t tag;      /* of the delivery */
+    uint32_t epoch;    /* of the connection that brought it */
     int64_t delivery_count;
     bool is_redelivered;
-    bool is_addressed;    /* company and id could be read: there is a place for its result */
-    bool is_readable;     /* and the rest of the metadata */
+    enum command_reading reading;
     int64_t place;        /* of a row whose reason is TURN */
-    bool has_dead_letter; /* a row of dead_letter speaks of it */
+    bool has_dead_letter; /* there is a row of `dead_letter` for it */
 
     /* In the intake. */
     struct company *company;
-    uint64_t order; /* as it came */
+    uint64_t order; /* of its arrival */
+    bool is_parked; /* it was taken in order to become a row of `deferred` */
 
-    /* A verdict given before it ran: a poisoned message, or the error of the runs before. OK: none. */
-    enum err verdict;
-    struct slice why;      /* for operators; SLICE_NONE: nothing more to say */
-    unsigned attempts;     /* runs that ended in an error worth a retry, here and before */
-    unsigned backoffs;     /* here */
-    enum err error;        /* the last of them */
-    struct slice first_at; /* when it was first seen, as the database wrote it; SLICE_NONE: now */
+    /* Runs that failed. A verdict was given before the present run: the message cannot be read, or the runs
+     * before have used up its attempts. */
+    enum err verdict;      /* OK: none */
+    struct slice why;      /* the reason in words, for operators; SLICE_NONE: none */
+    unsigned attempts;     /* runs that ended in an error worth a retry, in this process and before */
+    unsigned backoffs;     /* in this process */
+    enum err error;        /* of the last of these runs */
+    struct slice first_at; /* when the command was first seen, as the database wrote it; SLICE_NONE: now */
 
-    /* It may be what ended its last process (begun_mark.h). */
-    bool was_begun;
-    bool has_begun_mark; /* a row of `begun_mark` says that this process has begun it */
+    /* Whether it may have ended a process (begun_mark.h). */
+    bool was_begun;      /* a process has begun it, and ended before it did: it runs alone in its batch */
+    bool has_begun_mark; /* this process has begun it: a row of `begun_mark` says so */
 
-    /* What is to become of it instead of a run. */
+    /* A command with a deferral does not run but becomes a row of `deferred`. */
     enum deferral deferral;
     int64_t delay_ms; /* of a RETRY */
 
     /* What the batch found out. */
     size_t company_at; /* in the batch's ledger */
+    enum command_finding finding;
     enum err status;
     int http_status;
     struct slice refusal;   /* JSON; empty for a success */
-    struct effect *effects; /* in order; the first is the one of the command's own entity */
-    bool is_replay;         /* it ran before: nothing is written, everything is published again */
-    bool is_unrecorded;     /* a refusal that is not its result (the inbox holds another's) */
-    bool is_waiting;        /* it has a row in `deferred` already */
-    bool is_gone;           /* its row is not there any more */
-    bool waits_in_turn;     /* is_waiting, and for its turn */
-    bool was_to_be_parked;  /* it was taken for that, whatever the batch found */
-    bool replaces;          /* the inbox row is that of a dead letter */
+    struct effect *effects; /* in order; the first is that of the command's own entity */
     enum command_outcome outcome;
 
-    /* Publishing. */
+    /* In the outbox. */
     struct outbox *outbox;
-    bool is_unpublished;     /* waits for its turn */
+    bool is_queued;          /* not all of it has been handed to the broker */
     bool reply_is_published; /* of a refusal */
     unsigned unconfirmed;
 };
 
-/* Copies the delivery and reads its metadata; what cannot be read, or is no text for a database, gets the
- * verdict POISON. */
+/* Copies the delivery and reads its metadata. A command that cannot be read, or whose texts a database does
+ * not take, gets the verdict POISON. */
 struct command *command_new(const struct broker_delivery *delivery);
-/* Copies the command. */
+/* Copies the envelope. */
 struct command *command_new_of_row(const struct envelope *envelope, enum deferral row);
 void command_free(struct command *command);
 
-/* Forgets what a run found out, before the next one. */
+/* Forgets what a transaction found out, before the next one. */
 void command_reset(struct command *command);
 
-/* Appends an event to the command's; its data and type are copied. */
+/* Notes what the database says of the command; the drawing above shows what may follow what. */
+void command_find(struct command *command, enum command_finding finding);
+
+/* Appends an event to the command's effects; its type and data are copied. */
 struct effect *command_add_effect(struct command *command, struct slice type, struct slice data);
 
-/* Nobody is to run it again by himself: its verdict is a failure of ours, not a refusal. */
+/* true when its verdict is a failure of ours, not a refusal: nobody runs it again unless an operator asks for
+ * it. */
 static inline bool command_is_dead(const struct command *command)
 {
     return command->verdict != ERR_OK && err_info(command->verdict)->http_status >= 500;
 }
 
-/* This run gave it a result that is to be written down. */
+static inline bool command_is_waiting(const struct command *command)
+{
+    return command->finding == FINDING_IN_TURN || command->finding == FINDING_WAITING;
+}
+
+/* true when the database knows no reason why the command should not run. */
+static inline bool command_is_new(const struct command *command)
+{
+    return command->finding == FINDING_RUN || command->finding == FINDING_REPLACE;
+}
+
+/* true when this transaction gives the command a result that is to be written. */
 static inline bool command_has_result(const struct command *command)
 {
-    return !command->is_replay && !command->is_unrecorded && !command->is_waiting && !command->is_gone &&
-           !command->deferral;
+    return command_is_new(command) && !command->deferral;
 }

@@ -123,8 +123,8 @@ void intake_return(struct intake *intake, struct command *command)
     struct company *company = command->company;
     company->out--;
     intake->waiting++;
-    if (command->was_to_be_parked) {
-        command->was_to_be_parked = false;
+    if (command->is_parked) {
+        command->is_parked = false;
         command->deferral = DEFER_NONE;
         company->parking--;
         command_list_insert(&company->arrivals, command);
@@ -140,9 +140,10 @@ void intake_settled(struct command *command)
 {
     struct company *company = command->company;
     company->out--;
-    if (command->was_to_be_parked)
+    if (command->is_parked)
         company->parking--;
-    if (command->outcome == COMMAND_DEFERRED && (command->deferral == DEFER_TURN || command->waits_in_turn)) {
+    if (command->outcome == COMMAND_DEFERRED &&
+        (command->deferral == DEFER_TURN || command->finding == FINDING_IN_TURN)) {
         company->parked++;
         company_take_back(company);
     }

@@ -174,7 +174,7 @@ static void park(struct taking *t, struct company *company, size_t *room)
             break;
         command_list_take(&company->arrivals);
         command->deferral = DEFER_TURN;
-        command->was_to_be_parked = true;
+        command->is_parked = true;
         t->bytes += command->envelope.body.len;
         t->intake->waiting--;
         company->out++;

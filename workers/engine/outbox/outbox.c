@@ -83,7 +83,7 @@ static struct command *next_turn(struct outbox *o)
 
 static void end_if_published(struct outbox *o, struct command *command)
 {
-    if (command->unconfirmed > 0 || command->is_unpublished)
+    if (command->unconfirmed > 0 || command->is_queued)
         return;
     o->unpublished--;
     o->on_published(o->ctx, command);
@@ -98,9 +98,9 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 /* The broker refused it: once more, later, with everything else that this command has to say. */
 static void publish_again(struct outbox *o, struct command *command)
 {
-    if (!command->is_unpublished)
+    if (!command->is_queued)
         wait_for_turn(o, command);
-    command->is_unpublished = true;
+    command->is_queued = true;
     if (!ev_is_active(&o->again)) {
         ev_timer_set(&o->again, AGAIN_S, 0);
         ev_timer_start(o->loop, &o->again);
@@ -112,7 +112,7 @@ static void on_confirm(struct command *command, bool *is_published, enum err err
     struct outbox *o = command->outbox;
     command->unconfirmed--;
     if (err == ERR_SHUTTING_DOWN) { /* whoever gets the command next tells it */
-        if (command->unconfirmed == 0 && !command->is_unpublished)
+        if (command->unconfirmed == 0 && !command->is_queued)
             command_free(command);
         return;
     }
@@ -176,7 +176,7 @@ static void flush(struct outbox *o)
 {
     while (o->first && tell(o, o->first)) {
         struct command *command = next_turn(o);
-        command->is_unpublished = false;
+        command->is_queued = false;
         end_if_published(o, command);
     }
 }
@@ -184,7 +184,7 @@ static void flush(struct outbox *o)
 void outbox_send(struct outbox *o, struct command *command)
 {
     command->outbox = o;
-    command->is_unpublished = true;
+    command->is_queued = true;
     for (struct effect *effect = command->effects; effect; effect = effect->next)
         effect->command = command;
     o->unpublished++;

@@ -26,12 +26,12 @@ void command_row_add(struct pg_array *column, const struct command *command)
     pg_array_add_uuid(column++, &envelope->id);
     pg_array_add_i64(column++, topology_slot(&envelope->company));
     pg_array_add_text(column++, envelope->type);
-    add_uuid_if(column++, command->is_readable, &envelope->actor);
+    add_uuid_if(column++, command->reading == READING_ALL, &envelope->actor);
     add_text_if(column++, envelope->role);
     add_uuid_if(column++, envelope->has_subject, &envelope->subject);
     add_uuid_if(column++, envelope->has_parent, &envelope->parent);
     pg_array_add_i64(column++, envelope->if_match);
-    if (command->is_readable)
+    if (command->reading == READING_ALL)
         pg_array_add_i64(column++, (int64_t)envelope->fingerprint);
     else
         pg_array_add_null(column++);

@@ -78,7 +78,7 @@ static void add_row(struct dead_letters *dead_letters, const struct command *com
 
 static bool is_to_be_added(const struct command *command)
 {
-    return command_is_dead(command) && !command->is_replay && !command->is_gone && !command->is_waiting;
+    return command_is_dead(command) && (command_is_new(command) || command->finding == FINDING_UNRECORDED);
 }
 
 void dead_letters_add(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
@@ -97,8 +97,8 @@ void dead_letters_add(struct dead_letters *dead_letters, struct db *db, struct c
 
 static bool is_to_be_removed(const struct command *command)
 {
-    return (command->has_dead_letter || command->replaces) && !command_is_dead(command) &&
-           !command->is_gone && !command->is_waiting && !command->deferral;
+    return (command->has_dead_letter || command->finding == FINDING_REPLACE) && !command_is_dead(command) &&
+           command->finding != FINDING_GONE && !command_is_waiting(command) && !command->deferral;
 }
 
 void dead_letters_remove(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
@@ -125,7 +125,7 @@ void dead_letters_keep(struct dead_letters *dead_letters, struct db *db, const s
                        struct slice reason, db_on_result *on_done, void *arg)
 {
     clear(dead_letters);
-    if (command->is_addressed) {
+    if (command->reading != READING_NOTHING) {
         add_row(dead_letters, command, reason);
         send(dead_letters, db, &keep_addressed, COLUMNS, on_done, arg);
         return;

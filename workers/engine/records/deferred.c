@@ -80,7 +80,6 @@ void deferred_claim(struct deferred *d, struct db *db, struct command *const *co
         pg_array_add_i64(&d->columns[0], (int64_t)i);
         pg_array_add_uuid(&d->columns[1], &commands[i]->envelope.company);
         pg_array_add_uuid(&d->columns[2], &commands[i]->envelope.id);
-        commands[i]->is_gone = true;
         rows++;
     }
     if (rows > 0)
@@ -92,7 +91,7 @@ void deferred_read_claimed(struct command *const *commands, size_t count, const 
     for (int row = 0; row < db_rows(result); row++) {
         int64_t i = db_int(result, row, 0);
         if (i >= 0 && (size_t)i < count)
-            commands[i]->is_gone = false;
+            command_find(commands[i], FINDING_RUN);
     }
 }
 
@@ -109,7 +108,7 @@ static void add_row(struct deferred *d, const struct command *command, size_t i)
     pg_array_add_i64(column++, command->attempts);
     pg_array_add_text(column++, command->error ? slice_of(err_info(command->error)->slug) : SLICE_NONE);
     pg_array_add_text(column++, command->first_at);
-    pg_array_add_bool(column++, command->has_dead_letter || command->replaces);
+    pg_array_add_bool(column++, command->has_dead_letter || command->finding == FINDING_REPLACE);
     pg_array_add_i64(column++, (int64_t)i);
 }
 
@@ -119,7 +118,7 @@ void deferred_put(struct deferred *d, struct db *db, struct command *const *comm
     size_t rows = 0;
     clear(d);
     for (size_t i = 0; i < count; i++)
-        if (commands[i]->deferral && !commands[i]->is_gone && !commands[i]->is_waiting) {
+        if (commands[i]->deferral) {
             add_row(d, commands[i], i);
             rows++;
         }
@@ -136,7 +135,7 @@ void deferred_readdress(struct deferred *d, struct db *db, struct command *const
     clear(d);
     for (size_t i = 0; i < count; i++) {
         const struct envelope *envelope = &commands[i]->envelope;
-        if (!commands[i]->is_waiting || envelope->reply_to.len == 0)
+        if (!command_is_waiting(commands[i]) || envelope->reply_to.len == 0)
             continue;
         pg_array_add_uuid(&d->columns[0], &envelope->company);
         pg_array_add_uuid(&d->columns[1], &envelope->id);

@@ -212,9 +212,15 @@ static bool is_another_request(struct command *command, const struct db_result *
 {
     if ((uint64_t)db_int(result, row, FOUND_FINGERPRINT) == command->envelope.fingerprint)
         return false;
-    command->is_unrecorded = true;
+    command_find(command, FINDING_UNRECORDED);
     command_refuse(command, ERR_IDEMPOTENCY_MISMATCH, NULL, NULL, 0);
     return true;
+}
+
+/* A broken copy of a command does not change what is known of the command itself. */
+static void refuse_copy(struct command *command)
+{
+    command_find(command, FINDING_UNRECORDED);
 }
 
 /* A row of the inbox that the command meets. A dead letter's is a place-holder for whoever sends the command
@@ -225,16 +231,16 @@ static void read_result(struct command *command, const struct db_result *result,
     enum err status = err_from_slug(slug.data, slug.len);
     bool is_dead = db_int(result, row, FOUND_HTTP_STATUS) >= 500;
     if (is_dead && !command->is_redelivered) {
-        command->replaces = true;
+        command_find(command, FINDING_REPLACE);
         return;
     }
     if (command_is_dead(command) && !is_dead) {
-        command->is_unrecorded = true; /* the id has a result already, which a broken copy does not change */
+        refuse_copy(command);
         return;
     }
     if (is_another_request(command, result, row))
         return;
-    command->is_replay = true;
+    command_find(command, FINDING_REPLAY);
     command->status = status;
     command->http_status = (int)db_int(result, row, FOUND_HTTP_STATUS);
     if (db_text(result, row, FOUND_REFUSAL).data)
@@ -245,13 +251,13 @@ static void read_result(struct command *command, const struct db_result *result,
 static void read_waiting(struct command *command, const struct db_result *result, int row)
 {
     if (command_is_dead(command)) {
-        command->is_unrecorded = true;
+        refuse_copy(command);
         return;
     }
     if (is_another_request(command, result, row))
         return;
-    command->is_waiting = true;
-    command->waits_in_turn = slice_is(db_text(result, row, FOUND_REASON), "turn");
+    bool is_in_turn = slice_is(db_text(result, row, FOUND_REASON), "turn");
+    command_find(command, is_in_turn ? FINDING_IN_TURN : FINDING_WAITING);
 }
 
 /* Its events are to be found by their number and time. */
@@ -273,13 +279,13 @@ size_t ledger_read_found(struct ledger *ledger, struct command *const *commands,
     clear_columns(ledger);
     for (int row = 0; row < db_rows(result); row++) {
         struct command *command = command_of_row(commands, count, result, row);
-        if (!command)
+        if (!command || command->finding == FINDING_GONE)
             continue;
         if (db_text(result, row, FOUND_STATUS).data)
             read_result(command, result, row);
         else
             read_waiting(command, result, row);
-        if (!command->is_replay || command->status != ERR_OK)
+        if (command->finding != FINDING_REPLAY || command->status != ERR_OK)
             continue;
         add_recall(ledger, command, result, row);
         successes++;
@@ -324,7 +330,7 @@ void ledger_read_recalled(struct command *const *commands, size_t count, const s
         (void)is_good;
     }
     for (size_t i = 0; i < count; i++)
-        if (commands[i]->is_replay && commands[i]->status == ERR_OK && !commands[i]->effects)
+        if (commands[i]->finding == FINDING_REPLAY && commands[i]->status == ERR_OK && !commands[i]->effects)
             command_refuse(commands[i], ERR_ALREADY_EXISTS,
                            "It was done before, and its event is no longer kept.", NULL, 0);
 }
@@ -374,7 +380,7 @@ static size_t make_room(struct ledger *ledger, struct db *db, struct command *co
     size_t rows = 0;
     clear_columns(ledger);
     for (size_t i = 0; i < count; i++) {
-        if (!command_has_result(commands[i]) || !commands[i]->replaces)
+        if (!command_has_result(commands[i]) || commands[i]->finding != FINDING_REPLACE)
             continue;
         pg_array_add_uuid(&ledger->columns[0], &commands[i]->envelope.company);
         pg_array_add_uuid(&ledger->columns[1], &commands[i]->envelope.id);

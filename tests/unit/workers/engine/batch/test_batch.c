@@ -36,7 +36,7 @@ static void test_batch_when_a_command_comes_again_gives_its_first_result(void **
     int64_t seq = first->effects->seq;
     struct command *again = run_request(e, &request);
     assert_status(again, ERR_OK);
-    assert_true(again->is_replay);
+    assert_int_equal(again->finding, FINDING_REPLAY);
     assert_int_equal(again->http_status, 201);
     assert_int_equal(count_effects(again), 1);
     assert_int_equal(again->effects->seq, seq);
@@ -61,7 +61,7 @@ static void test_batch_when_a_command_with_two_events_comes_again_gives_both(voi
                                     .parent = project};
     assert_int_equal(count_effects(run_request(e, &request)), 2);
     struct command *again = run_request(e, &request);
-    assert_true(again->is_replay);
+    assert_int_equal(again->finding, FINDING_REPLAY);
     assert_int_equal(count_effects(again), 2);
     assert_true(slice_is(again->effects->type, "task.created"));
     assert_true(slice_is(again->effects->next->type, "project.updated"));
@@ -81,7 +81,7 @@ static void test_batch_when_a_refused_command_comes_again_gives_the_refusal_alth
     assert_status(DO(e, .type = "project.update", .json = "{\"status\":\"active\"}", .subject = project),
                   ERR_OK);
     struct command *again = run_request(e, &request);
-    assert_true(again->is_replay);
+    assert_int_equal(again->finding, FINDING_REPLAY);
     assert_refusal(again, ERR_ILLEGAL_TRANSITION, "/status");
     assert_no_gaps(&e->company);
 }
@@ -95,7 +95,7 @@ static void test_batch_when_a_command_id_comes_with_another_request_refuses_it_a
     assert_refusal(DO(e, .type = "project.create", .json = "{\"name\":\"Tunnel\"}", .id = id),
                    ERR_IDEMPOTENCY_MISMATCH, NULL);
     struct command *again = DO(e, .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = id);
-    assert_true(again->is_replay);
+    assert_int_equal(again->finding, FINDING_REPLAY);
     assert_status(again, ERR_OK);
 }
 
@@ -107,7 +107,7 @@ static void test_batch_when_the_inbox_row_has_expired_says_that_the_entity_is_th
     assert_status(run_request(e, &request), ERR_OK);
     run_sqlf("DELETE FROM inbox WHERE command_id = '%s'", uuid_text(&request.id));
     assert_refusal(run_request(e, &request), ERR_ALREADY_EXISTS, NULL);
-    assert_true(run_request(e, &request)->is_replay);
+    assert_int_equal(run_request(e, &request)->finding, FINDING_REPLAY);
     assert_string_equal(ask_sqlf("SELECT number FROM project WHERE id = '%s'", uuid_text(&request.id)) + 9,
                         "0001");
 }
@@ -204,7 +204,7 @@ static void test_batch_when_a_dead_letter_that_was_unreadable_is_replayed_and_re
     }
     struct command *mended = run_request(e, &request);
     assert_status(mended, ERR_OK);
-    assert_false(mended->is_replay);
+    assert_int_equal(mended->finding, FINDING_REPLACE);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&request.id)),
                         "ok");
 }
@@ -219,7 +219,8 @@ static void test_batch_when_a_broken_copy_follows_a_success_keeps_the_success(vo
     broken->verdict = ERR_POISON;
     run_commands(e, &broken, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DEAD);
-    assert_true(run_request(e, &request)->is_replay);
+    assert_int_equal(e->settled[0]->finding, FINDING_UNRECORDED);
+    assert_int_equal(run_request(e, &request)->finding, FINDING_REPLAY);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&request.id)),
                         "ok");
 }
@@ -498,7 +499,7 @@ static void test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_a
     command->envelope.reply_to = SLICE("reply.later");
     run_commands(e, &command, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DEFERRED);
-    assert_true(e->settled[0]->is_waiting);
+    assert_int_equal(e->settled[0]->finding, FINDING_WAITING);
     assert_string_equal(
         ask_sqlf("SELECT reply_to FROM deferred WHERE command_id = '%s'", uuid_text(&request.id)),
         "reply.later");
