@@ -221,6 +221,7 @@ static bool is_another_request(struct command *command, const struct db_result *
 static void refuse_copy(struct command *command)
 {
     command_find(command, FINDING_UNRECORDED);
+    command_refuse(command, command->verdict, NULL, NULL, 0);
 }
 
 /* A row of the inbox that the command meets. A dead letter's is a place-holder for whoever sends the command

@@ -220,6 +220,7 @@ static void test_batch_when_a_broken_copy_follows_a_success_keeps_the_success(vo
     run_commands(e, &broken, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DEAD);
     assert_int_equal(e->settled[0]->finding, FINDING_UNRECORDED);
+    assert_int_equal(e->settled[0]->status, ERR_POISON); /* what its sender is told */
     assert_int_equal(run_request(e, &request)->finding, FINDING_REPLAY);
     assert_string_equal(ask_sqlf("SELECT status FROM inbox WHERE command_id = '%s'", uuid_text(&request.id)),
                         "ok");
