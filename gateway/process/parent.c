@@ -20,8 +20,8 @@ enum {
 
 /* ---- leaving ---- */
 
-/* The sockets stay open in the processes alone: the port is free when the last of them has emptied its queue. A second
- * signal kills the processes. */
+/* The sockets stay open in the processes alone: the port is free when the last of them has emptied its queue.
+ * A second signal kills the processes. */
 static void leave(struct parent *parent)
 {
     if (parent->leaving) {

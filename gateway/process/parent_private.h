@@ -1,5 +1,6 @@
 #pragma once
-/* What parent.c (settings, signals, leaving), parent_child.c (a socket and its processes) and parent_replace.c (SIGHUP) share. */
+/* What parent.c (settings, signals, leaving), parent_child.c (a socket and its processes) and
+ * parent_replace.c (SIGHUP) share. */
 
 #include <signal.h>
 #include <stdbool.h>
@@ -60,5 +61,6 @@ bool parent_children_check(struct parent *parent);
 bool parent_is_replacing(const struct parent *parent);
 void parent_reload(struct parent *parent);
 void parent_replace(struct parent *parent); /* one step of the child whose turn it is */
-/* The new process died before it was ready. The old one, if it lives, takes its place again, and no other is replaced. */
+/* The new process died before it was ready. The old one, if it lives, takes its place again, and no other is
+ * replaced. */
 void parent_replace_failed(struct parent *parent, struct parent_child *child);

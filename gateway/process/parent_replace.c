@@ -85,7 +85,8 @@ void parent_replace(struct parent *parent)
 
 /* ---- new settings ---- */
 
-/* New processes get them. What the parent itself took from the old ones, the address and the number of processes, stays. */
+/* New processes get them. What the parent itself took from the old ones, the address and the number of
+ * processes, stays. */
 void parent_reload(struct parent *parent)
 {
     struct config config = {0};

@@ -1,9 +1,8 @@
 #include "workers/engine/worker_private.h"
 
-#include <stdio.h>
-
 #include "common/base/log.h"
 #include "common/broker/topology.h"
+#include "workers/engine/records/database.h"
 
 static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
 
@@ -88,8 +87,8 @@ static bool may_begin(const struct worker *w)
            !ev_is_active(&w->pause);
 }
 
-/* The others know that it holds nothing any more, when they can be told. */
-static bool has_said_so(const struct worker *w)
+/* The other workers have been told that this one holds nothing any more; or they cannot be told. */
+static bool farewell_is_sent(const struct worker *w)
 {
     return broker_unsent_bytes(w->publisher) == 0 || !broker_is_up(w->publisher) ||
            broker_is_blocked(w->publisher);
@@ -99,8 +98,8 @@ static bool has_finished(const struct worker *w)
 {
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_backing_off(w->intake) == 0 &&
            outbox_unpublished(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
-           partitions_held(w->partitions) == 0 && has_said_so(w) && desk_is_empty(w->desk) &&
-           long_jobs_is_idle(w->long_jobs);
+           partitions_held(w->partitions) == 0 && farewell_is_sent(w) &&
+           housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs);
 }
 
 /* What else is asked of the database goes between two batches. */
@@ -235,19 +234,7 @@ static void on_db_down(void *ctx, struct db *db, const char *why)
     log_warn("database.down", LOG_S("why", why));
 }
 
-static enum err connect_database(struct worker *w)
-{
-    static const struct db_callbacks callbacks = {.on_up = on_db_up, .on_down = on_db_down};
-    char name[WORKER_NAME_SIZE];
-    snprintf(name, sizeof(name), "cortex-worker %s", w->pool);
-    const struct db_options options = {
-        .url = w->config->database_url,
-        .role = w->config->database_role,
-        .application_name = name,
-        .statement_timeout_ms = w->config->statement_timeout_ms,
-    };
-    return db_new(w->loop, &options, &callbacks, w, &w->db);
-}
+static const struct db_callbacks db_callbacks = {.on_up = on_db_up, .on_down = on_db_down};
 
 /* ---- the outside ---- */
 
@@ -300,9 +287,9 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->pause_s = PAUSE_MIN_S;
     enum err err = worker_connect_broker(w);
     if (!err)
-        err = connect_database(w);
+        err = database_connect(loop, config, pool, NULL, &db_callbacks, w, &w->db);
     if (!err)
-        err = desk_new(loop, config, pool, &w->desk);
+        err = housekeeping_new(loop, config, pool, &w->housekeeping);
     if (!err)
         err = long_jobs_new(loop, config, pool, w->publisher, &w->long_jobs);
     if (err) {
@@ -329,7 +316,7 @@ void worker_free(struct worker *w)
     ev_prepare_stop(w->loop, &w->turn);
     ev_timer_stop(w->loop, &w->deadline);
     ev_timer_stop(w->loop, &w->pause);
-    desk_free(w->desk);
+    housekeeping_free(w->housekeeping);
     db_free(w->db);
     batch_free(w->batch);
     backlog_free(w->backlog);
@@ -354,7 +341,7 @@ void worker_drain(struct worker *w)
     w->is_draining = true;
     log_info("worker.draining", LOG_I("unacked", acks_open(w->acks)));
     members_leave(w->members);
-    desk_drain(w->desk);
+    housekeeping_drain(w->housekeeping);
     backlog_stop(w->backlog);
     intake_drain(w->intake);
     long_jobs_drain(w->long_jobs);

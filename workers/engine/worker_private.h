@@ -37,7 +37,7 @@ struct worker {
     struct partition_set set; /* those whose rows are ours to run */
     struct backlog *backlog;
     struct plan_cache *plan_cache;
-    struct desk *desk;
+    struct housekeeping *housekeeping;
     ev_timer pause; /* of all work: the database is in trouble */
     double pause_s;
     struct long_jobs *long_jobs;

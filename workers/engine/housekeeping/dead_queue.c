@@ -7,7 +7,7 @@
 #include "workers/engine/command/command_list.h"
 #include "workers/engine/records/dead_letter.h"
 
-static const double AGAIN_S = 1; /* after the database refused */
+static const double AGAIN_S = 1; /* from a failure of the database to the next try */
 
 enum { PREFETCH = 16, NAME_SIZE = 160, REASON_SIZE = 64 };
 
@@ -22,8 +22,8 @@ struct dead_queue {
     ev_timer again;
 };
 
-/* One on its way to its row. */
-struct burial {
+/* A command while its dead letter is written. */
+struct dead_letter_write {
     struct dead_queue *queue;
     struct command *command;
     bool has_failed;
@@ -33,9 +33,9 @@ struct burial {
 
 static void on_kept(void *arg, struct db_result *result)
 {
-    struct burial *burial = arg;
+    struct dead_letter_write *write = arg;
     enum err err = db_result_error(result);
-    burial->has_failed = err != ERR_OK;
+    write->has_failed = err != ERR_OK;
     if (err && err != ERR_SHUTTING_DOWN)
         log_warn("dead_queue.failed", LOG_S("error", err_info(err)->name),
                  LOG_S("message", db_result_message(result)));
@@ -49,35 +49,35 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_committed(void *arg, enum err err)
 {
-    CLEANUP_FREE struct burial *burial = arg;
-    struct dead_queue *queue = burial->queue;
-    if (!err && !burial->has_failed) {
-        broker_ack(queue->broker, burial->command->epoch, burial->command->tag, false);
-        command_free(burial->command);
+    CLEANUP_FREE struct dead_letter_write *write = arg;
+    struct dead_queue *queue = write->queue;
+    if (!err && !write->has_failed) {
+        broker_ack(queue->broker, write->command->epoch, write->command->tag, false);
+        command_free(write->command);
         return;
     }
-    command_list_append(&queue->waiting, burial->command);
+    command_list_append(&queue->waiting, write->command);
     if (err != ERR_SHUTTING_DOWN && !ev_is_active(&queue->again)) {
         ev_timer_set(&queue->again, AGAIN_S, 0);
         ev_timer_start(queue->loop, &queue->again);
     }
 }
 
-static void bury(struct dead_queue *queue, struct command *command)
+static void write_dead_letter(struct dead_queue *queue, struct command *command)
 {
-    struct burial *burial = xcalloc(1, sizeof(*burial));
-    *burial = (struct burial){.queue = queue, .command = command};
-    dead_letters_keep(queue->letters, queue->db, command, command->why, on_kept, burial);
-    db_sync(queue->db, on_committed, burial);
+    struct dead_letter_write *write = xcalloc(1, sizeof(*write));
+    *write = (struct dead_letter_write){.queue = queue, .command = command};
+    dead_letters_keep(queue->letters, queue->db, command, command->why, on_kept, write);
+    db_sync(queue->db, on_committed, write);
 }
 
 void dead_queue_run(struct dead_queue *queue)
 {
     while (queue->waiting.count > 0 && !ev_is_active(&queue->again)) {
-        if (queue->waiting.first->epoch != broker_epoch(queue->broker)) /* it comes again by itself */
+        if (queue->waiting.first->epoch != broker_epoch(queue->broker)) /* the broker delivers it again */
             command_free(command_list_take(&queue->waiting));
         else if (db_is_up(queue->db))
-            bury(queue, command_list_take(&queue->waiting));
+            write_dead_letter(queue, command_list_take(&queue->waiting));
         else
             return;
     }
@@ -92,7 +92,8 @@ void dead_queue_consume(struct dead_queue *queue)
     broker_consume(queue->broker, name, DEAD_QUEUE_TAG, PREFETCH, false, false);
 }
 
-/* Its deliveries from the queue that it died in: the count that came with it is of this queue. */
+/* How often the command was delivered by the queue in which it died. The count in the delivery is that of
+ * this queue. */
 static unsigned attempts_of(const struct dead_queue *queue, struct slice reason)
 {
     return slice_is(reason, "delivery_limit") ? (unsigned)queue->delivery_limit + 1 : 1;

@@ -1,10 +1,10 @@
 #pragma once
-/* What the broker gave up (dead.<pool>: messages that nobody can read, commands past the delivery limit) becomes
- * rows of `dead_letter`:
+/* Messages that the broker gave up (dead.<pool>): those that nobody can read, and commands past the delivery
+ * limit. Each becomes a row of `dead_letter`, for operators:
  *
- *   dead.<pool> ─▶ kept here while the database is away ─▶ a row, committed ─▶ ack
+ *   dead.<pool> ─▶ kept in memory while the database is away ─▶ a row, committed ─▶ ack
  *
- * A part of the desk, on its connections. */
+ * It works on the connections of housekeeping. */
 
 #include <ev.h>
 
@@ -20,7 +20,8 @@ struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, s
                                   const char *pool, int64_t delivery_limit);
 void dead_queue_free(struct dead_queue *queue); /* after the broker and the db */
 
-void dead_queue_consume(struct dead_queue *queue); /* the broker is up, and the queue declared */
+void dead_queue_consume(struct dead_queue *queue); /* when the broker is up and the queue is declared */
 void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery);
-/* Sends what is kept, each in a transaction of its own: when the database is there (again). */
+/* Writes what is kept, each message in a transaction of its own. Call it whenever the database is up
+ * (again). */
 void dead_queue_run(struct dead_queue *queue);

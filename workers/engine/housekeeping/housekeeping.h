@@ -1,22 +1,23 @@
 #pragma once
-/* What a worker process does beside its pool's commands, on connections of its own, so that neither waits for the other:
+/* What a worker process does beside its pool's commands. It has connections of its own, so that neither waits
+ * for the other:
  *
- *   control.<pool> ─▶ what operators ask for (operator.h)
- *   dead.<pool> ────▶ what the broker gave up (dead_queue.h)
- *   schedule ───────▶ what is due by the clock (schedules.h)
+ *   control.<pool> ─▶ operators' requests (operator.h)
+ *   dead.<pool> ────▶ messages that the broker gave up (dead_queue.h)
+ *   schedule ───────▶ what is due by the clock, retention among it (schedules.h)
  *
- * Every process of the pool has a desk; what one of them leaves undone when it dies, another does. */
+ * Every process of a pool does this; what one leaves undone when it dies, another one does. */
 
 #include <ev.h>
 
 #include "common/process/config.h"
 
-struct desk;
+struct housekeeping;
 
 /* Strings of `config` and `pool` must outlive it. */
-enum err desk_new(struct ev_loop *loop, const struct config *config, const char *pool,
-                  struct desk **ret_desk) MUST_CHECK;
-void desk_free(struct desk *desk);
+enum err housekeeping_new(struct ev_loop *loop, const struct config *config, const char *pool,
+                          struct housekeeping **ret_housekeeping) MUST_CHECK;
+void housekeeping_free(struct housekeeping *housekeeping);
 
-void desk_drain(struct desk *desk); /* takes nothing more */
-bool desk_is_empty(const struct desk *desk);
+void housekeeping_drain(struct housekeeping *housekeeping); /* it takes nothing more */
+bool housekeeping_is_idle(const struct housekeeping *housekeeping);

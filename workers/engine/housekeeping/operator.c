@@ -10,27 +10,28 @@
 enum { REQUEST_DEPTH_MAX = 40, WHY_SIZE = 160 };
 
 /* A request between its delivery and its reply. */
-struct question {
-    struct admin *admin;
+struct open_request {
+    struct operator* operator;
     uint64_t tag;
     uint32_t epoch;
-    char *ask, *reply_to, *correlation_id;
+    char *name, *reply_to, *correlation_id;
     struct db_result *result; /* held until the commit */
 };
 
-struct admin {
+struct operator
+{
     struct db *db;
     struct broker *broker;
     size_t open;
 };
 
-static const struct admin_request *const tables[] = {admin_dead_requests, admin_schedule_requests};
+static const struct operator_request *const tables[] = {operator_dead_requests, operator_schedule_requests};
 
-static const struct admin_request *find(struct slice ask)
+static const struct operator_request *find(struct slice name)
 {
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        for (const struct admin_request *row = tables[i]; row->ask; row++)
-            if (slice_is(ask, row->ask))
+        for (const struct operator_request *row = tables[i]; row->name; row++)
+            if (slice_is(name, row->name))
                 return row;
     return NULL;
 }
@@ -44,18 +45,19 @@ static char *copy(struct slice s)
     return text;
 }
 
-static void question_free(struct question *q)
+static void request_free(struct open_request *request)
 {
-    q->admin->open--;
-    db_result_release(q->result);
-    free(q->ask);
-    free(q->reply_to);
-    free(q->correlation_id);
-    free(q);
+    request->operator->open--;
+    db_result_release(request->result);
+    free(request->name);
+    free(request->reply_to);
+    free(request->correlation_id);
+    free(request);
 }
 
-/* A reply that cannot be sent is one that its asker waits for in vain, and asks again. */
-static void reply(struct question *q, struct slice status, int64_t http_status, struct slice body)
+/* When the reply cannot be sent, the operator's request times out in the gateway, and the operator sends it
+ * again. */
+static void reply(struct open_request *request, struct slice status, int64_t http_status, struct slice body)
 {
     const struct broker_header headers[] = {
         {.name = SLICE("status"), .text = status},
@@ -63,57 +65,60 @@ static void reply(struct question *q, struct slice status, int64_t http_status, 
     };
     const struct broker_message message = {
         .exchange = SLICE(EXCHANGE_EVENTS),
-        .routing_key = slice_of(q->reply_to),
+        .routing_key = slice_of(request->reply_to),
         .content_type = SLICE("application/json"),
-        .correlation_id = slice_of(q->correlation_id),
+        .correlation_id = slice_of(request->correlation_id),
         .headers = headers,
         .header_count = ARRAY_LEN(headers),
         .body = body.data ? body : SLICE("null"),
     };
-    enum err err = q->reply_to[0] ? broker_publish(q->admin->broker, &message, NULL, NULL) : ERR_OK;
+    enum err err =
+        request->reply_to[0] ? broker_publish(request->operator->broker, &message, NULL, NULL) : ERR_OK;
     if (err)
-        log_warn("admin.unanswered", LOG_S("ask", q->ask), LOG_S("error", err_info(err)->name));
-    broker_ack(q->admin->broker, q->epoch, q->tag, false);
-    question_free(q);
+        log_warn("operator.unanswered", LOG_S("request", request->name), LOG_S("error", err_info(err)->name));
+    broker_ack(request->operator->broker, request->epoch, request->tag, false);
+    request_free(request);
 }
 
-static void command_refuse(struct question *q, enum err err, const char *detail)
+static void refuse_request(struct open_request *request, enum err err, const char *detail)
 {
     json_t *json = detail ? json_pack("{s:s}", "detail", detail) : json_object();
     char *text = json_dumps(json, JSON_COMPACT);
-    reply(q, slice_of(err_info(err)->slug), err_info(err)->http_status, slice_of(text));
+    reply(request, slice_of(err_info(err)->slug), err_info(err)->http_status, slice_of(text));
     free(text);
     json_decref(json);
 }
 
 static void on_result(void *arg, struct db_result *result)
 {
-    struct question *q = arg;
+    struct open_request *request = arg;
     enum err err = db_result_error(result);
     if (err && err != ERR_SHUTTING_DOWN)
-        log_at(err_info(err)->level, "admin.failed", LOG_S("ask", q->ask),
+        log_at(err_info(err)->level, "operator.failed", LOG_S("request", request->name),
                LOG_S("error", err_info(err)->name), LOG_S("message", db_result_message(result)));
-    q->result = db_result_hold(result);
+    request->result = db_result_hold(result);
 }
 
 static void on_sync(void *arg, enum err err)
 {
-    struct question *q = arg;
+    struct open_request *request = arg;
     if (err == ERR_SHUTTING_DOWN) {
-        question_free(q); /* unacked: somebody else gets it */
+        request_free(request); /* it is not acked, so the broker gives it to another worker */
         return;
     }
     if (!err)
-        err = db_result_error(q->result);
-    if (err || db_rows(q->result) == 0) {
-        command_refuse(q, err ? err : ERR_INTERNAL, NULL);
+        err = db_result_error(request->result);
+    if (err || db_rows(request->result) == 0) {
+        refuse_request(request, err ? err : ERR_INTERNAL, NULL);
         return;
     }
-    log_info("admin.done", LOG_S("ask", q->ask), LOG_B("status", db_text(q->result, 0, 0)));
-    reply(q, db_text(q->result, 0, 0), db_int(q->result, 0, 1), db_text(q->result, 0, 2));
+    log_info("operator.done", LOG_S("request", request->name),
+             LOG_B("status", db_text(request->result, 0, 0)));
+    reply(request, db_text(request->result, 0, 0), db_int(request->result, 0, 1),
+          db_text(request->result, 0, 2));
 }
 
-/* The delivery's body with its actor; NULL when it is not ours. */
+/* The body of the delivery with the actor in it; NULL when it is no JSON object. */
 static char *request_text(const struct broker_delivery *delivery)
 {
     json_t *json = NULL;
@@ -130,47 +135,47 @@ static char *request_text(const struct broker_delivery *delivery)
     return text;
 }
 
-void admin_take(struct admin *admin, const struct broker_delivery *delivery)
+void operator_take(struct operator* operator, const struct broker_delivery * delivery)
 {
-    struct question *q = xcalloc(1, sizeof(*q));
-    *q = (struct question){.admin = admin,
-                           .tag = delivery->tag,
-                           .epoch = delivery->epoch,
-                           .ask = copy(delivery->type),
-                           .reply_to = copy(delivery->reply_to),
-                           .correlation_id = copy(delivery->correlation_id)};
-    admin->open++;
-    const struct admin_request *row = find(delivery->type);
+    struct open_request *request = xcalloc(1, sizeof(*request));
+    *request = (struct open_request){.operator= operator,
+                                     .tag = delivery->tag,
+                                     .epoch = delivery->epoch,
+                                     .name = copy(delivery->type),
+                                     .reply_to = copy(delivery->reply_to),
+                                     .correlation_id = copy(delivery->correlation_id)};
+    operator->open++;
+    const struct operator_request *row = find(delivery->type);
     char *text = row ? request_text(delivery) : NULL;
     if (!row)
-        command_refuse(q, ERR_NOT_IMPLEMENTED,
+        refuse_request(request, ERR_NOT_IMPLEMENTED,
                        "this worker does not know the request: it may be older than the gateway");
     else if (!text)
-        command_refuse(q, ERR_BAD_REQUEST, "the request cannot be read");
-    else if (!db_is_up(admin->db))
-        command_refuse(q, ERR_DATABASE_UNAVAILABLE, NULL);
+        refuse_request(request, ERR_BAD_REQUEST, "the request cannot be read");
+    else if (!db_is_up(operator->db))
+        refuse_request(request, ERR_DATABASE_UNAVAILABLE, NULL);
     else {
         const struct slice params[] = {slice_of(text)};
-        db_send(admin->db, &row->statement, params, 1, on_result, q);
-        db_sync(admin->db, on_sync, q);
+        db_send(operator->db, &row->statement, params, 1, on_result, request);
+        db_sync(operator->db, on_sync, request);
     }
     free(text);
 }
 
-struct admin *admin_new(struct db *db, struct broker *broker)
+struct operator* operator_new(struct db *db, struct broker *broker)
 {
-    struct admin *admin = xcalloc(1, sizeof(*admin));
-    admin->db = db;
-    admin->broker = broker;
-    return admin;
+    struct operator* operator= xcalloc(1, sizeof(*operator));
+    operator->db = db;
+    operator->broker = broker;
+    return operator;
 }
 
-void admin_free(struct admin *admin)
+void operator_free(struct operator* operator)
 {
-    free(admin);
+    free(operator);
 }
 
-size_t admin_open(const struct admin *admin)
+size_t operator_open(const struct operator* operator)
 {
-    return admin->open;
+    return operator->open;
 }

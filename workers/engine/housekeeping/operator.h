@@ -1,30 +1,32 @@
 #pragma once
-/* What a worker does for operators: a request is one SQL statement in a transaction of its own, its result the reply.
+/* What a worker does for operators. A request is one SQL statement in a transaction of its own, and its row
+ * is the reply.
  *
- *   control.<pool> ─▶ admin_take ─▶ statement ─ committed ─▶ reply, ack
+ *   control.<pool> ─▶ operator_take ─▶ statement ─ committed ─▶ reply, ack
  *
- * The queue is shared by the pool's workers. A request that dies with one of them is asked again by the broker or by the
- * operator; every statement may run twice. */
+ * The workers of a pool share the queue. When a worker dies with a request, the broker delivers it to another
+ * one, or the operator sends it again: every statement may run twice. */
 
 #include "common/broker/broker.h"
 #include "common/db/db.h"
 
-/* A row of the table: what is asked, and the statement that does it. $1: {"subject":…,"body":{…},"actor":…} as jsonb.
- * One row comes back: status (a slug of err.def), http status, JSON (of a refusal {"detail", "errors"}). */
-struct admin_request {
-    const char *ask; /* "dead.replay" */
+/* A row of a table: the name of a request and its statement. $1 is {"subject": …, "body": {…}, "actor": …} as
+ * jsonb. The statement returns one row: status (a slug of err.def), HTTP status, JSON (of a refusal
+ * {"detail", "errors"}). */
+struct operator_request {
+    const char *name; /* "dead.replay" */
     struct db_statement statement;
 };
 
-/* Tables, each in its own file; NULL-terminated. */
-extern const struct admin_request admin_dead_requests[];
-extern const struct admin_request admin_schedule_requests[];
+/* Tables, each in a file of its own; a row without a name ends each of them. */
+extern const struct operator_request operator_dead_requests[];
+extern const struct operator_request operator_schedule_requests[];
 
-struct admin;
+struct operator;
 
 /* `broker` brings the requests and takes the replies. */
-struct admin *admin_new(struct db *db, struct broker *broker);
-void admin_free(struct admin *admin); /* after its db */
+struct operator* operator_new(struct db *db, struct broker *broker);
+void operator_free(struct operator* operator); /* after its db */
 
-void admin_take(struct admin *admin, const struct broker_delivery *delivery);
-size_t admin_open(const struct admin *admin); /* requests not yet answered */
+void operator_take(struct operator* operator, const struct broker_delivery * delivery);
+size_t operator_open(const struct operator* operator); /* requests that have no reply yet */

@@ -1,63 +1,118 @@
-/* Schedules: made, changed, taken away, and run when an operator asks. Expression, zone and command were checked by the gateway,
- * which says when it comes next, too; what only workers know is checked here. */
+/* What operators do with schedules: make, change, delete and run them. The gateway has checked the
+ * expression, the zone and the command, and says when the schedule is next due. What only workers know is
+ * checked here. */
 
 #include "workers/engine/housekeeping/operator.h"
 
-/* A schedule that goes on by the same clocks keeps its next time: one that is late is not forgotten. */
-#define PUT                                                                                                \
-    " put AS (INSERT INTO schedule AS s (name, company_id, cron, timezone, type, pool, slot, actor, role," \
-    " subject, parent, fingerprint, body, enabled, next_at, changed_by)"                                   \
-    " SELECT name, company, b->>'cron', b->>'timezone', type, b->>'pool', (b->>'slot')::integer,"          \
-    " (b->>'actor')::uuid, b->>'role', (b->>'subject')::uuid, (b->>'parent')::uuid,"                       \
-    " (b->>'fingerprint')::bigint, decode(b->>'body', 'hex'), (b->>'enabled')::boolean,"                   \
-    " (b->>'next_at')::timestamptz, operator FROM q WHERE NOT EXISTS (SELECT FROM wrong)"                  \
-    " ON CONFLICT (name) DO UPDATE SET company_id = EXCLUDED.company_id, cron = EXCLUDED.cron,"            \
-    " timezone = EXCLUDED.timezone, type = EXCLUDED.type, pool = EXCLUDED.pool, slot = EXCLUDED.slot,"     \
-    " actor = EXCLUDED.actor, role = EXCLUDED.role, subject = EXCLUDED.subject, parent = EXCLUDED.parent," \
-    " fingerprint = EXCLUDED.fingerprint, body = EXCLUDED.body, enabled = EXCLUDED.enabled,"               \
-    " next_at = CASE WHEN s.enabled AND EXCLUDED.enabled AND s.cron = EXCLUDED.cron"                       \
-    " AND s.timezone = EXCLUDED.timezone THEN s.next_at ELSE EXCLUDED.next_at END,"                        \
-    " run_at = CASE WHEN s.type = EXCLUDED.type THEN s.run_at END, step_at = now(), last_error = NULL,"    \
-    " changed_by = EXCLUDED.changed_by, updated_at = now(), version = s.version + 1"                       \
-    " RETURNING name, next_at, xmax = 0 AS is_new)"
+/* $1 taken apart. */
+#define PUT_REQUEST                                      \
+    "WITH q AS ("                                        \
+    " SELECT $1::jsonb->>'subject' AS name,"             \
+    " $1::jsonb->'body' AS b,"                           \
+    " ($1::jsonb->'body'->>'company')::uuid AS company," \
+    " $1::jsonb->'body'->>'type' AS type,"               \
+    " ($1::jsonb->>'actor')::uuid AS operator)"
+
+#define COMMAND_TYPES_BEGIN                                                                \
+    " wrong AS ("                                                                          \
+    " SELECT '/company' AS pointer, 'there is no such company' AS detail"                  \
+    " FROM q"                                                                              \
+    " WHERE company IS NOT NULL AND NOT EXISTS (SELECT FROM company WHERE id = q.company)" \
+    " UNION ALL"                                                                           \
+    " SELECT '/type', 'no worker knows such a command'"                                    \
+    " FROM q"                                                                              \
+    " WHERE company IS NOT NULL AND type NOT IN ("
+
+#define SYSTEM_TYPES_BEGIN                                                          \
+    "'') UNION ALL"                                                                 \
+    " SELECT '/type', 'the system has no such work, and a command needs a company'" \
+    " FROM q"                                                                       \
+    " WHERE company IS NULL AND type NOT IN ("
+
+#define TYPES_END "''))"
+
+/* A schedule that keeps its expression and its zone keeps its next time, too: a time that is overdue still
+ * gets its run. */
+#define PUT                                                                                        \
+    ", put AS ("                                                                                   \
+    " INSERT INTO schedule AS s"                                                                   \
+    " (name, company_id, cron, timezone, type, pool, slot, actor, role,"                           \
+    " subject, parent, fingerprint, body, enabled, next_at, changed_by)"                           \
+    " SELECT name, company, b->>'cron', b->>'timezone', type, b->>'pool', (b->>'slot')::integer,"  \
+    " (b->>'actor')::uuid, b->>'role',"                                                            \
+    " (b->>'subject')::uuid, (b->>'parent')::uuid, (b->>'fingerprint')::bigint,"                   \
+    " decode(b->>'body', 'hex'), (b->>'enabled')::boolean, (b->>'next_at')::timestamptz, operator" \
+    " FROM q"                                                                                      \
+    " WHERE NOT EXISTS (SELECT FROM wrong)"                                                        \
+    " ON CONFLICT (name) DO UPDATE SET"                                                            \
+    " company_id = EXCLUDED.company_id,"                                                           \
+    " cron = EXCLUDED.cron,"                                                                       \
+    " timezone = EXCLUDED.timezone,"                                                               \
+    " type = EXCLUDED.type,"                                                                       \
+    " pool = EXCLUDED.pool,"                                                                       \
+    " slot = EXCLUDED.slot,"                                                                       \
+    " actor = EXCLUDED.actor,"                                                                     \
+    " role = EXCLUDED.role,"                                                                       \
+    " subject = EXCLUDED.subject,"                                                                 \
+    " parent = EXCLUDED.parent,"                                                                   \
+    " fingerprint = EXCLUDED.fingerprint,"                                                         \
+    " body = EXCLUDED.body,"                                                                       \
+    " enabled = EXCLUDED.enabled,"                                                                 \
+    " next_at = CASE WHEN s.enabled AND EXCLUDED.enabled"                                          \
+    " AND s.cron = EXCLUDED.cron AND s.timezone = EXCLUDED.timezone"                               \
+    " THEN s.next_at ELSE EXCLUDED.next_at END,"                                                   \
+    " run_at = CASE WHEN s.type = EXCLUDED.type THEN s.run_at END,"                                \
+    " step_at = now(),"                                                                            \
+    " last_error = NULL,"                                                                          \
+    " changed_by = EXCLUDED.changed_by,"                                                           \
+    " updated_at = now(),"                                                                         \
+    " version = s.version + 1"                                                                     \
+    " RETURNING name, next_at, xmax = 0 AS is_new)"                                                \
+    " SELECT"                                                                                      \
+    " coalesce((SELECT 'ok' FROM put), 'validation'),"                                             \
+    " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put), 422),"                    \
+    " coalesce("                                                                                   \
+    "(SELECT json_build_object('name', name, 'next_at', next_at) FROM put),"                       \
+    " (SELECT json_build_object('errors',"                                                         \
+    " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong))"
 
 #define NAMED "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"
 
-const struct admin_request admin_schedule_requests[] = {
+#define DELETE                                                                        \
+    NAMED                                                                             \
+    ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name RETURNING 1)" \
+    " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(204), 404), '{}'::json"   \
+    " FROM gone"
+
+/* The moment of the request tells one that comes twice from a second one. */
+#define RUN                                                                       \
+    NAMED                                                                         \
+    ", asked AS ("                                                                \
+    " UPDATE schedule AS s SET"                                                   \
+    " asked_at = (b->>'at')::timestamptz,"                                        \
+    " step_at = least(step_at, now())"                                            \
+    " FROM q"                                                                     \
+    " WHERE s.name = q.name"                                                      \
+    " AND s.asked_at IS NULL"                                                     \
+    " AND (s.last_asked_at IS NULL OR s.last_asked_at < (b->>'at')::timestamptz)" \
+    " RETURNING 1)"                                                               \
+    " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(202), 404),"          \
+    " coalesce(json_agg(json_build_object('name', s.name))->0, '{}')"             \
+    " FROM schedule AS s, q"                                                      \
+    " WHERE s.name = q.name"
+
+const struct operator_request operator_schedule_requests[] = {
     {"schedule.put",
-     {"admin.schedule_put",
-      "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b,"
-      " ($1::jsonb->'body'->>'company')::uuid AS company, $1::jsonb->'body'->>'type' AS type,"
-      " ($1::jsonb->>'actor')::uuid AS operator),"
-      " wrong AS (SELECT '/company' AS pointer, 'there is no such company' AS detail FROM q"
-      " WHERE company IS NOT NULL AND NOT EXISTS (SELECT FROM company WHERE id = q.company)"
-      " UNION ALL SELECT '/type', 'no worker knows such a command' FROM q WHERE company IS NOT NULL"
-      " AND type NOT IN ("
+     {"operator.schedule_put", PUT_REQUEST "," COMMAND_TYPES_BEGIN
 #define COMMAND(type, resource, plan, event) "'" type "', "
 #include "workers/handlers.def"
 #undef COMMAND
-      "'') UNION ALL SELECT '/type', 'the system has no such work, and a command needs a company' FROM q"
-      " WHERE company IS NULL AND type NOT IN ("
+                                   SYSTEM_TYPES_BEGIN
 #define SYSTEM_WORK(type, value, sql) "'" type "', "
 #include "workers/engine/housekeeping/system_work.def"
 #undef SYSTEM_WORK
-      "''))," PUT " SELECT coalesce((SELECT 'ok' FROM put), 'validation'),"
-      " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put), 422),"
-      " coalesce((SELECT json_build_object('name', name, 'next_at', next_at) FROM put),"
-      " (SELECT json_build_object('errors',"
-      " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong))"}},
-    {"schedule.delete",
-     {"admin.schedule_delete",
-      NAMED ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name RETURNING 1)"
-            " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(204), 404), '{}'::json FROM gone"}},
-    /* The moment at which it was asked for tells a request that comes twice from two. */
-    {"schedule.run",
-     {"admin.schedule_run",
-      NAMED ", asked AS (UPDATE schedule AS s SET asked_at = (b->>'at')::timestamptz,"
-            " step_at = least(step_at, now()) FROM q WHERE s.name = q.name AND s.asked_at IS NULL"
-            " AND (s.last_asked_at IS NULL OR s.last_asked_at < (b->>'at')::timestamptz) RETURNING 1)"
-            " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(202), 404),"
-            " coalesce(json_agg(json_build_object('name', s.name))->0, '{}') FROM schedule AS s, q"
-            " WHERE s.name = q.name"}},
+                                       TYPES_END PUT}},
+    {"schedule.delete", {"operator.schedule_delete", DELETE}},
+    {"schedule.run", {"operator.schedule_run", RUN}},
     {0},
 };

@@ -7,22 +7,24 @@
 
 enum {
     NAME_SIZE = 65,
-    BY_SIZE = HOST_SIZE + 16,
-    DUE_MAX = 64, /* of one look */
+    DUE_MAX = 64, /* rows of one look */
 };
 
-static const double STEP_S = 0.2; /* between two steps of the same work: as in the statement */
+static const double STEP_S = 0.2; /* between two steps of the same work, as in STEP below */
 
-/* ---- what is asked of the database ---- */
+/* ---- the statements ---- */
 
 static const struct db_statement look = {
     "schedules.look",
     "SELECT name, id, company_id IS NULL, type, cron, timezone, version,"
-    " time_text(next_at), time_text(asked_at),"
-    " run_at IS NOT NULL, floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
-    " floor(extract(epoch FROM now()))::bigint FROM schedule WHERE step_at <= now()"
+    " time_text(next_at), time_text(asked_at), run_at IS NOT NULL,"
+    " floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
+    " floor(extract(epoch FROM now()))::bigint"
+    " FROM schedule"
+    " WHERE step_at <= now()"
     " AND (run_at IS NOT NULL OR asked_at IS NOT NULL OR (enabled AND next_at <= now()))"
-    " ORDER BY coalesce(asked_at, next_at), name LIMIT $1::integer",
+    " ORDER BY coalesce(asked_at, next_at), name"
+    " LIMIT $1::integer",
 };
 
 enum {
@@ -40,23 +42,37 @@ enum {
     ROW_NOW
 };
 
-/* $1 name, $2 version, $3 next_at, $4 asked_at: all as they were read. $5: the next_at that follows. */
-#define CLAIM                                                                                    \
-    "UPDATE schedule SET next_at = $5::timestamptz, asked_at = NULL,"                            \
-    " last_asked_at = coalesce(asked_at, last_asked_at), last_at = coalesce(asked_at, next_at)," \
-    " last_begun_at = clock_timestamp(), last_ended_at = NULL, last_by = $6, last_error = NULL," \
+/* $1 name, $2 version, $3 next_at, $4 asked_at: all as they were read. $5: the next_at that follows. $6: this
+ * process. */
+#define CLAIM                                             \
+    "UPDATE schedule SET"                                 \
+    " next_at = $5::timestamptz,"                         \
+    " asked_at = NULL,"                                   \
+    " last_asked_at = coalesce(asked_at, last_asked_at)," \
+    " last_at = coalesce(asked_at, next_at),"             \
+    " last_begun_at = clock_timestamp(),"                 \
+    " last_ended_at = NULL,"                              \
+    " last_by = $6,"                                      \
+    " last_error = NULL,"                                 \
     " runs = runs + 1"
-#define AS_READ                                                    \
-    " WHERE name = $1 AND version = $2::bigint AND run_at IS NULL" \
-    " AND next_at IS NOT DISTINCT FROM $3::timestamptz AND asked_at IS NOT DISTINCT FROM $4::timestamptz"
+#define AS_READ                                         \
+    " WHERE name = $1"                                  \
+    " AND version = $2::bigint"                         \
+    " AND run_at IS NULL"                               \
+    " AND next_at IS NOT DISTINCT FROM $3::timestamptz" \
+    " AND asked_at IS NOT DISTINCT FROM $4::timestamptz"
 
 static const struct db_statement claim_command = {
     "schedules.claim_command",
     "WITH claimed AS (" CLAIM ", last_command = $7::uuid" AS_READ " RETURNING *),"
-    " waiting AS (INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor,"
+    " waiting AS ("
+    " INSERT INTO deferred"
+    " (company_id, command_id, pool, slot, reason, due_at, type, actor,"
     " role, subject, parent, fingerprint, sent, body)"
-    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor, role, subject, parent,"
-    " fingerprint, floor(extract(epoch FROM last_at))::bigint, body FROM claimed ON CONFLICT DO NOTHING)"
+    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor,"
+    " role, subject, parent, fingerprint, floor(extract(epoch FROM last_at))::bigint, body"
+    " FROM claimed"
+    " ON CONFLICT DO NOTHING)"
     " SELECT 1 FROM claimed",
 };
 
@@ -65,20 +81,27 @@ static const struct db_statement claim_work = {
     CLAIM ", run_at = coalesce(asked_at, next_at), step_at = now()" AS_READ " RETURNING 1",
 };
 
-/* It rests: the next try may be another process's. */
+/* The schedule is left alone for ten seconds; then any process may try again. */
 static const struct db_statement note_failure = {
     "schedules.note_failure",
     "UPDATE schedule SET last_error = $2, step_at = now() + interval '10 s' WHERE name = $1",
 };
 
-/* Who finds the row locked leaves it: the step is being done. */
-#define STEP(sql)                                                                                        \
-    "WITH turn AS MATERIALIZED (SELECT name FROM schedule WHERE name = $1 AND run_at IS NOT NULL"        \
-    " AND step_at <= now() FOR UPDATE SKIP LOCKED),"                                                     \
-    " step AS MATERIALIZED (SELECT name, (" sql ") AS is_more FROM turn)"                                \
-    " UPDATE schedule AS s SET run_at = CASE WHEN is_more THEN s.run_at END, last_error = NULL,"         \
-    " step_at = now() + interval '200 ms', last_ended_at = CASE WHEN NOT is_more THEN clock_timestamp()" \
-    " END FROM step WHERE s.name = step.name RETURNING is_more"
+/* A process that finds the row locked does nothing: another one is doing the step. */
+#define STEP(sql)                                                         \
+    "WITH turn AS MATERIALIZED ("                                         \
+    " SELECT name FROM schedule"                                          \
+    " WHERE name = $1 AND run_at IS NOT NULL AND step_at <= now()"        \
+    " FOR UPDATE SKIP LOCKED),"                                           \
+    " step AS MATERIALIZED (SELECT name, (" sql ") AS is_more FROM turn)" \
+    " UPDATE schedule AS s SET"                                           \
+    " run_at = CASE WHEN is_more THEN s.run_at END,"                      \
+    " last_error = NULL,"                                                 \
+    " step_at = now() + interval '200 ms',"                               \
+    " last_ended_at = CASE WHEN NOT is_more THEN clock_timestamp() END"   \
+    " FROM step"                                                          \
+    " WHERE s.name = step.name"                                           \
+    " RETURNING is_more"
 
 /* ---- the system's work ---- */
 
@@ -97,7 +120,7 @@ struct schedules {
     struct ev_loop *loop;
     struct db *db;
     const struct config *config;
-    char by[BY_SIZE];
+    char by[HOST_PROCESS_SIZE];
     char values[WORKS][DB_NUMBER_SIZE]; /* $2 of each */
     ev_timer poll;
     double next_s; /* until the next look */
@@ -166,7 +189,7 @@ static void on_result(void *arg, struct db_result *result)
 
 static void on_noted(void *arg, enum err err)
 {
-    (void)err; /* it is asked again all the same */
+    (void)err; /* the next look comes all the same */
     close_one(arg);
 }
 
@@ -211,7 +234,7 @@ int64_t schedule_next(const struct cron *cron, const struct time_zone *zone, int
     return cron_next(cron, zone, planned_s > now_s - late_s ? planned_s : now_s - late_s);
 }
 
-/* false: this process cannot tell. */
+/* False when this process cannot read the expression or does not know the zone. */
 static bool find_next(const struct schedules *s, const struct db_result *result, int row,
                       char text[CLOCK_TEXT_SIZE])
 {
@@ -227,13 +250,13 @@ static bool find_next(const struct schedules *s, const struct db_result *result,
     int64_t next = schedule_next(&cron, zone, db_int(result, row, ROW_PLANNED), db_int(result, row, ROW_NOW),
                                  s->config->schedule_late_ms / 1000);
     time_zone_free(zone);
-    text[0] = '\0'; /* never again */
+    text[0] = '\0'; /* it never comes again */
     if (next != INT64_MAX)
         clock_format(next * 1000000, text);
     return true;
 }
 
-/* The same for whoever claims this time. */
+/* Every process that claims this time derives the same id. */
 static void derive_command(const struct db_result *result, int row, bool is_asked,
                            char text[UUID_TEXT_LEN + 1])
 {
@@ -251,7 +274,7 @@ static void claim(struct schedules *s, const struct db_result *result, int row)
     char next[CLOCK_TEXT_SIZE], command[UUID_TEXT_LEN + 1];
     struct slice asked_at = db_text(result, row, ROW_ASKED_AT), next_at = db_text(result, row, ROW_NEXT_AT);
     bool is_work = slice_is(db_text(result, row, ROW_IS_WORK), "t");
-    struct slice following = next_at; /* a run in between changes nothing */
+    struct slice following = next_at; /* a run that an operator asked for does not move the next time */
     if (!asked_at.data) {
         if (!find_next(s, result, row, next)) {
             put_off(s, db_text(result, row, ROW_NAME), ERR_VALIDATION);
@@ -339,12 +362,10 @@ static void take_values(struct schedules *s, const struct config *config)
 struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config)
 {
     struct schedules *s = xcalloc(1, sizeof(*s));
-    char host[HOST_SIZE];
     s->loop = loop;
     s->db = db;
     s->config = config;
-    host_name(host);
-    snprintf(s->by, sizeof(s->by), "%s:%d", host, (int)getpid());
+    host_process(s->by);
     take_values(s, config);
     ev_timer_init(&s->poll, on_poll, 0, 0);
     ev_timer_start(loop, &s->poll);

@@ -1,11 +1,10 @@
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "workers/engine/long_jobs/private.h"
+#include "workers/engine/records/database.h"
 
 enum {
     ROWS_FIRST = 100, /* of a step; then as many as take about job_step_ms */
@@ -218,26 +217,7 @@ static void on_down(void *ctx, struct db *db, const char *why)
     log_warn("database.down", LOG_S("connection", "long jobs"), LOG_S("why", why));
 }
 
-static enum err connect_database(struct long_jobs *r)
-{
-    static const struct db_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
-    char name[NAME_SIZE];
-    snprintf(name, sizeof(name), "cortex-worker %s: long jobs", r->pool);
-    const struct db_options options = {
-        .url = r->config->database_url,
-        .role = r->config->database_role,
-        .application_name = name,
-        .statement_timeout_ms = r->config->statement_timeout_ms,
-    };
-    return db_new(r->loop, &options, &callbacks, r, &r->db);
-}
-
-static void name_of_process(char name[NAME_SIZE])
-{
-    char host[HOST_NAME_MAX + 1] = "";
-    (void)gethostname(host, sizeof(host) - 1);
-    snprintf(name, NAME_SIZE, "%s:%ld", host, (long)getpid());
-}
+static const struct db_callbacks db_callbacks = {.on_up = on_up, .on_down = on_down};
 
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
                        struct broker *publisher, struct long_jobs **ret_jobs)
@@ -250,14 +230,14 @@ enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const 
     r->publisher = publisher;
     r->kinds = long_job_kinds_new();
     buf_init(&r->body, BODY_MAX);
-    name_of_process(r->name);
+    host_process(r->name);
     snprintf(r->hold, sizeof(r->hold), "%.3f", (double)config->job_lease_ms / 1000);
     long_job_number(r->piece_bytes, config->export_piece_bytes);
     long_job_number(r->max_bytes, config->export_max_bytes);
     long_job_number(r->hours, config->export_hours);
     ev_timer_init(&r->next, on_next, 0, 0);
     ev_timer_init(&r->beat, on_beat, beat_s, beat_s);
-    enum err err = connect_database(r);
+    enum err err = database_connect(loop, config, pool, "long jobs", &db_callbacks, r, &r->db);
     if (err) {
         long_jobs_free(r);
         return err;

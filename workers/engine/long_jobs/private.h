@@ -6,11 +6,12 @@
 #include "common/broker/broker.h"
 #include "common/broker/envelope.h"
 #include "common/db/db.h"
+#include "common/process/host.h"
 #include "workers/engine/long_jobs/kind.h"
 #include "workers/engine/long_jobs/long_jobs.h"
 #include "workers/engine/long_jobs/sql.h"
 
-enum { NAME_SIZE = 160, NUMBER_SIZE = 24, SLUG_SIZE = 64 };
+enum { NUMBER_SIZE = 24, SLUG_SIZE = 64 };
 
 /* What the process waits for. */
 enum phase {
@@ -54,7 +55,7 @@ struct long_jobs {
     struct db_result *event; /* as read; NULL: there is none */
     struct buf body;
     struct envelope_scratch scratch;
-    char name[NAME_SIZE]; /* host:pid */
+    char name[HOST_PROCESS_SIZE];
     char hold[NUMBER_SIZE], piece_bytes[NUMBER_SIZE], max_bytes[NUMBER_SIZE], hours[NUMBER_SIZE];
     ev_timer next, beat;
 };

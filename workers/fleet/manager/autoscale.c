@@ -10,8 +10,8 @@ static int within(int64_t n, int min, int max)
     return n < min ? min : n > max ? max : (int)n;
 }
 
-/* Workers, up to twice those that there are: if more are needed, the next look will still say so. Fewer commands than there
- * are workers may be as old as they like: one more would find nothing to do. */
+/* Workers, up to twice those that there are: if more are needed, the next look will still say so. Fewer
+ * commands than there are workers may be as old as they like: one more would find nothing to do. */
 static int needed(const struct autoscale_sight *sight, int64_t depth, int64_t age_ms,
                   enum autoscale_reason *ret_reason)
 {

@@ -1,14 +1,15 @@
 #pragma once
-/* How many workers a pool should have, from what waits: within bounds, up soon, down late. No I/O; the time is given, by a
- * clock that nobody sets (CLOCK_MONOTONIC).
+/* How many workers a pool should have, from what waits: within bounds, up soon, down late. No I/O; the time
+ * is given, by a clock that nobody sets (CLOCK_MONOTONIC).
  *
  *            more than `depth` a worker waits, or the oldest is older than age_ms
  *          ┌────────────────────────── for hurry_ms ──────────────────────────▶ up to what that takes, at most twice
  *   as it is
  *          └── fewer workers would have less than half of both ── calm_ms ──▶ down to what that takes, at least half
  *
- * Between the two nothing happens. A worker that was let go and is missed within a calm spell shows that the spell was too
- * short: the next one must last twice as long, up to AUTOSCALE_PATIENCE_MAX times, until a shrink has stood for one. So a load that comes and goes is not followed for ever. */
+ * Between the two nothing happens. A worker that was let go and is missed within a calm spell shows that the
+ * spell was too short: the next one must last twice as long, up to AUTOSCALE_PATIENCE_MAX times, until a
+ * shrink has stood for one. So a load that comes and goes is not followed for ever. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #pragma once
-/* What waits in a pool and who works on it, as one of its managers knows it: the broker says how long the partitions'
- * queues are, the workers say what they hold (wire.h).
+/* What waits in a pool and who works on it, as one of its managers knows it: the broker says how long the
+ * partitions' queues are, the workers say what they hold (wire.h).
  *
  *   ready    in the queues: no worker has them yet
  *   open     delivered to a worker, and not finished

@@ -1,6 +1,7 @@
 #pragma once
-/* What a pool's parent and its manager tell one another, over a socket pair that keeps messages whole. Each message
- * says everything as it is now, so the latest one is enough. Both run the same program: the structs travel as they are. */
+/* What a pool's parent and its manager tell one another, over a socket pair that keeps messages whole. Each
+ * message says everything as it is now, so the latest one is enough. Both run the same program: the structs
+ * travel as they are. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +17,8 @@ enum pool_worker_state { WORKER_WAITING, WORKER_STARTING, WORKER_READY, WORKER_U
 /* Who, or what, has last set a size. */
 enum pool_why { WHY_SETTINGS, WHY_SIGNAL, WHY_REQUEST, WHY_BOUNDS, WHY_DEPTH, WHY_AGE, WHY_CALM };
 
-/* Of the whole pool, over all hosts. The higher version is the later word, of two alike the one whose manager has the
- * greater id. */
+/* Of the whole pool, over all hosts. The higher version is the later word, of two alike the one whose manager
+ * has the greater id. */
 struct pool_size {
     int32_t wanted;   /* 0: not known yet */
     int32_t min, max; /* between which it follows what waits (autoscale.h); max 0: it does not */

@@ -149,8 +149,8 @@ static void hear(struct manager *m, const char *queue, const char *topic)
     broker_bind(m->broker, queue, EXCHANGE_CONTROL, key);
 }
 
-/* A queue of its own for what all are told, and one for all of them for what one of them is asked. The name is new with
- * every connection: the server may not have noticed yet that the last one broke. */
+/* A queue of its own for what all are told, and one for all of them for what one of them is asked. The name
+ * is new with every connection: the server may not have noticed yet that the last one broke. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct manager *m = ctx;

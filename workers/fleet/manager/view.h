@@ -37,11 +37,12 @@ void manager_view_done(struct manager_view *view);
 
 /* Takes the size when it is a later word than the one known; false when it is not. */
 bool manager_view_adopt(struct manager_view *view, const struct pool_size *size);
-/* A later word than all that are known; what does not fit is cut to 1 … POOL_WORKERS_MAX, and to min … max where there
- * are such. */
+/* A later word than all that are known; what does not fit is cut to 1 … POOL_WORKERS_MAX, and to min … max
+ * where there are such. */
 void manager_view_set(struct manager_view *view, const struct pool_wish *wish, enum pool_why why,
                       int64_t wall_ms);
-/* What of a wish does not fit together with the rest: a sentence, and the field that it is about; NULL: nothing. */
+/* What of a wish does not fit together with the rest: a sentence, and the field that it is about; NULL:
+ * nothing. */
 const char *manager_view_objection(const struct manager_view *view, const struct pool_wish *wish,
                                    const char **ret_field);
 

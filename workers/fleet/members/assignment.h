@@ -1,10 +1,10 @@
 #pragma once
-/* Which worker of a pool has which partition: a function of who is there, and of nothing else, so that all who know the
- * same workers come to the same answer without asking one another.
+/* Which worker of a pool has which partition: a function of who is there, and of nothing else, so that all
+ * who know the same workers come to the same answer without asking one another.
  *
- * Rendezvous hashing with bounded loads: every pair of worker and partition has a score; the pairs are taken from the
- * highest on, each that a worker still has room for. Of n workers and p partitions each has p / n of them, rounded down
- * or up, and who comes or goes moves little more than its own share. */
+ * Rendezvous hashing with bounded loads: every pair of worker and partition has a score; the pairs are taken
+ * from the highest on, each that a worker still has room for. Of n workers and p partitions each has p / n of
+ * them, rounded down or up, and who comes or goes moves little more than its own share. */
 
 #include <stddef.h>
 #include <stdint.h>

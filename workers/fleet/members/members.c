@@ -128,7 +128,8 @@ static void give_up(struct members *m, const char *why)
         m->callbacks.on_give_up(m->ctx, why);
 }
 
-/* What we hold and is meant for somebody else: who has it twice keeps a company's commands waiting on both. */
+/* What we hold and is meant for somebody else: who has it twice keeps a company's commands waiting on
+ * both. */
 static void let_go_of_what_lingers(struct members *m)
 {
     struct member_report report;

@@ -1,19 +1,23 @@
 #pragma once
-/* The workers of a pool, seen from one of them: it says on the exchange `control` that it lives and what it holds, hears
- * the same of the others, and works out which partitions are meant for it.
+/* The workers of a pool, seen from one of them: it says on the exchange `control` that it lives and what it
+ * holds, hears the same of the others, and works out which partitions are meant for it.
  *
  *   DEAF ── bound ──▶ LISTENING ── it hears itself, and then the others for a moment ──▶ JOINED
  *    ▲                    │                                                                │
  *    └── connection gone ─┴────────────────────────────────────────────────────────────────┘
  *
  * What must hold:
- * - A partition is consumed only while no other worker that lives holds it. (Where two are mistaken, the queue serves
+ * - A partition is consumed only while no other worker that lives holds it. (Where two are mistaken, the
+ *   queue serves
  *   one of them: single active consumer.)
- * - Others take over from who was silent for silent_ms; so who has not heard itself for less than that gives up all that
+ * - Others take over from who was silent for silent_ms; so who has not heard itself for less than that gives
+ *   up all that
  *   it holds first.
- * - While the broker takes no messages (an alarm) nobody can be heard, and silence means nothing: who lives, and what is
+ * - While the broker takes no messages (an alarm) nobody can be heard, and silence means nothing: who lives,
+ *   and what is
  *   whose, stays as it was.
- * - What is not handed over in handover_ms is taken without it: its holder gives up all that it holds after half of that
+ * - What is not handed over in handover_ms is taken without it: its holder gives up all that it holds after
+ *   half of that
  *   time, by connecting anew, and the queue serves the next one in any case when it goes. */
 
 #include "common/broker/broker.h"

@@ -5,15 +5,17 @@
  *     ▲                                            │                               │                         │
  *     └────────── the connection is gone ──────────┴───────────────────────────────┴─── nothing of it left ──┘
  *
- * A partition is handed over by agreement: it is held until the last command that was delivered of it is finished, and
- * only then may another worker consume it. So nothing is delivered twice, and a company's commands stay in order.
+ * A partition is handed over by agreement: it is held until the last command that was delivered of it is
+ * finished, and only then may another worker consume it. So nothing is delivered twice, and a company's
+ * commands stay in order.
  *
- * The prefetch is the same after a process has died. A smaller one would spare those behind a command that kills its process
- * some deliveries (each death costs them one, of CORTEX_DELIVERY_LIMIT), but a quorum queue puts what comes back behind all else that
- * has come back: with a window smaller than that, a second death changes the order. With the same window all of it comes back again.
+ * The prefetch is the same after a process has died. A smaller one would spare those behind a command that
+ * kills its process some deliveries (each death costs them one, of CORTEX_DELIVERY_LIMIT), but a quorum queue
+ * puts what comes back behind all else that has come back: with a window smaller than that, a second death
+ * changes the order. With the same window all of it comes back again.
  *
- * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and until it
- * is FINISHING. */
+ * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and
+ * until it is FINISHING. */
 
 #include "common/broker/broker.h"
 

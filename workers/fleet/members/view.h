@@ -1,8 +1,8 @@
 #pragma once
 /* What a worker knows of the others of its pool: who they are, and what they hold. No I/O; the time is given.
  *
- * One is gone when its manager says so, or when it was silent for too long. What those hold that live is theirs until
- * they say otherwise, whoever it is meant for. */
+ * One is gone when its manager says so, or when it was silent for too long. What those hold that live is
+ * theirs until they say otherwise, whoever it is meant for. */
 
 #include "workers/fleet/members/assignment.h"
 #include "workers/fleet/members/wire.h"
@@ -29,6 +29,7 @@ void members_view_expire(struct members_view *view, int64_t silent_ms, int64_t n
 /* After a time in which nobody could be heard: silence counts from now. */
 void members_view_thaw(struct members_view *view, int64_t now_ms);
 
-/* Sets of partitions, bit by bit: what is meant for self, if it is among those that work; what others hold. */
+/* Sets of partitions, bit by bit: what is meant for self, if it is among those that work; what others
+ * hold. */
 uint64_t members_view_ours(const struct members_view *view, unsigned partitions);
 uint64_t members_view_held(const struct members_view *view);

@@ -50,7 +50,8 @@ static void on_pulse(struct ev_loop *loop, ev_io *pulse, int events)
         child->pool->is_changed = true;
 }
 
-/* In the forked child. Watchers that are due in the same turn still run; each of them looks at is_child first. */
+/* In the forked child. Watchers that are due in the same turn still run; each of them looks at is_child
+ * first. */
 static void become_child(struct pool_child *child, int pulse_fd, int order_fd)
 {
     struct pool *pool = child->pool;
@@ -128,8 +129,8 @@ static void count_death(const struct pool_child *child)
         pool_give_up(pool);
 }
 
-/* A worker that was to leave is not started again, and neither is one that was on trial with new settings. Every other
- * process is. */
+/* A worker that was to leave is not started again, and neither is one that was on trial with new settings.
+ * Every other process is. */
 static void on_death(struct pool_child *child, bool was_leaving)
 {
     struct pool *pool = child->pool;

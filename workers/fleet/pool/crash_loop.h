@@ -1,6 +1,6 @@
 #pragma once
-/* Whether the workers of a pool keep dying at once: `limit` such deaths within `window_ms`. A worker that did its
- * work for a while before it died is not counted by the caller, however often that happens. */
+/* Whether the workers of a pool keep dying at once: `limit` such deaths within `window_ms`. A worker that did
+ * its work for a while before it died is not counted by the caller, however often that happens. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +13,6 @@ struct crash_loop {
     size_t count;                      /* of all */
 };
 
-/* One more death; true when it is the one too many. limit: 1 to CRASH_LIMIT_MAX, larger ones count as that. */
+/* One more death; true when it is the one too many. limit: 1 to CRASH_LIMIT_MAX, larger ones count as
+ * that. */
 bool crash_loop_add(struct crash_loop *loop, int64_t now_ms, size_t limit, int64_t window_ms);

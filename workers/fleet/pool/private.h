@@ -15,7 +15,8 @@ enum {
     POOL_SIGNALS = 6,
 };
 
-/* One of the pool's workers, or its manager (common/process/child.h). One that is NONE is free to be used again. */
+/* One of the pool's workers, or its manager (common/process/child.h). One that is NONE is free to be used
+ * again. */
 struct pool_child {
     struct child process;
     struct pool *pool;

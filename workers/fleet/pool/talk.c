@@ -33,8 +33,8 @@ static void add_workers(const struct pool *pool, struct pool_report *report)
     }
 }
 
-/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every second. Who
- * is leaving may not read it any more: the next one is told. */
+/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every
+ * second. Who is leaving may not read it any more: the next one is told. */
 void pool_talk_report(struct pool *pool)
 {
     static struct pool_report report;
