@@ -11,7 +11,7 @@
 #include "gateway/resources/list.h"
 #include "gateway/resources/operation.h"
 #include "gateway/resources/write.h"
-#include "gateway/sse/feed.h"
+#include "gateway/sse/events.h"
 
 static const struct route rows[] = {
     {METHOD_GET, ACCESS_PUBLIC, "/healthz", NULL, healthz, "healthz", "The process answers"},

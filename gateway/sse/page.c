@@ -7,7 +7,7 @@
  * An event only wakes: the page is always read, so that it looks the same however it came about.
  */
 
-#include "gateway/sse/feed.h"
+#include "gateway/sse/events.h"
 
 #include <stdio.h>
 

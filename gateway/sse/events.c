@@ -1,4 +1,4 @@
-#include "gateway/sse/feed.h"
+#include "gateway/sse/events.h"
 
 #include "gateway/http/accept.h"
 #include "gateway/hub/position.h"
