@@ -2,9 +2,10 @@
 
 #include "gateway/http/accept.h"
 #include "gateway/hub/position.h"
+#include "gateway/sse/page.h"
 #include "gateway/sse/sse.h"
 
-/* The channels that are named, or the company's own. */
+/* The channels that the query names, or the company's own. */
 static enum err take_channels(struct call *call, struct hub_request *request, const char **ret_why)
 {
     struct slice names = call_query(call, "channels");
@@ -18,11 +19,13 @@ static enum err take_channels(struct call *call, struct hub_request *request, co
         return ERR_HEADERS_TOO_LARGE;
     enum err err = channel_parse_list(names, projects, max, request);
     if (err == ERR_BAD_REQUEST)
-        *ret_why = "`channels` is company:<id> or project:<id>, separated by commas, and not too many";
+        *ret_why = "`channels` must be a list of company:<id> or project:<id>, separated by commas, and not "
+                   "too long";
     return err;
 }
 
-/* A position that nobody gave out leads nowhere: the client is told so as with one that is too old. */
+/* A malformed position becomes one that matches no stream: the client is answered as with one that is too
+ * old. */
 static void take_position(struct call *call, const char *parameter, struct hub_request *request)
 {
     struct slice text = call_header(call, "last-event-id");
@@ -44,7 +47,7 @@ static enum err take_after(struct slice after, struct hub_request *request, cons
 {
     struct position position = {SLICE(""), 0};
     if (after.data && !position_parse(after, &position)) {
-        *ret_why = "`after` is the `next` of an earlier page, or the seq of an event";
+        *ret_why = "`after` must be the `next` of an earlier page, or the seq of an event";
         return ERR_BAD_REQUEST;
     }
     request->epoch = position.epoch;
@@ -52,7 +55,7 @@ static enum err take_after(struct slice after, struct hub_request *request, cons
     return ERR_OK;
 }
 
-/* Who welcomes both alike, as curl does, gets the page when it says after what, else the stream. */
+/* A client that accepts both equally, as curl does, gets a page when it sends `after`, else the stream. */
 void read_events(struct call *call)
 {
     const char *why = NULL;

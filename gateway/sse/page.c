@@ -1,13 +1,4 @@
-/* A page of events, and waiting for one.
- *
- *   query ── events, or nobody waits ──▶ answered
- *     │                                     ▲
- *     └── none ──▶ hub (as a subscriber) ── woken by an event, or time ──▶ query
- *
- * An event only wakes: the page is always read, so that it looks the same however it came about.
- */
-
-#include "gateway/sse/events.h"
+#include "gateway/sse/page.h"
 
 #include <stdio.h>
 
@@ -20,7 +11,8 @@
 
 enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };
 
-/* $1 company, $2 after, $3 limit; of projects: $4. One snapshot: the position and the events fit together. */
+/* $1 company, $2 after, $3 limit, $4 the projects (of_projects). It is one statement, so that the position
+ * and the events belong to one snapshot. */
 #define PAGE(owned, of_channel)                                                                           \
     "WITH page AS (SELECT seq, event_text(events) AS event FROM events"                                   \
     " WHERE company_id = $1 AND seq > $2::bigint" of_channel " ORDER BY seq LIMIT $3::bigint),"           \
@@ -43,10 +35,10 @@ struct poll {
     struct subscriber subscriber;
     struct call *call;
     struct hub_request request;
-    struct slice projects; /* as PostgreSQL reads an array */
+    struct slice projects; /* as a PostgreSQL array */
     int64_t limit;
     ev_timer timer;
-    int64_t wait_ms; /* 0: not, or not any more */
+    int64_t wait_ms; /* 0: does not wait, or waits no more */
 };
 
 static void read_page(struct poll *poll);
@@ -172,7 +164,8 @@ static void respond(struct call *call, struct db_result *result, const char *pos
     bytes_unref(body);
 }
 
-/* What led here is gone; who has read everything anew goes on behind what there is now. */
+/* The events after the client's position are no longer kept. A client that has read everything anew goes
+ * on from the position in the Link header. */
 static void refuse_position(struct poll *poll, struct db_result *result, const char *why)
 {
     struct call *call = poll->call;
@@ -200,7 +193,7 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     else if (db_int(result, 0, OWNED) != (int64_t)poll->request.project_count)
         call_fail(call, ERR_FORBIDDEN, NULL);
     else if (poll->request.epoch.len > 0 && !slice_equal(poll->request.epoch, epoch))
-        refuse_position(poll, result, "The company's events were numbered anew since then.");
+        refuse_position(poll, result, "The company's events have been numbered anew since then.");
     else if (!slice_is(db_text(result, 0, KEPT), "t"))
         refuse_position(poll, result, NULL);
     else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
@@ -237,7 +230,7 @@ static bool parse_limit(struct call *call, int64_t *ret_limit)
     return true;
 }
 
-/* RFC 7240 4.3. A page that has something is not waited for. */
+/* RFC 7240 4.3: how long the client wants to wait for a page that is empty now. */
 static int64_t wanted_wait(struct call *call)
 {
     struct prefer prefer = {0};
@@ -277,7 +270,7 @@ void event_page(struct call *call, const struct hub_request *request)
     if (request->kind == CHANNEL_COMPANY && !uuid_equal(&request->id, &request->company)) {
         call_fail(call, ERR_FORBIDDEN, NULL);
     } else if (!parse_limit(call, &poll->limit)) {
-        call_fail(call, ERR_BAD_REQUEST, "`limit` is a number from 1 to the largest page");
+        call_fail(call, ERR_BAD_REQUEST, "`limit` must be a number from 1 to the largest page size.");
     } else {
         poll->wait_ms = wanted_wait(call);
         read_page(poll);

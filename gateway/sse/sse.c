@@ -10,18 +10,36 @@
 #include "gateway/net/conn.h"
 
 enum {
-    PIECE_MAX = 64 * 1024 * 1024, /* of events of one turn; the hub splits long before */
+    PIECE_MAX = 64 * 1024 * 1024, /* of the events of one turn; the hub splits them long before */
     LINES_MAX = 256,
-    RETURN_MS = 200, /* `retry` of a stream that we end: the client is wanted back, elsewhere or again */
+    RETURN_MS = 200, /* `retry` of a stream that the server ends: the client should connect again at once */
 };
+
+/*   ASKING ── the hub has started it ──▶ STREAMING ── lost, expired, revoked, drain: sends `retry` ──▶ ENDED
+ *     └── the hub refused it: a problem document         └── slow, or the client left: closed ───────▶ ENDED
+ */
+enum sse_state { SSE_ASKING, SSE_STREAMING, SSE_ENDED };
 
 struct sse {
     struct subscriber subscriber;
     struct call *call; /* while ASKING; then NULL */
     struct conn *conn;
     struct identity identity; /* of the token: its expiry, and whether it was revoked */
-    bool ended;
+    enum sse_state state;
 };
+
+static void set_state(struct sse *sse, enum sse_state state)
+{
+    static const char *const names[] = {
+        [SSE_ASKING] = "asking",
+        [SSE_STREAMING] = "streaming",
+        [SSE_ENDED] = "ended",
+    };
+    if (sse->state != state)
+        log_debug("sse.state", LOG_S("peer", conn_peer(sse->conn)), LOG_S("from", names[sse->state]),
+                  LOG_S("to", names[state]));
+    sse->state = state;
+}
 
 static struct sse *sse_of(struct subscriber *subscriber)
 {
@@ -80,13 +98,13 @@ static void beat(struct sse *sse)
     schedule(sse);
 }
 
-/* The end. The client comes back with the last position that it has seen. */
+/* The end. The client connects again with the last position that it has seen. */
 static void end(struct sse *sse)
 {
     char goodbye[32];
-    if (sse->ended)
+    if (sse->state == SSE_ENDED)
         return;
-    sse->ended = true;
+    set_state(sse, SSE_ENDED);
     hub_unsubscribe(&sse->subscriber);
     int len = snprintf(goodbye, sizeof(goodbye), "retry: %d\n\n", RETURN_MS);
     conn_write(sse->conn, (struct slice){goodbye, (size_t)len});
@@ -99,13 +117,13 @@ static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
 {
     (void)conn;
     (void)state;
-    return bytes.len; /* the answer has no end, so no request behind it will ever be looked at */
+    return bytes.len; /* the answer has no end, so a request that follows it is never read */
 }
 
 static void on_end(struct conn *conn, void *state)
 {
     struct sse *sse = state;
-    sse->ended = true;
+    set_state(sse, SSE_ENDED);
     hub_unsubscribe(&sse->subscriber);
     conn_close(conn);
 }
@@ -116,16 +134,17 @@ static void on_timeout(struct conn *conn, void *state)
     const struct gateway *gateway = conn_gateway(conn);
     int64_t leeway_s = gateway->config->auth_leeway_ms / 1000;
     if (ev_now(gateway->loop) >= (ev_tstamp)(sse->identity.expires_at + leeway_s))
-        end(sse); /* who comes back with the same token hears 401 */
+        end(sse); /* a client that connects again with the same token gets 401 */
     else
         beat(sse);
 }
 
-/* What waits would be stale by the time it is read, and ends in the middle of an event, which no client takes for one. */
+/* The waiting output would be stale by the time it is read. It is cut off in the middle of an event, which
+ * clients ignore. */
 static void on_overflow(struct conn *conn, void *state)
 {
     struct sse *sse = state;
-    sse->ended = true;
+    set_state(sse, SSE_ENDED);
     hub_unsubscribe(&sse->subscriber);
     log_debug("sse.slow", LOG_S("peer", conn_peer(conn)));
     conn_abort(conn);
@@ -137,7 +156,7 @@ static void on_drain(struct conn *conn, void *state)
     end(state);
 }
 
-/* Who comes back with the same token hears 401. */
+/* A client that connects again with the same token gets 401. */
 static void on_revoked(struct conn *conn, void *state)
 {
     struct sse *sse = state;
@@ -165,9 +184,9 @@ static const struct conn_protocol sse_protocol = {
     .is_stream = true,
 };
 
-/* What the hub tells. */
+/* What the hub calls. */
 
-/* X-Accel-Buffering: nginx passes on what it has, others have learnt to read that too. */
+/* X-Accel-Buffering: no makes nginx, and proxies that know the header too, pass on what they have at once. */
 #define HEAD_LINES                        \
     "Content-Type: text/event-stream\r\n" \
     "Cache-Control: no-store\r\n"         \
@@ -191,8 +210,8 @@ static void on_started(struct subscriber *subscriber, const struct hub_start *st
     struct call *call = TAKE(sse->call);
     bool only_head = call->method == METHOD_HEAD;
     response_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
+    set_state(sse, only_head ? SSE_ENDED : SSE_STREAMING);
     if (only_head) {
-        sse->ended = true;
         hub_unsubscribe(subscriber);
         conn_close(sse->conn);
         return;
@@ -254,9 +273,9 @@ static void on_gone(struct call *call)
 
 void sse_start(struct call *call, const struct hub_request *request)
 {
-    if (!call->conn) { /* a command over a WebSocket, which has channels of its own */
+    if (!call->conn) { /* a request over a WebSocket, which has channels of its own */
         call_fail(call, ERR_NOT_ACCEPTABLE,
-                  "A stream cannot be asked for over a WebSocket; subscribe instead.");
+                  "A WebSocket cannot carry a stream of events. Subscribe to the channel instead.");
         return;
     }
     struct sse *sse = xcalloc(1, sizeof(*sse));

@@ -1,0 +1,21 @@
+#pragma once
+/* A page of a channel's events, and waiting for one.
+ *
+ *   {"data":[{event},…],"next":"<epoch>:<offset>","more":false}     ETag: "<epoch>:<offset>"
+ *
+ *   query ── there are events, or the client does not wait ──▶ answer
+ *     │                                       ▲
+ *     └── none ──▶ subscribed at the hub ── an event comes, or the time is up ──▶ query
+ *
+ * PostgreSQL builds the page in one snapshot with the position `next`. A client that asks again with
+ * after=<next> goes on without a gap and without a repeat. The answer is 410 when the events after `after`
+ * are no longer kept. An event from the hub only starts the query again, so that a page looks the same
+ * however it came about.
+ */
+
+#include "gateway/http/call.h"
+#include "gateway/hub/hub.h"
+
+/* Answers the call with the events after request->offset. With Prefer: wait=N it answers when there are
+ * some, or N seconds later. */
+void event_page(struct call *call, const struct hub_request *request);
