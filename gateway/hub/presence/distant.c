@@ -132,7 +132,7 @@ struct forgetting {
     struct roster *roster;
     struct distant_channel *channel;
     const struct uuid *peer; /* NULL: all members, without sending leaves */
-    enum forget what;
+    enum roster_forget what;
 };
 
 static void forget_distant(struct uuid_node *node, void *arg)
@@ -157,7 +157,7 @@ static void forget_in_channel(struct uuid_node *node, void *arg)
     distant_channel_tidy(f->roster, f->channel);
 }
 
-void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum forget what)
+void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum roster_forget what)
 {
     struct forgetting f = {.roster = roster, .peer = peer, .what = what};
     uuid_map_each(&roster->channels, forget_in_channel, &f);

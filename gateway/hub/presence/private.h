@@ -92,9 +92,9 @@ void roster_apply(struct roster *roster, const struct uuid *peer, bool joined, e
                   const struct uuid *channel, const struct member *member);
 /* Which members of a process are forgotten: all; none yet, but all are marked stale (its state begins);
  * those that are still stale (its state has ended without them). */
-enum forget { FORGET, FORGET_LATER, FORGET_STALE };
+enum roster_forget { FORGET, FORGET_LATER, FORGET_STALE };
 /* peer NULL: the members of every process, without sending leaves. */
-void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum forget what);
+void roster_forget_peer(struct roster *roster, const struct uuid *peer, enum roster_forget what);
 /* The hub's channel; NULL when it has no subscribers in this process. */
 struct channel *roster_channel_here(const struct roster *roster, enum channel_kind kind,
                                     const struct uuid *id);
