@@ -111,11 +111,22 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 
 /* ---- the end of a connection ---- */
 
+static void set_state(struct conn *conn, enum conn_state state)
+{
+    static const char *const names[] = {[CONN_OPEN] = "open",
+                                        [CONN_CLOSING] = "closing",
+                                        [CONN_LINGERING] = "lingering",
+                                        [CONN_DEAD] = "dead"};
+    log_debug("conn.state", LOG_S("from", names[conn->state]), LOG_S("to", names[state]),
+              LOG_S("protocol", conn->protocol->name), LOG_S("peer", conn_peer(conn)));
+    conn->state = (uint8_t)state;
+}
+
 void conn_kill(struct conn *conn)
 {
     if (conn->state == CONN_DEAD)
         return;
-    conn->state = CONN_DEAD;
+    set_state(conn, CONN_DEAD);
     ev_io_stop(conn->set->loop, &conn->io);
     ev_clear_pending(conn->set->loop, &conn->io);
     ev_timer_stop(conn->set->loop, &conn->timer);
@@ -129,7 +140,7 @@ static void linger(struct conn *conn)
         conn_kill(conn);
         return;
     }
-    conn->state = CONN_LINGERING;
+    set_state(conn, CONN_LINGERING);
     conn->write_deadline = 0;
     conn->deadline = from_now(conn, LINGER_MS);
     arm(conn);
@@ -148,7 +159,7 @@ void conn_close(struct conn *conn)
 {
     if (conn->state != CONN_OPEN)
         return;
-    conn->state = CONN_CLOSING;
+    set_state(conn, CONN_CLOSING);
     conn->deadline = 0;
     conn->throttled = false;
     if (!conn->offering)
