@@ -6,13 +6,11 @@
 enum err authorize_bearer(struct call *call, const char **ret_why)
 {
     static const struct slice scheme = {"Bearer ", 7};
-    struct slice value = call_header(call, "authorization");
-    size_t repeated = 0;
-    for (size_t i = 0; i < call->header_count; i++)
-        repeated += slice_equal_nocase(call->headers[i].name, SLICE("authorization"));
-    if (!value.data)
+    struct slice value = SLICE_NONE;
+    bool is_one = call_header_once(call, "authorization", &value);
+    if (is_one && !value.data)
         return ERR_UNAUTHENTICATED;
-    if (repeated > 1 || value.len <= scheme.len || strncasecmp(value.data, scheme.data, scheme.len) != 0) {
+    if (!is_one || value.len <= scheme.len || strncasecmp(value.data, scheme.data, scheme.len) != 0) {
         *ret_why = "Authorization is not one bearer token";
         return ERR_UNAUTHENTICATED;
     }

@@ -42,6 +42,20 @@ struct slice call_header(const struct call *call, const char *name)
     return SLICE_NONE;
 }
 
+bool call_header_once(const struct call *call, const char *name, struct slice *ret_value)
+{
+    struct slice wanted = slice_of(name), found = SLICE_NONE;
+    for (size_t i = 0; i < call->header_count; i++) {
+        if (!slice_equal_nocase(call->headers[i].name, wanted))
+            continue;
+        if (found.data)
+            return false;
+        found = call->headers[i].value;
+    }
+    *ret_value = found;
+    return true;
+}
+
 struct slice call_query(struct call *call, const char *name)
 {
     return target_parameter(&call->arena, call->query, name);

@@ -68,6 +68,8 @@ void call_give_correlation_id(struct call *call);
 
 /* The first header of that name; SLICE_NONE when absent. */
 struct slice call_header(const struct call *call, const char *name);
+/* The same, for a header that may be sent once: false when it is sent more often, and which of them counts is anybody's guess. */
+bool call_header_once(const struct call *call, const char *name, struct slice *ret_value) MUST_CHECK;
 /* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
 struct slice call_query(struct call *call, const char *name);
 

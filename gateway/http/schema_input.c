@@ -50,8 +50,7 @@ static void take_pair(struct call *call, const struct msg_object *object, struct
 {
     struct slice value;
     const struct msg_field *field = field_of(call, object, pair, &value);
-    const char *equals = memchr(pair.data, '=', pair.len);
-    struct slice name = {pair.data, equals ? (size_t)(equals - pair.data) : pair.len};
+    struct slice name = target_pair_name(pair);
     if (!field)
         complain(problems, name, "is not a parameter of this request");
     else if (json_object_get(json, field->name))
@@ -79,14 +78,9 @@ enum err schema_input_query(struct call *call, const struct msg_object *object, 
 {
     CLEANUP(json_cleanup) json_t *json = json_object();
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
-    for (struct slice rest = call->query; rest.len > 0;) {
-        const char *end = memchr(rest.data, '&', rest.len);
-        struct slice pair = {rest.data, end ? (size_t)(end - rest.data) : rest.len};
-        if (pair.len > 0 && !is_other(call, pair, others))
+    for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
+        if (!is_other(call, pair, others))
             take_pair(call, object, pair, json, problems);
-        size_t step = end ? pair.len + 1 : pair.len;
-        rest = (struct slice){rest.data + step, rest.len - step};
-    }
     msg_validate(&shape, MSG_CREATE, json, problems);
     point_at_parameters(call, problems);
     if (problems->count > 0)

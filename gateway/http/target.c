@@ -113,16 +113,29 @@ enum err target_parse(struct arena *arena, struct slice target, struct slice *re
     return ERR_OK;
 }
 
+struct slice target_next_pair(struct slice *query)
+{
+    while (query->len > 0) {
+        const char *end = memchr(query->data, '&', query->len);
+        struct slice pair = {query->data, end ? (size_t)(end - query->data) : query->len};
+        *query = from(*query, end ? pair.len + 1 : pair.len);
+        if (pair.len > 0)
+            return pair;
+    }
+    return SLICE_NONE;
+}
+
+struct slice target_pair_name(struct slice pair)
+{
+    return (struct slice){pair.data, find(pair, "=")};
+}
+
 struct slice target_parameter(struct arena *arena, struct slice query, const char *name)
 {
-    while (query.len > 0) {
-        size_t len = find(query, "&");
-        struct slice pair = {query.data, len};
-        size_t key_len = find(pair, "=");
-        struct slice key = decode(arena, (struct slice){pair.data, key_len}, true);
+    for (struct slice pair; (pair = target_next_pair(&query)).data;) {
+        struct slice raw = target_pair_name(pair), key = decode(arena, raw, true);
         if (key.data && slice_is(key, name))
-            return key_len < pair.len ? decode(arena, from(pair, key_len + 1), true) : SLICE("");
-        query = from(query, len < query.len ? len + 1 : len);
+            return raw.len < pair.len ? decode(arena, from(pair, raw.len + 1), true) : SLICE("");
     }
     return SLICE_NONE;
 }

@@ -9,5 +9,9 @@
 enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path,
                       struct slice *ret_query) MUST_CHECK;
 
+/* Takes the next "name=value" off the query, as it was sent; SLICE_NONE at the end. Empty ones are skipped. */
+struct slice target_next_pair(struct slice *query);
+struct slice target_pair_name(struct slice pair); /* the part before "=", as it was sent */
+
 /* The decoded value of the first parameter of that name; SLICE_NONE when absent. */
 struct slice target_parameter(struct arena *arena, struct slice query, const char *name);

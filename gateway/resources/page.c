@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "gateway/http/schema_input.h"
+#include "gateway/http/target.h"
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/query.h"
 
@@ -34,16 +35,11 @@ static void add_link(struct call *call, const char *cursor)
     buf_append_char(&link, '<');
     append_plain(&link, call->path);
     buf_append_char(&link, '?');
-    for (struct slice rest = call->query; rest.len > 0;) {
-        const char *end = memchr(rest.data, '&', rest.len);
-        size_t len = end ? (size_t)(end - rest.data) : rest.len;
-        bool is_cursor = len >= 6 && memcmp(rest.data, "after=", 6) == 0;
-        if (len > 0 && !is_cursor) {
-            append_plain(&link, (struct slice){rest.data, len});
-            buf_append_char(&link, '&');
-        }
-        size_t step = end ? len + 1 : len;
-        rest = (struct slice){rest.data + step, rest.len - step};
+    for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;) {
+        if (pair.len >= 6 && memcmp(pair.data, "after=", 6) == 0)
+            continue;
+        append_plain(&link, pair);
+        buf_append_char(&link, '&');
     }
     buf_printf(&link, "after=%s>; rel=\"next\"", cursor);
     if (!link.truncated)

@@ -158,11 +158,8 @@ static bool take_filter_pair(struct parsing *p, struct slice pair)
 
 static void take_pair(struct parsing *p, struct slice pair)
 {
-    if (pair.len == 0 || take_parameter(p, pair) || take_filter_pair(p, pair))
-        return;
-    const char *equals = memchr(pair.data, '=', pair.len);
-    struct slice name = {pair.data, equals ? (size_t)(equals - pair.data) : pair.len};
-    complain(p, name, SLICE("is not a parameter of this list"));
+    if (!take_parameter(p, pair) && !take_filter_pair(p, pair))
+        complain(p, target_pair_name(pair), SLICE("is not a parameter of this list"));
 }
 
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
@@ -170,13 +167,8 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
 {
     struct selection selection = {.limit = call->gateway->config->page_default};
     struct parsing p = {.call = call, .plan = plan, .selection = &selection, .problems = problems};
-    for (struct slice rest = call->query; rest.len > 0;) {
-        const char *end = memchr(rest.data, '&', rest.len);
-        size_t len = end ? (size_t)(end - rest.data) : rest.len;
-        take_pair(&p, (struct slice){rest.data, len});
-        size_t step = end ? len + 1 : len;
-        rest = (struct slice){rest.data + step, rest.len - step};
-    }
+    for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
+        take_pair(&p, pair);
     if (plan->archived >= 0 && !(p.seen & 1U << plan->archived)) {
         selection.filters[plan->archived] = SLICE("false");
         selection.shape |= 1U << plan->archived;

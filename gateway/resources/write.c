@@ -73,25 +73,23 @@ static bool check_content_type(struct write *w)
     return false;
 }
 
-/* Which of several would count is anybody's guess. */
-static bool is_repeated(struct write *w, const char *name)
+/* One of the headers that a write may have once; SLICE_NONE: absent. */
+static bool read_header(struct write *w, const char *name, struct slice *ret_value)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < w->call->header_count; i++)
-        count += slice_equal_nocase(w->call->headers[i].name, slice_of(name));
-    if (count > 1)
-        call_fail(w->call, ERR_BAD_REQUEST,
-                  "If-Match, Idempotency-Key and Cortex-Run-At may be sent once each");
-    return count > 1;
+    if (call_header_once(w->call, name, ret_value))
+        return true;
+    call_fail(w->call, ERR_BAD_REQUEST, "If-Match, Idempotency-Key and Cortex-Run-At may be sent once each");
+    return false;
 }
 
 static bool read_if_match(struct write *w)
 {
+    struct slice field;
     if (!w->verb->names_entity)
         return true;
-    if (is_repeated(w, "if-match"))
+    if (!read_header(w, "if-match", &field))
         return false;
-    enum err err = if_match_parse(call_header(w->call, "if-match"), &w->envelope.if_match);
+    enum err err = if_match_parse(field, &w->envelope.if_match);
     if (!err)
         return true;
     call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match takes one strong entity tag, or *" : NULL);
@@ -102,11 +100,11 @@ static bool read_if_match(struct write *w)
 static bool read_idempotency_key(struct write *w)
 {
     char scratch[IDEMPOTENCY_KEY_MAX];
-    struct slice key;
+    struct slice field, key;
     const struct identity *identity = &w->call->identity;
-    if (is_repeated(w, "idempotency-key"))
+    if (!read_header(w, "idempotency-key", &field))
         return false;
-    if (idempotency_key_parse(call_header(w->call, "idempotency-key"), scratch, &key)) {
+    if (idempotency_key_parse(field, scratch, &key)) {
         call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key takes 1 to 255 printable characters");
         return false;
     }
@@ -123,12 +121,12 @@ static bool read_idempotency_key(struct write *w)
 static bool read_run_at(struct write *w)
 {
     struct msg_problems problems = {.arena = &w->call->arena};
+    struct slice field;
     const char *why = NULL;
-    if (is_repeated(w, "cortex-run-at"))
+    if (!read_header(w, "cortex-run-at", &field))
         return false;
     int64_t ahead_ms = w->call->gateway->config->run_at_days * 86400000;
-    enum err err = run_at_parse(call_header(w->call, "cortex-run-at"), clock_wall_ms(), ahead_ms,
-                                &w->envelope.not_before, &why);
+    enum err err = run_at_parse(field, clock_wall_ms(), ahead_ms, &w->envelope.not_before, &why);
     if (!err)
         return true;
     msg_problem_add(&problems, NULL, why);
