@@ -37,7 +37,7 @@ void arena_reset(struct arena *a)
         free_older_than(a->blocks->older);
         a->blocks->older = NULL;
         a->blocks->used = 0;
-        if (a->blocks->size > a->block_size) { /* one large request does not keep its memory */
+        if (a->blocks->size > a->block_size) { /* one large request must not hold its memory for ever */
             free(a->blocks);
             a->blocks = NULL;
         }

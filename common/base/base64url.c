@@ -18,7 +18,7 @@ static int value_of(char c)
 bool base64url_decode(struct slice text, char *out, size_t size, size_t *ret_len)
 {
     uint32_t bits = 0;
-    unsigned int count = 0; /* of bits that wait */
+    unsigned int count = 0; /* of bits in hand */
     size_t len = 0;
     if (text.len % 4 == 1)
         return false;

@@ -126,7 +126,7 @@ bool buf_printf(struct buf *b, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    /* vsnprintf wants room for a NUL, which is written and not kept. */
+    /* vsnprintf needs room for a NUL, which it writes and we do not keep. */
     size_t max = b->max;
     b->max = max + 1;
     char *space = len >= 0 && (size_t)len + buf_len(b) <= max ? buf_reserve(b, (size_t)len + 1) : NULL;
@@ -165,7 +165,7 @@ bool buf_append_json_string(struct buf *b, struct slice s)
         ok = ok && buf_append(b, text, escape == 'u' ? 6 : 2);
     }
     ok = ok && buf_append(b, s.data + from, s.len - from) && buf_append_char(b, '"');
-    if (!ok) { /* all or nothing; what stood before may have moved to the front meanwhile */
+    if (!ok) { /* everything or nothing; the bytes before it may have moved to the front meanwhile */
         b->end = b->begin + (end - begin);
     }
     return ok;

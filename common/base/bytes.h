@@ -1,6 +1,6 @@
 #pragma once
-/* Immutable bytes with a reference count: one event, many sockets; one database row, one response.
- * One thread, one process: the count is not atomic. */
+/* Immutable bytes with a reference count, so that one event goes to many sockets, and one database row into a
+ * response, without a copy. The count is not atomic: all references belong to one thread. */
 
 #include <stdint.h>
 
@@ -10,16 +10,16 @@
 struct bytes {
     struct slice slice;
     uint32_t references;
-    uint32_t queued; /* gateway/net/output.h: of those references, in outputs */
-    void (*release)(
-        void *owner); /* called with `owner` when the last reference goes; NULL: bytes follow the struct */
+    uint32_t queued; /* those of the references that outputs hold (gateway/net/output.h) */
+    /* Called with `owner` when the last reference goes; NULL: the bytes follow the struct. */
+    void (*release)(void *owner);
     void *owner;
 };
 
 struct bytes *bytes_copy(struct slice s); /* one reference, one allocation */
-struct bytes *bytes_wrap(struct slice s, void (*release)(void *owner),
-                         void *owner); /* borrows until released */
-/* Uninitialised space of `len` bytes for the caller to fill through *ret_space before anyone else sees it. */
+/* Borrows the data until `release` is called. */
+struct bytes *bytes_wrap(struct slice s, void (*release)(void *owner), void *owner);
+/* Makes `len` uninitialised bytes. The caller fills them through *ret_space before anybody else sees them. */
 struct bytes *bytes_new(size_t len, char **ret_space);
 
 static inline struct bytes *bytes_ref(struct bytes *b)
@@ -27,4 +27,4 @@ static inline struct bytes *bytes_ref(struct bytes *b)
     b->references++;
     return b;
 }
-void bytes_unref(struct bytes *b); /* NULL is fine */
+void bytes_unref(struct bytes *b); /* NULL is allowed */

@@ -7,9 +7,9 @@ int64_t clock_wall_ms(void);
 int64_t clock_wall_us(void);
 int64_t clock_monotonic_us(void);
 int64_t clock_monotonic_ms(void);
-/* What durations are measured by: ev_now() is the wall clock, which may jump. */
+/* Durations are measured with the monotonic clock. ev_now() is the wall clock, which may jump. */
 double clock_monotonic_s(void);
 
-/* "2026-01-31T09:15:00.123456Z" and a NUL: 28 octets. */
+/* "2026-01-31T09:15:00.123456Z" and a NUL take 28 octets. */
 #define CLOCK_TEXT_SIZE 28
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE]);

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-/* Slugs are made from the names once, at start, so that the table states each name once. */
+/* Slugs are made from the names when the process starts, so the table states each name once. */
 enum { SLUG_MAX = 32 };
 
 static char slugs[ERR_COUNT][SLUG_MAX];

@@ -1,6 +1,6 @@
 #pragma once
-/* The one table of failures (err.def) as an enum and its facts. Functions that can fail return `enum err`
- * and are MUST_CHECK; ERR_OK is zero. */
+/* The table of failures (err.def) as an enum, and the facts of each failure. Functions that can fail return
+ * `enum err` and are MUST_CHECK. ERR_OK is zero. */
 
 #include "common/base/log.h"
 #include "common/base/macros.h"
@@ -16,15 +16,15 @@ enum err_fate { FATE_ACK, FATE_RETRY, FATE_DEAD };
 
 struct err_info {
     const char *name; /* "VERSION_CONFLICT" */
-    const char *slug; /* "version-conflict": the problem type, the inbox and the event header use it */
+    const char *slug; /* "version-conflict"; used in the problem type, the inbox and the event header */
     int http_status;
     enum err_fate fate;
     enum log_level level;
     const char *title;
 };
 
-/* Never NULL; an unknown value yields the row of ERR_INTERNAL. */
+/* Never returns NULL: an unknown value yields the row of ERR_INTERNAL. */
 const struct err_info *err_info(enum err err);
 
-/* The error whose slug is `slug`; ERR_INTERNAL when there is none. */
+/* Returns the error with this slug, or ERR_INTERNAL when there is none. */
 enum err err_from_slug(const char *slug, size_t len);

@@ -3,7 +3,7 @@
 
 #include "common/base/slice.h"
 
-/* -1 for what is no digit. */
+/* Returns -1 for a character that is no digit. */
 static inline int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -12,7 +12,8 @@ static inline int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Two digits an octet; `octets` has room for half of them. False for anything else, or an odd number of them. */
+/* Writes one octet for every two digits, so `octets` needs room for half of them. Returns false for any other
+ * character and for an odd number of digits. */
 static inline bool hex_decode(struct slice digits, char *octets)
 {
     for (size_t i = 0; i + 1 < digits.len; i += 2) {

@@ -7,8 +7,8 @@
 
 enum { WHY_SIZE = 160 };
 
-/* Where one level too many opens; NULL when nowhere. Only strings and brackets are told apart here: up to the
- * first octet that is no JSON, where jansson stops, that is the depth to which it calls itself. */
+/* Returns where a level too many opens, or NULL. It tells only strings from brackets. Up to the first octet
+ * that is no JSON, where jansson stops, that is the depth to which jansson calls itself. */
 static const char *find_too_deep(struct slice text, int64_t max_depth)
 {
     int64_t depth = 0;
@@ -37,7 +37,7 @@ static void explain(struct slice text, const char *at, const char *what, char wh
     snprintf(why, WHY_SIZE, "line %zu, column %zu: %s", number, utf8_length(line) + 1, what);
 }
 
-/* Without what jansson quotes of the text, which need not be ASCII. */
+/* Leaves out what jansson quotes of the text, because that need not be ASCII. */
 static void explain_error(const json_error_t *error, char why[WHY_SIZE])
 {
     const char *quote = strstr(error->text, " near '");

@@ -55,7 +55,7 @@ static void append_field(struct buf *line, const struct log_field *field)
     buf_append_json_string(line, slice_of(field->name));
     buf_append_text(line, ":");
     append_value(line, field);
-    if (line->truncated) { /* a field that does not fit is left out whole, so that the line stays JSON */
+    if (line->truncated) { /* a field that does not fit is left out as a whole, so that the line stays JSON */
         line->end = before;
         line->truncated = false;
     }
@@ -74,8 +74,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         append_field(&line, &fields[i]);
     line.max = LINE_MAX_BYTES;
     buf_append_text(&line, "}\n");
-    /* One write a line, so that lines of several processes do not mix; there is nowhere to report a failure
-     * to. */
+    /* Each line is one write, so that lines of several processes do not mix. A failure could be reported
+     * nowhere. */
     ssize_t written = write(STDERR_FILENO, buf_data(&line), buf_len(&line));
     (void)written;
     buf_done(&line);

@@ -1,6 +1,7 @@
 #pragma once
-/* JSON lines on standard error: time, level, process, event, then fields. Libraries return errors and do not log
- * them; the caller that handles an error logs it, once. Secrets and bodies are never logged. */
+/* The log: one JSON object a line on standard error, with time, level, process and event, then fields. A
+ * function that returns an error does not log it; the caller that handles the error logs it once. Secrets and
+ * bodies are never logged. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,8 @@ struct log_field {
     ((struct log_field){.name = (name_), .kind = LOG_FIELD_INT, .integer = (int64_t)(int_)})
 #define LOG_R(name_, real_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_REAL, .real = (real_)})
 
-/* log_info("broker.connected", LOG_S("host", host), LOG_I("port", port)): an event name, then fields. */
+/* log_info("broker.connected", LOG_S("host", host), LOG_I("port", port)) logs an event name, then fields.
+ * Below the threshold it costs one comparison: the fields are not evaluated. */
 #define log_at(level, ...)               \
     do {                                 \
         if ((level) >= log_threshold)    \
@@ -40,11 +42,13 @@ struct log_field {
 
 extern enum log_level log_threshold;
 
-/* Names the process in every line ("gateway", "worker.projects"). `name` is kept, not copied. */
+/* Sets the name of the process in every line ("gateway", "worker.projects") and the least level that is
+ * logged. `name` is kept, not copied. */
 void log_init(const char *name, enum log_level threshold);
 
-/* fields[0] is a placeholder; `count` fields follow it. Lines longer than 4 KiB are cut at a field. */
+/* fields[0] is a placeholder; `count` fields follow it. In a line longer than 4 KiB the fields that do not
+ * fit are left out. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
 
-/* "debug", "info", "warn", "error"; false for anything else. */
+/* Reads "debug", "info", "warn" or "error"; returns false for anything else. */
 bool log_level_parse(const char *text, enum log_level *ret_level);

@@ -10,7 +10,7 @@
 #define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* Hands over what a CLEANUP variable owns: yields its value and leaves NULL behind. */
+/* Takes away what a CLEANUP variable owns: yields its value and leaves NULL behind. */
 #define TAKE(ptr)                      \
     ({                                 \
         __typeof__(ptr) take_ = (ptr); \
@@ -18,7 +18,8 @@
         take_;                         \
     })
 
-/* Memory that a process cannot do without: these return or end the process with a log line. */
+/* Memory without which a process cannot go on: these return it, or end the process with a line on standard
+ * error. */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *ptr, size_t size) __attribute__((returns_nonnull));

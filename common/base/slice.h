@@ -1,5 +1,5 @@
 #pragma once
-/* A borrowed run of bytes: never owned, never NUL-terminated unless its maker says so. */
+/* A borrowed run of bytes. A slice owns nothing, and has a NUL behind it only where its maker says so. */
 
 #include <stdbool.h>
 #include <stddef.h>

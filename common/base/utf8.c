@@ -11,7 +11,8 @@ static uint64_t word_at(const char *data)
     return word;
 }
 
-/* RFC 3629 section 4, one row for each line of its grammar: which second octets may follow which first. */
+/* Which second octets may follow which first ones: one row for each line of the grammar of RFC 3629 section
+ * 4. */
 static const struct lead {
     uint8_t from, to, second_from, second_to, length;
 } leads[] = {
@@ -28,7 +29,8 @@ static const struct lead *lead_of(uint8_t octet)
     return NULL;
 }
 
-/* Octets of the sequence at `at` (not ASCII), more than `left` when it is cut short, 0 when it is malformed. */
+/* Returns the octets of the sequence at `at`, which is not ASCII: more than `left` when it is cut short, 0
+ * when it is malformed. */
 static size_t sequence_length(const uint8_t *at, size_t left)
 {
     const struct lead *lead = lead_of(at[0]);

@@ -5,9 +5,9 @@
 
 bool utf8_valid(struct slice text);
 
-/* Text that is still arriving: false when it is wrong already, whatever follows. Whole sequences up to *ret_whole, then at
- * most one that is cut short. */
+/* Checks text that is still arriving. Returns false when it is wrong already, whatever follows. Up to
+ * *ret_whole the sequences are complete; after it stands at most one that is cut short. */
 bool utf8_begins_valid(struct slice text, size_t *ret_whole);
 
-/* Code points of text that is known to be valid. */
+/* Counts the code points of text that is known to be valid. */
 size_t utf8_length(struct slice text);

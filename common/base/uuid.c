@@ -14,8 +14,8 @@ static void set_version(struct uuid *u, uint8_t version)
     u->octet[8] = (uint8_t)((u->octet[8] & 0x3f) | 0x80);
 }
 
-/* Random octets are drawn 256 at a time: one system call for 25 ids. A forked child must not draw what its
- * parent will draw, so the pool is emptied there. */
+/* Random octets are drawn 256 at a time, so 25 ids cost one system call. A forked child must not use the
+ * octets that its parent will use, so the child empties the pool. */
 static uint8_t pool[256]; /* getrandom(2) never returns less for 256 octets or fewer */
 static size_t pool_left;
 
@@ -52,8 +52,8 @@ struct uuid uuid_v7(void)
     random_octets(u.octet + 6, 10);
     if (now > last_ms) {
         last_ms = now;
-        counter = (uint16_t)((u.octet[6] << 8 | u.octet[7]) &
-                             0x7ff); /* the top bit leaves room to count (RFC 9562 6.2) */
+        /* The top bit leaves room to count (RFC 9562 section 6.2). */
+        counter = (uint16_t)((u.octet[6] << 8 | u.octet[7]) & 0x7ff);
     } else if (++counter > 0xfff) {
         last_ms++;
         counter = 0;

@@ -1,5 +1,5 @@
 #pragma once
-/* UUIDs (RFC 9562): version 7 for what is new, version 8 for what is derived from an Idempotency-Key. */
+/* UUIDs (RFC 9562). New things get version 7; version 8 is derived from an Idempotency-Key. */
 
 #include <stdint.h>
 
@@ -12,25 +12,26 @@ struct uuid {
     uint8_t octet[16];
 };
 
-/* Version 7: 48 bits of milliseconds, then 74 random bits; monotonic within a process. Random from getrandom(2). */
+/* Makes a version 7: 48 bits of milliseconds, then 74 random bits of getrandom(2). Within a process the ids
+ * rise. */
 struct uuid uuid_v7(void);
 
-/* Version 8: the first 122 free bits of SHA-256 over the parts, each preceded by its length as 8 octets. */
+/* Makes a version 8: 122 bits of SHA-256 over the parts, each preceded by its length as 8 octets. */
 struct uuid uuid_derive(const struct slice *parts, size_t count);
 
 /* Accepts the canonical 36 characters in either case, and nothing else. */
 bool uuid_parse(struct slice text, struct uuid *ret_uuid);
 
-/* Lower case; writes UUID_TEXT_LEN characters and a NUL. */
+/* Writes UUID_TEXT_LEN characters in lower case and a NUL. */
 void uuid_format(const struct uuid *uuid, char text[UUID_TEXT_LEN + 1]);
 
-/* Made by uuid_derive. */
+/* Whether uuid_derive made it. */
 static inline bool uuid_is_derived(const struct uuid *uuid)
 {
     return uuid->octet[6] >> 4 == 8;
 }
 
-/* As memcmp: for qsort and bsearch, too. */
+/* Compares as memcmp does; fits qsort and bsearch. */
 static inline int uuid_compare(const void *a, const void *b)
 {
     return memcmp(a, b, sizeof(struct uuid));

@@ -1,5 +1,5 @@
-/* Decision: OpenSSL directly, not libjwt. Debian 12 ships libjwt 1.10, which has no EdDSA; and with the algorithms pinned to two,
- * what remains of JWT fits in this file.
+/* Decision: this uses OpenSSL directly, not libjwt. Debian 12 ships libjwt 1.10, which has no EdDSA. With
+ * only two algorithms, what remains of JWT fits in this file.
  */
 
 #include "common/crypto/token.h"
@@ -16,9 +16,9 @@
 
 enum {
     TOKEN_MAX = 4096, /* octets; RFC 7519 sets no bound */
-    SECRET_MIN = 32,  /* RFC 7518 3.2: as long as the hash */
+    SECRET_MIN = 32,  /* RFC 7518 section 3.2: as long as the hash */
     SECRET_MAX = 1024,
-    JSON_DEPTH_MAX = 8, /* of claims that are not ours */
+    JSON_DEPTH_MAX = 8, /* levels; for claims that we do not read */
     HMAC_SIZE = 32,
     ED25519_SIZE = 64,
 };
@@ -33,7 +33,7 @@ struct token_keys {
 
 /* ---- keys ---- */
 
-/* A line end after a secret that was written as text is not part of it. */
+/* Leaves out a line end behind a secret that was written as text. */
 static size_t without_line_end(const uint8_t *secret, size_t len)
 {
     if (len > 0 && secret[len - 1] == '\n')
@@ -146,7 +146,8 @@ static bool has_public_key(const struct token_keys *keys)
     return keys->public_key != NULL;
 }
 
-/* Each algorithm has its own key and only that (RFC 8725 3.1): "alg" chooses a row, it never reinterprets a key. */
+/* Each algorithm has a key of its own (RFC 8725 section 3.1): "alg" chooses a row, and never makes one
+ * algorithm use the key of another. */
 static const struct algorithm {
     const char *name;
     bool (*has_key)(const struct token_keys *keys);
@@ -160,7 +161,7 @@ static const struct algorithm {
 
 struct parts {
     struct slice header, payload, signature;
-    struct slice signed_input; /* header and payload as sent */
+    struct slice signed_input; /* header and payload, as they were sent */
 };
 
 static bool split(struct slice token, struct parts *ret_parts)
@@ -182,7 +183,7 @@ static bool split(struct slice token, struct parts *ret_parts)
     return true;
 }
 
-/* A base64url part that must be a JSON object; NULL when it is not. */
+/* Decodes a base64url part that must be a JSON object; NULL when it is not. */
 static json_t *decode_object(struct slice part)
 {
     char text[TOKEN_MAX], why[160];
@@ -200,7 +201,7 @@ static json_t *decode_object(struct slice part)
 static const struct algorithm *find_algorithm(const struct token_keys *keys, const json_t *header)
 {
     const char *name = json_string_value(json_object_get(header, "alg"));
-    if (!name || json_object_get(header, "crit")) /* RFC 7515 4.1.11: what must be understood and is not */
+    if (!name || json_object_get(header, "crit")) /* RFC 7515 4.1.11: extensions, none of which we know */
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
         if (strcmp(algorithms[i].name, name) == 0 && algorithms[i].has_key(keys))
@@ -212,7 +213,7 @@ static const struct algorithm *find_algorithm(const struct token_keys *keys, con
 
 const char token_why_expired[] = "the token has expired";
 
-/* NumericDate (RFC 7519 2), which may have a fraction. */
+/* Reads a NumericDate (RFC 7519 section 2), which may have a fraction. */
 static bool read_date(const json_t *value, int64_t *ret_seconds)
 {
     double seconds = json_number_value(value);
@@ -238,7 +239,7 @@ static const char *check_times(const struct token_keys *keys, const json_t *clai
     return NULL;
 }
 
-/* iat says when the token was made, for those who revoke what is older. Kept as it is; not a condition. */
+/* iat says when the token was made; revocations compare with it. It is no condition of a valid token. */
 static const char *read_issued_at(const json_t *claims, int64_t *ret_iat)
 {
     const json_t *iat = json_object_get(claims, "iat");
@@ -251,7 +252,7 @@ static bool is_text(const json_t *value, const char *text)
            strcmp(json_string_value(value), text) == 0;
 }
 
-/* aud is one text or an array of them (RFC 7519 4.1.3). */
+/* aud is one text or an array of texts (RFC 7519 section 4.1.3). */
 static bool names_audience(const json_t *aud, const char *audience)
 {
     size_t i;
@@ -277,7 +278,7 @@ static bool read_role(const json_t *value, char role[32])
     return true;
 }
 
-/* NULL when they are all right. */
+/* Returns NULL when the claims are valid, or else what is wrong. */
 static const char *check_claims(const struct token_keys *keys, const json_t *claims, int64_t now_s,
                                 struct identity *identity)
 {

@@ -32,7 +32,7 @@ const char *msg_type_demand(enum msg_type type)
     return demands[type];
 }
 
-/* Names whole values only: as many as fit. */
+/* Names as many of the allowed values as fit, each of them whole. */
 static void complain_allowed(const struct msg_shape *shape, struct msg_sink *sink)
 {
     char list[DETAIL_MAX - 32];
@@ -52,8 +52,8 @@ static bool is_allowed(const struct msg_shape *shape, struct slice text)
     return false;
 }
 
-/* A text of n octets has between n/4 and n code points: mostly no need to count. What fits a format is ASCII.
- */
+/* A text of n octets has between n/4 and n code points, so counting is rarely needed. A text that fits a
+ * format is ASCII. */
 static void check_length(const struct msg_shape *shape, struct slice text, struct msg_sink *sink)
 {
     uint64_t minimum = (uint64_t)shape->min_length;
@@ -71,7 +71,7 @@ void msg_check_text(const struct msg_shape *shape, struct slice text, struct msg
 {
     if (text.len && memchr(text.data, '\0', text.len))
         msg_complain(sink, "must not contain the character U+0000");
-    /* What is not of the format or the enum at all need not hear about its length too. */
+    /* A text outside of its format or enum gets no second complaint, about its length. */
     if (!msg_format_accepts(shape->format, text))
         msg_complain(sink, "%s", msg_format_demand(shape->format));
     else if (shape->allowed && !is_allowed(shape, text))
@@ -80,8 +80,8 @@ void msg_check_text(const struct msg_shape *shape, struct slice text, struct msg
         check_length(shape, text, sink);
 }
 
-/* Both numbers came from decimal text and are off by half a unit in the last place at most; so is their
- * quotient. It is whole when it is as near to a whole number as those three errors allow. */
+/* Both numbers came from decimal text and are off by at most half a unit in the last place, and so is their
+ * quotient. The quotient counts as whole when it is as near to a whole number as these three errors allow. */
 static bool is_multiple(double value, double of)
 {
     if (fmod(value, of) == 0)

@@ -1,4 +1,5 @@
-/* The walk over msgpack-c's values by a message's table. The queue is not trusted: everything is checked again. */
+/* Walks over the values of msgpack-c by the table of a message. The queue is not trusted, so everything is
+ * checked again. */
 
 #include <math.h>
 #include <msgpack.h>
@@ -13,7 +14,7 @@ enum { WHY_SIZE = 160 };
 struct decoder {
     struct msg_sink sink;
     struct arena *arena;
-    const char *field; /* in hand, for the sentence in `why` */
+    const char *field; /* the field that is being read, for the sentence in `why` */
     char *why;
     bool failed; /* the first complaint ends the walk */
 };
@@ -46,7 +47,7 @@ static bool take_text(struct decoder *d, const struct msg_shape *shape, const ms
 {
     struct slice text = {item->via.str.ptr, item->via.str.size};
     if (text.len == 0)
-        text = SLICE(""); /* for which msgpack-c has NULL; with us that means absent */
+        text = SLICE(""); /* msgpack-c has NULL for it, which would mean absent */
     if (!utf8_valid(text))
         return fail(d, "is not UTF-8");
     msg_check_text(shape, text, &d->sink);
@@ -59,7 +60,7 @@ static bool is_integer(const msgpack_object *item)
     return item->type == MSGPACK_OBJECT_POSITIVE_INTEGER || item->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
 }
 
-/* Above INT64_MAX: no field and no id is as large. */
+/* Above INT64_MAX; no field and no id is as large. */
 static bool is_huge(const msgpack_object *item)
 {
     return item->type == MSGPACK_OBJECT_POSITIVE_INTEGER && item->via.u64 > INT64_MAX;
@@ -108,7 +109,7 @@ static bool take_array(struct decoder *d, const struct msg_shape *shape, const m
     return true;
 }
 
-/* Ids come in ascending order, so that one pass over the table finds all of them and none can come twice. */
+/* Ids come in ascending order, so one pass over the table finds all of them and none can come twice. */
 static bool decode_fields(struct decoder *d, const struct msg_object *object, const msgpack_object_map *map,
                           struct msg_value *values)
 {
@@ -144,7 +145,7 @@ static bool take_object(struct decoder *d, const struct msg_shape *shape, const 
     return decode_fields(d, object, &item->via.map, values);
 }
 
-/* How each of msgpack-c's types is taken, by the type that the table asks for. */
+/* How a value of each msgpack-c type is read, by the type that the table asks for. */
 enum { OBJECT_TYPES = MSGPACK_OBJECT_FLOAT32 + 1 };
 typedef bool take(struct decoder *, const struct msg_shape *, const msgpack_object *, struct msg_value *);
 static take *const takers[][OBJECT_TYPES] = {
@@ -173,7 +174,7 @@ static bool decode_value(struct decoder *d, const struct msg_shape *shape, const
     return taker ? taker(d, shape, item, value) : fail(d, msg_type_demand(shape->type));
 }
 
-/* After the pre-check msgpack-c can only run out of memory. Its texts point into `bytes`. */
+/* After the pre-check msgpack-c can fail only for lack of memory. Its texts point into `bytes`. */
 static bool unpack(struct decoder *d, struct slice bytes, msgpack_unpacked *unpacked)
 {
     size_t offset = 0;
@@ -195,7 +196,8 @@ enum err msg_decode(const struct msg_object *object, struct slice bytes, struct 
     msgpack_unpacked_init(&unpacked);
     if (!unpack(&d, bytes, &unpacked) || !decode_value(&d, &shape, &unpacked.data, &whole))
         return ERR_POISON;
-    *ret_values = (struct msg_value *)whole.elements; /* ours: they came from the arena */
+    *ret_values =
+        (struct msg_value *)whole.elements; /* the elements came from our arena, so the cast is safe */
     return ERR_OK;
 }
 

@@ -8,7 +8,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Takes `count` digits from the front; false when there are fewer or the value is out of bounds. */
+/* Takes `count` digits from the front. Returns false when there are fewer or the value is out of bounds. */
 static bool take_number(struct slice *text, size_t count, int minimum, int maximum, int *ret_value)
 {
     int value = 0;
@@ -50,7 +50,7 @@ static bool take_date(struct slice *text, int64_t *ret_days)
     return true;
 }
 
-/* What is finer than a millisecond is cut off. */
+/* Cuts off what is finer than a millisecond. */
 static bool take_fraction(struct slice *text, int *ret_ms)
 {
     *ret_ms = 0;

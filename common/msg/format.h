@@ -1,25 +1,26 @@
 #pragma once
-/* The formats that schemas may name, checked. PostgreSQL's own limits count too: what passes here can be
- * stored. */
+/* Checks of the formats that a schema may name. The limits of PostgreSQL count too, so a value that passes
+ * can be stored. */
 
 #include "common/msg/msg.h"
 
 /* MSG_FORMAT_NONE accepts everything. */
 bool msg_format_accepts(enum msg_format format, struct slice text);
 
-/* "must be a UUID": what a value of that format must be. */
+/* Returns "must be a UUID": what a value of another form is told. */
 const char *msg_format_demand(enum msg_format format);
 
-/* "uuid"; NULL for MSG_FORMAT_NONE. */
+/* Returns the name in a schema, such as "uuid"; NULL for MSG_FORMAT_NONE. */
 const char *msg_format_name(enum msg_format format);
 bool msg_format_from_name(const char *name, enum msg_format *ret_format);
 
-/* A "date-time" as milliseconds since 1970; what is finer is cut off, a leap second is the second after it. */
+/* Reads a "date-time" as milliseconds since 1970. Finer fractions are cut off, and a leap second counts as
+ * the second after it. */
 bool msg_format_read_time(struct slice text, int64_t *ret_ms);
 
-/* format_uri.c: an absolute URI (RFC 3986 section 3). */
+/* format_uri.c: whether the text is an absolute URI (RFC 3986 section 3). */
 bool msg_format_is_uri(struct slice text);
-/* format_email.c: a mailbox (RFC 5321 section 4.1.2). */
+/* format_email.c: whether the text is a mailbox (RFC 5321 section 4.1.2). */
 bool msg_format_is_email(struct slice text);
 /* Four octets in decimal, without leading zeros (RFC 3986 IPv4address). */
 bool msg_format_is_ipv4(struct slice text);

@@ -29,7 +29,7 @@ static bool is_dot_atom(struct slice text)
     return before != '.';
 }
 
-/* Quoted-string: printable ASCII, where a quote and a backslash stand after a backslash. */
+/* A quoted string: printable ASCII, in which a backslash stands before each quote and each backslash. */
 static bool is_quoted(struct slice text)
 {
     if (text.len < 2 || text.data[0] != '"' || text.data[text.len - 1] != '"')

@@ -6,10 +6,10 @@
 enum {
     SCHEME = 1 << 0,   /* after its first letter */
     REG_NAME = 1 << 1, /* unreserved and sub-delims: a host's name */
-    USERINFO = 1 << 2, /* those and ":" */
-    PCHAR = 1 << 3,    /* those and "@" */
-    PATH = 1 << 4,     /* those and "/" */
-    QUERY = 1 << 5,    /* those and "?"; a fragment too */
+    USERINFO = 1 << 2, /* REG_NAME and ":" */
+    PCHAR = 1 << 3,    /* USERINFO and "@" */
+    PATH = 1 << 4,     /* PCHAR and "/" */
+    QUERY = 1 << 5,    /* PATH and "?"; for a fragment too */
     HEX = 1 << 6,
     ALPHA = 1 << 7,
 };
@@ -58,7 +58,7 @@ static bool all_of(struct slice text, uint8_t class)
     return true;
 }
 
-/* Characters of the class and percent-encoded octets. */
+/* Whether the text consists of characters of the class and percent-encoded octets. */
 static bool all_encoded(struct slice text, uint8_t class)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -72,7 +72,7 @@ static bool all_encoded(struct slice text, uint8_t class)
     return true;
 }
 
-/* Where the first of `stops` stands, or the length. */
+/* Returns where the first of `stops` stands, or the length of the text. */
 static size_t find_any(struct slice text, const char *stops)
 {
     for (size_t i = 0; i < text.len; i++)

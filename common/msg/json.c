@@ -1,4 +1,4 @@
-/* The walk over a JSON value by its shape: checks everything, and packs it on the way when asked to. */
+/* Walks over a JSON value by its shape: checks everything, and packs it on the way where asked to. */
 
 #include <math.h>
 #include <msgpack.h>
@@ -6,13 +6,13 @@
 #include "common/msg/check.h"
 #include "common/msg/problem.h"
 
-#define EXACT_INTEGERS 9007199254740992.0 /* 2^53: up to here every integer is a double */
+#define EXACT_INTEGERS 9007199254740992.0 /* 2^53: up to it every integer is a double */
 
 struct walk {
     struct msg_sink sink;
     struct msg_problems *problems;
-    const struct msg_place *place; /* where the value in hand stands */
-    msgpack_packer *packer;        /* NULL: validating only, or something was wrong already */
+    const struct msg_place *place; /* where the value stands that is being read */
+    msgpack_packer *packer;        /* NULL: nothing is to be packed, or something was wrong already */
     bool valid;
 };
 
@@ -46,7 +46,8 @@ static void walk_text(struct walk *w, const struct msg_shape *shape, enum msg_mo
         msgpack_pack_str_with_body(w->packer, text.data, text.len);
 }
 
-/* 5000 and 5000.0 are one value and must be the same bytes: a replay is recognised by its fingerprint. */
+/* 5000 and 5000.0 are one value and must become the same bytes, because a replay is recognised by its
+ * fingerprint. */
 static void pack_real(msgpack_packer *packer, double value)
 {
     if (fabs(value) <= EXACT_INTEGERS && value == trunc(value))
@@ -80,7 +81,7 @@ static void walk_boolean(struct walk *w, const struct msg_shape *shape, enum msg
         json_is_true(json) ? msgpack_pack_true(w->packer) : msgpack_pack_false(w->packer);
 }
 
-/* Elements replace each other as a whole in a merge patch, so those must be complete. */
+/* A merge patch replaces an array as a whole, so each of its elements must be complete. */
 static void walk_array(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
 {
     size_t count = json_array_size(json);
@@ -106,13 +107,14 @@ static size_t field_index(const struct msg_object *object, const char *name)
     return i;
 }
 
-/* members[i]: the value of object->fields[i], NULL when absent. Returns how many there are. */
+/* Sets members[i] to the value of object->fields[i], or NULL when it is absent. Returns how many are
+ * there. */
 static size_t match_members(struct walk *w, const struct msg_object *object, const json_t *json,
                             const json_t *members[])
 {
     struct msg_place place = {.above = w->place};
     size_t matched = 0;
-    json_t *iterable = (json_t *)json; /* jansson's iterators change nothing */
+    json_t *iterable = (json_t *)json; /* the iterators of jansson change nothing */
     for (size_t i = 0; i < object->field_count; i++)
         members[i] = NULL;
     for (void *i = json_object_iter(iterable); i; i = json_object_iter_next(iterable, i)) {

@@ -1,11 +1,10 @@
 #pragma once
-/* Messages by their generated field tables: JSON is validated and becomes msgpack at the gateway, msgpack
- * becomes values at the worker. The tables come from schemas/messages/ through schemac; this is the one
- * walker over them.
+/* Messages by their generated field tables. The gateway validates JSON and turns it into msgpack; the worker
+ * turns msgpack into values. schemac makes the tables from schemas/messages/.
  *
- * msgpack form: an object is a map from each field's integer x-id to its value, in order of x-id; absent
- * fields are absent; strings (all formats) are str, integers int, numbers float 64 or int, enums str. Unknown
- * ids are skipped; known ids must fit their field. */
+ * The msgpack form: an object is a map from the integer x-id of each field to its value, in the order of the
+ * x-ids. A field that is absent is left out. Strings of every format and enums are str, integers are int,
+ * numbers are float 64 or int. A reader skips ids that it does not know; a known id must fit its field. */
 
 #include <jansson.h>
 
@@ -26,12 +25,12 @@ enum msg_format {
 
 struct msg_object;
 
-/* What a value may be. */
+/* What a value may be, and its bounds. */
 struct msg_shape {
     enum msg_type type;
     bool nullable;
     enum msg_format format;
-    int64_t min_length, max_length; /* code points of a string; max -1: none (an enum bounds itself) */
+    int64_t min_length, max_length; /* code points of a string; max -1: no bound (an enum needs none) */
     bool has_minimum, has_maximum, minimum_exclusive, maximum_exclusive;
     double minimum, maximum;
     double multiple_of;           /* 0: none */
@@ -45,19 +44,19 @@ struct msg_field {
     const char *name;
     uint32_t id;          /* x-id: stable for ever */
     bool required;        /* on create */
-    bool read_only;       /* set by the server: refused from clients */
+    bool read_only;       /* the server sets it; refused from clients */
     bool create_only;     /* refused in an update */
-    bool filter;          /* lists can be filtered by it */
-    bool search;          /* `?text=` looks into it */
-    const char *column;   /* of the resource's table; the name unless x-column says otherwise */
+    bool filter;          /* a list can be filtered by it */
+    bool search;          /* `?text=` searches in it */
+    const char *column;   /* in the table of the resource; the name, unless x-column gives another */
     const char *fallback; /* default, as text for PostgreSQL; NULL: none */
     struct msg_shape shape;
 };
 
-enum { MSG_FIELDS_MAX = 128 }; /* of one object; schemac refuses more */
+enum { MSG_FIELDS_MAX = 128 }; /* most fields of one object; schemac refuses more */
 
 struct msg_object {
-    const struct msg_field *fields; /* in order of id */
+    const struct msg_field *fields; /* ascending by id */
     size_t field_count;
     bool closed; /* additionalProperties: false */
 };
@@ -67,15 +66,16 @@ struct msg_resource {
     const char *name;       /* "project": command types are "project.create", … */
     const char *collection; /* "projects": the path segment */
     const char *table;
-    const char *parent; /* "project" for what lives below one, else NULL; its column is "<parent>_id" */
+    const char
+        *parent; /* "project" for a resource that belongs to one, else NULL; its column is "<parent>_id" */
     const struct msg_object *object;
-    const char *const *create_roles; /* who may, by role of the token; NULL-terminated (x-roles) */
+    const char *const *create_roles; /* roles that may do it (x-roles); NULL-terminated */
     const char *const *update_roles;
     const char *const *delete_roles;
-    const char *json; /* the schema's own text, for /openapi.json */
+    const char *json; /* the text of the schema, for /openapi.json */
 };
 
-/* All resources, generated; NULL-terminated. */
+/* All resources; generated, NULL-terminated. */
 extern const struct msg_resource *const msg_resources[];
 const struct msg_resource *msg_resource_by_name(struct slice name);
 const struct msg_resource *msg_resource_by_collection(struct slice collection);
@@ -84,14 +84,14 @@ const struct msg_resource *msg_resource_by_collection(struct slice collection);
 struct msg_request {
     const char *name; /* "dead_selection" */
     const struct msg_object *object;
-    const char *json; /* the schema's own text, for /openapi.json */
+    const char *json; /* the text of the schema, for /openapi.json */
 };
 
-/* All requests, generated; NULL-terminated. */
+/* All requests; generated, NULL-terminated. */
 extern const struct msg_request *const msg_requests[];
 const struct msg_request *msg_request_by_name(struct slice name);
 
-/* One complaint: where (JSON pointer, RFC 6901) and what, for the `errors` of a problem. */
+/* One complaint, for the `errors` of a problem: where (a JSON pointer, RFC 6901) and what. */
 struct msg_problem {
     struct slice pointer; /* "/budget"; "" for the whole body */
     struct slice detail;
@@ -99,30 +99,30 @@ struct msg_problem {
 };
 struct msg_problems {
     struct msg_problem *first, *last;
-    size_t count; /* beyond MSG_PROBLEMS_MAX they are counted and not kept */
+    size_t count; /* of all; only MSG_PROBLEMS_MAX of them are kept */
     struct arena *arena;
 };
 enum { MSG_PROBLEMS_MAX = 100 };
 
 enum msg_mode {
-    MSG_CREATE, /* required fields must be there */
-    MSG_UPDATE, /* JSON Merge Patch (RFC 7396): nothing is required, null clears, create-only is refused */
-    MSG_EXACT,  /* the schema as written; read-only has no meaning */
+    MSG_CREATE, /* a create: required fields must be there */
+    MSG_UPDATE, /* a JSON Merge Patch (RFC 7396): nothing is required, null clears, create-only is refused */
+    MSG_EXACT,  /* the schema as it is written; read-only has no meaning */
 };
 
-/* Validates `json` and appends its msgpack. ERR_VALIDATION with every complaint in `problems`;
- * ERR_BODY_TOO_LARGE when it does not fit `out`. On an error nothing is appended. */
+/* Validates `json` and appends its msgpack to `out`. ERR_VALIDATION: `problems` has every complaint.
+ * ERR_BODY_TOO_LARGE: it does not fit `out`. On an error nothing is appended. */
 enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json,
                        struct buf *out, struct msg_problems *problems) MUST_CHECK;
 
-/* Validates any value against any shape, without encoding. */
+/* Validates a value against a shape, without packing it. */
 bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json,
                   struct msg_problems *problems);
 
-/* A decoded value; text points into the msgpack bytes or the arena. */
+/* A decoded value. Its text points into the msgpack bytes or the arena. */
 struct msg_value {
     enum { MSG_ABSENT, MSG_PRESENT, MSG_IS_NULL } state;
-    struct slice text; /* strings; and numbers, integers, booleans in the text form of PostgreSQL */
+    struct slice text; /* a string; or a number, integer or boolean in the text form of PostgreSQL */
     int64_t integer;
     double number;
     bool boolean;
@@ -130,18 +130,18 @@ struct msg_value {
     size_t element_count;
 };
 
-/* Decodes one message: values[i] belongs to object->fields[i]; the whole of `bytes` must be consumed. Bounds
- * and types are checked again (the queue is not trusted): ERR_POISON with a sentence in `why`. Counts are
- * checked against the bytes that remain. */
+/* Decodes one message, which must fill all of `bytes`; values[i] belongs to object->fields[i]. The queue is
+ * not trusted: bounds and types are checked again, and counts are checked against the bytes that remain.
+ * ERR_POISON: `why` has a sentence. */
 enum err msg_decode(const struct msg_object *object, struct slice bytes, struct arena *arena,
                     struct msg_value **ret_values, char why[160]) MUST_CHECK;
 
-/* The first field that a create must have and `values` (of msg_decode) has not; NULL when none is missing. */
+/* Returns the first field that a create must have and that `values` (of msg_decode) lacks; NULL: none. */
 const struct msg_field *msg_missing(const struct msg_object *object, const struct msg_value *values);
 
-/* msgpack back to JSON text (for operators and tests). */
+/* Turns msgpack into JSON text, for operators and tests. */
 enum err msg_to_json(const struct msg_object *object, struct slice bytes, struct buf *out) MUST_CHECK;
 
-/* 64 bits over the parts and where they begin: the fingerprint of a command. The same on every machine and
- * for ever: the inbox keeps it. */
+/* The fingerprint of a command: 64 bits over the parts and over where each begins. The inbox keeps it, so it
+ * is the same on every machine and never changes. */
 uint64_t msg_fingerprint(const struct slice *parts, size_t count);

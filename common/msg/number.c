@@ -25,7 +25,7 @@ size_t msg_integer_text(int64_t value, char text[MSG_NUMBER_TEXT_SIZE])
     return len;
 }
 
-/* Money and hours: whole hundredths. Of decimals with at most 15 digits only one rounds to `value`, so it is
+/* Money and hours are whole hundredths. At most one decimal of up to 15 digits rounds to `value`, so it is
  * the shortest. */
 static size_t hundredths_text(double value, char text[MSG_NUMBER_TEXT_SIZE])
 {

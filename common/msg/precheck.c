@@ -4,8 +4,8 @@
 
 static const char cut_short[] = "is malformed or cut short";
 
-/* By first octet less 0xc0: a count of `width` octets follows, then `octets` and, for each counted, as many octets or
- * values more. */
+/* The forms of msgpack, by first octet less 0xc0. A count of `width` octets follows, then `octets`, and then
+ * for each counted item octets_each octets or values_each values. */
 static const struct form {
     uint8_t width, octets, octets_each, values_each;
 } forms[32] = {
@@ -78,7 +78,7 @@ static const char *pass_form(struct walk *w, const struct form *form, int depth)
     return pass_octets(w, form->octets + count * form->octets_each);
 }
 
-/* Each value takes an octet at least: whatever a count says, the walk ends where the bytes do. */
+/* Each value takes at least one octet, so whatever a count says, the walk ends where the bytes end. */
 static const char *pass_value(struct walk *w, int depth)
 {
     if (w->at == w->end || *w->at == NEVER_USED)

@@ -1,4 +1,5 @@
-/* Look-ups in the generated tables of resources and requests; built with it, in the target cortex_schemas. */
+/* Look-ups in the generated tables of resources and requests. Built together with them, in the target
+ * cortex_schemas. */
 
 #include "common/msg/msg.h"
 

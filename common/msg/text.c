@@ -1,4 +1,4 @@
-/* msgpack back to JSON text. */
+/* Turns msgpack into JSON text. */
 
 #include "common/msg/check.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct resolve {
-    pthread_mutex_t mutex; /* guards finished, abandoned and, against resolve_cancel, the use of loop */
+    pthread_mutex_t mutex; /* guards finished and abandoned, and the use of loop against resolve_cancel */
     bool finished, abandoned;
     struct ev_loop *loop;
     ev_async wake;
@@ -49,7 +49,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
 {
     (void)events;
     struct resolve *r = CONTAINER_OF(watcher, struct resolve, wake);
-    /* The thread may still be between waking us and letting the mutex go. */
+    /* The thread may still hold the mutex after it has woken the loop. */
     pthread_mutex_lock(&r->mutex);
     pthread_mutex_unlock(&r->mutex);
     ev_async_stop(loop, &r->wake);
@@ -57,7 +57,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     resolve_free(r);
 }
 
-/* Signals are the loop's business: the thread takes none. */
+/* The event loop handles signals, so the thread blocks all of them. */
 static bool start_thread(struct resolve *r)
 {
     sigset_t all, before;

@@ -1,7 +1,8 @@
 #pragma once
 /* The settings of config.def as a struct. config_load fills it from the defaults, then from the file that
- * CORTEX_CONFIG names (NAME=value lines, # comments), then from the environment; the later source wins. A setting
- * may also be given by its old name (CONFIG_RENAMED), whose value counts only where the new name is nowhere set. */
+ * CORTEX_CONFIG names (NAME=value lines, # comments), then from the environment; the later source wins. A
+ * setting may also be given by its old name (CONFIG_RENAMED), whose value counts only where the new name is
+ * nowhere set. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +20,9 @@ struct config {
 #include "common/process/config.def"
 };
 
-/* Fills `config`. Where a value does not parse or is out of bounds, or the file has an unknown name, writes one
- * sentence that names the setting into `why` and returns ERR_BAD_REQUEST. Strings live until config_done. */
+/* Fills `config`. Where a value does not parse or is out of bounds, or the file has an unknown name, writes
+ * one sentence that names the setting into `why` and returns ERR_BAD_REQUEST. Strings live until
+ * config_done. */
 enum err config_load(struct config *config, char why[256]) MUST_CHECK;
 void config_done(struct config *config);
 
@@ -30,7 +32,8 @@ void config_warn_renamed(const struct config *config);
 /* Prints the values in use, secrets as "***". */
 void config_print(const struct config *config, FILE *out);
 
-/* Prints name, default and text of every setting: one line for each setting, under the headings of their groups. */
+/* Prints name, default and text of every setting: one line for each setting, under the headings of their
+ * groups. */
 void config_print_help(FILE *out);
 /* Prints the same, with types and bounds, as the Markdown page deploy/settings.md. */
 void config_print_page(FILE *out);

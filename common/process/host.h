@@ -1,5 +1,6 @@
 #pragma once
-/* The names of this host and of this process, as the processes of a pool, their rows and their logs say them. */
+/* The names of this host and of this process, by which processes on several hosts tell each other apart: in
+ * their messages, in rows and in logs. */
 
 #include <stdio.h>
 #include <unistd.h>

@@ -19,7 +19,7 @@ static void beat(const struct pulse *pulse)
 {
     const char octet = pulse->ready ? BEAT_READY : BEAT_NOT_READY;
     if (pulse->fd >= 0)
-        (void)!write(pulse->fd, &octet, 1); /* a full pipe or a dead parent is not the child's concern */
+        (void)!write(pulse->fd, &octet, 1); /* a full pipe or a dead parent does not concern the child */
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)

@@ -1,9 +1,10 @@
 #pragma once
-/* What a child tells the parent that forked it: that its loop turns, and whether it can do its work.
+/* A pulse tells a parent that the event loop of its child turns, and whether the child can do its work.
  *
- *   child   pulse ─ every PULSE_MS, and at once when it becomes ready or no more ─▶ pipe ─▶ pulse_read   parent
+ *   child   pulse ─ every PULSE_MS, and whenever readiness changes ─▶ pipe ─▶ pulse_read   parent
  *
- * The child never waits for the parent: what the pipe does not take is dropped, and the next beat tells the same. */
+ * The child never waits for the parent: a beat that the pipe does not take is dropped, and the next beat says
+ * the same. */
 
 #include <ev.h>
 #include <stdbool.h>
@@ -17,7 +18,8 @@ enum { PULSE_MS = 1000 };
 
 struct pulse;
 
-/* fd: the writing end, owned from now on; -1: nobody listens. Not ready until told. */
+/* fd is the writing end, which the pulse owns from now on; -1: nobody listens. The child counts as not ready
+ * until pulse_set_ready. */
 struct pulse *pulse_new(struct ev_loop *loop, int fd);
 void pulse_free(struct pulse *pulse);
 void pulse_set_ready(struct pulse *pulse, bool ready);
@@ -25,12 +27,12 @@ void pulse_set_ready(struct pulse *pulse, bool ready);
 /* ---- the parent ---- */
 
 struct pulse_heard {
-    int64_t beat_us; /* monotonic, of the last beat; 0: none yet */
+    int64_t beat_us; /* monotonic time of the last beat; 0: none has come */
     bool ready;
 };
 
-/* Both ends close on exec and do not block. */
+/* Makes the pipe. Both ends close on exec and do not block. */
 enum err pulse_pipe(int *ret_read_fd, int *ret_write_fd) MUST_CHECK;
 
-/* Takes what has arrived. False when the child has closed its end. */
+/* Reads the beats that have arrived. Returns false when the child has closed its end. */
 bool pulse_read(int fd, struct pulse_heard *heard);

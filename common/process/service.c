@@ -21,9 +21,9 @@ void service_leave_to_parent(void)
     unsetenv("WATCHDOG_PID");
 }
 
-/* As sd_notify(3) does, which may not be called here: it waits when the service manager does not read, and with it would
- * wait whoever keeps the workers alive. What is not taken is dropped, and false. An address that begins with @ is
- * abstract. */
+/* Does what sd_notify(3) does. sd_notify itself waits when the service manager does not read, and then the
+ * process that keeps the workers alive would wait too. A message that is not taken at once is dropped, and
+ * the result is false. An address that begins with @ is abstract. */
 static bool notify(const char *text)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -48,7 +48,7 @@ bool service_ready(void)
     return notify("READY=1");
 }
 
-/* MONOTONIC_USEC is what Type=notify-reload asks for beside it. */
+/* Type=notify-reload asks for MONOTONIC_USEC beside RELOADING. */
 void service_reloading(void)
 {
     char text[TEXT_MAX];

@@ -2,9 +2,10 @@
 
 #include <stdbool.h>
 
-enum { DAYS_OF_ERA = 146097, DAYS_TO_1970 = 719468 }; /* 400 years; from 0000-03-01 */
+/* An era has 400 years; the days to 1970 count from 0000-03-01. */
+enum { DAYS_OF_ERA = 146097, DAYS_TO_1970 = 719468 };
 
-/* Years are counted from March on, so that a leap day is the last of its year. */
+/* Years are counted from March on, so that a leap day is the last day of its year. */
 int64_t calendar_days(int year, int month, int day)
 {
     int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;

@@ -6,8 +6,8 @@
 
 enum {
     DAY_S = 86400,
-    YEARS_MAX = 29,         /* 29 February on a Saturday or Sunday: 28 years around 2100 */
-    LOOK_BACK_S = 2 * DAY_S /* farther than any change of clocks reaches */
+    YEARS_MAX = 29, /* the rarest date, a 29 February on one weekday, may be 28 years away around 2100 */
+    LOOK_BACK_S = 2 * DAY_S /* longer than any change of the clocks */
 };
 
 enum field { SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS };
@@ -15,7 +15,7 @@ enum field { SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS };
 static const struct {
     const char *name;
     int first, last;
-    const char *words; /* of three letters each, from the number `first` on */
+    const char *words; /* names of three letters each; the first stands for the number `first` */
 } fields[FIELDS] = {
     [SECOND] = {"second", 0, 59, NULL},
     [MINUTE] = {"minute", 0, 59, NULL},
@@ -35,7 +35,7 @@ static const struct {
 /* ---- reading ---- */
 
 struct reader {
-    struct slice rest; /* of the field */
+    struct slice rest; /* what is left of the field */
     enum field field;
     char *why;
 };
@@ -78,7 +78,7 @@ static bool take_word(struct reader *r, int *ret_number)
     return false;
 }
 
-/* A number or a name within the field's bounds. */
+/* Takes a number or a name within the bounds of the field. */
 static bool take_value(struct reader *r, int *ret_value)
 {
     char what[80];
@@ -94,7 +94,7 @@ static bool take_value(struct reader *r, int *ret_value)
     return complain(r, what);
 }
 
-/* "8-18", "fri-sun"; or one value. */
+/* Takes "8-18" or "fri-sun", or one value. */
 static bool take_range(struct reader *r, int *ret_from, int *ret_to, bool *ret_is_range)
 {
     *ret_is_range = true;
@@ -151,7 +151,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Splits at blanks; returns how many there are, one more than FIELDS when there are too many. */
+/* Splits at blanks. Returns how many words there are, or FIELDS + 1 when there are more. */
 static size_t split(struct slice text, struct slice words[FIELDS])
 {
     size_t count = 0, at = 0;
@@ -175,7 +175,7 @@ static struct slice without_nickname(struct slice text)
     return text;
 }
 
-/* 30 February. Where a weekday is enough there is always one. */
+/* Whether a day ever comes: 30 February does not. Where a weekday alone is enough, one always does. */
 static bool comes(const struct cron *cron)
 {
     for (int month = 1; month <= 12; month++)
@@ -229,14 +229,14 @@ static bool day_fits(const struct cron *cron, const struct date *date, int64_t d
            (cron->any_day_fits ? by_day || by_weekday : by_day && by_weekday);
 }
 
-/* The first bit at `value` or above; -1: none. */
+/* Returns the first bit at `value` or above; -1: none. */
 static int bit_from(uint64_t bits, int value)
 {
     bits = value < 64 ? bits >> value : 0;
     return bits ? value + __builtin_ctzll(bits) : -1;
 }
 
-/* The first time of the day that fits and is `of_day` or later; -1: none. */
+/* Returns the first time of the day that fits and is not before `of_day`; -1: none. */
 static int64_t time_from(const struct cron *cron, int64_t of_day)
 {
     int hour = (int)(of_day / 3600), minute = (int)(of_day / 60 % 60), second = (int)(of_day % 60);
@@ -255,7 +255,7 @@ static int64_t time_from(const struct cron *cron, int64_t of_day)
     return h < 0 ? -1 : h * 3600 + bit_from(cron->minutes, 0) * 60 + bit_from(cron->seconds, 0);
 }
 
-/* The first clock reading after `after` that fits; INT64_MAX: none. */
+/* Returns the first clock reading after `after` that fits; INT64_MAX: none. */
 static int64_t next_reading(const struct cron *cron, int64_t after)
 {
     int64_t from = after + 1;
@@ -274,7 +274,7 @@ static int64_t next_reading(const struct cron *cron, int64_t after)
 
 /* ---- in the zone ---- */
 
-/* Through the spans after `after`, in each the readings that fit. */
+/* Goes through the spans of the zone after `after` and looks in each for a reading that fits. */
 static int64_t next_by_elapsed_time(const struct cron *cron, const struct time_zone *zone, int64_t after)
 {
     for (int64_t last = after + YEARS_MAX * INT64_C(366) * DAY_S; after < last;) {
@@ -289,7 +289,8 @@ static int64_t next_by_elapsed_time(const struct cron *cron, const struct time_z
     return INT64_MAX;
 }
 
-/* The latest that the clocks have shown up to a time: more than they show then, after they were put back. */
+/* Returns the latest reading that the clocks have shown up to a time. After the clocks were put back it is
+ * later than what they show then. */
 static int64_t latest_reading(const struct time_zone *zone, int64_t s)
 {
     int64_t latest = INT64_MIN;
@@ -303,7 +304,7 @@ static int64_t latest_reading(const struct time_zone *zone, int64_t s)
     return latest;
 }
 
-/* When the clocks first show that reading, or have just jumped over it. */
+/* Returns when the clocks first show that reading, or have just jumped over it. */
 static int64_t first_shown(const struct time_zone *zone, int64_t reading)
 {
     for (int64_t at = reading - LOOK_BACK_S;;) {

@@ -6,17 +6,17 @@
 #include "common/base/macros.h"
 #include "common/time/calendar.h"
 
-enum { FILE_MAX = 64 << 10, HEADER_SIZE = 44, DAY_S = 86400, HOURS_MAX = 167 /* RFC 8536 3.3.1 */ };
+enum { FILE_MAX = 64 << 10, HEADER_SIZE = 44, DAY_S = 86400, HOURS_MAX = 167 /* RFC 8536 section 3.3.1 */ };
 
-/* When, in each year, the clocks are changed: the footer's rules (POSIX TZ). */
+/* When the clocks are changed in each year: a rule of the footer (POSIX TZ). */
 struct rule {
-    char
-        kind; /* 'M': day of the week in a week of a month; 'J': 1 to 365 without 29 February; 'n': 0 to 365 */
+    /* 'M': day of the week in a week of a month; 'J': 1 to 365 without 29 February; 'n': 0 to 365. */
+    char kind;
     int month, week, day; /* the last two kinds have only `day` */
-    int64_t at_s;         /* of the local day, by the clocks before the change */
+    int64_t at_s;         /* seconds into the local day, by the clocks before the change */
 };
 
-/* Behind the last change that the file lists. */
+/* What holds after the last change that the file lists. */
 struct footer {
     bool has_dst;
     int64_t standard_s, dst_s;
@@ -25,13 +25,13 @@ struct footer {
 
 struct time_zone {
     size_t count;
-    int64_t *at;     /* changes, rising */
-    int64_t *offset; /* from each on */
+    int64_t *at;     /* when the offset changes, ascending */
+    int64_t *offset; /* seconds ahead of UTC, from that change on */
     int64_t first_offset;
     struct footer footer;
 };
 
-/* ---- the footer's text ---- */
+/* ---- the text of the footer ---- */
 
 static bool take_char(struct slice *text, char c)
 {
@@ -102,7 +102,7 @@ static bool take_rule(struct slice *text, struct rule *rule)
     return is_good && (!take_char(text, '/') || take_time(text, &rule->at_s));
 }
 
-/* RFC 8536 3.2: no place is farther from UTC. */
+/* RFC 8536 section 3.2: no place is farther from UTC. */
 static bool is_offset(int64_t s)
 {
     return s > -25 * 3600 && s < 26 * 3600;
@@ -133,7 +133,7 @@ static bool read_footer(struct slice text, struct footer *footer)
            take_rule(&text, &footer->ends) && text.len == 0;
 }
 
-/* ---- the footer's changes ---- */
+/* ---- the changes that the footer states ---- */
 
 static int64_t day_of(const struct rule *rule, int year)
 {
@@ -174,7 +174,7 @@ struct time_span time_zone_at(const struct time_zone *zone, int64_t s)
 {
     if (zone->count == 0 || s >= zone->at[zone->count - 1])
         return span_by_rules(&zone->footer, s);
-    size_t from = 0, to = zone->count - 1; /* the first change after s is among them */
+    size_t from = 0, to = zone->count - 1; /* the first change after s is among these */
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (zone->at[middle] > s)
@@ -246,7 +246,7 @@ static bool read_changes(struct time_zone *zone, const char *block, const struct
     return is_offset(zone->first_offset);
 }
 
-/* No rules: it stays as it was last. */
+/* Without rules the last offset stays. */
 static bool read_end(struct time_zone *zone, struct slice file)
 {
     if (!take_char(&file, '\n') || file.len == 0 || file.data[file.len - 1] != '\n')
@@ -260,7 +260,7 @@ static bool read_end(struct time_zone *zone, struct slice file)
 enum err time_zone_read(struct slice file, struct time_zone **ret_zone)
 {
     struct counts c;
-    /* First the same in 32 bits, for readers of old. */
+    /* The file begins with the same data in 32 bits, for old readers. */
     if (!take_header(&file, &c) || !skip(&file, block_size(&c, 4)) || !take_header(&file, &c) || c.leap > 0 ||
         c.type == 0)
         return ERR_BAD_REQUEST;
