@@ -1,5 +1,5 @@
-/* Dead letters, for operators: a list, one with its body made readable, and what can be done with them. The SQL of what is done is
- * in workers/engine/housekeeping/operator_dead.c. */
+/* Dead letters, for operators: the list, one with its body as JSON, and the actions on them. The SQL of
+ * the actions is in workers/engine/housekeeping/operator_dead.c. */
 
 #include "gateway/operator/dead_letters.h"
 
@@ -8,29 +8,39 @@
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 
-enum { LETTER_MAX = 64 << 20 };
+enum { DEAD_LETTER_MAX = 64 << 20 };
 
-#define LETTER                                                                                              \
-    "json_build_object('id', d.id, 'pool', d.pool, 'type', d.type, 'company', d.company_id, 'command', "    \
-    "d.command_id, 'reason', d.reason, 'detail', d.detail, 'attempts', d.attempts, 'first_at', d.first_at," \
-    " 'last_at', d.last_at, 'replays', d.replays, 'is_replaying', d.is_replaying, 'size', "                 \
-    "octet_length(d.body)"
+/* clang-format off */
+/* The members of a dead letter, but for the end of the object. */
+#define DEAD_LETTER                                              \
+    "json_build_object("                                         \
+    "'id', d.id, 'pool', d.pool, 'type', d.type,"                \
+    " 'company', d.company_id, 'command', d.command_id,"         \
+    " 'reason', d.reason, 'detail', d.detail,"                   \
+    " 'attempts', d.attempts,"                                   \
+    " 'first_at', d.first_at, 'last_at', d.last_at,"             \
+    " 'replays', d.replays, 'is_replaying', d.is_replaying,"     \
+    " 'size', octet_length(d.body)"
 
 /* ---- the list ---- */
 
 static const struct page_list list = {
     .statement = {"read.dead_letters",
-                  "SELECT " LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
+                  "SELECT " DEAD_LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
                   " FROM dead_letter AS d"
-                  " WHERE ($1::text IS NULL OR d.pool = $1) AND ($2::text IS NULL OR d.type = $2)"
-                  " AND ($3::uuid IS NULL OR d.company_id = $3) AND ($4::text IS NULL OR d.reason = $4)"
+                  " WHERE ($1::text IS NULL OR d.pool = $1)"
+                  " AND ($2::text IS NULL OR d.type = $2)"
+                  " AND ($3::uuid IS NULL OR d.company_id = $3)"
+                  " AND ($4::text IS NULL OR d.reason = $4)"
                   " AND ($5::timestamptz IS NULL OR d.last_at >= $5)"
                   " AND ($6::timestamptz IS NULL OR d.last_at < $6)"
                   " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
-                  " ORDER BY d.last_at, d.id LIMIT $9::integer"},
+                  " ORDER BY d.last_at, d.id"
+                  " LIMIT $9::integer"},
     .request = "dead_selection",
     .filters = {"pool", "type", "company", "reason", "since", "before"},
 };
+/* clang-format on */
 
 void read_dead_letters(struct call *call)
 {
@@ -39,27 +49,34 @@ void read_dead_letters(struct call *call)
 
 /* ---- one ---- */
 
+/* clang-format off */
 static const struct db_statement one = {
     "read.dead_letter",
-    "SELECT " LETTER ", 'actor', d.actor, 'role', d.role, 'subject', d.subject, 'parent', d.parent,"
-    " 'if_match', nullif(d.if_match, 0), 'sent_at', to_timestamp(nullif(d.sent, 0)), 'correlation_id', "
-    "d.correlation_id, 'traceparent', d.traceparent, 'history', d.history)::text, d.type,"
-    " encode(d.body, 'hex'), translate(encode(d.body, 'base64'), E'\\n', '') FROM dead_letter AS d"
+    "SELECT " DEAD_LETTER ","
+    " 'actor', d.actor, 'role', d.role, 'subject', d.subject, 'parent', d.parent,"
+    " 'if_match', nullif(d.if_match, 0), 'sent_at', to_timestamp(nullif(d.sent, 0)),"
+    " 'correlation_id', d.correlation_id, 'traceparent', d.traceparent,"
+    " 'history', d.history)::text,"
+    " d.type,"
+    " encode(d.body, 'hex'),"
+    " translate(encode(d.body, 'base64'), E'\\n', '')"
+    " FROM dead_letter AS d"
     " WHERE d.id = $1"};
+/* clang-format on */
 
 enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
 
-static void on_letter(struct call *call, struct db_result *result, void *context)
+static void on_dead_letter(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
     CLEANUP(buf_done) struct buf body;
-    buf_init(&body, LETTER_MAX);
+    buf_init(&body, DEAD_LETTER_MAX);
     if (db_rows(result) == 0) {
         call_fail(call, ERR_NOT_FOUND, NULL);
         return;
     }
-    struct slice letter = db_text(result, 0, ONE_JSON);
-    buf_append(&body, letter.data, letter.len - 1);
+    struct slice dead_letter = db_text(result, 0, ONE_JSON);
+    buf_append(&body, dead_letter.data, dead_letter.len - 1);
     buf_append_text(&body, ",\"body\":");
     if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
         buf_append_text(&body, "null,\"body_base64\":");
@@ -67,36 +84,36 @@ static void on_letter(struct call *call, struct db_result *result, void *context
     }
     buf_append_char(&body, '}');
     if (body.truncated)
-        call_fail(call, ERR_BODY_TOO_LARGE, "the letter is too large to be shown");
+        call_fail(call, ERR_BODY_TOO_LARGE, "The dead letter is too large to be shown.");
     else
         call_respond(call, 200, "application/json", buf_slice(&body));
 }
 
 void read_dead_letter(struct call *call)
 {
-    query_start_as_operator(call, &one, call->params, 1, on_letter, NULL);
+    query_start_as_operator(call, &one, call->params, 1, on_dead_letter, NULL);
 }
 
-/* ---- what is done with them ---- */
+/* ---- actions ---- */
 
 static const char selection[] = "dead_selection";
 
 void dead_letter_replay(struct call *call)
 {
-    admin_ask(call, NULL, "dead.replay");
+    pool_request_submit(call, NULL, "dead.replay");
 }
 
 void dead_letter_drop(struct call *call)
 {
-    admin_ask(call, NULL, "dead.drop");
+    pool_request_submit(call, NULL, "dead.drop");
 }
 
 void dead_letters_replay(struct call *call)
 {
-    admin_ask(call, selection, "dead.replay_many");
+    pool_request_submit(call, selection, "dead.replay_many");
 }
 
 void dead_letters_drop(struct call *call)
 {
-    admin_ask(call, selection, "dead.drop_many");
+    pool_request_submit(call, selection, "dead.drop_many");
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* What operators see of dead letters and do with them. */
+/* Dead letters, for operators: list and show them, replay or drop one or many. */
 
 #include "gateway/http/call.h"
 

@@ -9,7 +9,7 @@
 
 enum { KEY_SIZE = 96 };
 
-/* The last {…} of the path. */
+/* The last parameter of the path. */
 static struct slice subject_of(const struct call *call)
 {
     struct slice subject = SLICE_NONE;
@@ -18,14 +18,14 @@ static struct slice subject_of(const struct call *call)
     return subject;
 }
 
-/* The pool that the request names; where it names none, any does. */
+/* The pool that the request names. When it names none, any pool can carry it out. */
 static const char *pool_of(const json_t *body)
 {
     const char *pool = json_string_value(json_object_get(body, "pool"));
     return pool ? pool : topology_pool_at(0);
 }
 
-void admin_ask_with(struct call *call, json_t *body, const char *ask)
+void pool_request_send(struct call *call, json_t *body, const char *action)
 {
     char key[KEY_SIZE];
     struct slice subject = subject_of(call);
@@ -34,14 +34,14 @@ void admin_ask_with(struct call *call, json_t *body, const char *ask)
     if (subject.data)
         json_object_set_new(request, "subject", json_stringn(subject.data, subject.len));
     char *text = json_dumps(request, JSON_COMPACT);
-    control_ask(call, key, slice_of(ask), slice_of(text), control_answer_call, NULL);
+    control_ask(call, key, slice_of(action), slice_of(text), control_answer_call, NULL);
     free(text);
     json_decref(request);
 }
 
-void admin_ask(struct call *call, const char *schema, const char *ask)
+void pool_request_submit(struct call *call, const char *schema, const char *action)
 {
     CLEANUP(json_cleanup) json_t *body = NULL;
     if (schema_input_read(call, schema, &body))
-        admin_ask_with(call, body, ask);
+        pool_request_send(call, body, action);
 }

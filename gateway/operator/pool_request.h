@@ -1,16 +1,17 @@
 #pragma once
-/* What operators change (routes under /v1/admin): the request is checked here, by its schema, and done by a worker, with
- * the SQL that workers/engine/housekeeping/operator.c has for `ask`. The worker gets
+/* Changes that operators make (routes under /v1/admin). The gateway checks the request by its schema and a
+ * worker carries it out, with the SQL that workers/engine/housekeeping/operator.c has for the action
+ * ("dead.replay"). The worker gets
  *
- *   {"subject": what the path names, "body": {…}}       body: of POST and PUT; of DELETE its query */
+ *   {"subject": the last parameter of the path, "body": {…}}   body: of POST, PUT; of DELETE the query */
 
 #include <jansson.h>
 
 #include "gateway/http/call.h"
 
-/* Asks the pool that `body` names, or any, for `ask`. Answers the call itself in every case. */
-void admin_ask_with(struct call *call, json_t *body, const char *ask);
+/* Sends the request to the pool that `body` names, or to any pool. Answers the call in every case. */
+void pool_request_send(struct call *call, json_t *body, const char *action);
 
-/* Checks the request by the msg_request `schema` (NULL: it has no body) and asks the pool that it names, or any, for `ask`
- * ("dead.replay"). Answers the call itself in every case. */
-void admin_ask(struct call *call, const char *schema, const char *ask);
+/* Reads the request's body or query by the msg_request `schema` (NULL: it has none) and sends it. Answers
+ * the call in every case. */
+void pool_request_submit(struct call *call, const char *schema, const char *action);

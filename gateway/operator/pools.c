@@ -1,11 +1,12 @@
-/* What operators ask of the worker pools. How a pool is doing is told by one of its managers, for all of them
- * (workers/fleet/manager/show.h); how many of its commands wait in PostgreSQL, or are dead, is counted there:
+/* The pools page of operators. One of a pool's managers reports the pool's state, for all its managers
+ * (workers/fleet/manager/show.h). How many of its commands are deferred or dead is counted in PostgreSQL:
  *
- *   count ─▶ ask a manager ─▶ the view with the counts in it ─┬─ of one pool ─▶ answered
- *                ▲                                            └─ of a list ──┐
- *                └──────────────────── the next pool ◀───────────────────────┘
+ *   count ─▶ ask a manager ─▶ the view with the counts in it ─┬─ one pool ─▶ answer
+ *                ▲                                            └─ a list ──┐
+ *                └──────────────────── the next pool ◀────────────────────┘
  *
- * Who cannot be asked is told of without: operators look when something is wrong. */
+ * Operators look when something is wrong. So when the database or a manager does not answer, the list is
+ * answered without its part. */
 
 #include "gateway/operator/pools.h"
 
@@ -28,47 +29,25 @@ struct survey {
     size_t count, at;
     bool is_list;
     struct slice request; /* to the manager */
-    struct slice shown;   /* of the list, so far */
+    struct slice shown;   /* the list's entries so far */
 };
 
-/* More than a million are called a million: nobody waits for the rest to be counted. */
+/* clang-format off */
+/* The count stops at a million, so that a look at a full pool stays cheap. */
 #define COUNT(table, where) \
     "(SELECT count(*) FROM (SELECT FROM " table " WHERE pool = p.name" where " LIMIT 1000000) AS some_rows)"
 
 static const struct db_statement count_waiting = {
     "read.pool_counts",
-    "SELECT json_build_object('deferred', json_build_object("
-    "'parked', " COUNT(
-        "deferred",
-        " AND reason = 'turn'") ", "
-                                "'retry', " COUNT(
-                                    "deferred",
-                                    " AND reason = 'retry'") ", "
-                                                             "'scheduled', " COUNT(
-                                                                 "deferred",
-                                                                 " AND reason = 'schedule'") "), "
-                                                                                             "'dead_letters',"
-                                                                                             " " COUNT(
-                                                                                                 "dead_"
-                                                                                                 "letter",
-                                                                                                 "") ")::text"
-                                                                                                     " FROM "
-                                                                                                     "unnest("
-                                                                                                     "string_"
-                                                                                                     "to_"
-                                                                                                     "array($"
-                                                                                                     "1, ' "
-                                                                                                     "')) "
-                                                                                                     "WITH "
-                                                                                                     "ORDINAL"
-                                                                                                     "ITY AS "
-                                                                                                     "p "
-                                                                                                     "(name, "
-                                                                                                     "place) "
-                                                                                                     "ORDER "
-                                                                                                     "BY "
-                                                                                                     "p."
-                                                                                                     "place"};
+    "SELECT json_build_object("
+    "  'deferred', json_build_object("
+    "    'parked', " COUNT("deferred", " AND reason = 'turn'") ","
+    "    'retry', " COUNT("deferred", " AND reason = 'retry'") ","
+    "    'scheduled', " COUNT("deferred", " AND reason = 'schedule'") "),"
+    "  'dead_letters', " COUNT("dead_letter", "") ")::text"
+    " FROM unnest(string_to_array($1, ' ')) WITH ORDINALITY AS p (name, place)"
+    " ORDER BY p.place"};
+/* clang-format on */
 
 /* ---- texts ---- */
 
@@ -88,7 +67,7 @@ static struct slice inside(struct slice object)
     return (struct slice){object.data + 1, object.len - 2};
 }
 
-/* One object of two. */
+/* Joins two objects into one. */
 static struct slice merge(struct arena *arena, struct slice view, struct slice counts)
 {
     static const struct slice unknown = SLICE("{\"deferred\":null,\"dead_letters\":null}");
@@ -96,15 +75,15 @@ static struct slice merge(struct arena *arena, struct slice view, struct slice c
     return join(arena, (struct slice){view.data, view.len - 1}, ",", inside(known), "}");
 }
 
-/* Of a pool whose managers do not answer, or that has none. */
-static struct slice mute_view(struct arena *arena, struct slice name)
+/* The view of a pool that has no managers, or whose managers do not answer. */
+static struct slice unknown_view(struct arena *arena, struct slice name)
 {
     return join(arena, SLICE("{\"name\":\""), "", name,
                 "\",\"wanted\":null,\"why\":null,\"resized_at\":null,\"autoscale\":null,\"waiting\":null,"
                 "\"managers\":[]}");
 }
 
-/* ---- asking ---- */
+/* ---- requests to the managers ---- */
 
 static void ask_next(struct call *call, struct survey *survey);
 
@@ -113,7 +92,7 @@ static void respond(struct call *call, struct slice body)
     if (body.data)
         call_respond(call, 200, "application/json", body);
     else
-        call_fail(call, ERR_BODY_TOO_LARGE, "the pools are too large to be shown");
+        call_fail(call, ERR_BODY_TOO_LARGE, "The view of the pools is too large to be shown.");
 }
 
 static bool is_view(const struct control_answer *answer)
@@ -123,7 +102,8 @@ static bool is_view(const struct control_answer *answer)
 
 static void add_to_list(struct call *call, struct survey *survey, const struct control_answer *answer)
 {
-    struct slice view = is_view(answer) ? answer->body : mute_view(&call->arena, survey->names[survey->at]);
+    struct slice view =
+        is_view(answer) ? answer->body : unknown_view(&call->arena, survey->names[survey->at]);
     if (view.data)
         view = merge(&call->arena, view, survey->counts[survey->at]);
     if (view.data)
@@ -166,7 +146,7 @@ static void on_counts(struct call *call, struct db_result *result, void *context
     ask_next(call, survey);
 }
 
-/* Names are words (router_is_word): no space is in one. */
+/* The names are joined by spaces. They are words (router_is_word), so none has a space in it. */
 static void start(struct call *call, struct survey *survey)
 {
     struct slice names = survey->names[0];
@@ -212,7 +192,7 @@ void pool_show(struct call *call)
 static void refuse_empty(struct call *call)
 {
     struct msg_problems problems = {.arena = &call->arena};
-    msg_problem_add(&problems, &(struct msg_place){.name = "wanted"}, "is missing, as are min and max");
+    msg_problem_add(&problems, &(struct msg_place){.name = "wanted"}, "must be given, or min and max");
     call_fail_fields(call, ERR_VALIDATION, NULL, &problems);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/* GET and PUT of worker pools, for operators. */
+/* The worker pools, for operators: GET /v1/admin/pools, GET and PUT of one. */
 
 #include "gateway/http/call.h"
 

@@ -1,6 +1,7 @@
-/* Schedules, for operators: a list, one with the body of its command, and what can be done with them. What can be refused without
- * the database is refused here: the expression, the time zone, and the command by the schema of its resource. The SQL of what is
- * done is in workers/engine/housekeeping/operator_schedules.c. */
+/* Schedules, for operators: the list, one with the body of its command, and the actions on them. A request
+ * that can be refused without the database is refused here: by its cron expression, its time zone, or its
+ * command, which must fit the schema of its resource. The SQL of the actions is in
+ * workers/engine/housekeeping/operator_schedules.c. */
 
 #include "gateway/operator/schedules.h"
 
@@ -19,22 +20,37 @@
 
 enum { POINTER_SIZE = 256, SCHEDULE_MAX = 64 << 20 };
 
-/* A command's outcome is what the inbox says; what is neither there nor waiting is with a worker, or long forgotten. */
-#define OUTCOME                                                                                            \
-    "CASE WHEN s.run_at IS NOT NULL THEN CASE WHEN s.last_error IS NULL THEN 'running' ELSE 'failing' END" \
-    " WHEN s.last_at IS NULL THEN NULL"                                                                    \
-    " WHEN s.company_id IS NULL THEN 'succeeded'"                                                          \
-    " WHEN i.status = 'ok' THEN 'succeeded' WHEN i.status IS NOT NULL THEN 'failed'"                       \
-    " WHEN d.command_id IS NOT NULL THEN 'waiting' ELSE 'unknown' END"
-#define SCHEDULE                                                                                       \
-    "json_build_object('name', s.name, 'company', s.company_id, 'type', s.type, 'cron', s.cron,"       \
-    " 'timezone', s.timezone, 'enabled', s.enabled, 'next_at', s.next_at, 'asked_at', s.asked_at,"     \
-    " 'runs', s.runs, 'last', CASE WHEN s.last_at IS NOT NULL THEN json_build_object('at', s.last_at," \
-    " 'begun_at', s.last_begun_at, 'ended_at', coalesce(s.last_ended_at, i.at), 'by', s.last_by,"      \
-    " 'command', s.last_command, 'outcome', " OUTCOME ","                                              \
-    " 'error', coalesce(s.last_error, nullif(i.status, 'ok'))) END, 'error', s.last_error"
-#define FROM_SCHEDULE                                                                        \
-    " FROM schedule AS s"                                                                    \
+/* clang-format off */
+/* How the last run ended. A command's outcome stands in the inbox. A command that is neither there nor in
+ * `deferred` is with a worker, or was deleted with the old rows of the inbox. */
+#define OUTCOME                                                  \
+    "CASE"                                                       \
+    " WHEN s.run_at IS NOT NULL AND s.last_error IS NULL THEN 'running'" \
+    " WHEN s.run_at IS NOT NULL THEN 'failing'"                  \
+    " WHEN s.last_at IS NULL THEN NULL"                          \
+    " WHEN s.company_id IS NULL THEN 'succeeded'"                \
+    " WHEN i.status = 'ok' THEN 'succeeded'"                     \
+    " WHEN i.status IS NOT NULL THEN 'failed'"                   \
+    " WHEN d.command_id IS NOT NULL THEN 'waiting'"              \
+    " ELSE 'unknown' END"
+
+/* The members of a schedule, but for the end of the object. */
+#define SCHEDULE                                                 \
+    "json_build_object("                                         \
+    "'name', s.name, 'company', s.company_id, 'type', s.type,"   \
+    " 'cron', s.cron, 'timezone', s.timezone,"                   \
+    " 'enabled', s.enabled, 'next_at', s.next_at, 'asked_at', s.asked_at," \
+    " 'runs', s.runs,"                                           \
+    " 'last', CASE WHEN s.last_at IS NOT NULL THEN json_build_object(" \
+    "'at', s.last_at, 'begun_at', s.last_begun_at,"              \
+    " 'ended_at', coalesce(s.last_ended_at, i.at),"              \
+    " 'by', s.last_by, 'command', s.last_command,"               \
+    " 'outcome', " OUTCOME ","                                   \
+    " 'error', coalesce(s.last_error, nullif(i.status, 'ok'))) END," \
+    " 'error', s.last_error"
+
+#define FROM_SCHEDULE                                            \
+    " FROM schedule AS s"                                        \
     " LEFT JOIN inbox AS i ON i.company_id = s.company_id AND i.command_id = s.last_command" \
     " LEFT JOIN deferred AS d ON d.company_id = s.company_id AND d.command_id = s.last_command"
 
@@ -42,14 +58,16 @@ enum { POINTER_SIZE = 256, SCHEDULE_MAX = 64 << 20 };
 
 static const struct page_list list = {
     .statement = {"read.schedules",
-                  "SELECT " SCHEDULE
-                  ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id" FROM_SCHEDULE
+                  "SELECT " SCHEDULE ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id"
+                  FROM_SCHEDULE
                   " WHERE ($1::uuid IS NULL OR s.company_id = $1)"
                   " AND ($2::timestamptz IS NULL OR (s.created_at, s.id) > ($2, $3::uuid))"
-                  " ORDER BY s.created_at, s.id LIMIT $4::integer"},
+                  " ORDER BY s.created_at, s.id"
+                  " LIMIT $4::integer"},
     .request = "schedule_selection",
     .filters = {"company"},
 };
+/* clang-format on */
 
 void read_schedules(struct call *call)
 {
@@ -58,12 +76,17 @@ void read_schedules(struct call *call)
 
 /* ---- one ---- */
 
+/* clang-format off */
 static const struct db_statement one = {
     "read.schedule",
-    "SELECT " SCHEDULE
-    ", 'actor', s.actor, 'subject', s.subject, 'parent', s.parent, 'changed_by', s.changed_by,"
-    " 'created_at', s.created_at, 'updated_at', s.updated_at)::text, s.type, encode(s.body, "
-    "'hex')" FROM_SCHEDULE " WHERE s.name = $1"};
+    "SELECT " SCHEDULE ","
+    " 'actor', s.actor, 'subject', s.subject, 'parent', s.parent, 'changed_by', s.changed_by,"
+    " 'created_at', s.created_at, 'updated_at', s.updated_at)::text,"
+    " s.type,"
+    " encode(s.body, 'hex')"
+    FROM_SCHEDULE
+    " WHERE s.name = $1"};
+/* clang-format on */
 
 enum { ONE_JSON, ONE_TYPE, ONE_HEX };
 
@@ -90,18 +113,18 @@ void read_schedule(struct call *call)
     query_start_as_operator(call, &one, call->params, 1, on_schedule, NULL);
 }
 
-/* ---- PUT: the request, and what the worker is told besides ---- */
+/* ---- PUT: the request, and what is added to it for the worker ---- */
 
 struct put {
     struct call *call;
-    json_t *json; /* of schedule.json; what the worker is told besides is added */
+    json_t *json; /* of schedule.json; members for the worker are added to it */
     json_t *body; /* of the command; NULL: none */
     struct msg_problems problems;
     const struct msg_resource *resource;
     struct buf msgpack;
 };
 
-/* The commands that a schedule may send, by the second half of their type. */
+/* The verbs of the commands that a schedule may send: the second half of their type. */
 static const struct verb {
     const char *name;
     bool has_body, needs_subject;
@@ -132,7 +155,7 @@ static void put_default(struct put *p, const char *member, json_t *value)
         json_object_set_new(p->json, member, value);
 }
 
-/* The first time after now, or none while it is not enabled. */
+/* Sets the first time after now, or none when the schedule is not enabled. */
 static void set_next(struct put *p, const struct cron *cron, const struct time_zone *zone)
 {
     char text[CLOCK_TEXT_SIZE];
@@ -155,7 +178,7 @@ static void check_time(struct put *p)
     if (cron_err)
         complain(p, "cron", why);
     if (zone_err)
-        complain(p, "timezone", "is no time zone of the IANA database");
+        complain(p, "timezone", "is not a time zone of the IANA database");
     if (!cron_err && !zone_err)
         set_next(p, &cron, zone);
     time_zone_free(zone);
@@ -171,7 +194,7 @@ static const struct verb *find_verb(struct slice name)
     return NULL;
 }
 
-/* "project.create": its resource and verb. */
+/* Finds the resource and the verb of a type such as "project.create". */
 static const struct verb *find_command(struct put *p)
 {
     struct slice type = text_of(p, "type");
@@ -181,7 +204,7 @@ static const struct verb *find_command(struct put *p)
     const struct verb *verb = dot ? find_verb((struct slice){dot + 1, type.len - len - 1}) : NULL;
     if (verb && p->resource && topology_pool(p->resource->name))
         return verb;
-    complain(p, "type", "is no command that can be sent on a schedule");
+    complain(p, "type", "is not a command that a schedule can send");
     return NULL;
 }
 
@@ -192,7 +215,7 @@ static void demand(struct put *p, const char *member, bool is_needed)
         complain(p, member, is_needed ? "is needed by this command" : "has no meaning for this command");
 }
 
-/* Where in the request it is: the schema of the command knows only its own part. */
+/* The schema of the command knows only the command's body, so each pointer gets its place in the request. */
 static void point_into_body(struct call *call, struct msg_problem *first)
 {
     for (struct msg_problem *problem = first; problem; problem = problem->next) {
@@ -230,7 +253,7 @@ static struct slice uuid_octets(struct put *p, const char *member, struct uuid *
                : SLICE("");
 }
 
-/* What a worker needs to send it, besides what the operator said. */
+/* Adds what a worker needs besides to send the command. */
 static void complete_command(struct put *p)
 {
     struct uuid company, subject, parent;
@@ -267,7 +290,7 @@ static void check_command(struct put *p)
         complete_command(p);
 }
 
-/* The system's work is all in its name. */
+/* Work of the system has no command: its type says everything. */
 static void check_work(struct put *p)
 {
     static const char *const members[] = {"actor", "subject", "parent"};
@@ -278,7 +301,7 @@ static void check_work(struct put *p)
         complain(p, "body", "has no meaning for work of the system");
 }
 
-/* ---- what is done with them ---- */
+/* ---- actions ---- */
 
 void schedule_put(struct call *call)
 {
@@ -294,7 +317,7 @@ void schedule_put(struct call *call)
     if (p.problems.count > 0)
         call_fail_fields(call, ERR_VALIDATION, NULL, &p.problems);
     else
-        admin_ask_with(call, p.json, "schedule.put");
+        pool_request_send(call, p.json, "schedule.put");
     buf_done(&p.msgpack);
     json_decref(p.json);
     json_decref(p.body);
@@ -302,7 +325,7 @@ void schedule_put(struct call *call)
 
 void schedule_delete(struct call *call)
 {
-    admin_ask(call, NULL, "schedule.delete");
+    pool_request_submit(call, NULL, "schedule.delete");
 }
 
 void schedule_run(struct call *call)
@@ -310,5 +333,5 @@ void schedule_run(struct call *call)
     char now[CLOCK_TEXT_SIZE];
     clock_format(clock_wall_us(), now);
     CLEANUP(json_cleanup) json_t *body = json_pack("{s:s}", "at", now);
-    admin_ask_with(call, body, "schedule.run");
+    pool_request_send(call, body, "schedule.run");
 }

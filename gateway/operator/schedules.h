@@ -1,5 +1,5 @@
 #pragma once
-/* What operators see of schedules and do with them. */
+/* Schedules, for operators: list and show them, make, replace, delete or run one. */
 
 #include "gateway/http/call.h"
 
