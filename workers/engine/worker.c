@@ -32,7 +32,7 @@ static void let_go(struct worker *w, struct command *command)
 
 static void put_back(struct worker *w, struct command *command)
 {
-    if (!was_delivered_by(w, command)) { /* it comes again by itself */
+    if (!was_delivered_by(w, command)) { /* the broker delivers it again */
         let_go(w, command);
         command_free(command);
         return;
@@ -61,10 +61,11 @@ static void on_settled(void *ctx, struct command *command)
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    (void)loop, (void)timer, (void)events; /* before the loop sleeps, on_turn looks */
+    (void)loop, (void)timer, (void)events; /* on_turn, which follows in the same turn, begins a batch */
 }
 
-/* The commands are back in the intake; the server is given time, more with each time that it needs. */
+/* The commands are back in the intake. The next batch waits, each time longer, so that the database can
+ * recover. */
 static void on_trouble(void *ctx)
 {
     struct worker *w = ctx;
@@ -80,7 +81,7 @@ static const struct batch_callbacks batch_callbacks = {.on_settled = on_settled,
 
 /* ---- the turn of the loop ---- */
 
-/* The outbox empties as the broker confirms; until then no more work is begun than it can tell of. */
+/* While results wait for room in the publisher, no batch is begun: it would only add to them. */
 static bool may_begin(const struct worker *w)
 {
     return batch_is_idle(w->batch) && db_is_up(w->db) && outbox_waiting(w->outbox) == 0 &&
@@ -102,7 +103,7 @@ static bool has_finished(const struct worker *w)
            housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs);
 }
 
-/* What else is asked of the database goes between two batches. */
+/* Other statements on this connection go between two batches. */
 static void begin(struct worker *w)
 {
     plan_cache_discard(w->plan_cache);
@@ -209,8 +210,9 @@ static struct members *join(struct worker *w)
 
 /* ---- the database ---- */
 
-/* Every statement here finds its rows by an index, key by key. The planner does not know that a table which is empty
- * today will have a million rows before it plans anew, so it is told not to consider reading tables, or indexes, whole. */
+/* Every statement here finds its rows by an index, key by key. A table that is empty when a statement is
+ * planned may have a million rows before it is planned again, so the planner may not read whole tables or
+ * indexes. */
 static const struct db_statement set_up = {
     "worker.set_up",
     "SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
@@ -247,7 +249,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* What the process may hold, shared out evenly among all partitions. */
+/* The prefetch of the process, divided evenly among all partitions. */
 static uint16_t prefetch_of_partition(const struct config *config)
 {
     return (uint16_t)(config->prefetch > config->partitions ? config->prefetch / config->partitions : 1);
@@ -308,7 +310,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     return ERR_OK;
 }
 
-/* First the connections: their last callbacks still find everything that they call. */
+/* The connections go first: their last callbacks still find everything that they call. */
 void worker_free(struct worker *w)
 {
     if (!w)

@@ -1,13 +1,13 @@
 #pragma once
-/* One worker process: it takes the commands of its share of the pool's queues (partitions.h), runs them in
- * batches, and tells what came of them.
+/* One worker process. It takes the commands of its share of the pool's queues
+ * (workers/fleet/members/partitions.h), runs them in batches, and publishes their results and events.
  *
  *   commands.<pool>.<partition> ─▶ intake ─▶ batch ─▶ PostgreSQL
  *                                              └────▶ outbox ─▶ events ─ confirmed ─▶ ack
  *
- * A batch is whatever has arrived while the last one was with the database, up to batch_max; nothing waits
- * for more. Events of one batch are confirmed while the next one runs. What is taken from the queue is
- * bounded by the prefetch, and so is everything here. */
+ * A batch is whatever has arrived while the last one was with the database, up to batch_max; a command never
+ * waits for others to fill a batch. The broker confirms the events of one batch while the next one runs. The
+ * prefetch bounds what is taken from the queues, and with it everything here. */
 
 #include <ev.h>
 
@@ -20,11 +20,13 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
                     struct worker **ret_worker) MUST_CHECK;
 void worker_free(struct worker *worker);
 
-/* Takes nothing more, finishes what it has, and breaks the loop; at the latest after drain_ms. What is left
- * then goes back to the queue. */
+/* Takes nothing more, finishes what it has, and breaks the loop, at the latest after drain_ms. Commands that
+ * are left then go back to their queues. */
 void worker_drain(struct worker *worker);
 
-bool worker_is_ready(const struct worker *worker); /* broker and database are connected, and it stays */
+bool worker_is_ready(
+    const struct worker *worker); /* broker and database are connected, and it does not drain */
 
-/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd: common/process/pulse.h; -1: none. */
+/* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd:
+ * common/process/pulse.h; -1: none. */
 int worker_run(const struct config *config, const char *pool, int pulse_fd);

@@ -1,8 +1,8 @@
 #pragma once
-/* Inside of the worker: for worker.c and worker_broker.c only.
+/* What worker.c and worker_broker.c share.
  *
- *   worker.c         the turn of the loop, what becomes of a command, the parts and how they hear of each other
- *   worker_broker.c  its two connections to the broker: one takes commands, one tells what came of them
+ *   worker.c         makes the parts and ties them together; the turn of the loop; what becomes of a command
+ *   worker_broker.c  the two connections to the broker: one takes commands, the other publishes results and events
  */
 
 #include "common/broker/broker.h"
@@ -34,16 +34,16 @@ struct worker {
     struct acks *acks;
     struct partitions *partitions;
     struct members *members;
-    struct partition_set set; /* those whose rows are ours to run */
+    struct partition_set set; /* the partitions whose commands are ours to run */
     struct backlog *backlog;
     struct plan_cache *plan_cache;
     struct housekeeping *housekeeping;
-    ev_timer pause; /* of all work: the database is in trouble */
+    ev_timer pause; /* active while no batch is begun, because the database is in trouble */
     double pause_s;
     struct long_jobs *long_jobs;
     ev_prepare turn;
     ev_timer deadline;
-    bool has_had_database; /* who never reached it takes no partition */
+    bool has_had_database; /* a worker that never reached the database takes no partition */
     bool is_draining;
 };
 

@@ -4,8 +4,7 @@
 #include "common/process/pulse.h"
 #include "workers/engine/worker.h"
 
-/* The process around a worker: its signals, and what it tells its parent. */
-
+/* What a process adds to its worker: signals, and the pulse that its parent hears. */
 struct life {
     struct worker *worker;
     struct pulse *pulse;

@@ -1,5 +1,6 @@
-/* DELETE /v1/operations/{id}: a command that waits for its time never runs (schemas/sql/0010_operation.sql). The holder of a long
- * job sees at its next step that it is to end; one that rests after a failure is due at once. */
+/* DELETE /v1/operations/{id}: a command that waits for its time never runs (schemas/sql/0010_operation.sql).
+ * The process that holds a long job sees at its next step that the job is to end; a job that backs off after
+ * a failure is due at once. */
 
 #include "workers/engine/resource/handlers.h"
 

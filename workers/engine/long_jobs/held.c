@@ -61,31 +61,32 @@ static void count(struct long_jobs *r)
 
 /* ---- its event ---- */
 
-static void on_noted(void *arg, struct db_result *result)
+static void on_recorded(void *arg, struct db_result *result)
 {
     struct long_jobs *r = arg;
     if (!long_jobs_is_good(r, result))
         return;
     r->held.is_lost = db_rows(result) == 0;
-    r->held.told_seq = r->held.event_seq;
+    r->held.published_seq = r->held.event_seq;
 }
 
-static void note(struct long_jobs *r)
+static void record_published(struct long_jobs *r)
 {
     const struct slice params[] = {slice_of(r->held.company), slice_of(r->held.id), slice_of(r->held.lease),
-                                   slice_of(r->hold), long_job_number(r->held.told_up_to, r->held.event_seq)};
-    long_jobs_ask(r, NOTING, false, &long_job_told, params, ARRAY_LEN(params), on_noted);
+                                   slice_of(r->hold),
+                                   long_job_number(r->held.published_up_to, r->held.event_seq)};
+    long_jobs_ask(r, RECORDING, false, &long_job_published, params, ARRAY_LEN(params), on_recorded);
 }
 
-static void on_told(void *arg, enum err err)
+static void on_published(void *arg, enum err err)
 {
     struct long_jobs *r = arg;
-    if (err == ERR_SHUTTING_DOWN || r->phase != TELLING)
+    if (err == ERR_SHUTTING_DOWN || r->phase != PUBLISHING)
         return;
     if (err)
-        long_jobs_rest(r, (double)r->config->job_retry_ms / 1000);
+        long_jobs_pause(r, (double)r->config->job_retry_ms / 1000);
     else
-        note(r);
+        record_published(r);
 }
 
 static struct event event_of(struct long_jobs *r, const struct effect *effect)
@@ -128,12 +129,13 @@ static void read_event(struct long_jobs *r)
     long_jobs_ask(r, READING, false, &long_job_event, params, ARRAY_LEN(params), on_read);
 }
 
-/* An event that is no longer kept cannot be told; a job that is another's by now, noting finds out. */
-void held_tell(struct long_jobs *r)
+/* An event that retention has dropped cannot be published. Recording finds out whether another process has
+ * the job. */
+void held_publish(struct long_jobs *r)
 {
     struct db_result *row = TAKE(r->event);
     if (!row) {
-        note(r);
+        record_published(r);
         return;
     }
     struct effect effect = {
@@ -146,24 +148,24 @@ void held_tell(struct long_jobs *r)
     enum err err = ERR_INTERNAL;
     if (uuid_parse(db_text(row, 0, EVENT_SUBJECT), &effect.subject) &&
         uuid_parse(db_text(row, 0, EVENT_ACTOR), &effect.actor))
-        err = publish(r, &effect, on_told);
+        err = publish(r, &effect, on_published);
     db_result_release(row);
     if (err)
-        long_jobs_rest(r, (double)r->config->job_retry_ms / 1000);
+        long_jobs_pause(r, (double)r->config->job_retry_ms / 1000);
     else
-        long_jobs_enter(r, TELLING);
+        long_jobs_enter(r, PUBLISHING);
 }
 
 /* ---- steps ---- */
 
-/* Not kept and not numbered: who misses it hears the next one. */
-static void tell_progress(struct long_jobs *r)
+/* Progress has no number and no row: a client that misses it gets the next one. */
+static void publish_progress(struct long_jobs *r)
 {
     struct held *h = &r->held;
     char data[256], at[CLOCK_TEXT_SIZE];
-    if (clock_monotonic_s() - h->told_progress_at < (double)r->config->job_progress_ms / 1000)
+    if (clock_monotonic_s() - h->progress_at < (double)r->config->job_progress_ms / 1000)
         return;
-    h->told_progress_at = clock_monotonic_s();
+    h->progress_at = clock_monotonic_s();
     clock_format(clock_wall_us(), at);
     int len =
         snprintf(data, sizeof(data), "{\"status\":\"running\",\"done\":%" PRId64 ",\"total\":%" PRId64 "}",
@@ -172,7 +174,7 @@ static void tell_progress(struct long_jobs *r)
         .type = SLICE("operation.progress"), .at = slice_of(at), .data = {data, (size_t)len}};
     enum err err = uuid_parse(slice_of(h->id), &effect.subject) ? publish(r, &effect, NULL) : ERR_INTERNAL;
     if (err)
-        log_debug("long_job.progress_untold", LOG_S("job", h->id), LOG_S("error", err_info(err)->name));
+        log_debug("long_job.progress_unpublished", LOG_S("job", h->id), LOG_S("error", err_info(err)->name));
 }
 
 static void on_stepped(void *arg, struct db_result *result)
@@ -204,8 +206,9 @@ static void step(struct long_jobs *r)
     long_jobs_ask(r, STEPPING, false, &h->kind->step, params, ARRAY_LEN(params), on_stepped);
 }
 
-/* Half as many when it took too long, twice as many when it was quick; then a rest, so that this connection takes no more than half
- * of a database process. */
+/* The next step goes through half as many rows when this one took too long, and through twice as many when it
+ * was quick. The pause before it lasts as long as this step, so that the connection takes at most half of a
+ * database process. */
 void held_after_step(struct long_jobs *r)
 {
     double took = clock_monotonic_s() - r->step_began, wanted = (double)r->config->job_step_ms / 1000;
@@ -213,15 +216,15 @@ void held_after_step(struct long_jobs *r)
         r->rows = r->rows / 2 > 0 ? r->rows / 2 : 1;
     else if (took < wanted / 2)
         r->rows = 2 * r->rows < ROWS_MAX ? 2 * r->rows : ROWS_MAX;
-    tell_progress(r);
-    long_jobs_rest(r, took < wanted ? took : wanted);
+    publish_progress(r);
+    long_jobs_pause(r, took < wanted ? took : wanted);
 }
 
 /* ---- what fails ---- */
 
 static void on_let_go(void *arg, struct db_result *result)
 {
-    (void)long_jobs_is_good(arg, result); /* the lease ends by itself */
+    (void)long_jobs_is_good(arg, result); /* after a failure the lease runs out by itself */
 }
 
 static void let_go(struct long_jobs *r, int64_t delay_ms, const char *error, bool is_failure)
@@ -234,7 +237,7 @@ static void let_go(struct long_jobs *r, int64_t delay_ms, const char *error, boo
     long_jobs_ask(r, LETTING_GO, false, &long_job_let_go, params, ARRAY_LEN(params), on_let_go);
 }
 
-/* Doubling, between half of it and all of it. */
+/* The back-off doubles with each attempt, and lasts between half of that and all of it. */
 static int64_t backoff_ms(const struct long_jobs *r)
 {
     int64_t ms = r->config->job_retry_ms;
@@ -247,8 +250,8 @@ static int64_t backoff_ms(const struct long_jobs *r)
 void held_fail(struct long_jobs *r, enum err err)
 {
     struct held *h = &r->held;
-    if (!r->is_holding ||
-        err == ERR_DATABASE_UNAVAILABLE) { /* taken again, by its lease, when the database is back */
+    /* While the database is away the lease runs out, and some process takes the job when it is back. */
+    if (!r->is_holding || err == ERR_DATABASE_UNAVAILABLE) {
         long_jobs_idle(r, long_jobs_poll_s(r));
     } else if (err_info(err)->fate == FATE_RETRY || r->phase == TURNING || !h->kind) {
         h->attempts++;
@@ -266,7 +269,8 @@ static bool is_ended(const struct held *h)
     return strcmp(h->status, "pending") != 0 && strcmp(h->status, "running") != 0;
 }
 
-/* Nobody gets a step further with it: what the last failure was, or that whoever has it dies. */
+/* Why no process gets a step further with the job: the last failure, or, without one, that each holder
+ * dies. */
 static const char *why_given_up(const struct held *h)
 {
     return h->error[0] ? h->error : err_info(ERR_POISON)->slug;
@@ -275,12 +279,12 @@ static const char *why_given_up(const struct held *h)
 void held_proceed(struct long_jobs *r)
 {
     struct held *h = &r->held;
-    bool is_untold = h->told_seq < h->event_seq;
-    if (h->is_lost || (is_ended(h) && !is_untold))
+    bool is_unpublished = h->published_seq < h->event_seq;
+    if (h->is_lost || (is_ended(h) && !is_unpublished))
         long_jobs_idle(r, 0);
-    else if (!h->kind) /* of a newer process's */
+    else if (!h->kind) /* a newer process knows this kind */
         let_go(r, RETRY_MAX_MS, NULL, false);
-    else if (is_untold)
+    else if (is_unpublished)
         read_event(r);
     else if (h->is_cancelled)
         turn(r, "cancelled", NULL);

@@ -14,47 +14,74 @@ struct long_job_kinds {
     size_t count;
 };
 
-/* A change of status: of the job, of its entity, and the event that says so, under the lock of the company's sequence.
- * $1 company, $2 id, $3 lease, $4 status, $5 error, $6 seconds of the lease, $7 total (when it begins), $8 "export",
- * $9 hours for which a result is kept → the status that it has got (who asked for the end of it first gets that), the number of
- * the event. */
+/* A change of status of the job, of its entity, and the event that says so, under the lock of the company's
+ * sequence.
+ *
+ * $1 company, $2 id, $3 lease, $4 status, $5 error, $6 seconds of the lease, $7 total (when the job begins),
+ * $8 "export", $9 hours for which a result is kept → the status, the number of the event. The status is
+ * `cancelled` when a client asked for that first. */
+#define TURN_JOB                                                                   \
+    "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at),"                \
+    " j AS ("                                                                      \
+    " UPDATE long_job AS j SET"                                                    \
+    " status = CASE WHEN j.cancel_asked THEN 'cancelled' ELSE $4::text END,"       \
+    " error = CASE WHEN NOT j.cancel_asked THEN $5::text END,"                     \
+    " total = CASE WHEN $4::text = 'running' THEN $7::bigint ELSE j.total END,"    \
+    " started_at = CASE WHEN $4::text = 'running' AND NOT j.cancel_asked"          \
+    " THEN m.at ELSE j.started_at END,"                                            \
+    " ended_at = CASE WHEN $4::text <> 'running' OR j.cancel_asked THEN m.at END," \
+    " event_seq = s.seq + 1,"                                                      \
+    " event_at = m.at,"                                                            \
+    " version = j.version + 1,"                                                    \
+    " updated_at = m.at,"                                                          \
+    " due_at = m.at + make_interval(secs => $6::double precision)"                 \
+    " FROM moment AS m, company_sequence AS s"                                     \
+    " WHERE s.company_id = $1::uuid"                                               \
+    " AND j.company_id = $1::uuid AND j.id = $2::uuid"                             \
+    " AND j.lease = $3::bigint"                                                    \
+    " AND j.status IN ('pending', 'running')"                                      \
+    " RETURNING j.*),"
+
+/* The table, and what else the kind sets. */
+#define TURN_ENTITY                                      \
+    " entity AS ("                                       \
+    " UPDATE \"%s\" AS t SET"                            \
+    " status = j.status,"                                \
+    " error = j.error,"                                  \
+    " started_at = j.started_at,"                        \
+    " ended_at = j.ended_at,"                            \
+    " version = t.version + 1,"                          \
+    " updated_at = j.updated_at,"                        \
+    " %s"                                                \
+    " FROM j"                                            \
+    " WHERE t.company_id = $1::uuid AND t.id = $2::uuid" \
+    " RETURNING t.version, "
+
+#define WRITE_EVENT                                                                      \
+    " AS data),"                                                                         \
+    " moved AS ("                                                                        \
+    " UPDATE company_sequence AS s SET seq = j.event_seq"                                \
+    " FROM j, entity"                                                                    \
+    " WHERE s.company_id = $1::uuid),"                                                   \
+    " written AS ("                                                                      \
+    " INSERT INTO events"                                                                \
+    " (company_id, seq, at, command_id, type, subject, actor, version, data)"            \
+    " SELECT $1::uuid, j.event_seq, j.event_at, $2::uuid,"                               \
+    " $8::text || '.' || CASE j.status WHEN 'running' THEN 'started' ELSE j.status END," \
+    " $2::uuid, j.actor, entity.version, entity.data::json"                              \
+    " FROM j, entity)"                                                                   \
+    " SELECT j.status, j.event_seq FROM j"
+
 static char *turn_sql(const struct long_job_kind *kind)
 {
     const struct msg_resource *resource = msg_resource_by_name(slice_of(kind->resource));
     assert(resource);
     CLEANUP(buf_done) struct buf sql;
     buf_init(&sql, SQL_MAX);
-    buf_append_text(
-        &sql,
-        "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at),"
-        " j AS (UPDATE long_job AS j SET"
-        " status = CASE WHEN j.cancel_asked THEN 'cancelled' ELSE $4::text END,"
-        " error = CASE WHEN NOT j.cancel_asked THEN $5::text END,"
-        " total = CASE WHEN $4::text = 'running' THEN $7::bigint ELSE j.total END,"
-        " started_at = CASE WHEN $4::text = 'running' AND NOT j.cancel_asked THEN m.at ELSE j.started_at END,"
-        " ended_at = CASE WHEN $4::text <> 'running' OR j.cancel_asked THEN m.at END,"
-        " event_seq = s.seq + 1, event_at = m.at, version = j.version + 1, updated_at = m.at,"
-        " due_at = m.at + make_interval(secs => $6::double precision)"
-        " FROM moment AS m, company_sequence AS s"
-        " WHERE s.company_id = $1::uuid AND j.company_id = $1::uuid AND j.id = $2::uuid AND j.lease = "
-        "$3::bigint"
-        " AND j.status IN ('pending', 'running') RETURNING j.*),");
-    buf_printf(
-        &sql,
-        " entity AS (UPDATE \"%s\" AS t SET status = j.status, error = j.error, started_at = j.started_at,"
-        " ended_at = j.ended_at, version = t.version + 1, updated_at = j.updated_at, %s"
-        " FROM j WHERE t.company_id = $1::uuid AND t.id = $2::uuid RETURNING t.version, ",
-        resource->table, kind->outcome);
+    buf_append_text(&sql, TURN_JOB);
+    buf_printf(&sql, TURN_ENTITY, resource->table, kind->outcome);
     resource_sql_json(resource, "t", &sql);
-    buf_append_text(&sql, " AS data),"
-                          " moved AS (UPDATE company_sequence AS s SET seq = j.event_seq FROM j, entity"
-                          " WHERE s.company_id = $1::uuid),"
-                          " told AS (INSERT INTO events"
-                          " (company_id, seq, at, command_id, type, subject, actor, version, data)"
-                          " SELECT $1::uuid, j.event_seq, j.event_at, $2::uuid, $8::text || '.' ||"
-                          " CASE j.status WHEN 'running' THEN 'started' ELSE j.status END,"
-                          " $2::uuid, j.actor, entity.version, entity.data::json FROM j, entity)"
-                          " SELECT j.status, j.event_seq FROM j");
+    buf_append_text(&sql, WRITE_EVENT);
     buf_append_char(&sql, '\0');
     assert(!sql.truncated);
     return xstrdup(buf_data(&sql));

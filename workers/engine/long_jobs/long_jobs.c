@@ -7,13 +7,18 @@
 #include "workers/engine/records/database.h"
 
 enum {
-    ROWS_FIRST = 100, /* of a step; then as many as take about job_step_ms */
+    ROWS_FIRST = 100, /* of the first step; later ones go through as many as take about job_step_ms */
     BODY_MAX = 8 << 20,
     BEATS_A_LEASE = 3,
     SWEEP_PIECES = 20,
 };
 
-static const double SWEEP_ON_S = 0.2;
+static const double SWEEP_ON_S = 0.2; /* until the next sweep, when one did not reach the end */
+
+static const char *const phase_names[] = {
+    [IDLE] = "idle",         [LOOKING] = "looking", [SWEEPING] = "sweeping",     [COUNTING] = "counting",
+    [TURNING] = "turning",   [READING] = "reading", [PUBLISHING] = "publishing", [RECORDING] = "recording",
+    [STEPPING] = "stepping", [PAUSING] = "pausing", [LETTING_GO] = "letting_go"};
 
 static void on_sync(void *arg, enum err err);
 
@@ -28,13 +33,14 @@ static void wait_s(struct long_jobs *r, double s)
 
 void long_jobs_enter(struct long_jobs *r, enum phase phase)
 {
+    log_debug("long_job.phase", LOG_S("from", phase_names[r->phase]), LOG_S("to", phase_names[phase]));
     r->phase = phase;
     r->answer = ERR_OK;
 }
 
-void long_jobs_rest(struct long_jobs *r, double s)
+void long_jobs_pause(struct long_jobs *r, double s)
 {
-    long_jobs_enter(r, RESTING);
+    long_jobs_enter(r, PAUSING);
     wait_s(r, s);
 }
 
@@ -51,7 +57,7 @@ double long_jobs_poll_s(const struct long_jobs *r)
     return (double)r->config->job_poll_ms / 1000 * (0.8 + (double)arc4random_uniform(400) / 1000);
 }
 
-/* ---- asking the database ---- */
+/* ---- statements ---- */
 
 struct slice long_job_number(char text[NUMBER_SIZE], int64_t value)
 {
@@ -97,7 +103,7 @@ static void on_taken(void *arg, struct db_result *result)
         .kind = long_job_kinds_find(r->kinds, db_text(result, 0, TAKEN_KIND)),
         .attempts = db_int(result, 0, TAKEN_ATTEMPTS),
         .event_seq = db_int(result, 0, TAKEN_EVENT_SEQ),
-        .told_seq = db_int(result, 0, TAKEN_TOLD_SEQ),
+        .published_seq = db_int(result, 0, TAKEN_PUBLISHED_SEQ),
         .is_cancelled = *db_text(result, 0, TAKEN_CANCEL_ASKED).data == 't',
     };
     long_job_copy(h->company, sizeof(h->company), db_text(result, 0, TAKEN_COMPANY));
@@ -132,7 +138,7 @@ static void sweep(struct long_jobs *r)
     long_jobs_ask(r, SWEEPING, false, &long_job_sweep, params, ARRAY_LEN(params), on_swept);
 }
 
-/* Nobody's: what nobody wants any more is cleared away in the meantime. */
+/* When no job is due, the results that have expired are deleted in the meantime. */
 static void after_look(struct long_jobs *r)
 {
     if (r->is_holding) {
@@ -154,12 +160,13 @@ static void on_renewed(void *arg, struct db_result *result)
         r->held.is_lost = true;
 }
 
-/* Every statement about the job renews its lease; only where it waits for something else this is needed. */
+/* Every statement about the job renews its lease, so the heartbeat is needed only while the job waits for
+ * something else. */
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct long_jobs *r = CONTAINER_OF(timer, struct long_jobs, beat);
-    if (!r->is_holding || (r->phase != RESTING && r->phase != TELLING) || !db_is_up(r->db))
+    if (!r->is_holding || (r->phase != PAUSING && r->phase != PUBLISHING) || !db_is_up(r->db))
         return;
     const struct slice params[] = {slice_of(r->held.company), slice_of(r->held.id), slice_of(r->held.lease),
                                    slice_of(r->hold)};
@@ -183,7 +190,7 @@ static void on_sync(void *arg, enum err err)
     else if (r->phase == LOOKING || r->phase == SWEEPING)
         after_look(r);
     else if (r->phase == READING)
-        held_tell(r);
+        held_publish(r);
     else if (r->phase == STEPPING && !r->held.is_lost)
         held_after_step(r);
     else
@@ -194,7 +201,7 @@ static void on_next(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct long_jobs *r = CONTAINER_OF(timer, struct long_jobs, next);
-    if (r->phase == RESTING)
+    if (r->phase == PAUSING)
         held_proceed(r);
     else if (r->phase == IDLE && db_is_up(r->db) && !r->is_draining)
         look(r);
@@ -277,7 +284,7 @@ void long_jobs_poke(struct long_jobs *r)
 void long_jobs_drain(struct long_jobs *r)
 {
     r->is_draining = true;
-    if (r->phase == RESTING)
+    if (r->phase == PAUSING)
         wait_s(r, 0);
 }
 

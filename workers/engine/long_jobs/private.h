@@ -1,6 +1,6 @@
 #pragma once
-/* What the files of long_jobs share: long_jobs.c waits, asks and looks for a job; held.c does what is next with the one
- * that it holds. */
+/* What the files of long jobs share: long_jobs.c waits, looks for a job and talks to the database; held.c
+ * decides what is next with the job that this process holds. */
 
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
@@ -13,30 +13,30 @@
 
 enum { NUMBER_SIZE = 24, SLUG_SIZE = 64 };
 
-/* What the process waits for. */
+/* What the process waits for (the drawing in long_jobs.h); long_jobs_enter changes it. */
 enum phase {
-    IDLE,
+    IDLE, /* for the next look */
     LOOKING,
     SWEEPING,
     COUNTING,
-    TURNING,
-    READING, /* the event of the last change of status */
-    TELLING,
-    NOTING, /* that it was told */
+    TURNING,    /* a change of status */
+    READING,    /* the event of the last change of status */
+    PUBLISHING, /* for the broker to confirm that event */
+    RECORDING,  /* that it was published */
     STEPPING,
-    RESTING,
-    LETTING_GO, /* put off, or given back */
+    PAUSING,    /* between two steps, or before the event is published again */
+    LETTING_GO, /* the job is put off, or given back */
 };
 
 /* The job that this process holds. */
 struct held {
     const struct long_job_kind *kind;
-    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], lease[NUMBER_SIZE], told_up_to[NUMBER_SIZE];
+    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], lease[NUMBER_SIZE], published_up_to[NUMBER_SIZE];
     char status[SLUG_SIZE], error[SLUG_SIZE];
-    int64_t attempts, event_seq, told_seq, done, total;
+    int64_t attempts, event_seq, published_seq, done, total;
     bool is_cancelled, is_counted, is_through, is_too_large, is_lost;
-    enum err fault; /* for which it is to fail */
-    double told_progress_at;
+    enum err fault; /* what the job is to fail with */
+    double progress_at;
 };
 
 struct long_jobs {
@@ -49,10 +49,10 @@ struct long_jobs {
     enum phase phase;
     bool is_holding, is_draining, is_poked;
     struct held held;
-    int64_t rows; /* of the next step */
+    int64_t rows; /* that the next step goes through */
     double step_began, sweep_at;
-    enum err answer;         /* of the statement at work */
-    struct db_result *event; /* as read; NULL: there is none */
+    enum err answer;         /* of the statement in work */
+    struct db_result *event; /* as it was read; NULL: there is none */
     struct buf body;
     struct envelope_scratch scratch;
     char name[HOST_PROCESS_SIZE];
@@ -66,20 +66,20 @@ struct slice long_job_number(char text[NUMBER_SIZE], int64_t value);
 void long_job_copy(char *to, size_t size, struct slice text); /* cut to size, ended by a zero */
 
 void long_jobs_enter(struct long_jobs *jobs, enum phase phase);
-void long_jobs_rest(struct long_jobs *jobs, double s); /* then held_proceed */
-/* Holds nothing; looks again after `s`, or at once when it was poked meanwhile. */
+void long_jobs_pause(struct long_jobs *jobs, double s); /* then comes held_proceed */
+/* Holds no job any more; looks again after `s`, or at once when it was poked meanwhile. */
 void long_jobs_idle(struct long_jobs *jobs, double s);
 double long_jobs_poll_s(const struct long_jobs *jobs);
 
-/* One statement, one transaction; `lock`: after that of the company's sequence. */
+/* Sends one statement in one transaction; with `lock`, after the lock of the company's sequence. */
 void long_jobs_ask(struct long_jobs *jobs, enum phase phase, bool lock, const struct db_statement *statement,
                    const struct slice *params, size_t count, db_on_result *on_result);
-/* Whether it has an answer; else `answer` says why, and it is logged. */
+/* Whether the statement succeeded. If not, `answer` has its error, which is logged. */
 bool long_jobs_is_good(struct long_jobs *jobs, struct db_result *result);
 
 /* held.c */
 
 void held_proceed(struct long_jobs *jobs); /* what is next with the job */
 void held_after_step(struct long_jobs *jobs);
-void held_tell(struct long_jobs *jobs); /* the event that was read */
+void held_publish(struct long_jobs *jobs); /* publishes the event that was read */
 void held_fail(struct long_jobs *jobs, enum err err);

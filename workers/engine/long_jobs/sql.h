@@ -1,17 +1,17 @@
 #pragma once
-/* The statements about long jobs that are the same for every kind. Those of a holder name its lease ($3) and do nothing, without
- * a row in the answer, when the job is another's by now; and they renew it by $4 seconds. */
+/* The statements about long jobs that are the same for every kind. Those of a holder name its lease ($3) and
+ * renew it by $4 seconds. When another process has the job by now, they do nothing and return no row. */
 
 #include "common/db/db.h"
 
-/* As the worker's own connection. */
+/* Sent first on each connection: every row here is found by an index. */
 extern const struct db_statement long_job_set_up;
 
-/* The company's sequence ($1), before its job. */
+/* Locks the company's sequence ($1); that lock comes before the job's. */
 extern const struct db_statement long_job_lock;
 
-/* $1 pool, $2 seconds of the lease, $3 who is asking → the job whose time has come, now the caller's; those of companies that have none at work
- * first. */
+/* $1 pool, $2 seconds of the lease, $3 this process → a job that is due, and this process now holds it. Jobs
+ * of companies that have none in work come first. */
 extern const struct db_statement long_job_take;
 enum {
     TAKEN_COMPANY,
@@ -23,23 +23,24 @@ enum {
     TAKEN_CANCEL_ASKED,
     TAKEN_ATTEMPTS,
     TAKEN_EVENT_SEQ,
-    TAKEN_TOLD_SEQ
+    TAKEN_PUBLISHED_SEQ
 };
 
 extern const struct db_statement long_job_renew; /* $1 company, $2 id, $3 lease, $4 seconds */
 
-/* $1 company, $2 id, $3 lease → the event of its last change of status. */
+/* $1 company, $2 id, $3 lease → the event of the job's last change of status. */
 extern const struct db_statement long_job_event;
 enum { EVENT_SEQ, EVENT_AT, EVENT_TYPE, EVENT_SUBJECT, EVENT_ACTOR, EVENT_VERSION, EVENT_DATA };
 
-extern const struct db_statement
-    long_job_told; /* $1 to $4 as above, $5 the number of the event that was published */
+/* $1 to $4 as above, $5 the number of the event that was published. */
+extern const struct db_statement long_job_published;
 
-/* $1 to $3 as above, $4 seconds until anybody may take it, $5 error, $6 takings that are not to count. */
+/* $1 to $3 as above, $4 seconds until any process may take the job, $5 error, $6 attempts that are not to
+ * count. */
 extern const struct db_statement long_job_let_go;
 
-/* What a long_job_kind's step answers. */
+/* The columns that a step of a kind returns. */
 enum { STEP_CANCEL_ASKED, STEP_DONE, STEP_TOTAL, STEP_IS_THROUGH, STEP_IS_TOO_LARGE };
 
-/* $1 how many pieces of results that nobody wants any more may be deleted → how many were. */
+/* Deletes pieces of results that have expired: $1 how many at most → how many. */
 extern const struct db_statement long_job_sweep;

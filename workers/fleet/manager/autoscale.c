@@ -10,8 +10,9 @@ static int within(int64_t n, int min, int max)
     return n < min ? min : n > max ? max : (int)n;
 }
 
-/* Workers, up to twice those that there are: if more are needed, the next look will still say so. Fewer
- * commands than there are workers may be as old as they like: one more would find nothing to do. */
+/* How many workers are needed, at most twice as many as there are: if that is not enough, the next call says
+ * so. When fewer commands wait than there are workers, their age does not count: one more worker would find
+ * nothing to do. */
 static int needed(const struct autoscale_sight *sight, int64_t depth, int64_t age_ms,
                   enum autoscale_reason *ret_reason)
 {
@@ -33,7 +34,7 @@ static int64_t spell_ms(const struct autoscale *state, const struct autoscale_op
     return options->calm_ms << state->patience;
 }
 
-/* A shrink that nobody regretted for a whole spell was right. */
+/* A shrink that has stood for a whole spell was right. */
 static void settle_shrink(struct autoscale *state, const struct autoscale_options *options, int64_t now_ms)
 {
     if (!state->shrunk_ms || now_ms - state->shrunk_ms <= spell_ms(state, options))
@@ -86,12 +87,12 @@ static int in_calm(struct autoscale *state, const struct autoscale_options *opti
     return now_ms - state->calm_ms >= spell_ms(state, options) ? shrink(state, wanted, now_ms) : wanted;
 }
 
-/* Not asked before, or not for long: the spells begin now. */
+/* After the first decision, or a long time without one, the spells begin now. */
 static void look_at_clock(struct autoscale *state, int64_t now_ms)
 {
-    if (now_ms < state->asked_ms || now_ms - state->asked_ms > AUTOSCALE_GAP_MS)
+    if (now_ms < state->decided_ms || now_ms - state->decided_ms > AUTOSCALE_GAP_MS)
         forget_spells(state);
-    state->asked_ms = now_ms;
+    state->decided_ms = now_ms;
 }
 
 int autoscale_decide(struct autoscale *state, const struct autoscale_options *options,

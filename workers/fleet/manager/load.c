@@ -65,7 +65,7 @@ bool manager_load_hear(struct manager_load *load, struct slice body, int64_t now
     if (message == MEMBER_ANNOUNCES)
         members_view_hear(&load->workers, &said, now_ms);
     else if (message == MEMBER_DIED)
-        members_view_bury(&load->workers, &death);
+        members_view_remove(&load->workers, &death);
     return message != MEMBER_UNREADABLE;
 }
 

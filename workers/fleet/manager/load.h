@@ -1,12 +1,13 @@
 #pragma once
-/* What waits in a pool and who works on it, as one of its managers knows it: the broker says how long the
- * partitions' queues are, the workers say what they hold (wire.h).
+/* What waits in a pool and who works on it, as one of its managers knows it. The broker says how long the
+ * queues of the partitions are, and the workers say what they hold (workers/fleet/members/wire.h).
  *
  *   ready    in the queues: no worker has them yet
  *   open     delivered to a worker, and not finished
- *   parked   taken from the queues into `deferred`, until their company's turn comes
+ *   parked   taken from the queues into `deferred`, until the turn of their company comes
  *
- * What waits for a time of its own (retries, schedules) is not counted: nobody could do it now. */
+ * Commands that wait for a time of their own (retries, schedules) are not counted: no worker could run them
+ * now. */
 
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
@@ -23,18 +24,20 @@ struct manager_load_sum {
 
 /* pool: kept, not copied. */
 struct manager_load *manager_load_new(const struct config *config, const char *pool);
-void manager_load_free(struct manager_load *load); /* after the broker that it asks */
+void manager_load_free(struct manager_load *load); /* after the broker of manager_load_ask */
 
-/* Once a second, while the connection is up: the answers come later, all or none. */
+/* Asks the broker how long the queues are. Call it once a second while the connection is up; the answers come
+ * later. */
 void manager_load_ask(struct manager_load *load, struct broker *broker);
-void manager_load_down(struct manager_load *load); /* the connection is gone, and with it the answers */
+void manager_load_down(struct manager_load *load); /* the connection is gone, and so are the answers */
 
-/* What came under the key member.<pool>; false: it cannot be read. */
+/* A message under the key member.<pool>; false when it cannot be read. */
 bool manager_load_hear(struct manager_load *load, struct slice body, int64_t now_ms) MUST_CHECK;
-/* Drops who was silent. After a time in which nobody could be heard, thaw: silence counts from now. */
+/* Drops the workers that were silent for too long. After a time in which none could be heard, thaw: silence
+ * counts from now. */
 void manager_load_expire(struct manager_load *load, int64_t now_ms);
 void manager_load_thaw(struct manager_load *load, int64_t now_ms);
 
 struct manager_load_sum manager_load_sum(const struct manager_load *load);
-/* What that process said last; NULL: nothing yet. */
+/* The last report of that process; NULL: there is none yet. */
 const struct member_report *manager_load_of(const struct manager_load *load, const char *host, pid_t pid);

@@ -28,7 +28,7 @@ static uint64_t score(const struct uuid *worker, unsigned partition)
     return mix(mix(mix(partition + 1) ^ halves[0]) ^ halves[1]);
 }
 
-/* Of two alike the one of the lesser id: the order is the same everywhere. */
+/* Of two equal scores the lesser id comes first: the order is the same everywhere. */
 static int by_score(const void *a, const void *b)
 {
     const struct pair *x = a, *y = b;
@@ -51,14 +51,15 @@ static struct pair *make_pairs(const struct uuid *sorted, size_t workers, unsign
     return pairs;
 }
 
-/* Everybody has the lesser share before the rest is given away, one each: whoever is there first has it. */
-static bool has_room(unsigned load, unsigned share, unsigned *rest)
+/* Every worker may have the lesser share; the partitions left over go one each to the workers that come
+ * first. */
+static bool has_room(unsigned load, unsigned share, unsigned *left)
 {
     if (load < share)
         return true;
-    if (load > share || *rest == 0)
+    if (load > share || *left == 0)
         return false;
-    --*rest;
+    --*left;
     return true;
 }
 
@@ -68,7 +69,7 @@ uint64_t assignment_of(const struct uuid *workers, size_t count, size_t self, un
            partitions <= TOPOLOGY_PARTITIONS_MAX);
     struct uuid sorted[ASSIGNMENT_WORKERS_MAX];
     unsigned loads[ASSIGNMENT_WORKERS_MAX] = {0};
-    unsigned share = partitions / (unsigned)count, rest = partitions % (unsigned)count;
+    unsigned share = partitions / (unsigned)count, left = partitions % (unsigned)count;
     uint64_t taken = 0, ours = 0;
     memcpy(sorted, workers, count * sizeof(*workers));
     qsort(sorted, count, sizeof(*sorted), uuid_compare);
@@ -76,7 +77,7 @@ uint64_t assignment_of(const struct uuid *workers, size_t count, size_t self, un
     for (size_t i = 0; i < count * partitions; i++) {
         const struct pair *pair = &pairs[i];
         uint64_t bit = UINT64_C(1) << pair->partition;
-        if ((taken & bit) || !has_room(loads[pair->worker], share, &rest))
+        if ((taken & bit) || !has_room(loads[pair->worker], share, &left))
             continue;
         taken |= bit;
         loads[pair->worker]++;

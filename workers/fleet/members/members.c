@@ -12,8 +12,8 @@ enum {
     QUEUE_SIZE = 64,
     ANNOUNCE_MS = 1000,
     LISTEN_MS = 300,
-    LEASE_SEVENTHS = 6, /* of silent_ms: until who was not heard gives up */
-    HEARD_MAX = 4096,   /* announcements waiting in the queue of a worker that stands still */
+    LEASE_SEVENTHS = 6, /* of silent_ms: a worker that was not heard for so long gives up what it holds */
+    HEARD_MAX = 4096,   /* announcements that wait in the queue of a worker whose loop does not turn */
 };
 
 enum members_state { MEMBERS_DEAF, MEMBERS_LISTENING, MEMBERS_JOINED };
@@ -27,13 +27,13 @@ struct members {
 
     enum members_state state;
     bool is_blocked, is_leaving;
-    bool has_changed; /* something is to be announced */
+    bool has_changed; /* there is something to announce */
     int64_t bound_ms; /* when this connection began to hear */
     struct member_announcement self;
     struct members_view view;
-    uint64_t ours, held; /* as last told */
+    uint64_t ours, held; /* as on_assigned last had them */
 
-    /* Since when a partition is with somebody else than it is meant for; 0: it is not. */
+    /* Since when a partition is held by another worker than the one it is meant for; 0: it is not. */
     int64_t astray_ms[TOPOLOGY_PARTITIONS_MAX];
 
     ev_timer tick, listen, lease;
@@ -49,9 +49,9 @@ static void start_timer(struct members *m, ev_timer *timer, int64_t after_ms)
     ev_timer_start(m->loop, timer);
 }
 
-/* ---- saying ---- */
+/* ---- announcing ---- */
 
-/* What is not taken now is said again with the next tick. */
+/* An announcement that the broker does not take now follows with the next tick. */
 static void announce(struct members *m)
 {
     char key[TOPOLOGY_NAME_SIZE];
@@ -74,7 +74,7 @@ static void announce(struct members *m)
         log_warn("member.not_announced", LOG_S("error", err_info(err)->name));
 }
 
-/* ---- what is ours ---- */
+/* ---- our partitions ---- */
 
 static void assign(struct members *m, uint64_t ours, uint64_t held)
 {
@@ -85,7 +85,7 @@ static void assign(struct members *m, uint64_t ours, uint64_t held)
     m->callbacks.on_assigned(m->ctx, ours, held);
 }
 
-/* Those that have been astray for longer than limit_ms, of a set. */
+/* The partitions of `set` that have been astray for longer than limit_ms. */
 static uint64_t astray_for(const struct members *m, uint64_t set, int64_t limit_ms)
 {
     uint64_t found = 0;
@@ -128,8 +128,8 @@ static void give_up(struct members *m, const char *why)
         m->callbacks.on_give_up(m->ctx, why);
 }
 
-/* What we hold and is meant for somebody else: who has it twice keeps a company's commands waiting on
- * both. */
+/* Gives up partitions that we have held for too long and that are meant for other workers. While two workers
+ * hold one, the commands of its companies wait on both. */
 static void let_go_of_what_lingers(struct members *m)
 {
     struct member_report report;
@@ -150,7 +150,7 @@ static void renew_lease(struct members *m, int64_t since_ms)
     start_timer(m, &m->lease, since_ms + m->options.silent_ms * LEASE_SEVENTHS / 7 - clock_monotonic_ms());
 }
 
-/* Said in time, and on this connection: the others have heard it, too. */
+/* When the announcement was sent on this connection, the others have heard it, too. */
 static void hear_itself(struct members *m, const struct member_announcement *said)
 {
     if (said->sent_ms < m->bound_ms || m->is_blocked)
@@ -169,13 +169,13 @@ void members_delivery(struct members *m, const struct broker_delivery *delivery)
         log_warn("member.unreadable", LOG_I("bytes", delivery->body.len));
         return;
     case MEMBER_DIED:
-        members_view_bury(&m->view, &death);
+        members_view_remove(&m->view, &death);
         break;
     case MEMBER_ANNOUNCES:
         if (uuid_equal(&said.id, &m->self.id))
             hear_itself(m, &said);
         else if (members_view_hear(&m->view, &said, clock_monotonic_ms()))
-            m->has_changed = true; /* it wants to know of us */
+            m->has_changed = true; /* the new worker wants to know of us */
         break;
     }
     evaluate(m);
@@ -190,7 +190,7 @@ static void on_listened(struct ev_loop *loop, ev_timer *timer, int events)
     evaluate(m);
 }
 
-/* Nobody has heard of us for so long that they may soon take us for dead. */
+/* The others have not heard of us for so long that they may soon take us for dead. */
 static void on_lease_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -229,7 +229,8 @@ void members_up(struct members *m)
     const struct broker_header bound = {
         .name = SLICE("x-max-length"), .is_integer = true, .integer = HEARD_MAX};
     char id[UUID_TEXT_LEN + 1], key[TOPOLOGY_NAME_SIZE];
-    struct uuid uuid = uuid_v7(); /* one that the last connection, which may linger, does not own */
+    struct uuid uuid =
+        uuid_v7(); /* a new name: the server may not yet have noticed that the last connection is gone */
     uuid_format(&uuid, id);
     snprintf(m->queue, sizeof(m->queue), "member.%s", id);
     snprintf(key, sizeof(key), "member.%s", m->options.pool);
@@ -253,7 +254,7 @@ void members_down(struct members *m)
     ev_timer_stop(m->loop, &m->listen);
 }
 
-/* Blocked, the lease does not run out: the others cannot be heard either, and know it. */
+/* While the broker is blocked the lease does not run out: no worker can be heard, and all of them know it. */
 void members_blocked(struct members *m, bool blocked)
 {
     m->is_blocked = blocked;

@@ -1,18 +1,18 @@
 #pragma once
 /* The partitions of the pool's commands that this worker consumes, each from a queue of its own.
  *
- *   FREE ── ours, and nobody else holds it ──▶ CONSUMING ── not ours any more ──▶ ENDING ── cancelled ──▶ FINISHING
- *     ▲                                            │                               │                         │
- *     └────────── the connection is gone ──────────┴───────────────────────────────┴─── nothing of it left ──┘
+ *   FREE ── ours, and no other holds it ──▶ CONSUMING ── no longer ours ──▶ ENDING ── cancelled ──▶ FINISHING
+ *     ▲                                         │                            │                         │
+ *     └───────── the connection is gone ────────┴────────────────────────────┴─ nothing of it is left ─┘
  *
- * A partition is handed over by agreement: it is held until the last command that was delivered of it is
- * finished, and only then may another worker consume it. So nothing is delivered twice, and a company's
+ * A partition is handed over by agreement. A worker holds it until the last command that was delivered of it
+ * is finished, and only then may another worker consume it. So nothing is delivered twice, and a company's
  * commands stay in order.
  *
- * The prefetch is the same after a process has died. A smaller one would spare those behind a command that
- * kills its process some deliveries (each death costs them one, of CORTEX_DELIVERY_LIMIT), but a quorum queue
- * puts what comes back behind all else that has come back: with a window smaller than that, a second death
- * changes the order. With the same window all of it comes back again.
+ * The prefetch stays the same after a process has died. A smaller one would spare the commands behind one
+ * that kills its process some deliveries (each death costs them one, of CORTEX_DELIVERY_LIMIT). But a quorum
+ * queue puts what comes back behind all else that has come back: with a smaller window a second death changes
+ * the order. With the same window all of it comes back again.
  *
  * What must hold: on_gained and on_lost of a partition alternate; deliveries of it come after on_gained, and
  * until it is FINISHING. */
@@ -23,11 +23,12 @@ struct partitions;
 
 struct partitions_callbacks {
     void (*on_gained)(void *ctx, unsigned partition);
-    /* It is not ours any more: begin nothing of it but what has been delivered. */
+    /* It is not ours any more: the worker begins nothing of it but what has been delivered. */
     void (*on_lost)(void *ctx, unsigned partition);
-    /* Is there anything of a lost one left to do, or to ack? Asked once per turn until there is not. */
+    /* Whether there is anything of a lost partition left to do or to ack. Called once per turn until there is
+     * not. */
     bool (*has_work)(void *ctx, unsigned partition);
-    /* Others hold, or may hold, other ones than before. */
+    /* The set that this worker holds has changed. */
     void (*on_changed)(void *ctx);
 };
 
@@ -36,16 +37,16 @@ struct partitions *partitions_new(struct broker *broker, const char *pool, unsig
                                   const struct partitions_callbacks *callbacks, void *ctx);
 void partitions_free(struct partitions *partitions); /* after its broker */
 
-/* That of a delivery, which one of these consumers brought. */
+/* The partition of a delivery that came to one of these consumers. */
 unsigned partitions_of(const struct broker_delivery *delivery);
 
 /* Sets of partitions: bit p is partition p. */
 uint64_t partitions_held(const struct partitions *partitions); /* all that are not FREE */
 
-/* Which are to be ours, and which of them somebody else still holds. Takes effect in partitions_turn. */
+/* Which partitions are to be ours, and which other workers still hold. Takes effect in partitions_turn. */
 void partitions_assign(struct partitions *partitions, uint64_t ours, uint64_t held_by_others);
 
-/* The connection's queues are declared; it is gone. */
+/* The queues of the connection are declared; the connection is gone. */
 void partitions_up(struct partitions *partitions);
 void partitions_down(struct partitions *partitions);
 

@@ -31,7 +31,7 @@ bool members_view_hear(struct members_view *view, const struct member_announceme
     return is_new;
 }
 
-void members_view_bury(struct members_view *view, const struct member_death *death)
+void members_view_remove(struct members_view *view, const struct member_death *death)
 {
     for (size_t i = view->count; i-- > 0;) {
         struct member *member = &view->others[i];

@@ -1,16 +1,17 @@
 #pragma once
-/* What a worker knows of the others of its pool: who they are, and what they hold. No I/O; the time is given.
+/* What a worker knows of the others of its pool: who they are, and what they hold. No I/O; the caller gives
+ * the time.
  *
- * One is gone when its manager says so, or when it was silent for too long. What those hold that live is
- * theirs until they say otherwise, whoever it is meant for. */
+ * A worker is gone when its manager says so, or when it was silent for too long. What a living worker holds
+ * is its own until it says otherwise, whoever it is meant for. */
 
 #include "workers/fleet/members/assignment.h"
 #include "workers/fleet/members/wire.h"
 
-enum { MEMBERS_MAX = ASSIGNMENT_WORKERS_MAX - 1 }; /* others; beyond it they are not counted */
+enum { MEMBERS_MAX = ASSIGNMENT_WORKERS_MAX - 1 }; /* others; more than that are not counted */
 
 struct member {
-    struct member_announcement said; /* its last word */
+    struct member_announcement said; /* the last announcement */
     int64_t heard_ms;
 };
 
@@ -20,16 +21,16 @@ struct members_view {
     size_t count;
 };
 
-/* Somebody else's announcement. True when it is the first that is heard of it. */
+/* The announcement of another worker. True when it is the first of that worker. */
 bool members_view_hear(struct members_view *view, const struct member_announcement *said, int64_t now_ms);
-/* The worker of that process is dead; of one that is not known nothing happens. */
-void members_view_bury(struct members_view *view, const struct member_death *death);
-/* Drops who was silent for longer than silent_ms. */
+/* The worker of that process is dead. Does nothing when the worker is not known. */
+void members_view_remove(struct members_view *view, const struct member_death *death);
+/* Drops the workers that were silent for longer than silent_ms. */
 void members_view_expire(struct members_view *view, int64_t silent_ms, int64_t now_ms);
-/* After a time in which nobody could be heard: silence counts from now. */
+/* After a time in which no worker could be heard: silence counts from now. */
 void members_view_thaw(struct members_view *view, int64_t now_ms);
 
-/* Sets of partitions, bit by bit: what is meant for self, if it is among those that work; what others
- * hold. */
+/* Sets of partitions, bit by bit: those meant for self, as one of the workers that are able; those that
+ * others hold. */
 uint64_t members_view_ours(const struct members_view *view, unsigned partitions);
 uint64_t members_view_held(const struct members_view *view);

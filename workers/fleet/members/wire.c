@@ -69,7 +69,8 @@ static bool read_announcement(const json_t *said, struct member_announcement *a)
            read_holding(json_object_get(said, "holding"), &a->report.holding);
 }
 
-/* What a newer program may add is let through; what is missing or of another kind is not. */
+/* Members that a newer program adds are ignored. A message that lacks one, or has one of another type, is
+ * refused. */
 enum member_message member_read(struct slice body, struct member_announcement *ret_announcement,
                                 struct member_death *ret_death)
 {
@@ -80,7 +81,7 @@ enum member_message member_read(struct slice body, struct member_announcement *r
     if (body.len > MEMBER_MESSAGE_MAX || json_parse(body, DEPTH_MAX, &said, why))
         return MEMBER_UNREADABLE;
     if (!read_process(said, a.host, &a.pid)) {
-        ; /* neither of the two */
+        ; /* neither an announcement nor a death */
     } else if (json_is_true(json_object_get(said, "gone"))) {
         *ret_death = (struct member_death){.pid = a.pid};
         memcpy(ret_death->host, a.host, sizeof(a.host));
