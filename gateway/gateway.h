@@ -1,6 +1,6 @@
 #pragma once
-/* What one gateway process has. process.c makes it, wiring.c fills it in, and everybody else borrows it. There is no other global
- * state. */
+/* What one gateway process has. process.c makes it, wiring.c fills it in, and everybody else borrows it.
+ * There is no other global state. */
 
 #include <ev.h>
 

@@ -1,6 +1,6 @@
 #pragma once
-/* The table of endpoints: method, path pattern, who may call, handler. A new endpoint is a row in routes.c; its handler is
- * declared in the header of its own file. */
+/* The table of endpoints: method, path pattern, who may call, handler. A new endpoint is a row in routes.c;
+ * its handler is declared in the header of its own file. */
 
 #include "gateway/http/router.h"
 

@@ -55,8 +55,8 @@ void auth_free(struct auth *auth)
     free(auth);
 }
 
-/* Folds 128 bits of product into 64, eight octets at a time. It only has to spread tokens over the table without being predictable;
- * whether a token is the remembered one is decided by comparing all of it. */
+/* Folds 128 bits of product into 64, eight octets at a time. It only has to spread tokens over the table
+ * without being predictable; whether a token is the remembered one is decided by comparing all of it. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;

@@ -1,8 +1,9 @@
 #pragma once
 /* Who is asking: bearer tokens (RFC 6750), verified once and then remembered.
  *
- * An EdDSA signature takes some 50 µs to verify, which would be most of what a request costs. So the identity of a token that was
- * found valid is kept in a small table of the process, under the whole token, until it expires.
+ * An EdDSA signature takes some 50 µs to verify, which would be most of what a request costs. So the identity
+ * of a token that was found valid is kept in a small table of the process, under the whole token, until it
+ * expires.
  */
 
 #include "gateway/gateway.h"

@@ -1,11 +1,12 @@
 #pragma once
-/* Tokens that are worth nothing any more (resource `revocation`): known to every gateway process, of every company.
+/* Tokens that are worth nothing any more (resource `revocation`): known to every gateway process, of every
+ * company.
  *
  *   start, every (re)binding of the queue, now and then ─▶ read all that have not expired
  *   event revocation.created (key *.revocation.created, which every process binds) ─▶ added, and sockets are looked at
  *
- * Until the first reading /readyz says no. A reading adds, and what has expired is forgotten: a replica that is behind takes
- * nothing away.
+ * Until the first reading /readyz says no. A reading adds, and what has expired is forgotten: a replica that
+ * is behind takes nothing away.
  */
 
 #include "common/broker/envelope.h"

@@ -281,7 +281,8 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
     return ERR_OK;
 }
 
-/* The connections of clients are gone by now, and broker_free settles what was in flight, so no entry is left. */
+/* The connections of clients are gone by now, and broker_free settles what was in flight, so no entry is
+ * left. */
 void commands_free(struct commands *commands)
 {
     if (!commands)

@@ -1,8 +1,9 @@
 #pragma once
 /* Publishes commands and keeps the calls that wait for their results. Replies come by events.h.
  *
- * A waiting call ends by the first of: its reply; a nack, return or full window (503); its time (then the inbox is asked: the
- * result, or 202 with Location when the broker confirmed, or 503 when it did not); the client going away.
+ * A waiting call ends by the first of: its reply; a nack, return or full window (503); its time (then the
+ * inbox is asked: the result, or 202 with Location when the broker confirmed, or 503 when it did not); the
+ * client going away.
  *
  *   WAITING ─ confirmed ─▶ ACCEPTED ─ reply ─▶ answered          (respond-async answers 202 at ACCEPTED)
  */
@@ -22,8 +23,8 @@ struct broker *commands_publisher(const struct commands *commands); /* for messa
 void commands_submit(struct commands *commands, struct call *call, const struct envelope *envelope,
                      int64_t wait_ms);
 
-/* Says something to other gateway processes, on exchange `events`: not persistent, kept by nobody who is away. BROKER_BUSY
- * when too much waits already. */
+/* Says something to other gateway processes, on exchange `events`: not persistent, kept by nobody who is
+ * away. BROKER_BUSY when too much waits already. */
 enum err commands_announce(struct commands *commands, struct slice key, struct slice type,
                            struct slice body) MUST_CHECK;
 

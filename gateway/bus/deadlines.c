@@ -30,8 +30,8 @@ static void take_out(struct deadline *deadline)
     deadline->next = NULL;
 }
 
-/* Calls what is due in one slot. on_due may change the slot, so the entries are first moved to a list of their own, from which
- * clearing takes them as from any other. */
+/* Calls what is due in one slot. on_due may change the slot, so the entries are first moved to a list of
+ * their own, from which clearing takes them as from any other. */
 static void sweep_slot(struct deadlines *deadlines, struct deadline **slot, int64_t now)
 {
     struct deadline *list = *slot;

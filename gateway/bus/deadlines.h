@@ -4,7 +4,8 @@
  *   now ─▶ [slot]─[slot]─[slot]─ … ─[slot] ─▶ around again
  *             └─ entries due in this tick, or a turn of the wheel later
  *
- * Setting and clearing cost a few stores; a limit is met up to one tick late. The timer rests while nothing waits.
+ * Setting and clearing cost a few stores; a limit is met up to one tick late. The timer rests while nothing
+ * waits.
  */
 
 #include <ev.h>

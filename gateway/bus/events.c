@@ -14,7 +14,8 @@ struct watch {
     size_t references;
 };
 
-/* Bindings that the broker has not confirmed yet, in the order of their declaration, which is that of the answers. */
+/* Bindings that the broker has not confirmed yet, in the order of their declaration, which is that of the
+ * answers. */
 struct asked {
     struct uuid company;
     struct asked *next;
@@ -138,7 +139,8 @@ static void on_bound(void *arg)
     events->listeners->on_bound(events->gateway, is_again);
 }
 
-/* The epoch in the name: the queue of a connection that broke may live on until the broker notices, and is locked to it. */
+/* The epoch in the name: the queue of a connection that broke may live on until the broker notices, and is
+ * locked to it. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct events *events = ctx;

@@ -1,9 +1,11 @@
 #pragma once
-/* The way back from the workers: one exclusive queue of this process, bound for the replies to it, for the events of the companies
- * that are watched, and for the keys that its listeners name. Replies go to commands.h and control.h; the rest goes to the listeners.
+/* The way back from the workers: one exclusive queue of this process, bound for the replies to it, for the
+ * events of the companies that are watched, and for the keys that its listeners name. Replies go to
+ * commands.h and control.h; the rest goes to the listeners.
  *
- * The queue dies with its connection, so what is published until it is declared and bound again is missed. The listeners are told
- * (on_bound); a command that waits for its reply finds the result in the inbox instead.
+ * The queue dies with its connection, so what is published until it is declared and bound again is missed.
+ * The listeners are told (on_bound); a command that waits for its reply finds the result in the inbox
+ * instead.
  */
 
 #include "common/broker/envelope.h"
@@ -21,8 +23,9 @@ struct events_listeners {
     void (*on_event)(struct gateway *gateway, const struct event *event);
     /* The broker has confirmed the binding for a company: from now on none of its events is missed. */
     void (*on_watched)(struct gateway *gateway, const struct uuid *company);
-    /* The queue and all of its bindings are confirmed. is_again: there was a connection before, and what was published since it
-     * broke has been missed, of every company. Else on_watched has been called for each company that is watched. */
+    /* The queue and all of its bindings are confirmed. is_again: there was a connection before, and what was
+     * published since it broke has been missed, of every company. Else on_watched has been called for each
+     * company that is watched. */
     void (*on_bound)(struct gateway *gateway, bool is_again);
 };
 
@@ -33,7 +36,7 @@ void events_free(struct events *events);
 /* Connected, and all bindings are confirmed. */
 bool events_ready(const struct events *events);
 
-/* Watches are counted: events_unwatch is called as often as events_watch. on_watched follows when the broker has confirmed the
- * binding, never from inside of events_watch. */
+/* Watches are counted: events_unwatch is called as often as events_watch. on_watched follows when the broker
+ * has confirmed the binding, never from inside of events_watch. */
 void events_watch(struct events *events, const struct uuid *company);
 void events_unwatch(struct events *events, const struct uuid *company);

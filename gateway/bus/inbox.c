@@ -31,8 +31,8 @@ enum {
 static const struct db_statement find = {"read.operation",
                                          "SELECT " RESULT ", e.data" FROM_COMMAND WHERE_KNOWN};
 
-/* With the long job that the command began, where it did, and that job's last event; or with what it waits for; or with
- * why the broker gave it up, of which no result was written. */
+/* With the long job that the command began, where it did, and that job's last event; or with what it waits
+ * for; or with why the broker gave it up, of which no result was written. */
 const struct db_statement inbox_follow = {
     "read.operation_job",
     "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"

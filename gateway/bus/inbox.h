@@ -1,6 +1,6 @@
 #pragma once
-/* What became of a command, read from the workers' inbox in PostgreSQL: for GET /v1/operations/{id}, and for a request whose reply
- * was lost. */
+/* What became of a command, read from the workers' inbox in PostgreSQL: for GET /v1/operations/{id}, and for
+ * a request whose reply was lost. */
 
 #include "common/base/bytes.h"
 #include "common/db/db.h"
@@ -29,7 +29,8 @@ typedef void operation_on_found(void *arg, const struct operation *operation);
 enum err inbox_find(struct gateway *gateway, const struct uuid *company, const struct uuid *command,
                     operation_on_found *on_found, void *arg) MUST_CHECK;
 
-/* A statement with the company and the command as its parameters. Its row holds the operation and its progress. */
+/* A statement with the company and the command as its parameters. Its row holds the operation and its
+ * progress. */
 extern const struct db_statement inbox_follow;
 
 /* How far a command has come. Members are SLICE_NONE where they do not apply. */
@@ -42,7 +43,8 @@ struct operation_progress {
     struct slice given_up;      /* why the broker gave the command up, without a result */
 };
 
-/* The operation in the first row, if there is one. The caller owns operation.whole; the rest lives as long as the result. */
+/* The operation in the first row, if there is one. The caller owns operation.whole; the rest lives as long as
+ * the result. */
 struct operation inbox_read(struct db_result *result);
 /* Only of a row of inbox_follow. */
 struct operation_progress inbox_read_progress(const struct db_result *result);

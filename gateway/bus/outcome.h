@@ -1,5 +1,6 @@
 #pragma once
-/* What a worker made of a command, as an HTTP answer. It is the same whether it comes by a reply or from the inbox. */
+/* What a worker made of a command, as an HTTP answer. It is the same whether it comes by a reply or from the
+ * inbox. */
 
 #include "gateway/http/call.h"
 

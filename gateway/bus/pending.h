@@ -1,11 +1,13 @@
 #pragma once
-/* Commands that were published here and are not done with: who waits for the result, what the broker has said.
+/* Commands that were published here and are not done with: who waits for the result, what the broker has
+ * said.
  *
  *   add ─▶ WAITING ── time ──▶ ASKING (the inbox) ─▶ answered
  *             └─ reply, refusal by the broker, client gone ─▶ answered
  *
- * An entry lives until nobody waits, the broker has spoken, and no question to the inbox is open. It is found by its number,
- * which travels in the correlation id behind a prefix that no other process has: "<prefix>.<number>.<X-Request-Id>".
+ * An entry lives until nobody waits, the broker has spoken, and no question to the inbox is open. It is found
+ * by its number, which travels in the correlation id behind a prefix that no other process has:
+ * "<prefix>.<number>.<X-Request-Id>".
  */
 
 #include "common/base/err.h"

@@ -5,6 +5,7 @@
 
 enum { ACCEPT_MOST = 1000 };
 
-/* In thousandths: 0 is unacceptable. The most specific range counts; no field, or an empty one, welcomes everything. Parameters other than q
- * are ignored, as we have no variants that differ in them; a malformed range names nothing. */
+/* In thousandths: 0 is unacceptable. The most specific range counts; no field, or an empty one, welcomes
+ * everything. Parameters other than q are ignored, as we have no variants that differ in them; a malformed
+ * range names nothing. */
 int accept_quality(struct slice accept, const char *type);

@@ -1,10 +1,11 @@
 #pragma once
-/* Who sends a call, and whether that user may use the route. In case of an error `why` says what is wrong, as a constant text; it is
- * left alone when there is nothing to say. */
+/* Who sends a call, and whether that user may use the route. In case of an error `why` says what is wrong, as
+ * a constant text; it is left alone when there is nothing to say. */
 
 #include "gateway/http/call.h"
 
-/* Verifies the bearer token in the Authorization header (RFC 6750) and sets call->identity; else ERR_UNAUTHENTICATED. */
+/* Verifies the bearer token in the Authorization header (RFC 6750) and sets call->identity; else
+ * ERR_UNAUTHENTICATED. */
 enum err authorize_bearer(struct call *call, const char **ret_why) MUST_CHECK;
 
 /* ERR_FORBIDDEN unless the role of call->identity may use call->route. */

@@ -1,7 +1,7 @@
 #pragma once
-/* One HTTP request and its answer. http.c makes it when head and body are there and frees it when the answer is written;
- * a handler answers it exactly once, at once or later. When the client goes away first, on_gone is called and the
- * call must not be touched any more.
+/* One HTTP request and its answer. http.c makes it when head and body are there and frees it when the answer
+ * is written; a handler answers it exactly once, at once or later. When the client goes away first, on_gone
+ * is called and the call must not be touched any more.
  */
 
 #include "common/base/arena.h"
@@ -52,10 +52,12 @@ struct call {
     struct arena arena; /* freed with the call */
     struct buf added;   /* header lines for the answer */
     bool keep_alive, is_1_0;
-    void (*on_gone)(struct call *call); /* set by a handler that answers later: forget the call */
-    /* And by one that waits for something to happen (conn_comes_back): answer with what there is. */
+    /* A handler that answers later sets it: the client has gone, so the call must be forgotten. */
+    void (*on_gone)(struct call *call);
+    /* A handler that waits for something to happen (conn_set_long_lived) sets it: answer now, with what there
+     * is. */
     void (*on_drain)(struct call *call);
-    void *waiter; /* the handler's own */
+    void *waiter; /* for the handler's own use */
     bool answered;
     /* Takes the answer to whoever asked: HTTP on a connection, or rpc on a WebSocket (which has no conn). */
     void (*deliver)(struct call *call, int status, const char *content_type, struct bytes *whole,
@@ -68,23 +70,25 @@ void call_give_correlation_id(struct call *call);
 
 /* The first header of that name; SLICE_NONE when absent. */
 struct slice call_header(const struct call *call, const char *name);
-/* The same, for a header that may be sent once: false when it is sent more often, and which of them counts is anybody's guess. */
+/* The same, for a header that may be sent once: false when it is sent more often, and which of them counts is
+ * anybody's guess. */
 bool call_header_once(const struct call *call, const char *name, struct slice *ret_value) MUST_CHECK;
 /* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
 struct slice call_query(struct call *call, const char *name);
 
-/* Header lines of the answer beyond status, Content-Length, Date, X-Request-Id and Connection; before the answer. */
+/* Header lines of the answer beyond status, Content-Length, Date, X-Request-Id and Connection; before the
+ * answer. */
 void call_add_header(struct call *call, const char *name, struct slice value);
 
-/* The answer. content_type NULL: no body. HEAD gets the head alone. call_respond copies the body; call_respond_shared takes
- * a reference of its own to `whole`, of which `body` is a part. The call is freed when its handler has returned, or, when it is
- * answered later, in the next turn of the loop. */
+/* The answer. content_type NULL: no body. HEAD gets the head alone. call_respond copies the body;
+ * call_respond_shared takes a reference of its own to `whole`, of which `body` is a part. The call is freed
+ * when its handler has returned, or, when it is answered later, in the next turn of the loop. */
 void call_respond(struct call *call, int status, const char *content_type, struct slice body);
 void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole,
                          struct slice body);
 
-/* A problem document (RFC 9457): type, title, status, detail, instance (correlation id), errors[{pointer, detail}]. 503 and 429 carry
- * Retry-After, 401 WWW-Authenticate. detail may be NULL. */
+/* A problem document (RFC 9457): type, title, status, detail, instance (correlation id), errors[{pointer,
+ * detail}]. 503 and 429 carry Retry-After, 401 WWW-Authenticate. detail may be NULL. */
 void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail,
                       const struct msg_problems *problems);

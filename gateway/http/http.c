@@ -43,7 +43,8 @@ static enum err take_headers(struct call *call, const struct request *request)
     return ERR_OK;
 }
 
-/* Finds the handler and asks who is calling: what can be refused by the head alone is, before the body is kept. */
+/* Finds the handler and asks who is calling: what can be refused by the head alone is, before the body is
+ * kept. */
 static enum err look_at_head(struct exchange *exchange)
 {
     struct call *call = &exchange->call;
@@ -254,8 +255,9 @@ static void on_overflow(struct conn *conn, void *state)
     (void)state;
 }
 
-/* A connection at rest is not closed at once: its client may be sending a request in this moment, would lose it, and could not
- * know whether it was done. It gets an answer with "Connection: close"; who is silent for a while is not sending. */
+/* A connection at rest is not closed at once: its client may be sending a request in this moment, would lose
+ * it, and could not know whether it was done. It gets an answer with "Connection: close"; who is silent for a
+ * while is not sending. */
 static void on_drain(struct conn *conn, void *state)
 {
     struct exchange *exchange = state;

@@ -31,7 +31,8 @@ void problem_write(struct buf *body, enum err err, const char *detail, struct sl
     size_t before_errors = buf_len(body);
     if (problems && problems->first)
         append_errors(body, problems);
-    if (body->truncated) /* a client's own field names, thousands of octets each: what is wrong counts, not where */
+    /* A client's own field names may have thousands of octets each. What is wrong counts then, not where. */
+    if (body->truncated)
         body->end = body->begin + before_errors;
     body->truncated = false;
     buf_append_char(body, '}');

@@ -9,7 +9,8 @@
 
 enum { PROBLEM_MAX = 256 * 1024 }; /* octets of a document */
 
-/* Writes type, title and status of `err`, then detail (NULL: none), instance and errors[{pointer, detail}] (problems may be NULL or
- * empty). The errors are left out when they do not fit into the buffer, which must hold the rest. */
+/* Writes type, title and status of `err`, then detail (NULL: none), instance and errors[{pointer, detail}]
+ * (problems may be NULL or empty). The errors are left out when they do not fit into the buffer, which must
+ * hold the rest. */
 void problem_write(struct buf *body, enum err err, const char *detail, struct slice instance,
                    const struct msg_problems *problems);

@@ -248,7 +248,8 @@ void request_reset(struct request *request)
     request->parser.data = request;
 }
 
-/* Empty lines before a request line are skipped (RFC 9112 2.2), when they are CRLF. Returns how many octets were. */
+/* Empty lines before a request line are skipped (RFC 9112 2.2), when they are CRLF. Returns how many octets
+ * were. */
 static size_t skip_empty_lines(struct request *request, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
@@ -266,7 +267,8 @@ static size_t skip_empty_lines(struct request *request, struct slice bytes)
     return bytes.len;
 }
 
-/* llhttp also knows RTSP and ICE, and more than one space before them; this looks at what it is about to be fed. */
+/* llhttp also knows RTSP and ICE, and more than one space before them; this looks at what it is about to be
+ * fed. */
 static void check_protocol(struct request *request, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.len && request->protocol_seen < sizeof(protocol_text) - 1; i++)
@@ -278,7 +280,8 @@ static void check_protocol(struct request *request, struct slice bytes)
         request->phase = PHASE_FIELDS;
 }
 
-/* Where the target has ended: a line end there is a request of HTTP/0.9; and llhttp takes any number of spaces before it. */
+/* Where the target has ended: a line end there is a request of HTTP/0.9; and llhttp takes any number of
+ * spaces before it. */
 static void check_target(struct request *request)
 {
     size_t method_len = strlen(llhttp_method_name((llhttp_method_t)request->parser.method));

@@ -1,11 +1,13 @@
 #pragma once
-/* One HTTP/1 request as it arrives: a core that does no I/O. Bytes go in, in any portions; a head, a body or a refusal comes out.
+/* One HTTP/1 request as it arrives: a core that does no I/O. Bytes go in, in any portions; a head, a body or
+ * a refusal comes out.
  *
  *   LEAD ─▶ LINE ─▶ PROTOCOL ─▶ FIELDS ─▶ (REQUEST_HEAD) ─▶ BODY ─▶ (REQUEST_DONE)
  *     └───────┴─────────┴─────────┴──────────────────────────┴──▶ (REQUEST_REFUSED): answer and close, the framing is lost
  *
- * llhttp parses, with none of its leniencies. Beyond it (RFC 9112): Host exactly once, no transfer coding but chunked and none
- * in HTTP/1.0, only CRLF before a request, the protocol must be HTTP, bounds on head, fields, body and chunk overhead.
+ * llhttp parses, with none of its leniencies. Beyond it (RFC 9112): Host exactly once, no transfer coding but
+ * chunked and none in HTTP/1.0, only CRLF before a request, the protocol must be HTTP, bounds on head,
+ * fields, body and chunk overhead.
  */
 
 #include <llhttp.h>
@@ -58,7 +60,8 @@ void request_done(struct request *request);
 /* Ready for the next one; keeps a little memory. */
 void request_reset(struct request *request);
 
-/* Takes bytes up to the next step. *ret_used of them are done with; after REQUEST_HEAD call again, also with nothing. */
+/* Takes bytes up to the next step. *ret_used of them are done with; after REQUEST_HEAD call again, also with
+ * nothing. */
 enum request_step request_feed(struct request *request, struct slice bytes, size_t *ret_used);
 
 /* After REQUEST_HEAD. */

@@ -1,4 +1,5 @@
-/* What a head must satisfy as a whole, beyond the parser's grammar: what decides where the message ends and whom it is for. */
+/* What a head must satisfy as a whole, beyond the parser's grammar: what decides where the message ends and
+ * whom it is for. */
 
 #include "gateway/http/request_private.h"
 

@@ -135,7 +135,8 @@ static void write_head(struct call *call, int status, const char *content_type, 
 
 /* ---- answers ---- */
 
-/* What failed here is worth a line each time; that a server is away is said by who lost it, not by every request. */
+/* What failed here is worth a line each time; that a server is away is said by who lost it, not by every
+ * request. */
 static void log_answer(const struct call *call, int status)
 {
     log_at(status == 500 ? LOG_WARN : LOG_DEBUG, "http.answered", LOG_I("status", status),

@@ -15,7 +15,8 @@ struct route {
     const char *pattern;
     const char *resource; /* name of the msg_resource; NULL: none */
     void (*handler)(struct call *call);
-    /* For /openapi.json: the row of openapi/operation.c that says what such a route takes and answers, and a sentence. */
+    /* For /openapi.json: the row of openapi/operation.c that says what such a route takes and answers, and a
+     * sentence. */
     const char *verb, *summary;
 };
 
@@ -24,7 +25,8 @@ struct route_table {
     size_t count;
 };
 
-/* Sets the call's route, resource and params. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header added. */
+/* Sets the call's route, resource and params. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header
+ * added. */
 enum err router_find(struct call *call) MUST_CHECK;
 
 /* "POST" is METHOD_POST; a method that no route has is METHOD_OTHER. */
@@ -33,5 +35,6 @@ enum http_method router_method(struct slice name);
 /* Adds the Allow header for the call's path (RFC 9110 10.2.1); ERR_NOT_FOUND when no route has this path. */
 enum err router_allow(struct call *call) MUST_CHECK;
 
-/* Whether a parameter of a pattern stands for a word: {name} and {pool} stand for 1 to 64 lower-case letters, digits and "._-". */
+/* Whether a parameter of a pattern stands for a word: {name} and {pool} stand for 1 to 64 lower-case letters,
+ * digits and "._-". */
 bool router_is_word(struct slice parameter);

@@ -1,6 +1,6 @@
 #pragma once
-/* A request of the HTTP API that came another way: the same routes, checks and handlers, and the same answer, without a
- * connection. */
+/* A request of the HTTP API that came another way: the same routes, checks and handlers, and the same answer,
+ * without a connection. */
 
 #include "gateway/http/call.h"
 

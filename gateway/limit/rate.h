@@ -1,6 +1,6 @@
 #pragma once
-/* A token bucket in one number: the time at which all that was taken will have been given back. A bucket of `burst` that
- * fills by `per_s` a second has run dry when that time is more than burst / per_s ahead. */
+/* A token bucket in one number: the time at which all that was taken will have been given back. A bucket of
+ * `burst` that fills by `per_s` a second has run dry when that time is more than burst / per_s ahead. */
 
 #include <ev.h>
 #include <stdint.h>

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 enum {
-    CONGESTED_BYTES = 64 * 1024, /* of output: then the peer must read before it is answered again */
-    LINGER_MS = 2000,            /* RFC 9112 9.6: let the peer read the answer before a reset can drop it */
+    CONGESTED_BYTES =
+        64 * 1024,    /* with more output than that, the peer must read before it is answered again */
+    LINGER_MS = 2000, /* RFC 9112 9.6: the peer reads the answer before a reset can drop it */
 };
 
 struct gateway *conn_gateway(const struct conn *conn)
@@ -275,14 +276,14 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
 {
     conn->protocol = protocol;
     conn->protocol_state = state;
-    conn->comes_back = false;
+    conn->is_long_lived = false;
     if (protocol->is_stream)
-        conn_comes_back(conn);
+        conn_set_long_lived(conn);
 }
 
-void conn_comes_back(struct conn *conn)
+void conn_set_long_lived(struct conn *conn)
 {
-    conn->comes_back = true;
+    conn->is_long_lived = true;
     conn_drain_joined(conn);
 }
 

@@ -4,14 +4,16 @@
  *   socket ─▶ (one read buffer per process) ─▶ protocol.on_bytes ──┐ not consumed: kept by the connection, bounded
  *   socket ◀── one writev per turn of the loop ◀── output queue ◀──┘ own bytes and shared `struct bytes`
  *
- * Protocols: http (every connection begins there) and ws (after an upgrade). A connection at rest holds no buffers, so
- * that ten thousand idle sockets cost little. Freed connections are reaped at the end of the turn, never inside a callback.
+ * The server says in which protocol a connection begins (http); that may hand it over to another one (ws
+ * after an upgrade, sse). An idle connection holds no buffers, so that ten thousand of them cost little. A
+ * dead connection is freed at the end of the turn of the loop, never inside a callback.
  *
  *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD ── end of turn ──▶ freed
  *     └──────────────────────┴── conn_abort, socket error, write time-out ──────────────────────┘
  *
- * Who reads slowly costs memory: its own bound is max_output_bytes, that of all together output_total_bytes, past which those with the
- * most go first (conn_slow.c); what the kernel holds for one that does not read is bounded by socket_unsent_bytes.
+ * A client that reads slowly costs memory. Each connection may hold max_output_bytes of output; all of them
+ * together may hold output_total_bytes, and past that the connections that hold the most are ended first
+ * (conn_slow.c). What the kernel buffers for a client that does not read is bounded by socket_unsent_bytes.
  */
 
 #include <ev.h>
@@ -27,67 +29,85 @@ struct gateway;
 
 struct conn_protocol {
     const char *name;
-    /* Looks at what has arrived; returns how many octets it is done with. What is left comes again, with more behind it.
-     * After a pause it is called at once, also with nothing kept (an empty slice). */
+    /* Takes what has arrived and returns how many octets it is done with. The others are offered again when
+     * more has arrived. After a pause it is called at once, even when nothing has arrived (an empty
+     * slice). */
     size_t (*on_bytes)(struct conn *conn, void *state, struct slice bytes);
-    void (*on_end)(struct conn *conn,
-                   void *state); /* the peer will send nothing more, and all that it sent was offered */
-    void (*on_timeout)(struct conn *conn, void *state); /* the limit set by conn_limit has passed */
-    /* Its output passed max_output_bytes, or is among the largest when those of the process pass output_total_bytes: say goodbye
-     * or conn_abort. Who holds as much after the latter as before is aborted. */
+    /* The peer will send nothing more, and all that it has sent was offered. */
+    void (*on_end)(struct conn *conn, void *state);
+    /* The limit that conn_limit set has passed. */
+    void (*on_timeout)(struct conn *conn, void *state);
+    /* The connection's output has passed max_output_bytes, or it is among the largest while the process holds
+     * more than output_total_bytes. The protocol says goodbye or calls conn_abort. In the second case a
+     * connection that holds as much output after this call as before is aborted. */
     void (*on_overflow)(struct conn *conn, void *state);
-    void (*on_drain)(struct conn *conn, void *state); /* the process is leaving: finish and close */
-    void (*on_revoked)(struct conn *conn,
-                       void *state); /* tokens were revoked: close, if by such a one (NULL: never) */
-    void (*on_free)(struct conn *conn, void *state); /* last call: free the state */
-    bool is_stream; /* its client comes back when it is closed: told to leave in its turn, not all at once */
+    /* The process is leaving: finish, then close. */
+    void (*on_drain)(struct conn *conn, void *state);
+    /* Tokens have been revoked: close if the connection was opened with one of them. NULL: the protocol does
+     * not care. */
+    void (*on_revoked)(struct conn *conn, void *state);
+    /* The last call: free the state. */
+    void (*on_free)(struct conn *conn, void *state);
+    /* Its clients connect again as soon as they are closed, so a drain closes them one after the other, not
+     * all at once. */
+    bool is_stream;
 };
 
 struct gateway *conn_gateway(const struct conn *conn);
-const char *conn_peer(
-    const struct conn *conn); /* "127.0.0.1" for logs and limits; valid until the next call */
+/* The client's address, for logs and limits: "127.0.0.1". Valid until the next call. */
+const char *conn_peer(const struct conn *conn);
 
-/* Hands the connection over to another protocol (an upgrade). The old state is not freed: the caller does that. */
+/* Hands the connection over to another protocol (an upgrade). The caller frees the old state. */
 void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
-/* Until it is handed over again it counts as a stream: its client asks again as soon as it is told to leave. */
-void conn_comes_back(struct conn *conn);
+/* Treats the connection as a stream until it is handed over again: its client will ask again as soon as it is
+ * told to leave. */
+void conn_set_long_lived(struct conn *conn);
 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
 void conn_write_shared(struct conn *conn, struct bytes *bytes); /* takes one reference of its own */
-void conn_write_part(struct conn *conn, struct bytes *bytes,
-                     struct slice part);     /* the same for a part of them */
-size_t conn_output(const struct conn *conn); /* bytes not yet accepted by the kernel */
-/* So much waits for the peer that nothing more is read or offered until it has taken some. */
+/* The same for a part of the bytes. */
+void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part);
+size_t conn_output(const struct conn *conn); /* bytes that the kernel has not accepted yet */
+/* So much output waits for the peer that nothing more is read or offered until the peer has taken some of
+ * it. */
 bool conn_is_congested(const struct conn *conn);
 bool conn_is_open(const struct conn *conn); /* neither closed nor aborted */
-/* Drops what waits and has not been begun: for a protocol whose messages are one call of conn_write… each, before its goodbye. */
+/* Drops the output of which the kernel has nothing yet. A protocol that writes each message with one call of
+ * conn_write… may use it before its goodbye, since no message is cut in two. */
 void conn_cut(struct conn *conn);
 
-/* While paused nothing is offered: one request at a time, back-pressure on the socket. Resuming offers what is kept at once
- * (from the loop, not from inside the call). */
+/* A paused connection offers nothing to its protocol, so that one request is in work at a time and a client
+ * that sends more is held back by its socket. When the pause ends, what has been kept is offered from the
+ * loop, not from inside the call. */
 void conn_pause(struct conn *conn, bool paused);
-/* One timer: on_timeout after `ms` from now; 0: none. Cheap enough to be set for every request. */
+/* Calls on_timeout `ms` from now, in place of an earlier limit; 0: never. It is cheap enough to be set for
+ * every request. */
 void conn_limit(struct conn *conn, int64_t ms);
-void conn_close(struct conn *conn); /* when the output is written; reads no more */
-void conn_abort(struct conn *conn); /* now, what waits is dropped */
+void conn_close(struct conn *conn); /* reads no more, and closes when the output is written */
+void conn_abort(struct conn *conn); /* closes now and drops the output that waits */
 
-/* The connections of one process, and what they share: the read buffer, the pool of output pieces, the turn of the loop. */
+/* The connections of one process, and what they share: the read buffer, the pool of output pieces, the turn
+ * of the loop. */
 enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set) MUST_CHECK;
 void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
-/* on_freed: a connection has gone (the server may accept again). */
+/* Calls on_freed after each connection that is freed, so that the server may accept again. */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
-/* Each protocol's on_drain, once: for the streams, and for those that become one later, evenly over drain_ms less the time for goodbyes, or
- * over more when drain_per_s asks for it; for the others now. */
+/* Calls each protocol's on_drain once. Connections that are no streams are told now. Streams, and connections
+ * that become one later, are told evenly over drain_ms less the time for goodbyes, or over a longer time when
+ * drain_per_s allows no more. */
 void conn_set_drain(struct conn_set *set);
-/* Milliseconds until all of those will have been told and had time to read it; 0: they had. */
+/* Milliseconds until every stream has been told to leave and has had time to read that; 0: that time has
+ * passed. */
 int64_t conn_set_drain_left(const struct conn_set *set);
-int64_t conn_drain_least_ms(const struct config *config, size_t streams); /* to tell so many */
-int64_t conn_drain_goodbye_ms(const struct config *config); /* for the last of them to read it */
-void conn_set_revoked(struct conn_set *set);                /* each protocol's on_revoked */
-void conn_set_abort(struct conn_set *set);
+int64_t conn_drain_least_ms(const struct config *config,
+                            size_t streams);                /* that telling so many streams takes */
+int64_t conn_drain_goodbye_ms(const struct config *config); /* for the last stream to read its goodbye */
+void conn_set_revoked(struct conn_set *set);                /* calls each protocol's on_revoked */
+void conn_set_abort(struct conn_set *set);                  /* aborts all connections */
 
-/* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be NULL. */
+/* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be
+ * NULL. */
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
                       const struct conn_protocol *protocol);

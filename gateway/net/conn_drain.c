@@ -2,20 +2,22 @@
 
 #include "common/base/clock.h"
 
-/* The process is leaving. Who comes back at once wherever it is sent, as streams of events do, is told at a time of its own, so that the
- * others get them as evenly as they can be: after t of the time, t of them have been told. A loop that was held up catches up, but
- * never faster than drain_per_s: a bucket that holds BURST_MS of it and is filled by the rest, so that no second sees more. */
+/* The process is leaving. The client of a stream connects again at once, to another process, so each stream
+ * is told to leave at a time of its own and the other processes get them evenly: after half of the time, half
+ * of the streams have been told. A loop that was held up catches up, but never faster than drain_per_s. A
+ * bucket sees to that: it holds BURST_MS of that rate and is filled with the rest of it, so that no second
+ * sees more. */
 
 enum {
     TICK_MS = 20,
-    BURST_MS = 2 * TICK_MS,    /* of what may go in a second; one stream at the least rate that can be set */
+    BURST_MS = 2 * TICK_MS, /* what the bucket holds; at the lowest rate that can be set this is one stream */
     FILL_MS = 1000 - BURST_MS, /* the rest of that second */
     GOODBYE_MIN_MS = 100,
 };
 
 static bool waits_its_turn(const struct conn *conn)
 {
-    return conn->state == CONN_OPEN && conn->comes_back && !conn->drain_told;
+    return conn->state == CONN_OPEN && conn->is_long_lived && !conn->drain_told;
 }
 
 static size_t waiting(const struct conn_set *set)

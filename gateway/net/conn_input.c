@@ -7,8 +7,8 @@ bool conn_can_offer(const struct conn *conn)
     return conn->state == CONN_OPEN && !conn->paused && !conn_is_congested(conn);
 }
 
-/* Offers what is kept from the loop. Handlers that run after everybody's end of turn may give others something to
- * write, so the loop must not sleep on it. */
+/* Offers what is kept from the loop. Inside the end of a turn the loop is about to sleep, which it must not
+ * do before the offer. */
 void conn_offer_soon(struct conn *conn)
 {
     ev_feed_event(conn->set->loop, &conn->io, EV_CUSTOM);
@@ -33,7 +33,7 @@ static void keep(struct conn *conn, struct slice bytes)
         buf_init(conn->kept, conn->set->kept_max);
     }
     if (!buf_append_slice(conn->kept, bytes))
-        conn_kill(conn); /* a protocol that waits for more than it may */
+        conn_kill(conn); /* the protocol waits for more bytes than a connection may keep */
 }
 
 static void tell_end(struct conn *conn)
@@ -44,7 +44,7 @@ static void tell_end(struct conn *conn)
     }
 }
 
-/* To the protocol, and after an upgrade to the next one. Returns what is left. */
+/* Offers the bytes to the protocol, and after an upgrade to the next one. Returns those that nobody took. */
 static struct slice offer(struct conn *conn, struct slice bytes)
 {
     const struct conn_protocol *protocol;
@@ -75,7 +75,7 @@ static void offer_kept(struct conn *conn)
 static void take_bytes(struct conn *conn, struct slice bytes)
 {
     if (conn->state != CONN_OPEN)
-        return; /* closing: nobody listens any more */
+        return; /* it is closing, and the protocol takes nothing more */
     if (conn->kept || !conn_can_offer(conn)) {
         keep(conn, bytes);
         offer_kept(conn);
@@ -86,7 +86,7 @@ static void take_bytes(struct conn *conn, struct slice bytes)
         keep(conn, left);
 }
 
-/* How much may be read now: while nothing can be offered, what fits behind what is kept. */
+/* How much may be read now. While nothing can be offered, no more than can be kept. */
 static size_t room(const struct conn *conn)
 {
     if (conn->state != CONN_OPEN || conn_can_offer(conn))
@@ -129,8 +129,8 @@ void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents)
         offer_kept(conn);
     if ((revents & EV_READ) && conn->state != CONN_DEAD && !conn->ended)
         read_socket(conn);
-    /* What this connection's own bytes have caused goes out while it is warm; what others cause waits for the end of
-     * the turn. */
+    /* The answer to this connection's own bytes is written at once, while its memory is in the cache. What
+     * other connections write to it waits for the end of the turn. */
     if (conn->dirty && !conn->blocked)
         conn_flush(conn);
     else
@@ -143,7 +143,7 @@ void conn_pause(struct conn *conn, bool paused)
         return;
     conn->paused = paused;
     if (paused)
-        return; /* the socket stays watched until something arrives: most peers wait for their answer */
+        return; /* the socket stays watched: most clients send nothing before they have their answer */
     conn->throttled = false;
     conn_update_events(conn);
     conn_offer_soon(conn);

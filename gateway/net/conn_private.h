@@ -1,6 +1,7 @@
 #pragma once
-/* What conn.c (life, time, output), conn_input.c (reading), conn_slow.c (readers that do not read), conn_drain.c (leaving) and
- * conn_set.c (the connections of a process) share. */
+/* What the files of a connection share: conn.c (its life, time limits, output), conn_input.c (reading),
+ * conn_slow.c (clients that do not read), conn_drain.c (leaving) and conn_set.c (the connections of a
+ * process). */
 
 #include "common/base/buf.h"
 #include "gateway/gateway.h"
@@ -15,22 +16,23 @@ enum conn_state { CONN_OPEN, CONN_CLOSING, CONN_LINGERING, CONN_DEAD };
 
 struct conn {
     struct ev_io io;
-    struct ev_timer
-        timer;        /* armed for the earliest deadline or before it, so that moving one costs nothing */
-    int64_t wakes_at; /* of the timer; 0: not armed. Milliseconds of the monotonic clock, as those below */
-    int64_t deadline; /* conn_limit; 0: none */
-    int64_t write_deadline;
+    /* Armed for the earliest deadline or earlier, so that putting a deadline off costs nothing. */
+    struct ev_timer timer;
+    /* Milliseconds of the monotonic clock. */
+    int64_t wakes_at;       /* when the timer runs out; 0: not armed */
+    int64_t deadline;       /* of conn_limit; 0: none */
+    int64_t write_deadline; /* by which the peer must have taken some output; 0: none */
     struct conn_set *set;
     const struct conn_protocol *protocol;
     void *protocol_state;
     struct output output;
-    struct buf *kept;             /* arrived and not consumed; NULL: nothing */
+    struct buf *kept;             /* bytes that have arrived and are not consumed; NULL: none */
     struct conn *previous, *next; /* in set->all */
     struct conn *next_dirty;
     struct conn *next_dead;
     uint8_t address[16];
     uint8_t family;
-    uint8_t state; /* enum conn_state */
+    uint8_t state; /* enum conn_state; only set_state in conn.c changes it */
     bool paused : 1;
     bool ended : 1; /* the peer has sent its last byte */
     bool end_told : 1;
@@ -38,9 +40,9 @@ struct conn {
     bool blocked : 1;   /* the socket takes no more output */
     bool dirty : 1;     /* in set->dirty */
     bool overflowed : 1;
-    bool comes_back : 1; /* a stream, or as good as one */
-    bool drain_told : 1;
-    bool offering : 1; /* inside on_bytes */
+    bool is_long_lived : 1; /* a stream, or treated as one (conn_set_long_lived) */
+    bool drain_told : 1;    /* on_drain has been called */
+    bool offering : 1;      /* inside on_bytes */
 };
 
 struct conn_drain {
@@ -48,9 +50,10 @@ struct conn_drain {
     int64_t began;     /* 0: not yet. Milliseconds of the monotonic clock, as those below */
     int64_t ms;        /* over which the streams are spread */
     int64_t filled;    /* when the bucket was last filled */
-    int64_t last_told; /* when the last one was told to leave */
-    int64_t bucket;
-    size_t count, told; /* streams when it began and those that came since; told to leave */
+    int64_t last_told; /* when the last stream was told to leave */
+    int64_t bucket;    /* what may be told now, in thousandths of a stream */
+    size_t count;      /* streams when the drain began, and those that came since */
+    size_t told;       /* of them, those that have been told to leave */
 };
 
 struct conn_set {
@@ -58,14 +61,14 @@ struct conn_set {
     struct ev_loop *loop;
     struct output_pool pool;
     struct conn *all;
-    struct conn *dirty; /* have output that nobody has tried to send in this turn */
+    struct conn *dirty; /* connections with output that has not been tried in this turn */
     struct conn *dead;
     size_t count;
     size_t kept_max;
-    int64_t now; /* of this turn, monotonic, in milliseconds */
+    int64_t now; /* when this turn of the loop began: milliseconds of the monotonic clock */
     struct ev_check begin_of_turn;
     struct ev_prepare end_of_turn;
-    struct ev_idle again; /* running: the loop must not sleep before its next turn */
+    struct ev_idle again; /* while it runs, the loop does not sleep before its next turn */
     bool ending;          /* inside end_of_turn */
     struct conn_drain drain;
     void (*on_freed)(void *arg);
@@ -74,21 +77,22 @@ struct conn_set {
 };
 
 /* conn.c */
-void conn_kill(struct conn *conn);           /* DEAD; freed at the end of the turn */
+void conn_kill(struct conn *conn);           /* makes it DEAD; it is freed at the end of the turn */
 void conn_reap(struct conn *conn);           /* frees it */
-void conn_update_events(struct conn *conn);  /* watches the socket for what is wanted of it now */
-void conn_flush(struct conn *conn);          /* writes what the socket takes */
-void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that too much waits */
+void conn_update_events(struct conn *conn);  /* watches the socket for what is wanted from it now */
+void conn_flush(struct conn *conn);          /* writes as much output as the socket takes */
+void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that too much output waits */
 
 /* conn_slow.c */
-void conn_set_bound_output(
-    struct conn_set *set); /* lets the slowest go until all that waits fits its bound */
+/* Ends the slowest connections until all output that waits fits output_total_bytes. */
+void conn_set_bound_output(struct conn_set *set);
 
 /* conn_drain.c */
-void conn_drain_joined(struct conn *conn); /* one more stream, perhaps of a process that is leaving */
+void conn_drain_joined(
+    struct conn *conn); /* it has become a stream: a drain that is under way counts it in */
 
 /* conn_input.c */
 void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents);
-void conn_drop_kept(struct conn *conn);
-bool conn_can_offer(const struct conn *conn); /* the protocol takes bytes now */
-void conn_offer_soon(struct conn *conn);      /* what is kept, from the loop */
+void conn_drop_kept(struct conn *conn);       /* frees the bytes that are kept */
+bool conn_can_offer(const struct conn *conn); /* the protocol may be offered bytes now */
+void conn_offer_soon(struct conn *conn);      /* offers what is kept from the loop */

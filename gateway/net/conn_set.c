@@ -9,13 +9,15 @@ static void flush_dirty(struct conn_set *set)
         set->dirty = conn->next_dirty;
         conn->dirty = false;
         if (conn->blocked)
-            conn_check_overflow(conn); /* it is not tried again before it takes something */
+            conn_check_overflow(
+                conn); /* the socket takes nothing now; it is tried again when it is writable */
         else
             conn_flush(conn);
     }
 }
 
-/* on_free may write to other connections and end them: the dirty list is emptied before each is freed. */
+/* on_free may write to other connections and end them, so the dirty list is emptied before each connection is
+ * freed. */
 static void reap_dead(struct conn_set *set)
 {
     while (set->dead) {

@@ -5,7 +5,7 @@
 #include <sys/uio.h>
 
 enum {
-    CHUNK_SIZE = 4096 - 48, /* with its head within one page */
+    CHUNK_SIZE = 4096 - 48, /* together with its head it fits into one page */
     POOL_CHUNKS_MAX = 128,
     POOL_LINKS_MAX = 4096,
     IOV_COUNT = 64,
@@ -16,7 +16,7 @@ struct output_piece {
     struct bytes *shared; /* NULL: the bytes are in `own` */
     size_t begin, end;
     size_t capacity; /* of `own` */
-    bool begun;      /* the kernel has some of it */
+    bool begun;      /* the kernel has taken a part of it */
     char own[];
 };
 
@@ -208,7 +208,7 @@ enum output_state output_send(struct output_pool *pool, struct output *output, i
                                                                                : OUTPUT_BROKEN;
         *ret_sent += (size_t)sent;
         advance(pool, output, (size_t)sent);
-        if ((size_t)sent < tried) /* the socket is full: asking again would only cost a call */
+        if ((size_t)sent < tried) /* the socket is full, and another attempt would only cost a system call */
             return OUTPUT_BLOCKED;
     }
     return OUTPUT_DONE;

@@ -12,10 +12,11 @@
 #include "gateway/net/listen.h"
 
 enum {
-    ACCEPTS_PER_TURN = 128, /* so that accepting does not starve those who are in */
-    RETRY_MS = 100,         /* after running out of descriptors */
-    LAST_ACCEPTS_MS =
-        250, /* of a drain: handshakes that are under way end in the queue and are still served */
+    ACCEPTS_PER_TURN = 128, /* so that accepting does not starve the connections that are open */
+    RETRY_MS = 100,         /* after the process has run out of descriptors */
+    /* How long a drain still accepts: handshakes that are under way end in the queue, and their clients are
+     * served. */
+    LAST_ACCEPTS_MS = 250,
 };
 
 struct server {
@@ -27,10 +28,10 @@ struct server {
     struct ev_timer stop_accepting;
     struct ev_timer deadline;
     struct ev_timer notice;
-    char refusal[512]; /* sent as it is to those who come when max_connections are open */
+    char refusal[512]; /* the whole answer to clients that come when max_connections are open */
     size_t refusal_len;
     int listen_fd; /* -1: none, or closed by the drain */
-    int spare_fd;  /* given up to turn a client away when there are no descriptors left */
+    int spare_fd;  /* closed to turn a client away when no descriptor is left */
     bool draining, drained;
     void (*on_drained)(void *arg);
     void *on_drained_arg;
@@ -73,8 +74,8 @@ static int open_spare(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* No descriptor is left: one client is turned away with the spare one, and accepting rests for a moment, since the
- * listening socket stays readable and would spin the loop. */
+/* No descriptor is left. One client is turned away with the spare one. Then nothing is accepted for a moment,
+ * since the listening socket stays readable and would spin the loop. */
 static void on_descriptors_exhausted(struct server *server, int error)
 {
     log_warn("server.no_descriptors", LOG_S("error", strerror(error)),
@@ -119,7 +120,7 @@ static enum accepted accept_one(struct server *server)
         on_descriptors_exhausted(server, errno);
         return ACCEPT_FAILED;
     default:
-        return ACCEPTED; /* that client has gone, or the network failed for it (accept(2)): the next one */
+        return ACCEPTED; /* that client has gone, or its network failed (accept(2)): the next one */
     }
 }
 
@@ -157,7 +158,7 @@ static void close_listener(struct server *server)
     struct ev_loop *loop = server->gateway->loop;
     if (server->listen_fd < 0)
         return;
-    while (accept_one(server) == ACCEPTED) /* what waits in the queue would be reset by the close */
+    while (accept_one(server) == ACCEPTED) /* the close would reset the connections that wait in the queue */
         ;
     ev_io_stop(loop, &server->accept);
     ev_timer_stop(loop, &server->retry);
@@ -179,12 +180,12 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
     (void)revents;
     struct server *server = timer->data;
     int64_t left_ms = conn_set_drain_left(server->conns);
-    if (left_ms > 0) { /* streams may take longer: they are never told faster than drain_per_s */
+    if (left_ms > 0) { /* streams may take longer, since they are never told faster than drain_per_s */
         ev_timer_set(&server->deadline, (ev_tstamp)left_ms / 1000, 0);
         ev_timer_start(loop, &server->deadline);
         return;
     }
-    log_warn("server.drain_cut", LOG_I("connections", conn_set_count(server->conns)));
+    log_warn("server.drain_cut_short", LOG_I("connections", conn_set_count(server->conns)));
     close_listener(server);
     conn_set_abort(server->conns);
     finish_when_empty(server);
@@ -210,7 +211,7 @@ static void begin_drain(struct server *server)
     conn_set_drain(server->conns);
 }
 
-/* Newcomers' handshakes are put off until another process takes them; those that are under way are waited for. */
+/* New handshakes are put off until another process takes them. Those that are under way are waited for. */
 static void close_port_soon(struct server *server)
 {
     int64_t drain_ms = server->gateway->config->drain_ms;
@@ -269,7 +270,8 @@ void server_hand_over(struct server *server, void (*on_drained)(void *arg), void
 
 /* ---- beginning ---- */
 
-/* Accepted sockets inherit it. One that is not read would else be given megabytes of the kernel's memory before it counts as slow. */
+/* Accepted sockets inherit the bound. Without it the kernel would buffer megabytes for a client that does not
+ * read, before the client counts as slow. */
 static void bound_unsent(const struct server *server)
 {
     int unsent = (int)server->gateway->config->socket_unsent_bytes;
@@ -302,8 +304,7 @@ enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_pr
     ev_io_init(&server->accept, on_acceptable, listen_fd, EV_READ);
     server->accept.data = server;
     if (listen_fd >= 0) {
-        listen(listen_fd,
-               LISTEN_BACKLOG); /* one who drained on this socket before us has put newcomers off */
+        listen(listen_fd, LISTEN_BACKLOG); /* a process that drained on it before has put new clients off */
         ev_io_start(gateway->loop, &server->accept);
     }
     *ret_server = server;

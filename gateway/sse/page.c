@@ -140,7 +140,7 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
     call->on_drain = on_drain;
     call->waiter = poll;
     if (call->conn)
-        conn_comes_back(call->conn);
+        conn_set_long_lived(call->conn);
     ev_timer_set(&poll->timer, (ev_tstamp)poll->wait_ms / 1000., 0.);
     ev_timer_start(call->gateway->loop, &poll->timer);
     hub_subscribe(call->gateway->hub, &poll->subscriber, &poll->request);
