@@ -72,13 +72,16 @@ void batch_record(struct batch *b)
     struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
     batch_enter(b, BATCH_RECORDING);
-    ledger_record(&b->ledger, b->db, commands, count, b->at, on_recorded, b);
-    deferred_put(b->deferred, b->db, commands, count, on_recorded, b);
-    deferred_readdress(b->deferred, b->db, commands, count, on_recorded, b);
-    dead_letters_add(b->dead_letters, b->db, commands, count, on_recorded, b);
-    dead_letters_remove(b->dead_letters, b->db, commands, count, on_recorded, b);
-    begun_marks_keep(&b->marks, b->db, commands, count, on_recorded, b);
-    begun_marks_clear(&b->marks, b->db, commands, count, on_recorded, b);
+    sequences_number(&b->sequences, commands, count);
+    events_add(&b->records, commands, count, b->at, on_recorded, b);
+    inbox_add(&b->records, commands, count, b->at, on_recorded, b);
+    sequences_advance(&b->sequences, &b->records, on_recorded, b);
+    deferred_put(&b->records, commands, count, on_recorded, b);
+    deferred_readdress(&b->records, commands, count, on_recorded, b);
+    dead_letter_add(&b->records, commands, count, on_recorded, b);
+    dead_letter_remove(&b->records, commands, count, on_recorded, b);
+    begun_mark_keep(&b->records, commands, count, on_recorded, b);
+    begun_mark_delete(&b->records, commands, count, on_recorded, b);
     db_sync(b->db, on_sync, b);
 }
 
@@ -88,7 +91,7 @@ static void on_locked(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
     if (!batch_note_fault(b, result, NULL))
-        ledger_read_locked(&b->ledger, result);
+        sequences_read_locked(&b->sequences, result);
 }
 
 static void on_claimed(void *arg, struct db_result *result)
@@ -105,7 +108,7 @@ static void on_recalled(void *arg, struct db_result *result)
         batch_roll_back(b);
         return;
     }
-    ledger_read_recalled(b->commands + b->from, b->to - b->from, result);
+    events_read_recalled(b->commands + b->from, b->to - b->from, result);
     batch_run_all(b);
 }
 
@@ -116,11 +119,11 @@ static void on_found(void *arg, struct db_result *result)
         batch_roll_back(b);
         return;
     }
-    if (ledger_read_found(&b->ledger, b->commands + b->from, b->to - b->from, result) == 0) {
+    if (inbox_read_found(&b->records, b->commands + b->from, b->to - b->from, result) == 0) {
         batch_run_all(b);
         return;
     }
-    ledger_recall(&b->ledger, b->db, on_recalled, b);
+    events_recall_send(&b->records, on_recalled, b);
     db_ask(b->db);
 }
 
@@ -132,9 +135,9 @@ static void look(struct batch *b)
     size_t count = b->to - b->from;
     for (size_t i = 0; i < count; i++)
         command_reset(commands[i]);
-    ledger_lock(&b->ledger, b->db, commands, count, on_locked, b);
-    deferred_claim(b->deferred, b->db, commands, count, on_claimed, b);
-    ledger_look(&b->ledger, b->db, commands, count, on_found, b);
+    sequences_lock(&b->sequences, &b->records, commands, count, on_locked, b);
+    deferred_claim(&b->records, commands, count, on_claimed, b);
+    inbox_look(&b->records, commands, count, on_found, b);
     db_ask(b->db);
 }
 
@@ -176,7 +179,7 @@ static void mark(struct batch *b)
     batch_enter(b, BATCH_MARKING);
     log_run_alone(b->commands[b->from]);
     b->fault = (struct fault){0};
-    begun_mark_write(b->db, b->commands[b->from], on_mark_written, b);
+    begun_mark_write(&b->records, b->commands[b->from], on_mark_written, b);
     db_sync(b->db, on_marked, b);
 }
 
@@ -201,10 +204,7 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->scheduled_max = options->scheduled_max;
     b->callbacks = *callbacks;
     b->ctx = ctx;
-    ledger_init(&b->ledger);
-    b->deferred = deferred_new(options->pool);
-    b->dead_letters = dead_letters_new(options->pool);
-    begun_marks_init(&b->marks);
+    records_init(&b->records, db, options->pool);
     b->writer = resource_writer_new();
     arena_init(&b->runs, RUNS_BLOCK, 0);
     return b;
@@ -217,10 +217,8 @@ void batch_free(struct batch *b)
     for (size_t i = b->from; i < b->count; i++)
         command_free(b->commands[i]);
     free(b->commands);
-    ledger_done(&b->ledger);
-    deferred_free(b->deferred);
-    dead_letters_free(b->dead_letters);
-    begun_marks_done(&b->marks);
+    sequences_done(&b->sequences);
+    records_done(&b->records);
     resource_writer_free(b->writer);
     arena_done(&b->runs);
     free(b);

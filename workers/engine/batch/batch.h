@@ -9,7 +9,7 @@
  *                                         └── it is back ── HELD ◀── the database is gone
  *
  *   MARKING    for a suspect alone: a mark is committed before it runs (begun_mark.h)
- *   LOOKING    sequences locked, rows of `deferred` claimed, inbox looked up (ledger.h)
+ *   LOOKING    sequences locked, rows of `deferred` claimed, inbox looked up (inbox.h)
  *   RUNNING    the prepared statements of the commands that are new, in order
  *   RECORDING  events, inbox rows, sequences, waits, dead letters, and the sync that commits
  *   PROBING    the error may be the server's: a transaction without any command will tell
@@ -44,9 +44,6 @@ struct batch_options {
     struct retry_policy retries;
     int64_t scheduled_max; /* commands of one company that wait for their time */
 };
-
-/* Tries of one command in place before it waits in `deferred`. */
-enum { BATCH_ATTEMPTS_MAX = 3 };
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,
                         const struct batch_callbacks *callbacks, void *ctx);

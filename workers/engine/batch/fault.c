@@ -86,7 +86,7 @@ static void keep_why(struct batch *b, struct command *command)
 static void retry(struct batch *b, struct command *command, enum err err)
 {
     command->error = err;
-    if (++command->attempts < BATCH_ATTEMPTS_MAX) {
+    if (++command->attempts < RETRY_IN_PLACE_MAX) {
         back_off(b, err);
         return;
     }
@@ -182,7 +182,7 @@ static void lose(struct batch *b)
     if (!b->one_by_one || command->deferral || command->verdict || b->fault.phase < BATCH_RUNNING)
         return;
     command->error = ERR_DATABASE_UNAVAILABLE;
-    if (++command->attempts < BATCH_ATTEMPTS_MAX)
+    if (++command->attempts < RETRY_IN_PLACE_MAX)
         return;
     command->delay_ms = retry_delay_ms(&b->retries, command);
     if (command->delay_ms >= 0)

@@ -11,7 +11,9 @@
 #include "workers/engine/records/begun_mark.h"
 #include "workers/engine/records/dead_letter.h"
 #include "workers/engine/records/deferred.h"
-#include "workers/engine/records/ledger.h"
+#include "workers/engine/records/events.h"
+#include "workers/engine/records/inbox.h"
+#include "workers/engine/records/sequences.h"
 
 enum batch_state {
     BATCH_IDLE,
@@ -57,10 +59,8 @@ struct batch {
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers */
     struct fault fault;
-    struct ledger ledger;
-    struct deferred *deferred;
-    struct dead_letters *dead_letters;
-    struct begun_marks marks;
+    struct records records;
+    struct sequences sequences;
     struct resource_writer *writer;
     struct arena runs; /* of the transaction at work */
     char at[CLOCK_TEXT_SIZE], year[5];

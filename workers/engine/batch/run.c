@@ -41,7 +41,7 @@ static bool is_early(const struct command *command)
 /* One more of its company that waits for its time is one too many. */
 static bool is_one_too_many(struct batch *b, const struct command *command)
 {
-    return is_early(command) && ++b->ledger.companies[command->company_at].scheduled > b->scheduled_max;
+    return is_early(command) && ++sequence_of(&b->sequences, command)->scheduled > b->scheduled_max;
 }
 
 /* A command that is to wait needs no statement; but what has its result has it, and nobody waits for a
@@ -50,7 +50,7 @@ static bool is_to_wait(struct batch *b, struct command *command)
 {
     if (is_early(command))
         command->deferral = DEFER_SCHEDULE;
-    if (!command->deferral || ledger_knows(&b->ledger, command))
+    if (!command->deferral || sequence_of(&b->sequences, command)->is_known)
         return command->deferral != DEFER_NONE;
     command->deferral = DEFER_NONE;
     return false;
@@ -85,7 +85,7 @@ static bool is_to_run(struct batch *b, struct command *command)
         reject(command, "its metadata cannot be read");
     else if (command->verdict)
         command_refuse(command, command->verdict, NULL, NULL, 0);
-    else if (!ledger_knows(&b->ledger, command))
+    else if (!sequence_of(&b->sequences, command)->is_known)
         command_refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)
         reject(command, "there is no such command");

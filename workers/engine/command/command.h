@@ -121,7 +121,7 @@ struct command {
     int64_t delay_ms; /* of a RETRY */
 
     /* What the batch found out. */
-    size_t company_at; /* in the batch's ledger */
+    size_t company_at; /* row of its company in the batch's sequences */
     enum command_finding finding;
     enum err status;
     int http_status;

@@ -1,7 +1,5 @@
 #include "workers/engine/command/retry.h"
 
-#include "workers/engine/batch/batch.h"
-
 static double with_jitter(double value)
 {
     return value * (0.5 + (double)arc4random_uniform(1000) / 1000);
@@ -15,7 +13,7 @@ static double doubled(double first, double max, int64_t times)
     return value < max ? value : max;
 }
 
-/* Who lost against a neighbour may try again soon; a server in trouble is given time. */
+/* A command that lost against a neighbour may try again soon; a server in trouble is given time. */
 double retry_backoff_s(const struct command *command)
 {
     bool is_conflict = command->error == ERR_DATABASE_CONFLICT;
@@ -24,7 +22,7 @@ double retry_backoff_s(const struct command *command)
 
 int64_t retry_delay_ms(const struct retry_policy *policy, const struct command *command)
 {
-    int64_t number = (int64_t)command->attempts - BATCH_ATTEMPTS_MAX; /* 0: the first one */
+    int64_t number = (int64_t)command->attempts - RETRY_IN_PLACE_MAX; /* 0: the first one */
     if (number >= policy->attempts)
         return -1;
     return (int64_t)with_jitter(doubled((double)policy->first_ms, (double)policy->max_ms, number));

@@ -17,7 +17,7 @@ struct dead_queue {
     const char *pool;
     int64_t delivery_limit;
     struct broker *broker;
-    struct dead_letters *letters;
+    struct records records;
     struct command_list waiting;
     ev_timer again;
 };
@@ -67,7 +67,7 @@ static void write_dead_letter(struct dead_queue *queue, struct command *command)
 {
     struct dead_letter_write *write = xcalloc(1, sizeof(*write));
     *write = (struct dead_letter_write){.queue = queue, .command = command};
-    dead_letters_keep(queue->letters, queue->db, command, command->why, on_kept, write);
+    dead_letter_keep(&queue->records, command, command->why, on_kept, write);
     db_sync(queue->db, on_committed, write);
 }
 
@@ -119,7 +119,7 @@ struct dead_queue *dead_queue_new(struct ev_loop *loop, struct broker *broker, s
     queue->db = db;
     queue->pool = pool;
     queue->delivery_limit = delivery_limit;
-    queue->letters = dead_letters_new(pool);
+    records_init(&queue->records, db, pool);
     command_list_init(&queue->waiting);
     ev_timer_init(&queue->again, on_again, 0, 0);
     return queue;
@@ -132,6 +132,6 @@ void dead_queue_free(struct dead_queue *queue)
     ev_timer_stop(queue->loop, &queue->again);
     while (queue->waiting.count > 0)
         command_free(command_list_take(&queue->waiting));
-    dead_letters_free(queue->letters);
+    records_done(&queue->records);
     free(queue);
 }

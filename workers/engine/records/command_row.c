@@ -13,13 +13,13 @@ static void add_uuid_if(struct pg_array *column, bool is_there, const struct uui
         pg_array_add_null(column);
 }
 
-/* What could not be read is NULL, so that nobody takes it for an answer. */
+/* A text that could not be read is NULL, so that nobody takes an empty text for a value. */
 static void add_text_if(struct pg_array *column, struct slice text)
 {
     pg_array_add_text(column, text.len > 0 ? text : SLICE_NONE);
 }
 
-void command_row_add(struct pg_array *column, const struct command *command)
+struct pg_array *command_row_add(struct pg_array *column, const struct command *command)
 {
     const struct envelope *envelope = &command->envelope;
     pg_array_add_uuid(column++, &envelope->company);
@@ -40,6 +40,7 @@ void command_row_add(struct pg_array *column, const struct command *command)
     add_text_if(column++, envelope->reply_to);
     add_text_if(column++, envelope->traceparent);
     pg_array_add_bytes(column++, envelope->body);
+    return column;
 }
 
 /* ---- reading ---- */
@@ -67,7 +68,7 @@ static bool read_uuid(struct slice text, struct uuid *ret_uuid)
     return text.data && uuid_parse(text, ret_uuid);
 }
 
-/* bytea in its hex format: \x00ff. */
+/* Reads a bytea in its hex format: \x00ff. */
 static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_bytes)
 {
     if (hex.len < 2 || memcmp(hex.data, "\\x", 2) != 0)

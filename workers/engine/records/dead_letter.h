@@ -1,28 +1,24 @@
 #pragma once
-/* The table `dead_letter`: commands that nobody runs any more, for operators to read, replay or drop (the
- * functions dead_letter_replay and dead_letter_drop of the migration).
+/* The table `dead_letter`: commands that no worker runs any more. Operators read, replay or drop them (the
+ * SQL functions dead_letter_replay and dead_letter_drop).
  *
- *   its verdict is one of ours (500, 503) ─▶ a row, or the row of its last death with that in its history
- *   it has another result, at last ────────▶ the row goes
+ *   add     a command whose verdict is a failure of ours (500, 503) becomes a row; when it has a row already, that
+ *           row's last death goes into its history
+ *   remove  a command that has another result at last loses its row
  *
- * Both in the transaction that writes the result. What the broker itself gave up (dead.<pool>: messages that
- * cannot be read, deliveries past the limit) becomes a row, too, before it is acked. */
+ * Both happen in the transaction that writes the result. What the broker itself gave up (the queue
+ * dead.<pool>: messages that cannot be read, commands past the delivery limit) becomes a row too, before it
+ * is acked. */
 
-#include "common/db/db.h"
 #include "workers/engine/command/command.h"
-
-struct dead_letters;
-
-/* `pool` must outlive it. */
-struct dead_letters *dead_letters_new(const char *pool);
-void dead_letters_free(struct dead_letters *dead_letters);
+#include "workers/engine/records/records.h"
 
 /* Each sends one statement, or none when no command asks for it. */
-void dead_letters_add(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
-                      size_t count, db_on_result *on_done, void *arg);
-void dead_letters_remove(struct dead_letters *dead_letters, struct db *db, struct command *const *commands,
-                         size_t count, db_on_result *on_done, void *arg);
+void dead_letter_add(struct records *records, struct command *const *commands, size_t count,
+                     db_on_result *on_done, void *arg);
+void dead_letter_remove(struct records *records, struct command *const *commands, size_t count,
+                        db_on_result *on_done, void *arg);
 
-/* A message from dead.<pool>; `reason` is the broker's word. */
-void dead_letters_keep(struct dead_letters *dead_letters, struct db *db, const struct command *command,
-                       struct slice reason, db_on_result *on_done, void *arg);
+/* Keeps a message from dead.<pool>; `reason` is the broker's word. */
+void dead_letter_keep(struct records *records, const struct command *command, struct slice reason,
+                      db_on_result *on_done, void *arg);

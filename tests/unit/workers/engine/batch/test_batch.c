@@ -1,4 +1,5 @@
 #include "tests/unit/workers/engine/worker_fixture.h"
+#include "workers/engine/command/retry.h"
 
 /* ---- one command ---- */
 
@@ -398,7 +399,7 @@ static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_wai
         run_commands(e, &command, 1);
         command = take_settled(e, 0);
     }
-    assert_int_equal(command->attempts, BATCH_ATTEMPTS_MAX);
+    assert_int_equal(command->attempts, RETRY_IN_PLACE_MAX);
     for (int attempts = 3; attempts <= 4; attempts++) { /* the pool's two */
         char expected[16];
         snprintf(expected, sizeof(expected), "retry %d", attempts);

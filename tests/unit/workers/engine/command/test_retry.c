@@ -14,7 +14,7 @@ static const struct retry_policy policy = {.attempts = 6, .first_ms = 1000, .max
 
 static struct command failed(unsigned attempts)
 {
-    return (struct command){.attempts = BATCH_ATTEMPTS_MAX + attempts};
+    return (struct command){.attempts = RETRY_IN_PLACE_MAX + attempts};
 }
 
 static void test_delay_when_attempts_follow_then_doubled_up_to_the_longest_with_jitter(void **state)

@@ -1,0 +1,135 @@
+#include "workers/engine/records/sequences.h"
+
+/* The rows are ordered before they are locked. */
+static const struct db_statement lock_rows = {
+    "sequences.lock",
+    "SELECT company_id, seq, 0 FROM company_sequence"
+    " WHERE company_id = ANY ($1::uuid[])"
+    " ORDER BY company_id"
+    " FOR UPDATE",
+};
+
+static const struct db_statement lock_and_count = {
+    "sequences.lock_and_count",
+    "SELECT s.company_id, s.seq,"
+    " (SELECT count(*) FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule')"
+    " FROM company_sequence AS s"
+    " WHERE s.company_id = ANY ($1::uuid[])"
+    " ORDER BY s.company_id"
+    " FOR UPDATE OF s",
+};
+
+static const struct db_statement advance_rows = {
+    "sequences.advance",
+    "UPDATE company_sequence AS s SET seq = n.seq"
+    " FROM unnest($1::uuid[], $2::bigint[]) AS n (company_id, seq)"
+    " WHERE s.company_id = n.company_id",
+};
+
+void sequences_done(struct sequences *sequences)
+{
+    free(sequences->rows);
+    free(sequences->sorted);
+}
+
+/* ---- lock ---- */
+
+/* Neighbours are often of one company, so the search begins at the last row. */
+static size_t index_of(struct sequences *sequences, const struct uuid *company)
+{
+    for (size_t i = sequences->count; i > 0; i--)
+        if (uuid_equal(&sequences->rows[i - 1].company, company))
+            return i - 1;
+    if (sequences->count == sequences->capacity) {
+        sequences->capacity = sequences->capacity ? 2 * sequences->capacity : 16;
+        sequences->rows = xrealloc(sequences->rows, sequences->capacity * sizeof(*sequences->rows));
+    }
+    sequences->rows[sequences->count] = (struct sequence){.company = *company};
+    return sequences->count++;
+}
+
+/* The sort is stable: a company's commands stay in the order of their delivery. */
+static void sort_by_company(struct sequences *sequences, struct command **commands, size_t count)
+{
+    if (sequences->count < 2)
+        return;
+    if (count > sequences->sorted_capacity) {
+        sequences->sorted_capacity = count;
+        sequences->sorted = xrealloc(sequences->sorted, count * sizeof(struct command *));
+    }
+    size_t begin = 0;
+    for (size_t i = 0; i < sequences->count; i++) {
+        size_t of_company = sequences->rows[i].commands;
+        sequences->rows[i].commands = begin; /* from here on: where the next one goes */
+        begin += of_company;
+    }
+    for (size_t i = 0; i < count; i++)
+        sequences->sorted[sequence_of(sequences, commands[i])->commands++] = commands[i];
+    memcpy(commands, sequences->sorted, count * sizeof(struct command *));
+}
+
+static void find_companies(struct sequences *sequences, struct command **commands, size_t count)
+{
+    sequences->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        commands[i]->company_at = index_of(sequences, &commands[i]->envelope.company);
+        sequence_of(sequences, commands[i])->commands++;
+    }
+    sort_by_company(sequences, commands, count);
+}
+
+void sequences_lock(struct sequences *sequences, struct records *records, struct command **commands,
+                    size_t count, db_on_result *on_locked, void *arg)
+{
+    bool is_scheduling = false;
+    find_companies(sequences, commands, count);
+    for (size_t i = 0; i < count; i++)
+        is_scheduling = is_scheduling || commands[i]->envelope.not_before > 0;
+    pg_rows_begin(&records->rows, 1);
+    for (size_t i = 0; i < sequences->count; i++)
+        pg_array_add_uuid(pg_rows_add(&records->rows), &sequences->rows[i].company);
+    pg_rows_send(&records->rows, records->db, is_scheduling ? &lock_and_count : &lock_rows, NULL, on_locked,
+                 arg);
+}
+
+void sequences_read_locked(struct sequences *sequences, const struct db_result *result)
+{
+    for (int row = 0; row < db_rows(result); row++) {
+        struct uuid company;
+        if (!uuid_parse(db_text(result, row, 0), &company))
+            continue;
+        struct sequence *sequence = &sequences->rows[index_of(sequences, &company)];
+        sequence->is_known = true;
+        sequence->seq = db_int(result, row, 1);
+        sequence->scheduled = db_int(result, row, 2);
+    }
+}
+
+/* ---- number, advance ---- */
+
+void sequences_number(struct sequences *sequences, struct command *const *commands, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!command_has_result(commands[i]))
+            continue;
+        struct sequence *sequence = sequence_of(sequences, commands[i]);
+        for (struct effect *effect = commands[i]->effects; effect; effect = effect->next) {
+            effect->seq = ++sequence->seq;
+            sequence->has_moved = true;
+        }
+    }
+}
+
+void sequences_advance(const struct sequences *sequences, struct records *records, db_on_result *on_done,
+                       void *arg)
+{
+    pg_rows_begin(&records->rows, 2);
+    for (size_t i = 0; i < sequences->count; i++) {
+        if (!sequences->rows[i].has_moved)
+            continue;
+        struct pg_array *column = pg_rows_add(&records->rows);
+        pg_array_add_uuid(column++, &sequences->rows[i].company);
+        pg_array_add_i64(column++, sequences->rows[i].seq);
+    }
+    pg_rows_send(&records->rows, records->db, &advance_rows, NULL, on_done, arg);
+}

@@ -1,0 +1,51 @@
+#pragma once
+/* The companies of a batch and their rows in `company_sequence`, which the batch holds locked until it
+ * commits.
+ *
+ *   lock     locks the rows in the order of company, so that two batches never wait for each other
+ *   number   gives each new event the next number of its company
+ *   advance  writes the last numbers back
+ *
+ * Nobody else changes anything of a company while a batch holds its row. So its events are numbered without
+ * gaps, and handlers need no locks of their own. */
+
+#include "workers/engine/command/command.h"
+#include "workers/engine/records/records.h"
+
+struct sequence {
+    struct uuid company;
+    size_t commands; /* of the batch */
+    bool is_known;   /* the company has a row */
+    bool has_moved;
+    int64_t seq; /* of its last event */
+    int64_t
+        scheduled; /* its commands that wait for their time; counted when the batch may bring another one */
+};
+
+struct sequences {
+    struct sequence *rows;
+    size_t count, capacity;
+    struct command **sorted; /* scratch */
+    size_t sorted_capacity;
+};
+
+/* A zeroed struct is empty. */
+void sequences_done(struct sequences *sequences);
+
+/* Brings the commands of each company together, in the order in which they came, and locks the rows. The
+ * commands must stay where they are until all answers are read. */
+void sequences_lock(struct sequences *sequences, struct records *records, struct command **commands,
+                    size_t count, db_on_result *on_locked, void *arg);
+void sequences_read_locked(struct sequences *sequences, const struct db_result *result);
+
+static inline struct sequence *sequence_of(const struct sequences *sequences, const struct command *command)
+{
+    return &sequences->rows[command->company_at];
+}
+
+/* Numbers the effects of the commands that have a result. */
+void sequences_number(struct sequences *sequences, struct command *const *commands, size_t count);
+
+/* Sends one statement, or none when no sequence has moved. */
+void sequences_advance(const struct sequences *sequences, struct records *records, db_on_result *on_done,
+                       void *arg);
