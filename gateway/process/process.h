@@ -1,14 +1,14 @@
 #pragma once
-/* One gateway process: a loop, a share of the port, a broker connection each way, database connections for
- * reads. */
+/* One gateway process: a loop, a socket that shares the port, two broker connections, and database
+ * connections for reads. */
 
 #include "common/crypto/token.h"
 #include "common/process/config.h"
 
-/* Exit status of a process whose settings do not let it start: trying again would not help. */
+/* Exit status of a process that cannot start with its settings: the parent does not try again. */
 enum { PROCESS_CANNOT_START = 78 };
 
-/* Runs until it has drained: after SIGTERM or SIGINT with the whole host, after SIGQUIT for its successor on
- * the same socket. Owns listen_fd, and pulse_fd, by which the parent hears whether its loop turns and whether
- * it can do its work (common/process/pulse.h). Returns the exit status. */
+/* Runs until it has drained: after SIGTERM or SIGINT because the whole host leaves, after SIGQUIT because a
+ * successor accepts from the same socket. It owns listen_fd, and pulse_fd, on which it beats
+ * (common/process/pulse.h). Returns the exit status. */
 int process_run(const struct config *config, struct token_keys *keys, int listen_fd, int pulse_fd);

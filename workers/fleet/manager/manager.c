@@ -11,9 +11,9 @@
 
 enum {
     TICK_MS = 1000,
-    START_WITHOUT_MS = 1500, /* when the broker cannot be reached */
-    GOODBYE_MS = 1000,       /* for the last words to be confirmed */
-    GOODBYE_LOOK_MS = 20,
+    START_WITHOUT_MS = 1500, /* until the settings count, when the broker cannot be reached */
+    FAREWELL_MS = 1000,      /* for the broker to confirm the last messages */
+    FAREWELL_LOOK_MS = 20,
 };
 
 /* ---- the parent ---- */
@@ -24,7 +24,7 @@ void manager_order(struct manager *m)
     if (m->view.size.wanted == 0)
         return;
     if (send(m->order_fd, &order, sizeof(order), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof(order))
-        log_warn("manager.not_ordered", LOG_I("share", order.share)); /* said again with the next tick */
+        log_warn("manager.not_ordered", LOG_I("share", order.share)); /* the next tick sends it again */
 }
 
 void manager_changed(struct manager *m)
@@ -76,9 +76,8 @@ static void on_report(struct ev_loop *loop, ev_io *io, int events)
         ev_break(loop, EVBREAK_ALL); /* the parent is gone */
 }
 
-/* ---- the time ---- */
+/* ---- the timers ---- */
 
-/* Nobody has said how many. */
 static void on_listened(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -111,11 +110,11 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- the outside ---- */
 
-/* The last words, if there is somebody to hear them. */
-static void on_goodbye(struct ev_loop *loop, ev_timer *timer, int events)
+/* The manager leaves when the broker has confirmed its last messages, or takes none. */
+static void on_farewell(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
-    struct manager *m = CONTAINER_OF(timer, struct manager, goodbye);
+    struct manager *m = CONTAINER_OF(timer, struct manager, farewell);
     if (!manager_may_speak(m) || broker_unconfirmed(m->broker) == 0 || clock_monotonic_ms() >= m->leave_by_ms)
         ev_break(loop, EVBREAK_ALL);
 }
@@ -126,8 +125,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
     struct manager *m = signal->data;
     if (m->leave_by_ms)
         return;
-    m->leave_by_ms = clock_monotonic_ms() + GOODBYE_MS;
-    ev_timer_start(loop, &m->goodbye);
+    m->leave_by_ms = clock_monotonic_ms() + FAREWELL_MS;
+    ev_timer_start(loop, &m->farewell);
 }
 
 static void watch_signal(struct manager *m, ev_signal *watcher, int number)
@@ -151,7 +150,7 @@ static void start(struct manager *m)
     ev_timer_start(m->loop, &m->listen);
     ev_timer_init(&m->tick, on_tick, TICK_MS / 1000.0, TICK_MS / 1000.0);
     ev_timer_start(m->loop, &m->tick);
-    ev_timer_init(&m->goodbye, on_goodbye, 0, GOODBYE_LOOK_MS / 1000.0);
+    ev_timer_init(&m->farewell, on_farewell, 0, FAREWELL_LOOK_MS / 1000.0);
     watch_signal(m, &m->terminate, SIGTERM);
     watch_signal(m, &m->interrupt, SIGINT);
 }

@@ -1,7 +1,7 @@
 #pragma once
-/* What a pool's parent and its manager tell one another, over a socket pair that keeps messages whole. Each
- * message says everything as it is now, so the latest one is enough. Both run the same program: the structs
- * travel as they are. */
+/* What a pool's parent and its manager say to each other, over a socket pair that keeps messages whole. Each
+ * message says everything as it is now, so the latest one is enough. Both are the same program, so the
+ * structs travel as they are. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,14 +14,14 @@ enum {
 
 enum pool_worker_state { WORKER_WAITING, WORKER_STARTING, WORKER_READY, WORKER_UNREADY, WORKER_LEAVING };
 
-/* Who, or what, has last set a size. */
+/* Why a size is what it is: who, or what, has set it last. */
 enum pool_why { WHY_SETTINGS, WHY_SIGNAL, WHY_REQUEST, WHY_BOUNDS, WHY_DEPTH, WHY_AGE, WHY_CALM };
 
 /* Of the whole pool, over all hosts. The higher version is the later word, of two alike the one whose manager
  * has the greater id. */
 struct pool_size {
     int32_t wanted;   /* 0: not known yet */
-    int32_t min, max; /* between which it follows what waits (autoscale.h); max 0: it does not */
+    int32_t min, max; /* the bounds in which it follows what waits (autoscale.h); max 0: it does not */
     uint64_t version;
     uint8_t set_by[16];
     int32_t why;        /* enum pool_why */
@@ -30,7 +30,7 @@ struct pool_size {
 
 enum { POOL_UNSAID = -1 };
 
-/* What a size is to become; POOL_UNSAID is left as it is. */
+/* What a size is to become. A member that is POOL_UNSAID stays as it is. */
 struct pool_wish {
     int32_t wanted, min, max;
 };
@@ -44,9 +44,9 @@ struct pool_worker {
 
 /* The parent to its manager. */
 struct pool_report {
-    struct pool_size size; /* as the manager last ordered: tells a manager that starts anew */
+    struct pool_size size; /* as the manager last ordered it; a new manager learns it from here */
     struct pool_wish wish;
-    int32_t more; /* change the size by this (SIGTTIN, SIGTTOU) */
+    int32_t more; /* workers more, or fewer, that signals ask for (SIGTTIN, SIGTTOU) */
     bool is_leaving;
     int32_t worker_count;
     struct pool_worker workers[POOL_CHILDREN_MAX];

@@ -1,9 +1,9 @@
 #pragma once
 /* What the files of the manager share.
  *
- *   manager.c        the loop, the parent, the time
- *   talk.c   what is said and heard over `control`
- *   size.c   how many workers there are to be */
+ *   manager.c  the loop, the parent, the timers
+ *   talk.c     what the manager says and hears over `control`
+ *   size.c     how many workers the pool should have */
 
 #include <ev.h>
 
@@ -29,29 +29,29 @@ struct manager {
     struct autoscale autoscale;
     struct buf text;
     char queue[MANAGER_NAME_SIZE]; /* of this connection */
-    bool is_bound;                 /* all of `control` that is ours to hear is heard */
-    bool is_frozen;                /* nobody can be heard: silence means nothing */
+    bool is_bound;                 /* it hears all messages of `control` that are meant for it */
+    bool is_frozen;                /* no other manager can be heard, so silence means nothing */
     int order_fd;
     ev_io reports;
-    ev_timer listen, tick, goodbye;
-    int64_t leave_by_ms; /* 0: it stays */
+    ev_timer listen, tick, farewell;
+    int64_t leave_by_ms; /* 0: it does not leave */
     ev_signal terminate, interrupt;
 };
 
 /* ---- manager.c ---- */
 
-void manager_order(struct manager *manager);   /* the parent: this many are yours */
-void manager_changed(struct manager *manager); /* the parent and the other managers are told */
+void manager_order(struct manager *manager);   /* tells the parent how many workers are its share */
+void manager_changed(struct manager *manager); /* tells the parent and the other managers */
 
 /* ---- size.c ---- */
 
-/* Nobody has said how many: the settings do. */
+/* No other manager has said how many are wanted: the settings do. */
 void manager_size_begin(struct manager *manager);
-/* Somebody says how it is to be; a wish for nothing changes nothing. */
+/* Sets the size as somebody wishes. An empty wish changes nothing. */
 void manager_size_wish(struct manager *manager, const struct pool_wish *wish, enum pool_why why);
-/* Another manager's word; true when it is news. */
+/* What another manager says; true when the size has changed. */
 bool manager_size_hear(struct manager *manager, const struct pool_size *size);
-/* Once a second: the size follows what waits. */
+/* Lets the size follow what waits. Call it once a second. */
 void manager_size_follow(struct manager *manager);
 
 /* ---- talk.c ---- */
@@ -59,5 +59,5 @@ void manager_size_follow(struct manager *manager);
 enum err manager_talk_connect(struct manager *manager) MUST_CHECK;
 bool manager_may_speak(const struct manager *manager);
 void manager_announce(struct manager *manager, bool asks);
-/* So that the others take its partitions over now, and not when they miss it. */
+/* Says that a worker died, so that the others take over its partitions now and not after its silence. */
 void manager_declare_dead(struct manager *manager, pid_t pid);

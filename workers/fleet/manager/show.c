@@ -3,7 +3,7 @@
 #include "common/base/clock.h"
 #include "common/base/err.h"
 
-/* What a worker itself says, beside what its manager says of it. */
+/* Adds what the worker itself says to what its manager says of it. */
 static void add_report(json_t *worker, const struct member_report *report)
 {
     json_t *partitions = json_array();
@@ -33,7 +33,7 @@ static json_t *show_workers(const json_t *said, const struct manager_load *load)
     return shown;
 }
 
-/* What an announcement says that is of use to people. */
+/* The members of an announcement that are of use to people. */
 static json_t *show_manager(const json_t *said, const struct manager_load *load)
 {
     static const char *const members[] = {"id", "host", "pid", "since", "share"};

@@ -1,12 +1,12 @@
 #pragma once
-/* The whole pool as one of its managers sees it, for those who ask (GET /v1/admin/pools/{pool}):
+/* The whole pool as one of its managers sees it, for operators (GET /v1/admin/pools/{pool}):
  *
  *   {"name": "projects", "wanted": 3, "why": "request", "resized_at", "autoscale": {"min", "max"} or null,
  *    "waiting": {"ready", "open", "parked", "oldest_ms"},
  *    "managers": [{"id", "host", "pid", "since", "share",
  *                  "workers": [{"pid", "state", "since", "partitions": [], "open", "parked", "oldest_ms"}]}]}
  *
- * Of a worker from which nothing has been heard yet there are its process and its state. */
+ * A worker that has said nothing yet is shown with its process and its state only. */
 
 #include "workers/fleet/manager/load.h"
 #include "workers/fleet/manager/wire.h"
@@ -15,5 +15,5 @@ void manager_show(struct buf *out, const char *pool, const struct manager_view *
                   const struct manager_self *self, const struct pool_report *report,
                   const struct manager_load *load);
 
-/* As a refusal is written (gateway/bus/outcome.h): {"errors": [{"pointer", "detail"}]}. */
+/* In the form of every refusal: {"errors": [{"pointer", "detail"}]}. */
 void manager_show_objection(struct buf *out, const char *field, const char *objection);

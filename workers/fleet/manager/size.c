@@ -24,7 +24,7 @@ static bool is_wish(const struct pool_wish *wish)
     return wish->wanted != POOL_UNSAID || wish->min != POOL_UNSAID || wish->max != POOL_UNSAID;
 }
 
-/* What was seen before was seen with another size. */
+/* Autoscaling begins again: what it has seen belongs to another size. */
 void manager_size_wish(struct manager *m, const struct pool_wish *wish, enum pool_why why)
 {
     if (!is_wish(wish))
@@ -54,14 +54,15 @@ void manager_size_begin(struct manager *m)
         resize(m, &wish, WHY_SETTINGS);
 }
 
-/* ---- by itself ---- */
+/* ---- autoscaling ---- */
 
 static struct autoscale_options options_of(const struct manager *m)
 {
     const struct config *config = m->config;
     int partitions = (int)config->partitions, max = m->view.size.max, min = m->view.size.min;
     return (struct autoscale_options){
-        .min = min < partitions ? min : partitions, /* more would have nothing to consume */
+        .min = min < partitions ? min
+                                : partitions, /* more workers than partitions would have nothing to consume */
         .max = max < partitions ? max : partitions,
         .depth = config->autoscale_depth,
         .age_ms = config->autoscale_age_ms,

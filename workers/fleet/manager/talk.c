@@ -7,12 +7,12 @@
 #include "workers/fleet/manager/show.h"
 
 enum {
-    LISTEN_MS = 250, /* after the others were asked */
+    LISTEN_MS = 250, /* for the others to answer the first announcement */
     UNCONFIRMED_MAX = 4096,
     UNCONFIRMED_BYTES = 16 << 20,
 };
 
-/* ---- saying ---- */
+/* ---- announcing ---- */
 
 bool manager_may_speak(const struct manager *m)
 {
@@ -54,7 +54,6 @@ void manager_announce(struct manager *m, bool asks)
     say(m, "pool");
 }
 
-/* So that the others take its partitions over now, and not when they miss it. */
 void manager_declare_dead(struct manager *m, pid_t pid)
 {
     if (!manager_may_speak(m))

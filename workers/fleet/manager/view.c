@@ -85,9 +85,9 @@ const char *manager_view_objection(const struct manager_view *view, const struct
     return NULL;
 }
 
-/* ---- who lives ---- */
+/* ---- living managers ---- */
 
-/* Where the id is, or where it belongs. */
+/* Where the id is, or where it would be inserted. */
 static size_t index_of(const struct manager_view *view, const struct uuid *id)
 {
     size_t at = 0;

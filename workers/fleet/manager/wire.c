@@ -28,7 +28,7 @@ static int32_t read_why(const json_t *said)
     for (size_t i = 0; text && i < ARRAY_LEN(whys); i++)
         if (strcmp(text, whys[i]) == 0)
             return (int32_t)i;
-    return WHY_SETTINGS; /* of an older program, or one that a newer one has */
+    return WHY_SETTINGS; /* an older program says none, a newer one may have others */
 }
 
 static void write_time(struct buf *out, int64_t wall_ms)
@@ -87,7 +87,7 @@ static bool read_uuid(const json_t *object, const char *name, struct uuid *ret_u
     return text && uuid_parse(slice_of(text), ret_uuid);
 }
 
-/* What is missing counts as 0: an older program does not say it. */
+/* A member that is missing counts as 0: an older program does not have it. */
 static bool read_count(const json_t *object, const char *name, int32_t *ret_count)
 {
     json_int_t count = json_integer_value(json_object_get(object, name));
@@ -109,7 +109,8 @@ static bool read_size(const json_t *said, struct pool_size *size)
     return true;
 }
 
-/* What a newer program may add is let through; what is missing or of another kind is not. */
+/* Members that a newer program adds are ignored. An announcement that lacks one, or has one of another type,
+ * is refused. */
 static bool read_parts(const json_t *said, struct manager_announcement *a)
 {
     if (!read_uuid(said, "id", &a->id) || !read_size(said, &a->size) ||
@@ -150,7 +151,7 @@ void manager_write_death(struct buf *out, const struct manager_self *self, pid_t
     buf_printf(out, ",\"pid\":%d,\"gone\":true}", (int)pid);
 }
 
-/* False: it is there, and not a number from `least` to POOL_WORKERS_MAX. */
+/* False when the member exists and is not a number from `least` to POOL_WORKERS_MAX. */
 static bool read_wish(const json_t *request, const char *name, int32_t least, int32_t *ret_wish)
 {
     const json_t *member = json_object_get(request, name);

@@ -22,7 +22,7 @@ static int count_kept(const struct pool *pool)
     return kept;
 }
 
-/* Who leaves first: old settings before new ones, then the youngest. */
+/* The worker that leaves first: one with old settings before one with new ones, then the youngest. */
 static struct pool_child *pick_leaver(struct pool *pool)
 {
     struct pool_child *leaver = NULL;
@@ -63,7 +63,7 @@ static void leave(struct pool *pool)
         pool_child_stop(&pool->workers[i], pool->config->drain_ms + POOL_GRACE_MS);
 }
 
-/* The manager goes last: it tells the other hosts who has gone. */
+/* The manager goes last: it tells the other hosts which workers have gone. */
 static void leave_if_empty(struct pool *pool)
 {
     if (!pool->is_leaving)
@@ -80,17 +80,18 @@ void pool_give_up(struct pool *pool)
 {
     if (pool->is_leaving)
         return;
-    log_error("pool.gave_up", LOG_I("deaths_for_each_worker", pool->config->crash_deaths),
-              LOG_I("within_ms", pool->config->crash_window_ms),
-              LOG_S("hint",
-                    "its workers keep dying as they start: the lines above say how; mend the program or its "
-                    "settings, then start the pool again"));
-    service_failed("its workers keep dying as they start", 0);
+    log_error(
+        "pool.gave_up", LOG_I("deaths_for_each_worker", pool->config->crash_deaths),
+        LOG_I("within_ms", pool->config->crash_window_ms),
+        LOG_S("hint",
+              "the workers keep dying as they start, and the lines above say how. Correct the program or "
+              "its settings, then start the pool again."));
+    service_failed("The workers keep dying as they start.", 0);
     pool->status = EXIT_FAILURE;
     leave(pool);
 }
 
-/* ---- what others are told ---- */
+/* ---- the service manager ---- */
 
 static int count_ready(const struct pool *pool)
 {
@@ -111,7 +112,7 @@ static void tell_service(struct pool *pool)
     log_info("pool.ready", LOG_I("workers", ready));
 }
 
-/* Once per turn, after everything that happened in it. */
+/* Runs once per turn, after everything that happened in it. */
 static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     (void)loop, (void)events;
@@ -137,7 +138,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
         tell_service(pool);
 }
 
-/* A manager that cannot even say how many are wanted: the settings do. */
+/* The manager has not said in time how many workers are wanted: the settings do. */
 static void on_start_limit(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -218,7 +219,8 @@ static struct pool *pool_new(const struct config *config, const char *name, pool
     return pool;
 }
 
-/* In a child this closes its copies of the parent's descriptors and touches nothing that the two share. */
+/* In a child this closes the child's copies of the parent's descriptors, and touches nothing that the two
+ * share. */
 static void pool_free(struct pool *pool)
 {
     for (size_t i = 0; i < POOL_SIGNALS; i++)
@@ -240,7 +242,7 @@ static void ignore_parents_signals(void)
         signal(ignored[i], SIG_IGN);
 }
 
-/* The settings on trial are its own; those in force stay the pool's until the process ends. */
+/* A child on trial owns the settings on trial. Every other child owns those that the pool has loaded. */
 static int run_child(struct pool *pool)
 {
     const struct config *config = pool->config;

@@ -1,19 +1,28 @@
-/* SIGHUP: the settings are read again and the workers replaced one by one, the new one first.
+/* SIGHUP: the settings are read again, and the workers are replaced one by one, the new one first.
  *
  *   NONE ── the settings parse ──▶ PROVING ── a worker is ready with them ──▶ REPLACING ── the last has left ──▶ NONE
- *                                     └── it died, or took longer than reload_ms: refused, the old ones stay
+ *                                     └── it died, or took longer than reload_ms: they are refused, the old workers stay
  *
- * Everybody goes on working meanwhile; whoever leaves finishes what it has and hands its partitions over. */
+ * All workers go on working meanwhile. A worker that leaves finishes what it has and hands over its
+ * partitions. */
 
 #include <string.h>
 
 #include "common/process/service.h"
 #include "workers/fleet/pool/private.h"
 
+static void set_state(struct pool *pool, enum reload_state state)
+{
+    static const char *const names[] = {
+        [RELOAD_NONE] = "none", [RELOAD_PROVING] = "proving", [RELOAD_REPLACING] = "replacing"};
+    log_debug("pool.reload_state", LOG_S("from", names[pool->reload.state]), LOG_S("to", names[state]));
+    pool->reload.state = state;
+}
+
 static void finish(struct pool *pool)
 {
-    pool->reload.state = RELOAD_NONE;
-    pool->is_ready = service_ready(); /* else the next tick says it */
+    set_state(pool, RELOAD_NONE);
+    pool->is_ready = service_ready(); /* if it was not taken, the next tick sends it again */
     if (pool->reload.again)
         pool_reload(pool);
 }
@@ -40,7 +49,7 @@ static void refuse_settings(struct pool *pool, const char *why)
     if (fresh)
         pool_child_stop(fresh, POOL_GRACE_MS);
     free_config(TAKE(pool->reload.proof));
-    pool->reload.state = RELOAD_REPLACING; /* a round before this one may be unfinished */
+    set_state(pool, RELOAD_REPLACING); /* the round before this one may be unfinished */
 }
 
 static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
@@ -53,7 +62,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
     pool->is_changed = true;
 }
 
-/* A size that operators have set since stays, unless the settings ask for another one than before. */
+/* A size that operators have set stays, unless the new settings differ from the old ones in it. */
 static void wish_for_size(struct pool *pool, const struct config *now)
 {
     const struct config *before = pool->config;
@@ -65,7 +74,7 @@ static void wish_for_size(struct pool *pool, const struct config *now)
         pool->wish.max = (int32_t)now->autoscale_max;
 }
 
-/* From now on they are what everybody is started with, the manager too. */
+/* From now on every process is started with the new settings, the manager too. */
 static void accept(struct pool *pool)
 {
     struct config *before = pool->loaded;
@@ -75,7 +84,7 @@ static void accept(struct pool *pool)
         log_threshold = level;
     pool->config = pool->loaded = TAKE(pool->reload.proof);
     free_config(before);
-    pool->reload.state = RELOAD_REPLACING;
+    set_state(pool, RELOAD_REPLACING);
     pool_child_stop(&pool->manager, POOL_GRACE_MS);
 }
 
@@ -89,7 +98,7 @@ static struct pool_child *find_old(struct pool *pool)
     return NULL;
 }
 
-/* The newcomer is beyond the share until somebody leaves for it. */
+/* The new worker exceeds the share until an old one leaves for it. */
 static void bring_in(struct pool *pool)
 {
     pool->reload.fresh = pool_unused_child(pool);
@@ -178,7 +187,7 @@ void pool_reload(struct pool *pool)
     log_info("pool.reloading");
     service_reloading();
     pool->reload.fresh = NULL;
-    pool->reload.state = RELOAD_PROVING;
+    set_state(pool, RELOAD_PROVING);
     ev_timer_init(&pool->reload.limit, on_limit, (double)pool->reload.proof->reload_ms / 1000, 0);
     ev_timer_start(pool->loop, &pool->reload.limit);
     pool->is_changed = true;

@@ -33,8 +33,8 @@ static void add_workers(const struct pool *pool, struct pool_report *report)
     }
 }
 
-/* What does not fit into the socket is said again in a later turn: the manager's pulse wakes the loop every
- * second. Who is leaving may not read it any more: the next one is told. */
+/* A report that does not fit into the socket follows in a later turn: the manager's pulse wakes the loop
+ * every second. A manager that is leaving may not read it any more; the next one gets it. */
 void pool_talk_report(struct pool *pool)
 {
     static struct pool_report report;
@@ -52,7 +52,7 @@ void pool_talk_report(struct pool *pool)
     pool->more = 0;
 }
 
-/* Each order is said again every second: only one that is news is worth a turn, and a report. */
+/* The manager repeats its order every second. Only a new one leads to a turn and a report. */
 static void take_order(struct pool *pool, const struct pool_order *order)
 {
     bool is_news = !pool->share_is_known || pool->share != order->share ||
@@ -75,7 +75,7 @@ static void on_order(struct ev_loop *loop, ev_io *io, int events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n != (ssize_t)sizeof(order) || order.share < 0 || order.share > POOL_WORKERS_MAX) {
-        ev_io_stop(loop, io); /* it is ending: SIGCHLD says how */
+        ev_io_stop(loop, io); /* the manager is ending: SIGCHLD says how */
         return;
     }
     take_order(pool, &order);
