@@ -1,4 +1,4 @@
-/* The document around the operations: what several of them share. */
+/* The document: the operations, and the components that several of them share. */
 
 #include "gateway/openapi/openapi.h"
 
@@ -11,31 +11,39 @@ static const char *const method_names[] = {
 
 static const struct {
     const char *name, *in, *type, *description;
-    int minimum, maximum; /* of an integer or of a length */
+    int minimum, maximum; /* of an integer, or of the length of a text */
 } parameters[] = {
-    {"limit", "query", "integer", "Entries of one page.", 1, 1000},
-    {"after", "query", "string", "The `next` of an earlier page.", 1, 256},
+    {"limit", "query", "integer", "The largest number of entries in the page.", 1, 1000},
+    {"after", "query", "string", "The `next` of the page before.", 1, 256},
     {"channels", "query", "string",
-     "`company:<id>` or `project:<id>`, several separated by commas; the company's own when absent.", 1,
-     8192},
+     "The channels: `company:<id>` or `project:<id>`, separated by commas. Without it, the company's own "
+     "channel.",
+     1, 8192},
     {"Last-Event-ID", "header", "string",
-     "The id of the last event that was seen: the stream goes on behind it.", 1, 64},
-    {"If-Match", "header", "string", "Only when the ETag is still this one; otherwise 412.", 1, 256},
-    {"If-None-Match", "header", "string", "304 when the ETag is still this one.", 1, 1024},
-    {"Idempotency-Key", "header", "string", "The same key and body again give the first result again.", 1,
-     255},
+     "The id of the last event that the client has seen. The stream begins with the next one.", 1, 64},
+    {"If-Match", "header", "string",
+     "Make the change only if the entity still has this ETag; otherwise answer 412.", 1, 256},
+    {"If-None-Match", "header", "string", "Answer 304 if the ETag is still this one.", 1, 1024},
+    {"Idempotency-Key", "header", "string",
+     "Makes the request safe to repeat: the same key and body give the result of the first request.", 1, 255},
     {"Cortex-Run-At", "header", "string",
-     "Not before this time (RFC 3339): 202 at once, and the operation says `scheduled` until then.", 20, 64},
+     "Run the command at this time (RFC 3339), not before. The answer is 202, and the operation is "
+     "`scheduled` "
+     "until then.",
+     20, 64},
     {"Prefer", "header", "string",
-     "RFC 7240: `respond-async` answers 202 at once, `wait=N` waits N seconds at most.", 1, 256},
+     "RFC 7240. With `respond-async` the answer is 202 at once. With `wait=N` the server waits for the "
+     "result for "
+     "at most N seconds.",
+     1, 256},
 };
 
 static const struct {
     const char *name, *description;
 } headers[] = {
-    {"ETag", "The version of the entity, for If-Match and If-None-Match."},
-    {"Link", "rel=next: the next page, where there is one (RFC 8288)."},
-    {"Location", "Where it is found."},
+    {"ETag", "The version of the entity, to be sent in If-Match or If-None-Match."},
+    {"Link", "The address of the next page with rel=next, if there is one (RFC 8288)."},
+    {"Location", "The address of the entity or the operation."},
 };
 
 static json_t *parameter_components(void)
@@ -63,18 +71,23 @@ static json_t *header_components(void)
     return all;
 }
 
-/* RFC 9457, with the complaints about a body. */
+/* clang-format off: a property a line */
+
+/* RFC 9457, with an entry in `errors` for each member that is wrong. */
 static json_t *problem_schema(void)
 {
     static const char text[] =
         "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{"
-        "\"type\":{\"type\":\"string\",\"format\":\"uri-reference\"},\"title\":{\"type\":\"string\"},"
-        "\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},\"detail\":{\"type\":\"string\"},"
+        "\"type\":{\"type\":\"string\",\"format\":\"uri-reference\"},"
+        "\"title\":{\"type\":\"string\"},"
+        "\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},"
+        "\"detail\":{\"type\":\"string\"},"
         "\"instance\":{\"type\":\"string\",\"description\":\"The X-Request-Id of the request.\"},"
-        "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"pointer\",\"detail\"],"
-        "\"properties\":{\"pointer\":{\"type\":\"string\",\"description\":\"JSON Pointer (RFC 6901) into the "
-        "body; "
-        "?name for a query parameter, the name alone for a header.\"},\"detail\":{\"type\":\"string\"}}}}}}";
+        "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+        "\"required\":[\"pointer\",\"detail\"],\"properties\":{"
+        "\"pointer\":{\"type\":\"string\",\"description\":\"What is wrong: a JSON Pointer (RFC 6901) into "
+        "the body, ?name for a query parameter, or the name of a header.\"},"
+        "\"detail\":{\"type\":\"string\"}}}}}}";
     return json_loads(text, 0, NULL);
 }
 
@@ -84,26 +97,26 @@ static json_t *operation_schema(void)
         "{\"type\":\"object\",\"required\":[\"id\",\"status\"],\"properties\":{"
         "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},"
         "\"status\":{\"type\":\"string\",\"enum\":[\"accepted\",\"scheduled\",\"pending\",\"running\","
-        "\"succeeded\","
-        "\"failed\",\"cancelled\"]},"
-        "\"waits_for\":{\"type\":\"string\",\"enum\":[\"turn\",\"retry\",\"schedule\"],\"description\":\"Of "
-        "one that has begun to wait: until its company's commands before it are done, for another attempt, "
-        "for its "
-        "time.\"},"
-        "\"run_at\":{\"type\":\"string\",\"format\":\"date-time\",\"description\":\"Of one that is "
-        "scheduled.\"},"
-        "\"attempts\":{\"type\":\"integer\",\"description\":\"That failed; another follows.\"},"
+        "\"succeeded\",\"failed\",\"cancelled\"]},"
+        "\"waits_for\":{\"type\":\"string\",\"enum\":[\"turn\",\"retry\",\"schedule\"],\"description\":"
+        "\"What a waiting command waits for. turn: earlier commands of the company are still to be done. "
+        "retry: the time of the next attempt. schedule: the time at which it is to run.\"},"
+        "\"run_at\":{\"type\":\"string\",\"format\":\"date-time\","
+        "\"description\":\"The time at which a scheduled command is to run.\"},"
+        "\"attempts\":{\"type\":\"integer\","
+        "\"description\":\"How many attempts have failed. Another follows.\"},"
         "\"next_attempt_at\":{\"type\":\"string\",\"format\":\"date-time\"},"
-        "\"last_error\":{\"type\":\"string\",\"format\":\"uri-reference\",\"description\":\"The problem type "
-        "of the "
-        "last of them.\"},"
-        "\"progress\":{\"type\":\"object\",\"description\":\"Of a long "
-        "job.\",\"required\":[\"done\",\"total\",\"percent\"],"
-        "\"properties\":{\"done\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},\"percent\":{"
-        "\"type\":\"integer\"}}},"
+        "\"last_error\":{\"type\":\"string\",\"format\":\"uri-reference\","
+        "\"description\":\"The problem type of the last failed attempt.\"},"
+        "\"progress\":{\"type\":\"object\",\"description\":\"The progress of a long job.\","
+        "\"required\":[\"done\",\"total\",\"percent\"],\"properties\":{"
+        "\"done\":{\"type\":\"integer\"},"
+        "\"total\":{\"type\":\"integer\"},"
+        "\"percent\":{\"type\":\"integer\"}}},"
         "\"started_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
         "\"ended_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-        "\"result\":{\"type\":[\"object\",\"null\"],\"description\":\"The entity, once it has succeeded.\"},"
+        "\"result\":{\"type\":[\"object\",\"null\"],"
+        "\"description\":\"The entity, when the command has succeeded.\"},"
         "\"problem\":{\"$ref\":\"#/components/schemas/Problem\"}}}";
     return json_loads(text, 0, NULL);
 }
@@ -114,16 +127,21 @@ static json_t *event_page_schema(void)
         "{\"type\":\"object\",\"required\":[\"data\",\"next\",\"more\"],\"properties\":{"
         "\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
         "\"required\":[\"type\",\"seq\",\"id\",\"actor\",\"at\",\"data\"],\"properties\":{"
-        "\"type\":{\"type\":\"string\"},\"seq\":{\"type\":\"integer\",\"minimum\":1},"
-        "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},\"project\":{\"type\":\"string\",\"format\":"
-        "\"uuid\"},"
-        "\"actor\":{\"type\":\"string\",\"format\":\"uuid\"},\"at\":{\"type\":\"string\",\"format\":\"date-"
-        "time\"},"
-        "\"data\":{\"description\":\"The entity after it.\"}}}},"
-        "\"next\":{\"type\":\"string\",\"description\":\"The position behind this page, for `after`.\"},"
-        "\"more\":{\"type\":\"boolean\",\"description\":\"There are more already.\"}}}";
+        "\"type\":{\"type\":\"string\"},"
+        "\"seq\":{\"type\":\"integer\",\"minimum\":1},"
+        "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},"
+        "\"project\":{\"type\":\"string\",\"format\":\"uuid\"},"
+        "\"actor\":{\"type\":\"string\",\"format\":\"uuid\"},"
+        "\"at\":{\"type\":\"string\",\"format\":\"date-time\"},"
+        "\"data\":{\"description\":\"The entity after the event.\"}}}},"
+        "\"next\":{\"type\":\"string\","
+        "\"description\":\"The position after this page: the `after` of the next one.\"},"
+        "\"more\":{\"type\":\"boolean\","
+        "\"description\":\"True when there are more events already.\"}}}";
     return json_loads(text, 0, NULL);
 }
+
+/* clang-format on */
 
 static json_t *schema_components(void)
 {
@@ -137,7 +155,7 @@ static json_t *schema_components(void)
     return all;
 }
 
-/* Every title of err.def that has this status. */
+/* Joins the titles of all errors in err.def that have this status. */
 static void describe_status(int status, char *text, size_t size)
 {
     size_t len = 0;
@@ -164,12 +182,14 @@ static json_t *response_components(void)
                                       "application/problem+json", "schema", "$ref",
                                       "#/components/schemas/Problem"));
     }
-    json_object_set_new(all, "304", json_pack("{s:s}", "description", "It is still the same"));
-    json_object_set_new(all, "Accepted",
-                        json_pack("{s:s, s:{s:{s:s}}, s:{s:{s:{s:s}}}}", "description",
-                                  "Accepted and safe, not yet done: Location says where to ask", "headers",
-                                  "Location", "$ref", "#/components/headers/Location", "content",
-                                  "application/json", "schema", "$ref", "#/components/schemas/Operation"));
+    json_object_set_new(all, "304",
+                        json_pack("{s:s}", "description", "Not modified: the entity still has this ETag"));
+    json_object_set_new(
+        all, "Accepted",
+        json_pack("{s:s, s:{s:{s:s}}, s:{s:{s:{s:s}}}}", "description",
+                  "Accepted: the command is stored and will be run. Location is the address of the operation",
+                  "headers", "Location", "$ref", "#/components/headers/Location", "content",
+                  "application/json", "schema", "$ref", "#/components/schemas/Operation"));
     return all;
 }
 
@@ -197,10 +217,11 @@ static json_t *paths(const struct route_table *routes)
 
 json_t *openapi_build(const struct route_table *routes)
 {
-    return json_pack(
-        "{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info", "title",
-        "CortexBuild", "version", CORTEX_VERSION, "description",
-        "Construction management. Every write is a command: it is answered with its result, or with 202 "
-        "and where to ask for it. Every refusal is a problem document (RFC 9457).",
-        "servers", "url", "/", "security", "bearer", "paths", paths(routes), "components", components());
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info",
+                     "title", "CortexBuild", "version", CORTEX_VERSION, "description",
+                     "Construction management. Every write is a command. Its answer is the result, or 202 "
+                     "and the address of the "
+                     "operation that will have the result. Every error is a problem document (RFC 9457).",
+                     "servers", "url", "/", "security", "bearer", "paths", paths(routes), "components",
+                     components());
 }

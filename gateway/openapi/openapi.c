@@ -1,4 +1,4 @@
-/* GET /openapi.json: made on the first request, kept as long as the process. */
+/* GET /openapi.json. The document is made on the first request and kept as long as the process lives. */
 
 #include "gateway/openapi/openapi.h"
 

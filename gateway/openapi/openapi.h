@@ -1,6 +1,6 @@
 #pragma once
-/* The OpenAPI 3.1 document: paths from the route table, bodies from the resources' schemas, refusals from
- * err.def. Nothing is written down twice. */
+/* The OpenAPI 3.1 document. Its paths come from the route table, its bodies from the resources' schemas,
+ * and its errors from err.def, so that it cannot differ from what the gateway does. */
 
 #include <jansson.h>
 
@@ -8,22 +8,22 @@
 
 void openapi_document(struct call *call); /* openapi.c: GET /openapi.json */
 
-/* document.c: the whole document; the caller owns it (json_decref). */
+/* document.c: the whole document. The caller owns it (json_decref). */
 json_t *openapi_build(const struct route_table *routes);
 
-/* schema.c: the variants of one resource, added to `schemas` under its title: Project (as answered),
- * ProjectCreate, ProjectUpdate, ProjectList. */
+/* schema.c: adds the variants of one resource to `schemas`: Project (in answers), ProjectCreate,
+ * ProjectUpdate and ProjectList. */
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource);
-/* "Project" */
+/* Writes the resource's title, "Project", and returns it. */
 const char *openapi_title(const struct msg_resource *resource, char title[64]);
 /* The schema of one field as a query parameter. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field);
 
-/* operator.c: what operators are answered (Pool, DeadLetter, …). */
+/* operator.c: adds the schemas of the answers to operators (Pool, DeadLetter, …). */
 void openapi_add_operator_schemas(json_t *schemas);
 
-/* The schema of a request, without what we say to ourselves; the caller owns it. */
+/* The schema of a request, without the keywords that only our own code reads. The caller owns it. */
 json_t *openapi_request_schema(const struct msg_request *request);
 
-/* operation.c: one row of the route table. */
+/* operation.c: one row of the route table as an operation. The caller owns it. */
 json_t *openapi_operation(const struct route *route);

@@ -1,5 +1,5 @@
-/* One route as an OpenAPI operation: what it takes, what it answers, how it refuses. The route's
- * verb names its row here, so that this room needs to know no handler. */
+/* One route as an OpenAPI operation: its parameters, its body, its answers. The route's verb names its row
+ * here, so that this room needs to know no handler. */
 
 #include "gateway/openapi/openapi.h"
 
@@ -18,21 +18,21 @@ enum body {
     BODY_FILE,
 };
 
-/* Components are those of document.c, by name. */
+/* Components are named as in document.c. */
 static const struct kind {
-    const char *verb;     /* the route's; begins the operationId: "create" and the resource's title */
-    const char *meaning;  /* of the status of an answer that went well */
-    const char *request;  /* suffix of the schema of the request's body; NULL: none */
-    const char *asks;     /* the msg_request of its body, or of its query where it has none; NULL: none */
-    const char *apart;    /* a member of it that only its reader can check */
-    const char *document; /* the schema of the answer, where `body` is BODY_DOCUMENT; NULL: any object */
-    const char *media;    /* of that body, beside application/json */
+    const char *verb;    /* the route's; the operationId begins with it: "create" and the resource's title */
+    const char *meaning; /* the description of the answer when the request succeeds */
+    const char *request; /* the body's schema: a suffix of the resource's; NULL: none of a resource */
+    const char *msg_request; /* the schema of the body, or of the query where there is no body; NULL: none */
+    const char *apart;       /* a member of it that the schema does not describe */
+    const char *document;    /* the schema of the answer, where `body` is BODY_DOCUMENT; NULL: any object */
+    const char *media;       /* the media type of the request's body, beside application/json */
     const char *parameters[PARAMETERS_MAX + 1]; /* components */
     const char *headers[PARAMETERS_MAX + 1];    /* of the answer: components */
     int status;
     enum body body; /* of the answer */
     int refusals[REFUSALS_MAX + 1];
-    bool is_write; /* may be answered with 202 */
+    bool is_write; /* the answer may be 202 */
 } kinds[] = {
     {.verb = "get",
      .status = 200,
@@ -43,14 +43,14 @@ static const struct kind {
      .refusals = {304, 400, 401, 404, 500, 503}},
     {.verb = "list",
      .status = 200,
-     .meaning = "One page, in the order of creation",
+     .meaning = "One page of the list, oldest first",
      .body = BODY_LIST,
      .parameters = {"limit", "after"},
      .headers = {"Link"},
      .refusals = {400, 401, 404, 422, 500, 503}},
     {.verb = "create",
      .status = 201,
-     .meaning = "Created",
+     .meaning = "The entity, created",
      .body = BODY_ENTITY,
      .request = "Create",
      .media = "application/json",
@@ -60,7 +60,7 @@ static const struct kind {
      .refusals = {400, 401, 403, 404, 409, 413, 415, 422, 500, 503}},
     {.verb = "update",
      .status = 200,
-     .meaning = "Changed",
+     .meaning = "The entity, changed",
      .body = BODY_ENTITY,
      .request = "Update",
      .media = "application/merge-patch+json",
@@ -70,50 +70,51 @@ static const struct kind {
      .refusals = {400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503}},
     {.verb = "delete",
      .status = 204,
-     .meaning = "Deleted",
+     .meaning = "The entity is deleted",
      .parameters = {"If-Match", "Idempotency-Key", "Cortex-Run-At", "Prefer"},
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
     {.verb = "cancel",
      .status = 202,
-     .meaning = "It never runs, or will end at its next step",
+     .meaning = "The waiting command will never run, or the long job will end at its next step",
      .body = BODY_ENTITY,
      .parameters = {"If-Match", "Idempotency-Key", "Prefer"},
      .headers = {"ETag"},
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
     {.verb = "downloadExport",
      .status = 200,
-     .meaning = "The file",
+     .meaning = "The file of the export",
      .body = BODY_FILE,
      .refusals = {400, 401, 404, 409, 500, 503}},
     {.verb = "getOperation",
      .status = 200,
-     .meaning = "What is known of the command",
+     .meaning = "The state of the command, and its result when it is done",
      .body = BODY_OPERATION,
      .refusals = {400, 401, 404, 500, 503}},
     {.verb = "listPools",
      .status = 200,
-     .meaning = "All pools; of one that does not answer there is what is known without it",
+     .meaning =
+         "All pools. A pool whose managers do not answer is shown with the counts from the database alone",
      .body = BODY_DOCUMENT,
      .document = "PoolList",
      .refusals = {400, 401, 403, 503}},
     {.verb = "getPool",
      .status = 200,
-     .meaning = "The pool, as one of its managers sees it",
+     .meaning = "The pool, as one of its managers reports it",
      .body = BODY_DOCUMENT,
      .document = "Pool",
      .refusals = {400, 401, 403, 503}},
     {.verb = "resizePool",
      .status = 200,
-     .meaning = "The pool, as it will be",
-     .asks = "pool_size",
+     .meaning = "The pool with its new size",
+     .msg_request = "pool_size",
      .body = BODY_DOCUMENT,
      .document = "Pool",
      .refusals = {400, 401, 403, 413, 415, 422, 503}},
     {.verb = "listDeadLetters",
      .status = 200,
-     .meaning = "One page, the longest dead first",
-     .asks = "dead_selection",
+     .meaning = "One page of the list, oldest first",
+     .msg_request = "dead_selection",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterList",
      .parameters = {"after"},
@@ -121,38 +122,38 @@ static const struct kind {
      .refusals = {400, 401, 403, 500, 503}},
     {.verb = "getDeadLetter",
      .status = 200,
-     .meaning = "The letter",
+     .meaning = "The dead letter",
      .body = BODY_DOCUMENT,
      .document = "DeadLetter",
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "replayDeadLetters",
      .status = 200,
-     .meaning = "`count` letters wait to be run again; ask again while `more` is true",
-     .asks = "dead_selection",
+     .meaning = "`count` commands will be run again. Repeat the request while `more` is true",
+     .msg_request = "dead_selection",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterCount",
      .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
     {.verb = "dropDeadLetters",
      .status = 200,
-     .meaning = "`count` letters are gone; ask again while `more` is true",
-     .asks = "dead_selection",
+     .meaning = "`count` dead letters are deleted. Repeat the request while `more` is true",
+     .msg_request = "dead_selection",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterCount",
      .refusals = {400, 401, 403, 500, 503}},
     {.verb = "replayDeadLetter",
      .status = 200,
-     .meaning = "It waits to be run again",
+     .meaning = "The command will be run again",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterReplayed",
      .refusals = {400, 401, 403, 404, 409, 500, 503}},
     {.verb = "dropDeadLetter",
      .status = 204,
-     .meaning = "It is gone",
+     .meaning = "The dead letter is deleted",
      .refusals = {400, 401, 403, 404, 409, 500, 503}},
     {.verb = "listSchedules",
      .status = 200,
-     .meaning = "One page, in the order in which they were made",
-     .asks = "schedule_selection",
+     .meaning = "One page of the list, oldest first",
+     .msg_request = "schedule_selection",
      .body = BODY_DOCUMENT,
      .document = "ScheduleList",
      .parameters = {"after"},
@@ -166,25 +167,25 @@ static const struct kind {
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "putSchedule",
      .status = 200,
-     .meaning = "Replaced (201: made)",
-     .asks = "schedule",
+     .meaning = "The schedule is replaced (201: created)",
+     .msg_request = "schedule",
      .apart = "body",
      .body = BODY_DOCUMENT,
      .document = "ScheduleKept",
      .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
     {.verb = "deleteSchedule",
      .status = 204,
-     .meaning = "It is gone",
+     .meaning = "The schedule is deleted",
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "runSchedule",
      .status = 202,
-     .meaning = "It will be run at once",
+     .meaning = "The schedule will run once, at once",
      .body = BODY_DOCUMENT,
      .document = "ScheduleAsked",
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "events",
      .status = 200,
-     .meaning = "A page of events, or a stream of them that ends when either side closes it",
+     .meaning = "A page of events, or a stream of them that stays open until one side closes it",
      .body = BODY_EVENTS,
      .parameters = {"channels", "limit", "after", "Last-Event-ID", "Prefer", "If-None-Match"},
      .headers = {"ETag"},
@@ -192,7 +193,7 @@ static const struct kind {
     {.verb = "healthz", .status = 200, .meaning = "The process answers", .body = BODY_TEXT},
     {.verb = "readyz",
      .status = 200,
-     .meaning = "The process can do its work",
+     .meaning = "The process can serve requests",
      .body = BODY_TEXT,
      .refusals = {503}},
     {.verb = "openapi",
@@ -296,7 +297,7 @@ static json_t *responses_of(const struct route *route, const struct kind *kind)
     return responses;
 }
 
-/* The {…} of the pattern: ids, or words (router.h). */
+/* A path parameter is an id or a word (router.h). */
 static json_t *path_schema(struct slice parameter)
 {
     if (router_is_word(parameter))
@@ -321,7 +322,7 @@ static void add_query_parameter(json_t *parameters, const char *name, const char
                                                 "description", description, "schema", schema));
 }
 
-/* Archived entities are left out of a list unless it asks for them. */
+/* A list leaves archived entities out unless the query asks for them. */
 static json_t *archived_schema(void)
 {
     return json_pack("{s:s, s:[s, s, s], s:s}", "type", "string", "enum", "true", "false", "any", "default",
@@ -336,15 +337,15 @@ static void add_filters(json_t *parameters, const struct msg_resource *resource)
         bool is_archived = strcmp(field->name, "archived") == 0 && field->shape.type == MSG_BOOLEAN;
         searchable = searchable || field->search;
         if (field->filter)
-            add_query_parameter(parameters, field->name, "Only those with this value.",
+            add_query_parameter(parameters, field->name, "Lists only entities with this value.",
                                 is_archived ? archived_schema() : openapi_filter_schema(resource, field));
     }
     if (searchable)
-        add_query_parameter(parameters, "text", "Only those whose texts contain this.",
+        add_query_parameter(parameters, "text", "Lists only entities whose texts contain this one.",
                             json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200));
 }
 
-/* Each field of a request that comes as a query. */
+/* Adds the fields of a request that comes as a query. */
 static void add_query_fields(json_t *parameters, const char *request)
 {
     json_t *schema = openapi_request_schema(msg_request_by_name(slice_of(request)));
@@ -353,7 +354,8 @@ static void add_query_fields(json_t *parameters, const char *request)
     json_object_foreach(json_object_get(schema, "properties"), name, property)
     {
         const char *description = json_string_value(json_object_get(property, "description"));
-        add_query_parameter(parameters, name, description ? description : "Only those with this value.",
+        add_query_parameter(parameters, name,
+                            description ? description : "Selects only those with this value.",
                             json_incref(property));
     }
     json_decref(schema);
@@ -368,8 +370,8 @@ static json_t *parameters_of(const struct route *route, const struct kind *kind)
         json_array_append_new(parameters, component("parameters", *name));
     if (kind->body == BODY_LIST && resource)
         add_filters(parameters, resource);
-    if (kind->asks && !takes_body(route))
-        add_query_fields(parameters, kind->asks);
+    if (kind->msg_request && !takes_body(route))
+        add_query_fields(parameters, kind->msg_request);
     return parameters;
 }
 
@@ -387,8 +389,8 @@ static const char *tag_of(const struct route *route, const struct msg_resource *
     return resource ? resource->collection : "service";
 }
 
-/* Where nothing in it is required, a request may come without it. */
-static void add_asked(json_t *operation, const char *request, const char *apart)
+/* The body is required when one of its members is. */
+static void add_msg_request(json_t *operation, const char *request, const char *apart)
 {
     json_t *schema = openapi_request_schema(msg_request_by_name(slice_of(request)));
     if (apart)
@@ -414,8 +416,8 @@ json_t *openapi_operation(const struct route *route)
     json_decref(parameters);
     if (kind->request)
         add_request(operation, route, kind);
-    if (kind->asks && takes_body(route))
-        add_asked(operation, kind->asks, kind->apart);
+    if (kind->msg_request && takes_body(route))
+        add_msg_request(operation, kind->msg_request, kind->apart);
     if (route->access == ACCESS_PUBLIC)
         json_object_set_new(operation, "security", json_array());
     return operation;

@@ -1,4 +1,4 @@
-/* What operators are answered: these are no resources, so no schema of messages describes them. */
+/* The schemas of the answers to operators. These are no resources, so no message schema describes them. */
 
 #include "gateway/openapi/openapi.h"
 
@@ -10,7 +10,7 @@ static const struct member {
     const char *schema, *name;
     enum kind kind;
     int may;
-    const char *of; /* of ONE and LIST: which schema */
+    const char *of; /* the schema of a ONE, or of the entries of a LIST */
 } members[] = {
     {"PoolList", "data", LIST, 0, "Pool"},
 
@@ -67,7 +67,7 @@ static const struct member {
     {"DeadLetter", "replays", COUNT, 0, NULL},
     {"DeadLetter", "is_replaying", TRUTH, 0, NULL},
     {"DeadLetter", "size", COUNT, MAY_BE_NULL, NULL},
-    /* Of one letter, not in a list. */
+    /* Only when one dead letter is shown, not in the list. */
     {"DeadLetter", "actor", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"DeadLetter", "role", TEXT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"DeadLetter", "subject", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
@@ -106,7 +106,7 @@ static const struct member {
     {"Schedule", "runs", COUNT, 0, NULL},
     {"Schedule", "last", ONE, MAY_BE_NULL, "ScheduleRun"},
     {"Schedule", "error", TEXT, MAY_BE_NULL, NULL},
-    /* Of one schedule, not in a list. */
+    /* Only when one schedule is shown, not in the list. */
     {"Schedule", "actor", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Schedule", "subject", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Schedule", "parent", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},

@@ -1,10 +1,10 @@
-/* What clients send and get of a resource, derived from its schema. */
+/* The schemas of a resource, as clients send and get it, derived from its message schema. */
 
 #include "gateway/openapi/openapi.h"
 
 #include <stdio.h>
 
-/* Said to ourselves, not to clients. */
+/* Keywords that only our own code reads. */
 static const char *const internal[] = {"x-id",     "x-create-only", "x-filter", "x-search",
                                        "x-column", "x-request",     NULL};
 
@@ -12,16 +12,17 @@ enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
 static const char *const suffixes[] = {"", "Create", "Update"};
 static const char *const descriptions[] = {
-    "As the server answers it: every field is there, null where there is no value.",
-    "To create one: fields that are left out get their default.",
-    "A JSON Merge Patch (RFC 7396): what is left out stays, null clears a field.",
+    "The entity in answers. Every field is present, and null where it has no value.",
+    "The body of a create. A field that is left out gets its default.",
+    "The body of an update, a JSON Merge Patch (RFC 7396). A field that is left out stays, and null clears a "
+    "field.",
 };
 
 static json_t *parse(const struct msg_resource *resource)
 {
     json_t *schema = json_loads(resource->json, 0, NULL);
     if (!schema)
-        abort(); /* schemac wrote it */
+        abort(); /* schemac writes only valid JSON */
     return schema;
 }
 
@@ -61,7 +62,7 @@ static json_t *variant_of(const struct msg_resource *resource, const json_t *sch
         if (!belongs_in(variant, field))
             continue;
         json_t *property = property_of(schema, field);
-        if (variant != VARIANT_CREATE) /* a default is what a create without the field gets */
+        if (variant != VARIANT_CREATE) /* only a create gives a missing field its default */
             json_object_del(property, "default");
         json_object_set_new(properties, field->name, property);
         if (is_required(variant, field))
@@ -71,7 +72,7 @@ static json_t *variant_of(const struct msg_resource *resource, const json_t *sch
                                 "properties", properties);
     if (json_array_size(required))
         json_object_set(derived, "required", required);
-    if (variant != VARIANT_ENTITY) /* entities may get fields that old clients do not know */
+    if (variant != VARIANT_ENTITY) /* later versions may add fields to answers, so clients must allow them */
         json_object_set_new(derived, "additionalProperties", json_false());
     json_decref(required);
     return derived;
@@ -104,7 +105,7 @@ void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)
     json_decref(schema);
 }
 
-/* A filter asks for one value: its type without null, and no default. */
+/* A filter takes one value: the field's type without null, and without a default. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field)
 {
     json_t *schema = parse(resource);
@@ -139,7 +140,7 @@ json_t *openapi_request_schema(const struct msg_request *request)
 {
     json_t *schema = json_loads(request->json, 0, NULL);
     if (!schema)
-        abort(); /* schemac wrote it */
+        abort(); /* schemac writes only valid JSON */
     forget_internal(schema);
     return schema;
 }
