@@ -1,5 +1,6 @@
 #pragma once
-/* Where a page ended: the (created_at, id) of its last entry, as text that clients give back unread. */
+/* A cursor is where a page ended: the (created_at, id) of its last entry, as text that clients send back
+ * unchanged. */
 
 #include "common/base/err.h"
 #include "common/base/uuid.h"
@@ -12,5 +13,5 @@ struct cursor {
 enum { CURSOR_LEN = 32 }; /* 24 octets in base64url (RFC 4648 5) */
 
 void cursor_format(const struct cursor *cursor, char text[CURSOR_LEN + 1]);
-/* ERR_BAD_REQUEST for what cursor_format did not make. */
+/* ERR_BAD_REQUEST for a text that cursor_format cannot have made. */
 enum err cursor_parse(struct slice text, struct cursor *ret_cursor) MUST_CHECK;

@@ -1,5 +1,5 @@
 #pragma once
-/* GET of one entity: its JSON and its ETag, or 304 when If-None-Match names that. */
+/* GET of one entity: its JSON and its ETag, or 304 when If-None-Match names that ETag. */
 
 #include "gateway/http/call.h"
 

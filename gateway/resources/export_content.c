@@ -1,9 +1,10 @@
-/* GET /v1/exports/{id}/content: the pieces that the job has stored, one after the other. One is read when the socket has taken the one
- * before, so a slow client costs a piece of memory and no connection of the database.
+/* GET /v1/exports/{id}/content: the pieces that the job has stored, one after the other. A piece is read when
+ * the socket has taken the one before. So a slow client costs the memory of one piece, and no connection to
+ * the database.
  *
- *   the export's row ─▶ head ─▶ asking ─ piece ─▶ writing ─ taken ─▶ asking … the last ─▶ closed
+ *   the export's row ─▶ head ─▶ query ─ piece ─▶ write ─ taken ─▶ query … the last piece ─▶ closed
  *
- * The head says how long the file is: a client that gets less knows that something went wrong here.
+ * The head has the file's length, so a client that gets less knows that the file was cut.
  */
 
 #include "gateway/resources/export_content.h"
@@ -33,25 +34,26 @@ static const struct {
 };
 
 struct download {
-    struct conn *conn; /* NULL: the client has gone, and a piece is on its way */
+    struct conn *conn; /* NULL: the client has gone, and the answer to a query is still to come */
     struct gateway *gateway;
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     int64_t next, pieces;
-    bool is_asking;
+    bool has_query; /* a query has been sent and not answered */
 };
 
-static void ask(struct download *download);
+static void read_next(struct download *download);
 
 static void on_piece(void *arg, struct db_result *result)
 {
     struct download *download = arg;
     struct conn *conn = download->conn;
-    download->is_asking = false;
+    download->has_query = false;
     if (!conn) {
         free(download);
         return;
     }
-    if (db_result_error(result) || db_rows(result) == 0) { /* the database, or it has just expired */
+    if (db_result_error(result) ||
+        db_rows(result) == 0) { /* the database failed, or the export has just expired */
         log_warn("export.content_cut", LOG_S("export", download->id), LOG_I("piece", download->next),
                  LOG_S("error", err_info(db_result_error(result))->name));
         conn_abort(conn);
@@ -61,13 +63,13 @@ static void on_piece(void *arg, struct db_result *result)
     conn_write_shared(conn, content);
     bytes_unref(content);
     download->next++;
-    ask(download);
+    read_next(download);
 }
 
-/* Nothing while the socket is behind: on_bytes comes when it has taken some. */
-static void ask(struct download *download)
+/* Does nothing while the socket is congested: on_bytes is called when it has taken some output. */
+static void read_next(struct download *download)
 {
-    if (download->is_asking || conn_is_congested(download->conn))
+    if (download->has_query || conn_is_congested(download->conn))
         return;
     if (download->next == download->pieces) {
         conn_close(download->conn);
@@ -80,7 +82,7 @@ static void ask(struct download *download)
                       download))
         conn_abort(download->conn);
     else
-        download->is_asking = true;
+        download->has_query = true;
 }
 
 /* ---- the connection ---- */
@@ -88,28 +90,28 @@ static void ask(struct download *download)
 static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
 {
     if (conn_is_open(conn))
-        ask(state);
-    return bytes.len; /* it closes: no request behind this one is looked at */
+        read_next(state);
+    return bytes.len; /* the connection closes after the file, so a request that follows is not read */
 }
 
 static void on_end(struct conn *conn, void *state)
 {
-    (void)conn, (void)state; /* a client may have said all that it has to say */
+    (void)conn, (void)state; /* a client may close its sending side and still read the file */
 }
 
 static void on_timeout(struct conn *conn, void *state)
 {
-    (void)conn, (void)state; /* there is no limit but that of a write */
+    (void)conn, (void)state; /* only the write timeout limits a download */
 }
 
 static void on_overflow(struct conn *conn, void *state)
 {
-    (void)conn, (void)state; /* one piece; the next is not read before it is taken */
+    (void)conn, (void)state; /* never too much: a piece is not read before the one before is taken */
 }
 
 static void on_drain(struct conn *conn, void *state)
 {
-    (void)conn, (void)state; /* it ends with the file, or with the time to drain */
+    (void)conn, (void)state; /* the download ends with the file, or when the time to drain is over */
 }
 
 static void on_free(struct conn *conn, void *state)
@@ -117,7 +119,7 @@ static void on_free(struct conn *conn, void *state)
     (void)conn;
     struct download *download = state;
     download->conn = NULL;
-    if (!download->is_asking)
+    if (!download->has_query)
         free(download);
 }
 
@@ -150,7 +152,7 @@ static void begin(struct call *call, struct db_result *result, const char *media
     uuid_format(&call->identity.company, download->company);
     snprintf(download->id, sizeof(download->id), "%.*s", (int)call->params[0].len, call->params[0].data);
     response_stream(call, (struct slice){lines, (size_t)len}, &protocol, download);
-    ask(download);
+    read_next(download);
 }
 
 static const char *media_of(struct slice format)
@@ -177,7 +179,7 @@ static void on_export(struct call *call, struct db_result *result, void *context
 
 void read_export_content(struct call *call)
 {
-    if (!call->conn) /* not over a WebSocket: a message is no place for a file */
+    if (!call->conn) /* a request over a WebSocket: a file does not fit into a message */
         call_fail(call, ERR_NOT_IMPLEMENTED, NULL);
     else
         query_start(call, &find, call->params, 1, on_export, NULL);

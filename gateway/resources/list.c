@@ -1,4 +1,4 @@
-/* GET of a collection: a page at a time, in the order of creation. */
+/* GET of a collection, a page at a time, oldest first. */
 
 #include "gateway/resources/list.h"
 
@@ -20,7 +20,7 @@ static void on_parent(struct call *call, struct db_result *result, void *context
         call_respond(call, 200, "application/json", SLICE("{\"data\":[],\"next\":null}"));
 }
 
-/* An empty page may mean that there is no such parent: that is asked only then. */
+/* An empty page may mean that the parent does not exist. Only then the database is asked for it. */
 static void on_page(struct call *call, struct db_result *result, void *context)
 {
     const struct listing *page = context;
@@ -37,7 +37,7 @@ void read_list(struct call *call)
     struct selection selection;
     enum err err = selection_parse(call, plan, &selection, &problems);
     if (err) {
-        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
+        call_fail_fields(call, err, "The query does not fit this list.", &problems);
         return;
     }
     struct listing *page = arena_alloc(&call->arena, sizeof(*page));

@@ -3,7 +3,8 @@
 #include "gateway/bus/inbox.h"
 #include "gateway/resources/query.h"
 
-/* The problem document of a refusal: what follows from its kind, then the members that it was stored with. */
+/* The problem document of a refused command: the members that follow from its error, then those that are
+ * stored with it. */
 static void append_problem(struct buf *body, const struct operation *operation)
 {
     const struct err_info *info = err_info(operation->status);
@@ -24,7 +25,7 @@ static void append_result(struct buf *body, const struct operation *operation)
     buf_append_slice(body, operation->entity.data ? operation->entity : SLICE("null"));
 }
 
-/* In one word. What long jobs say of themselves comes first. */
+/* The status in one word. A long job's own status comes first. */
 static struct slice status_of(const struct operation *operation, struct slice job, struct slice waits_for)
 {
     if (job.data && !slice_is(job, "completed"))
@@ -36,7 +37,8 @@ static struct slice status_of(const struct operation *operation, struct slice jo
     return operation->status ? SLICE("failed") : SLICE("succeeded");
 }
 
-/* The broker's words (delivery_limit, rejected, …) mean nothing to a client. */
+/* The command is a dead letter. A reason of the broker (delivery_limit, rejected, …) means nothing to a
+ * client, so it becomes an internal error. */
 static void give_up(struct operation *operation, struct slice reason)
 {
     enum err err = err_from_slug(reason.data, reason.len);
@@ -78,8 +80,8 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
     bytes_unref(operation.whole);
 }
 
-/* A command that nobody has run is not in the database: it waits in the broker, or never was. Both are
- * pending. */
+/* A command that no worker has run is not in the database. It waits in the broker, or it never existed;
+ * the two cannot be told apart, and both are shown as pending. */
 void read_operation(struct call *call)
 {
     query_start(call, &inbox_follow, call->params, 1, on_operation, NULL);

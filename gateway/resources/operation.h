@@ -1,5 +1,5 @@
 #pragma once
-/* GET /v1/operations/{id}: what became of a command, or for what it waits. */
+/* GET /v1/operations/{id}: the state of a command, what it waits for, and its result when it is done. */
 
 #include "gateway/http/call.h"
 

@@ -11,7 +11,7 @@
 
 static const struct slice opening = {"{\"data\":[", 9};
 
-/* What a URI reference in a header may hold besides letters and digits. */
+/* The characters that a URI reference in a header may hold, besides letters and digits. */
 static const char plain[] = "-._~%!$'()*+,;=:@/?&";
 
 static void append_plain(struct buf *link, struct slice raw)
@@ -27,7 +27,7 @@ static void append_plain(struct buf *link, struct slice raw)
     }
 }
 
-/* The request's own query with another cursor. */
+/* Adds a Link to the next page: the request's own query with another cursor. */
 static void add_link(struct call *call, const char *cursor)
 {
     CLEANUP(buf_done) struct buf link;
@@ -52,7 +52,7 @@ static size_t put(char *at, struct slice s)
     return s.len;
 }
 
-/* The rows' JSON between commas, then what closes it; one allocation, one copy. */
+/* The rows' JSON with commas between, then `closing`. Takes one allocation and one copy. */
 static struct bytes *page_body(const struct db_result *result, int rows, struct slice closing)
 {
     size_t size = opening.len + closing.len;
@@ -93,9 +93,10 @@ void page_respond(struct call *call, const struct db_result *result, int64_t lim
     bytes_unref(body);
 }
 
-/* ---- lists of operators ---- */
+/* ---- lists for operators ---- */
 
-/* `after` as a time and an id; SLICE_NONE: from the beginning. False: the call is answered. Memory is the call's. */
+/* Reads `after` as a time and an id, in the call's memory; SLICE_NONE without it. False: the call has been
+ * answered. */
 static bool read_after(struct call *call, struct slice *ret_at, struct slice *ret_id)
 {
     struct cursor cursor;
@@ -105,7 +106,7 @@ static bool read_after(struct call *call, struct slice *ret_at, struct slice *re
     if (!text.data)
         return true;
     if (cursor_parse(text, &cursor)) {
-        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page");
+        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page.");
         return false;
     }
     clock_format(cursor.created_us, at);
@@ -140,7 +141,7 @@ void page_start_as_operator(struct call *call, const struct page_list *list)
     enum err err = schema_input_query(call, msg_request_by_name(slice_of(list->request))->object, others,
                                       &selection, &problems);
     if (err) {
-        call_fail_fields(call, err, "The query of this list is not understood.", &problems);
+        call_fail_fields(call, err, "The query does not fit this list.", &problems);
         return;
     }
     int64_t *limit = arena_alloc(&call->arena, sizeof(*limit));

@@ -1,13 +1,14 @@
 #pragma once
-/* The SQL of each resource's reads, built from its description: entities at start, each shape of a list when
- * it is first asked for. Constant once built; lives as long as the process. */
+/* A plan has the SQL of one resource's reads, built from its description. The statement of an entity is
+ * built at start, that of each shape of a list when a request first needs it. A statement is constant once
+ * built and lives as long as the process. */
 
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
 enum { PLAN_FILTERS_MAX = 10 };
 
-/* What a list's statement has beyond the company: one bit for each filter in use, and these. */
+/* The shape of a list's statement: one bit for each filter that it has, and these bits. */
 enum { PLAN_TEXT = 1 << PLAN_FILTERS_MAX, PLAN_AFTER = PLAN_TEXT << 1, PLAN_SHAPES = PLAN_AFTER << 1 };
 
 struct plan {
@@ -16,9 +17,9 @@ struct plan {
     struct db_statement *parent; /* $1 company, $2 id → a row when the parent exists; NULL: it has none */
     const struct msg_field *filters[PLAN_FILTERS_MAX];
     size_t filter_count;
-    int archived; /* the filter that is false unless somebody asks; -1: none */
+    int archived; /* the filter that is false unless the query has it; -1: none */
     bool has_search;
-    struct db_statement **lists; /* by shape; NULL: not asked for yet */
+    struct db_statement **lists; /* by shape; NULL: not built yet */
 };
 
 struct plans;
@@ -26,7 +27,7 @@ struct plans *plans_new(void);
 void plans_free(struct plans *plans);
 struct plan *plans_of(struct plans *plans, const struct msg_resource *resource);
 
-/* $1 company, $2 limit, then in this order what there is of: parent, each filter, the pattern in lower case
- * (LIKE), the time and the id to begin after → json, microseconds of created_at, id; in the order
- * (created_at, id). */
+/* Parameters: $1 company, $2 limit, then those that the shape has, in this order: parent, each filter, the
+ * pattern (LIKE), the time and the id to begin after. Rows: json, microseconds of created_at, id; ordered
+ * by (created_at, id). */
 const struct db_statement *plan_list(struct plan *plan, unsigned shape);

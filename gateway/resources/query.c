@@ -8,7 +8,7 @@ struct query {
     struct call *call; /* NULL: its client has gone */
     query_on_rows *on_rows;
     void *context;
-    bool is_optional; /* no rows: on_rows is told so */
+    bool is_optional; /* on_rows gets NULL when the database fails */
 };
 
 static void on_gone(struct call *call)
@@ -51,9 +51,9 @@ static struct query *query_new(struct call *call, query_on_rows *on_rows, void *
     return query;
 }
 
-/* Takes the query. */
-static void ask(struct query *taken, struct slice company, const struct db_statement *statement,
-                const struct slice *params, size_t param_count)
+/* Takes over the query. */
+static void send(struct query *taken, struct slice company, const struct db_statement *statement,
+                 const struct slice *params, size_t param_count)
 {
     CLEANUP_FREE struct query *query = taken;
     struct call *call = query->call;
@@ -78,7 +78,7 @@ void query_start(struct call *call, const struct db_statement *statement, const 
     all[0] = (struct slice){company, UUID_TEXT_LEN};
     for (size_t i = 0; i < param_count; i++)
         all[i + 1] = params[i];
-    ask(query_new(call, on_rows, context), all[0], statement, all, param_count + 1);
+    send(query_new(call, on_rows, context), all[0], statement, all, param_count + 1);
 }
 
 void query_start_as_operator(struct call *call, const struct db_statement *statement,
@@ -86,7 +86,7 @@ void query_start_as_operator(struct call *call, const struct db_statement *state
                              void *context)
 {
     assert(call->route->access == ACCESS_OPERATOR);
-    ask(query_new(call, on_rows, context), DB_POOL_OPERATOR, statement, params, param_count);
+    send(query_new(call, on_rows, context), DB_POOL_OPERATOR, statement, params, param_count);
 }
 
 void query_try_as_operator(struct call *call, const struct db_statement *statement,
@@ -96,5 +96,5 @@ void query_try_as_operator(struct call *call, const struct db_statement *stateme
     assert(call->route->access == ACCESS_OPERATOR);
     struct query *query = query_new(call, on_rows, context);
     query->is_optional = true;
-    ask(query, DB_POOL_OPERATOR, statement, params, param_count);
+    send(query, DB_POOL_OPERATOR, statement, params, param_count);
 }

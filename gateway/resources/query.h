@@ -1,25 +1,27 @@
 #pragma once
-/* A call that waits for rows. When the client goes away first the answer is dropped; when the database fails
- * the call gets the problem document. */
+/* A query of a call, which waits for its rows. When the client goes away first, the rows are dropped. When
+ * the database fails, the call gets the problem document. */
 
 #include "common/db/db.h"
 #include "gateway/http/call.h"
 
-/* `result` is borrowed and free of errors; the call must be answered, or wait for another query.
- * context: lives in the call's arena. */
+/* The rows have come: `result` is borrowed and without error. The function must answer the call or start
+ * another query. `context` lives in the call's arena. */
 typedef void query_on_rows(struct call *call, struct db_result *result, void *context);
 
-/* Asks for the company of the call's token, with that company as $1 before `params`. Answers the call itself
- * when it cannot ask. */
+/* Sends the query for the company of the call's token, with that company as $1 before `params`. Answers
+ * the call itself when the query cannot be sent. */
 void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
                  size_t param_count, query_on_rows *on_rows, void *context);
 
-/* As query_start_as_operator, for a call that can be answered without the rows: `result` is NULL when they cannot be had. */
+/* As query_start_as_operator, for a call that can be answered without the rows: `result` is NULL when the
+ * database fails. */
 void query_try_as_operator(struct call *call, const struct db_statement *statement,
                            const struct slice *params, size_t param_count, query_on_rows *on_rows,
                            void *context);
 
-/* Asks as an operator, for a route that only operators may call; the parameters are `params` alone. */
+/* Sends the query as an operator, over all companies. Only for routes that only operators may call. The
+ * parameters are `params` alone. */
 void query_start_as_operator(struct call *call, const struct db_statement *statement,
                              const struct slice *params, size_t param_count, query_on_rows *on_rows,
                              void *context);

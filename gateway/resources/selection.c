@@ -65,14 +65,14 @@ static void take_after(struct parsing *p, struct slice name, struct slice value)
     p->selection->shape |= PLAN_AFTER;
 }
 
-/* As JSON of the field's type, for the walker that validates bodies; NULL when it cannot be. */
+/* The value as JSON of the field's type, which the check of bodies can then read; NULL when it is none. */
 static json_t *json_of(const struct msg_shape *shape, struct slice value)
 {
     if (shape->type == MSG_BOOLEAN && (slice_is(value, "true") || slice_is(value, "false")))
         return json_boolean(value.data[0] == 't');
     if (shape->type == MSG_INTEGER || shape->type == MSG_NUMBER)
         return json_loadb(value.data, value.len, JSON_DECODE_ANY, NULL);
-    /* jansson refuses what is not UTF-8; PostgreSQL has no NUL. */
+    /* jansson refuses texts that are not UTF-8, and PostgreSQL has no NUL. */
     if (shape->type == MSG_STRING && !memchr(value.data, '\0', value.len))
         return json_stringn(value.data, value.len);
     return NULL;
@@ -105,7 +105,7 @@ static void take_text(struct parsing *p, struct slice name, struct slice value)
     p->selection->shape |= PLAN_TEXT;
 }
 
-/* false when it has been there before. */
+/* False when the parameter has been there before. */
 static bool first_time(struct parsing *p, struct slice name, unsigned bit)
 {
     if (p->seen & bit)
@@ -179,7 +179,7 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     return ERR_OK;
 }
 
-/* %text% with what LIKE gives a meaning to escaped. */
+/* %text%, with the characters escaped that mean something to LIKE. */
 static struct slice pattern_of(struct call *call, struct slice text)
 {
     char pattern[2 * SELECTION_TEXT_MAX + 2];

@@ -1,4 +1,5 @@
-/* POST, PATCH and DELETE become commands. Everything that can be refused without the database is refused here. */
+/* POST, PATCH and DELETE become commands. A request that can be refused without the database is refused
+ * here. */
 
 #include "gateway/resources/write.h"
 
@@ -10,12 +11,12 @@
 #include "gateway/bus/commands.h"
 #include "gateway/http/preconditions.h"
 
-/* What the three have in common, and where they differ. */
+/* How the methods differ. */
 struct verb {
     const char *name;  /* of the command type: "project.create" */
-    bool names_entity; /* the path ends in the id of what is changed */
+    bool names_entity; /* the path ends with the id of the entity that is changed */
     bool has_body;
-    const char *body; /* in the place of the client's, who sends none; NULL: none */
+    const char *body; /* the command's body when the client sends none; NULL: none */
     enum msg_mode mode;
     const char *const *(*roles)(const struct msg_resource *resource);
 };
@@ -59,7 +60,7 @@ static bool check_role(struct write *w)
     struct call *call = w->call;
     if (role_may(w->verb->roles(call->resource), call->identity.role))
         return true;
-    call_fail(call, ERR_FORBIDDEN, "your role may not do this");
+    call_fail(call, ERR_FORBIDDEN, "Your role is not allowed to do this.");
     return false;
 }
 
@@ -78,7 +79,8 @@ static bool read_header(struct write *w, const char *name, struct slice *ret_val
 {
     if (call_header_once(w->call, name, ret_value))
         return true;
-    call_fail(w->call, ERR_BAD_REQUEST, "If-Match, Idempotency-Key and Cortex-Run-At may be sent once each");
+    call_fail(w->call, ERR_BAD_REQUEST,
+              "If-Match, Idempotency-Key and Cortex-Run-At may be sent only once each.");
     return false;
 }
 
@@ -92,11 +94,11 @@ static bool read_if_match(struct write *w)
     enum err err = if_match_parse(field, &w->envelope.if_match);
     if (!err)
         return true;
-    call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match takes one strong entity tag, or *" : NULL);
+    call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match must be one strong entity tag, or *." : NULL);
     return false;
 }
 
-/* The same key of the same user is the same command: its id follows from it. */
+/* The same key of the same user means the same command, so the command's id is derived from both. */
 static bool read_idempotency_key(struct write *w)
 {
     char scratch[IDEMPOTENCY_KEY_MAX];
@@ -105,7 +107,7 @@ static bool read_idempotency_key(struct write *w)
     if (!read_header(w, "idempotency-key", &field))
         return false;
     if (idempotency_key_parse(field, scratch, &key)) {
-        call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key takes 1 to 255 printable characters");
+        call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key must have 1 to 255 printable characters.");
         return false;
     }
     const struct slice parts[] = {
@@ -117,7 +119,7 @@ static bool read_idempotency_key(struct write *w)
     return true;
 }
 
-/* A time that has passed is as good as now. */
+/* A time in the past means now. */
 static bool read_run_at(struct write *w)
 {
     struct msg_problems problems = {.arena = &w->call->arena};
@@ -144,7 +146,7 @@ static void read_prefer(struct write *w)
             prefer_parse(call->headers[i].value, &w->prefer);
 }
 
-/* routes.c let only UUIDs through. */
+/* The router lets only UUIDs through, so an id that is none cannot exist. */
 static bool read_path(struct write *w)
 {
     size_t next = 0;
@@ -183,7 +185,7 @@ static bool read_body(struct write *w)
     return encoded;
 }
 
-/* The same at another time is another request. */
+/* The same request with another Cortex-Run-At has another fingerprint. */
 static uint64_t fingerprint(const struct envelope *envelope)
 {
     char run_at[24];
@@ -213,8 +215,9 @@ static void complete(struct write *w)
     w->envelope.fingerprint = fingerprint(&w->envelope);
 }
 
-/* `wait` says how long the result may take, `respond-async` that nobody wants to wait at all; both: wait, then 202. For what is to
- * run at its own time nobody waits. */
+/* How long the call waits for the result. `wait=N` sets it; `respond-async` alone means not at all; with
+ * both, the call waits N seconds and is then answered with 202. A command with a time of its own is not
+ * waited for. */
 static int64_t wait_ms(const struct write *w)
 {
     const struct config *config = w->call->gateway->config;
@@ -259,7 +262,8 @@ void write_delete(struct call *call)
     run(call, &verb);
 }
 
-/* What a long job does is told by GET; that it is to end is asked of it. */
+/* Cancelling is an update that sets `cancel_asked`. A waiting command then never runs; a long job ends at
+ * its next step. */
 void write_cancel(struct call *call)
 {
     static const struct verb verb = {.name = "cancel",

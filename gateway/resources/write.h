@@ -1,5 +1,5 @@
 #pragma once
-/* POST, PATCH and DELETE of a resource: each becomes a command for the workers. */
+/* POST, PATCH and DELETE of a resource. Each becomes a command for the workers. */
 
 #include "gateway/http/call.h"
 
