@@ -1,9 +1,8 @@
 // The worker pool of the stack that is measured, stopped and started again with other settings.
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { run, stack } from './stack.mjs';
 
-const library = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'deploy', 'local', 'lib', 'stack.sh');
+const library = path.join(stack.tree, 'deploy', 'local', 'lib', 'stack.sh');
 
 // The stack's own servers, as ./cortex up finds them: not what the environment names for the measuring programs.
 async function inStack(command, settings = {}) {

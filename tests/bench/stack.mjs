@@ -5,6 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { cpuBetween, cpuSample } from './processes.mjs';
 
+export { median } from './median.mjs';
+
 function required(name) {
     const value = process.env[name];
     if (!value) throw new Error(`${name} is not set: this is run by ./cortex bench`);
@@ -12,12 +14,14 @@ function required(name) {
 }
 
 export const stack = {
+    tree: required('BENCH_TREE'), // whose scripts run it
     state: required('BENCH_STATE'),
     programs: required('BENCH_PROGRAMS'),
     url: required('BENCH_URL'),
     company: required('BENCH_COMPANY'),
     postgresBin: required('BENCH_POSTGRES_BIN'),
     seconds: Number(process.env.BENCH_SECONDS ?? 5), // of one run
+    side: process.env.BENCH_SIDE, // of two commits that are compared, which this one is
     rounds: Number(process.env.BENCH_ROUNDS ?? 3), // of ours and theirs in turn
 };
 
@@ -119,18 +123,13 @@ export async function projectPaths() {
     return file;
 }
 
-// ours and theirs in turn, so that whatever else the machine does meets both. Returns the runs of each.
+// ours and theirs in turn, so that whatever else the machine does meets both. Returns the runs of each. Where two commits are compared,
+// each is measured alone: without theirs.
 export async function alternate(ours, theirs, rounds = stack.rounds) {
     const runs = { ours: [], theirs: [] };
-    for (let i = 0; i < rounds; i++) {
+    for (let i = 0; i < (stack.side ? 1 : rounds); i++) {
         runs.ours.push(await ours());
-        runs.theirs.push(await theirs());
+        if (!stack.side) runs.theirs.push(await theirs());
     }
     return runs;
-}
-
-export function median(values) {
-    const sorted = [...values].sort((a, b) => a - b);
-    const middle = sorted.length >> 1;
-    return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

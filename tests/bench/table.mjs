@@ -1,5 +1,5 @@
 // Tables of text for a terminal.
-const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3));
+export const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3));
 
 export function print(title, head, rows) {
     const widths = head.map((cell, i) => Math.max(...[head, ...rows].map((row) => [...row[i]].length)));
@@ -9,6 +9,8 @@ export function print(title, head, rows) {
     console.log(widths.map((width) => '─'.repeat(width)).join('  '));
     for (const row of rows) console.log(line(row));
 }
+
+export const isMoreBetter = ({ goal, unit }) => (goal ? goal.atLeast : unit === '/s');
 
 // A row without a goal is there for the comparison.
 export function passes({ ours, theirs, goal }) {
@@ -29,7 +31,7 @@ export function printRows(rows) {
         'Goals',
         ['what', 'ours', 'compared with', 'theirs', 'ours / theirs', 'goal', ''],
         rows.map((row) => [
-            row.what,
+            row.detail ? `${row.what} (${row.detail})` : row.what,
             number(row.ours) + row.unit,
             row.against,
             number(row.theirs) + row.unit,

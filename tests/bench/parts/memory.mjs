@@ -21,7 +21,8 @@ export async function measure() {
     const row = (what, part) => {
         const ours = largest(partPid(part));
         return {
-            what: `${what}, no client: resident (shared pages divided: ${(ours.pss / MB).toFixed(1)} MB)`,
+            what: `${what}, no client: resident`,
+            detail: `shared pages divided: ${(ours.pss / MB).toFixed(1)} MB`,
             ours: ours.rss / MB,
             theirs: theirs.rss / MB,
             unit: ' MB',

@@ -24,7 +24,8 @@ export async function measure() {
         const theirs = await perConnection(other);
         other.stop();
         rows.push({
-            what: `resident per idle WebSocket (the kernel, both ends: ${own.kernel.toFixed(1)} KB)`,
+            what: 'resident per idle WebSocket',
+            detail: `the kernel, both ends: ${own.kernel.toFixed(1)} KB`,
             ours: own.resident,
             theirs: theirs.resident,
             unit: ' KB',
