@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# test [unit|contract|e2e|chaos|lint|fuzz|FILE]…: run the tests against servers of their own; everything but fuzz when nothing is named
+# test [unit|contract|e2e|chaos|lint|fuzz|long|FILE]…: run the tests against servers of their own; all but fuzz and long when nothing is named
+#
+# long runs the long proofs at full size (tests/lib/size.mjs), of which e2e and chaos run a tenth: hours rather than minutes.
 #
 # The C programs are built with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan). The servers live in .cortex/test-* on
 # ports of their own and go away again; what `up` runs is not touched.
@@ -45,7 +47,9 @@ run_node() {
 }
 
 run_node_file() {
-    results_of "$(basename "$1" .test.mjs)" timeout 900 node --test-reporter="$ROOT/tests/lib/reporter.mjs" \
+    local seconds=900
+    [ "${CORTEX_TEST_SIZE:-}" != 1 ] || seconds=7200
+    results_of "$(basename "$1" .test.mjs)" timeout "$seconds" node --test-reporter="$ROOT/tests/lib/reporter.mjs" \
         --test-reporter-destination=stdout "$1"
 }
 
@@ -85,6 +89,14 @@ run_chaos() {
     run_node chaos
 }
 
+# The files that have a size.
+run_long() {
+    local file
+    for file in "$ROOT"/tests/*/*.test.mjs; do
+        ! grep -q 'lib/size\.mjs' "$file" || CORTEX_TEST_SIZE=1 run_node_file "$file"
+    done
+}
+
 # One file by its name: test_db, or e2e/api.
 run_one() {
     local binary=$CORTEX_BUILD/tests
@@ -103,7 +115,7 @@ run_one() {
 
 run_part() {
     case $1 in
-    lint | fuzz | unit | contract | e2e | chaos)
+    lint | fuzz | unit | contract | e2e | chaos | long)
         step "$1"
         "run_$1"
         ;;
@@ -115,8 +127,8 @@ check_names() {
     local name
     for name; do
         case $name in
-        lint | fuzz | unit | contract | e2e | chaos | test_* | e2e/* | chaos/* | contract/*) ;;
-        *) die "there is no test part $name; the parts are: ${ALL[*]} fuzz" ;;
+        lint | fuzz | unit | contract | e2e | chaos | long | test_* | e2e/* | chaos/* | contract/*) ;;
+        *) die "there is no test part $name; the parts are ${ALL[*]} fuzz long, and one file is named test_db or e2e/api" ;;
         esac
     done
 }

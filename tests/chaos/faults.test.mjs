@@ -1,6 +1,9 @@
-// What goes wrong at night, produced for real, each with load: nothing accepted is lost, nothing is done twice, each company keeps its order;
-// and how long it takes until work goes on. One stack whose processes reach the broker by way of proxies; a file of faults/ for each subject.
-// (Restarts of the servers and the memory alarm: e2e/broker_faults; a full queue: e2e/queue_full; workers that come and go: partitions.)
+// Faults as they happen in production, each produced for real and under load. After each of them nothing that was accepted is lost, nothing
+// is done twice and each company's commands are in order; the test prints how long it takes until work goes on. One stack, whose processes
+// reach the broker through proxies; a file of faults/ for each subject.
+//
+// Elsewhere: restarts of the servers and the memory alarm (e2e/broker_faults), a full queue (e2e/queue_full), workers that come and go
+// (partitions).
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
-// A company with far more commands than its partition's window holds: they are parked in PostgreSQL and run from there, also when the
-// workers are killed in the middle of it, and when more come meanwhile. Nothing is lost, doubled or out of order, for it and for those
-// that share its queue; these are served while it still waits.
+// One company has far more commands than its partition's window holds. They are parked in PostgreSQL and run from there, also when the
+// workers are killed meanwhile and when more commands come. Nothing is lost, done twice or out of order, for this company and for those
+// that share its queue; the others are served while it still waits.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -8,15 +8,16 @@ import { after, before, describe, test } from 'node:test';
 import { newAgent } from '../lib/http.mjs';
 import { companyOf } from '../lib/partition.mjs';
 import { until } from '../lib/process.mjs';
+import { size, within } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
 
-const QUEUED = 600; // of the noise, before a worker is there
-const MORE = 100; // of it, while it is parked
+const QUEUED = size(6_000); // of the noise, before a worker is there
+const MORE = size(1_000); // of it, while it is parked
 const OTHERS = 3;
-const EACH = 10; // of each of them, behind all that is queued
+const EACH = size(100); // of each of them, behind all that is queued
 const KILLS = 1; // of all workers at once; who is at work alone each time may be taken for what kills them (workers/engine/records/begun_mark.h)
 const COMMAND_S = 0.02; // of the noise, in the database: so that it lasts until the kills
-const WITHIN_MS = 60_000; // far from what it takes: a machine under load
+const WITHIN_MS = within(60_000); // far from what it takes: a machine under load
 
 let stack;
 before(async () => {
@@ -80,15 +81,15 @@ describe('parking', () => {
             await until(async () => (await done()) > before + 10 || (await parked()) === 0, WITHIN_MS, `the work to go on after ${kills} kills`);
         }
         await sending;
-        const others_done = async () => (await Promise.all(others.map((company) => company.names()))).every(({ length }) => length === EACH);
-        await until(others_done, WITHIN_MS, 'the others');
+        const othersAreDone = async () => (await Promise.all(others.map((company) => company.names()))).every(({ length }) => length === EACH);
+        await until(othersAreDone, WITHIN_MS, 'the others');
         const left = noise.accepted.length - (await done());
         await until(async () => (await done()) === noise.accepted.length, 2 * WITHIN_MS, 'the noise');
         agent.destroy();
 
         for (const company of [noise, ...others])
             assert.deepEqual(await company.names(), company.accepted, 'each once, in the order in which they were accepted');
-        await until(async () => (await count('begun_mark')) === 0, WITHIN_MS, 'the marks to go');
+        await until(async () => (await count('begun_mark')) === 0, WITHIN_MS, 'the begun marks to go');
         assert.deepEqual([await count('deferred'), await count('dead_letter')], [0, 0]);
         assert.ok(kills > 0 && most > 0, 'workers were killed while it was parked');
         t.diagnostic(`${noise.accepted.length} commands, up to ${most} seen parked, ${kills} kills; ${left} of them were left when the others were done`);

@@ -1,6 +1,6 @@
-// A company's commands stay in order, and each has one effect, while the workers of its pool come, go and are killed: every company
+// A company's commands stay in order, and each has one effect, while workers of its pool are added, removed and killed. Every company
 // sends its commands one after the other, each as soon as the one before it was accepted, and reads them back in the order of its
-// events. After every change each partition is soon consumed by somebody, and by one alone.
+// events. Soon after every change, each partition has exactly one consumer.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -56,15 +56,15 @@ describe('partitions', () => {
         const ids = [];
         for (let i = 0; i < COMPANIES; i++) ids.push(await stack.addCompany());
         const companies = ids.map((id) => new Company(stack, id, agent));
-        const tell = (...signals) => signals.forEach((signal) => process.kill(stack.worker.child.pid, signal));
+        const signal = (...names) => names.forEach((name) => process.kill(stack.worker.child.pid, name));
         const shoot = (count) => workers().slice(0, count).forEach((worker) => process.kill(worker, 'SIGKILL'));
         const steps = [
-            [2, 'one more', () => tell('SIGTTIN')],
-            [3, 'one more', () => tell('SIGTTIN')],
-            [2, 'one less', () => tell('SIGTTOU')],
+            [2, 'one more', () => signal('SIGTTIN')],
+            [3, 'one more', () => signal('SIGTTIN')],
+            [2, 'one less', () => signal('SIGTTOU')],
             [2, 'a kill -9', () => shoot(1)],
             [2, 'two kills -9', () => shoot(2)],
-            [1, 'one less', () => tell('SIGTTOU')],
+            [1, 'one less', () => signal('SIGTTOU')],
         ];
         for (const [count, what, change] of steps) {
             change();

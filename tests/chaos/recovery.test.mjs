@@ -1,8 +1,8 @@
-// Under load, everything that events pass through breaks, one after the other: gateway processes killed and replaced, the broker and the
-// database restarted and killed, the worker killed; and all the time connections are cut off at random. Whoever listens, in whichever way,
-// hears every event once and in order, or is told to reload when there is a reason, and then finds in the list what it missed.
+// Under load, everything that events pass through breaks, one after the other: gateway processes are killed and replaced, the broker and the
+// database restart and are killed, the worker is killed; and all the time connections are cut at random. Every listener, of each kind,
+// hears every event once and in order, or is told to reload for a reason and then finds in the list what it missed.
 //
-// CORTEX_CHAOS_SECONDS: for so long the rounds go on (default: one round, without the last fault).
+// At full size the rounds go on for SECONDS; otherwise there is one round, without the last fault.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -10,10 +10,11 @@ import { after, before, describe, test } from 'node:test';
 import { Cutter } from '../lib/cutter.mjs';
 import { Load } from '../lib/load.mjs';
 import { Logged, sleep, until } from '../lib/process.mjs';
+import { isWhole } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { PageListener, SocketListener, StreamListener } from './recovery/listeners.mjs';
 
-const SECONDS = Number(process.env.CORTEX_CHAOS_SECONDS ?? 0);
+const SECONDS = isWhole ? 300 : 0;
 const COMPANIES = 3;
 const EACH = { [SocketListener.name]: 8, [StreamListener.name]: 4, [PageListener.name]: 4 }; // of a company
 const KINDS = [SocketListener, StreamListener, PageListener];
@@ -91,10 +92,10 @@ class World {
         this.sleeping = this.#repeat(0, () => this.#oversleep());
     }
 
-    async #repeat(ms, deed) {
+    async #repeat(ms, action) {
         while (this.going) {
             await sleep(ms);
-            await deed();
+            await action();
         }
     }
 
@@ -134,8 +135,8 @@ async function strike(world, name) {
     const began = performance.now();
     await faults[name]();
     const back = performance.now();
-    const marks = world.loads.map((load) => load.accepted.length);
-    await until(() => world.loads.every((load, i) => load.accepted.length > marks[i]), PATIENCE_MS, `writes after: ${name}`);
+    const before = world.loads.map((load) => load.accepted.length);
+    await until(() => world.loads.every((load, i) => load.accepted.length > before[i]), PATIENCE_MS, `writes after: ${name}`);
     const writes = performance.now();
     await world.caughtUp(world.listeners, `all events everywhere after: ${name}`);
     const heard = performance.now();

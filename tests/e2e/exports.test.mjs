@@ -10,7 +10,7 @@ import { Load } from '../lib/load.mjs';
 import { until } from '../lib/process.mjs';
 import { startStack } from '../lib/stack.mjs';
 
-const MANY = Number(process.env.CORTEX_EXPORT_PROJECTS ?? 30_000);
+const MANY = 30_000;
 
 let stack;
 before(async () => {
@@ -120,7 +120,7 @@ describe('exports', () => {
         await addProjects(stack, company, 10);
         const id = await begin(api, { resource: 'project' });
         await ended(api, id);
-        await until(async () => (await api.delete(`/v1/exports/${id}`)).status === 204, 10_000, 'its end to be told');
+        await until(async () => (await api.delete(`/v1/exports/${id}`)).status === 204, 10_000, 'its end to be published');
         assert.equal((await api.get(`/v1/exports/${id}/content`)).status, 404);
         assert.deepEqual(await stack.query(`SELECT id FROM long_job WHERE id = '${id}'`), []);
         await until(async () => (await stack.query(`SELECT n FROM export_piece WHERE export_id = '${id}'`)).length === 0,

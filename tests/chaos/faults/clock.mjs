@@ -1,5 +1,5 @@
-// The wall clock of every process jumps under load, as when a machine wakes up or its time is set (../wall_clock.c is loaded into them);
-// the database's stays.
+// The wall clock of every process jumps under load, as when a machine wakes up or its time is set. ../wall_clock.c is loaded into the
+// processes for that; the database keeps its clock.
 import assert from 'node:assert/strict';
 import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// The database refuses: raised by triggers where a real server would need a real disaster, and by a second session for locks.
+// The database refuses statements. Triggers raise the errors for which a real server would need a real disaster; a second session holds the
+// locks.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -41,12 +42,12 @@ export function database(shared) {
             });
         });
 
-        // Twice: a command that runs out of its three tries in place would be put off, and its company goes on without it.
+        // Twice: a command that runs out of its three tries in place would be put off, and its company would go on without it.
         test('test_statement_when_it_takes_too_long_then_it_is_run_again', async (t) => {
             const before = failures('57014');
-            await ordeal(shared, t, 'statement timeouts', async ([marked]) => {
+            await ordeal(shared, t, 'statement timeouts', async ([slowed]) => {
                 const end = await trigger(['project'], 'IF n <= 2 THEN PERFORM pg_sleep(600); END IF',
-                    `FOR EACH ROW WHEN (NEW.company_id = '${marked}')`);
+                    `FOR EACH ROW WHEN (NEW.company_id = '${slowed}')`);
                 await until(() => failures('57014') >= before + 2, 30_000, 'two timeouts');
                 await end();
             });

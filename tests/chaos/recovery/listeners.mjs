@@ -1,6 +1,6 @@
-// Who listens to a company's events, in three ways: the published WebSocket client, Server-Sent Events as they come over the wire, and
-// pages. Each keeps its position and gives it back after every break. An event too few, too many or out of order is a fault; so is
-// being told to reload without need. Told with need, it reads the list and goes on behind the position that it was given.
+// Listeners of a company's events, of three kinds: the published WebSocket client, Server-Sent Events as they come over the wire, and
+// pages. Each keeps its position and sends it after every break. An event too few, too many or out of order is a fault; so is being told
+// to reload without a reason. A listener that is told with a reason reads the list and goes on after the position that it was given.
 import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 
