@@ -1,4 +1,4 @@
-// Whatever arrives: a clear error or a dead letter, and the next client is served as if nothing had been.
+// Whatever arrives ends in a clear error or a dead letter, and the next client is served as if nothing had happened.
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import test from 'node:test';

@@ -1,5 +1,5 @@
-// The broker and the database fail: clients see 503s or slower answers, never a process that hangs, and it mends itself; how long that
-// takes, from the end of the fault, is told.
+// The broker and the database fail. Clients get 503 or slower answers, no process ever hangs, and all goes on without help; the test prints
+// how long that takes from the end of the fault.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -20,15 +20,15 @@ after(async () => {
 
 const isReady = async () => (await send(`${stack.url}/readyz`)).status === 200;
 
-async function timed(ask) {
+async function timed(request) {
     const begun = performance.now();
-    const answer = await ask();
+    const answer = await request();
     return { answer, ms: performance.now() - begun };
 }
 
 const since = (begun) => Math.round(performance.now() - begun);
 
-function tell(t, { written, done }) {
+function report(t, { written, done }) {
     const all = done === undefined ? '' : `, all that was accepted is done after ${done} ms`;
     t.diagnostic(`a write is answered after ${written} ms${all}`);
 }
@@ -80,7 +80,7 @@ describe('memory alarm', () => {
         await stack.broker.alarm(false);
         const begun = performance.now();
         const [written, done] = await Promise.all([untilWritten(api, begun), untilDone(company, load.accepted, begun)]);
-        tell(t, { written, done });
+        report(t, { written, done });
 
         expectOnly503(load);
         const bound = Math.max(50, 10 * percentile(usual, 0.95));
@@ -106,7 +106,7 @@ describe('memory alarm', () => {
         const api = stack.client({ company: await stack.addCompany() }, agent);
         const answers = await Promise.all(Array.from({ length: 300 }, () => api.post('/v1/projects', { name: 'Alarm' }, { prefer: 'wait=1' })));
         await stack.broker.alarm(false);
-        tell(t, { written: await untilWritten(api, performance.now()) });
+        report(t, { written: await untilWritten(api, performance.now()) });
         agent.destroy();
         // Nothing was confirmed, so nothing may be called accepted.
         assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [503]);
@@ -124,7 +124,7 @@ async function expectRecovery(t, fault) {
     const begun = performance.now(), before = [...load.accepted];
     const more = (count) => until(() => load.accepted.length > before.length + count, 60_000, 'the load to go on').then(() => since(begun));
     const [written, done] = await Promise.all([more(0), untilDone(company, before, begun), more(100)]);
-    tell(t, { written, done });
+    report(t, { written, done });
     await load.stop();
     await until(isReady, 30_000, 'readiness');
     expectOnly503(load);
@@ -153,7 +153,7 @@ describe('restarts under load', () => {
         }
         assert.equal((await api.post('/v1/projects', { name: 'x' })).status, 503);
         await stack.broker.start();
-        tell(t, { written: await untilWritten(api, performance.now()) });
+        report(t, { written: await untilWritten(api, performance.now()) });
         await until(isReady, 30_000, 'readiness');
     });
 
@@ -169,7 +169,7 @@ describe('restarts under load', () => {
         await stack.database.start();
         const begun = performance.now(), id = write.headers.location.split('/').pop();
         const [written, done] = await Promise.all([untilWritten(api, begun), untilDone(company, [id], begun)]);
-        tell(t, { written, done });
+        report(t, { written, done });
         assert.equal((await api.get(`/v1/projects/${id}`)).status, 200);
     });
 });

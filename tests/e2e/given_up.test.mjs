@@ -1,6 +1,6 @@
-// Commands that the broker itself gave up. The queue allows one delivery more than the first, and the worker dies of each
-// (fatal.c), before it has a verdict of its own: the company reads in its operation that nobody runs it any more; operators
-// find it among the dead letters and put it back to work. And messages that nobody can read.
+// Commands that the broker itself gave up. The queue allows two deliveries, and the worker dies of each (fatal.c) before it can write a
+// verdict of its own. The company then reads in its operation that the command is not run any more; operators find it among the dead
+// letters and replay it. So it is with messages that nobody can read.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ after(() => {
     return stack?.stop();
 });
 
-const letterOf = async (id) => JSON.parse(await cortex.run('dead', 'show', id));
+const deadLetterOf = async (id) => JSON.parse(await cortex.run('dead', 'show', id));
 
 describe('given up by the broker', () => {
     test('test_command_when_its_queue_gives_it_up_then_the_operation_has_failed_and_operators_can_replay_it', async (t) => {
@@ -59,17 +59,17 @@ describe('given up by the broker', () => {
         const stranger = stack.client({ company: await stack.addCompany() });
         assert.equal(expectStatus(await stranger.get(headers.location), 200).body.status, 'pending', 'as of any id that it never sent');
 
-        const letters = await cortex.list('dead', 'list', '--company', company);
-        assert.deepEqual(letters.map((letter) => [letter.command, letter.reason, letter.attempts, letter.pool, letter.type]),
+        const deadLetters = await cortex.list('dead', 'list', '--company', company);
+        assert.deepEqual(deadLetters.map((deadLetter) => [deadLetter.command, deadLetter.reason, deadLetter.attempts, deadLetter.pool, deadLetter.type]),
             [[command, 'delivery_limit', DELIVERY_LIMIT + 1, 'projects', 'project.create']]);
-        const letter = await letterOf(letters[0].id);
-        assert.deepEqual([letter.body, letter.history], [{ name: FATAL }, []]);
+        const deadLetter = await deadLetterOf(deadLetters[0].id);
+        assert.deepEqual([deadLetter.body, deadLetter.history], [{ name: FATAL }, []]);
 
-        await cortex.run('dead', 'replay', letter.id);
+        await cortex.run('dead', 'replay', deadLetter.id);
         const again = await until(async () => {
-            const found = await letterOf(letter.id);
+            const found = await deadLetterOf(deadLetter.id);
             return found.replays === 1 && !found.is_replaying && found;
-        }, 60_000, 'the letter to be back');
+        }, 60_000, 'the dead letter to be back');
         assert.equal(again.reason, 'fatal-command', 'its row has no queue that counts deliveries');
         assert.deepEqual(again.history.map(({ reason, attempts }) => [reason, attempts]), [['delivery_limit', DELIVERY_LIMIT + 1]]);
         assert.equal(deaths(), TRIES);
@@ -77,10 +77,10 @@ describe('given up by the broker', () => {
 
         delete stack.worker.settings.CORTEX_TEST_FATAL; // the bug is mended
         await stack.worker.restart();
-        await until(async () => (await cortex.try('dead', 'replay', letter.id)).status === 0, 30_000, 'a worker that answers');
+        await until(async () => (await cortex.try('dead', 'replay', deadLetter.id)).status === 0, 30_000, 'a worker that answers');
         const done = await until(async () => (await operation()).status === 'succeeded' && operation(), 30_000, 'the operation to succeed');
         assert.equal(done.result.name, FATAL);
-        expectProblem(await stack.client({ role: 'super_admin' }).get(`/v1/admin/dead-letters/${letter.id}`), 404, 'not-found');
+        expectProblem(await stack.client({ role: 'super_admin' }).get(`/v1/admin/dead-letters/${deadLetter.id}`), 404, 'not-found');
         t.diagnostic(`${deaths()} workers died of it`);
         log.close();
     });
@@ -99,12 +99,12 @@ describe('given up by the broker', () => {
             await connection.close();
         }
         const [lost] = await until(async () => {
-            const letters = await cortex.list('dead', 'list', '--reason', 'rejected');
-            return letters.length > 0 && letters;
-        }, 60_000, 'the letter of the broker');
+            const deadLetters = await cortex.list('dead', 'list', '--reason', 'rejected');
+            return deadLetters.length > 0 && deadLetters;
+        }, 60_000, 'the dead letter of the broker');
         assert.deepEqual([lost.company, lost.command, lost.attempts], [null, null, 1]);
-        const letter = await letterOf(lost.id);
-        assert.deepEqual([letter.body, letter.body_base64], [null, nonsense.toString('base64')]);
+        const deadLetter = await deadLetterOf(lost.id);
+        assert.deepEqual([deadLetter.body, deadLetter.body_base64], [null, nonsense.toString('base64')]);
         const refused = await cortex.try('dead', 'replay', lost.id);
         assert.notEqual(refused.status, 0);
         assert.match(refused.stderr, /cannot be read/);

@@ -1,5 +1,5 @@
-// What a gateway tells those who run it. A load balancer: that it is about to leave, for CORTEX_DRAIN_NOTICE_MS in which everything is
-// served. A service manager: that it is ready, that it reads its settings anew, that its loops turn, that it leaves.
+// What a gateway tells those who run it. It tells a load balancer that it is about to leave, for CORTEX_DRAIN_NOTICE_MS in which it still
+// serves everything. It tells a service manager that it is ready, that it reads its settings again, that its loops turn, and that it leaves.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';

@@ -1,6 +1,6 @@
-// Commands that end their worker, as by a bug in their handler (fatal.c is loaded into the workers): each is a dead letter after
-// three tries at most, with its reason, and the commands around it are done once and in order. Each death costs those that were
-// delivered with it one delivery, far from their limit.
+// Commands that end their worker, as a bug in their handler would (fatal.c is loaded into the workers). Each becomes a dead letter after at
+// most three tries, with its reason, and the commands around it are done once and in order. Each death costs the commands that were
+// delivered with it one delivery, which is far from their limit.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ async function send(company, name) {
     return answer.headers.location.split('/').pop();
 }
 
-async function lettersOf(company) {
+async function deadLettersOf(company) {
     const operator = stack.client({ role: 'super_admin' });
     return expectStatus(await operator.get(`/v1/admin/dead-letters?company=${company}&limit=200`), 200).body.data;
 }
@@ -59,7 +59,7 @@ describe('poison', () => {
                 if (isFatal) fatal.push(id);
             }
         await stack.worker.start();
-        await until(async () => (await lettersOf(poisoned)).length === FATAL.length, 60_000, 'the dead letters');
+        await until(async () => (await deadLettersOf(poisoned)).length === FATAL.length, 60_000, 'the dead letters');
         const all = Array.from({ length: COMMANDS }, (_, n) => `${n}`);
         const others = all.filter((_, n) => !FATAL.includes(n));
         await until(async () => {
@@ -67,16 +67,16 @@ describe('poison', () => {
             return counts[0] >= others.length && counts[1] >= COMMANDS && counts[2] >= COMMANDS;
         }, 60_000, 'the neighbours');
 
-        const letters = await lettersOf(poisoned);
-        assert.deepEqual(letters.map(({ command }) => command).sort(), fatal.sort());
-        for (const { reason, attempts, detail } of letters) {
+        const deadLetters = await deadLettersOf(poisoned);
+        assert.deepEqual(deadLetters.map(({ command }) => command).sort(), fatal.sort());
+        for (const { reason, attempts, detail } of deadLetters) {
             assert.deepEqual([reason, attempts], ['fatal-command', TRIES]);
             assert.match(detail, /ended before it did/);
         }
         assert.deepEqual(await namesOf(poisoned), others, 'each once, in the order in which they were sent');
         for (const company of companies.slice(1)) {
             assert.deepEqual(await namesOf(company), all);
-            assert.deepEqual(await lettersOf(company), []);
+            assert.deepEqual(await deadLettersOf(company), []);
         }
         const deaths = linesOf('child.died').filter(({ signal }) => signal === 9).length;
         assert.ok(deaths >= TRIES && deaths <= TRIES * FATAL.length, `${deaths} deaths`);

@@ -1,4 +1,5 @@
-// A partition's queue that is full refuses more (reject-publish): its companies hear 503, others nothing, and what was accepted is done.
+// A partition's queue that is full refuses more commands (reject-publish): its companies get 503, others notice nothing, and what was
+// accepted is done.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// Work that is done at a time of its own: commands sent for later, and schedules. One stack; a file of schedules/ for each subject.
+// Work that has a time: commands sent for later, and schedules. One stack; a file of schedules/ for each subject.
 import { after, before } from 'node:test';
 
 import { startStack } from '../lib/stack.mjs';

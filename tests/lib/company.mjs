@@ -47,13 +47,13 @@ export class Company {
         this.abandoned = true;
     }
 
-    expect(events, projects, letters) {
+    expect(events, projects, deadLetters) {
         assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => i + 1), 'events numbered without gaps');
         assert.deepEqual(events.map(({ name }) => name).filter((name) => !name.startsWith('probe')), this.accepted,
             'each once, in the order in which they were accepted');
         assert.deepEqual(events.map(({ command }) => command).sort(), [...this.ids].sort(), 'one event a command');
         assert.deepEqual(projects.sort(), [...this.ids].sort(), 'one row a command');
-        assert.equal(letters, 0, 'no dead letters');
+        assert.equal(deadLetters, 0, 'no dead letters');
     }
 }
 
@@ -64,7 +64,7 @@ export async function expectPromisesKept(companies) {
         (SELECT json_agg(json_build_object('seq', seq, 'name', data ->> 'name', 'command', command_id) ORDER BY seq)
             FROM events WHERE company_id = company.id) AS events,
         (SELECT json_agg(p.id) FROM project AS p WHERE p.company_id = company.id) AS projects,
-        (SELECT count(*) FROM dead_letter WHERE company_id = company.id) AS letters FROM company WHERE id IN (${ids})`);
+        (SELECT count(*) FROM dead_letter WHERE company_id = company.id) AS dead_letters FROM company WHERE id IN (${ids})`);
     assert.equal(rows.length, companies.length);
-    for (const { id, events, projects, letters } of rows) companies.find((company) => company.id === id).expect(events, projects, letters);
+    for (const { id, events, projects, dead_letters: deadLetters } of rows) companies.find((company) => company.id === id).expect(events, projects, deadLetters);
 }

@@ -28,7 +28,7 @@ export async function expectOneEffectEach(stack, company, accepted) {
     const numbers = await stack.query(`SELECT count(DISTINCT number) AS count, max(split_part(number, '-', 3)::int) AS last
         FROM project WHERE company_id = '${company}'`);
     assert.deepEqual(numbers, [{ count: rows.size, last: rows.size }], 'project numbers without gaps');
-    const letters = await stack.query(`SELECT reason FROM dead_letter WHERE company_id = '${company}'`);
-    assert.deepEqual(letters, [], 'no dead letters');
+    const deadLetters = await stack.query(`SELECT reason FROM dead_letter WHERE company_id = '${company}'`);
+    assert.deepEqual(deadLetters, [], 'no dead letters');
     return rows;
 }

@@ -1,5 +1,5 @@
-// Follows a company's channel with the published centrifuge client, as an app would: it keeps what it has seen, comes back after a break,
-// recovers, and where the server cannot tell it everything that it missed it reads the list.
+// Follows a company's channel with the published centrifuge client, as an app would. It keeps what it has seen, comes back after a break and
+// recovers; when the server cannot give it everything that it missed, it reads the list.
 import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 

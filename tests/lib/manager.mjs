@@ -1,4 +1,5 @@
-// As a service manager: a datagram socket for NOTIFY_SOCKET, and what was said on it, line by line. Node has no such sockets, Python does.
+// Plays a service manager: opens a datagram socket for NOTIFY_SOCKET and keeps what is said on it, line by line. Node has no such sockets,
+// Python does.
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Many light followers of companies' channels, on the published `ws`: each keeps its position, comes back at once when it is sent away,
+// Many light followers of companies' channels, on the published `ws`. Each keeps its position, comes back at once when it is sent away,
 // recovers, and checks that its sequence has no gap and no repeat, unless it was told to reload.
 import WebSocket from 'ws';
 

@@ -67,8 +67,8 @@ export function poison(shared) {
 
             await connection.close();
 
-            const letters = await collect(stack, messages.length);
-            for (const { reason, body } of letters) assert.ok(reason && body !== null, 'it says why, and what it was');
+            const deadLetters = await collect(stack, messages.length);
+            for (const { reason, body } of deadLetters) assert.ok(reason && body !== null, 'it says why, and what it was');
 
             const [{ rows, events }] = await stack.query(`SELECT
                 (SELECT count(*) FROM project WHERE company_id = '${company}') AS rows,
@@ -95,11 +95,11 @@ export function poison(shared) {
 
 // Waits for `count` dead letters, and sees that there are no more.
 async function collect(stack, count) {
-    let letters = [];
+    let deadLetters = [];
     await until(async () => {
-        letters = await stack.query('SELECT reason, body FROM dead_letter');
-        return letters.length >= count;
+        deadLetters = await stack.query('SELECT reason, body FROM dead_letter');
+        return deadLetters.length >= count;
     }, 20_000, `${count} dead letters`);
-    assert.equal(letters.length, count);
-    return letters;
+    assert.equal(deadLetters.length, count);
+    return deadLetters;
 }

@@ -6,7 +6,7 @@ import { expectProblem, expectStatus } from '../api/expect.mjs';
 import { Described } from '../../lib/described.mjs';
 import { slot } from '../../lib/partition.mjs';
 
-// A letter as the engine leaves it: {"name": name} is 0x81 0x03 and the text.
+// A dead letter as the engine leaves it: {"name": name} is 0x81 0x03 and the text.
 export async function addLetter(stack, company, name, more = {}) {
     const row = { id: randomUUID(), pool: 'projects', type: 'project.create', reason: 'poison', at: '2026-01-02T03:04:05Z', ...more };
     const body = row.body ?? `\\x8103${(0xa0 + name.length).toString(16)}${Buffer.from(name).toString('hex')}`;
@@ -18,13 +18,13 @@ export async function addLetter(stack, company, name, more = {}) {
 }
 
 async function everyPage(operator, query) {
-    const letters = [];
+    const deadLetters = [];
     for (let path = `/v1/admin/dead-letters?${query}`; path;) {
         const answer = expectStatus(await operator.get(path), 200);
-        letters.push(...answer.body.data);
+        deadLetters.push(...answer.body.data);
         path = answer.headers.link?.match(/<([^>]*)>; rel="next"/)?.[1];
     }
-    return letters;
+    return deadLetters;
 }
 
 export function deadLetters(shared) {
@@ -38,7 +38,7 @@ export function deadLetters(shared) {
             const ids = [];
             for (let i = 0; i < 7; i++)
                 ids.push(await addLetter(stack, company, `n${i}`, { at: `2026-01-0${i + 1}T00:00:00Z`, type: i % 2 ? 'task.create' : 'project.create' }));
-            const list = async (query) => (await everyPage(operator, `company=${company}&${query}`)).map((letter) => letter.id);
+            const list = async (query) => (await everyPage(operator, `company=${company}&${query}`)).map((deadLetter) => deadLetter.id);
             assert.deepEqual(await list('limit=3'), ids);
             assert.deepEqual(await list('type=task.create'), [ids[1], ids[3], ids[5]]);
             assert.deepEqual(await list('since=2026-01-06T00:00:00Z'), ids.slice(5));
@@ -63,11 +63,11 @@ export function deadLetters(shared) {
             const { stack } = shared;
             const company = await stack.addCompany();
             const id = await addLetter(stack, company, 'Bridge');
-            const letter = expectStatus(await operatorOf(shared).get(`/v1/admin/dead-letters/${id}`), 200).body;
-            assert.deepEqual(letter.body, { name: 'Bridge' });
-            assert.equal(letter.detail, 'because');
-            assert.equal(letter.attempts, 3);
-            assert.deepEqual(letter.history, []);
+            const deadLetter = expectStatus(await operatorOf(shared).get(`/v1/admin/dead-letters/${id}`), 200).body;
+            assert.deepEqual(deadLetter.body, { name: 'Bridge' });
+            assert.equal(deadLetter.detail, 'because');
+            assert.equal(deadLetter.attempts, 3);
+            assert.deepEqual(deadLetter.history, []);
             const raw = await addLetter(stack, company, '', { body: '\\xc1ff' });
             const unreadable = expectStatus(await operatorOf(shared).get(`/v1/admin/dead-letters/${raw}`), 200).body;
             assert.equal(unreadable.body, null);

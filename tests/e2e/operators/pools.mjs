@@ -42,7 +42,7 @@ export function pools(shared) {
             }, 30_000, 'the worker to hold every partition');
             assert.deepEqual([pool.name, pool.wanted, pool.autoscale], ['projects', 1, null]);
             assert.deepEqual({ ...pool.deferred }, { parked: 0, retry: 1, scheduled: 2 });
-            assert.equal(pool.dead_letters, (await stack.query('SELECT count(*) AS letters FROM dead_letter'))[0].letters);
+            assert.equal(pool.dead_letters, (await stack.query('SELECT count(*) AS dead_letters FROM dead_letter'))[0].dead_letters);
             assert.deepEqual(Object.keys(pool.waiting), ['ready', 'open', 'parked', 'oldest_ms']);
             const [worker] = pool.managers[0].workers;
             assert.deepEqual([worker.state, worker.partitions, worker.open], ['ready', [0, 1, 2, 3, 4, 5, 6, 7], 0]);

@@ -1,4 +1,4 @@
-// Dead letters that are put back to work: they die again and know of it, or are done and gone, whoever is killed in between.
+// Dead letters that are replayed: each fails again, and its history says so, or it is done and gone, whichever process is killed meanwhile.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -17,7 +17,7 @@ export function replay(shared) {
     }
 
     const operatorOf = ({ stack }) => stack.client({ role: 'super_admin' });
-    const lettersOf = async (company) =>
+    const deadLettersOf = async (company) =>
         expectStatus(await operatorOf(shared).get(`/v1/admin/dead-letters?company=${company}&limit=200`), 200).body.data;
 
     describe('replay', () => {
@@ -28,27 +28,27 @@ export function replay(shared) {
             const api = stack.client({ company });
             const disarm = await setTrap(shared, company);
             expectProblem(await api.post('/v1/projects', { name: 'Trapped' }), 500, 'database-error');
-            const [letter] = await lettersOf(company);
-            assert.deepEqual([letter.reason, letter.attempts, letter.replays], ['database-error', 1, 0]);
-            assert.match(letter.detail, /trapped/);
+            const [deadLetter] = await deadLettersOf(company);
+            assert.deepEqual([deadLetter.reason, deadLetter.attempts, deadLetter.replays], ['database-error', 1, 0]);
+            assert.match(deadLetter.detail, /trapped/);
 
-            expectStatus(await operator.post(`/v1/admin/dead-letters/${letter.id}/replay`), 200);
+            expectStatus(await operator.post(`/v1/admin/dead-letters/${deadLetter.id}/replay`), 200);
             const again = await until(async () => {
-                const { body } = await operator.get(`/v1/admin/dead-letters/${letter.id}`);
+                const { body } = await operator.get(`/v1/admin/dead-letters/${deadLetter.id}`);
                 return body.history?.length === 1 && !body.is_replaying && body;
-            }, 20_000, 'the letter to be back');
+            }, 20_000, 'the dead letter to be back');
             assert.equal(again.replays, 1);
             assert.equal(again.history[0].reason, 'database-error');
-            assert.equal(again.history[0].at, letter.last_at);
-            assert.equal(again.first_at, letter.first_at);
-            assert.ok(again.last_at > letter.last_at);
+            assert.equal(again.history[0].at, deadLetter.last_at);
+            assert.equal(again.first_at, deadLetter.first_at);
+            assert.ok(again.last_at > deadLetter.last_at);
 
             await disarm();
             expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company }), 200);
-            await until(async () => (await lettersOf(company)).length === 0, 20_000, 'the letter to go');
+            await until(async () => (await deadLettersOf(company)).length === 0, 20_000, 'the dead letter to go');
             const { data } = expectStatus(await api.get('/v1/projects'), 200).body;
-            assert.deepEqual(data.map(({ id, name }) => [id, name]), [[letter.command, 'Trapped']]);
-            const operation = expectStatus(await api.get(`/v1/operations/${letter.command}`), 200).body;
+            assert.deepEqual(data.map(({ id, name }) => [id, name]), [[deadLetter.command, 'Trapped']]);
+            const operation = expectStatus(await api.get(`/v1/operations/${deadLetter.command}`), 200).body;
             assert.equal(operation.status, 'succeeded');
         });
 
@@ -60,9 +60,9 @@ export function replay(shared) {
                 await addLetter(stack, company, `Day ${day}`, { at: `2026-01-0${day}T00:00:00Z`, type: day === 2 ? 'export.create' : 'project.create' });
             const replayed = async (which) => expectStatus(await operator.post('/v1/admin/dead-letters/replay', { company, ...which }), 200).body.count;
             const left = (count) => until(async () => {
-                const letters = await lettersOf(company);
-                return letters.length === count && letters;
-            }, 20_000, `${count} letters to be left`);
+                const deadLetters = await deadLettersOf(company);
+                return deadLetters.length === count && deadLetters;
+            }, 20_000, `${count} dead letters to be left`);
             const done = async () => (await stack.query(`SELECT name FROM project WHERE company_id = '${company}' ORDER BY name`)).map(({ name }) => name);
 
             assert.equal(await replayed({ since: '2026-01-04T00:00:00Z' }), 2);
@@ -88,29 +88,29 @@ export function replay(shared) {
             const isMoving = async () => (await stack.query(`SELECT pid ${moving}`)).length > 0;
             const begin = async () => {
                 void operator.post('/v1/admin/dead-letters/replay', { company }).catch(() => {});
-                await until(isMoving, 20_000, 'letters to be moved');
+                await until(isMoving, 20_000, 'dead letters to be moved');
             };
-            const counts = async () => (await stack.query(`SELECT count(*) AS letters, count(*) FILTER (WHERE is_replaying) AS replaying,
+            const counts = async () => (await stack.query(`SELECT count(*) AS dead_letters, count(*) FILTER (WHERE is_replaying) AS replaying,
                 (SELECT count(*) FROM deferred WHERE company_id = '${company}') AS waiting FROM dead_letter WHERE company_id = '${company}'`))[0];
 
             await begin();
             await stack.run(`SELECT pg_terminate_backend(pid) ${moving}`);
             await until(async () => !(await isMoving()), 20_000, 'the move to end');
-            assert.deepEqual(await counts(), { letters: COUNT, replaying: 0, waiting: 0 });
+            assert.deepEqual(await counts(), { dead_letters: COUNT, replaying: 0, waiting: 0 });
 
             await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { type: 'nothing.known' })).status === 200, 30_000, 'a worker that answers');
             await begin();
             await stack.worker.kill();
             await until(async () => !(await isMoving()), 20_000, 'the move to end');
-            const { letters, replaying, waiting } = await counts();
-            assert.equal(letters, COUNT);
+            const { dead_letters: deadLetters, replaying, waiting } = await counts();
+            assert.equal(deadLetters, COUNT);
             assert.ok(replaying === 0 || replaying === COUNT, `${replaying} are being replayed`);
             assert.equal(waiting, replaying);
 
             await stack.run('DROP FUNCTION slow_move() CASCADE');
             await stack.worker.start();
             await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { company })).status === 200, 30_000, 'a worker that answers');
-            await until(async () => (await counts()).letters === 0, 30_000, 'every letter to go');
+            await until(async () => (await counts()).dead_letters === 0, 30_000, 'every dead letter to go');
             const names = await stack.query(`SELECT data ->> 'name' AS name FROM events WHERE company_id = '${company}' ORDER BY name`);
             assert.deepEqual(names.map(({ name }) => name), Array.from({ length: COUNT }, (_, i) => `Moved ${i}`).sort());
         });
@@ -123,7 +123,7 @@ export function replay(shared) {
             const api = stack.client({ company });
             const disarm = await setTrap(shared, company);
             await Promise.all(Array.from({ length: COUNT }, (_, i) => api.post('/v1/projects', { name: `Trapped ${i}` })));
-            assert.equal((await lettersOf(company)).length, COUNT);
+            assert.equal((await deadLettersOf(company)).length, COUNT);
             await disarm();
             for (let round = 0; round < ROUNDS; round++) {
                 void operator.post('/v1/admin/dead-letters/replay', { company, limit: COUNT / ROUNDS }).catch(() => {});
@@ -132,7 +132,7 @@ export function replay(shared) {
                 await stack.worker.start();
             }
             await until(async () => (await operator.post('/v1/admin/dead-letters/replay', { company })).status === 200, 30_000, 'a worker that answers');
-            await until(async () => (await lettersOf(company)).length === 0, 60_000, 'every letter to go');
+            await until(async () => (await deadLettersOf(company)).length === 0, 60_000, 'every dead letter to go');
             const [counts] = await stack.query(`SELECT
                 (SELECT count(*) FROM project WHERE company_id = '${company}') AS projects,
                 (SELECT count(DISTINCT name) FROM project WHERE company_id = '${company}') AS names,

@@ -62,15 +62,15 @@ export function delivery(shared) {
         });
 
         test('test_event_when_it_comes_then_it_says_what_was_done_and_by_whom', async () => {
-            const company = await shared.stack.addCompany('Told');
+            const company = await shared.stack.addCompany('Heard');
             const user = randomUUID();
             const { client } = await follow(company, []);
             const subscription = client.newSubscription(`company:${company}`);
             subscription.subscribe();
             await subscription.ready(5000);
-            const told = once(subscription, 'publication');
+            const heard = once(subscription, 'publication');
             const project = await newProject(shared.stack.client({ company, user }), { name: 'Brücke "Nord"\n' });
-            const { offset, data } = await told;
+            const { offset, data } = await heard;
             assert.equal(offset, 1);
             assert.deepEqual({ ...data, at: null }, {
                 type: 'project.created', seq: 1, id: project.id, project: project.id, actor: user, at: null, data: project,

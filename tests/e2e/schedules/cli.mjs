@@ -1,4 +1,4 @@
-// ./cortex schedules: thin over the admin API.
+// ./cortex schedules, a thin layer over the admin API.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
