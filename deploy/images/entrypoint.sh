@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts the passwords, which compose mounts as files, into the addresses of the servers, then becomes the program.
-# BROKER_PASSWORD_FILE: of user cortex at the broker. DATABASE_LOGIN, DATABASE_PASSWORD_FILE: a login of the database.
+# BROKER_PASSWORD_FILE holds the password of the user cortex at the broker. DATABASE_LOGIN and DATABASE_PASSWORD_FILE are a login of the
+# database.
 set -eu
 
 if [ -n "${BROKER_PASSWORD_FILE:-}" ]; then

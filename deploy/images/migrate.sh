@@ -1,5 +1,5 @@
 #!/bin/bash
-# The migrate job: brings the database up to date and gives the processes their logins.
+# The migrate service: brings the database up to date and gives the processes their logins.
 set -euo pipefail
 
 /cortex/deploy/local/migrate.sh

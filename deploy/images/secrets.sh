@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first service of compose.yaml: random passwords and the token key, made once. Each other service has a volume of its own with what it
-# needs and nothing else.
+# The first service of compose.yaml. It makes random passwords and the token key, once, and gives each other service a volume of its own
+# that holds what this service needs and nothing else.
 set -eu
 cd /run/secrets
 umask 022 # containers run as different users; each volume is one service's alone

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench [--against REV] [part…]: measure speed and memory on a stack of its own, against the goals or against another commit
+# bench [--against REV] [part...]: measure speed and memory, against the goals or against another commit
 #
 # The parts are memory health read create events scale fairness usual realtime. realtime is made of parts that can be named alone:
 # realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of them are run, each beside what it is

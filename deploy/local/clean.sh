@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clean [--data]: remove what was built; with --data also the private servers and everything in them
+# clean [--data]: remove what was built; --data also stops and removes the private servers with all their data
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/common.sh"
@@ -11,7 +11,7 @@ case "$*" in
     rm -rf "$STATE"
     say "Removed $STATE."
     ;;
-*) die "clean takes nothing or --data" ;;
+*) die "clean takes only --data, not $*" ;;
 esac
 rm -rf "$ROOT/build/release" "$ROOT/build/debug" "$ROOT/build/asan" "$ROOT/build/fuzz" "$ROOT/tests/node_modules"
 say "Removed what was built."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dead [list|show ID|replay ID|drop ID|replay|drop …]: commands that nobody runs any more: ./cortex dead help
+# dead [list|show|replay|drop ...]: list, show, replay or drop dead letters; ./cortex dead help says how
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
@@ -7,12 +7,12 @@ here=$(dirname "$0")
 
 usage() {
     cat <<'END'
-usage: ./cortex dead [list] [FILTERS]      a page of JSON a line, the longest dead first
-       ./cortex dead show ID               with its body and its history
-       ./cortex dead replay ID             back to work
-       ./cortex dead drop ID               forgotten
-       ./cortex dead replay FILTERS | --all
-       ./cortex dead drop FILTERS | --all
+usage: ./cortex dead [list] [FILTERS]         list dead letters, oldest first; each line is a page of JSON
+       ./cortex dead show ID                  show one with its body and its history
+       ./cortex dead replay ID                run its command again
+       ./cortex dead drop ID                  delete it; its command is not run again
+       ./cortex dead replay FILTERS | --all   replay all that match
+       ./cortex dead drop FILTERS | --all     drop all that match
 FILTERS: --pool P --type T --company C --reason R --since TIME --before TIME (RFC 3339)
 END
 }
@@ -24,13 +24,13 @@ read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
         --pool | --type | --company | --reason | --since | --before)
-            [[ ${2:-} =~ ^[A-Za-z0-9._:+-]+$ ]] || die "$1 takes a plain word or a time"
+            [[ ${2:-} =~ ^[A-Za-z0-9._:+-]+$ ]] || die "$1 takes a word or a time, not '${2:-}'; ./cortex dead help lists the filters"
             filter[${1#--}]=$2 && shift 2
             ;;
         --all) all=yes && shift ;;
         -*) usage >&2 && exit 2 ;;
         *)
-            [[ $1 =~ ^[0-9a-fA-F-]{36}$ ]] || die "$1 is not the id of a letter"
+            [[ $1 =~ ^[0-9a-fA-F-]{36}$ ]] || die "$1 is not the id of a dead letter; ./cortex dead list shows the ids"
             id=$1 && shift
             ;;
         esac
@@ -55,10 +55,11 @@ body() {
 
 member() { sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
 
-# A request moves a bounded number; what dies again meanwhile is newer than the first answer's `before`.
+# A request replays or drops a bounded number, so it is sent until no more are left. What fails again meanwhile is newer than the first
+# answer's `before`, and is not taken a second time.
 many() {
     local answer total=0
-    [ ${#filter[@]} -gt 0 ] || [ -n "$all" ] || die "say which: an id, a filter, or --all"
+    [ ${#filter[@]} -gt 0 ] || [ -n "$all" ] || die "$1 needs an id, a filter or --all: ./cortex dead help lists them"
     while :; do
         case $1 in
         replay) answer=$(operator POST /v1/admin/dead-letters/replay "$(body)") || exit 1 ;;
@@ -68,7 +69,7 @@ many() {
         filter[before]=${filter[before]:-$(member before <<<"$answer")}
         [ "$(member more <<<"$answer")" = true ] || break
     done
-    printf '%s letters: %s\n' "$total" "$1"
+    printf '%s dead letters: %s\n' "$total" "$1"
 }
 
 verb=${1:-list}
@@ -76,7 +77,10 @@ case $verb in --*) verb=list ;; *) shift || true ;; esac
 read_arguments "$@"
 case $verb in
 list) operator_pages /v1/admin/dead-letters "$(query)" ;;
-show) operator GET "/v1/admin/dead-letters/${id:?an id}" ;;
+show)
+    [ -n "$id" ] || die "show needs the id of a dead letter; ./cortex dead list shows the ids"
+    operator GET "/v1/admin/dead-letters/$id"
+    ;;
 replay) if [ -n "$id" ]; then operator POST "/v1/admin/dead-letters/$id/replay"; else many replay; fi ;;
 drop) if [ -n "$id" ]; then operator DELETE "/v1/admin/dead-letters/$id"; else many drop; fi ;;
 help) usage ;;

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# down: stop everything that up has started; the data stays
+# down: stop everything that up has started; the data is kept
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
-[ $# -eq 0 ] || die "down takes no arguments"
+[ $# -eq 0 ] || die "down takes no arguments, not $*"
 [ -d "$STATE/run" ] || { say "Nothing was ever started here." && exit 0; }
 
 exec 9>"$STATE/lock"

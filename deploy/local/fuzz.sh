@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fuzz [SECONDS]: run every fuzz target that long (60 s), a line a target; what they found stays in .cortex/fuzz
+# fuzz [SECONDS]: run every fuzz target for so long (60 s); what they find is kept in .cortex/fuzz
 set -euo pipefail
 here=$(dirname "$0")
 for file in common packages build; do
@@ -15,12 +15,12 @@ targets=()
 for source in "$ROOT"/tests/fuzz/fuzz_*.c; do
     targets+=("$(basename "$source" .c)")
 done
-[ ${#targets[@]} -gt 0 ] || die "there are no fuzz targets in tests/fuzz"
+[ ${#targets[@]} -gt 0 ] || die "tests/fuzz holds no fuzz targets (fuzz_*.c)"
 packages_need build fuzz
 build fuzz "${targets[@]}"
 
-# fuzz_target NAME: begins with the seeds beside its source and those made by the build, and keeps its corpus, so that the next run
-# begins where this one ended.
+# fuzz_target NAME: runs it and prints a line. It begins with the seeds beside its source and those that the build made, and keeps its
+# corpus, so that the next run begins where this one ended.
 fuzz_target() {
     local name=$1 log=$corpus/$1.log built=$ROOT/build/fuzz/tests/fuzz seeds
     local -a folders=("$corpus/$name")

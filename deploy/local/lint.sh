@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint: formatting, clang-tidy, shellcheck, and who may include whom; a line a check
+# lint: check formatting, clang-tidy, shellcheck, the units, and who may include whom
 set -euo pipefail
 here=$(dirname "$0")
 for file in common packages build; do

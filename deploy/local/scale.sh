@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# scale [POOL N | POOL MIN..MAX | POOL fixed]: how many workers a pool has, over all hosts; MIN..MAX: as many as what waits asks for;
-# fixed: no more of that; without arguments: a table of what there is
+# scale [POOL N | POOL MIN..MAX | POOL fixed]: set how many workers a pool has over all hosts; without arguments show them
+#
+# With MIN..MAX the number follows how much waits, between these two; with fixed it stays what it is now.
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
@@ -18,7 +19,7 @@ bounds_in() {
 
 show() {
     local pool=$1 json
-    json=$(operator GET "/v1/admin/pools/$pool") || die "$pool does not answer"
+    json=$(operator GET "/v1/admin/pools/$pool") || die "the pool $pool does not answer; ./cortex status shows whether it runs"
     printf '%s: %s wanted%s; waiting: %s in queues, %s in work, %s parked\n' "$pool" "$(number wanted "$json")" "$(bounds_in "$json")" \
         "$(number ready "$json")" "$(number open "$json")" "$(number parked "$json")"
     tr '{' '\n' <<<"$json" | tr '}' '\n' | awk -F'"' '
@@ -46,10 +47,10 @@ case $# in
     elif [[ $2 =~ ^[0-9]+$ ]]; then
         size="{\"wanted\": $((10#$2))}"
     else
-        die "scale POOL N, or MIN..MAX: numbers from 1 to 256"
+        die "the size of a pool is a number from 1 to 256, or MIN..MAX, or fixed; not $2"
     fi
-    operator PUT "/v1/admin/pools/$1" "$size" >/dev/null || die "$1 stays as it is"
+    operator PUT "/v1/admin/pools/$1" "$size" >/dev/null || die "the pool $1 keeps its size; what was wrong stands above"
     show "$1"
     ;;
-*) die "usage: scale [POOL N | POOL MIN..MAX | POOL fixed]" ;;
+*) die "usage: ./cortex scale [POOL N | POOL MIN..MAX | POOL fixed]" ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# schedules [list|show NAME|put NAME JSON|run NAME|drop NAME]: what is done again and again: ./cortex schedules help
+# schedules [list|show|put|run|drop ...]: list, show, set, run or drop schedules; ./cortex schedules help says how
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
@@ -7,28 +7,30 @@ here=$(dirname "$0")
 
 usage() {
     cat <<'END'
-usage: ./cortex schedules [list [--company C]]    a page of JSON a line: when each comes next, what became of its last run
-       ./cortex schedules show NAME               with the body of its command
-       ./cortex schedules put NAME JSON           made, or replaced: {"cron": "30 6 * * mon-fri", "timezone": "Europe/Berlin",
+usage: ./cortex schedules [list [--company C]]    list them with their next time and the result of their last run; each line is
+                                                  a page of JSON
+       ./cortex schedules show NAME               show one with the body of its command
+       ./cortex schedules put NAME JSON           create or replace one: {"cron": "30 6 * * mon-fri", "timezone": "Europe/Berlin",
                                                   "company": …, "type": "project.create", "body": {…}}; - reads it from stdin
-       ./cortex schedules run NAME                now, once, beside its times
-       ./cortex schedules drop NAME               taken away
+       ./cortex schedules run NAME                run it once, now, beside its times
+       ./cortex schedules drop NAME               delete it
 END
 }
 
 verb=${1:-list}
 name=${2:-}
 case $verb in
-show | put | run | drop) [[ $name =~ ^[a-z0-9._-]{1,64}$ ]] || die "$verb takes the name of a schedule: a-z, 0-9, . _ -" ;;
+show | put | run | drop) [[ $name =~ ^[a-z0-9._-]{1,64}$ ]] || die "$verb needs the name of a schedule, of the characters a-z 0-9 . _ -; ./cortex schedules list shows the names" ;;
 esac
 case $verb in
 list)
-    [[ ${2:---company} = --company && ${3:-} =~ ^[0-9a-fA-F-]*$ ]] || die "list takes --company ID"
+    [[ ${2:---company} = --company && ${3:-} =~ ^[0-9a-fA-F-]*$ ]] || die "list takes only --company ID"
     operator_pages /v1/admin/schedules "${3:+company=$3}"
     ;;
 show) operator GET "/v1/admin/schedules/$name" ;;
 put)
-    json=${3:?a schedule as JSON, or - to read it from stdin}
+    json=${3:-}
+    [ -n "$json" ] || die "put needs the schedule as JSON, or - to read it from stdin; ./cortex schedules help shows one"
     [ "$json" != - ] || json=$(cat)
     operator PUT "/v1/admin/schedules/$name" "$json"
     ;;

@@ -18,7 +18,7 @@ each() {
     for part; do
         case $part in
         broker | database) "${part}_$verb" ;;
-        *) die "there is no server $part; it is broker or database" ;;
+        *) die "there is no server $part; the servers are broker and database" ;;
         esac
     done
 }
@@ -31,7 +31,7 @@ restart() {
 url() {
     case ${1:-} in
     broker | database) "${1}_url" "${@:2}" ;;
-    *) die "url of what: broker or database" ;;
+    *) die "url needs a server: broker or database" ;;
     esac
     echo
 }
@@ -47,10 +47,10 @@ case $command in
 start | stop | kill) each "$command" "$@" ;;
 restart) restart "$@" ;;
 url) url "$@" ;;
-vhost) vhost "${1:?a name}" ;;
-createdb) database_own "${1:?a name}" ;;
+vhost) vhost "${1:?vhost needs a name}" ;;
+createdb) database_own "${1:?createdb needs a name}" ;;
 logins) database_logins ;;
-sql) database_sql "${1:?a login}" "${2:?a database}" ;;
+sql) database_sql "${1:?sql needs a login}" "${2:?sql needs a database}" ;;
 ctl) broker_ctl "$@" ;;
 *) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

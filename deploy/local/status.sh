@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# status: a table of what runs here
+# status: show what runs here, and how much waits
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
 
-# Resident memory of the part's session, shared pages counted once where the kernel tells.
+# Resident memory of the part's session; shared pages are counted once where the kernel says which they are.
 memory_of() {
     local pid kilobytes total=0
     for pid in $(session_of "$1"); do
@@ -37,7 +37,7 @@ elsewhere_of() {
     [ "$url" = "127.0.0.1:$(port_of "$1" 2>/dev/null)" ] || printf '%s' "$url"
 }
 
-# The queues in one question: "name ready in-work consumers" a line.
+# All queues by one call: "name ready in-work consumers" a line.
 queues=
 ! is_running broker || queues=$(broker_ctl list_queues --no-table-headers name messages_ready messages_unacknowledged 2>/dev/null) ||
     true
@@ -72,7 +72,7 @@ row PART STATE PID SINCE MEMORY ADDRESS QUEUE
 for part in "${PARTS[@]}" broker database; do
     show "$part"
 done
-# Of servers that are ours; elsewhere ./cortex dead tells.
+# The count comes from our own database only; with another one, ./cortex dead asks the gateway.
 dead=0
 ! is_running database || dead=$(database_sql cortex cortex 2>/dev/null <<<'SELECT count(*) FROM dead_letter') || dead=0
 [ "$dead" -eq 0 ] || say "$dead dead letters wait for an operator: ./cortex dead"

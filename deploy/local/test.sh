@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# test [unit|contract|e2e|chaos|lint|fuzz|long|FILE]…: run the tests against servers of their own; all but fuzz and long when nothing is named
+# test [unit|contract|e2e|chaos|lint|fuzz|long|FILE]...: run the tests, against servers of their own
 #
-# long runs the long proofs at full size (tests/lib/size.mjs), of which e2e and chaos run a tenth: hours rather than minutes.
+# Without a name it runs all parts but fuzz and long. long runs the long proofs of chaos at full size, which takes an hour or more; every
+# other run takes a tenth of it (tests/lib/size.mjs).
 #
 # The C programs are built with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan). The servers live in .cortex/test-* on
 # ports of their own and go away again; what `up` runs is not touched.

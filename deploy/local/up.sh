@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# up: build and start everything here; run again it changes nothing that is right
+# up: build and start everything on this machine; run it again after a change
 #
-# CORTEX_AMQP_URL and CORTEX_DATABASE_URL: servers to use instead of private ones. CORTEX_LISTEN: address:port (127.0.0.1:8080).
+# What runs already as it should is left alone. CORTEX_AMQP_URL and CORTEX_DATABASE_URL name servers to use instead of private ones;
+# CORTEX_LISTEN is the gateway's address:port (127.0.0.1:8080).
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"

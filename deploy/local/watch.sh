@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# watch [--company C]: print the company's events as they happen, a line of JSON each, over a WebSocket
+# watch [--company C]: print a company's events as they happen, one line of JSON each
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
@@ -7,7 +7,11 @@ here=$(dirname "$0")
 company=$DEMO_COMPANY
 while [ $# -gt 0 ]; do
     case $1 in
-    --company) company=${2:?a company} && shift 2 ;;
+    --company)
+        [ $# -ge 2 ] || die "--company needs the id of a company"
+        company=$2
+        shift 2
+        ;;
     *) die "watch does not know $1; it takes --company C" ;;
     esac
 done

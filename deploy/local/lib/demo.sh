@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The demo company, so that a newcomer has something to read: the company and its people by SQL (there is no API for them yet), its
-# projects by the API, as everybody makes them. To be sourced by stack.sh.
+# The demo company, so that a newcomer has something to read. The company and its people are made by SQL, because there is no API for
+# them yet; its projects are made by the API, as everybody makes them. To be sourced by stack.sh.
 
 readonly DEMO_COMPANY=00000000-0000-7000-8000-000000000001
 readonly DEMO_ADMIN=00000000-0000-7000-8000-000000000011

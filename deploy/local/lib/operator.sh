@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The admin API as ./cortex speaks it: thin over /v1/admin, with an operator's token.
+# Requests to the admin API (/v1/admin) with an operator's token. To be sourced after stack.sh.
 
-# operator METHOD PATH [JSON]: prints the answer; a refusal goes to stderr and is a failure.
+# operator METHOD PATH [JSON]: prints the answer; a refusal is printed on stderr, and the call fails.
 operator() {
     local address answer status
     address=$(gateway_url)

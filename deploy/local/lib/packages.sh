@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The Debian packages that each job needs, and their installation where they are missing. To be sourced after common.sh.
+# The Debian packages that each kind of work needs, and their installation where they are missing. To be sourced after common.sh.
 #
-# A row: the job, what the package is recognised by (a program on the PATH, a file, or - for the package itself), the package
-# (alternatives by |: the names differ between Debian 12 and 13).
+# A row: the kind of work, what the package is recognised by (a program on the PATH, a file, or - for the package itself), and the package
+# (alternatives by |, as names differ between Debian 12 and 13).
 readonly PACKAGES='
 build    cmake                                  cmake
 build    ninja                                  ninja-build
@@ -40,12 +40,12 @@ bench    nginx                                  nginx-light|nginx
 bench    -                                      libnginx-mod-nchan
 '
 
-# packages_need JOB…: installs what is missing; says nothing when nothing is.
+# packages_need WORK…: installs what is missing, and is silent when nothing is.
 packages_need() {
     local -a missing=()
-    local job sign package
-    while read -r job sign package; do
-        [[ " $* " != *" $job "* ]] || has_package "$sign" "$package" || missing+=("$package")
+    local work sign package
+    while read -r work sign package; do
+        [[ " $* " != *" $work "* ]] || has_package "$sign" "$package" || missing+=("$package")
     done <<<"$PACKAGES"
     [ ${#missing[@]} -eq 0 ] || packages_install "${missing[@]}"
 }
