@@ -1,6 +1,6 @@
 #pragma once
-/* Many listeners (listener.h), who connect with so many handshakes at once, each with a token of its own, and then count what comes:
- * how old it is, what is missing, what came twice. */
+/* Many listeners (listener.h). They connect with a given number of handshakes at a time, each with a token of its own, and then count what
+ * comes: how old it is, what is missing and what came twice. */
 
 #include "common/crypto/token.h"
 #include "tests/bench/histogram.h"
@@ -12,7 +12,7 @@ struct audience_options {
     const struct uuid *companies; /* the n-th listener listens to company n modulo company_count */
     size_t company_count;
     const char *host, *path; /* path: {company} and {token} are filled in */
-    bool unordered;          /* events come in any order, so none can be told to be missing or repeated */
+    bool unordered;          /* events come in any order, so nobody can say which is missing or repeated */
     bool centrifuge;         /* joins by that protocol; else the path says everything */
     int64_t listeners, stalled, at_once;
 };

@@ -2,8 +2,8 @@
  *
  *   fanout --url http://127.0.0.1:8080 --companies FILE --listeners 10000 --rate 100
  *
- * Prints a line of JSON when everybody listens, and waits for a line on standard input (its end: nothing more is wanted); then
- * publishes, and prints what has become of it.
+ * Prints a line of JSON when everybody listens and waits for a line on standard input; at its end the program ends. Then it publishes and
+ * prints the results.
  */
 
 #include <err.h>

@@ -56,7 +56,7 @@ static uint64_t seq_of(const struct work *w, uint64_t n)
     return n / w->options->company_count + 1;
 }
 
-/* As workers/engine/outbox/outbox.c writes it; {"data":{…}} is the entity. Returns where that begins. */
+/* As workers/engine/command/event_body.c writes it; {"data":{…}} is the entity. Returns where that begins. */
 static int64_t write_event(struct work *w, uint64_t n, int64_t due_us)
 {
     static const char subject[] = "0199aaaa-0000-7000-8000-00000000000a";

@@ -1,4 +1,4 @@
-/* What measures is tested too: percentiles, and requests that are each another. */
+/* The measuring programs are tested too: percentiles, and requests of which each differs from all others. */
 
 #include <setjmp.h>
 #include <stdarg.h>

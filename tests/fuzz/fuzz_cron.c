@@ -1,5 +1,5 @@
-/* Cron expressions, and zone files, from anybody: an octet that chooses, and the text. What is read must come again and again, each time
- * later than the last, by a clock whose file may be any that is read. */
+/* Fuzzes cron expressions and zone files: the first octet chooses, the rest is the text. An expression that is accepted must give times of
+ * which each is later than the one before, in any zone whose file is accepted. */
 
 #include "common/time/cron.h"
 #include "tests/fuzz/must.h"

@@ -1,7 +1,7 @@
-/* Bytes from a client. The first octet says in what portions the rest arrives.
+/* Fuzzes what an HTTP client sends. The first octet says in what portions the rest arrives.
  *
- * The parser alone: whatever the portions, it must come to the same steps, bodies and refusals. The whole of it, on a
- * connection: nothing may crash, leak or stay behind, and what is answered must look like answers.
+ * The parser alone must come to the same steps, bodies and refusals, whatever the portions. On a whole connection
+ * nothing may crash, leak or stay behind, and every answer must have the form of one.
  */
 
 #include <errno.h>

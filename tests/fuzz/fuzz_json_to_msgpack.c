@@ -1,4 +1,4 @@
-/* Any octets as a request body: refused with complaints, or msgpack that decodes to the same again. */
+/* Fuzzes request bodies: any octets are refused with complaints, or become msgpack that decodes to the same JSON. */
 
 #include <stdio.h>
 #include <sys/param.h>

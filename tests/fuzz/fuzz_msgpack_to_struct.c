@@ -1,5 +1,5 @@
-/* Any octets as a message on the queue: poison with a reason, or values that survive the way to JSON and
- * back. */
+/* Fuzzes messages on the queue: any octets are refused as poison with a reason, or give values that survive the way
+ * to JSON and back. */
 
 #include <msgpack.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* What a WebSocket client sends after its handshake. The first octet says in what portions the rest arrives, and whether
+/* Fuzzes what a WebSocket client sends after its handshake. The first octet says in what portions the rest arrives, and whether
  * it is frames or one message of commands.
  *
- * Frames: whatever the portions, the reader must come to the same messages and the same verdict. Commands: whatever is
- * said, each answer must be lines of JSON, and nothing may follow a goodbye.
+ * The reader of frames must come to the same messages and the same verdict, whatever the portions. Whatever the
+ * commands say, each answer must be lines of JSON, and nothing may follow a goodbye.
  */
 
 #include <jansson.h>

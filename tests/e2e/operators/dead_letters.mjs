@@ -59,7 +59,7 @@ export function deadLetters(shared) {
             assert.deepEqual(answer.body.errors.map((error) => error.pointer).sort(), ['/colour', '/limit', '/since']);
         });
 
-        test('test_one_letter_then_its_body_is_readable', async () => {
+        test('test_one_dead_letter_then_its_body_is_readable', async () => {
             const { stack } = shared;
             const company = await stack.addCompany();
             const id = await addLetter(stack, company, 'Bridge');
@@ -75,7 +75,7 @@ export function deadLetters(shared) {
             expectProblem(await operatorOf(shared).get(`/v1/admin/dead-letters/${randomUUID()}`), 404, 'not-found');
         });
 
-        test('test_answers_about_letters_and_pools_then_they_are_what_the_document_says', async () => {
+        test('test_answers_about_dead_letters_and_pools_then_they_are_what_the_document_says', async () => {
             const { stack } = shared;
             const operator = operatorOf(shared);
             const company = await stack.addCompany();

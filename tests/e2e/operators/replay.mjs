@@ -75,7 +75,7 @@ export function replay(shared) {
             assert.deepEqual(await done(), ['Day 1', 'Day 3', 'Day 4', 'Day 5']);
         });
 
-        test('test_replay_when_its_worker_or_its_server_process_dies_while_letters_are_moved_then_all_are_or_none', async () => {
+        test('test_replay_when_its_worker_or_its_server_process_dies_while_dead_letters_are_replayed_then_all_are_or_none', async () => {
             const COUNT = 20;
             const { stack } = shared;
             const operator = operatorOf(shared);
