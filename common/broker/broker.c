@@ -13,7 +13,8 @@ static void forget_connection(struct broker *b)
     b->has_failed = false;
 }
 
-/* Every watcher ends with this call, so a connection ends here and nowhere else: never below its own callbacks. */
+/* Every watcher ends with this call, so a connection ends here and nowhere else: never below its own
+ * callbacks. */
 static void end_if_failed(struct broker *b)
 {
     if (!b->has_failed)
@@ -56,7 +57,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     end_if_failed(b);
 }
 
-/* Once per turn, before the loop sleeps: everything that has gathered goes out. */
+/* Runs once per turn, before the loop sleeps: everything that has gathered goes out. */
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
     (void)loop, (void)events;
@@ -74,7 +75,7 @@ static void start_watchers(struct broker *b)
     ev_init(&b->io_write, on_writable);
     ev_init(&b->timer, on_timer);
     ev_prepare_init(&b->prepare, on_prepare);
-    ev_set_priority(&b->prepare, EV_MINPRI); /* after the others', which may publish */
+    ev_set_priority(&b->prepare, EV_MINPRI); /* after the other watchers, which may publish */
     b->io_read.data = b->io_write.data = b->timer.data = b->prepare.data = b;
     ev_prepare_start(b->loop, &b->prepare);
 }
@@ -113,8 +114,8 @@ enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
     return ERR_OK;
 }
 
-/* Best effort: what the socket takes at once, and a word that we meant to go. */
-static void say_goodbye(struct broker *b)
+/* Tells the server that we close on purpose. Only what the socket takes at once is sent. */
+static void send_close(struct broker *b)
 {
     if (!broker_has_channel(b) || b->confirms.written > 0)
         return;
@@ -129,7 +130,7 @@ void broker_free(struct broker *b)
 {
     if (!b)
         return;
-    say_goodbye(b);
+    send_close(b);
     forget_connection(b);
     broker_set_state(b, BROKER_CLOSED, 0);
     ev_prepare_stop(b->loop, &b->prepare);

@@ -2,8 +2,8 @@
 
 enum {
     FIRST_CAPACITY = 64,
-    /* Confirmed slots behind the oldest unconfirmed message still take a pointer each: one slow queue may
-     * hold up so many windows of the others, not more. */
+    /* Slots behind the oldest unconfirmed message take a pointer each even when they are confirmed. So a slow
+     * queue may hold up this many windows of the other queues, and not more. */
     SPAN_WINDOWS = 16,
 };
 
@@ -45,13 +45,13 @@ void broker_confirms_add(struct broker_confirms *c, struct broker_frames *frames
     c->unsent_bytes += frames->size;
 }
 
-/* Takes the message out before the callback runs, which may publish and so move the ring. */
+/* Takes the message out before the callback runs, because the callback may publish and so move the ring. */
 static void settle_slot(struct broker *b, uint64_t slot, enum err err)
 {
     struct broker_confirms *c = &b->confirms;
     struct broker_frames *frames = TAKE(*slot_of(c, slot));
     if (!frames)
-        return; /* settled before: an ack of several covers it again */
+        return; /* settled before; a multiple ack covers it again */
     c->count--;
     c->bytes -= frames->size;
     while (c->first < c->unsent && !*slot_of(c, c->first))
@@ -67,7 +67,7 @@ static void settle_slot(struct broker *b, uint64_t slot, enum err err)
 void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum err err)
 {
     struct broker_confirms *c = &b->confirms;
-    uint64_t sent = c->unsent - c->tag_base; /* the highest tag that the server can have seen */
+    uint64_t sent = c->unsent - c->tag_base; /* the highest tag that the server can know */
     if (multiple && tag == 0)
         tag = sent;
     else if (tag == 0 || tag > sent) {
@@ -94,8 +94,8 @@ static bool is_returned_one(const struct broker_frames *frames, struct slice exc
            slice_equal(broker_frames_exchange(frames), exchange);
 }
 
-/* A return names no delivery tag. The server returns in the order of publishing and before the confirm, so
- * the search goes on where the last one ended. */
+/* A return names no delivery tag. The server returns messages in the order of publishing and before their
+ * confirms, so the search continues where the last one ended. */
 void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key,
                               struct slice id)
 {

@@ -16,8 +16,8 @@ static const struct broker_url *url_now(const struct broker *b)
     return &b->urls[b->url_at];
 }
 
-/* Half of the time is sure, half by chance, so that the clients of a restarted server do not come back all at
- * once. */
+/* Half of the time is fixed and half random, so that the clients of a restarted server do not all come back
+ * at once. */
 static double back_off(const struct broker *b)
 {
     double delay = b->reconnect_min_s * (double)(1u << b->rounds_failed);
@@ -29,9 +29,9 @@ static double back_off(const struct broker *b)
     return delay / 2 + delay / 2 * ((double)chance / UINT32_MAX);
 }
 
-/* The next address of this host, then the next URL, then, when a whole round has failed, the first again
- * after a while. A connection that breaks soon after it came up counts as a failure too: a refused
- * declaration would else be tried again without a pause. */
+/* Chooses the next address of this host, or else the next URL; after a whole round has failed, the first URL
+ * after a back-off. A connection that breaks soon after it came up counts as a failure too: a refused
+ * declaration would otherwise be tried again without a pause. */
 void broker_connect_plan(struct broker *b)
 {
     if (broker_has_channel(b) && clock_monotonic_s() - b->up_since >= b->reconnect_max_s)
@@ -101,7 +101,7 @@ static void on_resolved(void *arg, const struct addrinfo *found, const char *why
     open_socket(b);
 }
 
-/* Needs no server, so it may be done on the loop. */
+/* A numeric address needs no name server, so it is read on the loop. */
 static bool take_numeric_address(struct broker *b)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};

@@ -2,7 +2,7 @@
 
 enum {
     META_MAX = 2 * FRAME_MAX,
-    BODY_KEPT_MAX = 1 << 20, /* memory that stays for the next body of several frames */
+    BODY_KEPT_MAX = 1 << 20, /* memory that is kept for the next body of several frames */
     BODY_SIZE_AT = 4,        /* in a header frame: class, weight, body size, properties */
     PROPERTIES_AT = 12,
 };
@@ -38,7 +38,7 @@ void broker_content_method(struct broker *b, amqp_method_number_t id, struct sli
     c->awaits = CONTENT_HEADER;
 }
 
-/* The method and the properties lie in `meta`, because the header may have come in a later read than the
+/* `meta` keeps the method and the properties, because the header may have arrived in a later read than the
  * method. */
 static void deliver(struct broker *b, void *method, struct slice properties, struct slice body)
 {
@@ -57,9 +57,9 @@ static void deliver(struct broker *b, void *method, struct slice properties, str
         return;
     }
     if (!broker_has_consumer(b, delivery.consumer_tag))
-        broker_reject(b, b->epoch, delivery.tag, true); /* of one that has ended */
+        broker_reject(b, b->epoch, delivery.tag, true); /* its consumer has ended */
     else if (!body.data)
-        broker_reject(b, b->epoch, delivery.tag, false); /* too large to look at: a dead letter */
+        broker_reject(b, b->epoch, delivery.tag, false); /* too large; it becomes a dead letter */
     else if (b->callbacks.on_delivery)
         b->callbacks.on_delivery(b->ctx, b, &delivery);
 }
@@ -109,7 +109,7 @@ void broker_content_header(struct broker *b, struct slice payload)
         complete(b, SLICE(""));
 }
 
-/* A body of one frame is handed out where it lies in the input. */
+/* A body of one frame is handed out from the input buffer, without a copy. */
 void broker_content_body(struct broker *b, struct slice payload)
 {
     struct broker_content *c = &b->content;

@@ -1,7 +1,8 @@
 #include "common/broker/private.h"
 
-/* Methods are sent without waiting for the answer to the one before. The server answers in order, but for basic.consume
- * and basic.cancel: those are answered by way of the queue, and what the channel had received by then overtakes them. */
+/* Methods are sent without waiting for the answer to the one before. The server answers in order, except
+ * basic.consume and basic.cancel: their answers come by way of the queue, and the answers to later methods
+ * may overtake them. */
 
 static void push(struct broker *b, struct broker_declaration declaration)
 {
@@ -19,7 +20,7 @@ static void ask(struct broker *b, amqp_method_number_t id, void *method, amqp_me
     push(b, (struct broker_declaration){.answer = answer});
 }
 
-/* Callbacks may declare more, which may move the items. */
+/* A callback may declare more, and so move the items. */
 void broker_declarations_run_markers(struct broker *b)
 {
     struct broker_declarations *d = &b->declarations;
@@ -89,8 +90,8 @@ static void forget_consumers(struct broker *b)
     free(TAKE(b->consumers));
 }
 
-/* Only after the answer to basic.consume: the channel of RabbitMQ 3.10 crashes when the queue's word that it has a
- * consumer finds that it has been cancelled. */
+/* Runs only after the answer to basic.consume: the channel of RabbitMQ 3.10 crashes when the queue confirms a
+ * consumer that was cancelled meanwhile. */
 static void ask_for_end(struct broker *b, const struct broker_consumer *consumer)
 {
     amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(consumer->tag)};
@@ -228,7 +229,7 @@ void broker_consume(struct broker *b, const char *queue, const char *consumer_ta
     if (!broker_has_channel(b))
         return;
     add_consumer(b, consumer_tag);
-    amqp_basic_qos_t qos = {.prefetch_count = prefetch}; /* of the consumers begun after it */
+    amqp_basic_qos_t qos = {.prefetch_count = prefetch}; /* holds for consumers that begin after it */
     ask(b, AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD);
     amqp_basic_consume_t consume = {
         .queue = amqp_cstring_bytes(queue),

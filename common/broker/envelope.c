@@ -6,7 +6,7 @@
 
 /* ---- writing ---- */
 
-/* Hands out the texts and the headers of a scratch one after the other. */
+/* Hands out the texts and the headers of a scratch, one after the other. */
 struct writer {
     struct envelope_scratch *scratch;
     size_t texts;
@@ -146,11 +146,11 @@ enum err envelope_write_event(const struct event *event, struct envelope_scratch
     return ERR_OK;
 }
 
-/* ---- reading: the queue is not trusted ---- */
+/* ---- reading; the queue is not trusted ---- */
 
 enum presence { REQUIRED, OPTIONAL };
 
-/* Gathers the first thing that is wrong, so that a reader is a list of what it wants. */
+/* Remembers that something was wrong, so that the functions below only list what they read. */
 struct reader {
     const struct broker_delivery *delivery;
     bool poison;
@@ -195,7 +195,7 @@ static void parse_uuid(struct reader *r, struct slice text, struct uuid *ret_uui
         r->poison = true;
 }
 
-/* true when it is there. */
+/* Returns true when the header is there. */
 static bool read_uuid(struct reader *r, const char *name, enum presence presence, struct uuid *ret_uuid)
 {
     const struct broker_header *header = find(r, name, presence, false);
@@ -244,7 +244,8 @@ enum err envelope_read_command(const struct broker_delivery *delivery, struct en
     return ERR_OK;
 }
 
-/* err_from_slug answers ERR_INTERNAL for what it does not know, as from a newer worker: still a failure. */
+/* err_from_slug returns ERR_INTERNAL for a status that only a newer worker knows, so that it stays a
+ * failure. */
 static enum err read_status(struct reader *r)
 {
     struct slice slug = read_text(r, "status", REQUIRED, SIZE_MAX);
@@ -264,7 +265,7 @@ enum err envelope_read_event(const struct broker_delivery *delivery, struct even
     struct reader r = {.delivery = delivery};
     struct event event = {
         .correlation_id = delivery->correlation_id,
-        .reply_to = SLICE_NONE, /* the delivery is at its goal */
+        .reply_to = SLICE_NONE, /* the delivery has arrived; nobody answers it */
         .body = delivery->body,
     };
     expect_content_type(&r, "application/json");

@@ -1,13 +1,23 @@
 #pragma once
-/* The metadata of commands and of events, as AMQP properties and headers. Bodies are not looked at here.
+/* The metadata of commands and of events, as AMQP properties and headers. Nothing here reads a body.
  *
- * A command:  message_id = command id · type = "project.create" · correlation_id = the request that waits ·
- *   reply_to = routing key on `events` · timestamp · content_type = application/msgpack · headers company, actor, role,
- *   subject, parent, if-match, fingerprint, not-before, traceparent. Routing key "<pool>.<partition>.<type>", exchange `commands`,
- *   persistent and mandatory.
- * An event or a reply:  message_id = command id · correlation_id and type as above ("project.created" for events) ·
- *   content_type = application/json · headers status, http-status, company, seq, subject, project, version, entity-at.
- *   An event's routing key is "<company>.<type>" with the reply key in CC; a refusal goes to the reply key only.
+ * A command, on the exchange `commands`, persistent and mandatory:
+ *   routing key      "<pool>.<partition>.<type>"
+ *   message_id       id of the command
+ *   type             "project.create"
+ *   correlation_id   the request that waits
+ *   reply_to         routing key on the exchange `events`
+ *   timestamp        when it was made
+ *   content_type     application/msgpack
+ *   headers          company, actor, role, subject, parent, if-match, fingerprint, not-before, traceparent
+ *
+ * An event or a reply, on the exchange `events`:
+ *   routing key      an event: "<company>.<type>", with the reply key in CC; a refusal: the reply key alone
+ *   message_id       id of the command
+ *   type             "project.created"; of a refusal the type of the command
+ *   correlation_id   as in the command
+ *   content_type     application/json
+ *   headers          status, http-status, company, seq, subject, project, version, entity-at
  */
 
 #include "common/base/uuid.h"
@@ -18,51 +28,52 @@
 
 struct envelope {
     struct uuid id;    /* also the id of the entity that it creates */
-    struct slice type; /* "project.create": the row of the worker's command table */
+    struct slice type; /* "project.create": a row in the command table of the worker */
     struct uuid company;
     struct uuid actor; /* the user */
     struct slice role;
     bool has_subject, has_parent;
-    struct uuid subject;  /* the entity that is changed or deleted */
-    struct uuid parent;   /* the project of a task */
-    int64_t if_match;     /* version asked for by If-Match; 0: none */
-    uint64_t fingerprint; /* of type, subject, parent and body: tells a replay from another request under the
-                             same key */
-    int64_t timestamp;    /* seconds */
-    int64_t not_before;   /* milliseconds since 1970: it is to run then; 0: at once */
-    struct slice correlation_id; /* opaque to workers, echoed */
+    struct uuid subject; /* the entity that is changed or deleted */
+    struct uuid parent;  /* the project of a task */
+    int64_t if_match;    /* version that If-Match demands; 0: none */
+    /* Of type, subject, parent and body: tells a replay from another request under the same key. */
+    uint64_t fingerprint;
+    int64_t timestamp;           /* seconds since 1970 */
+    int64_t not_before;          /* milliseconds since 1970, when it is to run; 0: at once */
+    struct slice correlation_id; /* opaque to workers, which echo it */
     struct slice reply_to;       /* empty: nobody waits */
     struct slice traceparent;
     struct slice body; /* msgpack by the schema of `type` */
 };
 
-/* Fills message from the envelope of a command; `scratch` keeps the texts that the message points to. The exchange, key and
- * flags too: it goes to its company's partition of `partitions`. */
+/* Keeps the texts that a message points to, as long as the message. */
 struct envelope_scratch {
     char text[12][ENVELOPE_KEY_MAX];
     struct broker_header headers[BROKER_HEADERS_MAX];
 };
+/* Fills the whole message for a command: exchange, routing key, flags, properties and headers. The command
+ * goes to the partition of its company, out of `partitions`. */
 enum err envelope_write_command(const struct envelope *envelope, const char *pool, int64_t partitions,
                                 struct envelope_scratch *scratch,
                                 struct broker_message *ret_message) MUST_CHECK;
-/* ERR_POISON when a part is missing or malformed. Slices point into the delivery. */
+/* ERR_POISON: a part is missing or malformed. Slices point into the delivery. */
 enum err envelope_read_command(const struct broker_delivery *delivery,
                                struct envelope *ret_envelope) MUST_CHECK;
 
 struct event {
     struct uuid command_id;
     struct uuid company;
-    struct slice type; /* "project.created"; for a refusal the command's type */
-    enum err status;   /* OK: an event; otherwise a reply with the refusal's JSON as body */
+    struct slice type; /* "project.created"; for a refusal the type of the command */
+    enum err status;   /* OK: an event; otherwise a refusal, whose JSON is the body */
     int http_status;   /* 201, 200, 204 */
-    int64_t seq;       /* 0 for a refusal, and for a word of a long job */
+    int64_t seq;       /* 0 for a refusal, and for the progress of a long job */
     bool has_subject, has_project;
     struct uuid subject;
-    struct uuid project; /* whose channel `project:<id>` sees it too */
-    int64_t version;     /* of the entity: its ETag */
+    struct uuid project; /* its channel `project:<id>` gets the event too */
+    int64_t version;     /* of the entity; its ETag */
     struct slice correlation_id;
     struct slice reply_to; /* empty: nobody waits */
-    struct slice body;     /* the event as JSON text; its last member is "data": the entity */
+    struct slice body;     /* the event as JSON text; its last member, "data", is the entity */
     int64_t entity_at;     /* offset of the entity in the body; it ends one octet before the body does */
 };
 

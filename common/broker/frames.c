@@ -2,7 +2,7 @@
 
 /*   method frame: basic.publish │ header frame: body size, properties │ body frames, none for an empty body
  *
- * The sizes are known before anything is written, so a message costs one allocation and one pass. */
+ * All sizes are computed before anything is written, so a message costs one allocation and one pass. */
 
 enum {
     PUBLISH_FIXED = 4 + 2 + 1, /* method id, ticket, mandatory and immediate bits */
@@ -12,7 +12,7 @@ enum {
     CC_FIXED = 1 + 2 + 1 + 4 + 1 + 4, /* name, kind, array size, kind, text size */
 };
 
-/* What is sent as properties, and the size that it will have. */
+/* The properties that are sent, and the sizes of method and properties. */
 struct layout {
     amqp_basic_properties_t properties;
     amqp_table_entry_t headers[BROKER_HEADERS_MAX + 1];
@@ -77,7 +77,7 @@ static void add_text(struct layout *l, amqp_bytes_t *field, amqp_flags_t flag, s
     l->properties_size += short_string_size(s);
 }
 
-/* In the order of the wire, so that the offset of the message id is known on the way. */
+/* Adds the properties in the order of the wire, which gives the offset of the message id. */
 static enum err lay_out(const struct broker_message *m, struct layout *l)
 {
     amqp_basic_properties_t *p = &l->properties;
@@ -221,7 +221,8 @@ static size_t frame_size(const uint8_t *frame)
     return FRAME_AROUND + wire_get32(frame + 3);
 }
 
-/* Rare: a server that was restarted with a smaller frame_max, or another one of a cluster. */
+/* Rare: the server was restarted with a smaller frame_max, or another one of the cluster has a smaller
+ * one. */
 struct broker_frames *broker_frames_reframe(const struct broker_frames *old, size_t frame_max)
 {
     size_t publish_frame = frame_size(old->octets);

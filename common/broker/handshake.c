@@ -117,7 +117,7 @@ static void on_open_ok(struct broker *b, const void *method)
 
 static void on_channel_open_ok(struct broker *b, const void *method)
 {
-    (void)b, (void)method; /* confirm.select is on its way already */
+    (void)b, (void)method; /* confirm.select was sent already */
 }
 
 static void on_select_ok(struct broker *b, const void *method)

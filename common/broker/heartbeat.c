@@ -2,8 +2,8 @@
 
 enum { SILENT_TICKS_MAX = 4 }; /* two heartbeats, at two ticks each */
 
-/* A server that has blocked us still sends heartbeats and does not miss ours, so both rules stay in force
- * then. Nothing is added behind octets that the socket has not taken: those prove as much once they go out.
+/* Both rules hold also while the server blocks us: it still sends heartbeats, and does not miss ours. No
+ * heartbeat is added while octets wait for the socket: those show that we live, once they go out.
  */
 void broker_heartbeat_tick(struct broker *b)
 {

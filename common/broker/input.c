@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* Frames are taken apart here, in place: amqp_handle_input copies each of them, and in librabbitmq 0.11 it
- * reads past the end of a method or header frame that is shorter than its own fixed part. Anything malformed
- * ends the connection. */
+/* Frames are parsed here, in place. amqp_handle_input would copy each of them, and in librabbitmq 0.11 it
+ * reads past the end of a method or header frame that is shorter than its fixed part. Anything malformed ends
+ * the connection. */
 
 enum { METHOD_MIN = 4, HEADER_MIN = 14 };
 
-/* The server's reason is recorded first: writing the answer may fail too, and the first failure is the one reported. */
+/* The server's reason is recorded first: writing the answer may fail too, and the first failure is the one
+ * reported. */
 static void on_close(struct broker *b, const void *method)
 {
     const amqp_connection_close_t *close = method;
@@ -73,12 +74,13 @@ static void on_cancel(struct broker *b, const void *method)
 
 enum kind { PLAIN, CONTENT, ANSWER, HANDSHAKE_STEP };
 
-/* What a server may send us, the frequent ones first. Everything else is refused before it is decoded. */
+/* The methods that a server may send us, the frequent ones first. Every other method is refused before it is
+ * decoded. */
 static const struct row {
     amqp_method_number_t id;
     uint16_t channel;
     enum kind kind;
-    void (*handle)(struct broker *b, const void *method); /* of PLAIN */
+    void (*handle)(struct broker *b, const void *method); /* only for PLAIN */
 } rows[] = {
     {AMQP_BASIC_ACK_METHOD, CHANNEL, PLAIN, on_ack},
     {AMQP_BASIC_DELIVER_METHOD, CHANNEL, CONTENT, NULL},
@@ -176,7 +178,7 @@ static void on_body(struct broker *b, uint16_t channel, struct slice payload)
 
 static void on_heartbeat(struct broker *b, uint16_t channel, struct slice payload)
 {
-    (void)b, (void)channel, (void)payload; /* that octets came is all it says, and is noted already */
+    (void)b, (void)channel, (void)payload; /* it only says that octets came, which is noted already */
 }
 
 typedef void on_frame(struct broker *b, uint16_t channel, struct slice payload);
@@ -188,7 +190,8 @@ static on_frame *const frame_handlers[] = {
     [AMQP_FRAME_HEARTBEAT] = on_heartbeat,
 };
 
-/* Takes one frame off the input. Returns false when no whole frame is left, or when the connection has failed. */
+/* Takes one frame off the input. Returns false when no whole frame is left, or when the connection has
+ * failed. */
 static bool take_frame(struct broker *b)
 {
     const uint8_t *frame = b->input + b->input_begin;

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* Two sources: `control` (methods, acks, heartbeats) and the messages of the ring, which are written from
- * where they lie. Frames of one message stay together: when one is partly written, its rest goes first. */
+/* Output has two sources: `control` (methods, acks, heartbeats) and the messages of the ring, which are
+ * written without a copy. The frames of one message stay together: when one is partly written, what remains
+ * of it goes first. */
 
 enum { PARTS_MAX = 512 };
 
@@ -60,8 +61,8 @@ void broker_ack(struct broker *b, uint32_t epoch, uint64_t tag, bool multiple)
     broker_output_method(b, CHANNEL, AMQP_BASIC_ACK_METHOD, &ack);
 }
 
-/* The server wants the tag of a multiple ack to be one that it still waits for, so the run is written out
- * before a rejected delivery joins it. */
+/* The server refuses a multiple ack whose tag it no longer waits for. So the run is written out before a
+ * rejected delivery joins it. */
 void broker_reject(struct broker *b, uint32_t epoch, uint64_t tag, bool requeue)
 {
     struct broker_acks *a = &b->acks;
@@ -100,7 +101,7 @@ static void gather(const struct broker *b, struct parts *p)
     }
 }
 
-/* Of n octets, those that belong to the message at `unsent`. */
+/* Marks up to n octets of the message at `unsent` as written, and returns how many those were. */
 static size_t message_written(struct broker_confirms *c, size_t n)
 {
     size_t rest = broker_confirms_at(c, c->unsent)->size - c->written;
@@ -114,7 +115,7 @@ static size_t message_written(struct broker_confirms *c, size_t n)
     return took;
 }
 
-/* In the order of gather(). */
+/* Marks n octets as written, in the order of gather(). */
 static void advance(struct broker *b, size_t n)
 {
     struct broker_confirms *c = &b->confirms;

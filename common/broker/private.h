@@ -1,8 +1,8 @@
 #pragma once
-/* What the files of the AMQP client share. Only the files below include this header, and only they may include
- * librabbitmq. A file calls files below it, never one above:
+/* What the files of the AMQP client share. Only the files below include this header, and only they may
+ * include librabbitmq. A file calls files below it, never one above:
  *
- *   broker.c      the public face (new, free, publish), the watchers, and the one place where a connection ends
+ *   broker.c      the public face (new, free, publish), the watchers, and the only end of a connection
  *   input.c       reads frames from the socket; holds the table of methods that a server may send
  *   connect.c     tries addresses in turn, backs off, opens the TCP connection
  *   handshake.c   leads from the protocol header to the open channel in confirm mode
@@ -33,14 +33,14 @@
 #include "common/net/resolve.h"
 
 enum {
-    FRAME_HEAD = 7,           /* type, channel, size (AMQP 0-9-1, 4.2.3) */
+    FRAME_HEAD = 7,           /* octets: type, channel, size (AMQP 0-9-1, 4.2.3) */
     FRAME_TAIL = 1,           /* frame-end */
-    FRAME_MIN = 4096,         /* frame-min-size: every peer takes that much */
-    FRAME_MAX = 131072,       /* what we ask for, which is RabbitMQ's own default */
-    FRAME_BEFORE_TUNE = 8192, /* RabbitMQ's initial_frame_max */
+    FRAME_MIN = 4096,         /* frame-min-size, which every peer takes */
+    FRAME_MAX = 131072,       /* what we ask for; the default of RabbitMQ */
+    FRAME_BEFORE_TUNE = 8192, /* initial_frame_max of RabbitMQ */
     INPUT_SIZE = 2 * FRAME_MAX,
-    CONTROL_MAX =
-        4 << 20, /* methods waiting for the socket; a server that lets so many gather is not reading */
+    /* Octets of methods that wait for the socket. A server that lets so many gather does not read. */
+    CONTROL_MAX = 4 << 20,
     CONTROL_METHOD_MAX = FRAME_MIN - FRAME_HEAD - 4 - FRAME_TAIL,
     SHORT_STRING_MAX = 255,
     ADDRESSES_MAX = 8, /* of one host */
@@ -58,7 +58,7 @@ enum broker_state {
 };
 
 struct broker_url {
-    char *text; /* owns what the others point to */
+    char *text; /* owns the text that the others point to */
     const char *host, *user, *password, *vhost;
     int port;
 };
@@ -68,16 +68,17 @@ struct broker_address {
     socklen_t size;
 };
 
-/* A published message: its frames exactly as they are written, however often. One allocation. */
+/* A published message: its frames exactly as they are written to the socket, each time that it is published.
+ * It is one allocation. */
 struct broker_frames {
     broker_on_confirm *on_confirm;
     void *arg;
     uint32_t size;          /* in octets */
-    uint32_t largest_frame; /* of them, for a later connection that takes less */
-    uint32_t message_id_at; /* offset in octets; the octet before it is the length */
+    uint32_t largest_frame; /* the largest of the frames; a later connection may take smaller ones only */
+    uint32_t message_id_at; /* offset in octets; the octet before it has the length */
     bool has_message_id;
     bool mandatory;
-    bool returned; /* the server could not route it; its confirm comes after */
+    bool returned; /* the server could not route it; the confirm follows */
     uint8_t octets[];
 };
 
@@ -94,42 +95,42 @@ struct broker_confirms {
     size_t capacity; /* a power of two */
     uint64_t first, unsent, next;
     uint64_t tag_base;
-    uint64_t return_from; /* returns come in order: where the search for the next one begins */
-    size_t written;       /* octets of slot `unsent` */
+    uint64_t return_from; /* where the search for the next return begins, because returns come in order */
+    size_t written;       /* octets of the message in slot `unsent` */
     size_t count;         /* of messages */
-    size_t bytes;         /* of their frames */
+    size_t bytes;         /* octets of their frames */
     size_t unsent_bytes;
     size_t count_max, bytes_max;
 };
 
-/* What was asked and the answer that it waits for; or a marker, which waits for nothing but its turn. */
+/* A declaration, and the answer that it waits for; or a marker, which only waits for its turn. */
 struct broker_declaration {
     amqp_method_number_t answer;
-    char *consumer; /* whose beginning or end was asked for; else NULL */
+    char *consumer; /* tag of the consumer that begins or ends; else NULL */
     bool is_answered;
     void (*on_done)(void *arg);
     void (*on_length)(void *arg, uint32_t messages);
     void *arg;
-    uint32_t messages; /* that the server told of, in its answer */
+    uint32_t messages; /* in the queue, as the answer of the server says */
 };
 
-/* What an answer says, as far as somebody wants to know. */
+/* The parts of an answer that are used. */
 struct broker_answer {
     amqp_method_number_t id;
-    struct slice consumer; /* whose it is: consumers are answered in any order; else SLICE_NONE */
+    struct slice consumer; /* its tag, because consumers are answered in any order; else SLICE_NONE */
     uint32_t messages;     /* of a queue */
 };
 
-/* In the order of the calls; what is at `begin` is not answered yet. */
+/* In the order of the calls. The item at `begin` is the first without an answer. */
 struct broker_declarations {
     struct broker_declaration *items;
     size_t begin, end, capacity;
 };
 
-/* By whom deliveries may come: from basic.consume to the answer to basic.cancel. */
+/* A consumer that deliveries may name: from basic.consume to the answer to basic.cancel. */
 struct broker_consumer {
     char *tag;
-    bool is_answered; /* by the server, which consumes for us */
+    bool is_answered; /* the server has answered basic.consume */
     bool is_ending;
     void (*on_cancelled)(void *arg);
     void *arg;
@@ -137,18 +138,18 @@ struct broker_consumer {
 
 /* Deliveries acked in an unbroken run from tag 1 become one multiple ack per turn of the loop. */
 struct broker_acks {
-    uint64_t run;     /* every tag up to it is acked or rejected */
-    uint64_t written; /* the server knows up to here */
+    uint64_t run;     /* every delivery up to this tag is acked or rejected */
+    uint64_t written; /* the last tag of the run that the server was told */
 };
 
-/* A delivery or a return that is coming in: method, then header, then body frames. */
+/* A delivery or a return that is being received: the method, then the header, then body frames. */
 struct broker_content {
     enum { CONTENT_NONE, CONTENT_HEADER, CONTENT_BODY } awaits;
     amqp_method_number_t method;
-    struct buf meta;    /* the payloads of the method and the header frame */
-    size_t method_size; /* of them the method's */
+    struct buf meta;    /* payloads of the method frame and the header frame */
+    size_t method_size; /* octets of the method in it */
     uint64_t body_size, body_got;
-    struct buf body; /* only for what comes in several frames */
+    struct buf body; /* used only when the body comes in several frames */
 };
 
 struct broker {
@@ -166,25 +167,25 @@ struct broker {
 
     struct broker_url *urls;
     size_t url_count, url_at;
-    size_t urls_failed;     /* in this round */
+    size_t urls_failed;     /* of this round */
     unsigned rounds_failed; /* since the last connection that lasted */
     double up_since;
-    struct resolve *resolve; /* in RESOLVING */
+    struct resolve *resolve; /* while RESOLVING */
     struct broker_address addresses[ADDRESSES_MAX];
     size_t address_count, address_at;
 
     int fd;
     ev_io io_read, io_write;
-    ev_timer timer; /* DOWN: back-off; on the way up: the limit of that step; UP, BLOCKED: half a heartbeat */
+    ev_timer timer; /* DOWN: the back-off; UP, BLOCKED: half a heartbeat; else the limit of the step */
     ev_prepare prepare;
 
     unsigned handshake_step;
     size_t frame_max;
     int heartbeat_s;
-    unsigned silent_ticks; /* half heartbeats without an octet from the server */
+    unsigned silent_ticks; /* half heartbeats in which no octet came from the server */
     bool sent_since_tick;
 
-    struct buf control; /* frames other than messages */
+    struct buf control; /* frames that are no message: methods, acks, heartbeats */
     struct broker_confirms confirms;
     struct broker_declarations declarations;
     struct broker_acks acks;
@@ -194,7 +195,7 @@ struct broker {
     uint8_t *input;
     size_t input_begin, input_end;
     struct broker_content content;
-    amqp_pool_t pool; /* of the method being handled */
+    amqp_pool_t pool; /* memory of the method that is being handled */
     struct broker_header headers[BROKER_HEADERS_MAX];
 };
 
@@ -250,18 +251,18 @@ static inline bool broker_has_channel(const struct broker *b)
 /* The only function that changes the state. after_s is the timer of the new state, in seconds; a negative one
  * leaves the running timer alone. */
 void broker_set_state(struct broker *b, enum broker_state state, double after_s);
-/* Records why the connection, or the attempt to connect, has to end. The first reason is kept. broker.c ends the
- * connection once the watcher or the turn of the loop in which it failed is done, so this may be called from
- * anywhere. The caller returns after it; no further frame is read. */
+/* Records why the connection, or the attempt to connect, has to end. The first reason is kept. broker.c ends
+ * the connection once the watcher or the turn of the loop in which it failed is done, so this may be called
+ * from anywhere. The caller returns after it; no further frame is read. */
 void broker_fail(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* url.c */
-/* Parses "amqp://…,amqp://…" into an array; false when one does not parse. */
+/* Parses "amqp://…,amqp://…" into an array. Returns false when one of them does not parse. */
 bool broker_urls_parse(const char *text, struct broker_url **ret_urls, size_t *ret_count) MUST_CHECK;
 void broker_urls_free(struct broker_url *urls, size_t count);
 
 /* connect.c */
-void broker_connect_plan(struct broker *b); /* chooses the next address or URL and its time */
+void broker_connect_plan(struct broker *b); /* chooses the next address or URL, and when to try it */
 void broker_connect_begin(struct broker *b);
 void broker_connect_writable(struct broker *b);
 void broker_connect_timed_out(struct broker *b);
@@ -277,7 +278,7 @@ void broker_heartbeat_tick(struct broker *b);
 /* frames.c */
 enum err broker_frames_new(const struct broker_message *message, size_t frame_max,
                            struct broker_frames **ret_frames) MUST_CHECK;
-/* The same message in frames of at most frame_max; NULL when its header alone is larger. */
+/* Makes the same message in frames of at most frame_max. Returns NULL when its header alone is larger. */
 struct broker_frames *broker_frames_reframe(const struct broker_frames *old, size_t frame_max) MUST_CHECK;
 struct slice broker_frames_exchange(const struct broker_frames *m);
 struct slice broker_frames_routing_key(const struct broker_frames *m);
@@ -287,13 +288,15 @@ struct slice broker_frames_message_id(const struct broker_frames *m);
 void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t bytes_max);
 bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
 void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
-void broker_confirms_rewind(struct broker_confirms *c); /* the connection is gone: everything is unsent */
-void broker_confirms_restart(struct broker *b);         /* a new one is up, perhaps with another frame_max */
+/* After a connection ended: everything is unsent again. */
+void broker_confirms_rewind(struct broker_confirms *c);
+/* Once a new one is up, perhaps with another frame_max. */
+void broker_confirms_restart(struct broker *b);
 void broker_confirms_settle(struct broker *b, uint64_t tag, bool multiple, enum err err);
 void broker_confirms_returned(struct broker *b, struct slice exchange, struct slice routing_key,
                               struct slice id);
-void broker_confirms_done(
-    struct broker *b); /* ends every message with ERR_SHUTTING_DOWN and frees the ring */
+/* Ends every message with ERR_SHUTTING_DOWN and frees the ring. */
+void broker_confirms_done(struct broker *b);
 static inline struct broker_frames *broker_confirms_at(const struct broker_confirms *c, uint64_t slot)
 {
     return c->ring[slot & (c->capacity - 1)];
@@ -310,8 +313,8 @@ void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number
 void broker_output_raw(struct broker *b, const void *data, size_t size);
 void broker_output_acks(struct broker *b);
 void broker_output_flush(struct broker *b);
-/* Frame head and end around a payload of `size` octets at frame + FRAME_HEAD. Returns the size of the frame.
- */
+/* Writes head and end of a frame around the payload of `size` octets at frame + FRAME_HEAD. Returns the size
+ * of the frame. */
 size_t broker_frame_close(uint8_t *frame, uint8_t type, uint16_t channel, size_t size);
 
 /* input.c */
@@ -327,6 +330,7 @@ void broker_content_done(struct broker_content *c);
 void broker_content_reset(struct broker_content *c);
 
 /* properties.c */
-/* Reads basic properties (flags onwards). false: malformed. The delivery's slices point into raw. */
+/* Reads basic properties, from the flags on. The slices of the delivery point into `raw`. false:
+ * malformed. */
 bool broker_properties_read(struct slice raw, struct broker_header headers[BROKER_HEADERS_MAX],
                             struct broker_delivery *delivery) MUST_CHECK;

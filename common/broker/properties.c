@@ -1,8 +1,8 @@
 #include "common/broker/private.h"
 
-/* Basic properties straight from the wire. amqp_decode_properties would build every nested table, which in
- * librabbitmq 0.11 may nest as deep as the stack allows; headers that we do not look at are stepped over here
- * by their length. */
+/* Reads basic properties straight from the wire. amqp_decode_properties would build every nested table, and
+ * in librabbitmq 0.11 a table that nests too deep overflows the stack. Here headers that nobody reads are
+ * skipped by their length. */
 
 struct reader {
     const char *at, *end;
@@ -36,7 +36,7 @@ static struct slice take_string(struct reader *r, size_t length_size)
     return at ? (struct slice){at, len} : SLICE_NONE;
 }
 
-/* By kind: octets of the value, or of the length before it. */
+/* For each kind of value: the octets of the value, or of the length before it. */
 static const struct value_kind {
     uint8_t octets;
     enum { VALUE_NONE, VALUE_SKIP, VALUE_SIGNED, VALUE_UNSIGNED, VALUE_TEXT, VALUE_SKIP_COUNTED } reading;
@@ -55,7 +55,7 @@ static int64_t take_signed(struct reader *r, size_t size)
     return (int64_t)(take_number(r, size) << unused) >> unused;
 }
 
-/* true when the value is of a kind that callers see. */
+/* Returns true when the value is of a kind that callers get to see. */
 static bool take_value(struct reader *r, struct broker_header *header)
 {
     const struct value_kind *kind = &kinds[take_number(r, 1)];
@@ -101,8 +101,8 @@ static void take_headers(struct reader *r, struct broker_header headers[BROKER_H
     r->bad = inner.bad;
 }
 
-/* In the order of the wire: bit 15 of the flags first (AMQP 0-9-1, 4.2.6.1 and the list of the basic class).
- */
+/* The fields are in the order of the wire: bit 15 of the flags first (AMQP 0-9-1, 4.2.6.1 and the list of the
+ * basic class). */
 bool broker_properties_read(struct slice raw, struct broker_header headers[BROKER_HEADERS_MAX],
                             struct broker_delivery *d)
 {
@@ -112,7 +112,7 @@ bool broker_properties_read(struct slice raw, struct broker_header headers[BROKE
     d->headers = headers;
     d->header_count = 0;
     if (flags & 1)
-        return false; /* more flags than the class has properties */
+        return false; /* bit 0 announces more flags than the class has properties */
     const struct {
         amqp_flags_t flag;
         struct slice *text;

@@ -4,10 +4,10 @@
 
 enum { POOL_RESOURCES_MAX = 16 };
 
-/* Two digits, so that names sort as numbers do; CORTEX_PARTITIONS is below a hundred. */
+/* Two digits, so that names sort as numbers do. CORTEX_PARTITIONS is below a hundred. */
 #define PARTITION_FORMAT "%02u"
 
-/* A new pool is a row, a new resource of a pool a word. */
+/* A new pool is a row; a new resource of a pool is a word in its row. */
 static const struct pool {
     const char *name;
     const char *resources[POOL_RESOURCES_MAX];
@@ -40,9 +40,10 @@ static void declare(struct broker *broker, const char *name, const struct broker
     broker_declare_queue(broker, &queue);
 }
 
-/* at-least-once keeps a dead letter in its queue until the `dead` exchange has it for sure; it asks for
- * reject-publish. Of several consumers one is served until it goes: what keeps a company's order when two workers
- * mistake a partition for their own. */
+/* at-least-once keeps a dead letter in its queue until the exchange `dead` has confirmed it; this strategy
+ * requires reject-publish. With a single active consumer, RabbitMQ serves one of several consumers until it
+ * goes. So the commands of a company stay in order even when two workers take the same partition for their
+ * own. */
 static void declare_command_queue(struct broker *broker, const struct config *config, const char *pool,
                                   unsigned partition)
 {
@@ -62,8 +63,8 @@ static void declare_command_queue(struct broker *broker, const struct config *co
     broker_bind(broker, name, EXCHANGE_COMMANDS, key);
 }
 
-/* Looking at a dead letter and putting it back counts as a delivery, and RabbitMQ 4 would drop it after
- * twenty. -1 (no limit) is not known to 3.10, so the limit is one that nobody reaches. */
+/* Reading a dead letter and putting it back counts as a delivery, and RabbitMQ 4 would drop it after twenty.
+ * RabbitMQ 3.10 does not know -1 (no limit), so the limit is one that nobody reaches. */
 static void declare_dead_queue(struct broker *broker, const struct config *config, const char *pool)
 {
     char name[TOPOLOGY_NAME_SIZE], key[TOPOLOGY_NAME_SIZE];
@@ -121,7 +122,7 @@ struct retry_policy topology_retries(const char *pool, const struct config *conf
     return retries;
 }
 
-/* FNV-1a (its authors' page, "xor-folding"). It is stored, so it never changes. */
+/* FNV-1a with xor-folding, as its authors describe it. The result is stored, so it never changes. */
 uint16_t topology_slot(const struct uuid *company)
 {
     uint32_t hash = 2166136261U;

@@ -10,7 +10,7 @@ static bool parse_one(char *text, struct broker_url *ret_url)
         .host = info.host,
         .user = info.user,
         .password = info.password,
-        .vhost = info.vhost[0] ? info.vhost : "/", /* "amqp://host/": what people mean by it */
+        .vhost = info.vhost[0] ? info.vhost : "/", /* people who write "amqp://host/" mean "/" */
         .port = info.port,
     };
     return true;

@@ -5,10 +5,10 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static const double CONNECT_S = 5; /* for one step with one address, where the URL has no connect_timeout */
+static const double CONNECT_S = 5; /* for one step with one address, when the URL has no connect_timeout */
 static const double BACKOFF_MIN_S = 0.1;
 static const double BACKOFF_MAX_S = 5;
-static const double LASTED_S = 10; /* a connection that lived so long has cleared the back-off */
+static const double LASTED_S = 10; /* a connection that lived this long resets the back-off */
 static const double AT_ONCE_S = 1e-6;
 
 enum { PARAMETERS_MAX = 96 };
@@ -21,8 +21,8 @@ static const char *parameter(const struct db_target *target, const char *keyword
     return NULL;
 }
 
-/* Item n of a list with commas: "a,,c" has an empty second one (NULL). A list of one item serves every n if
- * `repeats`. */
+/* Returns item n of a list with commas; NULL for an empty one, such as the second of "a,,c". With `repeats`,
+ * the item of a list of one serves every n. */
 static char *list_item(const char *list, size_t n, bool repeats)
 {
     if (!list)
@@ -93,7 +93,8 @@ static double step_limit(const struct db_target *t)
     return limit > 0 ? limit : CONNECT_S;
 }
 
-/* prefer-standby: a round over all hosts that takes a standby only, then one that takes any. */
+/* prefer-standby means: first a round over all hosts that takes only a standby, then one that takes any
+ * server. */
 static const char *session_attrs(const struct db_target *t)
 {
     if (strcmp(t->session_attrs, "prefer-standby") != 0)
@@ -114,11 +115,11 @@ static void set(struct parameters *p, const char *keyword, const char *value)
     p->values[p->count++] = value;
 }
 
-/* Later ones win over earlier ones. */
+/* A later parameter wins over an earlier one. */
 static void connection_parameters(const struct db *db, struct parameters *p)
 {
     static const char *const defaults[][2] = {
-        {"gssencmode", "disable"}, /* may ask the network while it connects */
+        {"gssencmode", "disable"}, /* it may use the network, and so wait, while it connects */
         {"keepalives_idle", "15"}, {"keepalives_interval", "5"},
         {"keepalives_count", "3"}, {"tcp_user_timeout", "20000"},
     };
@@ -212,7 +213,7 @@ static double backoff(unsigned rounds)
     return base * (0.5 + (double)arc4random_uniform(1000) / 2000);
 }
 
-/* why NULL: a connection broke that had been up. */
+/* Plans the next attempt. why NULL: a connection broke that had been up. */
 void db_connect_failed(struct db *db, const char *why)
 {
     struct db_target *t = &db->target;
@@ -235,21 +236,21 @@ void db_connect_failed(struct db *db, const char *why)
         db->callbacks.on_down(db->ctx, db, why);
 }
 
-/* Settings of the session; NULL leaves the server's.
+/* Settings of the session; NULL leaves those of the server.
  *
- * Prepared statements keep one generic plan: planning anew each time costs several times what a look-up by
+ * Prepared statements keep one generic plan, because planning each time costs several times what a look-up by
  * key does. Such a plan may be made when a table is empty and used when it has millions of rows, so it must
- * not depend on statistics: all we run goes by key or by a company's index, and the settings leave the
- * planner nothing else where there is an index. */
+ * not depend on statistics. All our statements go by a key or by the index of a company, and the settings
+ * leave the planner no other choice where there is an index. */
 static const char settings_sql[] =
     "SELECT set_config('role', $1, false), set_config('TimeZone', 'UTC', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
     " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
     " set_config('enable_mergejoin', 'off', false),"
-    /* A peer that has vanished must not keep its locks for two hours. */
+    /* A client that has vanished must not keep its locks for two hours. */
     " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
     " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),"
-    /* Nor one that has stopped between two statements (PostgreSQL 17 and later know this one). */
+    /* Nor may one that stopped between two statements (PostgreSQL 17 and later have this setting). */
     " CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
     "      THEN set_config('transaction_timeout', '60s', false) END,"
     " set_config('statement_timeout', coalesce($2, current_setting('statement_timeout')), false),"
@@ -291,7 +292,8 @@ static void set_up_event(struct db *db)
 
 static void connecting_event(struct db *db)
 {
-    /* libpq may close the socket and open another of the same number in here: libev must not miss it. */
+    /* PQconnectPoll may close the socket and open another one with the same number; libev must not miss
+     * that. */
     ev_io_stop(db->loop, &db->io);
     switch (PQconnectPoll(db->conn)) {
     case PGRES_POLLING_READING:

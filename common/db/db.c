@@ -7,8 +7,7 @@
 #include <stdio.h>
 
 static const double WATCHDOG_S = 1;
-static const int64_t ANSWER_GRACE_MS =
-    5000; /* past the statement's own limit: then it is the server that hangs */
+static const int64_t ANSWER_GRACE_MS = 5000; /* past the limit of the statement: then the server hangs */
 
 static const char *const state_names[] = {
     [DB_DOWN] = "down",
@@ -72,7 +71,7 @@ static void close_connection(struct db *db)
 
 void db_down(struct db *db, const char *why)
 {
-    /* `why` may belong to the connection. libpq ends its messages with a line feed. */
+    /* `why` may belong to the connection, so it is copied first. libpq ends its messages with a line feed. */
     if (why != db->why)
         snprintf(db->why, sizeof(db->why), "%s", why);
     db->why[strcspn(db->why, "\n")] = '\0';
@@ -89,7 +88,7 @@ void db_down(struct db *db, const char *why)
         db->callbacks.on_down(db->ctx, db, db->why);
 }
 
-/* A server that answers nothing although it should have cancelled the statement itself. */
+/* Ends the connection when the server has not answered and should have cancelled the statement long ago. */
 static void watch_answers(struct db *db)
 {
     double limit = (double)(db->statement_timeout_ms + ANSWER_GRACE_MS) / 1000;
@@ -177,9 +176,9 @@ enum err db_new(struct ev_loop *loop, const struct db_options *options, const st
     ev_init(&db->timer, on_timer);
     ev_timer_init(&db->wake, on_wake, 0, 0);
     ev_prepare_init(&db->prepare, on_prepare);
-    ev_set_priority(&db->prepare, EV_MINPRI); /* after everybody who may still send in this turn */
+    ev_set_priority(&db->prepare, EV_MINPRI); /* after all watchers that may still send in this turn */
     ev_prepare_start(loop, &db->prepare);
-    ev_unref(loop); /* a watcher of housekeeping does not keep the loop alive */
+    ev_unref(loop); /* this watcher must not keep the loop alive */
     db_set_state(db, DB_DOWN, 1e-6);
     *ret_db = db;
     return ERR_OK;
@@ -216,7 +215,7 @@ size_t db_outstanding(const struct db *db)
     return db->pipeline.statements;
 }
 
-/* The values as C strings; libpq copies them. */
+/* Makes C strings of the values; libpq copies them. */
 static void terminate_params(struct db *db, const struct slice *params, size_t count,
                              const char *values[DB_PARAMS_MAX])
 {
@@ -225,7 +224,7 @@ static void terminate_params(struct db *db, const struct slice *params, size_t c
         size += params[i].len + 1;
     buf_clear(&db->scratch);
     char *at = buf_reserve(&db->scratch, size + 1);
-    assert(at); /* the process would have ended before */
+    assert(at); /* the process would have ended for lack of memory */
     for (size_t i = 0; i < count; i++) {
         values[i] = params[i].data ? at : NULL;
         if (!params[i].data)
@@ -268,7 +267,7 @@ static bool send_statement(struct db *db, const struct db_statement *statement, 
     return PQsendQueryPrepared(db->conn, name, (int)param_count, values, NULL, NULL, 0);
 }
 
-/* Whether what is sent now belongs on the connection; if not, it only waits for its failure. */
+/* Returns whether what is sent now goes over the connection. If not, it only waits for its failure. */
 static bool takes(struct db *db)
 {
     if (db_is_up(db) && !db->transaction_lost)

@@ -46,7 +46,7 @@ void pg_array_add_bool(struct pg_array *array, bool value)
     buf_append_char(&array->text, value ? 't' : 'f');
 }
 
-/* The hex format, whose backslash is quoted. */
+/* Writes the hex format of bytea, with its backslash quoted. */
 void pg_array_add_bytes(struct pg_array *array, struct slice bytes)
 {
     static const char digits[] = "0123456789abcdef", opening[] = {'"', '\\', '\\', 'x'};
@@ -66,7 +66,7 @@ void pg_array_add_bytes(struct pg_array *array, struct slice bytes)
     buf_commit(&array->text, (size_t)(at - begin));
 }
 
-/* Quoted whatever it holds: "NULL", commas and braces mean nothing inside quotes. */
+/* Every text is quoted: inside quotes "NULL", commas and braces mean nothing. */
 void pg_array_add_text(struct pg_array *array, struct slice text)
 {
     if (!text.data) {
@@ -76,7 +76,7 @@ void pg_array_add_text(struct pg_array *array, struct slice text)
     next_element(array);
     char *begin = buf_reserve(&array->text, 2 * text.len + 2);
     if (!begin)
-        return; /* and the buffer says that it is truncated */
+        return; /* the buffer says that it is truncated */
     char *at = begin;
     *at++ = '"';
     for (size_t i = 0; i < text.len; i++) {

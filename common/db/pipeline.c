@@ -76,14 +76,15 @@ void db_pipeline_flush(struct db *db)
 {
     int left = PQflush(db->conn);
     if (left < 0) {
-        /* Reading may still find answers, so it ends there or at the next turn; libpq's text does not last so long. */
+        /* Reading may still find answers, so the connection ends there or at the next turn. The text of libpq
+         * does not last that long, so it is copied. */
         snprintf(db->why, sizeof(db->why), "%s", PQerrorMessage(db->conn));
         db_fault(db, db->why);
         db->unflushed = false;
         return;
     }
     db->unflushed = left > 0;
-    /* While output is left both sides could wait for the other to read: watch for both. */
+    /* While output is left, both sides could wait for the other to read; so watch for both. */
     int events = left > 0 ? EV_READ | EV_WRITE : EV_READ;
     if ((db->io.events & (EV_READ | EV_WRITE)) != events)
         db_watch(db, events);
@@ -150,7 +151,7 @@ static void answer(struct db *db, PGresult *pg)
         answer_sync(db, pg);
         return;
     }
-    /* The NULL that ends the results of one statement: taken before anybody is called, who may send more. */
+    /* Takes the NULL that ends the results of one statement, before the callback runs and may send more. */
     PGresult *end = PQgetResult(db->conn);
     if (end) {
         PQclear(end);
@@ -166,7 +167,7 @@ static void take_answers(struct db *db)
 {
     struct db_pipeline *p = &db->pipeline;
     db_pipeline_fail_unsent(db);
-    unsigned ends = 0; /* two in a row: libpq expects nothing more */
+    unsigned ends = 0; /* two NULLs in a row mean that libpq expects nothing more */
     while (p->head < p->tail && head(p)->sent && ends < 2 && !PQisBusy(db->conn)) {
         PGresult *pg = PQgetResult(db->conn);
         ends = pg ? 0 : ends + 1;
@@ -179,7 +180,7 @@ void db_pipeline_read(struct db *db)
 {
     bool broken = !PQconsumeInput(db->conn);
     db->heard_at = clock_monotonic_s();
-    take_answers(db); /* what came before the break counts */
+    take_answers(db); /* answers that came before the break count */
     if (broken || PQstatus(db->conn) == CONNECTION_BAD)
         db_down(db, PQerrorMessage(db->conn));
 }

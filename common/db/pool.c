@@ -4,8 +4,8 @@
  *                      ▲                                                  │
  *                      └──── skipped, or its connection broke: once more ─┘
  *
- * A connection has one transaction on its way at a time. What comes meanwhile gathers and goes together in
- * the next one, so transactions grow with the load, and nobody waits behind a slow query while another
+ * A connection has one transaction on its way at a time. Queries that come meanwhile gather and go together
+ * in the next one, so transactions grow with the load, and no query waits behind a slow one while another
  * connection is idle. */
 
 #include "common/base/clock.h"
@@ -17,14 +17,14 @@
 #include <sys/queue.h>
 
 enum {
-    GATHER_MIN = 8,  /* queries worth a transaction before a second connection is used */
+    GATHER_MIN = 8,  /* queries that share a transaction before another connection is used */
     GATHER_MAX = 64, /* queries in one transaction */
     TRIES_MAX = 2,
 };
 
 static const struct db_statement set_company = {"pool.company",
                                                 "SELECT set_config('cortex.company', $1, true)"};
-/* Between the two kinds within one transaction both settings change; it ends with neither. */
+/* When one transaction has queries of both kinds, both settings change between them. */
 static const struct db_statement set_operator = {
     "pool.operator",
     "SELECT set_config('cortex.company', '', true), set_config('cortex.operator', 'on', true)"};
@@ -33,8 +33,8 @@ static const struct db_statement leave_operator = {
     "SELECT set_config('cortex.company', $1, true), set_config('cortex.operator', '', true)"};
 
 struct pool_query {
-    TAILQ_ENTRY(pool_query) waiting; /* while not sent */
-    TAILQ_ENTRY(pool_query) living;  /* while on_result is owed; in order of deadline */
+    TAILQ_ENTRY(pool_query) waiting; /* while it is not sent */
+    TAILQ_ENTRY(pool_query) living;  /* while on_result is owed; ordered by deadline */
     struct db_pool *pool;
     const struct db_statement *statement;
     db_on_result *on_result;
@@ -42,8 +42,8 @@ struct pool_query {
     double deadline;
     unsigned tries;
     bool running;
-    bool alone;                  /* a neighbour spoiled its first try */
-    bool abandoned;              /* its deadline has passed and on_result was called */
+    bool alone;                  /* another query of its transaction failed, so it runs again alone */
+    bool abandoned;              /* its deadline has passed, and on_result was called */
     char company[UUID_TEXT_LEN]; /* or DB_POOL_OPERATOR */
     size_t company_len;
     size_t param_count;
@@ -60,7 +60,7 @@ struct pool_connection {
 struct db_pool {
     struct ev_loop *loop;
     ev_prepare prepare;
-    ev_timer timer; /* the earliest deadline, or earlier */
+    ev_timer timer; /* fires at the earliest deadline, or before it */
     struct query_list waiting, living;
     size_t waiting_count, count;
     size_t queue_max;
@@ -82,7 +82,7 @@ static void enqueue(struct pool_query *q)
     q->running = false;
     pool->waiting_count++;
     if (q->tries > 0)
-        TAILQ_INSERT_HEAD(&pool->waiting, q, waiting); /* it has waited already */
+        TAILQ_INSERT_HEAD(&pool->waiting, q, waiting); /* in front, because it has waited already */
     else
         TAILQ_INSERT_TAIL(&pool->waiting, q, waiting);
 }
@@ -117,7 +117,7 @@ static void on_answer(void *arg, struct db_result *result)
 
 static void on_end_of_transaction(void *arg, enum err err)
 {
-    (void)err; /* each query has had its own */
+    (void)err; /* each query has got its own error */
     struct pool_connection *connection = arg;
     connection->is_busy = false;
 }
@@ -127,7 +127,7 @@ static bool is_operator(struct slice company)
     return slice_equal(company, DB_POOL_OPERATOR);
 }
 
-/* `before`: whose rows the transaction has read so far; SLICE_NONE: nobody's. */
+/* Sets whose rows are read next. `before`: whose rows the transaction has read so far; SLICE_NONE: none. */
 static void say_who_reads(struct db *db, struct slice company, struct slice before)
 {
     if (is_operator(company))
@@ -149,7 +149,7 @@ static void send_query(struct pool_connection *connection, struct pool_query *q,
     db_send(connection->db, q->statement, q->params, q->param_count, on_answer, q);
 }
 
-/* Up to `count` of those that wait, or one that must be alone. */
+/* Sends up to `count` of the queries that wait, or one that must run alone. */
 static void send_transaction(struct pool_connection *connection, size_t count)
 {
     struct db_pool *pool = connection->pool;
@@ -189,7 +189,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
     }
 }
 
-/* An answer of our own making, in place of the database's. */
+/* Answers in place of the database, which is late. */
 static void answer_late(struct pool_query *q)
 {
     enum err err = q->running               ? ERR_TIMEOUT
@@ -201,7 +201,7 @@ static void answer_late(struct pool_query *q)
     q->on_result(q->arg, result);
     db_result_release(result);
     if (q->running)
-        return; /* freed when the database has answered */
+        return; /* it is freed once the database has answered */
     dequeue(q);
     free_query(q);
 }
@@ -221,7 +221,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop, (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, timer);
     struct pool_query *q;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE has moved the first on */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE took the first out */
     while ((q = TAILQ_FIRST(&pool->living)) && q->deadline <= clock_monotonic_s())
         answer_late(q);
     arm(pool);
@@ -254,7 +254,7 @@ enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options
     ev_timer_init(&pool->timer, on_timer, 0, 0);
     ev_prepare_init(&pool->prepare, on_prepare);
     ev_set_priority(&pool->prepare,
-                    EV_MINPRI + 1); /* after everybody who may ask, before the connections' flush */
+                    EV_MINPRI + 1); /* after all watchers that may query, before the connections flush */
     ev_prepare_start(loop, &pool->prepare);
     ev_unref(loop);
     static const struct db_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
@@ -301,7 +301,7 @@ bool db_pool_is_up(const struct db_pool *pool)
     return false;
 }
 
-/* One allocation: the query, its parameters and their bytes. */
+/* Allocates the query, its parameters and their bytes in one piece. */
 static struct pool_query *new_query(const struct slice *params, size_t param_count)
 {
     size_t size = sizeof(struct pool_query) + param_count * sizeof(*params);

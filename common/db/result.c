@@ -2,22 +2,21 @@
 
 #include <stdio.h>
 
-/* What an SQLSTATE means to us: the longest prefix that fits decides (PostgreSQL manual, appendix A). */
+/* Which error an SQLSTATE means: the longest prefix that fits decides (PostgreSQL manual, appendix A). */
 static const struct {
     const char *prefix;
     enum err err;
 } meanings[] = {
-    {"40001",
-     ERR_DATABASE_CONFLICT}, /* serialization_failure; also a query in the way of a replica's recovery */
-    {"40P01", ERR_DATABASE_CONFLICT},    /* deadlock_detected */
-    {"55P03", ERR_DATABASE_CONFLICT},    /* lock_not_available */
-    {"26000", ERR_DATABASE_CONFLICT},    /* the prepared statement is gone: the next use prepares it again */
-    {"0A000", ERR_DATABASE_CONFLICT},    /* its result type changed under it (a migration): likewise */
-    {"57014", ERR_TIMEOUT},              /* query_canceled */
-    {"57P", ERR_DATABASE_UNAVAILABLE},   /* shutdown, crash, cannot connect now */
-    {"08", ERR_DATABASE_UNAVAILABLE},    /* connection exceptions */
-    {"53", ERR_DATABASE_UNAVAILABLE},    /* out of disk, memory, connections */
-    {"58", ERR_DATABASE_UNAVAILABLE},    /* system errors */
+    {"40001", ERR_DATABASE_CONFLICT},  /* serialization_failure; a query in the way of a replica's recovery */
+    {"40P01", ERR_DATABASE_CONFLICT},  /* deadlock_detected */
+    {"55P03", ERR_DATABASE_CONFLICT},  /* lock_not_available */
+    {"26000", ERR_DATABASE_CONFLICT},  /* the prepared statement is gone; the next use prepares it again */
+    {"0A000", ERR_DATABASE_CONFLICT},  /* a migration changed its result type; likewise */
+    {"57014", ERR_TIMEOUT},            /* query_canceled */
+    {"57P", ERR_DATABASE_UNAVAILABLE}, /* shutdown, crash, cannot connect now */
+    {"08", ERR_DATABASE_UNAVAILABLE},  /* connection exceptions */
+    {"53", ERR_DATABASE_UNAVAILABLE},  /* out of disk, memory, connections */
+    {"58", ERR_DATABASE_UNAVAILABLE},  /* system errors */
     {"25006", ERR_DATABASE_UNAVAILABLE}, /* the primary has become a standby */
 };
 
@@ -51,7 +50,7 @@ struct db_result *db_result_wrap(PGresult *pg)
         result->skipped = true;
         break;
     default: {
-        /* An error without a state comes from libpq itself: the connection is breaking. */
+        /* An error without an SQLSTATE comes from libpq itself: the connection is breaking. */
         const char *sqlstate = error_field(result, PG_DIAG_SQLSTATE);
         result->err = *sqlstate ? err_of_sqlstate(sqlstate) : ERR_DATABASE_UNAVAILABLE;
     }

@@ -1,8 +1,8 @@
-/* A statement is prepared in the transaction that first uses it, and that transaction may fail before it gets
- * there: then it is not prepared after all, while transactions behind it have been sent already. So only an
- * answered PREPARE counts for later transactions; until it comes, each of them prepares the statement again,
- * under the name of the next generation (two statements of one name would be an error). This happens on a
- * cold connection only. */
+/* A statement is prepared in the transaction that first uses it. That transaction may fail before the PREPARE
+ * runs, while later transactions have been sent already. So only an answered PREPARE counts for later
+ * transactions; until the answer comes, each of them prepares the statement again, under the name of the next
+ * generation, because two statements with one name would be an error. This happens only on a new
+ * connection. */
 
 #include "common/db/private.h"
 

@@ -15,7 +15,7 @@ static int is_schema_file(const struct dirent *entry)
     return len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0;
 }
 
-/* $defs that no message uses are compiled too: a library is right or wrong by itself. */
+/* $defs that no message uses are compiled too, so an error in a library is found without a user. */
 static bool compile_defs(struct compiler *c, const struct spot *root)
 {
     json_t *defs = json_object_get(root->json, "$defs");
@@ -50,7 +50,7 @@ static bool check_head(struct compiler *c, const struct spot *root)
     return true;
 }
 
-/* A library has nothing but $defs; its keywords are those of any root without a type. */
+/* A library has only $defs; its other keywords are those that any root may have. */
 static bool check_library(struct compiler *c, const struct spot *root)
 {
     static const char *const allowed[] = {"$schema", "$id", "title", "description", "$comment", "$defs"};

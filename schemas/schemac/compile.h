@@ -1,37 +1,38 @@
 #pragma once
-/* Schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg/msg.h.
+/* Compiles schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg/msg.h.
  *
- *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, one row each ─▶ msg_shape, msg_field,
- * msg_object └─▶ emit.c, lock.c
+ *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, a row each ─▶ msg_shape, msg_field, msg_object
+ *                                                                                  └─▶ emit.c, lock.c
  *
- * What is not supported is refused, never ignored: with the file and the JSON pointer of the place. */
+ * What is not supported is refused, never ignored; the refusal names the file and the JSON pointer of the
+ * place. */
 
 #include "common/msg/msg.h"
 
 enum schema_rules {
-    SCHEMA_MESSAGES, /* bounds, ids and closed objects are mandatory; defaults must fit */
-    SCHEMA_PLAIN, /* the same keywords as JSON Schema has them: for agreement with its official test suite */
+    SCHEMA_MESSAGES, /* bounds, ids and closed objects are required; defaults must fit */
+    SCHEMA_PLAIN,    /* the same keywords with the meaning of JSON Schema, to run its official test suite */
 };
 
 struct schema_message {
     const char *file; /* "project.json" */
-    bool is_request;  /* x-request: of `resource` there are name, object and json */
+    bool is_request;  /* x-request; then `resource` has only name, object and json */
     struct msg_resource resource;
 };
 
 struct schema_set {
-    struct arena arena;              /* everything here lives in it */
+    struct arena arena;              /* all memory of the set */
     struct schema_message *messages; /* in order of file name */
     size_t message_count;
 };
 
 enum { SCHEMA_WHY_MAX = 512 };
 
-/* Compiles every *.json of a folder; files without x-resource or x-request are libraries of $defs. ERR_VALIDATION with
- * "file#/pointer: what is wrong" in `why`. */
+/* Compiles every *.json of a folder. A file without x-resource or x-request is a library of $defs.
+ * ERR_VALIDATION: `why` has "file#/pointer: what is wrong". */
 enum err schema_set_load(struct schema_set *set, const char *folder, char why[SCHEMA_WHY_MAX]) MUST_CHECK;
 void schema_set_done(struct schema_set *set);
 
-/* Compiles one schema that stands alone; the shape lives in `arena`. */
+/* Compiles one schema without other files. The shape lives in `arena`. */
 enum err schema_compile(const json_t *schema, enum schema_rules rules, struct arena *arena,
                         struct msg_shape *ret_shape, char why[SCHEMA_WHY_MAX]) MUST_CHECK;

@@ -1,6 +1,6 @@
 #pragma once
-/* Inside the compiler: the documents, places in them, and who reads what. Functions that return bool have
- * refused something when they return false; the first refusal is kept and ends the run. */
+/* What the files of the compiler share: documents, places in them, and the functions that read them. A
+ * function that returns false has refused something; the first refusal is kept and ends the run. */
 
 #include "schemas/schemac/compile.h"
 
@@ -12,7 +12,7 @@ struct document {
 
 struct compiler {
     enum schema_rules rules;
-    const char *folder; /* NULL: one schema that stands alone */
+    const char *folder; /* NULL: one schema without other files */
     struct document *documents;
     struct arena *arena;
     char *why;
@@ -23,12 +23,12 @@ struct spot {
     const struct document *document;
     const char *pointer;
     const json_t *json;
-    int depth; /* of shapes around it, references included */
+    int depth; /* shapes around it, references included */
 };
 
 enum { SHAPE_DEPTH_MAX = 16 };
 
-/* What a schema is the schema of: says which keywords may stand in it. */
+/* What a schema describes. It decides which keywords the schema may have. */
 enum role { ROLE_ROOT = 1, ROLE_FIELD = 2, ROLE_VALUE = 4 };
 
 bool refuse(struct compiler *c, const struct spot *spot, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -44,19 +44,19 @@ bool document_load(struct compiler *c, const char *name, const struct document *
 void documents_free(struct compiler *c);
 struct spot spot_below(struct compiler *c, const struct spot *spot, const char *name, const json_t *json);
 struct spot spot_at(struct compiler *c, const struct spot *spot, size_t index, const json_t *json);
-/* What the $ref of `spot` points to. */
+/* Finds what the $ref of `spot` points to. */
 bool resolve(struct compiler *c, const struct spot *spot, struct spot *ret_target);
-/* The schema with every reference replaced by what it points to; for schemas that have been compiled. */
+/* Returns the schema with every reference replaced by its target. The schema must have been compiled. */
 json_t *expand(struct compiler *c, const struct spot *spot);
 
 /* shape.c */
 bool compile_shape(struct compiler *c, const struct spot *spot, enum role role, struct msg_shape *ret_shape);
 
-/* object.c: `properties`, `required` and `additionalProperties` of spot->json; NULL for an open object
- * without fields. */
+/* object.c: reads `properties`, `required` and `additionalProperties` of spot->json. The object is NULL when
+ * it is open and has no fields. */
 bool compile_object(struct compiler *c, const struct spot *spot, const struct msg_object **ret_object);
 
-/* field.c: what a property says beside its shape. */
+/* field.c: reads what a property says besides its shape. */
 bool compile_field(struct compiler *c, const struct spot *spot, const char *name,
                    struct msg_field *ret_field);
 
@@ -65,5 +65,6 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct msg_re
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
 bool check_resources(struct compiler *c, const struct schema_set *set);
 
-/* Lower-case letters, digits and underscores, beginning with a letter; at most 63, as PostgreSQL's names. */
+/* Whether the text has at most 63 lower-case letters, digits and underscores, as PostgreSQL's names, and
+ * begins with a letter. */
 bool is_identifier(const char *text);

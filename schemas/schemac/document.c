@@ -20,7 +20,7 @@ void *compiler_alloc(struct compiler *c, size_t count, size_t size)
 {
     void *ptr = arena_calloc(c->arena, count, size);
     if (!ptr)
-        abort(); /* the arena of a compiler has no limit */
+        abort(); /* cannot happen: the arena of a compiler has no limit */
     return ptr;
 }
 
@@ -94,7 +94,7 @@ struct spot spot_at(struct compiler *c, const struct spot *spot, size_t index, c
     return below;
 }
 
-/* "types.json" of "types.json#/$defs/money". */
+/* Finds the document "types.json" of "types.json#/$defs/money". */
 static bool resolve_document(struct compiler *c, const struct spot *spot, const char *name,
                              const struct document **ret_document)
 {
@@ -144,7 +144,7 @@ static json_t *expand_array(struct compiler *c, const struct spot *spot)
     return array;
 }
 
-/* The members beside a $ref win over those of its target: they describe this use of it. */
+/* Members beside a $ref replace those of its target, because they describe this use of it. */
 static json_t *expand_object(struct compiler *c, const struct spot *spot)
 {
     static const char *const left_out[] = {"$ref", "$schema", "$id", "$defs", "$comment"};

@@ -11,7 +11,7 @@ struct emitter {
     unsigned last; /* number of the newest table */
 };
 
-/* The tables that a shape points to, by number; 0: none. */
+/* Numbers of the tables that a shape points to; 0: none. */
 struct parts {
     unsigned allowed, items, object;
 };

@@ -3,5 +3,5 @@
 
 #include "schemas/schemac/compile.h"
 
-/* Replaces `path` in one step. ERR_INTERNAL with a sentence in `why` when it cannot be written. */
+/* Replaces the file `path` in one step. ERR_INTERNAL: it cannot be written, and `why` has a sentence. */
 enum err emit_tables(const struct schema_set *set, const char *path, char why[SCHEMA_WHY_MAX]) MUST_CHECK;

@@ -44,7 +44,7 @@ static bool read_column(struct compiler *c, const struct spot *spot, struct msg_
     return true;
 }
 
-/* The default in the text form of PostgreSQL; the default null is none. */
+/* Returns the default in the text form of PostgreSQL. The default null means that there is none. */
 static const char *default_text(struct compiler *c, const json_t *json)
 {
     char number[MSG_NUMBER_TEXT_SIZE];

@@ -17,7 +17,7 @@ static const char *keep(struct arena *arena, const char *text)
 {
     struct slice copy = arena_copy(arena, slice_of(text));
     if (!copy.data)
-        abort(); /* the arena of schemac has no limit */
+        abort(); /* cannot happen: the arena of schemac has no limit */
     return copy.data;
 }
 
@@ -26,7 +26,7 @@ static void lock_init(struct lock *lock, struct arena *arena)
     *lock = (struct lock){.arena = arena};
 }
 
-/* The array grows by halves of what the arena forgets; a lock has some hundred lines. */
+/* The array grows by copies, and the arena keeps the old ones; a lock has only some hundred lines. */
 static void add(struct lock *lock, const struct lock_field *field)
 {
     if (lock->count == lock->capacity) {
@@ -42,7 +42,7 @@ static void add(struct lock *lock, const struct lock_field *field)
     lock->fields[lock->count++] = *field;
 }
 
-/* The length of the part of a path that names the object: "lines[]." of "lines[].quantity". */
+/* Returns the length of the part of a path that names the object: "lines[]." of "lines[].quantity". */
 static size_t object_part(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -95,7 +95,7 @@ static const char *type_text(struct arena *arena, const struct msg_shape *shape)
 static void add_object(struct lock *lock, const char *message, const char *prefix,
                        const struct msg_object *object);
 
-/* The fields of an object inside a field, however many arrays lie between. */
+/* Adds the fields of an object inside of a field, also through arrays of any depth. */
 static void add_inner(struct lock *lock, const char *message, const char *path, const struct msg_shape *shape)
 {
     char prefix[WORD_MAX + 1];
@@ -251,7 +251,7 @@ static enum err conflict(char why[SCHEMA_WHY_MAX], const struct lock_field *fiel
     return ERR_CONFLICT;
 }
 
-/* What became of a field that was there before. */
+/* Checks what became of a field that was there before. */
 static enum err check_kept(const struct lock_field *old, const struct lock *now, char why[SCHEMA_WHY_MAX])
 {
     const struct lock_field *new = with_id(now, old);
@@ -271,7 +271,7 @@ static enum err check_kept(const struct lock_field *old, const struct lock *now,
     return ERR_OK;
 }
 
-/* Whether a field may be new. */
+/* Checks whether a field may be new. */
 static enum err check_added(const struct lock_field *new, const struct lock *before, char why[SCHEMA_WHY_MAX])
 {
     const struct lock_field *namesake = with_path(before, new);

@@ -1,4 +1,4 @@
-/* schemac: schema files to C tables, and the guard of their x-ids. */
+/* schemac compiles schema files to C tables and guards their x-ids. */
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -24,12 +24,12 @@ static char *lock_path(struct run *run, const char *folder)
     size_t size = strlen(folder) + sizeof("/fields.lock");
     char *path = arena_alloc(&run->arena, size);
     if (!path)
-        abort(); /* the arena has no limit */
+        abort(); /* cannot happen: the arena has no limit */
     snprintf(path, size, "%s/fields.lock", folder);
     return path;
 }
 
-/* A folder's lock may be missing: then it has promised nothing yet. */
+/* The lock of a folder may be missing: then no x-id is promised yet. */
 static enum err read_lock_of(struct run *run, const char *folder, struct lock *ret_lock)
 {
     enum err err = lock_read(ret_lock, lock_path(run, folder), &run->arena, run->why);
@@ -53,7 +53,7 @@ static enum err generate(struct run *run, const char *folder, const char *output
     return err;
 }
 
-/* The schemas of a folder now, and as retired what its lock has beside them. */
+/* Reads the schemas of a folder, and as retired the fields that only its lock has. */
 static enum err read_folder(struct run *run, const char *folder, struct lock *ret_now,
                             struct lock *ret_listed)
 {

@@ -16,7 +16,7 @@ static bool read_closed(struct compiler *c, const struct spot *spot, bool *ret_c
     return !additional || json_is_boolean(additional) || refuse(c, &at, "must be true or false");
 }
 
-/* In a plain schema nothing has an x-id; there the fields are numbered as they come. */
+/* In a plain schema no field has an x-id, so the fields are numbered in their order. */
 static bool read_properties(struct compiler *c, const struct spot *spot, struct msg_field *fields,
                             size_t *ret_count)
 {
@@ -48,7 +48,8 @@ static struct msg_field *field_named(struct msg_field *fields, size_t count, con
     return NULL;
 }
 
-/* JSON Schema lets an open object require what it does not describe: a field of any shape. */
+/* In JSON Schema an open object may require a member that it does not describe. It becomes a field of any
+ * shape. */
 static bool add_undescribed(struct compiler *c, const struct spot *spot, const char *name,
                             struct msg_field *fields, size_t *ret_count, bool closed)
 {

@@ -87,7 +87,7 @@ static const struct msg_field *field_named(const struct msg_object *object, cons
     return NULL;
 }
 
-/* What reading, concurrency and lists rely on. */
+/* Checks the fields on which reading, concurrency and lists rely. */
 static bool check_server_fields(struct compiler *c, const struct spot *root,
                                 const struct msg_resource *resource)
 {
@@ -128,7 +128,8 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct msg_re
     return true;
 }
 
-/* The body, or the query, of a request that is no command of a resource: nothing but its name and its fields. */
+/* Compiles the body, or the query, of a request that is no command of a resource. It has only a name and
+ * fields. */
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource)
 {
     struct msg_resource request = {0};

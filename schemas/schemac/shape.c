@@ -5,7 +5,7 @@
 #include "common/msg/format.h"
 
 #define EXACT_INTEGERS \
-    9007199254740991.0 /* 2^53 - 1: what JSON numbers carry everywhere (RFC 8259 section 6) */
+    9007199254740991.0 /* 2^53 - 1, which every JSON reader keeps exact (RFC 8259 section 6) */
 
 typedef bool read_keyword(struct compiler *c, const struct spot *spot, struct msg_shape *shape);
 
@@ -29,7 +29,7 @@ static bool type_from(struct compiler *c, const struct spot *spot, const json_t 
     return refuse(c, spot, "type must be the name of a type, or that and \"null\" in an array");
 }
 
-/* "string", or ["string", "null"] in either order. */
+/* Reads "string", or ["string", "null"] in either order. */
 static bool read_type(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
 {
     if (!json_is_array(spot->json))
@@ -122,8 +122,8 @@ static bool read_format(struct compiler *c, const struct spot *spot, struct msg_
            refuse(c, spot, "format must be uuid, date, date-time, email or uri");
 }
 
-/* Null is listed exactly where it is allowed: without it in the enum, a nullable type would not be nullable.
- */
+/* An enum must list null exactly when the type allows it: without it in the enum, null would not be
+ * allowed. */
 static bool read_enum(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
 {
     size_t count = json_array_size(spot->json), kept = 0;
@@ -161,8 +161,8 @@ static bool read_items(struct compiler *c, const struct spot *spot, struct msg_s
     return compile_shape(c, spot, ROLE_VALUE, items);
 }
 
-/* The keywords of shapes, in the order in which they are read: `enum` looks at the type. A keyword without a
- * reader is read elsewhere (object.c, field.c, resource.c) or says nothing about values. */
+/* The keywords of shapes, in the order in which they are read, because `enum` needs the type. A keyword
+ * without a reader is read elsewhere (object.c, field.c, resource.c) or says nothing about values. */
 #define ANY_TYPE  (~0u)
 #define BIT(type) (1u << (type))
 #define NUMBERS   (BIT(MSG_INTEGER) | BIT(MSG_NUMBER))
@@ -170,8 +170,8 @@ static bool read_items(struct compiler *c, const struct spot *spot, struct msg_s
 static const struct keyword {
     const char *name;
     read_keyword *read;
-    unsigned types; /* that it says something about */
-    unsigned roles; /* of the schema that it may stand in */
+    unsigned types; /* types about whose values it says something */
+    unsigned roles; /* roles of the schemas that may have it */
     bool beside_ref;
 } keywords[] = {
     {"type", read_type, ANY_TYPE, ANYWHERE, false},
@@ -251,7 +251,7 @@ static bool read_keywords(struct compiler *c, const struct spot *spot, struct ms
     return true;
 }
 
-/* Formats of one length bring their bounds along. */
+/* A format of fixed length bounds the string by itself. */
 static void bound_by_format(struct msg_shape *shape)
 {
     static const int64_t lengths[] = {[MSG_FORMAT_UUID] = 36, [MSG_FORMAT_DATE] = 10, [MSG_FORMAT_URI] = 0};
@@ -269,7 +269,7 @@ static bool check_number_bounds(struct compiler *c, const struct spot *spot, con
     return shape->minimum <= shape->maximum || refuse(c, spot, "the minimum is above the maximum");
 }
 
-/* What a message must say about every value, so that everything is bounded. */
+/* Checks that a message bounds every value. */
 static bool check_bounds(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
 {
     switch (shape->type) {
