@@ -1,8 +1,8 @@
 #pragma once
 /* Compiles schema files (a strict subset of JSON Schema 2020-12) to the structures of common/msg/msg.h.
  *
- *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, a row each ─▶ msg_shape, msg_field, msg_object
- *                                                                                  └─▶ emit.c, lock.c
+ *   messages/project.json ─▶ documents ($ref resolved) ─▶ keywords, a row each ─▶ msg_shape, msg_field,
+ *                                                                                 msg_object ─▶ emit.c, lock.c
  *
  * What is not supported is refused, never ignored; the refusal names the file and the JSON pointer of the
  * place. */

@@ -19,8 +19,7 @@ struct lock_field {
     const char *message; /* name of the resource */
     const char *path;    /* "name", "address.street", "lines[].quantity" */
     uint32_t id;         /* unique among the fields of one object */
-    const char
-        *type; /* "string", "string:uuid", "array of integer"; it does not say whether null is allowed */
+    const char *type;    /* "string", "string:uuid", "array of integer"; without a word about null */
     enum lock_state state;
 };
 
