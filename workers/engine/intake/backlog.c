@@ -3,77 +3,89 @@
 #include "common/base/log.h"
 #include "workers/engine/records/command_row.h"
 #include "workers/engine/records/deferred.h"
+#include "workers/engine/records/unpublished.h"
 
 enum {
     LOADS = 8,     /* companies whose rows are asked for at a time */
     DUE_MAX = 128, /* due commands that are here */
-    KNOWN_MAX = 1 << 20,
-    PUBLISHED_MAX = 4 << 20,
+    ARRAY_MAX = 1 << 20,
 };
 
-/* Of a row found: what is read of it, and whether a mark stands that is not of this statement. */
-#define ROW_COLUMNS                                                               \
-    "f.reason, f.place, f.attempts, f.error, time_text(f.first_at), f.is_replay," \
-    " m.command_id IS NOT NULL"
-#define FOUND_COLUMNS                                                                                \
-    "f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent, f.if_match, " \
-    "f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body"
-#define MARK_AND_SELECT                                                                                    \
-    " marked AS (INSERT INTO begun_mark (company_id, command_id) SELECT company_id, command_id FROM found" \
-    " ON CONFLICT DO NOTHING)"                                                                             \
-    " SELECT " ROW_COLUMNS ", " FOUND_COLUMNS " FROM found AS f LEFT JOIN begun_mark AS m"                 \
-    " ON m.company_id = f.company_id AND m.command_id = f.command_id"
+/* What is read of a row: its wait, whether a begun mark stands that is not of this statement, and the
+ * command. */
+#define ROW_COLUMNS                                                                      \
+    "f.reason, f.place, f.attempts, f.error,"                                            \
+    " to_char(f.first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"      \
+    " f.is_replay, m.command_id IS NOT NULL,"                                            \
+    " f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent," \
+    " f.if_match, f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body"
 
 enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, WAS_BEGUN, COMMAND };
 
+/* Marks the rows `found` as begun, and selects them. The SELECT does not see the marks of its own
+ * statement. */
+#define MARK_AND_SELECT                                           \
+    " marked AS (INSERT INTO begun_mark (company_id, command_id)" \
+    " SELECT company_id, command_id FROM found"                   \
+    " ON CONFLICT DO NOTHING)"                                    \
+    " SELECT " ROW_COLUMNS " FROM found AS f"                     \
+    " LEFT JOIN begun_mark AS m ON m.company_id = f.company_id AND m.command_id = f.command_id"
+
 static const struct db_statement find_rows = {
     "backlog.rows",
-    "WITH found AS MATERIALIZED (SELECT d.* FROM unnest($2::uuid[], $3::bigint[]) AS k (company_id, place)"
-    " CROSS JOIN LATERAL (SELECT * FROM deferred AS d WHERE d.pool = $1 AND d.reason = 'turn'"
-    " AND d.company_id = k.company_id AND d.place > k.place ORDER BY d.place LIMIT $4::integer) AS "
-    "d)," MARK_AND_SELECT " ORDER BY f.company_id, f.place",
+    "WITH found AS MATERIALIZED (SELECT d.*"
+    " FROM unnest($2::uuid[], $3::bigint[]) AS k (company_id, place)"
+    " CROSS JOIN LATERAL (SELECT * FROM deferred AS d"
+    " WHERE d.pool = $1 AND d.reason = 'turn' AND d.company_id = k.company_id AND d.place > k.place"
+    " ORDER BY d.place"
+    " LIMIT $4::integer) AS d)," MARK_AND_SELECT " ORDER BY f.company_id, f.place",
 };
 
 static const struct db_statement find_due = {
     "backlog.due",
-    "WITH found AS MATERIALIZED (SELECT * FROM deferred WHERE pool = $1 AND reason <> 'turn'"
-    " AND due_at <= now() AND slot % $2::integer = ANY ($3::integer[]) AND command_id <> ALL ($4::uuid[])"
-    " ORDER BY due_at LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
+    "WITH found AS MATERIALIZED (SELECT * FROM deferred"
+    " WHERE pool = $1 AND reason <> 'turn' AND due_at <= now()"
+    " AND slot % $2::integer = ANY ($3::integer[])"
+    " AND command_id <> ALL ($4::uuid[])"
+    " ORDER BY due_at"
+    " LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
 };
 
-/* Older than its process is likely to need for telling it: and if not, it is told twice. */
+/* The rows are older than their process is likely to need for publishing. When it does need longer, the
+ * command is published twice. */
 static const struct db_statement find_unpublished = {
     "backlog.unpublished",
-    "SELECT 'unpublished', 0, 0, NULL, time_text(f.at), false, false, " COMMAND_HEAD_COLUMNS
-    ", ''::bytea FROM unpublished AS f WHERE pool = $1"
-    " AND at < now() - interval '2 seconds' AND slot % $2::integer = ANY ($3::integer[])"
-    " AND command_id <> ALL ($4::uuid[]) ORDER BY at LIMIT $5::integer",
+    "SELECT 'unpublished', 0, 0, NULL,"
+    " to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea"
+    " FROM unpublished AS f"
+    " WHERE pool = $1 AND at < now() - interval '2 seconds'"
+    " AND slot % $2::integer = ANY ($3::integer[])"
+    " AND command_id <> ALL ($4::uuid[])"
+    " ORDER BY at"
+    " LIMIT $5::integer",
 };
 
-/* Its loss costs no more than telling something twice: nobody waits for the disk. */
-static const struct db_statement do_not_wait = {
-    "backlog.do_not_wait",
-    "SELECT set_config('synchronous_commit', 'off', true)",
-};
-static const struct db_statement delete_published = {
-    "backlog.published",
-    "DELETE FROM unpublished AS u USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
-    " WHERE u.company_id = k.company_id AND u.command_id = k.command_id",
-};
-
-/* From company to company along the index. Those that are known ($5) are not counted again: it takes as long as they have
- * rows. */
+/* Goes from company to company along the index, and counts the rows of each. Counting takes as long as a
+ * company has rows, so the companies that are known ($5) are not counted again. */
 static const struct db_statement find_companies = {
     "backlog.companies",
     "WITH RECURSIVE company AS ("
-    "(SELECT company_id, slot FROM deferred WHERE pool = $1 AND reason = 'turn'"
-    " ORDER BY company_id, place LIMIT 1) UNION ALL"
-    " SELECT n.company_id, n.slot FROM company AS c CROSS JOIN LATERAL"
-    " (SELECT company_id, slot FROM deferred WHERE pool = $1 AND reason = 'turn'"
-    " AND company_id > c.company_id ORDER BY company_id, place LIMIT 1) AS n)"
-    " SELECT c.company_id, (SELECT count(*) FROM (SELECT FROM deferred AS d WHERE d.pool = $1"
-    " AND d.reason = 'turn' AND d.company_id = c.company_id LIMIT $4::bigint) AS some_rows)"
-    " FROM company AS c WHERE c.slot % $2::integer = ANY ($3::integer[])"
+    "(SELECT company_id, slot FROM deferred"
+    " WHERE pool = $1 AND reason = 'turn'"
+    " ORDER BY company_id, place"
+    " LIMIT 1)"
+    " UNION ALL"
+    " SELECT n.company_id, n.slot FROM company AS c"
+    " CROSS JOIN LATERAL (SELECT company_id, slot FROM deferred"
+    " WHERE pool = $1 AND reason = 'turn' AND company_id > c.company_id"
+    " ORDER BY company_id, place"
+    " LIMIT 1) AS n)"
+    " SELECT c.company_id, (SELECT count(*) FROM (SELECT FROM deferred AS d"
+    " WHERE d.pool = $1 AND d.reason = 'turn' AND d.company_id = c.company_id"
+    " LIMIT $4::bigint) AS some_rows)"
+    " FROM company AS c"
+    " WHERE c.slot % $2::integer = ANY ($3::integer[])"
     " AND c.company_id <> ALL ($5::uuid[])",
 };
 
@@ -86,19 +98,19 @@ struct backlog {
     double poll_s, scan_s;
     ev_timer poll, scan;
     bool poll_is_due, scan_is_due, unpublished_is_due, is_stopped;
-    bool is_scanning, is_polling, is_loading, is_forgetting;
+    bool is_scanning, is_polling, is_loading;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
-    /* Partitions gained since the last answer to a scan, whether they are still ours or not: what was delivered of them is
-     * behind their rows in any case. */
+    /* Partitions gained since the last answer to a scan, whether they are still ours or not: what was
+     * delivered of them is behind their rows in any case. */
     uint64_t unseen;
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
     struct uuid due[DUE_MAX]; /* and untold */
     size_t due_count;
-    struct pg_array columns[2], published[2];
-    size_t published_count;
+    struct pg_array columns[2];
+    struct unpublished unpublished;
     char parked_max[DB_NUMBER_SIZE];
 };
 
@@ -260,40 +272,16 @@ void backlog_settled(struct backlog *b, const struct command *command)
         }
 }
 
-/* ---- told ---- */
+/* ---- published ---- */
 
-/* A row that was gone is in the hands of whoever took it. */
 void backlog_published(struct backlog *b, const struct command *command)
 {
-    if (command->row == DEFER_NONE || (command->outcome == COMMAND_GONE && command->row != DEFER_UNPUBLISHED))
-        return;
-    pg_array_add_uuid(&b->published[0], &command->envelope.company);
-    pg_array_add_uuid(&b->published[1], &command->envelope.id);
-    b->published_count++;
-}
-
-static void on_forgotten(void *arg, struct db_result *result)
-{
-    struct backlog *b = arg;
-    note_failure(result, "published");
-    b->is_forgetting = false;
-}
-
-static void forget(struct backlog *b)
-{
-    const struct slice keys[] = {pg_array_end(&b->published[0]), pg_array_end(&b->published[1])};
-    b->is_forgetting = true;
-    db_send(b->db, &do_not_wait, NULL, 0, NULL, NULL);
-    db_send(b->db, &delete_published, keys, ARRAY_LEN(keys), on_forgotten, b);
-    db_sync(b->db, NULL, NULL);
-    b->published_count = 0;
-    pg_array_clear(&b->published[0]);
-    pg_array_clear(&b->published[1]);
+    unpublished_add(&b->unpublished, command);
 }
 
 bool backlog_is_idle(const struct backlog *b)
 {
-    return b->published_count == 0 && !b->is_forgetting;
+    return unpublished_is_idle(&b->unpublished);
 }
 
 /* ---- scan ---- */
@@ -357,8 +345,7 @@ void backlog_run(struct backlog *b)
 {
     if (b->scan_is_due && !b->is_scanning)
         scan_companies(b);
-    if (b->published_count > 0 && !b->is_forgetting)
-        forget(b);
+    unpublished_send(&b->unpublished);
     if (b->is_stopped)
         return;
     if (b->unpublished_is_due && !b->is_polling && b->due_count < DUE_MAX)
@@ -402,9 +389,8 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     b->scan_s = (double)config->backlog_scan_ms / 1000;
     db_number(config->parked_max, b->parked_max);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
-        pg_array_init(&b->columns[i], KNOWN_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(b->published); i++)
-        pg_array_init(&b->published[i], PUBLISHED_MAX);
+        pg_array_init(&b->columns[i], ARRAY_MAX);
+    unpublished_init(&b->unpublished, db);
     ev_timer_init(&b->poll, on_poll, 0, 0);
     ev_timer_init(&b->scan, on_scan, 0, 0);
     backlog_rescan(b);
@@ -419,7 +405,6 @@ void backlog_free(struct backlog *b)
     ev_timer_stop(b->loop, &b->scan);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
-    for (size_t i = 0; i < ARRAY_LEN(b->published); i++)
-        pg_array_done(&b->published[i]);
+    unpublished_done(&b->unpublished);
     free(b);
 }
