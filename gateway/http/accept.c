@@ -2,7 +2,7 @@
 
 #include "gateway/http/field.h"
 
-/* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); -1: it is none. */
+/* qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] ); -1: the text is no qvalue. */
 static int parse_weight(struct slice text)
 {
     if (text.len == 0 || text.len > 5 || (text.data[0] != '0' && text.data[0] != '1') ||
@@ -27,7 +27,7 @@ static int weight_of(struct slice parameters)
     return ACCEPT_MOST;
 }
 
-/* 3: the type itself, 2: any of its kind, 1: anything, 0: another. */
+/* 3: the range is the type itself, 2: a wildcard of its kind, 1: any type, 0: another type. */
 static int specificity(struct slice range, struct slice type)
 {
     size_t kind = (size_t)((const char *)memchr(type.data, '/', type.len) - type.data) + 1;

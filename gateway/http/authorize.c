@@ -22,6 +22,6 @@ enum err authorize_role(const struct call *call, const char **ret_why)
 {
     if (call->route->access != ACCESS_OPERATOR || strcmp(call->identity.role, OPERATOR_ROLE) == 0)
         return ERR_OK;
-    *ret_why = "this is for operators (role " OPERATOR_ROLE ")";
+    *ret_why = "only operators may do this (role " OPERATOR_ROLE ")";
     return ERR_FORBIDDEN;
 }

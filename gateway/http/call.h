@@ -1,8 +1,7 @@
 #pragma once
-/* One HTTP request and its answer. http.c makes it when head and body are there and frees it when the answer
- * is written; a handler answers it exactly once, at once or later. When the client goes away first, on_gone
- * is called and the call must not be touched any more.
- */
+/* One HTTP request and its answer. http.c makes the call when the head has arrived and frees it when the
+ * answer is written. A handler answers it exactly once, at once or later. When the client goes away first,
+ * on_gone is called, and the call must not be touched after that. */
 
 #include "common/base/arena.h"
 #include "common/base/buf.h"
@@ -46,8 +45,9 @@ struct call {
     const struct route *route;
     const struct msg_resource *resource;  /* of the route, where it has one */
     struct slice params[CALL_PARAMS_MAX]; /* the {…} of the route, in order */
-    struct identity identity;             /* set where the route asks for a token */
-    /* The client's X-Request-Id when it is sane, else ours; echoed as X-Request-Id. */
+    struct identity identity;             /* of the token, where the route asks for one */
+    /* Names the request in logs, messages and the answer (X-Request-Id): the client's own id, or one that is
+     * made here. */
     char correlation_id[UUID_TEXT_LEN + 1];
     struct arena arena; /* freed with the call */
     struct buf added;   /* header lines for the answer */
@@ -59,13 +59,15 @@ struct call {
     void (*on_drain)(struct call *call);
     void *waiter; /* for the handler's own use */
     bool answered;
-    /* Takes the answer to whoever asked: HTTP on a connection, or rpc on a WebSocket (which has no conn). */
+    /* Takes the answer to the client: by HTTP on a connection, or as the result of an rpc on a WebSocket
+     * (conn is NULL then). */
     void (*deliver)(struct call *call, int status, const char *content_type, struct bytes *whole,
                     struct slice body);
     void *deliver_arg;
 };
 
-/* The client's own X-Request-Id when it is sane, else one of ours. */
+/* Sets correlation_id: the client's X-Request-Id if that has 1 to 36 letters, digits or "-_.", else a new
+ * UUID. */
 void call_give_correlation_id(struct call *call);
 
 /* The first header of that name; SLICE_NONE when absent. */
@@ -76,19 +78,20 @@ bool call_header_once(const struct call *call, const char *name, struct slice *r
 /* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
 struct slice call_query(struct call *call, const char *name);
 
-/* Header lines of the answer beyond status, Content-Length, Date, X-Request-Id and Connection; before the
- * answer. */
+/* Adds a header line to the answer, which must not have been given yet. Date, Content-Type, Content-Length,
+ * X-Request-Id and Connection are written anyway. A value with a line end is dropped. */
 void call_add_header(struct call *call, const char *name, struct slice value);
 
-/* The answer. content_type NULL: no body. HEAD gets the head alone. call_respond copies the body;
- * call_respond_shared takes a reference of its own to `whole`, of which `body` is a part. The call is freed
- * when its handler has returned, or, when it is answered later, in the next turn of the loop. */
+/* Answers the call. content_type NULL: the answer has no body. An answer to HEAD has no body either.
+ * call_respond copies the body; call_respond_shared takes a reference of its own to `whole`, of which `body`
+ * is a part. The call is freed when its handler has returned or, when it is answered later, in the next turn
+ * of the loop. */
 void call_respond(struct call *call, int status, const char *content_type, struct slice body);
 void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole,
                          struct slice body);
 
-/* A problem document (RFC 9457): type, title, status, detail, instance (correlation id), errors[{pointer,
- * detail}]. 503 and 429 carry Retry-After, 401 WWW-Authenticate. detail may be NULL. */
+/* Answers the call with the problem document of `err` (problem.h) and the headers that its status needs:
+ * Retry-After with 429 and 503, WWW-Authenticate with 401. detail may be NULL. */
 void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail,
                       const struct msg_problems *problems);

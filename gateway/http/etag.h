@@ -1,14 +1,13 @@
 #pragma once
-/* Entity tags (RFC 9110 8.8.3): the version of an entity, quoted. */
+/* Entity tags (RFC 9110 8.8.3). The tag of an entity is its version in quotes. */
 
 #include <stdint.h>
 
 #include "common/base/slice.h"
 
-/* "\"42\"" and a NUL. */
-enum { ETAG_SIZE = 24 };
+enum { ETAG_SIZE = 24 }; /* a tag such as "\"42\"", and a NUL */
 struct slice etag_format(int64_t version, char text[ETAG_SIZE]);
 
-/* Whether If-None-Match names it: "*", or a list of tags of which one is the same in the weak comparison (RFC
- * 9110 13.1.2). A field that is not well-formed names nothing after the fault. */
+/* Whether the field If-None-Match names the tag: it is "*", or a list with a tag that is the same in the weak
+ * comparison (RFC 9110 13.1.2). Where the list is malformed, what follows the fault names nothing. */
 bool etag_is_named(struct slice if_none_match, struct slice etag);

@@ -3,9 +3,9 @@
 enum {
     UNUSED_MAX = 64, /* exchanges kept for the next requests */
     ARENA_BLOCK = 4096,
-    ARENA_BASE =
-        1024 * 1024, /* and for each octet that a body may have: complaints about it are longer than it */
-    ARENA_PER_OCTET = 16,
+    ARENA_BASE = 1024 * 1024,
+    ARENA_PER_OCTET =
+        16, /* for each octet that a body may have: the complaints about a body are longer than it */
 };
 
 void exchange_set_state(struct exchange *exchange, enum exchange_state state)

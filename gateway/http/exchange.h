@@ -2,8 +2,8 @@
 /* A request and its answer, from the first octet of the one to the last of the other. Exchanges that are not
  * in use wait in a pool with a little memory, so that the next request costs no allocation.
  *
- *   READING ── head and body are there ──▶ WORKING ── answered ──▶ ANSWERED ── handler off the stack ──▶ freed
- *                                             └── connection handed to another protocol ──▶ LEFT ─────────▲
+ *   READING ── head and body ──▶ WORKING ── answered ──▶ ANSWERED ── handler off the stack ──▶ freed
+ *                                   └── another protocol takes over ──▶ LEFT ──────────────────▲
  */
 
 #include "gateway/http/call.h"

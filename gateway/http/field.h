@@ -1,5 +1,5 @@
 #pragma once
-/* The parts of a header field's value (RFC 9110 5.6): lists, parameters, and the blanks around them. */
+/* Takes the value of a header field apart (RFC 9110 5.6): lists, parameters, and the blanks around them. */
 
 #include "common/base/slice.h"
 
@@ -8,7 +8,7 @@ static inline bool field_is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* Without the blanks at both ends. */
+/* The text without the blanks at both ends. */
 static inline struct slice field_trim(struct slice s)
 {
     while (s.len > 0 && field_is_blank(s.data[0]))
@@ -18,5 +18,6 @@ static inline struct slice field_trim(struct slice s)
     return s;
 }
 
-/* Up to a separator that is outside of quotes, trimmed; *rest moves behind it. */
+/* The text up to the next separator outside of quotes, without blanks at its ends. *rest moves behind the
+ * separator. */
 struct slice field_next(struct slice *rest, char separator);

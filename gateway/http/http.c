@@ -43,7 +43,7 @@ static enum err take_headers(struct call *call, const struct request *request)
     return ERR_OK;
 }
 
-/* Finds the handler and asks who is calling: what can be refused by the head alone is, before the body is
+/* Finds the handler and who is calling. What can be refused by the head alone is refused before the body is
  * kept. */
 static enum err look_at_head(struct exchange *exchange)
 {
@@ -57,7 +57,7 @@ static enum err look_at_head(struct exchange *exchange)
     if (err)
         return err;
     if (call->method == METHOD_OTHER) {
-        call->keep_alive = false; /* what follows CONNECT is not HTTP, whatever its head says */
+        call->keep_alive = false; /* what follows a CONNECT is not HTTP */
         exchange->why = "the method is not supported";
         return ERR_NOT_IMPLEMENTED;
     }
@@ -86,7 +86,7 @@ static void set_limit(struct exchange *exchange, bool *set, int64_t ms)
 
 /* ---- answers ---- */
 
-/* The exchange is over: the connection rests, or closes. */
+/* The exchange is over. The connection waits for the next request, or closes. */
 static void finish(struct exchange *exchange)
 {
     struct conn *conn = exchange->call.conn;
@@ -100,7 +100,8 @@ static void finish(struct exchange *exchange)
         conn_close(conn);
 }
 
-/* Nothing that follows on this connection can be understood, or nobody wants to. */
+/* Answers with a refusal and closes, since what follows on this connection cannot be understood or is not
+ * wanted. */
 static void refuse(struct exchange *exchange, enum err err, const char *why)
 {
     struct call *call = &exchange->call;
@@ -140,13 +141,13 @@ static bool work(struct exchange *exchange)
         exchange_free(exchange);
         return false;
     default:
-        conn_limit(conn, 0); /* whoever works on it has limits of its own */
+        conn_limit(conn, 0); /* the handler has time limits of its own */
         conn_pause(conn, true);
         return false;
     }
 }
 
-/* A body has no meaning elsewhere (RFC 9110 9.3.1), so it takes no memory. */
+/* The body of another method has no meaning (RFC 9110 9.3.1), so it is not kept. */
 static bool takes_body(enum http_method method)
 {
     return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
@@ -183,7 +184,7 @@ static struct exchange *begin(struct conn *conn)
     return exchange;
 }
 
-/* What has arrived is part of a request: the rest of it has so much time. */
+/* A part of a request has arrived. Limits the time in which the rest must come. */
 static void wait_for_rest(struct exchange *exchange)
 {
     const struct config *config = exchange->call.gateway->config;
@@ -236,7 +237,7 @@ static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
 
 static void on_end(struct conn *conn, void *state)
 {
-    (void)state; /* part of a request, or nothing: there is nobody to answer */
+    (void)state; /* the request is incomplete, so there is nothing to answer */
     conn_close(conn);
 }
 
@@ -249,15 +250,16 @@ static void on_timeout(struct conn *conn, void *state)
         conn_close(conn);
 }
 
+/* It is one large answer. No other begins before it is written, and write_timeout_ms bounds how long that takes. */
 static void on_overflow(struct conn *conn, void *state)
 {
-    (void)conn; /* one large answer; no other begins before it is written, and write_timeout_ms bounds it */
+    (void)conn;
     (void)state;
 }
 
-/* A connection at rest is not closed at once: its client may be sending a request in this moment, would lose
- * it, and could not know whether it was done. It gets an answer with "Connection: close"; who is silent for a
- * while is not sending. */
+/* An idle connection is not closed at once. Its client may be sending a request at this moment; it would lose
+ * that request and could not know whether it was carried out. It gets an answer with "Connection: close"
+ * instead. A connection on which nothing arrives for a while is closed. */
 static void on_drain(struct conn *conn, void *state)
 {
     struct exchange *exchange = state;

@@ -1,11 +1,12 @@
 #pragma once
-/* HTTP/1 on a connection: requests in, one at a time in work, answers out in their order.
+/* HTTP/1 on a connection: requests come in, one at a time is in work, and answers go out in the order of the
+ * requests.
  *
  *   (nothing) ── bytes ──▶ READING ── head and body ──▶ WORKING ── call answered ──▶ (nothing), or closed
  *                             └── refusal, time ──▶ answered and closed
  *
- * An exchange (a request and its answer) exists only between its first octet and its answer: a connection
- * between requests holds nothing here.
+ * An exchange (a request and its answer) exists only from its first octet to its answer. A connection that
+ * waits for its next request holds nothing here.
  */
 
 #include "gateway/gateway.h"
@@ -18,6 +19,6 @@ void http_free(struct http *http);
 
 extern const struct conn_protocol http_protocol;
 
-/* For requests that come another way (rpc_call.h). */
+/* Exchanges for requests that come another way (rpc_call.h). */
 struct exchange_pool;
 struct exchange_pool *http_exchanges(struct http *http);

@@ -10,7 +10,8 @@ static bool is_quoted(struct slice s)
     return s.len >= 2 && s.data[0] == '"' && s.data[s.len - 1] == '"';
 }
 
-/* The inside of a structured string, without its backslashes; false when it is not one. */
+/* Writes the inside of a structured string without its backslashes; false when it is malformed or does not
+ * fit. */
 static bool unquote(struct slice inside, char *out, size_t size, size_t *ret_len)
 {
     size_t len = 0;
@@ -77,7 +78,7 @@ static bool is_opaque(struct slice inside)
     return true;
 }
 
-/* Our tags are versions, written in one way: no sign, no leading zero. */
+/* Our tags are versions, and there is one way to write a version: no sign, no leading zero. */
 static bool parse_version(struct slice text, int64_t *ret_version)
 {
     int64_t version = 0;
@@ -118,7 +119,7 @@ enum err run_at_parse(struct slice field, int64_t now_ms, int64_t ahead_ms, int6
     }
     bool is_time = msg_format_read_time(field_trim(field), &ms);
     if (is_time && ms <= now_ms + ahead_ms) {
-        *ret_ms = ms > 0 ? ms : 1; /* before 1970: long past, and not absent */
+        *ret_ms = ms > 0 ? ms : 1; /* a time before 1970 is long past, but 0 would mean that it is absent */
         return ERR_OK;
     }
     *ret_why =
@@ -154,7 +155,8 @@ void prefer_parse(struct slice field, struct prefer *prefer)
 {
     while (field.len > 0) {
         struct slice preference = field_next(&field, ',');
-        struct slice first = field_next(&preference, ';'); /* parameters mean nothing to those we know */
+        struct slice first =
+            field_next(&preference, ';'); /* the preferences that we know have no parameters */
         struct slice name = field_next(&first, '=');
         struct slice value = field_trim(first);
         if (is_quoted(value))
@@ -179,7 +181,7 @@ static bool is_hex(struct slice s, size_t at, size_t len)
             return false;
         zero = zero && c == '0';
     }
-    return !zero || len == 2; /* ids of zeros are invalid; version and flags may be zero */
+    return !zero || len == 2; /* an id of zeros is invalid; version and flags may be zero */
 }
 
 bool traceparent_is_valid(struct slice field)

@@ -1,5 +1,5 @@
 #pragma once
-/* Problem details (RFC 9457): the document that every refusal has. */
+/* Problem details (RFC 9457): every refusal is answered with such a document. */
 
 #include "common/base/buf.h"
 #include "common/base/err.h"

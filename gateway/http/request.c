@@ -2,10 +2,11 @@
 
 enum {
     FIELDS_AT_FIRST = 16,
-    TEXT_KEPT = 4096, /* of memory, from one request to the next */
+    TEXT_KEPT = 4096, /* octets of memory that are kept from one request to the next */
     BODY_KEPT = 8192,
-    CHUNK_OVERHEAD =
-        8, /* octets of framing for each octet that a body may have: chunks of one octet take five */
+    /* Octets of framing that are allowed for each octet that a body may have; chunks of one octet take
+     * five. */
+    CHUNK_OVERHEAD = 8,
 };
 
 static const char protocol_text[] = "HTTP/";
@@ -20,19 +21,19 @@ int request_refuse(struct request *request, enum err err, const char *why)
     return HPE_USER;
 }
 
-/* What llhttp's verdicts mean to the client; a row that is missing is a bad request. */
+/* What each verdict of llhttp means to the client. A verdict without a row is a bad request. */
 static const struct {
     llhttp_errno_t verdict;
     enum err err;
     const char *why;
 } verdicts[] = {
-    {HPE_INVALID_METHOD, ERR_BAD_REQUEST, "the method is not one"},
+    {HPE_INVALID_METHOD, ERR_BAD_REQUEST, "the method is malformed"},
     {HPE_INVALID_URL, ERR_BAD_REQUEST, "the request target has characters that it must not have"},
     {HPE_INVALID_VERSION, ERR_VERSION_UNSUPPORTED, "the version is not HTTP/1.0 or HTTP/1.1"},
-    {HPE_PAUSED_H2_UPGRADE, ERR_VERSION_UNSUPPORTED, "HTTP/2 is not spoken here"},
+    {HPE_PAUSED_H2_UPGRADE, ERR_VERSION_UNSUPPORTED, "the server does not speak HTTP/2 on this port"},
     {HPE_INVALID_CONSTANT, ERR_BAD_REQUEST, "the request line is malformed"},
     {HPE_INVALID_HEADER_TOKEN, ERR_BAD_REQUEST, "a header field is malformed"},
-    {HPE_UNEXPECTED_SPACE, ERR_BAD_REQUEST, "there is a space where none may be"},
+    {HPE_UNEXPECTED_SPACE, ERR_BAD_REQUEST, "there is a space where none is allowed"},
     {HPE_CR_EXPECTED, ERR_BAD_REQUEST, "a line does not end in CRLF"},
     {HPE_LF_EXPECTED, ERR_BAD_REQUEST, "a line does not end in CRLF"},
     {HPE_STRICT, ERR_BAD_REQUEST, "a line does not end in CRLF"},
@@ -47,9 +48,9 @@ static const struct {
 static void refuse_by_verdict(struct request *request, llhttp_errno_t verdict)
 {
     if (request->phase == PHASE_REFUSED)
-        return; /* a callback has said why */
+        return; /* a callback has said already what is wrong */
     if (verdict == HPE_INVALID_VERSION && request->parser.http_major == 1 && request->parser.http_minor <= 1)
-        verdict = HPE_CR_EXPECTED; /* the version is fine, what follows it is not */
+        verdict = HPE_CR_EXPECTED; /* the version is right, but what follows it is not */
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
         if (verdicts[i].verdict == verdict) {
             request_refuse(request, verdicts[i].err, verdicts[i].why);
@@ -94,7 +95,7 @@ static struct request_field *last_field(struct request *request)
     return &request->fields[request->field_count - 1];
 }
 
-/* Trailer fields (RFC 9112 7.1.2) are read and dropped. */
+/* Trailer fields (RFC 9112 7.1.2) are read and not kept. */
 static bool is_trailer(const struct request *request)
 {
     return request->phase == PHASE_BODY;
@@ -248,8 +249,8 @@ void request_reset(struct request *request)
     request->parser.data = request;
 }
 
-/* Empty lines before a request line are skipped (RFC 9112 2.2), when they are CRLF. Returns how many octets
- * were. */
+/* Skips empty lines before a request line (RFC 9112 2.2), as long as they end in CRLF. Returns the number of
+ * octets skipped. */
 static size_t skip_empty_lines(struct request *request, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.len; i++) {
@@ -267,8 +268,8 @@ static size_t skip_empty_lines(struct request *request, struct slice bytes)
     return bytes.len;
 }
 
-/* llhttp also knows RTSP and ICE, and more than one space before them; this looks at what it is about to be
- * fed. */
+/* llhttp also accepts RTSP and ICE, and several spaces before the protocol. This looks at the bytes before
+ * llhttp gets them. */
 static void check_protocol(struct request *request, struct slice bytes)
 {
     for (size_t i = 0; i < bytes.len && request->protocol_seen < sizeof(protocol_text) - 1; i++)
@@ -280,13 +281,13 @@ static void check_protocol(struct request *request, struct slice bytes)
         request->phase = PHASE_FIELDS;
 }
 
-/* Where the target has ended: a line end there is a request of HTTP/0.9; and llhttp takes any number of
- * spaces before it. */
+/* The target has ended. A line end there means HTTP/0.9; and llhttp accepts several spaces before the target,
+ * which RFC 9112 does not. */
 static void check_target(struct request *request)
 {
     size_t method_len = strlen(llhttp_method_name((llhttp_method_t)request->parser.method));
     if (request->last_octet != ' ')
-        request_refuse(request, ERR_VERSION_UNSUPPORTED, "HTTP/0.9 is not spoken here");
+        request_refuse(request, ERR_VERSION_UNSUPPORTED, "the server does not speak HTTP/0.9");
     else if (request->head_bytes - request->lead_bytes != method_len + 1 + request->target_len + 1)
         request_refuse(request, ERR_BAD_REQUEST, "the request line is malformed");
 }
@@ -304,7 +305,8 @@ static int check_head_size(struct request *request)
                           NULL);
 }
 
-/* Runs the parser over as much as may be seen in this phase. Returns the octets it is done with. */
+/* Runs the parser over as many bytes as the bound on the head allows. Returns the octets that it is done
+ * with. */
 static size_t run_parser(struct request *request, struct slice bytes)
 {
     bool head = in_head(request);
@@ -335,7 +337,7 @@ static void check_overhead(struct request *request, size_t used, size_t body_bef
         too_large(request);
 }
 
-/* One run of the parser and what follows from it. Returns the octets that are done with. */
+/* Runs the parser once and checks what it has read. Returns the octets that are done with. */
 static size_t advance(struct request *request, struct slice bytes)
 {
     bool head = in_head(request);

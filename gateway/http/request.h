@@ -1,12 +1,13 @@
 #pragma once
-/* One HTTP/1 request as it arrives: a core that does no I/O. Bytes go in, in any portions; a head, a body or
- * a refusal comes out.
+/* Reads one HTTP/1 request. It does no I/O: bytes go in, in portions of any size; a head, a body or a refusal
+ * comes out.
  *
  *   LEAD ─▶ LINE ─▶ PROTOCOL ─▶ FIELDS ─▶ (REQUEST_HEAD) ─▶ BODY ─▶ (REQUEST_DONE)
- *     └───────┴─────────┴─────────┴──────────────────────────┴──▶ (REQUEST_REFUSED): answer and close, the framing is lost
+ *     └───────┴─────────┴─────────┴──────────────────────────┴──▶ (REQUEST_REFUSED)
  *
- * llhttp parses, with none of its leniencies. Beyond it (RFC 9112): Host exactly once, no transfer coding but
- * chunked and none in HTTP/1.0, only CRLF before a request, the protocol must be HTTP, bounds on head,
+ * After a refusal the framing is lost, so the connection must be answered and closed. llhttp parses, with
+ * none of its leniencies. Beyond its grammar this demands (RFC 9112): Host exactly once; no transfer coding
+ * but chunked, and none in HTTP/1.0; only CRLF before a request; HTTP as the protocol; bounds on head,
  * fields, body and chunk overhead.
  */
 
@@ -46,7 +47,7 @@ struct request {
     uint8_t protocol_seen; /* octets of "HTTP/" */
     char last_octet;       /* that the parser has taken */
     bool lead_cr;          /* the last octet was the CR of an empty line */
-    bool discard_body;     /* it is read and not kept: the answer is known already */
+    bool discard_body;     /* the body is read and not kept, since the answer is known already */
     bool keep_alive;
     bool expects_continue;
     enum err refusal;
@@ -57,14 +58,14 @@ enum request_step { REQUEST_MORE, REQUEST_HEAD, REQUEST_DONE, REQUEST_REFUSED };
 
 void request_init(struct request *request, const struct config *config);
 void request_done(struct request *request);
-/* Ready for the next one; keeps a little memory. */
+/* Makes it ready for the next request; a little memory is kept. */
 void request_reset(struct request *request);
 
-/* Takes bytes up to the next step. *ret_used of them are done with; after REQUEST_HEAD call again, also with
- * nothing. */
+/* Takes bytes up to the next step; *ret_used of them are done with. After REQUEST_HEAD it must be called
+ * again, even with no bytes. */
 enum request_step request_feed(struct request *request, struct slice bytes, size_t *ret_used);
 
-/* After REQUEST_HEAD. */
+/* What the head says: valid after REQUEST_HEAD. */
 struct slice request_target(const struct request *request);
 struct slice request_name(const struct request *request, size_t field);
 struct slice request_value(const struct request *request, size_t field);

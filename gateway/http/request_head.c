@@ -1,5 +1,5 @@
-/* What a head must satisfy as a whole, beyond the parser's grammar: what decides where the message ends and
- * whom it is for. */
+/* Checks a head as a whole, beyond the grammar of the parser: the fields that decide where the message ends
+ * and for whom it is. */
 
 #include "gateway/http/request_private.h"
 
@@ -9,7 +9,8 @@ static bool is_host_character(char c)
            (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
 }
 
-/* uri-host [":" port] (RFC 9110 7.2), as far as anybody could be confused by it. */
+/* uri-host [":" port] (RFC 9110 7.2): the characters are checked, which is as much as could confuse a reader
+ * of the field. */
 static bool is_host(struct slice value)
 {
     for (size_t i = 0; i < value.len; i++)
@@ -56,7 +57,7 @@ static const struct {
     {{"expect", 6}, look_at_expect},
 };
 
-/* The parser leaves the white space after a value to us. */
+/* Cuts the white space after a value, which the parser leaves there. */
 static void trim(struct request *request, struct request_field *field)
 {
     const char *value = buf_data(&request->text) + field->value_at;

@@ -3,9 +3,9 @@
 
 #include "gateway/http/request.h"
 
-/* The request ends here, unanswered by any handler. `why` is constant, or NULL. Returns what a callback tells
- * the parser. */
+/* Refuses the request; no handler will see it. `why` is a constant text, or NULL. Returns what a callback
+ * must return to the parser. */
 int request_refuse(struct request *request, enum err err, const char *why);
 
-/* The fields are complete: HPE_OK, or it is refused. */
+/* Checks the head when its fields are complete: HPE_OK, or the request is refused. */
 int request_check_head(struct request *request);

@@ -3,7 +3,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/net/conn.h"
 
-enum { COPIED_MAX = 2048 }; /* a smaller body costs less copied than as a piece of its own */
+enum { COPIED_MAX = 2048 }; /* copying a smaller body costs less than queueing it as a piece of its own */
 
 /* ---- what answers share ---- */
 
@@ -99,7 +99,7 @@ static void append_header(struct buf *head, struct slice name_and_colon, struct 
     buf_append(head, "\r\n", 2);
 }
 
-/* RFC 9110 8.6: none with 204 (and 304 would have to say that of the 200). */
+/* RFC 9110 8.6: a 204 has no length, and a 304 would have to give the length of the 200. */
 static bool has_length(int status)
 {
     return status != 204 && status != 304;
@@ -135,8 +135,8 @@ static void write_head(struct call *call, int status, const char *content_type, 
 
 /* ---- answers ---- */
 
-/* What failed here is worth a line each time; that a server is away is said by who lost it, not by every
- * request. */
+/* A 500 is a fault of ours and logged each time. That a server is away is logged by the part that lost it,
+ * not for every request. */
 static void log_answer(const struct call *call, int status)
 {
     log_at(status == 500 ? LOG_WARN : LOG_DEBUG, "http.answered", LOG_I("status", status),
@@ -144,7 +144,6 @@ static void log_answer(const struct call *call, int status)
            LOG_S("peer", conn_peer(call->conn)));
 }
 
-/* Head, body and the end of the exchange; the body goes by reference where `whole` is given. */
 void response_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
                       struct slice body)
 {

@@ -13,7 +13,7 @@ enum http_method router_method(struct slice name)
     return METHOD_OTHER;
 }
 
-/* Up to the next slash; *text moves behind it. */
+/* The text up to the next slash; *text moves behind the slash. */
 static struct slice next_segment(struct slice *text)
 {
     const char *slash = text->len > 0 ? memchr(text->data, '/', text->len) : NULL;
@@ -44,7 +44,7 @@ static bool fits_parameter(struct slice parameter, struct slice segment)
     return router_is_word(parameter) ? is_word(segment) : uuid_parse(segment, &id);
 }
 
-/* The path fits the pattern segment by segment. */
+/* Whether the path fits the pattern, segment by segment. */
 static bool matches(const char *pattern, struct slice path, struct slice params[CALL_PARAMS_MAX])
 {
     struct slice wanted = slice_of(pattern);

@@ -33,7 +33,7 @@ static struct slice keep(struct call *call, struct slice text)
     return (struct slice){copy, text.len};
 }
 
-/* A body is JSON unless the headers say what kind of it. */
+/* A body counts as application/json unless a header says otherwise. */
 static enum err take_headers(struct call *call, const struct rpc_request *request)
 {
     static const struct call_header json = {{"content-type", 12}, {"application/json", 16}};
@@ -89,7 +89,7 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
     rpc->call = call;
     const char *why = NULL;
     enum err err = take(call, request);
-    if (!err && call->route->access == ACCESS_PUBLIC) /* of the process, or of the connection */
+    if (!err && call->route->access == ACCESS_PUBLIC) /* they are about the process, or need a connection */
         err = ERR_NOT_FOUND;
     if (!err)
         err = authorize_role(call, &why);

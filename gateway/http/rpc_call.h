@@ -1,6 +1,6 @@
 #pragma once
-/* A request of the HTTP API that came another way: the same routes, checks and handlers, and the same answer,
- * without a connection. */
+/* A request to the HTTP API that does not come over HTTP: an rpc on a WebSocket. It meets the same routes,
+ * checks and handlers, and gets the same answer, without a connection. */
 
 #include "gateway/http/call.h"
 
@@ -19,14 +19,15 @@ struct rpc_answer {
     struct slice body;
 };
 
-/* Part of the asker's own struct, all zero but for on_answer. */
+/* Embedded in the caller's struct; all zero but for on_answer. */
 struct rpc_call {
-    /* Once, unless it is forgotten; inside rpc_call_start or later. */
+    /* Called once, unless the call is forgotten: from inside of rpc_call_start, or later. */
     void (*on_answer)(struct rpc_call *rpc, const struct rpc_answer *answer);
-    struct call *call; /* NULL: nothing is on its way */
+    struct call *call; /* NULL: no call is on its way */
 };
 
-/* What it is given is copied. */
+/* Copies the request. */
 void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, struct rpc_call *rpc);
-void rpc_call_forget(
-    struct rpc_call *rpc); /* also of one that is over; a command that was published goes on */
+/* No answer is wanted any more; a command that was published goes on. A call that has been answered may be
+ * forgotten, too. */
+void rpc_call_forget(struct rpc_call *rpc);

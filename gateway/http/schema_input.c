@@ -60,7 +60,7 @@ static void take_pair(struct call *call, const struct msg_object *object, struct
         complain(problems, name, "must be UTF-8");
 }
 
-/* "/type" is a place in a body; in a query it is "?type". */
+/* The pointer "/type" is a place in a body; a parameter of a query is "?type". */
 static void point_at_parameters(struct call *call, struct msg_problems *problems)
 {
     for (struct msg_problem *p = problems->first; p; p = p->next) {
@@ -92,7 +92,7 @@ enum err schema_input_query(struct call *call, const struct msg_object *object, 
 
 /* ---- the body ---- */
 
-/* A POST may come without one, where the schema asks for nothing. */
+/* A POST may come without a body, if the schema requires no member. */
 static enum err read_body(struct call *call, const struct msg_object *object, const char *member,
                           json_t **ret_json, json_t **ret_apart, struct msg_problems *problems, char why[160])
 {

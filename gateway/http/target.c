@@ -14,12 +14,13 @@ static int encoded_octet(struct slice text, size_t at)
 static bool is_well_encoded(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] == '%' && encoded_octet(text, i) <= 0) /* NUL is in no text of ours */
+        if (text.data[i] == '%' && encoded_octet(text, i) <= 0) /* an encoded NUL is refused, too */
             return false;
     return true;
 }
 
-/* In a path an encoded slash would be a different resource to whoever decodes at another time. */
+/* A path with an encoded slash would name another resource to a program that decodes it before it splits
+ * it. */
 static bool hides_slash(struct slice path)
 {
     for (size_t i = 0; i < path.len; i++) {
@@ -30,7 +31,7 @@ static bool hides_slash(struct slice path)
     return false;
 }
 
-/* Well-encoded text without its encoding; "+" is a space in a query. */
+/* Decodes well-encoded text. In a query, "+" is a space. */
 static struct slice decode(struct arena *arena, struct slice text, bool plus_is_space)
 {
     char *out = arena_alloc(arena, text.len + 1);

@@ -1,12 +1,12 @@
 #pragma once
-/* The request target (RFC 9112 3.2) and percent-encoding (RFC 3986 2.1). */
+/* Takes the request target apart (RFC 9112 3.2) and decodes its percent-encoding (RFC 3986 2.1). */
 
 #include "common/base/arena.h"
 #include "common/base/err.h"
 
-/* Splits into the decoded path and the raw query (SLICE_NONE: there is none). origin-form, absolute-form, and
- * "*", which is its own path. ERR_BAD_REQUEST for anything else, broken percent-encoding, encoded NUL or
- * encoded slashes. */
+/* Splits a target into the decoded path and the query as it was sent (SLICE_NONE: there is none). It may be
+ * in origin-form or absolute-form, or "*", which is its own path. ERR_BAD_REQUEST for any other form, for
+ * broken percent-encoding, and for an encoded NUL or slash. */
 enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path,
                       struct slice *ret_query) MUST_CHECK;
 

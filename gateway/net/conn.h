@@ -1,14 +1,14 @@
 #pragma once
 /* One client connection: bytes in, bytes out, time limits. What the bytes mean is its protocol's business.
  *
- *   socket ─▶ (one read buffer per process) ─▶ protocol.on_bytes ──┐ not consumed: kept by the connection, bounded
+ *   socket ─▶ (one read buffer per process) ─▶ protocol.on_bytes ──┐ what it does not take is kept, bounded
  *   socket ◀── one writev per turn of the loop ◀── output queue ◀──┘ own bytes and shared `struct bytes`
  *
  * The server says in which protocol a connection begins (http); that may hand it over to another one (ws
  * after an upgrade, sse). An idle connection holds no buffers, so that ten thousand of them cost little. A
  * dead connection is freed at the end of the turn of the loop, never inside a callback.
  *
- *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD ── end of turn ──▶ freed
+ *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD, then freed
  *     └──────────────────────┴── conn_abort, socket error, write time-out ──────────────────────┘
  *
  * A client that reads slowly costs memory. Each connection may hold max_output_bytes of output; all of them
