@@ -1,5 +1,5 @@
-/* cortex-worker <pool>: runs the commands of one pool. Settings: common/process/config.def, shown by --help-config.
- */
+/* cortex-worker <pool> runs the commands of one pool. --help-config lists its settings
+ * (common/process/config.def). */
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 enum { TITLE_SIZE = 64 };
 
-/* ps and pgrep read the title from where the arguments were: it is cut to their length. */
+/* ps and pgrep read the title from where the arguments were, so it is cut to their length. */
 static void set_title(int argc, char **argv, const char *title)
 {
     char *end = argv[argc - 1] + strlen(argv[argc - 1]);
@@ -31,7 +31,7 @@ static int usage(FILE *out, int status)
     return status;
 }
 
-/* A pool is what some resource names as its own (topology.h). */
+/* A pool exists when some resource belongs to it (topology.h). */
 static bool is_pool(const char *name)
 {
     for (const struct msg_resource *const *r = msg_resources; *r; r++) {

@@ -10,7 +10,7 @@ struct manager_load {
     int64_t silent_ms;
     unsigned partitions, unanswered;
     struct queue queues[TOPOLOGY_PARTITIONS_MAX];
-    struct members_view workers; /* self: none of them */
+    struct members_view workers; /* a manager is none of them: self stays zero */
 };
 
 struct manager_load *manager_load_new(const struct config *config, const char *pool)

@@ -148,8 +148,9 @@ static void hear(struct manager *m, const char *queue, const char *topic)
     broker_bind(m->broker, queue, EXCHANGE_CONTROL, key);
 }
 
-/* A queue of its own for what all are told, and one for all of them for what one of them is asked. The name
- * is new with every connection: the server may not have noticed yet that the last one broke. */
+/* Announcements go to a queue of every manager, requests to one queue that all managers share, so that one of
+ * them answers. The name of the own queue is new with every connection: the server may not have noticed yet
+ * that the last one broke. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct manager *m = ctx;

@@ -43,7 +43,7 @@ static int32_t within(int32_t n, int32_t min, int32_t max)
     return n < min ? min : n > max ? max : n;
 }
 
-/* As the wish leaves it, whether it fits together or not. */
+/* The size with the wish in it, whether or not its members fit together. */
 static struct pool_size size_with(const struct manager_view *view, const struct pool_wish *wish)
 {
     struct pool_size size = view->size;

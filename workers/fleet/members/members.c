@@ -41,6 +41,14 @@ struct members {
     struct buf text;
 };
 
+static void set_state(struct members *m, enum members_state state)
+{
+    static const char *const names[] = {
+        [MEMBERS_DEAF] = "deaf", [MEMBERS_LISTENING] = "listening", [MEMBERS_JOINED] = "joined"};
+    log_debug("member.state", LOG_S("from", names[m->state]), LOG_S("to", names[state]));
+    m->state = state;
+}
+
 static void start_timer(struct members *m, ev_timer *timer, int64_t after_ms)
 {
     ev_timer_stop(m->loop, timer);
@@ -185,7 +193,7 @@ static void on_listened(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct members *m = CONTAINER_OF(timer, struct members, listen);
-    m->state = MEMBERS_JOINED;
+    set_state(m, MEMBERS_JOINED);
     log_info("member.joined", LOG_I("others", m->view.count));
     evaluate(m);
 }
@@ -197,7 +205,7 @@ static void on_lease_over(struct ev_loop *loop, ev_timer *timer, int events)
     struct members *m = CONTAINER_OF(timer, struct members, lease);
     log_warn("member.unheard");
     if (m->state == MEMBERS_JOINED)
-        m->state = MEMBERS_LISTENING;
+        set_state(m, MEMBERS_LISTENING);
     give_up(m, "this worker could not be heard by the others");
     assign(m, 0, 0);
 }
@@ -218,7 +226,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_bound(void *arg)
 {
     struct members *m = arg;
-    m->state = MEMBERS_LISTENING;
+    set_state(m, MEMBERS_LISTENING);
     m->bound_ms = clock_monotonic_ms();
     members_view_thaw(&m->view, m->bound_ms);
     announce(m);
@@ -249,7 +257,7 @@ void members_down(struct members *m)
 {
     if (m->is_blocked)
         renew_lease(m, clock_monotonic_ms());
-    m->state = MEMBERS_DEAF;
+    set_state(m, MEMBERS_DEAF);
     m->is_blocked = false;
     ev_timer_stop(m->loop, &m->listen);
 }

@@ -19,7 +19,7 @@ struct partitions {
     struct broker *broker;
     const char *pool;
     unsigned count;
-    uint16_t prefetch; /* of each */
+    uint16_t prefetch; /* of each partition */
     struct partitions_callbacks callbacks;
     void *ctx;
     bool is_up;

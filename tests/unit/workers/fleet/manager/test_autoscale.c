@@ -223,7 +223,8 @@ static void test_size_when_anything_is_seen_then_it_stays_in_bounds(void **state
     }
 }
 
-/* Who has as many workers as its load needs has nothing waiting, and so lets some go, and misses them: seldom. */
+/* Who has as many workers as its load needs has nothing waiting, and so lets some go, and misses them:
+ * seldom. */
 static void test_size_when_load_oscillates_then_it_does_not_flap(void **state)
 {
     (void)state;

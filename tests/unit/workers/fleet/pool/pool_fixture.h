@@ -1,5 +1,6 @@
 #pragma once
-/* A pool in a process of its own, whose workers write their process ids into a pipe and wait to be told to leave. */
+/* A pool in a process of its own, whose workers write their process ids into a pipe and wait to be told to
+ * leave. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,8 +80,8 @@ static inline void on_hang(struct ev_loop *loop, ev_signal *signal, int events)
         pause();
 }
 
-/* As a real worker: a loop with a pulse, ready at once. SIGUSR1 makes it hang; settings with the log level "error" are
- * too much for it. */
+/* As a real worker: a loop with a pulse, ready at once. SIGUSR1 makes it hang; settings with the log level
+ * "error" are too much for it. */
 static inline int turn(const struct config *config, const char *name, int pulse_fd)
 {
     (void)name;

@@ -21,7 +21,7 @@ static void test_pool_when_its_workers_keep_dying_at_once_then_it_gives_up(void 
     }
 }
 
-static void test_pool_when_workers_are_killed_again_and_again_after_a_good_life_then_it_goes_on(void **state)
+static void test_pool_when_workers_are_killed_again_and_again_while_healthy_then_it_goes_on(void **state)
 {
     (void)state;
     setenv("CORTEX_CRASH_DEATHS", "2", 1);
@@ -31,7 +31,7 @@ static void test_pool_when_workers_are_killed_again_and_again_after_a_good_life_
     unsetenv("CORTEX_HEALTHY_AFTER_MS");
     for (int i = 0; i < 8; i++) {
         pid_t worker = await_birth();
-        usleep(400 * 1000); /* at least that good a life */
+        usleep(400 * 1000); /* longer than it takes to be healthy */
         kill(worker, SIGKILL);
     }
     await_birth();
@@ -106,8 +106,8 @@ static void test_pool_when_new_settings_do_not_parse_then_the_old_workers_stay(v
     unlink(settings_path);
 }
 
-/* "error" parses, and the worker does not live with it: the pool goes back to what was there, and can still replace
- * who dies later. */
+/* "error" parses, and the worker does not live with it: the pool goes back to what was there, and can still
+ * replace who dies later. */
 static void test_pool_when_no_worker_lives_with_new_settings_then_the_old_ones_stay_in_force(void **state)
 {
     (void)state;
@@ -260,7 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool_when_its_workers_keep_dying_at_once_then_it_gives_up),
-        cmocka_unit_test(test_pool_when_workers_are_killed_again_and_again_after_a_good_life_then_it_goes_on),
+        cmocka_unit_test(test_pool_when_workers_are_killed_again_and_again_while_healthy_then_it_goes_on),
         cmocka_unit_test(test_pool_when_a_loop_does_not_turn_then_the_worker_is_replaced),
         cmocka_unit_test(test_pool_when_settings_are_read_again_then_workers_are_replaced_one_by_one),
         cmocka_unit_test(test_pool_when_new_settings_do_not_parse_then_the_old_workers_stay),
