@@ -112,7 +112,7 @@ static void test_parse_when_a_name_is_escaped_then_it_is_the_same_name(void **st
     assert_refused(SLICE("{\"name\":1,\"n\\u0061me\":2}"), "duplicate object key");
 }
 
-/* To the last bit. */
+/* The numbers must be equal to the last bit. */
 static void test_parse_when_numbers_then_the_nearest_double_or_the_exact_integer(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* arena and bytes: what lives how long. */
+/* How long the memory of an arena and of shared bytes lives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The AMQP client on a real RabbitMQ behind a proxy that breaks what lies between. */
+/* The AMQP client against a real RabbitMQ, behind a proxy that breaks the connection between them. */
 #include "tests/unit/common/broker/amqp_proxy.h"
 
 static void declare_own_queue(struct client *client)
@@ -28,8 +28,8 @@ static void assert_queue_has_all(struct client *publisher, int count)
 static char body[300];
 static const struct slice BODY = {body, sizeof(body)};
 
-/* A message is about 400 octets here, so these cuts fall into method, header, body and ends of frames, early
- * and late. */
+/* A message has about 400 octets here, so the cuts fall into methods, headers, bodies and ends of frames,
+ * early and late. */
 static void test_publish_when_cut_in_the_middle_of_a_frame_then_nothing_is_lost_and_each_is_confirmed_once(
     void **state)
 {
@@ -73,7 +73,7 @@ static void test_publish_when_the_confirms_are_cut_off_then_sent_again_and_each_
     proxy_free(proxy);
 }
 
-/* Sent twice is allowed; the first of each number must come after the first of the number before. */
+/* A message may come twice, but each number must first come after the number before it. */
 static void note_in_order(struct client *client, const struct broker_delivery *d)
 {
     int n = number_of(d);
@@ -199,7 +199,7 @@ static void test_ack_when_the_epoch_is_stale_then_ignored_and_the_message_comes_
     eventually(client->delivered == 5 && client->confirmed == 5);
     proxy_cut(proxy);
     broker_ack(client->broker, kept[4].epoch, kept[4].tag,
-               true); /* not noticed yet, or down: either way lost */
+               true); /* the break may not be noticed yet; the ack is lost either way */
     eventually(client->delivered == 10);
     broker_ack(client->broker, kept[4].epoch, kept[4].tag, true);
     broker_reject(client->broker, kept[4].epoch, kept[4].tag, false);
@@ -334,7 +334,8 @@ static void test_heartbeat_when_the_server_is_silent_then_down_and_up_again(void
     proxy_free(proxy);
 }
 
-/* Far more than socket buffers take: the rest stays with us, in bounds, and nothing waits. */
+/* Publishes far more than the socket buffers take. What they do not take is kept within bounds, and nothing
+ * waits. */
 static struct client *client_with_a_full_socket(struct proxy *proxy, int count)
 {
     static char large[60000];

@@ -1,5 +1,6 @@
-/* The AMQP client against a fake server, which says what no RabbitMQ says: confirms in any order, input octet
- * by octet, and garbage. None of it may crash, and after each the client must work again. */
+/* The AMQP client against a fake server, which sends what no RabbitMQ sends: confirms in any order, input
+ * octet by octet, and garbage. Nothing of it may crash the client, and after each case the client must work
+ * again. */
 #include "tests/unit/common/broker/amqp_proxy.h"
 
 static struct buf wire; /* what the server is about to say */
@@ -132,7 +133,7 @@ static struct client *client;
 
 static int met; /* connections so far */
 
-/* A new connection, whose client has said hello. */
+/* Waits for a new connection whose client has sent the protocol header. */
 static void await_connection(void)
 {
     eventually(server->accepted > met && server->linked && server->flows[TO_SERVER].passed >= 8);
@@ -182,7 +183,7 @@ static int teardown(void **state)
     return loop_teardown(state);
 }
 
-/* The client must have given this connection up, and be able to use the next. */
+/* The client must have ended this connection, and be able to use the next. */
 static void assert_given_up(const char *why)
 {
     eventually(client->downs > 0);

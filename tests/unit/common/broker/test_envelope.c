@@ -9,7 +9,7 @@
 
 static const struct uuid A = {{1}}, B = {{2}}, C = {{3}}, D = {{4}}, E = {{5}};
 
-/* What a broker would hand out for what it was given. */
+/* The delivery that a broker would make of a message. */
 static struct broker_delivery delivered(const struct broker_message *m)
 {
     return (struct broker_delivery){

@@ -1,8 +1,8 @@
-/* The exchanges and queues, against a real RabbitMQ. Its vhost is the tests' own. */
+/* The exchanges and queues, against a real RabbitMQ with a vhost of the tests. */
 #include "common/broker/topology.h"
 #include "tests/unit/common/broker/amqp_fixture.h"
 
-/* The defaults, as every other test declares the same queues. */
+/* The default settings, because every other test declares the same queues with them. */
 static struct config config;
 
 static int setup(void **state)
@@ -81,7 +81,7 @@ static void test_declare_when_done_twice_then_accepted_again(void **state)
     client_free(second);
 }
 
-static struct slice marker; /* of this run: the queues may hold what another left */
+static struct slice marker; /* of this run; the queues may hold messages of another run */
 
 static enum err publish(struct client *client, int n, const char *exchange, const char *key)
 {
@@ -167,7 +167,7 @@ static void test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_l
     client_free(reader);
 }
 
-/* Rows of `deferred` keep it: whoever changes the function loses sight of them. */
+/* Rows of `deferred` keep the slot, so with a changed function they would not be found any more. */
 static void test_slot_when_asked_again_then_always_the_same(void **state)
 {
     (void)state;

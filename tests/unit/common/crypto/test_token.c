@@ -380,7 +380,8 @@ static void test_keys_when_missing_or_too_weak_are_not_loaded(void **state)
     unlink(line_path);
 }
 
-/* The signature of RFC 8037 A.4, by its key: it must get past the signature and be refused by its claims, which are not JSON. */
+/* The signature of RFC 8037 A.4, by its key: it must get past the signature and be refused by its claims,
+ * which are not JSON. */
 static void test_eddsa_when_the_example_of_rfc_8037_is_given_has_a_valid_signature(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@
 #include "common/base/buf.h"
 #include "common/db/db.h"
 
-/* The server: CORTEX_TEST_DATABASE_URL, or the database that `cortex test` made for its tests. */
+/* Returns CORTEX_TEST_DATABASE_URL, or the URL of the database that `cortex test` made for its tests. */
 static inline const char *test_url(void)
 {
     const char *url = getenv("CORTEX_TEST_DATABASE_URL");
@@ -137,7 +137,7 @@ static inline void keep_result(void *arg, struct db_result *result)
     journal_word(kept->journal, "kept", err_info(db_result_error(result))->name);
 }
 
-/* One statement in a transaction of its own, on a connection of its own: what a person would do with psql. */
+/* Runs one statement in a transaction and on a connection of its own, as a person would with psql. */
 static inline struct db_result *run_sql(const char *sql, const char *param)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);

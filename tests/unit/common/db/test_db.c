@@ -69,7 +69,7 @@ static void commit(struct fixture *f)
     db_sync(f->db, note_sync, &f->sync);
 }
 
-/* The text of one answer, asked for on the fixture's own connection in a transaction of its own. */
+/* Runs a statement on the connection of the fixture, in a transaction of its own, and returns the answer. */
 static struct db_result *ask(struct fixture *f, const struct db_statement *statement)
 {
     struct kept kept = {.journal = &f->journal};
@@ -327,7 +327,7 @@ static void test_send_when_down_fails_later_and_in_order(void **state)
     journal_await(&f->journal, 3);
     assert_string_equal(f->journal.text,
                         "a:DATABASE_UNAVAILABLE sync:DATABASE_UNAVAILABLE b:DATABASE_UNAVAILABLE");
-    journal_await(&f->journal, 5); /* two rounds of attempts: it does not give up */
+    journal_await(&f->journal, 5); /* two rounds of attempts show that it does not give up */
     assert_non_null(strstr(f->journal.text, "down:- down:-"));
     assert_false(db_is_up(f->db));
 }
@@ -377,7 +377,7 @@ static void test_host_name_when_it_has_an_address_connects(void **state)
     assert_string_equal(f->journal.text, "up:-");
 }
 
-/* The kernel accepts, nobody speaks: libpq alone would wait for ever. */
+/* The kernel accepts the connection, but no server speaks: libpq alone would wait for ever. */
 static void test_host_when_it_is_silent_is_given_up_for_the_next(void **state)
 {
     struct fixture *f = *state;
@@ -451,7 +451,8 @@ static void test_session_when_up_is_set_up(void **state)
     db_result_release(result);
 }
 
-/* A generic plan is made once, perhaps when a table is still empty: it must be the one for millions of rows.
+/* A generic plan is made once, perhaps while a table is empty. It must be the plan that suits millions of
+ * rows.
  */
 static void test_plan_when_the_table_is_empty_goes_by_the_index(void **state)
 {

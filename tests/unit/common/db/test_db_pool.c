@@ -91,7 +91,7 @@ static void test_rows_when_another_company_asks_are_not_there(void **state)
     assert_true(slice_is(db_text(b, 0, 0), "of B"));
     db_result_release(a);
     db_result_release(b);
-    /* Nor for a statement that asks for the other one outright. */
+    /* Not even a statement that asks for the other company gets its rows. */
     struct db_result *stolen = rows_of(f, COMPANY_A, &names_of_b);
     assert_int_equal(db_rows(stolen), 0);
     db_result_release(stolen);
@@ -115,8 +115,7 @@ static void test_rows_when_companies_share_a_transaction_are_their_own(void **st
     }
 }
 
-/* The role itself, without the pool: a session that has not said whose it is sees nothing, and can write
- * nothing. */
+/* Without the pool, a session of the role that has set no company sees nothing and can write nothing. */
 static void test_rows_when_no_company_is_set_are_none(void **state)
 {
     struct fixture *f = *state;
@@ -201,7 +200,7 @@ static void test_query_when_its_time_is_over_is_answered_for_what_it_was_doing(v
     query(f, &one, NULL, 1);       /* waits for the connection */
     journal_await(&f->journal, 2);
     assert_string_equal(f->journal.text, "a:TIMEOUT b:DATABASE_BUSY");
-    /* The late answer reaches nobody, and then the connection serves on. */
+    /* The late answer is dropped, and then the connection serves the next query. */
     do {
         journal_clear(&f->journal);
         query(f, &one, NULL, 2);

@@ -1,4 +1,4 @@
-/* msgpack that a stranger put on the queue: whatever it is, it is decoded or refused, within bounds. */
+/* Whatever msgpack a stranger puts on the queue is decoded or refused, within bounds. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,7 +76,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* From memory of exactly its size, so that reading past the end is seen. */
+/* Decodes from memory of exactly the size, so that reading past the end is noticed. */
 static enum err decode(struct arena *arena, struct slice bytes, struct msg_value **ret_values, char why[160])
 {
     char *exact = xmalloc(bytes.len);
@@ -186,7 +186,7 @@ static void test_decode_when_counts_exceed_the_octets_then_poison_before_memory_
     assert_int_equal(arena->used, 0);
 }
 
-/* Each count alone fits the octets that remain; together they owe more than there are. */
+/* Each count alone fits the octets that remain; together they need more than there are. */
 static void test_decode_when_counts_exceed_the_octets_in_sum_then_poison(void **state)
 {
     assert_poison(*state, SLICE("\x82\x09\x92\x81\x02\x95\xa0\xa0\xa0\xa0\xa0"), "is malformed or cut short");
@@ -260,8 +260,8 @@ static void test_decode_when_the_arena_is_full_then_poison_and_no_crash(void **s
     arena_done(&small);
 }
 
-/* Octets of the value that begins with `first` when zeros follow: each count beyond the first octet is 0, each
- * element and each half of a pair is the integer 0. 0: no value begins so. */
+/* Octets of the value that begins with `first` when zeros follow: each count beyond the first octet is 0,
+ * each element and each half of a pair is the integer 0. 0: no value begins so. */
 static size_t length_before_zeros(int first)
 {
     static const uint8_t lengths[] = {1, 0, 1, 1, 2, 3, 5, 3,  4,  6, 5, 9, 2, 3, 5, 9,  /* 0xc0 to 0xcf */

@@ -1,4 +1,4 @@
-/* Formats where they are easily got wrong; the official suite (tests/contract) has the rest. */
+/* The cases of formats that are easily got wrong; the official suite (tests/contract) has the others. */
 
 #include <setjmp.h>
 #include <stdarg.h>

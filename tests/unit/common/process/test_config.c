@@ -1,4 +1,4 @@
-/* config, err and log: the three tables that every process starts with. */
+/* Settings, the table of failures, and the log. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,7 +82,7 @@ static void test_load_when_a_value_is_wrong_then_a_sentence_names_it(void **stat
                    "CORTEX_CONFIG=/nowhere cannot be read: No such file or directory.");
 }
 
-static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_told(void **state)
+static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_named(void **state)
 {
     (void)state;
     struct config config;
@@ -113,7 +113,7 @@ static void test_print_when_there_are_secrets_then_they_are_hidden(void **state)
     config_done(&config);
 }
 
-/* What the process logs at its start, as text. */
+/* Returns the warnings that a process logs at its start. */
 static void log_of_warnings(const struct config *config, char text[4096])
 {
     char path[] = "/tmp/cortex-log-XXXXXX";
@@ -251,7 +251,7 @@ int main(void)
         cmocka_unit_test_setup(test_load_when_file_and_environment_differ_then_the_environment_wins,
                                forget_environment),
         cmocka_unit_test_setup(test_load_when_a_value_is_wrong_then_a_sentence_names_it, forget_environment),
-        cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_told,
+        cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_named,
                                forget_environment),
         cmocka_unit_test_setup(test_print_when_there_are_secrets_then_they_are_hidden, forget_environment),
         cmocka_unit_test_setup(test_load_when_an_old_name_is_set_then_it_works_and_one_warning_names_both,

@@ -1,4 +1,5 @@
-/* Cron expressions: what is read and refused, and when they come, against a clock that is watched second by second. */
+/* Cron expressions: which are read and which refused, and when they are due, compared with a clock that is
+ * watched second by second. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,7 +131,7 @@ static void expect_next(const char *text, const char *zone_name, const char *aft
     time_zone_free(zone);
 }
 
-static void test_next_when_days_are_told_in_two_ways_follows_vixie_cron(void **state)
+static void test_next_when_days_are_given_in_two_ways_follows_vixie_cron(void **state)
 {
     (void)state;
     expect_next("0 0 13 * 5", "UTC", "2026-02-01 00:00:00", "2026-02-06 00:00:00"); /* a Friday, or a 13th */
@@ -181,7 +182,7 @@ static unsigned draw(unsigned below)
     return (unsigned)(seed >> 33) % below;
 }
 
-/* A field as text, and what it means said once more. */
+/* A field as text, and the values that it stands for. */
 struct expected {
     char text[200];
     bool on[6][64];
@@ -240,12 +241,12 @@ static bool reading_fits(const struct expected *e, int64_t reading)
     return day && e->on[4][tm.tm_mon + 1] && e->on[2][tm.tm_hour] && e->on[1][tm.tm_min];
 }
 
-/* Watches the clocks minute by minute; every time must be told by cron_next, in order, and no other. */
+/* Watches the clocks minute by minute: cron_next must return every time that fits, in order, and no other. */
 static void watch(const struct expected *e, const struct time_zone *zone, int64_t from, int64_t to)
 {
     struct cron cron = parse(e->text);
     bool by_elapsed_time = e->star[1] || e->star[2];
-    int64_t seen = INT64_MIN, told = cron_next(&cron, zone, from - 1);
+    int64_t seen = INT64_MIN, next = cron_next(&cron, zone, from - 1);
     for (int64_t at = from - 3 * 86400; at < to; at += 60) {
         int64_t reading = at + time_zone_at(zone, at).offset_s;
         bool fits = false;
@@ -255,21 +256,20 @@ static void watch(const struct expected *e, const struct time_zone *zone, int64_
             for (int64_t r = seen == INT64_MIN ? reading : seen + 60; r <= reading; r += 60)
                 fits = fits || reading_fits(e, r);
         seen = reading > seen ? reading : seen;
-        if (at < from || (!fits && told != at))
+        if (at < from || (!fits && next != at))
             continue;
-        if (told != at)
-            fail_msg("\"%s\": %lld is told as %lld", e->text, (long long)at, (long long)told);
+        if (next != at)
+            fail_msg("\"%s\": %lld should follow, not %lld", e->text, (long long)at, (long long)next);
         if (!fits)
-            fail_msg("\"%s\": %lld is told and is none", e->text, (long long)at);
-        told = cron_next(&cron, zone, at);
-        assert_true(told > at);
-        assert_true(cron_next(&cron, zone, at + 1) == told ||
-                    told == at + 1); /* from whatever second one asks */
+            fail_msg("\"%s\": %lld does not fit", e->text, (long long)at);
+        next = cron_next(&cron, zone, at);
+        assert_true(next > at);
+        assert_true(cron_next(&cron, zone, at + 1) == next || next == at + 1); /* from any second on */
     }
-    assert_true(told >= to);
+    assert_true(next >= to);
 }
 
-static void test_next_when_compared_with_a_clock_that_is_watched_tells_each_time_once(void **state)
+static void test_next_when_compared_with_a_clock_that_is_watched_returns_each_time_once(void **state)
 {
     static const char *const names[] = {"UTC",
                                         "Europe/Berlin",
@@ -321,10 +321,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_when_it_is_no_schedule_says_what_is_wrong),
         cmocka_unit_test(test_parse_when_it_is_written_in_another_way_means_the_same),
-        cmocka_unit_test(test_next_when_days_are_told_in_two_ways_follows_vixie_cron),
+        cmocka_unit_test(test_next_when_days_are_given_in_two_ways_follows_vixie_cron),
         cmocka_unit_test(test_next_when_the_clocks_go_on_a_time_that_is_left_out_comes_at_once),
         cmocka_unit_test(test_next_when_the_clocks_are_put_back_a_time_that_comes_twice_counts_once),
-        cmocka_unit_test(test_next_when_compared_with_a_clock_that_is_watched_tells_each_time_once),
+        cmocka_unit_test(test_next_when_compared_with_a_clock_that_is_watched_returns_each_time_once),
         cmocka_unit_test(test_next_when_seconds_are_counted_comes_each_second_that_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Time zones against the C library's own idea of them: every zone of the system, around every change from 1900 to 2100. */
+/* Time zones compared with what the C library computes: every zone of the system, around every change from
+ * 1900 to 2100. */
 
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
@@ -74,7 +75,7 @@ static void test_zones_when_compared_with_the_c_library_show_the_same(void **sta
     assert_true(zones > 300 && spans > 10000);
 }
 
-/* A file without a change, as of a place that has kept one rule for ever. */
+/* Makes a file that lists no change, for a place that has always had one rule. */
 static struct slice file_of(const char *rule, char file[256])
 {
     static const char header[44] = {'T', 'Z', 'i', 'f', '2', [39] = 1}; /* typecnt 1 */
