@@ -51,7 +51,7 @@ export function admin(shared) {
                 [{ ...good, cron: '61 * * * *' }, ['/cron'], /minute: 61 is not within 0 to 59/],
                 [{ ...good, cron: '0 0 30 2 *' }, ['/cron'], /none of the months has such a day/],
                 [{ ...good, cron: 'now and then' }, ['/cron'], /needs five fields/],
-                [{ ...good, timezone: 'Europe/Atlantis' }, ['/timezone'], /no time zone/],
+                [{ ...good, timezone: 'Europe/Atlantis' }, ['/timezone'], /not a time zone/],
                 [{ ...good, cron: '*', timezone: 'Mars' }, ['/cron', '/timezone'], /./],
                 [{ ...good, type: 'project.explode' }, ['/type'], /no command/],
                 [{ ...good, type: 'projects' }, ['/type'], /no command/],
