@@ -12,20 +12,20 @@ struct gateway {
     const struct config *config;
     struct token_keys *keys;
     const struct route_table *routes; /* http/router.h: the endpoints */
-    struct auth *auth;                /* auth.h: who is asking; remembers verified tokens */
+    struct auth *auth;                /* auth.h: verifies tokens and remembers them */
     struct http *http;                /* http.h: what requests share */
-    struct server *server;            /* server.h: listening, connections, drain */
+    struct server *server;            /* server.h: accepts connections, drains */
     struct db_pool *reads;            /* common/db/db.h */
     struct plans *plans;              /* resources/plan.h: the SQL of each resource's reads */
     struct commands *commands;        /* commands.h: publishes, waits for results (pending) */
     struct events *events;            /* events.h: replies and events of the workers */
-    struct control *control;          /* control.h: asks workers and managers what operators want */
-    struct presence *presence;        /* presence.h: who is on the channels of all processes */
-    struct revocations *revocations;  /* revocations.h: tokens that are worth nothing any more */
-    struct user_counts *user_counts;  /* user_counts.h: WebSockets of each user */
+    struct control *control;          /* control.h: requests of operators to workers and managers */
+    struct presence *presence;        /* presence.h: who is on the channels, over all processes */
+    struct revocations *revocations;  /* revocations.h: revoked tokens */
+    struct user_counts *user_counts;  /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                  /* hub.h: channels and subscribers, fed by events */
     struct ws_deflate *deflate;       /* deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];               /* "reply.<uuid>": where workers answer this process */
-    bool unready;                     /* balancers are told to send nobody here any more */
-    bool draining;                    /* what is open is being closed */
+    bool unready;                     /* /readyz says no, so that load balancers send no new clients */
+    bool draining;                    /* the open connections are being closed */
 };

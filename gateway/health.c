@@ -39,7 +39,7 @@ static const struct {
     {ERR_SHUTTING_DOWN, is_staying, "draining"},
     {ERR_BROKER_UNAVAILABLE, broker_is_ready, "the broker is not connected, or blocks publishers"},
     {ERR_DATABASE_UNAVAILABLE, database_is_ready, "the database is not connected"},
-    {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "which tokens are revoked has not been read yet"},
+    {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "the revoked tokens have not been read yet"},
 };
 
 bool health_is_ready(const struct gateway *gateway)

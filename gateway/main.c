@@ -1,4 +1,5 @@
-/* cortex-gateway: its command line. What runs is the parent (parent.h) and its processes (process.h). */
+/* The command line of cortex-gateway. It starts the parent (process/parent.h), which starts the gateway
+ * processes. */
 
 #include <getopt.h>
 #include <stdio.h>

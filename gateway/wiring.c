@@ -87,7 +87,7 @@ static const struct events_listeners listeners = {
 
 /* ---- beginning and end ---- */
 
-/* In the order in which each needs the ones before it. */
+/* Each part needs those before it. */
 enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
     name_reply_key(gateway);
@@ -115,7 +115,8 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     return err;
 }
 
-/* Connections first, and queries before those who wait for them: what goes still calls what stays. */
+/* Connections are freed first, and queries before the parts that wait for their rows, since what is freed
+ * still calls what is left. */
 void gateway_close(struct gateway *gateway)
 {
     server_free(gateway->server);

@@ -7,7 +7,7 @@
 
 enum {
     SETS = 256, /* a power of two */
-    WAYS = 4,   /* so 1,024 tokens at most, 4 KB each at most */
+    WAYS = 4,   /* 1,024 tokens in all, of 4 KB at most */
 };
 
 struct remembered {
@@ -19,7 +19,7 @@ struct remembered {
 
 struct auth {
     struct gateway *gateway;
-    uint64_t key[2]; /* random: nobody outside can aim at one set */
+    uint64_t key[2]; /* random, so that no client can choose tokens that all fall into one set */
     uint8_t next_way[SETS];
     struct remembered table[SETS][WAYS];
 };
@@ -115,7 +115,7 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
     return err;
 }
 
-/* Also of a token that is remembered: it may have been revoked since. */
+/* A token that is remembered may have been revoked since, so the revocations are asked each time. */
 enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                      const char **ret_why)
 {

@@ -10,7 +10,7 @@
 
 enum { JSON_DEPTH_MAX = 4, AGAIN_S = 1, PERIOD_S = 60 };
 
-/* One user of one company: the latest moment counts. */
+/* The revocation of one user of one company. Of several, the latest moment counts. */
 struct revoked {
     struct uuid_node node; /* key: the user */
     struct revoked *next;  /* the same user id in another company */
@@ -26,7 +26,7 @@ struct revocations {
     bool is_reading, are_known;
 };
 
-/* Of no company: the policy of the table shows all of them. */
+/* A company that does not exist: for it the policy of the table shows the revocations of all companies. */
 #define NO_COMPANY "00000000-0000-0000-0000-000000000000"
 
 static const struct db_statement all_statement = {
@@ -66,7 +66,7 @@ static struct revoked *obtain(struct revocations *r, const struct uuid *company,
     return revoked;
 }
 
-/* True when it says something new. */
+/* True when it revokes tokens that were not revoked before. */
 static bool add(struct revocations *r, const struct uuid *company, const struct uuid *user, int64_t before,
                 int64_t expires_at)
 {

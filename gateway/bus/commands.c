@@ -37,7 +37,7 @@ static void fail(struct pending *pending, enum err err, const char *detail)
     pending_release(pending);
 }
 
-/* The client has gone; the command goes on. */
+/* The client has gone. The command is carried out all the same. */
 static void on_gone(struct call *call)
 {
     struct pending *pending = call->waiter;
@@ -69,7 +69,7 @@ void commands_on_event(struct commands *commands, const struct event *event)
     answer(pending, &outcome);
 }
 
-/* ---- the broker's word ---- */
+/* ---- what the broker answers ---- */
 
 static void check_key(struct pending *pending);
 
@@ -89,7 +89,7 @@ static void on_confirm(void *arg, enum err err)
 
 /* ---- time ---- */
 
-/* Neither a reply nor the inbox has an answer. */
+/* Answers a call for which there is neither a reply nor a row in the inbox. */
 static void answer_without_result(struct pending *pending)
 {
     if (pending->confirmed)
@@ -142,7 +142,8 @@ static void ask_inbox(struct pending *pending)
     }
 }
 
-/* Nobody waits for the result, so nobody would hear that the key belongs to another request. */
+/* With respond-async the client does not wait for the result, in which it would learn that its
+ * Idempotency-Key belongs to another request. So the inbox is asked before the 202. */
 static void check_key(struct pending *pending)
 {
     if (uuid_is_derived(&pending->id) && db_pool_is_up(pending->commands->gateway->reads))
@@ -151,7 +152,7 @@ static void check_key(struct pending *pending)
         answer_accepted(pending);
 }
 
-/* A reply can be lost with the connection that would have brought it; the inbox has every result. */
+/* A reply can be lost together with the connection that would have brought it. The inbox has every result. */
 static void on_due(struct deadline *deadline)
 {
     struct pending *pending = CONTAINER_OF(deadline, struct pending, deadline);
@@ -220,7 +221,7 @@ enum err commands_announce(struct commands *commands, struct slice key, struct s
                                            .type = type,
                                            .body = body};
     if (!broker_is_up(commands->publisher))
-        return ERR_BROKER_UNAVAILABLE; /* what is said now is of no use later */
+        return ERR_BROKER_UNAVAILABLE; /* an announcement is of no use later */
     return broker_publish(commands->publisher, &message, NULL, NULL);
 }
 
@@ -281,7 +282,7 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
     return ERR_OK;
 }
 
-/* The connections of clients are gone by now, and broker_free settles what was in flight, so no entry is
+/* The clients' connections have been freed before, and broker_free ends what is in flight, so no entry is
  * left. */
 void commands_free(struct commands *commands)
 {

@@ -1,11 +1,12 @@
 #pragma once
-/* Publishes commands and keeps the calls that wait for their results. Replies come by events.h.
+/* Publishes commands, and keeps the calls that wait for their results.
  *
- * A waiting call ends by the first of: its reply; a nack, return or full window (503); its time (then the
- * inbox is asked: the result, or 202 with Location when the broker confirmed, or 503 when it did not); the
- * client going away.
+ *   published ─▶ WAITING ─ confirmed by the broker ─▶ ACCEPTED ─ reply ─▶ answered
+ *                                                        └─ respond-async ─▶ answered with 202
  *
- *   WAITING ─ confirmed ─▶ ACCEPTED ─ reply ─▶ answered          (respond-async answers 202 at ACCEPTED)
+ * A waiting call ends with the first of these: its reply, which events.h brings; a refusal of the broker or a
+ * full window (503); the end of its time, when the inbox is asked (the result if there is one, else 202 with
+ * Location if the broker has confirmed the command, else 503); or its client going away.
  */
 
 #include "common/broker/envelope.h"
@@ -15,16 +16,19 @@ struct commands;
 
 enum err commands_new(struct gateway *gateway, struct commands **ret_commands) MUST_CHECK;
 void commands_free(struct commands *commands);
-bool commands_ready(const struct commands *commands); /* the connection is up and not blocked */
-size_t commands_waiting(const struct commands *commands);
-struct broker *commands_publisher(const struct commands *commands); /* for messages that are no commands */
+/* The connection to the broker is up, and the broker accepts messages. */
+bool commands_ready(const struct commands *commands);
+size_t commands_waiting(const struct commands *commands); /* calls that wait for a result */
+/* The connection, for messages that are no commands. */
+struct broker *commands_publisher(const struct commands *commands);
 
-/* Publishes and makes the call wait: wait_ms 0 is respond-async. Answers the call itself in every case. */
+/* Publishes the command and makes the call wait for its result, wait_ms at most; 0: the client prefers
+ * respond-async. The call is answered in every case. */
 void commands_submit(struct commands *commands, struct call *call, const struct envelope *envelope,
                      int64_t wait_ms);
 
-/* Says something to other gateway processes, on exchange `events`: not persistent, kept by nobody who is
- * away. BROKER_BUSY when too much waits already. */
+/* Sends a message to all gateway processes, on the exchange `events`. It is not persistent, and a process
+ * that is not connected misses it. ERR_BROKER_BUSY when too many messages wait already. */
 enum err commands_announce(struct commands *commands, struct slice key, struct slice type,
                            struct slice body) MUST_CHECK;
 

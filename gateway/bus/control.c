@@ -54,7 +54,7 @@ static void on_gone(struct call *call)
 static void on_due(struct deadline *deadline)
 {
     fail(CONTAINER_OF(deadline, struct pending, deadline), ERR_TIMEOUT,
-         "nobody has answered in time; it may still be done, and may be asked again");
+         "no process has answered in time; the request may still be carried out, and it may be sent again");
 }
 
 static void on_confirm(void *arg, enum err err)
@@ -115,8 +115,8 @@ static enum err publish(struct control *control, struct pending *pending, const 
     return err;
 }
 
-void control_ask(struct call *call, const char *key, struct slice type, struct slice body,
-                 control_on_answer *on_answer, void *context)
+void control_request(struct call *call, const char *key, struct slice type, struct slice body,
+                     control_on_answer *on_answer, void *context)
 {
     struct control *control = call->gateway->control;
     const struct config *config = call->gateway->config;

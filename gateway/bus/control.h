@@ -1,14 +1,16 @@
 #pragma once
-/* Questions to the workers and managers of a pool over the exchange `control`: what operators ask for is done
- * there, and whoever did it answers to this process's reply key on `events`.
+/* Requests to the workers and managers of a pool over the exchange `control`. They carry out what operators
+ * want, and reply to this process's reply key on the exchange `events`.
  *
- *   control_ask ─▶ WAITING ─ reply ─▶ answer
- *                     └─ nobody listens, the broker's refusal, time ─▶ a failure; client gone ─▶ forgotten
+ *   control_request ─▶ WAITING ─ reply ─▶ answer
+ *                         ├─ no queue for the key, refusal of the broker, time ─▶ answer with an error
+ *                         └─ client gone ─▶ forgotten
  *
- * A request:  JSON · type = what is asked · correlation_id, reply_to · header actor. Not kept by the broker: who got no
- * answer asks again, and everything that can be asked may be asked twice.
- * A reply:  the correlation_id · JSON · headers status (a slug of err.def; absent: ok) and http-status (absent:
- * 200). */
+ * A request: a JSON body · type: the action · correlation_id, reply_to · header actor. The broker does not
+ * keep it: an operator who gets no answer sends the request again, so an action may be carried out twice
+ * without harm. A reply: the correlation_id · a JSON body · headers status (a slug of err.def; absent: ok)
+ * and http-status (absent: 200).
+ */
 
 #include "common/broker/broker.h"
 #include "gateway/http/call.h"
@@ -19,21 +21,22 @@ struct control *control_new(struct gateway *gateway);
 void control_free(struct control *control); /* after `commands`, whose connection it uses */
 
 struct control_answer {
-    enum err err;       /* the reply's, or why there is none */
-    const char *detail; /* of a failure without a reply; NULL: none */
+    enum err err;       /* of the reply, or why there is none */
+    const char *detail; /* of an error without a reply; NULL: none */
     int http_status;
-    struct slice body; /* of the reply; SLICE_NONE: there is none. Valid during the callback */
+    struct slice body; /* of the reply; SLICE_NONE: there is no reply. Valid during the callback */
 };
 
-/* The call is to be answered, or asks somebody else. `context` lives in the call's arena. */
+/* The callback answers the call or sends another request for it. `context` lives in the call's arena. */
 typedef void control_on_answer(struct call *call, const struct control_answer *answer, void *context);
 
-/* Publishes `body` under `key` ("admin.projects": control.<pool>, one of its workers) and makes the call
- * wait. on_answer comes once, unless the client goes first; perhaps from inside. type may be SLICE_NONE. */
-void control_ask(struct call *call, const char *key, struct slice type, struct slice body,
-                 control_on_answer *on_answer, void *context);
-/* An on_answer: the call gets what came. */
+/* Publishes `body` under `key` ("admin.projects": one worker of the pool, "manager.projects": one of its
+ * managers) and makes the call wait. on_answer is called once, perhaps before this returns, unless the client
+ * goes away first. type may be SLICE_NONE. */
+void control_request(struct call *call, const char *key, struct slice type, struct slice body,
+                     control_on_answer *on_answer, void *context);
+/* A control_on_answer that gives the reply to the call. */
 void control_answer_call(struct call *call, const struct control_answer *answer, void *context);
 
-/* false: the delivery is not the answer to a question of ours. */
+/* Takes a delivery on the reply key. False: it is not the reply to a request of ours. */
 bool control_on_reply(struct control *control, const struct broker_delivery *delivery);

@@ -30,8 +30,8 @@ static void take_out(struct deadline *deadline)
     deadline->next = NULL;
 }
 
-/* Calls what is due in one slot. on_due may change the slot, so the entries are first moved to a list of
- * their own, from which clearing takes them as from any other. */
+/* Calls the deadlines of one slot that are due. on_due may change the slot, so its entries are first moved to
+ * a list of their own, from which deadline_clear can take them as well. */
 static void sweep_slot(struct deadlines *deadlines, struct deadline **slot, int64_t now)
 {
     struct deadline *list = *slot;
@@ -56,7 +56,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int revents)
     struct deadlines *deadlines = timer->data;
     int64_t now = clock_monotonic_ms();
     int64_t first = tick_of(deadlines->swept_ms), last = tick_of(now);
-    if (last - first >= DEADLINES_SLOTS) /* the loop was held up: once around is everything */
+    if (last - first >= DEADLINES_SLOTS) /* the loop was held up: once around the wheel reaches every slot */
         first = last - DEADLINES_SLOTS + 1;
     deadlines->swept_ms = now;
     for (int64_t tick = first; tick <= last; tick++)

@@ -14,11 +14,11 @@ struct watch {
     size_t references;
 };
 
-/* Bindings that the broker has not confirmed yet, in the order of their declaration, which is that of the
- * answers. */
-struct asked {
+/* Bindings that the broker has not confirmed yet, in the order in which they were declared. It confirms them
+ * in that order. */
+struct binding {
     struct uuid company;
-    struct asked *next;
+    struct binding *next;
 };
 
 struct events {
@@ -26,7 +26,7 @@ struct events {
     struct broker *broker;
     const struct events_listeners *listeners;
     struct uuid_map watches;
-    struct asked *first_asked, *last_asked;
+    struct binding *first_unconfirmed, *last_unconfirmed;
     char queue[NAME_SIZE]; /* of this connection */
     bool bound;
     bool was_bound; /* at any time: a binding after it is a reconnection */
@@ -50,35 +50,35 @@ static void bind_company(struct events *events, const struct uuid *company)
 static void on_company_bound(void *arg)
 {
     struct events *events = arg;
-    struct asked *asked = events->first_asked;
-    events->first_asked = asked->next;
-    if (!events->first_asked)
-        events->last_asked = NULL;
-    events->listeners->on_watched(events->gateway, &asked->company);
-    free(asked);
+    struct binding *binding = events->first_unconfirmed;
+    events->first_unconfirmed = binding->next;
+    if (!events->first_unconfirmed)
+        events->last_unconfirmed = NULL;
+    events->listeners->on_watched(events->gateway, &binding->company);
+    free(binding);
 }
 
-static void ask_binding(struct events *events, const struct uuid *company)
+static void declare_binding(struct events *events, const struct uuid *company)
 {
-    struct asked *asked = xcalloc(1, sizeof(*asked));
-    asked->company = *company;
-    if (events->last_asked)
-        events->last_asked->next = asked;
+    struct binding *binding = xcalloc(1, sizeof(*binding));
+    binding->company = *company;
+    if (events->last_unconfirmed)
+        events->last_unconfirmed->next = binding;
     else
-        events->first_asked = asked;
-    events->last_asked = asked;
+        events->first_unconfirmed = binding;
+    events->last_unconfirmed = binding;
     bind_company(events, company);
     broker_after_declarations(events->broker, on_company_bound, events);
 }
 
-static void forget_asked(struct events *events)
+static void forget_unconfirmed(struct events *events)
 {
-    while (events->first_asked) {
-        struct asked *asked = events->first_asked;
-        events->first_asked = asked->next;
-        free(asked);
+    while (events->first_unconfirmed) {
+        struct binding *binding = events->first_unconfirmed;
+        events->first_unconfirmed = binding->next;
+        free(binding);
     }
-    events->last_asked = NULL;
+    events->last_unconfirmed = NULL;
 }
 
 static struct watch *find_watch(const struct events *events, const struct uuid *company)
@@ -99,7 +99,7 @@ void events_watch(struct events *events, const struct uuid *company)
     watch->references = 1;
     uuid_map_insert(&events->watches, &watch->node);
     if (broker_is_up(events->broker))
-        ask_binding(events, company);
+        declare_binding(events, company);
 }
 
 void events_unwatch(struct events *events, const struct uuid *company)
@@ -139,8 +139,8 @@ static void on_bound(void *arg)
     events->listeners->on_bound(events->gateway, is_again);
 }
 
-/* The epoch in the name: the queue of a connection that broke may live on until the broker notices, and is
- * locked to it. */
+/* The name has the epoch of the connection in it: the queue of a connection that broke is locked to that
+ * until the broker notices. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct events *events = ctx;
@@ -162,7 +162,7 @@ static void on_down(void *ctx, struct broker *broker, const char *why)
     (void)broker;
     struct events *events = ctx;
     events->bound = false;
-    forget_asked(events);
+    forget_unconfirmed(events);
     log_warn("events.down", LOG_S("why", why));
 }
 
@@ -221,7 +221,7 @@ void events_free(struct events *events)
         return;
     if (events->broker)
         broker_free(events->broker);
-    forget_asked(events);
+    forget_unconfirmed(events);
     uuid_map_each(&events->watches, free_watch, &events->watches);
     uuid_map_done(&events->watches);
     free(events);

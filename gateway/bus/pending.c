@@ -49,7 +49,7 @@ void pending_correlation(const struct pending_table *table, const struct pending
              pending->call->correlation_id);
 }
 
-/* "<prefix>.<number>." at the beginning; 0 when it is not ours. */
+/* The number in "<prefix>.<number>."; 0 when the correlation id is not of this process. */
 static uint64_t number_in(const struct pending_table *table, struct slice correlation)
 {
     size_t at = sizeof(table->prefix) - 1;

@@ -1,11 +1,11 @@
 #pragma once
-/* Commands that were published here and are not done with: who waits for the result, what the broker has
- * said.
+/* Commands and requests that were published here and are not done with: which call waits, and what the broker
+ * has said.
  *
  *   add ─▶ WAITING ── time ──▶ ASKING (the inbox) ─▶ answered
  *             └─ reply, refusal by the broker, client gone ─▶ answered
  *
- * An entry lives until nobody waits, the broker has spoken, and no question to the inbox is open. It is found
+ * An entry lives until no call waits for it, the broker has spoken, and the inbox has answered. It is found
  * by its number, which travels in the correlation id behind a prefix that no other process has:
  * "<prefix>.<number>.<X-Request-Id>".
  */
@@ -23,16 +23,16 @@ struct pending {
     struct commands *commands;
     uint64_t number;
     struct pending *next; /* in its bucket */
-    struct call *call;    /* NULL: nobody waits (any more) */
+    struct call *call;    /* that waits; NULL: none (any more) */
     struct uuid id, company;
     uint64_t fingerprint;
     bool is_async;     /* 202 as soon as the broker has it */
-    bool is_scheduled; /* and not because the client preferred that */
-    bool in_flight;    /* the broker has not spoken yet */
-    bool confirmed;    /* it has the command */
-    bool asking;       /* a question to the inbox is open */
+    bool is_scheduled; /* is_async because the command is to run later, not because the client prefers it */
+    bool in_flight;    /* the broker has neither confirmed nor refused it */
+    bool confirmed;    /* the broker has the command */
+    bool asking;       /* the inbox has been asked and has not answered */
     enum err refusal;  /* of the broker */
-    /* Of a question: control.h. */
+    /* Of a request: control.h. */
     void (*on_answer)(struct call *call, const struct control_answer *answer, void *context);
     void *context;
 };
@@ -42,25 +42,26 @@ enum { PENDING_CORRELATION_SIZE = 128 };
 struct pending_table {
     struct pending **buckets;
     size_t bucket_count; /* a power of two */
-    size_t count;        /* entries for which somebody waits */
+    size_t count;        /* entries for which a call waits */
     uint64_t last_number;
     char prefix[17];
     struct deadlines deadlines;
 };
 
-/* max: entries for which somebody waits. on_due gets the `deadline` of an entry. */
+/* max: how many calls may wait. on_due gets the `deadline` of an entry. */
 void pending_table_init(struct pending_table *table, struct ev_loop *loop, size_t max,
                         void (*on_due)(struct deadline *deadline));
 void pending_table_done(struct pending_table *table); /* no entry may be left */
 
-/* With its number and its call set. */
+/* Adds an entry, with its number and its call set. */
 struct pending *pending_add(struct pending_table *table, struct call *call);
 void pending_correlation(const struct pending_table *table, const struct pending *pending,
                          char text[PENDING_CORRELATION_SIZE]);
-/* The entry that a correlation id of this process names and for which somebody waits; else NULL. */
+/* The entry that the correlation id names and for which a call waits. NULL: there is none, or the id is not
+ * of this process. */
 struct pending *pending_find(const struct pending_table *table, struct slice correlation);
 
-/* The call is answered or gone: the entry is not found any more. Returns the call. */
+/* Takes the call from the entry, because it is answered or gone. The entry is not found any more. */
 struct call *pending_let_go(struct pending_table *table, struct pending *pending);
-/* Frees it when nothing is open. */
+/* Frees the entry when no call waits for it, it is not in flight and the inbox is not asked. */
 void pending_release(struct pending *pending);

@@ -250,7 +250,7 @@ static void on_timeout(struct conn *conn, void *state)
         conn_close(conn);
 }
 
-/* It is one large answer. No other begins before it is written, and write_timeout_ms bounds how long that takes. */
+/* It is one large answer. No other begins before it is written, and write_timeout_ms bounds that time. */
 static void on_overflow(struct conn *conn, void *state)
 {
     (void)conn;

@@ -1,17 +1,18 @@
 #pragma once
-/* A token bucket in one number: the time at which all that was taken will have been given back. A bucket of
- * `burst` that fills by `per_s` a second has run dry when that time is more than burst / per_s ahead. */
+/* A token bucket in one number: the time at which all tokens that were taken will have been given back. A
+ * bucket that holds `burst` tokens and gets `per_s` of them a second is empty when that time is more than
+ * burst / per_s ahead. */
 
 #include <ev.h>
 #include <stdint.h>
 
 enum rate_verdict {
     RATE_FITS,
-    RATE_OVER,  /* dry */
-    RATE_FLOOD, /* and it goes on as if nothing had been said: a whole bucket more than there was */
+    RATE_OVER,  /* the bucket is empty */
+    RATE_FLOOD, /* the client ignores that: it has taken a whole bucket more than there was */
 };
 
-/* Takes one, also from a bucket that is dry: who does not wait after a refusal waits longer. */
+/* Takes a token, also from an empty bucket: a client that goes on after a refusal has to wait longer. */
 static inline enum rate_verdict rate_take(ev_tstamp *repaid_at, ev_tstamp now, int64_t per_s, int64_t burst)
 {
     ev_tstamp bucket = (ev_tstamp)burst / (ev_tstamp)per_s;

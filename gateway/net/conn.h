@@ -8,7 +8,7 @@
  * after an upgrade, sse). An idle connection holds no buffers, so that ten thousand of them cost little. A
  * dead connection is freed at the end of the turn of the loop, never inside a callback.
  *
- *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD, then freed
+ *   OPEN ── conn_close ──▶ CLOSING ── output written ──▶ LINGERING ── peer closed, or time ──▶ DEAD
  *     └──────────────────────┴── conn_abort, socket error, write time-out ──────────────────────┘
  *
  * A client that reads slowly costs memory. Each connection may hold max_output_bytes of output; all of them

@@ -2,8 +2,8 @@
 /* One process's share of the port: it accepts connections, bounds their number, and drains.
  *
  *   LISTENING ⇄ PAUSED (too many connections, or no descriptors)
- *       └── server_drain ──▶ NOTICE (not ready, still serving) ──▶ DRAINING ── last connection or time ──▶ on_drained
- *       └── server_hand_over ──────────────────────────────────────▲
+ *       └── server_drain ──▶ NOTICE (not ready, serving) ──▶ DRAINING ── all closed, or time ──▶ on_drained
+ *       └── server_hand_over ────────────────────────────────▲
  *
  * The parent opens the listening socket (listen.h), one for each process, and keeps a copy. So the clients
  * that wait in the queue of a process that dies are served by the process that replaces it. A process that

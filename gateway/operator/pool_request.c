@@ -34,7 +34,7 @@ void pool_request_send(struct call *call, json_t *body, const char *action)
     if (subject.data)
         json_object_set_new(request, "subject", json_stringn(subject.data, subject.len));
     char *text = json_dumps(request, JSON_COMPACT);
-    control_ask(call, key, slice_of(action), slice_of(text), control_answer_call, NULL);
+    control_request(call, key, slice_of(action), slice_of(text), control_answer_call, NULL);
     free(text);
     json_decref(request);
 }

@@ -135,7 +135,7 @@ static void ask_next(struct call *call, struct survey *survey)
     }
     snprintf(key, sizeof(key), "manager.%.*s", (int)survey->names[survey->at].len,
              survey->names[survey->at].data);
-    control_ask(call, key, SLICE_NONE, survey->request, on_view, survey);
+    control_request(call, key, SLICE_NONE, survey->request, on_view, survey);
 }
 
 static void on_counts(struct call *call, struct db_result *result, void *context)
