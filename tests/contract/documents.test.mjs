@@ -62,6 +62,18 @@ test("test_readmes_when_they_name_their_neighbours_then_those_exist", () => {
     (line.match(NEIGHBOUR) ?? []).filter((path) => !isNear(path, document))), []);
 });
 
+function rooms(folder) {
+  const entries = readdirSync(join(root, folder), { withFileTypes: true });
+  return [...(entries.some(({ name }) => name.endsWith(".c")) ? [basename(folder)] : []),
+    ...entries.filter((entry) => entry.isDirectory()).flatMap(({ name }) => rooms(join(folder, name)))];
+}
+
+test("test_contributing_when_it_shows_the_house_then_no_room_is_missing", () => {
+  const { lines } = documents.find(({ name }) => name === "CONTRIBUTING.md");
+  const house = lines.join("\n");
+  assert.deepEqual(["common", "gateway", "workers", "schemas"].flatMap(rooms).filter((room) => !house.includes(`${room}/`)), []);
+});
+
 test("test_documents_when_they_link_then_the_target_exists", () => {
   assert.deepEqual(complaints((line, document) =>
     [...line.matchAll(/\]\((?!https?:)([^)#]*)[^)]*\)/g)].map((match) => match[1])

@@ -50,7 +50,7 @@ test("test_references_when_followed_then_they_lead_somewhere", () => {
 test("test_operations_when_listed_then_their_ids_are_unique_and_their_parameters_complete", () => {
   const ids = operations().map(({ operation }) => operation.operationId);
   assert.equal(new Set(ids).size, ids.length, ids.join(" "));
-  assert.ok(!ids.some((id) => id.startsWith("call")), "a route whose handler openapi_operation.c does not describe");
+  assert.ok(!ids.some((id) => id.startsWith("call")), "a route whose verb gateway/openapi/operation.c does not describe");
   for (const { path, operation } of operations()) {
     const inPath = (operation.parameters ?? []).filter((p) => p.in === "path").map((p) => p.name);
     assert.deepEqual(inPath, [...path.matchAll(/{(\w+)}/g)].map((match) => match[1]), path);
