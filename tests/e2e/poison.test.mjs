@@ -71,7 +71,7 @@ describe('poison', () => {
         assert.deepEqual(deadLetters.map(({ command }) => command).sort(), fatal.sort());
         for (const { reason, attempts, detail } of deadLetters) {
             assert.deepEqual([reason, attempts], ['fatal-command', TRIES]);
-            assert.match(detail, /ended before it did/);
+            assert.match(detail, /ended before the command did/);
         }
         assert.deepEqual(await namesOf(poisoned), others, 'each once, in the order in which they were sent');
         for (const company of companies.slice(1)) {

@@ -1,9 +1,10 @@
-/* Exports: the commands, and the steps of the job that writes the file.
+/* Exports: the commands, and the steps of the long job that writes the file.
  *
- * A step goes on from the cursor over so many rows in the order of (created_at, id), whether they are wanted or not (so that
- * a filter that lets nothing through does not make it long), and stores the lines of those that are wanted as one piece. Each
- * row is in the file once: as it was when its step came by. There is no snapshot over all steps; what is created while the
- * job runs is in the file when its step has not passed yet.
+ * A step goes on from the cursor over a number of rows in the order of (created_at, id), and stores the lines
+ * of those that are wanted as one piece. Rows that are not wanted count too, so that a filter which lets
+ * nothing through does not make the step long. Each row is in the file once, as it was when its step came by.
+ * There is no snapshot over all steps: a row that is created while the job runs is in the file when its step
+ * has not passed yet.
  */
 
 #include <assert.h>
@@ -16,7 +17,7 @@
 
 enum { SQL_MAX = 32 << 10, FILTERS_MAX = 6 };
 
-/* What one kind of export walks over and how it writes it. */
+/* What a kind of export reads, and how it writes it. */
 struct export_shape {
     const char *kind;
     const char *resource;
@@ -49,11 +50,12 @@ static const struct resource_rule create_rules[] = {
     {ERR_VALIDATION, "/filter_archived", "is for projects",
      "new.resource = 'task' AND new.filter_archived IS NOT NULL"},
     {ERR_VALIDATION, "/project_id", "must be a project of the company",
-     "new.project_id IS NOT NULL AND NOT EXISTS (SELECT FROM project AS p WHERE p.company_id = :company"
-     " AND p.id = new.project_id)"},
+     "new.project_id IS NOT NULL AND NOT EXISTS (SELECT FROM project AS p"
+     " WHERE p.company_id = :company AND p.id = new.project_id)"},
     {ERR_CONFLICT, NULL, "The company has " TEXT_OF(EXPORTS_OPEN_MAX) " exports that have not ended.",
-     "(SELECT count(*) FROM long_job AS j WHERE j.company_id = :company AND j.pool = 'projects'"
-     " AND j.due_at IS NOT NULL AND j.ended_at IS NULL) >= " TEXT_OF(EXPORTS_OPEN_MAX)},
+     "(SELECT count(*) FROM long_job AS j"
+     " WHERE j.company_id = :company AND j.pool = 'projects' AND j.due_at IS NOT NULL AND j.ended_at IS NULL)"
+     " >= " TEXT_OF(EXPORTS_OPEN_MAX)},
     {0},
 };
 
@@ -62,11 +64,11 @@ static const struct resource_column create_computed[] = {
     {0},
 };
 
-/* Also while its end has not been told to everybody. */
+/* An export has not ended before its last event is published. */
 static const struct resource_rule delete_rules[] = {
     {ERR_CONFLICT, NULL, "The export has not ended. Cancel it, or wait.",
-     "EXISTS (SELECT FROM long_job AS j WHERE j.company_id = :company AND j.id = :id AND j.due_at IS NOT "
-     "NULL)"},
+     "EXISTS (SELECT FROM long_job AS j"
+     " WHERE j.company_id = :company AND j.id = :id AND j.due_at IS NOT NULL)"},
     {0},
 };
 
@@ -125,7 +127,7 @@ static void append_ndjson_line(struct buf *sql, const struct msg_resource *resou
 
 /* ---- which rows ---- */
 
-/* One filter of the export's row x: NULL lets everything through. */
+/* One filter of the export's row x. A filter that is NULL lets everything through. */
 static void append_filter(struct buf *sql, const char *filter, const char *column)
 {
     buf_printf(sql, " AND (x.%s IS NULL OR t.%s = x.%s)", filter, column, filter);
@@ -153,8 +155,9 @@ static void append_filters(struct buf *sql, const struct export_shape *shape, co
 
 /* ---- the statements ---- */
 
-/* The piece, the cursor and the progress in one statement; the row of the job is locked at its end only, and only for the holder
- * of the lease. What does not fit the piece is left for the next step, but for one row, so that every step gets on. */
+/* Writes the piece, the cursor and the progress in one statement. It locks the row of the job only at its
+ * end, and only for the holder of the lease. Rows that do not fit into the piece are left for the next step,
+ * except for the first one, so that every step gets on. */
 static void append_step(struct buf *sql, const struct export_shape *shape)
 {
     const struct msg_resource *resource = msg_resource_by_name(slice_of(shape->resource));

@@ -27,7 +27,8 @@ static const struct resource_rule create_rules[] = {
     {0},
 };
 
-/* A manager who has left since is only looked at when the project gets another. */
+/* The manager is checked only when the project gets another one, so one who has left since does not bar an
+ * update. */
 static const struct resource_rule update_rules[] = {
     {ERR_VALIDATION, "/end_date", "must not be before start_date", "new.end_date < new.start_date"},
     {ERR_VALIDATION, "/manager_id", "must be a user of the company",
@@ -35,8 +36,7 @@ static const struct resource_rule update_rules[] = {
     {0},
 };
 
-/* Work that people have written down does not vanish with one request: who means it deletes the tasks first.
- */
+/* Work that people have written down does not vanish with one request: it is deleted task by task first. */
 static const struct resource_rule delete_rules[] = {
     {ERR_CONFLICT, NULL, "The project has tasks. Delete them first, or cancel or archive the project.",
      "EXISTS (SELECT FROM task AS w WHERE w.company_id = :company AND w.project_id = :id)"},

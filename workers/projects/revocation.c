@@ -1,4 +1,5 @@
-/* Revocations of tokens. The gateways hear of them by the event that follows, and read them all when they start. */
+/* Revocations of tokens. A gateway hears of each by the event that follows, and reads them all when it
+ * starts. */
 
 #include "workers/engine/resource/handlers.h"
 

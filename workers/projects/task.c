@@ -33,20 +33,21 @@ static const struct resource_rule create_rules[] = {
     {0},
 };
 
-/* The walk goes up from the new parent; UNION ends it in any case. */
+/* The walk goes up from the new parent. UNION drops what it has met before, so it ends even in a circle. */
 static const struct resource_rule update_rules[] = {
     {ERR_CONFLICT, "/status", "The project is completed or cancelled and takes no new work.",
-     "old.status = 'completed' AND new.status <> 'completed' AND EXISTS (SELECT FROM project AS p"
+     "old.status = 'completed' AND new.status <> 'completed'"
+     " AND EXISTS (SELECT FROM project AS p"
      " WHERE p.company_id = :company AND p.id = :parent AND p.status IN ('completed', 'cancelled'))"},
     {ERR_VALIDATION, "/assignee_id", "must be a user of the company",
      "new.assignee_id IS DISTINCT FROM old.assignee_id AND new.assignee_id IS NOT NULL AND " NOT_A_USER},
     {ERR_VALIDATION, "/parent_task_id", "must be a task of the same project",
      "new.parent_task_id IS NOT NULL AND " NOT_IN_THE_PROJECT},
     {ERR_VALIDATION, "/parent_task_id", "must not be the task itself or one below it",
-     "new.parent_task_id IS DISTINCT FROM old.parent_task_id AND EXISTS ("
-     "WITH RECURSIVE above AS (SELECT new.parent_task_id AS id"
-     " UNION SELECT p.parent_task_id FROM above JOIN task AS p ON p.company_id = :company AND p.id = "
-     "above.id)"
+     "new.parent_task_id IS DISTINCT FROM old.parent_task_id"
+     " AND EXISTS (WITH RECURSIVE above AS (SELECT new.parent_task_id AS id"
+     " UNION SELECT p.parent_task_id FROM above"
+     " JOIN task AS p ON p.company_id = :company AND p.id = above.id)"
      " SELECT FROM above WHERE above.id = :id)"},
     {0},
 };
@@ -75,12 +76,12 @@ static const struct resource_column update_computed[] = {
 
 /* ---- the project's progress ---- */
 
-#define OTHER_TASKS                                                                                        \
-    "SELECT estimated_hours, progress FROM task WHERE company_id = :company AND project_id = :parent AND " \
-    "id <> :id"
+#define OTHER_TASKS                              \
+    "SELECT estimated_hours, progress FROM task" \
+    " WHERE company_id = :company AND project_id = :parent AND id <> :id"
 
-/* Numerator and denominator are multiplied by the number of estimates, so that their mean is not rounded on the way.
- * sum() and count() leave the NULLs out. */
+/* Numerator and denominator are multiplied by the number of estimates, so that the mean of the estimates is
+ * not rounded on the way. sum() and count() leave the NULLs out. */
 #define PROGRESS_OF(tasks)                                                                               \
     "(SELECT coalesce(floor(coalesce("                                                                   \
     "(count(w.estimated_hours) * sum(w.estimated_hours * w.progress)"                                    \

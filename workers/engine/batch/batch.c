@@ -154,7 +154,7 @@ static void on_mark_written(void *arg, struct db_result *result)
         return;
     command->verdict = ERR_FATAL_COMMAND;
     command->attempts = 1 + BEGUN_MARK_RUNS_MAX;
-    command->why = SLICE("each process that began it ended before it did");
+    command->why = SLICE("Each process that began the command ended before the command did.");
 }
 
 static void on_marked(void *arg, enum err err)

@@ -1,5 +1,5 @@
 #pragma once
-/* Runs commands in one transaction: the engine of "effects happen once" and "events follow effects".
+/* Runs commands in one transaction. It is where "effects happen once" and "events follow effects" come true.
  *
  *   IDLE ── batch_start ──▶ MARKING ──▶ LOOKING ──▶ RUNNING ──▶ RECORDING ── committed ──▶ IDLE
  *                              │          ▲  │          │            │
@@ -8,20 +8,20 @@
  *                                         ├────────────────────────────────────┴─────────────┘
  *                                         └── it is back ── HELD ◀── the database is gone
  *
- *   MARKING    for a suspect alone: a mark is committed before it runs (begun_mark.h)
- *   LOOKING    sequences locked, rows of `deferred` claimed, inbox looked up (inbox.h)
- *   RUNNING    the prepared statements of the commands that are new, in order
- *   RECORDING  events, inbox rows, sequences, waits, dead letters, and the sync that commits
- *   PROBING    the error may be the server's: a transaction without any command will tell
+ *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone
+ *   LOOKING    locks the sequences, claims the rows of `deferred`, looks the commands up in the inbox
+ *   RUNNING    sends the prepared statements of the commands that are new, in order
+ *   RECORDING  writes events, inbox rows, sequences, waits and dead letters, and commits
+ *   PROBING    the error may be the server's: a transaction without any command tells
  *
  * What must hold:
  * - Each command given to batch_start comes back in exactly one on_settled call, those of one company in the
- *   order in which they were given (AGAIN: in the opposite one); until then the batch owns it.
- * - DONE, DEAD and DEFERRED come after the commit: what they say can be told to everybody, and is found again
- *   by whoever runs the same command later. A command has a result, or waits in `deferred`, never both.
- * - A statement that fails costs its own command only: the transaction is rolled back and the commands run
- *   again one at a time. What has to wait here for another try takes those of its company that come after it
- *   along.
+ *   order in which they were given (AGAIN: in the opposite order); until then the batch owns it.
+ * - DONE, DEAD and DEFERRED come after the commit. So their result can be published, and who runs the same
+ *   command later finds it. A command has a result or waits in `deferred`, never both.
+ * - A statement that fails costs only its own command: the transaction is rolled back, and the commands run
+ *   again one at a time. A command that waits here for another try takes along those of its company that come
+ *   after it.
  * - Trouble of the whole server (disk full, read-only, …) costs no command a try.
  * - No two commands of a batch have the same company and command id (intake.h sees to that).
  */
@@ -35,7 +35,7 @@ struct batch;
 
 struct batch_callbacks {
     void (*on_settled)(void *ctx, struct command *command); /* takes the command; its outcome is set */
-    void (*on_trouble)(void *ctx);                          /* the server cannot work: no more for a moment */
+    void (*on_trouble)(void *ctx);                          /* the server cannot work: give it a pause */
     void (*on_idle)(void *ctx);                             /* all have come back; may be NULL */
 };
 
@@ -47,10 +47,10 @@ struct batch_options {
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,
                         const struct batch_callbacks *callbacks, void *ctx);
-void batch_free(struct batch *batch); /* after its db; frees the commands it still has */
+void batch_free(struct batch *batch); /* after its db; frees the commands that it still has */
 
 bool batch_is_idle(const struct batch *batch);
-/* The list `commands` (by next), at least one; only while idle. */
+/* Takes the list `commands` (linked by `next`, at least one). Only an idle batch may be started. */
 void batch_start(struct batch *batch, struct command *commands);
-/* The database is there again. */
+/* Goes on after the database was gone. */
 void batch_resume(struct batch *batch);

@@ -6,7 +6,7 @@
 
 enum { LOSSES_MAX = 3 };
 
-/* ---- noting ---- */
+/* ---- the first error ---- */
 
 static void log_fault(const struct batch *b, const struct db_result *result, const struct command *command)
 {
@@ -20,7 +20,7 @@ static void log_fault(const struct batch *b, const struct db_result *result, con
            LOG_I("commands", b->to - b->from));
 }
 
-/* A key that was used before its inbox row expired: the entity has the command's id. */
+/* The key was used before, and its inbox row has expired since: the entity has the command's id. */
 static bool is_duplicate_entity(const struct db_result *result)
 {
     const char *constraint = db_result_constraint(result);
@@ -46,8 +46,8 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
 
 /* ---- back to the intake ---- */
 
-/* The server is in trouble: all come back as they were, and the last come first, so that whoever takes them
- * back puts each in front of the ones before. */
+/* The server is in trouble: all commands come back as they were. The last one comes first, so that whoever
+ * takes them back puts each in front of the one before. */
 static void give_back(struct batch *b)
 {
     for (size_t i = b->count; i-- > b->from;)
@@ -57,7 +57,8 @@ static void give_back(struct batch *b)
     batch_advance(b);
 }
 
-/* After a rest, in its place: what follows of its company, later in this batch, goes back with it. */
+/* The command is tried again in its place after a back-off. Those of its company that follow it in this batch
+ * go back with it, so that their order holds. */
 static void back_off(struct batch *b, enum err err)
 {
     struct command *command = b->commands[b->from];
@@ -82,7 +83,7 @@ static void keep_why(struct batch *b, struct command *command)
     command->why = why.len > 1 ? arena_copy(&command->arena, why) : SLICE_NONE;
 }
 
-/* Worth another try: soon and here, then later from `deferred`, then no more. */
+/* The error is worth another try: at first soon and here, then later from `deferred`, and then no more. */
 static void retry(struct batch *b, struct command *command, enum err err)
 {
     command->error = err;
@@ -99,7 +100,8 @@ static void retry(struct batch *b, struct command *command, enum err err)
     batch_begin(b);
 }
 
-/* Nothing can be written about it: the broker's dead letters are all there is, and whoever waits is told. */
+/* The database takes nothing about the command. So it goes to the broker's dead letters, and its sender is
+ * answered. */
 static void reject_at_broker(struct batch *b, struct command *command)
 {
     command_refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
@@ -107,8 +109,9 @@ static void reject_at_broker(struct batch *b, struct command *command)
     batch_advance(b);
 }
 
-/* A command on its own has failed: what its error says becomes of it (err.def). A verdict, and a wait, is
- * recorded by a transaction of its own; that one says nothing about the command when it fails. */
+/* A command that ran alone has failed, and the fate of its error (err.def) decides what becomes of it. A
+ * verdict or a wait is recorded by a transaction of its own; when that one fails, it says nothing about the
+ * command. */
 static void fail_one(struct batch *b, enum err err)
 {
     struct command *command = b->commands[b->from];
@@ -141,8 +144,8 @@ static void own_fault(struct batch *b, enum err err)
 
 /* ---- is it the server? ---- */
 
-/* A disk that is full for one command (a trigger says so) must end as other errors do; one that is full for
- * all must cost nobody a try. A transaction without any command tells them apart. */
+/* An error such as a full disk may be that of one command (a trigger can raise it) or that of the whole
+ * server, which must cost no command a try. A transaction without any command tells them apart. */
 static const struct db_statement probe = {"batch.probe", "SELECT probe_write()"};
 
 static void on_probed(void *arg, enum err err)
@@ -168,8 +171,8 @@ static void send_probe(struct batch *b)
 
 /* ---- the end of a transaction that failed ---- */
 
-/* The connection is gone and nobody knows whether the commit went through: the inbox will tell. A command
- * that takes the database with it each time must not do so for ever. */
+/* The connection is gone, and nobody knows whether the commit went through; the inbox tells when it is back.
+ * A command that takes the database with it each time uses up its attempts, so it does not do so for ever. */
 static void lose(struct batch *b)
 {
     b->losses++;

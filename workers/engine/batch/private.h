@@ -1,7 +1,7 @@
 #pragma once
-/* Inside of the batch: for batch*.c only.
+/* Inside of the batch: for the files of this room only.
  *
- *   batch.c        states, transactions, what is written at their end
+ *   batch.c  the states, the transactions, and what is written at their end
  *   run.c    the commands' own statements
  *   fault.c  what becomes of commands whose transaction failed
  */
@@ -28,15 +28,15 @@ enum batch_state {
 
 enum { WHY_SIZE = 300 };
 
-/* The first error of a transaction. */
+/* The first error of a transaction; those that follow are consequences of it. */
 struct fault {
     enum err err;
     enum batch_state phase;
-    bool is_duplicate; /* the entity is there already */
+    bool is_duplicate; /* the entity that the command creates is there already */
     char why[WHY_SIZE];
 };
 
-/* Commands that share a statement. */
+/* Neighbouring commands that share a statement. */
 struct run {
     struct batch *batch;
     const struct handler *handler;
@@ -57,7 +57,7 @@ struct batch {
     size_t from, to; /* the commands of the transaction at work: all of them, or one */
     bool one_by_one;
     unsigned losses; /* of the connection, with this batch at work */
-    size_t awaited;  /* answers */
+    size_t awaited;  /* answers of runs */
     struct fault fault;
     struct records records;
     struct sequences sequences;
@@ -72,9 +72,9 @@ static inline void batch_enter(struct batch *b, enum batch_state state)
 }
 
 /* batch.c */
-void batch_begin(struct batch *b);   /* the window's transaction */
+void batch_begin(struct batch *b);   /* the transaction of the commands from `from` to `to` */
 void batch_record(struct batch *b);  /* its end */
-void batch_advance(struct batch *b); /* the window is through: the next one, or the end */
+void batch_advance(struct batch *b); /* those are settled: the next ones, or the end of the batch */
 void batch_roll_back(struct batch *b);
 void batch_settle(struct batch *b, struct command *command, enum command_outcome outcome);
 
@@ -82,6 +82,7 @@ void batch_settle(struct batch *b, struct command *command, enum command_outcome
 void batch_run_all(struct batch *b);
 
 /* fault.c */
-/* true when the answer is an error. Those that were skipped because of another say nothing of their own. */
+/* Returns true when the answer is an error. The first error of the transaction is kept; a statement that was
+ * skipped because of it says nothing of its own. */
 bool batch_note_fault(struct batch *b, const struct db_result *result, const struct command *command);
 void batch_failed(struct batch *b, enum err err);

@@ -38,14 +38,14 @@ static bool is_early(const struct command *command)
     return command->envelope.not_before > clock_wall_ms() && !command->row && !command->verdict;
 }
 
-/* One more of its company that waits for its time is one too many. */
+/* The company has as many commands that wait for their time as it may have. */
 static bool is_one_too_many(struct batch *b, const struct command *command)
 {
     return is_early(command) && ++sequence_of(&b->sequences, command)->scheduled > b->scheduled_max;
 }
 
-/* A command that is to wait needs no statement; but what has its result has it, and nobody waits for a
- * company that is not there. */
+/* A command that is to wait needs no statement. It waits only when its company exists, because nobody would
+ * ever run the commands of a company that does not. */
 static bool is_to_wait(struct batch *b, struct command *command)
 {
     if (is_early(command))
@@ -63,7 +63,7 @@ static bool has_nothing_to_publish(const struct command *command)
     return command->row == DEFER_UNPUBLISHED && (command_is_new(command) || command_is_waiting(command));
 }
 
-/* false when the command has its result without a statement. */
+/* Returns false when the command needs no statement: it has its result, or waits. */
 static bool is_to_run(struct batch *b, struct command *command)
 {
     if (has_nothing_to_publish(command))
@@ -82,13 +82,13 @@ static bool is_to_run(struct batch *b, struct command *command)
         return false;
     command->handler = handlers_find(b->handlers, command->envelope.type);
     if (command->verdict == ERR_POISON)
-        reject(command, "its metadata cannot be read");
+        reject(command, "The metadata of the message cannot be read.");
     else if (command->verdict)
         command_refuse(command, command->verdict, NULL, NULL, 0);
     else if (!sequence_of(&b->sequences, command)->is_known)
         command_refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)
-        reject(command, "there is no such command");
+        reject(command, "There is no such command.");
     else
         return true;
     return false;
@@ -126,8 +126,8 @@ static void add(struct batch *b, struct run *run, struct command *command)
         reject(command, why);
 }
 
-/* The time of the batch is taken when its companies are locked, so that it does not run against their
- * sequences. */
+/* The time of the batch is taken when its companies are locked. So within a company times never go backwards
+ * while numbers go up. */
 static void take_time(struct batch *b)
 {
     clock_format(clock_wall_us(), b->at);

@@ -34,7 +34,8 @@ static struct slice text_or_none(struct slice s)
     return is_text(s) ? s : SLICE_NONE;
 }
 
-/* What can be said of a message that is no command: enough for an inbox row and a reply, if it is there. */
+/* Reads what can be read of a message that is no command. Returns true when that is enough for an inbox row
+ * and a reply. */
 static bool read_address(const struct broker_delivery *delivery, struct envelope *ret_envelope)
 {
     const struct broker_header *company = broker_delivery_header(delivery, "company");

@@ -37,13 +37,13 @@ struct effect {
 };
 
 enum command_outcome {
-    COMMAND_DONE, /* committed, with an effect or a refusal: acked when the broker confirms what it publishes */
+    COMMAND_DONE,     /* committed, with an effect or a refusal: acked when all of it is confirmed */
     COMMAND_DEAD,     /* committed as a dead letter: acked likewise */
     COMMAND_DEFERRED, /* committed as a row of `deferred`: acked at once */
     COMMAND_RETRY,    /* rolled back: this process tries it again after a back-off */
     COMMAND_AGAIN,    /* rolled back through no fault of its own: this process runs it again */
     COMMAND_GONE,     /* another process has run it: its row is no longer there */
-    COMMAND_REJECTED, /* nothing can be written of it: it becomes a dead letter of the broker after its reply */
+    COMMAND_REJECTED, /* nothing can be written of it: the broker gets it as a dead letter */
 };
 
 /* Why a command waits in `deferred`. UNPUBLISHED: it does not wait but ran, and its row is one of

@@ -1,5 +1,5 @@
 #pragma once
-/* Commands one after the other, by their `next`. */
+/* A list of commands, linked by their `next`. */
 
 #include "workers/engine/command/command.h"
 
@@ -21,7 +21,7 @@ static inline void command_list_append(struct command_list *list, struct command
     list->count++;
 }
 
-/* Among those that are in the order in which they came. */
+/* Inserts the command into a list that is in the order of arrival. */
 static inline void command_list_insert(struct command_list *list, struct command *command)
 {
     struct command **at = &list->first;

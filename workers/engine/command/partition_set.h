@@ -1,6 +1,6 @@
 #pragma once
-/* Which partitions of the pool are this process's to run: the commands of a company, delivered or waiting in
- * `deferred`, are all of one partition. */
+/* The partitions of the pool whose commands this process runs. All commands of a company, delivered or
+ * waiting in `deferred`, are of one partition. */
 
 #include <stdbool.h>
 #include <stdint.h>

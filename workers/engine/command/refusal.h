@@ -1,6 +1,6 @@
 #pragma once
-/* What a refused command is answered with: {"detail":…,"errors":[{"pointer":…,"detail":…}]}. The gateway
- * makes the problem document of it (RFC 9457); title and status follow from the error's row in err.def. */
+/* The answer to a refused command: {"detail":…,"errors":[{"pointer":…,"detail":…}]}. The gateway makes the
+ * problem document (RFC 9457) of it; title and status follow from the error's row in err.def. */
 
 #include "workers/engine/command/command.h"
 
@@ -9,6 +9,6 @@ struct refusal_point {
     const char *detail;
 };
 
-/* Sets the command's result; its effects are gone. detail may be NULL, points empty. */
+/* Makes the refusal the command's result and drops its effects. `detail` may be NULL, and `points` empty. */
 void command_refuse(struct command *command, enum err err, const char *detail,
                     const struct refusal_point *points, size_t count);

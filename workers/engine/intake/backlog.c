@@ -101,13 +101,13 @@ struct backlog {
     bool is_scanning, is_polling, is_loading;
     bool is_ready;
     unsigned scan_number, ready_after; /* the scan that was begun after the last change */
-    /* Partitions gained since the last answer to a scan, whether they are still ours or not: what was
-     * delivered of them is behind their rows in any case. */
+    /* Partitions gained since the last answer to a scan, whether they are still ours or not: their deliveries
+     * are behind their rows in any case. */
     uint64_t unseen;
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
-    struct uuid due[DUE_MAX]; /* and untold */
+    struct uuid due[DUE_MAX]; /* commands of due and of unpublished rows that are here */
     size_t due_count;
     struct pg_array columns[2];
     struct unpublished unpublished;
@@ -200,7 +200,7 @@ static void load_rows(struct backlog *b)
     db_sync(b->db, NULL, NULL);
 }
 
-/* ---- due, and untold ---- */
+/* ---- due, and unpublished ---- */
 
 static bool load_due(struct backlog *b, struct db_result *result, const char *what)
 {
@@ -229,7 +229,7 @@ static void on_unpublished(void *arg, struct db_result *result)
     struct backlog *b = arg;
     if (load_due(b, result, "unpublished") && b->due_count == DUE_MAX)
         b->unpublished_is_due =
-            true; /* there may be more; asked again, what was just told may still be there */
+            true; /* there may be more; a row that was just published may still be there */
 }
 
 static void request_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)

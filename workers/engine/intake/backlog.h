@@ -1,13 +1,14 @@
 #pragma once
-/* Looks for what waits in `deferred` and is this process's to run (its partitions), and brings it to the intake:
+/* Looks for the rows of `deferred` and `unpublished` that are this process's to run (those of its
+ * partitions), and brings them to the intake:
  *
- *   scan    which companies have parked commands: when a partition is gained, and now and then
- *   rows    the next ones of a company whose turn is near
- *   due     those whose time has come: retries, schedules
- *   untold  those that ran in a process which died before it could tell what came of them
+ *   scan         which companies have parked commands: when a partition is gained, and now and then
+ *   rows         the next ones of a company whose turn is near
+ *   due          those whose time has come: retries, schedules
+ *   unpublished  those that ran in a process which died before it could publish their result
  *
- * Rows are only read here, and marked as begun (begun_mark.h); the batch that runs a command deletes its row. So when
- * two processes bring the same row, one of them finds it gone. */
+ * Rows are only read here, and marked as begun (begun_mark.h); the batch that runs a command deletes its row.
+ * So when two processes bring the same row, one of them finds it gone. */
 
 #include <ev.h>
 
@@ -24,20 +25,21 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
 /* After its db. */
 void backlog_free(struct backlog *backlog);
 
-/* The partitions have changed, or the connection: what waits is looked for at once, and backlog_is_ready is
- * false until the answer is there. Deliveries of a company must not be run before: its rows are older. */
+/* The partitions or the connection have changed: the backlog looks for rows at once, and backlog_is_ready is
+ * false until the answer is there. Until then no delivery of a company may run, because its rows are
+ * older. */
 void backlog_rescan(struct backlog *backlog);
 bool backlog_is_ready(const struct backlog *backlog);
 
-/* Sends what is due to be asked, outside of any transaction of a batch. */
+/* Sends the statements that are due. The caller calls it only while no batch is at work. */
 void backlog_run(struct backlog *backlog);
 
-/* A command from a row has been settled, or dropped. */
+/* A command has been settled, or dropped. */
 void backlog_settled(struct backlog *backlog, const struct command *command);
-/* And all is confirmed that was to be told of it: its row in `unpublished` goes. */
+/* The broker has confirmed all that is published of it: its row in `unpublished` is deleted. */
 void backlog_published(struct backlog *backlog, const struct command *command);
-/* All those have gone. */
+/* All those rows are deleted. */
 bool backlog_is_idle(const struct backlog *backlog);
 
-/* No more rows are brought. */
+/* From now on no more rows are brought. */
 void backlog_stop(struct backlog *backlog);

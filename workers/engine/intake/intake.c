@@ -31,7 +31,7 @@ struct company *company_get(struct intake *intake, const struct uuid *id)
     return company;
 }
 
-/* At the end of the round, unless it rests or has nothing to run. */
+/* Puts the company at the end of the round, unless it backs off or has nothing to run. */
 void company_activate(struct company *company)
 {
     struct intake *intake = company->intake;
@@ -53,8 +53,8 @@ void company_crowd(struct company *company)
     company->intake->crowded = company;
 }
 
-/* A quarter of the prefetch: past it a company's deliveries wait as arrivals, which may be parked. (Half of it is
- * taken, or done and not yet acked, when there is much to do.) */
+/* A quarter of the prefetch. Past it the deliveries of a company wait as arrivals, which may be parked.
+ * (Under load, half of the prefetch is in a batch, or done and not yet acked.) */
 static size_t ready_max(const struct intake *intake)
 {
     return (intake->options.prefetch + 3) / 4;
@@ -101,7 +101,7 @@ void intake_add(struct intake *intake, struct command *command)
     struct company *company = company_get(intake, &command->envelope.company);
     command->company = company;
     command->order = intake->next_order++;
-    /* What cannot be read is buried whenever it comes. */
+    /* A command that cannot be read is rejected at once: it needs no order. */
     command_list_append(command->verdict ? &company->ready : &company->arrivals, command);
     intake->waiting++;
     company_let_in(company);

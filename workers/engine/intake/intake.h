@@ -1,18 +1,18 @@
 #pragma once
-/* The commands that this process holds and has not begun, company by company: each company's in order, and the
- * companies in turn (deficit round robin), so that one with much to do does not hold up the others.
+/* The commands that this process holds and has not begun. Each company has a queue of its own, and the
+ * companies take turns (deficit round robin), so that one with much to do does not hold up the others.
  *
  *   delivery ─▶ arrivals ─ no rows, few ready ─▶ ready ─ intake_take ─▶ a batch
  *                  │ much is held               ▲   ▲
- *                  └──▶ parked: rows ── loaded ─┘   └─ returned, at once or after a rest
+ *                  └──▶ parked: rows ── loaded ─┘   └─ returned, at once or after a back-off
  *
  *   ready      to be run, in order
- *   rows       of `deferred` whose reason is TURN: all older than the arrivals, all younger than what is ready
- *   arrivals   deliveries behind those; they are parked when the queue's prefetch fills, so that others'
- *              commands can reach us
+ *   rows       of `deferred` whose reason is TURN: older than all arrivals, younger than all that is ready
+ *   arrivals   deliveries behind those; they are parked when the queue's prefetch fills, so that commands of
+ *              other companies can reach us
  *
- * A company whose first command rests waits for it. What is held from the broker is bounded by the prefetch,
- * what is loaded by INTAKE_ROWS a company and LOADS companies at a time. */
+ * A company waits while its first command backs off. The prefetch bounds what is held from the broker;
+ * INTAKE_ROWS a company, and LOADS companies at a time, bound what is loaded. */
 
 #include <ev.h>
 
@@ -23,16 +23,16 @@ struct intake;
 
 enum {
     INTAKE_ALONE =
-        4, /* shares in a batch of a company with a backlog, when nobody else has anything to run */
+        4, /* shares in a batch of a company with a backlog, when no other company has anything to run */
     INTAKE_ROWS = 64, /* of a company, asked for in one go, before half as many are left */
 };
 
 struct intake_options {
-    size_t batch_max;  /* commands run in a batch */
-    size_t share;      /* of them, of one company, while others wait; ALONE of them while it has a backlog */
-    size_t park_max;   /* commands parked in a batch */
-    size_t parked_max; /* rows of one company */
-    size_t prefetch;   /* deliveries of one partition */
+    size_t batch_max;      /* commands run in a batch */
+    size_t share;          /* of them, those of one company, while others wait */
+    size_t park_max;       /* commands parked in a batch */
+    size_t parked_max;     /* rows of one company */
+    size_t prefetch;       /* deliveries of one partition */
     const size_t *unacked; /* of each partition: how much of that is used; outlives it */
 };
 
@@ -41,23 +41,24 @@ struct intake *intake_new(struct ev_loop *loop, const struct partition_set *part
                           const struct intake_options *options);
 void intake_free(struct intake *intake);
 
-/* A delivery. */
+/* Takes a delivery. */
 void intake_add(struct intake *intake, struct command *command);
 
-/* The next batch, as a list: commands to be run, about a megabyte of bodies at most, and after them commands
- * to be parked (their deferral is TURN). No two have the same id: the second finds the result of the first in
- * the inbox, if it comes after it. A suspect goes alone. NULL when nothing is to be done now. */
+/* Returns the next batch as a list: commands to be run, with about a megabyte of bodies at most, and after
+ * them commands to be parked (their deferral is TURN). No two have the same id, because the second finds the
+ * result of the first in the inbox only when it comes after it. A command that was begun before goes alone.
+ * Returns NULL when there is nothing to be done now. */
 struct command *intake_take(struct intake *intake);
 
-/* What was taken comes back (outcome RETRY: after a rest; AGAIN), or is settled otherwise: the caller still
- * owns it then. */
+/* A command that was taken comes back (outcome RETRY: after a back-off; AGAIN: at once), or is settled
+ * otherwise. The caller keeps a command that is settled. */
 void intake_return(struct intake *intake, struct command *command);
 void intake_settled(struct command *command);
 
-/* The process leaves: what cannot be run before rows that it will not load is parked. */
+/* The process leaves: commands behind rows that it will not load any more are parked. */
 void intake_drain(struct intake *intake);
 
-/* The connection is gone: all deliveries will come again. Rows stay. */
+/* The connection is gone: drops all deliveries, because they will come again. Rows stay. */
 void intake_clear(struct intake *intake);
 
 /* ---- rows (backlog.h) ---- */
@@ -67,15 +68,16 @@ struct intake_want {
     int64_t place; /* rows after this one */
 };
 
-/* The companies that have rows and too little here; each is answered by intake_loaded. At most `max`. */
+/* Names the companies that have rows and too few of them here, at most `max`; the caller answers each with
+ * intake_loaded. */
 size_t intake_wants(struct intake *intake, struct intake_want *wants, size_t max);
-/* A row of such a company, in order; or one that has become due. */
+/* Takes a row of such a company, in order, or one that has become due. */
 void intake_load(struct intake *intake, struct command *command);
-/* `rows` were there; no more of them when is_last. */
+/* `rows` rows of the company were there; is_last: there are no more of them. */
 void intake_loaded(struct intake *intake, const struct uuid *company, size_t rows, bool is_last);
-/* The company has `rows` rows, or more. Known companies are left as they are. */
+/* The company has `rows` rows or more. A company that is known to have rows stays as it is. */
 void intake_found(struct intake *intake, const struct uuid *company, size_t rows);
-/* Those of which it is known that they have rows that are not here. */
+/* Calls `each` for the companies that are known to have rows which are not here. */
 void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
                            void *arg);
 

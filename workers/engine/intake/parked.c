@@ -1,6 +1,6 @@
 #include "workers/engine/intake/private.h"
 
-/* Rows are asked for before those that are here are used up. */
+/* The next rows are requested before those that are here are used up. */
 static bool wants_rows(const struct intake *intake, const struct company *company)
 {
     return company->parked > 0 && !company->is_loading && company->ready.count < INTAKE_ROWS / 2 &&

@@ -1,15 +1,15 @@
 #pragma once
-/* Inside of the intake: for intake*.c only.
+/* Inside of the intake: for the files of this room only.
  *
- *   intake.c          companies, deliveries, returns, rests
- *   take.c     a batch: whose turn it is, and what is parked
+ *   intake.c  companies, deliveries, returns, back-offs
+ *   take.c    a batch: whose turn it is, and what is parked
  *   parked.c  rows that are loaded */
 
 #include "common/base/uuid_map.h"
 #include "workers/engine/command/command_list.h"
 #include "workers/engine/intake/intake.h"
 
-/* Lives while there is anything of it: here, in a batch, or as rows. */
+/* A company lives while there is anything of it: here, in a batch, or as rows. */
 struct company {
     struct uuid_node node;
     struct intake *intake;
@@ -40,7 +40,8 @@ struct intake {
     const struct partition_set *partitions;
     struct intake_options options;
     struct uuid_map companies;
-    struct company *active, **last_active; /* the round: those with something ready that do not rest */
+    struct company *active,
+        **last_active; /* the round: those that have something ready and do not back off */
     size_t active_count;
     struct company *crowded;
     struct ids ids;
@@ -58,7 +59,7 @@ static inline bool company_has_rows(const struct company *company)
 struct company *company_get(struct intake *intake, const struct uuid *id);
 void company_activate(struct company *company);
 void company_crowd(struct company *company);
-/* Arrivals become ready as far as they may. */
+/* Makes arrivals ready as far as they may be. */
 void company_let_in(struct company *company);
-void company_take_back(struct company *company); /* deliveries that were let in: there are rows before them */
+void company_take_back(struct company *company); /* deliveries leave `ready`: there are rows before them */
 void company_release(struct company *company);   /* frees it when there is nothing of it */

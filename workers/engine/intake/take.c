@@ -26,7 +26,7 @@ static bool is_same_command(const struct command *a, const struct command *b)
            uuid_equal(&a->envelope.company, &b->envelope.company);
 }
 
-/* false when it is there already. The last octets of an id are its random ones. */
+/* Returns false when the id is there already. The hash is the last octets of the id, which are random. */
 static bool ids_add(struct ids *ids, const struct command *command)
 {
     size_t at;
@@ -60,8 +60,8 @@ static bool is_full(const struct taking *t)
     return t->commands.count >= t->intake->options.batch_max || t->bytes >= BYTES_MAX;
 }
 
-/* One without a backlog that is alone may have all of the batch; one with a backlog may not even then: others
- * come while it is at work. */
+/* A company that is alone and has no backlog may have the whole batch. One with a backlog may not, because
+ * others come while the batch is at work. */
 static size_t share_of(const struct taking *t, const struct company *company, bool is_alone)
 {
     const struct intake_options *options = &t->intake->options;
@@ -80,13 +80,13 @@ static void take_first(struct taking *t, struct company *company)
     command_list_append(&t->commands, command);
 }
 
-/* A suspect that finds others in the batch ends it, and begins the next one. */
+/* A command that was begun before finds others in the batch: it ends this batch and begins the next one. */
 static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
 {
     return t->commands.count > 0 && company->ready.count > 0 && company->ready.first->was_begun;
 }
 
-/* Its turn: as much as its deficit pays for. */
+/* The company has its turn, and takes as much as its deficit pays for. */
 static void take_turn(struct taking *t, struct company *company, bool is_alone)
 {
     size_t share = share_of(t, company, is_alone);
@@ -125,7 +125,7 @@ static bool runs_alone(const struct taking *t)
     return t->commands.count == 1 && t->commands.first->was_begun;
 }
 
-/* Each company once at most. */
+/* One round: each company has at most one turn. */
 static void take_round(struct taking *t)
 {
     struct intake *intake = t->intake;
@@ -144,7 +144,7 @@ static void take_round(struct taking *t)
 
 /* ---- parking ---- */
 
-/* Rows that will not be loaded here: what is behind them leaves. */
+/* The rows of the company will not be loaded here, so the commands behind them leave. */
 static bool is_leaving(const struct intake *intake, const struct company *company)
 {
     return company_has_rows(company) &&
@@ -162,9 +162,9 @@ static bool is_crowded(const struct intake *intake, const struct company *compan
     return intake->options.unacked[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
 }
 
-/* The oldest first: they are behind the rows that are there. Whoever runs those after this process has died finds behind them what
- * had not been acked: so nothing may become a row while an older delivery of its company stays here, but for those in this
- * batch. */
+/* Parks arrivals, the oldest first, behind the rows that are there. When this process dies, whoever runs
+ * those rows finds behind them the deliveries that were not acked. So nothing may become a row while an older
+ * delivery of its company stays here, except for those in this batch. */
 static void park(struct taking *t, struct company *company, size_t *room)
 {
     company_take_back(company);
@@ -207,7 +207,7 @@ struct command *intake_take(struct intake *intake)
     struct taking t = {.intake = intake};
     command_list_init(&t.commands);
     ids_clear(&intake->ids, intake->options.batch_max + intake->options.park_max);
-    /* Bodies that cost more than a turn wait for several. */
+    /* A body that costs more than one turn waits for several. */
     while (intake->active_count > 0 && t.commands.count == 0)
         take_round(&t);
     if (!runs_alone(&t))

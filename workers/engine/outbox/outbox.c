@@ -20,7 +20,7 @@ struct outbox {
     ev_timer again;
 };
 
-/* Only the first event is the command's answer; those after it are told to subscribers alone. */
+/* Only the first event is the answer to the command; the others go to subscribers alone. */
 static struct event make_event(struct outbox *o, const struct command *command, const struct effect *effect)
 {
     bool is_first = effect == command->effects;
@@ -95,7 +95,8 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
     flush(CONTAINER_OF(timer, struct outbox, again));
 }
 
-/* The broker refused it: once more, later, with everything else that this command has to say. */
+/* The broker refused a message: it is published again later, with all that is still to be published of the
+ * command. */
 static void publish_again(struct outbox *o, struct command *command)
 {
     if (!command->is_queued)
@@ -111,7 +112,7 @@ static void on_confirm(struct command *command, bool *is_published, enum err err
 {
     struct outbox *o = command->outbox;
     command->unconfirmed--;
-    if (err == ERR_SHUTTING_DOWN) { /* whoever gets the command next tells it */
+    if (err == ERR_SHUTTING_DOWN) { /* the process that gets the command next publishes it */
         if (command->unconfirmed == 0 && !command->is_queued)
             command_free(command);
         return;
@@ -157,7 +158,7 @@ static bool publish(struct outbox *o, const struct event *event, broker_on_confi
     return true;
 }
 
-static bool tell(struct outbox *o, struct command *command)
+static bool publish_all(struct outbox *o, struct command *command)
 {
     for (struct effect *effect = command->effects; effect; effect = effect->next) {
         if (effect->is_published)
@@ -174,7 +175,7 @@ static bool tell(struct outbox *o, struct command *command)
 
 static void flush(struct outbox *o)
 {
-    while (o->first && tell(o, o->first)) {
+    while (o->first && publish_all(o, o->first)) {
         struct command *command = next_turn(o);
         command->is_queued = false;
         end_if_published(o, command);

@@ -2,8 +2,8 @@
 /* The table `dead_letter`: commands that no worker runs any more. Operators read, replay or drop them (the
  * SQL functions dead_letter_replay and dead_letter_drop).
  *
- *   add     a command whose verdict is a failure of ours (500, 503) becomes a row; when it has a row already, that
- *           row's last death goes into its history
+ *   add     a command whose verdict is a failure of ours (500, 503) becomes a row; when it has a row already,
+ *           the last death goes into the history of that row
  *   remove  a command that has another result at last loses its row
  *
  * Both happen in the transaction that writes the result. What the broker itself gave up (the queue

@@ -2,8 +2,8 @@
 /* The table `deferred`: commands that wait outside the broker. A batch uses it in its own transaction, while
  * it holds the sequences of its companies; intake/backlog.h looks for the rows whose time has come.
  *
- *   claim      moves the rows of the batch's commands to `unpublished`; a command whose row is not there any more
- *              belongs to another process
+ *   claim      moves the rows of the batch's commands to `unpublished`; a command whose row is not there any
+ *              more belongs to another process
  *   put        writes commands that are to wait as rows, in their order
  *   readdress  gives the reply address of a command's last sender to the row that waits already */
 

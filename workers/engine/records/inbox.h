@@ -2,8 +2,8 @@
 /* The table `inbox`: the result of each command that ran. It is why a command that comes twice takes effect
  * once.
  *
- *   look  finds the commands of a batch that have a result already, or wait in `deferred`. The batch holds the
- *         sequences of their companies by then, so the statement sees what their last holder committed.
+ *   look  finds the commands of a batch that have a result already, or wait in `deferred`. The batch holds
+ *         the sequences of their companies by then, so the statement sees what their last holder committed.
  *   add   writes the results of the commands that ran now; that of a dead letter gives way to the new one */
 
 #include "workers/engine/command/command.h"

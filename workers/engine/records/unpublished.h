@@ -2,7 +2,9 @@
 /* The table `unpublished`: commands that ran from a row of `deferred` and of which not everything is
  * published yet.
  *
- *   deferred_claim writes the row ─▶ unpublished_add: the broker has confirmed everything ─▶ unpublished_send deletes it
+ *   deferred_claim     writes the row
+ *   unpublished_add    the broker has confirmed everything: the row may go
+ *   unpublished_send   deletes the rows that may go
  *
  * A row that stays, because its process died in between, is found by intake/backlog.c, and the command's
  * result is published again. */

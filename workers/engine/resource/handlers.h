@@ -1,5 +1,5 @@
 #pragma once
-/* The table of commands (handlers.def), made ready to run. */
+/* The table of commands (workers/handlers.def), made ready to run. */
 
 #include "workers/engine/resource/resource.h"
 
@@ -14,7 +14,7 @@ struct handlers;
 struct handlers *handlers_new(void);
 void handlers_free(struct handlers *handlers);
 
-/* NULL when there is no such command. */
+/* Returns NULL when there is no such command. */
 const struct handler *handlers_find(const struct handlers *handlers, struct slice type);
 
 /* The plans of handlers.def, each defined in a file of its pool. */

@@ -21,7 +21,7 @@ struct texts {
 struct resource_writer {
     size_t count; /* commands of the run */
     struct slice params[DB_PARAMS_MAX];
-    struct pg_array columns[DB_PARAMS_MAX]; /* instead of params: one element a command */
+    struct pg_array columns[DB_PARAMS_MAX]; /* in place of params: one element for each command */
     struct texts texts;
     struct arena scratch; /* decoded values of the last command */
 };
@@ -103,7 +103,7 @@ static struct slice make_param(const struct resource_statement *s, const struct 
     }
 }
 
-/* What the gateway has checked and the queue could have broken. */
+/* The gateway has checked this already; a message of another origin may be broken. */
 static enum err check_metadata(const struct resource_statement *s, const struct envelope *envelope,
                                char why[160])
 {
@@ -111,7 +111,7 @@ static enum err check_metadata(const struct resource_statement *s, const struct 
     bool lacks_parent = s->resource->parent && !envelope->has_parent;
     if (!lacks_subject && !lacks_parent)
         return ERR_OK;
-    snprintf(why, 160, "the header %s is missing", lacks_subject ? "subject" : "parent");
+    snprintf(why, 160, "The header \"%s\" is missing.", lacks_subject ? "subject" : "parent");
     return ERR_POISON;
 }
 
@@ -125,7 +125,7 @@ static enum err read_body(const struct resource_statement *s, const struct comma
         return err;
     const struct msg_field *missing = msg_missing(s->resource->object, *ret_values);
     if (missing)
-        snprintf(why, 160, "the field %s is missing", missing->name);
+        snprintf(why, 160, "The field \"%s\" is missing.", missing->name);
     return missing ? ERR_POISON : ERR_OK;
 }
 
@@ -211,7 +211,7 @@ static struct slice deleted_data(const struct command *command, int64_t version,
     return (struct slice){text, (size_t)len};
 }
 
-/* Whose channel sees it too: the project itself, or the project above. */
+/* Notes the project whose channel sees the event too: the entity itself, or the project above it. */
 static void place(const struct resource_statement *s, const struct command *command, struct effect *effect)
 {
     bool is_project = strcmp(s->resource->name, "project") == 0;
@@ -265,7 +265,7 @@ static void read_row(const struct resource_statement *s, struct command *command
     add_follow(s, command, moment, result);
 }
 
-/* Rows come in the order of the commands, but for the refused ones, which come last. */
+/* Rows come in the order of the commands, except that those of refused commands come last. */
 static struct command *command_of_row(struct command *const *commands, size_t count, size_t *at,
                                       const struct db_result *result, int row)
 {

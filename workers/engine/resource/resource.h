@@ -1,18 +1,19 @@
 #pragma once
-/* Create, update and delete of a resource, generic over its schema: a handler file adds SQL and rules, nothing
- * else.
+/* Create, update and delete of a resource, made from its schema. A file of a pool adds SQL and rules, and
+ * nothing else.
  *
- * Each command is one row of one prepared statement, whose text is built once, when the process starts:
+ * Each command is one row of a prepared statement, whose text is built once, when the process starts:
  *
- *   WITH new AS (what the row would be, judged by the rules: a bit for each that is broken),
- *        number AS (the next ones from the counter, for those that break nothing),
- *        made AS (INSERT, UPDATE or DELETE when nothing is broken, RETURNING the entity as JSON),
+ *   WITH new AS (the row as it would be, judged by the rules: a bit for each that is broken),
+ *        number AS (the next numbers from the counter, for the rows that break no rule),
+ *        made AS (INSERT, UPDATE or DELETE of the rows that break no rule, RETURNING the entity as JSON),
  *        follow AS (the change of another entity that follows, such as a project's progress)
  *   SELECT broken, the entity, the other entity
  *
- * so that a refusal is a result, not an SQL error, and costs nobody else in the batch anything. Creates that do
- * not depend on one another travel together, many rows to a statement: what PostgreSQL does for each statement
- * (start the executor, read the table's constraints and policies) was measured as half the cost of a create.
+ * So a refusal is a result and not an SQL error, and costs no other command of the batch anything. Creates
+ * that do not depend on one another travel together, many rows to a statement, because what PostgreSQL does
+ * for each statement (start the executor, read the table's constraints and policies) was measured as half the
+ * cost of a create.
  *
  * Names that the SQL of a plan may use:
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
@@ -30,7 +31,7 @@
 
 enum resource_verb { RESOURCE_CREATE, RESOURCE_UPDATE, RESOURCE_DELETE };
 
-/* The first broken rule decides the error; broken rules with the same error are told together. */
+/* The first broken rule decides the error. Broken rules with the same error are answered together. */
 struct resource_rule {
     enum err err;
     const char *pointer; /* into the request's body; NULL: the request as a whole */
@@ -38,14 +39,15 @@ struct resource_rule {
     const char *broken_when; /* SQL condition */
 };
 
-/* "planning" may become each of `to`; what is not listed is an ILLEGAL_TRANSITION of the field `status`. */
+/* A status `from` may become each of `to`. A change that is not listed is an ILLEGAL_TRANSITION of the field
+ * `status`. */
 enum { RESOURCE_TRANSITIONS_MAX = 6 };
 struct resource_transition {
     const char *from;
     const char *to[RESOURCE_TRANSITIONS_MAX];
 };
 
-/* A column that is not simply what the client said. */
+/* A column whose value is computed, not taken from the client. */
 struct resource_column {
     const char *column;
     const char *sql;
@@ -59,8 +61,8 @@ struct resource_follow {
     const char *where;    /* of the other entity's row t */
 };
 
-/* Given in sequence, without gaps, per company and scope. The batch holds the company's sequence row, so nobody else counts,
- * and what is rolled back was not counted. */
+/* A number that is given in sequence, without gaps, for each company and scope. The batch holds the company's
+ * sequence, so nobody else counts, and what is rolled back was not counted. */
 struct resource_number {
     const char *column;
     const char *scope;  /* SQL text: "'project/' || :year" */
@@ -75,15 +77,15 @@ struct resource_plan {
     const struct resource_column *computed;
     const struct resource_number *number; /* create */
     bool
-        many; /* create: its rules look at nothing that commands of its own kind change, and nothing follows */
+        many; /* of a create: its rules read nothing that its own kind changes, and nothing follows from it */
     const struct resource_follow *follow;
-    bool begins_long_job; /* or makes it due */
+    bool begins_long_job; /* or makes one due */
     int http_status;      /* of a success; 0: what the verb says */
 };
 
 enum { RESOURCE_RULES_MAX = 30, RESOURCE_STATEMENT_MAX = 32 << 10 };
 
-/* A plan made ready: the statement's text, what its parameters are, which bit is which rule. */
+/* A plan made ready: the text of its statement, the parameters, and the rule of each bit. */
 struct resource_statement {
     const struct msg_resource *resource;
     const struct resource_plan *plan;
@@ -94,34 +96,35 @@ struct resource_statement {
     size_t rule_count;
 };
 
-/* `name` is the command's type and becomes the statement's name; kept, not copied. A plan that does not make
- * sense ends the process: it is a bug that every test would meet. */
+/* `name` is the command's type and becomes the statement's name; it must outlive the statement. A plan that
+ * does not make sense ends the process, because it is a bug that every test meets. */
 void resource_statement_init(struct resource_statement *statement, const char *name,
                              const struct msg_resource *resource, const struct resource_plan *plan);
 void resource_statement_done(struct resource_statement *statement);
 
-/* What all commands of a batch share. */
+/* The time of a batch. */
 struct resource_moment {
     const char *at;   /* RFC 3339 */
     const char *year; /* "2026" */
 };
 
-/* Puts commands into the parameters of a statement. One of them serves a process: its memory is kept. */
+/* Puts commands into the parameters of a statement. A process has one writer, which keeps its memory. */
 struct resource_writer;
 
 struct resource_writer *resource_writer_new(void);
 void resource_writer_free(struct resource_writer *writer);
 
-/* Adds the command to the run that is being written, which must be of the same statement and company, and empty
- * unless the plan takes many. ERR_POISON, with a sentence in `why` and nothing added, for a body or metadata that
- * do not fit. */
+/* Adds the command to the run that is being written. The run must be of the same statement and company, and
+ * empty unless the plan takes many. When the body or the metadata do not fit, it adds nothing, writes a
+ * sentence into `why`, and returns ERR_POISON. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,
                         const struct command *command, const struct resource_moment *moment,
                         char why[160]) MUST_CHECK;
-/* Sends the run, at least one command, and begins the next. */
+/* Sends the run (at least one command), and begins the next one. */
 void resource_send(struct resource_writer *writer, const struct resource_statement *statement, struct db *db,
                    db_on_result *on_result, void *arg);
 
-/* Turns the statement's answer (not an error) into the commands' effects or refusals; `commands` as they were written. */
+/* Turns the statement's answer, which must not be an error, into effects or refusals of the commands.
+ * `commands` are those of the run, in the order in which they were written. */
 void resource_read(const struct resource_statement *statement, struct command *const *commands, size_t count,
                    const struct resource_moment *moment, const char *event, const struct db_result *result);

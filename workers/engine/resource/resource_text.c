@@ -9,7 +9,7 @@
 
 /* ---- fields ---- */
 
-/* What the client may say in this command. */
+/* true when the client may give the field in this command. */
 static bool is_given(const struct sql_writer *w, const struct msg_field *field)
 {
     return !field->read_only && !(field->create_only && w->plan->verb != RESOURCE_CREATE);
@@ -23,13 +23,13 @@ static bool is_computed(const struct sql_writer *w, const char *column)
     return false;
 }
 
-/* Written as the client said it. */
+/* true when the value of the client is written as it is. */
 static bool is_taken_over(const struct sql_writer *w, const struct msg_field *field)
 {
     return is_given(w, field) && !is_computed(w, field->column);
 }
 
-/* A field of the entity as it would be: what was said, or (update) what it is now. */
+/* Writes a field of the entity as it would be: the value of the client, or (update) the present one. */
 static void write_new_field(struct sql_writer *w, size_t index)
 {
     const struct msg_field *field = &w->resource->object->fields[index];
@@ -101,7 +101,7 @@ static void begin_rule(struct sql_writer *w)
     buf_append_text(&w->text, w->statement->rule_count ? " | CASE WHEN " : "CASE WHEN ");
 }
 
-/* Its bit is its place in the statement's list. */
+/* The bit of the rule is its place in the statement's list. */
 static void end_rule(struct sql_writer *w, const struct resource_rule *rule)
 {
     struct resource_statement *s = w->statement;
@@ -230,7 +230,8 @@ static void write_counter(struct sql_writer *w)
                  " RETURNING c.scope, c.value), ");
 }
 
-/* What is inserted, in order; numbered from the counter's value backwards. */
+/* Writes the rows that are inserted, in order; their numbers are counted backwards from the counter's
+ * value. */
 static void write_accepted(struct sql_writer *w)
 {
     if (w->plan->number)
@@ -301,7 +302,7 @@ static void write_update(struct sql_writer *w)
     write_returning_entity(w);
 }
 
-/* A deleted entity is told as its id and a version after its last; resource.c writes that. */
+/* The event of a delete has the id of the entity and a version after its last one; resource.c writes that. */
 static void write_delete(struct sql_writer *w)
 {
     buf_append_text(&w->text, "made AS (DELETE FROM ");

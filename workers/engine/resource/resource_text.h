@@ -1,6 +1,6 @@
 #pragma once
-/* The parameters of a resource's statement: what resource_text.c numbers as it writes, and resource.c fills
- * in. */
+/* The parameters of a resource's statement: resource_text.c numbers them as it writes the text, and
+ * resource.c fills them in. */
 
 #include <stdbool.h>
 
@@ -18,7 +18,7 @@ enum resource_param {
 
 /* Columns of the answer. */
 enum resource_answer {
-    ANSWER_ID, /* of many: whose answer it is */
+    ANSWER_ID, /* of many: the command that the row answers */
     ANSWER_BROKEN,
     ANSWER_VERSION,
     ANSWER_ENTITY,
@@ -27,7 +27,7 @@ enum resource_answer {
     ANSWER_FOLLOW,
 };
 
-/* Whether the parameter has a value for each command of a run (an array, where the plan takes many). */
+/* true when each command of a run has a value of its own (an array, where the plan takes many). */
 static inline bool resource_param_is_own(unsigned param)
 {
     return param != PARAM_COMPANY && param != PARAM_AT && param != PARAM_YEAR;

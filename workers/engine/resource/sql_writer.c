@@ -29,7 +29,7 @@ void sql_write_param(struct sql_writer *w, unsigned param, const char *type)
     buf_printf(&w->text, "$%zu::%s", at + 1, type);
 }
 
-/* Of many commands each has its own, as a column of `new`. */
+/* true when each of many commands has its own value, as a column of `new`. */
 static bool is_column_of_new(const struct sql_writer *w, unsigned param)
 {
     return w->plan->many && resource_param_is_own(param);

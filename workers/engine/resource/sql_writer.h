@@ -1,6 +1,7 @@
 #pragma once
-/* Writes the text of one resource's statement word by word: names become parameters, which are numbered in the
- * order of their first use (PostgreSQL does not take a parameter that the text does not mention). */
+/* Writes the text of one resource's statement word by word. Names become parameters, which are numbered in
+ * the order of their first use, because PostgreSQL does not take a parameter that the text does not
+ * mention. */
 
 #include "common/base/buf.h"
 #include "workers/engine/resource/resource.h"
@@ -12,17 +13,17 @@ struct sql_writer {
     struct buf text;
 };
 
-/* "$3::uuid". param: PARAM_… of resource_text.h; type: the SQL type. */
+/* Writes "$3::uuid". param: PARAM_… of resource_text.h; type: the SQL type. */
 void sql_write_param(struct sql_writer *w, unsigned param, const char *type);
 
-/* SQL with names in it (resource.h): ":company" becomes "$1::uuid", or a column of `new` where each of many
- * commands has its own; "x::text" stays as it is. */
+/* Writes SQL that may hold names (resource.h): ":company" becomes "$1::uuid", or a column of `new` where each
+ * of many commands has its own value; "x::text" stays as it is. */
 void sql_write(struct sql_writer *w, const char *sql);
 
-/* alias."column" */
+/* Writes alias."column". */
 void sql_write_column(struct sql_writer *w, const char *alias, const char *column);
-/* "identifier" */
+/* Writes "identifier". */
 void sql_write_quoted(struct sql_writer *w, const char *identifier);
 
-/* The SQL type of what a client says for the field. */
+/* The SQL type of the value that a client gives for the field. */
 const char *sql_type_of(const struct msg_field *field);
