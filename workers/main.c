@@ -45,16 +45,11 @@ static bool is_pool(const char *name)
 static int run_pool(int argc, char **argv, const struct config *config)
 {
     static char pool[TITLE_SIZE - 16], title[TITLE_SIZE], log_name[TITLE_SIZE];
-    enum log_level level = LOG_INFO;
-    if (!log_level_parse(config->log_level, &level)) {
-        fprintf(stderr, "cortex-worker: CORTEX_LOG_LEVEL must be debug, info, warn or error\n");
-        return EXIT_FAILURE;
-    }
     snprintf(pool, sizeof(pool), "%s", argv[1]);
     snprintf(title, sizeof(title), "cortex-worker %s", pool);
     snprintf(log_name, sizeof(log_name), "worker.%s", pool);
     set_title(argc, argv, title);
-    log_init(log_name, level);
+    log_init(log_name, config_log_level(config));
     config_warn_renamed(config);
     return pool_run(config, pool, worker_run);
 }

@@ -208,14 +208,32 @@ static enum err apply_all(struct loading *loading)
     return err;
 }
 
+static enum err check_log_level(const struct config *config, char why[256])
+{
+    enum log_level level;
+    if (log_level_parse(config->log_level, &level))
+        return ERR_OK;
+    snprintf(why, 256, "CORTEX_LOG_LEVEL=%.60s must be debug, info, warn or error.", config->log_level);
+    return ERR_BAD_REQUEST;
+}
+
 enum err config_load(struct config *config, char why[256])
 {
     *config = (struct config){0};
     struct loading loading = {.config = config, .why = why};
     enum err err = apply_all(&loading);
+    if (err == ERR_OK)
+        err = check_log_level(config, why);
     if (err != ERR_OK)
         config_done(config);
     return err;
+}
+
+enum log_level config_log_level(const struct config *config)
+{
+    enum log_level level = LOG_INFO;
+    (void)log_level_parse(config->log_level, &level); /* config_load has checked it */
+    return level;
 }
 
 void config_warn_renamed(const struct config *config)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "common/base/log.h"
 
 struct config {
     uint64_t old_names; /* that were found set: bit i is row i of CONFIG_RENAMED */
@@ -25,6 +26,9 @@ struct config {
  * config_done. */
 enum err config_load(struct config *config, char why[256]) MUST_CHECK;
 void config_done(struct config *config);
+
+/* CORTEX_LOG_LEVEL of settings that config_load has filled in. */
+enum log_level config_log_level(const struct config *config);
 
 /* Logs one warning for each old name that config_load found set. A process calls it once, after log_init. */
 void config_warn_renamed(const struct config *config);

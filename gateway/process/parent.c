@@ -157,12 +157,7 @@ static enum err prepare(struct parent *parent, char why[256])
     enum err err = config_load(&parent->config, why);
     if (err)
         return err;
-    enum log_level level = LOG_INFO;
-    if (!log_level_parse(parent->config.log_level, &level)) {
-        snprintf(why, 256, "CORTEX_LOG_LEVEL must be debug, info, warn or error");
-        return ERR_BAD_REQUEST;
-    }
-    log_init("gateway.parent", level);
+    log_init("gateway.parent", config_log_level(&parent->config));
     config_warn_renamed(&parent->config);
     err = token_keys_load(&parent->config, &parent->keys, why);
     return err ? err : listen_for_all(parent, why);

@@ -92,15 +92,13 @@ void parent_reload(struct parent *parent)
     struct config config = {0};
     struct token_keys *keys = NULL;
     char why[256] = "";
-    enum log_level level;
     service_reloading();
     parent->ready_is_sent = false;
     enum err err = config_load(&config, why);
     if (!err)
         err = token_keys_load(&config, &keys, why);
-    if (err || !log_level_parse(config.log_level, &level)) {
-        log_error("parent.settings_refused",
-                  LOG_S("why", why[0] ? why : "CORTEX_LOG_LEVEL must be debug, info, warn or error"));
+    if (err) {
+        log_error("parent.settings_refused", LOG_S("why", why));
         token_keys_free(keys);
         config_done(&config);
         return;
@@ -109,7 +107,7 @@ void parent_reload(struct parent *parent)
     config_done(&parent->config);
     parent->keys = keys;
     parent->config = config;
-    log_init("gateway.parent", level);
+    log_init("gateway.parent", config_log_level(&config));
     parent->replace_again = true;
     log_info("parent.replacing", LOG_I("processes", parent->child_count));
 }

@@ -78,10 +78,8 @@ static void wish_for_size(struct pool *pool, const struct config *now)
 static void accept(struct pool *pool)
 {
     struct config *before = pool->loaded;
-    enum log_level level;
     wish_for_size(pool, pool->reload.proof);
-    if (log_level_parse(pool->reload.proof->log_level, &level))
-        log_threshold = level;
+    log_threshold = config_log_level(pool->reload.proof);
     pool->config = pool->loaded = TAKE(pool->reload.proof);
     free_config(before);
     set_state(pool, RELOAD_REPLACING);
@@ -160,12 +158,7 @@ void pool_reload_step(struct pool *pool)
 static enum err load(struct config **ret_config, char why[256])
 {
     struct config *config = xcalloc(1, sizeof(*config));
-    enum log_level level;
     enum err err = config_load(config, why);
-    if (!err && !log_level_parse(config->log_level, &level)) {
-        snprintf(why, 256, "CORTEX_LOG_LEVEL must be debug, info, warn or error.");
-        err = ERR_BAD_REQUEST;
-    }
     if (err)
         free_config(config);
     else

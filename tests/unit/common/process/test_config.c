@@ -28,6 +28,7 @@ static int forget_environment(void **state)
     unsetenv("CORTEX_AMQP_URL");
     unsetenv("CORTEX_GOOD_LIFE_MS");
     unsetenv("CORTEX_HEALTHY_AFTER_MS");
+    unsetenv("CORTEX_LOG_LEVEL");
     return 0;
 }
 
@@ -172,6 +173,20 @@ static void test_load_when_old_and_new_name_are_set_then_the_new_one_wins(void *
     unlink(path);
 }
 
+static void test_load_when_the_log_level_is_unknown_then_it_says_which_there_are(void **state)
+{
+    (void)state;
+    struct config config;
+    char why[256] = "";
+    setenv("CORTEX_LOG_LEVEL", "loud", 1);
+    assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
+    assert_string_equal(why, "CORTEX_LOG_LEVEL=loud must be debug, info, warn or error.");
+    setenv("CORTEX_LOG_LEVEL", "warn", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(config_log_level(&config), LOG_WARN);
+    config_done(&config);
+}
+
 static void test_load_when_only_new_names_are_set_then_nothing_is_logged(void **state)
 {
     (void)state;
@@ -259,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup(test_load_when_old_and_new_name_are_set_then_the_new_one_wins,
                                forget_environment),
         cmocka_unit_test_setup(test_load_when_only_new_names_are_set_then_nothing_is_logged,
+                               forget_environment),
+        cmocka_unit_test_setup(test_load_when_the_log_level_is_unknown_then_it_says_which_there_are,
                                forget_environment),
         cmocka_unit_test_setup(
             test_load_when_an_old_name_has_a_bad_value_then_the_sentence_names_it_as_written,
