@@ -196,5 +196,5 @@ struct hub_history {
  * have left by then. */
 void hub_history(struct subscriber *subscriber, const struct hub_history_request *request,
                  struct hub_history *history);
-void hub_history_forget(
-    struct hub_history *history); /* does nothing before hub_history, or after the answer */
+/* Does nothing before hub_history, or after the answer. */
+void hub_history_forget(struct hub_history *history);

@@ -24,11 +24,10 @@
 #include "gateway/hub/hub.h"
 
 enum {
-    TENANT_LINGER_MS =
-        60000,      /* a tenant without subscribers is kept so long: who returns recovers from memory */
-    HUB_PAGE = 128, /* events read from the database, or recovered, in one go */
-    HUB_FRAME_BYTES = 65536, /* events of a turn, or recovered, are split into pieces of about this */
-    RECOVERY_PACE_MS = 20,   /* until the backlog of a recovering subscriber is looked at again */
+    TENANT_LINGER_MS = 60000, /* without subscribers: a client that returns recovers from memory */
+    HUB_PAGE = 128,           /* events read from the database, or recovered, in one go */
+    HUB_FRAME_BYTES = 65536,  /* events of a turn, or recovered, are split into pieces of about this */
+    RECOVERY_PACE_MS = 20,    /* until the backlog of a recovering subscriber is looked at again */
     READ_RETRY_MAX_MS = 500,
 };
 
@@ -52,7 +51,7 @@ struct channel {
     struct subscriber *live, *waiting; /* waiting: the recovering ones too */
     int64_t dirty_from;                /* first event of this turn, 0: none */
     struct channel *next_dirty, *next_empty;
-    size_t listeners;              /* of the live: those that want joins and leaves */
+    size_t join_leave_count;       /* of the live: those that want joins and leaves */
     struct member_change *changes; /* joins and leaves that they have not been sent yet */
     size_t change_count, change_capacity;
     bool in_empty; /* has no subscriber left: looked at when the turn ends */
@@ -111,8 +110,8 @@ struct hub {
 };
 
 /* tenant.c */
-struct tenant *hub_tenant(const struct hub *hub,
-                          const struct uuid *company); /* NULL: it has no subscribers here */
+/* NULL: the company has had no subscribers here for a while. */
+struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company);
 struct tenant *tenant_new(struct hub *hub, const struct uuid *company);
 void tenant_free(struct tenant *tenant);
 void tenant_touch(struct tenant *tenant); /* there is something to do when the turn ends */

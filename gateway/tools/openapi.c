@@ -1,4 +1,5 @@
-/* Prints the OpenAPI document without a running gateway: for generators of clients, and for its test. */
+/* Prints the OpenAPI document without a running gateway, for generators of clients and for the document's
+ * test. */
 
 #include <stdio.h>
 

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
         if (option == '?')
             return usage();
         if (!take_option(option, optarg, &identity, &ttl_s)) {
-            fprintf(stderr, "cortex-token: \"%s\" does not fit there.\n", optarg);
+            fprintf(stderr, "cortex-token: \"%s\" is not a valid value of its option.\n", optarg);
             return usage();
         }
     }

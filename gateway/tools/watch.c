@@ -1,6 +1,6 @@
 /* cortex-watch ADDRESS:PORT CHANNEL < token: a WebSocket client for the terminal. It connects, subscribes,
  * and prints every message of the server as a line of JSON (Centrifuge client protocol), until interrupted.
- * Nothing else is served by this process, so that it may wait for its one socket. */
+ * It serves nothing else, so it may block on its one socket. */
 
 #include <errno.h>
 #include <netdb.h>
@@ -66,8 +66,8 @@ static bool read_head(int fd, char head[HEAD_MAX])
     return false;
 }
 
-/* RFC 6455, 4.1. The key need not be secret; the server's answer to it is not checked, for this is our own
- * server. */
+/* RFC 6455, 4.1. The key need not be secret. The server's answer to it is not checked, for the server is
+ * our own. */
 static int shake_hands(int fd, const char *address)
 {
     char request[512];
@@ -122,7 +122,7 @@ static void queue_text(wslay_event_context_ptr ctx, const char *text)
                                                          .msg_length = strlen(text)});
 }
 
-/* One message may hold several lines; "{}" is the server's ping, answered in kind. */
+/* A message may have several lines. "{}" is the server's ping, and the answer is the same. */
 static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *message,
                        void *arg)
 {
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (!fgets(token, sizeof(token), stdin))
-        return complain("no token came by standard input", "");
+        return complain("there is no token on standard input", "");
     token[strcspn(token, "\r\n")] = '\0';
 
     char *host = strdup(argv[1]);

@@ -63,7 +63,7 @@ struct channel *roster_channel_here(const struct roster *roster, enum channel_ki
 void roster_add_change(struct roster *roster, struct channel *channel, const struct member *member,
                        bool joined)
 {
-    if (!channel || channel->listeners == 0)
+    if (!channel || channel->join_leave_count == 0)
         return;
     if (channel->change_count == channel->change_capacity) {
         channel->change_capacity = channel->change_capacity ? channel->change_capacity * 2 : 8;

@@ -126,7 +126,7 @@ static void keep_or_stop(struct uuid_node *node, void *arg)
     for (size_t i = 0; i < roster->watchers.count && roster->must_resend; i++)
         wire_state(presence, &roster->node.key, roster, &roster->watchers.items[i]);
     roster->must_resend = false;
-    if (roster->is_watching && roster->listeners == 0 && !roster->waiting &&
+    if (roster->is_watching && roster->join_leave_count == 0 && !roster->waiting &&
         clock_monotonic_s() > roster->watch_until)
         stop_watching(roster);
     else
@@ -172,8 +172,8 @@ static void on_live(struct subscriber *subscriber)
         return;
     if (subscriber->join_leave) {
         struct roster *roster = roster_obtain(presence, &subscriber->channel->tenant->node.key);
-        subscriber->channel->listeners++;
-        roster->listeners++;
+        subscriber->channel->join_leave_count++;
+        roster->join_leave_count++;
         if (!roster->is_watching)
             roster_watch(roster);
     }
@@ -186,8 +186,8 @@ static void on_left(struct subscriber *subscriber)
         return;
     struct channel *channel = subscriber->channel;
     if (subscriber->join_leave) {
-        channel->listeners--;
-        channel->tenant->roster->listeners--;
+        channel->join_leave_count--;
+        channel->tenant->roster->join_leave_count--;
     }
     note(subscriber, false);
 }

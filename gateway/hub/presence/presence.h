@@ -43,8 +43,8 @@ struct presence_request {
 /* The members of a live subscriber's channel. Answered inside the call or within presence_wait_ms; the
  * subscriber may have left by then. */
 void presence_request_start(struct subscriber *subscriber, struct presence_request *request);
-void presence_request_forget(
-    struct presence_request *request); /* also of one that was never asked, or is answered */
+/* Does nothing before presence_request_start, or after the answer. */
+void presence_request_forget(struct presence_request *request);
 /* Inside on_answer: visits each member once. */
 void presence_request_each(const struct presence_request *request,
                            void (*visit)(void *arg, const struct member *member), void *arg);

@@ -51,7 +51,7 @@ struct roster {
     bool must_resend;         /* a message could not be sent, so the watchers get the state again */
 
     bool is_watching;
-    size_t listeners; /* subscribers here that want joins and leaves */
+    size_t join_leave_count; /* subscribers here that want joins and leaves */
     ev_tstamp watch_until;
     struct uuid_set awaited;          /* processes whose state has not come yet */
     struct uuid_map channels;         /* with distant members */
@@ -83,8 +83,8 @@ struct roster *roster_obtain(struct presence *presence, const struct uuid *compa
 void roster_tidy(struct roster *roster);  /* frees it when no process watches any more */
 void roster_touch(struct roster *roster); /* it has changes to send when the gathering time ends */
 void roster_watch(struct roster *roster); /* asks every process for its state */
-void roster_settle(
-    struct roster *roster); /* answers the waiting requests when no state is awaited any more */
+/* Answers the waiting requests when no state is awaited any more. */
+void roster_settle(struct roster *roster);
 
 /* distant.c */
 /* A process reports that a member has joined one of its channels, or has left it. */
