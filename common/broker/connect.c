@@ -122,7 +122,7 @@ void broker_connect_begin(struct broker *b)
     broker_set_state(b, BROKER_RESOLVING, STEP_LIMIT_S);
     b->resolve = resolve_start(b->loop, url_now(b)->host, on_resolved, b);
     if (!b->resolve)
-        broker_fail(b, "looking up %s: no thread", url_now(b)->host);
+        broker_fail(b, "looking up %s: no thread could be started", url_now(b)->host);
 }
 
 void broker_connect_writable(struct broker *b)

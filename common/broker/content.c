@@ -114,7 +114,7 @@ void broker_content_body(struct broker *b, struct slice payload)
 {
     struct broker_content *c = &b->content;
     if (payload.len > c->body_size - c->body_got) {
-        broker_fail(b, "the server sent a longer body than it said");
+        broker_fail(b, "the server sent a longer body than it announced");
         return;
     }
     c->body_got += payload.len;

@@ -92,7 +92,7 @@ static void on_tune(struct broker *b, const void *method)
     const amqp_connection_tune_t *tune = method;
     uint32_t frame_max = lesser(tune->frame_max, FRAME_MAX);
     if (frame_max < FRAME_MIN) {
-        broker_fail(b, "the server offers frames of %u octets; AMQP asks for %d at least", frame_max,
+        broker_fail(b, "the server offers frames of %u octets; AMQP demands at least %d", frame_max,
                     FRAME_MIN);
         return;
     }

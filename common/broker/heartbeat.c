@@ -9,7 +9,7 @@ void broker_heartbeat_tick(struct broker *b)
 {
     static const uint8_t heartbeat[] = {AMQP_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, AMQP_FRAME_END};
     if (++b->silent_ticks > SILENT_TICKS_MAX) {
-        broker_fail(b, "nothing from the server for two heartbeats of %d s", b->heartbeat_s);
+        broker_fail(b, "the server sent nothing for two heartbeats of %d s", b->heartbeat_s);
         return;
     }
     if (!b->sent_since_tick && !ev_is_active(&b->io_write))

@@ -18,14 +18,14 @@ struct parts {
 void broker_output_raw(struct broker *b, const void *data, size_t size)
 {
     if (!buf_append(&b->control, data, size))
-        broker_fail(b, "the server does not read");
+        broker_fail(b, "the server does not read what it is sent");
 }
 
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method)
 {
     uint8_t *frame = (uint8_t *)buf_reserve(&b->control, FRAME_MIN);
     if (!frame) {
-        broker_fail(b, "the server does not read");
+        broker_fail(b, "the server does not read what it is sent");
         return;
     }
     uint8_t *payload = frame + FRAME_HEAD;

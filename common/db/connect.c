@@ -200,7 +200,7 @@ void db_connect_now(struct db *db)
     db_set_state(db, DB_RESOLVING, step_limit(t));
     t->resolve = resolve_start(db->loop, t->hosts[t->host_at].host, on_resolved, db);
     if (!t->resolve)
-        db_down(db, "no thread to resolve the host name");
+        db_down(db, "no thread could be started to resolve the host name");
 }
 
 static double backoff(unsigned rounds)

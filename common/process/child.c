@@ -50,14 +50,15 @@ static pid_t fork_failed(struct child *child, int beat_fd)
     return -1;
 }
 
-/* In the child. Its own reading end goes at once. */
+/* Runs in the child. It closes its copy of the reading end at once. */
 static void leave_parent(struct child *child, pid_t parent)
 {
     child_close(child);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* The parent may have died before the line above. The signal is blocked until the child has its
+     * handlers. */
     if (getppid() != parent)
-        raise(
-            SIGTERM); /* the parent died before the line above; blocked until the child has its own handlers */
+        raise(SIGTERM);
 }
 
 static void has_started(struct child *child, pid_t pid)

@@ -113,7 +113,7 @@ static bool take_range(struct reader *r, int *ret_from, int *ret_to, bool *ret_i
         return false;
     if (r->field == WEEKDAY && *ret_to == 0)
         *ret_to = 7; /* a week may end on a Sunday */
-    return *ret_from <= *ret_to || complain(r, "the range runs backwards");
+    return *ret_from <= *ret_to || complain(r, "the range ends before it begins");
 }
 
 static bool take_step(struct reader *r, int from, int to, bool is_range, int *ret_step)
@@ -124,9 +124,9 @@ static bool take_step(struct reader *r, int from, int to, bool is_range, int *re
     if (!is_range)
         return complain(r, "a step needs a range or *");
     if (!take_digits(r, ret_step))
-        return complain(r, "a step is a number");
+        return complain(r, "a step must be a number");
     if (*ret_step == 0)
-        return complain(r, "a step is 1 or more");
+        return complain(r, "a step must be 1 or more");
     return *ret_step <= to - from || complain(r, "the step is longer than its range");
 }
 

@@ -7,12 +7,15 @@
 #include "schemas/schemac/emit.h"
 #include "schemas/schemac/lock.h"
 
-static const char usage[] = "schemac --generate FOLDER OUTPUT.c       make the tables of the schemas in "
-                            "FOLDER, if FOLDER/fields.lock agrees\n"
-                            "schemac --check-compatible OLD NEW       may processes of both run side by "
-                            "side? each a folder or a lock file\n"
-                            "schemac --update-lock FOLDER             write FOLDER/fields.lock anew, unless "
-                            "that breaks what it promised\n";
+static const char usage[] =
+    "usage: schemac --generate FOLDER OUTPUT.c       write the tables of the schemas in FOLDER, unless they\n"
+    "                                                differ from FOLDER/fields.lock\n"
+    "       schemac --check-compatible OLD NEW       check that processes with the schemas OLD and NEW can "
+    "run\n"
+    "                                                side by side; each is a folder or a lock file\n"
+    "       schemac --update-lock FOLDER             write FOLDER/fields.lock, unless the schemas would "
+    "misread\n"
+    "                                                messages that it describes\n";
 
 struct run {
     struct arena arena;

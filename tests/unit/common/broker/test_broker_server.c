@@ -626,6 +626,28 @@ static void test_handshake_when_malformed_then_given_up(void **state)
     }
 }
 
+/* The answer to connection.close cannot be written then, and the reason of the server is still the one
+ * reported. */
+static void test_close_when_the_connection_is_reset_behind_it_then_the_servers_reason_is_reported_once(
+    void **state)
+{
+    (void)state;
+    meet(0);
+    struct buf outer = begin_method(10, 50); /* connection.close */
+    put_number(320, 2);
+    put_short("CONNECTION_FORCED bye");
+    put_number(0, 4);
+    end_method(outer, 0);
+    say(server);
+    const struct linger at_once = {.l_onoff = 1};
+    assert_int_equal(
+        setsockopt(server->flows[TO_SERVER].from, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    proxy_cut(server);
+    eventually(client->downs > 0);
+    assert_int_equal(client->downs, 1);
+    assert_string_equal(client->why, "320 CONNECTION_FORCED bye");
+}
+
 static void test_input_when_random_then_never_a_crash(void **state)
 {
     (void)state;
@@ -680,6 +702,8 @@ int main(void)
         SERVER_TEST(test_delivery_when_malformed_then_given_up),
         SERVER_TEST(test_input_when_malformed_after_the_handshake_then_given_up),
         SERVER_TEST(test_handshake_when_malformed_then_given_up),
+        SERVER_TEST(
+            test_close_when_the_connection_is_reset_behind_it_then_the_servers_reason_is_reported_once),
         SERVER_TEST(test_input_when_random_then_never_a_crash),
     };
     return cmocka_run_group_tests_name("broker and a fake server", tests, NULL, NULL);
