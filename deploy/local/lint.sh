@@ -2,7 +2,7 @@
 # lint: check formatting, clang-tidy, shellcheck, the units, and who may include whom
 set -euo pipefail
 here=$(dirname "$0")
-for file in common packages build; do
+for file in common packages build rooms; do
     # shellcheck source=/dev/null
     . "$here/lib/$file.sh"
 done
@@ -98,7 +98,5 @@ check 'units of systemd' units
 check 'librabbitmq is named by the broker alone' \
     only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker/|tests/bench/bound'
 check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db/|tests/bench/bound'
-check 'the gateway does not see the workers' only_in '#include "workers/' 'workers/|tests/'
-check 'the workers do not see the gateway' only_in '#include "gateway/' 'gateway/|tests/'
-check 'common sees neither' only_in '#include "(gateway|workers|schemas)/' 'gateway/|workers/|schemas/|tests/'
+check 'each room uses only the rooms below it' rooms_check
 exit "$failed"
