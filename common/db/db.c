@@ -237,12 +237,9 @@ static void terminate_params(struct db *db, const struct slice *params, size_t c
 
 static bool send_prepare(struct db *db, struct db_prepared *prepared)
 {
-    if (prepared->state == PREPARED_READY ||
-        (prepared->state == PREPARED_SENT && prepared->transaction == db->transaction))
+    if (db_prepared_serves(prepared, db->transaction))
         return true;
-    prepared->state = PREPARED_SENT;
-    prepared->transaction = db->transaction;
-    prepared->generation++;
+    db_prepared_begin(prepared, db->transaction);
     char name[DB_PREPARED_NAME_MAX];
     db_prepared_name(prepared, name);
     if (!PQsendPrepare(db->conn, name, prepared->statement->sql, 0, NULL))

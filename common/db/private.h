@@ -63,11 +63,16 @@ struct db_pipeline {
     struct db_result *prepare_error; /* why the statement that is answered next could not be prepared */
 };
 
+/*   NOT ── PREPARE sent ──▶ SENT ── answered ──▶ READY
+ *    ▲                       │ failed               │ the server has lost it
+ *    └───────────────────────┴──────────────────────┘   */
+enum db_prepared_state { PREPARED_NOT, PREPARED_SENT, PREPARED_READY };
+
 struct db_prepared {
     const struct db_statement *statement;
-    enum { PREPARED_NOT, PREPARED_SENT, PREPARED_READY } state;
-    unsigned generation;
-    uint64_t transaction;
+    enum db_prepared_state state;
+    unsigned generation;  /* counts the PREPAREs that were sent */
+    uint64_t transaction; /* in which the last one was sent */
 };
 
 struct db_statements {
@@ -146,6 +151,14 @@ void db_pipeline_done(struct db_pipeline *pipeline);
 /* statements.c */
 enum { DB_PREPARED_NAME_MAX = 96 };
 struct db_prepared *db_statements_get(struct db_statements *statements, const struct db_statement *statement);
+/* Whether statements of this transaction may use it without another PREPARE. */
+static inline bool db_prepared_serves(const struct db_prepared *prepared, uint64_t transaction)
+{
+    return prepared->state == PREPARED_READY ||
+           (prepared->state == PREPARED_SENT && prepared->transaction == transaction);
+}
+/* A PREPARE is sent: begins the next generation, whose name it has to bear. */
+void db_prepared_begin(struct db_prepared *prepared, uint64_t transaction);
 void db_prepared_name(const struct db_prepared *prepared, char name[DB_PREPARED_NAME_MAX]);
 void db_statements_answered(struct db_statements *statements, const struct db_entry *entry, bool ok);
 void db_statements_forget(struct db_statements *statements, const struct db_statement *statement);

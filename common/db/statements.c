@@ -6,9 +6,20 @@
 
 #include "common/db/private.h"
 
+#include "common/base/log.h"
+
 #include <stdio.h>
 
 enum { FIRST_SLOTS = 64 };
+
+static void set_state(struct db_prepared *prepared, enum db_prepared_state state)
+{
+    static const char *const names[] = {
+        [PREPARED_NOT] = "not", [PREPARED_SENT] = "sent", [PREPARED_READY] = "ready"};
+    log_debug("db.prepared", LOG_S("statement", prepared->statement->name),
+              LOG_S("from", names[prepared->state]), LOG_S("to", names[state]));
+    prepared->state = state;
+}
 
 static size_t slot_of(const struct db_statement *statement, size_t capacity)
 {
@@ -49,6 +60,13 @@ struct db_prepared *db_statements_get(struct db_statements *s, const struct db_s
     return prepared;
 }
 
+void db_prepared_begin(struct db_prepared *prepared, uint64_t transaction)
+{
+    set_state(prepared, PREPARED_SENT);
+    prepared->transaction = transaction;
+    prepared->generation++;
+}
+
 void db_prepared_name(const struct db_prepared *prepared, char name[DB_PREPARED_NAME_MAX])
 {
     if (prepared->generation == 1)
@@ -61,14 +79,14 @@ void db_statements_answered(struct db_statements *s, const struct db_entry *entr
 {
     struct db_prepared *prepared = db_statements_get(s, entry->statement);
     if (prepared->generation == entry->generation)
-        prepared->state = ok ? PREPARED_READY : PREPARED_NOT;
+        set_state(prepared, ok ? PREPARED_READY : PREPARED_NOT);
 }
 
 void db_statements_forget(struct db_statements *s, const struct db_statement *statement)
 {
     struct db_prepared *prepared = db_statements_get(s, statement);
     if (prepared->state == PREPARED_READY)
-        prepared->state = PREPARED_NOT;
+        set_state(prepared, PREPARED_NOT);
 }
 
 void db_statements_clear(struct db_statements *s)
