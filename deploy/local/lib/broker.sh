@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # A private RabbitMQ: own node name, cookie, epmd and ports, everything bound to the loopback, no plugins. To be sourced after common.sh.
+# Of a node of a cluster (cluster.sh) BROKER_NODE is its name, BROKER_PEERS names all nodes, and CHROOT is the root that it runs in.
 
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
 # Erlang's schedulers spin for a while before they sleep; the gateway, the workers and PostgreSQL want that core.
@@ -7,12 +8,13 @@ ERLANG_SHARES_CORES='+sbwt none +sbwtdcpu none +sbwtdio none'
 
 # The environment of the server and of rabbitmqctl: nothing of the machine's own RabbitMQ is read.
 broker_env() {
-    local broker=$STATE/broker
+    local broker=${STATE#"${CHROOT:-}"}/broker path=$PATH
+    [ -z "${CHROOT:-}" ] || path=/usr/sbin:/usr/bin
     printf '%s\n' \
         "HOME=$broker" \
-        "PATH=$PATH" \
+        "PATH=$path" \
         "LANG=C.UTF-8" \
-        "RABBITMQ_NODENAME=cortex@localhost" \
+        "RABBITMQ_NODENAME=${BROKER_NODE:-cortex}@localhost" \
         "RABBITMQ_CONF_ENV_FILE=$broker/none" \
         "RABBITMQ_CONFIG_FILE=$broker/rabbitmq.conf" \
         "RABBITMQ_ENABLED_PLUGINS_FILE=$broker/enabled_plugins" \
@@ -32,6 +34,17 @@ broker_url() {
     printf 'amqp://cortex:%s@127.0.0.1:%s/%s' "$(secret broker_password)" "$(port_of broker)" "${1:-}"
 }
 
+# Where BROKER_PEERS names other nodes, a new node joins them. Once it is one of theirs, it remembers them by itself.
+broker_peers() {
+    local n=0 peer
+    [ -n "${BROKER_PEERS:-}" ] || return 0
+    printf 'cluster_formation.peer_discovery_backend = classic_config\n'
+    for peer in $BROKER_PEERS; do
+        n=$((n + 1))
+        printf 'cluster_formation.classic_config.nodes.%d = %s@localhost\n' "$n" "$peer"
+    done
+}
+
 broker_configure() {
     local broker=$STATE/broker
     put_file 600 "$broker/rabbitmq.conf" <<END
@@ -45,6 +58,7 @@ default_permissions.write = .*
 disk_free_limit.absolute = 200MB
 raft.wal_max_size_bytes = 67108864
 log.console.level = info
+$(broker_peers)
 END
     put_file 600 "$broker/enabled_plugins" <<<'[].'
     [ -s "$broker/.erlang.cookie" ] || secret broker_cookie | put_file 400 "$broker/.erlang.cookie"
@@ -66,7 +80,7 @@ epmd_answers() {
 
 broker_start() {
     is_running broker && return
-    [ -x "$RABBITMQ_BIN/rabbitmq-server" ] || die "RabbitMQ is not installed; ./cortex up installs it"
+    [ -x "${CHROOT:-}$RABBITMQ_BIN/rabbitmq-server" ] || die "RabbitMQ is not installed; ./cortex up installs it"
     ensure_state
     local -a environment
     if ! is_running epmd; then
@@ -96,5 +110,5 @@ broker_ctl() {
     is_running broker || die "the private RabbitMQ of $STATE is not running"
     local -a environment
     mapfile -t environment < <(broker_env)
-    cd "$STATE" && as_service env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmqctl" --quiet "$@"
+    cd "$STATE" && as_part env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmqctl" --quiet "$@"
 }

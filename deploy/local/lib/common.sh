@@ -99,6 +99,15 @@ ensure_state() {
     own "$STATE/secrets" "$STATE/broker" "$STATE/database"
 }
 
+# as_part COMMAND…: as the service user, and where CHROOT names a root, in that.
+as_part() {
+    if [ -n "${CHROOT:-}" ]; then
+        chroot "--userspec=$(id -u "$SERVICE_USER"):$(id -g "$SERVICE_USER")" --groups= "$CHROOT" "$@"
+    else
+        as_service "$@"
+    fi
+}
+
 # put_file MODE PATH: standard input into a file of the service user, replaced in one step.
 put_file() {
     # shellcheck disable=SC2016 # the inner shell expands them; the folder is the service user's, so root does not write there
@@ -166,14 +175,18 @@ is_running() {
     pid_of "$1" >/dev/null 2>&1
 }
 
-# start_process PART COMMAND…: in a session of its own, as the service user, output to the part's log.
+# start_process PART COMMAND…: in a session of its own, as the service user, in CHROOT where that names a root; output to the part's log.
 start_process() {
     local part=$1 log=$STATE/log/$1.log pid
     shift
     [ ! -f "$log" ] || [ "$(stat -c %s "$log")" -lt 16777216 ] || mv -f "$log" "$log.1"
     : >>"$log"
     local -a become=()
-    ! am_root || become=(setpriv "--reuid=$SERVICE_USER" "--regid=$SERVICE_USER" --clear-groups --)
+    if [ -n "${CHROOT:-}" ]; then
+        become=(chroot "--userspec=$(id -u "$SERVICE_USER"):$(id -g "$SERVICE_USER")" --groups= "$CHROOT")
+    elif am_root; then
+        become=(setpriv "--reuid=$SERVICE_USER" "--regid=$SERVICE_USER" --clear-groups --)
+    fi
     (
         cd "$STATE" || exit
         # The lock of ./cortex must not live on in what it starts.

@@ -35,6 +35,7 @@ lint     clang-format                           clang-format
 lint     clang-tidy                             clang-tidy
 lint     shellcheck                             shellcheck
 lint     systemd-analyze                        systemd
+debian13 debootstrap                            debootstrap
 bench    wrk                                    wrk
 bench    nginx                                  nginx-light|nginx
 bench    -                                      libnginx-mod-nchan
