@@ -100,6 +100,7 @@ enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
         .reconnect_max_s = (double)max_ms / 1000,
         .urls = urls,
         .url_count = url_count,
+        .url_at = arc4random_uniform((uint32_t)url_count),
         .fd = -1,
         .frame_max = FRAME_MAX,
         .input = xmalloc(INPUT_SIZE),
@@ -135,6 +136,7 @@ void broker_free(struct broker *b)
     broker_set_state(b, BROKER_CLOSED, 0);
     ev_prepare_stop(b->loop, &b->prepare);
     broker_confirms_done(b);
+    broker_declarations_done(b);
     broker_urls_free(b->urls, b->url_count);
     buf_done(&b->control);
     broker_content_done(&b->content);

@@ -144,14 +144,23 @@ void broker_declare_exchange(struct broker *broker, const char *exchange, enum b
 struct broker_queue {
     const char *name;
     bool durable, exclusive, auto_delete;
+    /* A queue that exists with other limits (x-max-length, x-delivery-limit, x-message-ttl, x-expires) is
+     * used as it is: the server refuses the declaration once, and after a reconnection without a back-off it
+     * is only looked up. */
+    bool keeps_limits;
     const struct broker_header *arguments; /* x-queue-type, x-max-length, … */
     size_t argument_count;
 };
 void broker_declare_queue(struct broker *broker, const struct broker_queue *queue);
-/* Asks how many messages wait in a queue: those that no consumer holds. on_length is not called when the
- * connection breaks first, as it does when there is no such queue. */
-void broker_queue_length(struct broker *broker, const char *queue,
-                         void (*on_length)(void *arg, uint32_t messages), void *arg);
+/* Of a queue that is used as it is: the server's words on which limit differs. NULL: it has the declared
+ * limits, as far as this connection knows. */
+const char *broker_queue_difference(const struct broker *broker, const char *queue);
+/* How many queues are used as they are, and the server's words on one of them. */
+size_t broker_differing_queues(const struct broker *broker, const char **ret_example);
+/* How many messages wait in a queue (those that no consumer holds), and how many consumers it has. on_seen
+ * never comes when the connection breaks first, which it does where there is no such queue. */
+typedef void broker_on_seen(void *arg, uint32_t waiting, uint32_t consumers);
+void broker_look_at_queue(struct broker *broker, const char *queue, broker_on_seen *on_seen, void *arg);
 void broker_bind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 /* Adds a consumer of a queue. A delivery names its consumer by the tag, so no two consumers have the same tag

@@ -34,6 +34,11 @@ static double back_off(const struct broker *b)
  * declaration would otherwise be tried again without a pause. */
 void broker_connect_plan(struct broker *b)
 {
+    if (b->at_once) {
+        b->at_once = false;
+        broker_set_state(b, BROKER_DOWN, 0);
+        return;
+    }
     if (broker_has_channel(b) && clock_monotonic_s() - b->up_since >= b->reconnect_max_s)
         b->urls_failed = b->rounds_failed = 0;
     double delay = 0;

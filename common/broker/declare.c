@@ -27,10 +27,11 @@ void broker_declarations_run_markers(struct broker *b)
     while (d->begin < d->end && d->items[d->begin].is_answered) {
         struct broker_declaration answered = d->items[d->begin++];
         free(answered.consumer);
+        free(answered.queue);
         if (answered.on_done)
             answered.on_done(answered.arg);
-        if (answered.on_length)
-            answered.on_length(answered.arg, answered.messages);
+        if (answered.on_seen)
+            answered.on_seen(answered.arg, answered.messages, answered.consumers);
     }
     if (d->begin == d->end)
         d->begin = d->end = 0;
@@ -127,6 +128,7 @@ void broker_declarations_answered(struct broker *b, const struct broker_answer *
     }
     asked->is_answered = true;
     asked->messages = answer->messages;
+    asked->consumers = answer->queue_consumers;
     if (asked->consumer)
         consumer_answered(b, answer);
     broker_declarations_run_markers(b);
@@ -134,12 +136,108 @@ void broker_declarations_answered(struct broker *b, const struct broker_answer *
 
 void broker_declarations_clear(struct broker *b)
 {
-    for (size_t i = b->declarations.begin; i < b->declarations.end; i++)
+    for (size_t i = b->declarations.begin; i < b->declarations.end; i++) {
         free(b->declarations.items[i].consumer);
+        free(b->declarations.items[i].queue);
+    }
     free(b->declarations.items);
     b->declarations = (struct broker_declarations){0};
     forget_consumers(b);
 }
+
+/* ---- queues that keep their limits ---- */
+
+static struct broker_kept_queue *find_kept(const struct broker *b, const char *queue)
+{
+    for (size_t i = 0; i < b->kept_count; i++)
+        if (strcmp(b->kept[i].name, queue) == 0)
+            return &b->kept[i];
+    return NULL;
+}
+
+const char *broker_queue_difference(const struct broker *b, const char *queue)
+{
+    const struct broker_kept_queue *kept = find_kept(b, queue);
+    return kept ? kept->difference : NULL;
+}
+
+size_t broker_differing_queues(const struct broker *b, const char **ret_example)
+{
+    *ret_example = b->kept_count > 0 ? b->kept[0].difference : NULL;
+    return b->kept_count;
+}
+
+static char *text_of(struct slice s)
+{
+    char *text = xcalloc(1, s.len + 1);
+    memcpy(text, s.data, s.len);
+    return text;
+}
+
+static void keep(struct broker *b, const char *queue, struct slice difference)
+{
+    b->kept = xrealloc(b->kept, (b->kept_count + 1) * sizeof(*b->kept));
+    b->kept[b->kept_count++] = (struct broker_kept_queue){xstrdup(queue), text_of(difference)};
+}
+
+static void keep_no_longer(struct broker *b, struct broker_kept_queue *kept)
+{
+    free(kept->name);
+    free(kept->difference);
+    *kept = b->kept[--b->kept_count];
+}
+
+static bool mentions(struct slice text, const char *word)
+{
+    return memmem(text.data, text.len, word, strlen(word)) != NULL;
+}
+
+/* "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue …": any other difference is another kind
+ * of queue. */
+static bool is_of_a_limit(struct slice text)
+{
+    static const char *const limits[] = {"inequivalent arg 'x-max-length'",
+                                         "inequivalent arg 'x-delivery-limit'",
+                                         "inequivalent arg 'x-message-ttl'", "inequivalent arg 'x-expires'"};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (mentions(text, limits[i]))
+            return true;
+    return false;
+}
+
+static struct broker_declaration *first_unanswered(const struct broker_declarations *d)
+{
+    for (size_t i = d->begin; i < d->end; i++)
+        if (!d->items[i].is_answered && !d->items[i].consumer)
+            return &d->items[i];
+    return NULL;
+}
+
+bool broker_declarations_refused(struct broker *b, const amqp_channel_close_t *close)
+{
+    const struct broker_declaration *refused = first_unanswered(&b->declarations);
+    amqp_method_number_t method = (amqp_method_number_t)close->class_id << 16 | close->method_id;
+    struct slice text = slice_of_amqp(close->reply_text);
+    if (method != AMQP_QUEUE_DECLARE_METHOD || !refused || !refused->queue)
+        return false;
+    struct broker_kept_queue *kept = find_kept(b, refused->queue);
+    bool is_gone = close->reply_code == AMQP_NOT_FOUND && kept;
+    bool differs = close->reply_code == AMQP_PRECONDITION_FAILED && !kept && is_of_a_limit(text);
+    if (is_gone)
+        keep_no_longer(b, kept);
+    if (differs)
+        keep(b, refused->queue, text);
+    return is_gone || differs;
+}
+
+void broker_declarations_done(struct broker *b)
+{
+    while (b->kept_count > 0)
+        keep_no_longer(b, b->kept);
+    free(TAKE(b->kept));
+}
+
+/* ---- declaring ---- */
 
 void broker_declare_exchange(struct broker *b, const char *exchange, enum broker_exchange_kind kind)
 {
@@ -180,23 +278,27 @@ void broker_declare_queue(struct broker *b, const struct broker_queue *queue)
         };
     amqp_queue_declare_t declare = {
         .queue = amqp_cstring_bytes(queue->name),
+        .passive = find_kept(b, queue->name) != NULL,
         .durable = queue->durable,
         .exclusive = queue->exclusive,
         .auto_delete = queue->auto_delete,
         .arguments = {(int)count, arguments},
     };
-    ask(b, AMQP_QUEUE_DECLARE_METHOD, &declare, AMQP_QUEUE_DECLARE_OK_METHOD);
+    broker_output_method(b, CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &declare);
+    push(b, (struct broker_declaration){
+                .answer = AMQP_QUEUE_DECLARE_OK_METHOD,
+                .queue = queue->keeps_limits ? xstrdup(queue->name) : NULL,
+            });
 }
 
-void broker_queue_length(struct broker *b, const char *queue, void (*on_length)(void *arg, uint32_t messages),
-                         void *arg)
+void broker_look_at_queue(struct broker *b, const char *queue, broker_on_seen *on_seen, void *arg)
 {
     if (!broker_has_channel(b))
         return;
     amqp_queue_declare_t look = {.queue = amqp_cstring_bytes(queue), .passive = 1};
     broker_output_method(b, CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &look);
-    push(b, (struct broker_declaration){
-                .answer = AMQP_QUEUE_DECLARE_OK_METHOD, .on_length = on_length, .arg = arg});
+    push(b,
+         (struct broker_declaration){.answer = AMQP_QUEUE_DECLARE_OK_METHOD, .on_seen = on_seen, .arg = arg});
 }
 
 void broker_bind(struct broker *b, const char *queue, const char *exchange, const char *routing_key)

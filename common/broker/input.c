@@ -26,6 +26,7 @@ static void on_channel_close(struct broker *b, const void *method)
     const amqp_channel_close_t *close = method;
     broker_fail(b, "%d %.*s", close->reply_code, (int)close->reply_text.len,
                 (const char *)close->reply_text.bytes);
+    b->at_once = broker_declarations_refused(b, close);
     broker_output_method(b, CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &(amqp_channel_close_ok_t){0});
     amqp_connection_close_t goodbye = {.reply_code = AMQP_REPLY_SUCCESS};
     broker_output_method(b, 0, AMQP_CONNECTION_CLOSE_METHOD, &goodbye);
@@ -113,6 +114,12 @@ static const struct row *find_row(amqp_method_number_t id, uint16_t channel)
     return NULL;
 }
 
+static void take_counts(struct broker_answer *answer, const amqp_queue_declare_ok_t *ok)
+{
+    answer->messages = ok->message_count;
+    answer->queue_consumers = ok->consumer_count;
+}
+
 static struct broker_answer answer_of(amqp_method_number_t id, const void *method)
 {
     struct broker_answer answer = {.id = id};
@@ -121,7 +128,7 @@ static struct broker_answer answer_of(amqp_method_number_t id, const void *metho
     if (id == AMQP_BASIC_CANCEL_OK_METHOD)
         answer.consumer = slice_of_amqp(((const amqp_basic_cancel_ok_t *)method)->consumer_tag);
     if (id == AMQP_QUEUE_DECLARE_OK_METHOD)
-        answer.messages = ((const amqp_queue_declare_ok_t *)method)->message_count;
+        take_counts(&answer, method);
     return answer;
 }
 

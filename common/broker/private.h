@@ -107,18 +107,24 @@ struct broker_confirms {
 struct broker_declaration {
     amqp_method_number_t answer;
     char *consumer; /* tag of the consumer that begins or ends; else NULL */
+    char *queue;    /* that keeps its limits, and was declared or looked up; else NULL */
     bool is_answered;
     void (*on_done)(void *arg);
-    void (*on_length)(void *arg, uint32_t messages);
+    broker_on_seen *on_seen;
     void *arg;
-    uint32_t messages; /* in the queue, as the answer of the server says */
+    uint32_t messages, consumers; /* that the server told of, in its answer */
+};
+
+/* A queue that exists with other limits than those declared. */
+struct broker_kept_queue {
+    char *name, *difference;
 };
 
 /* The parts of an answer that are used. */
 struct broker_answer {
     amqp_method_number_t id;
     struct slice consumer; /* its tag, because consumers are answered in any order; else SLICE_NONE */
-    uint32_t messages;     /* of a queue */
+    uint32_t messages, queue_consumers; /* of a queue */
 };
 
 /* In the order of the calls. The item at `begin` is the first without an answer. */
@@ -167,6 +173,7 @@ struct broker {
 
     struct broker_url *urls;
     size_t url_count, url_at;
+    bool at_once;           /* the next connection goes to the same address, without a back-off */
     size_t urls_failed;     /* of this round */
     unsigned rounds_failed; /* since the last connection that lasted */
     double up_since;
@@ -188,6 +195,8 @@ struct broker {
     struct buf control; /* frames that are no message: methods, acks, heartbeats */
     struct broker_confirms confirms;
     struct broker_declarations declarations;
+    struct broker_kept_queue *kept; /* for the life of the broker */
+    size_t kept_count;
     struct broker_acks acks;
     struct broker_consumer *consumers;
     size_t consumer_count;
@@ -307,6 +316,10 @@ void broker_declarations_answered(struct broker *b, const struct broker_answer *
 void broker_declarations_run_markers(struct broker *b);
 void broker_declarations_clear(struct broker *b);
 bool broker_has_consumer(const struct broker *b, struct slice tag);
+/* The server closes the channel over the first declaration that it has not answered. True when the next
+ * connection will fare better: a queue's limits differ, or a queue that was only looked up is gone. */
+bool broker_declarations_refused(struct broker *b, const amqp_channel_close_t *close);
+void broker_declarations_done(struct broker *b); /* at the end of the broker */
 
 /* output.c */
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-enum { POOL_RESOURCES_MAX = 16 };
+#include "common/base/log.h"
+
+enum { POOL_RESOURCES_MAX = 16, REQUESTS_EXPIRE_MS = 3000 };
 
 /* Two digits, so that names sort as numbers do. CORTEX_PARTITIONS is below a hundred. */
 #define PARTITION_FORMAT "%02u"
@@ -28,16 +30,67 @@ static struct broker_header integer_argument(const char *name, int64_t value)
     return (struct broker_header){.name = slice_of(name), .is_integer = true, .integer = value};
 }
 
+/* Limits are arguments of the queue and not policies: to set a policy takes rights over the whole broker,
+ * which no process of ours should have, and a broker that nobody has given policies must bound its queues,
+ * too. RabbitMQ refuses a declaration with other limits than the queue has. Such a queue is used as it is,
+ * and the log says what to do. */
 static void declare(struct broker *broker, const char *name, const struct broker_header *arguments,
                     size_t count)
 {
     const struct broker_queue queue = {
         .name = name,
         .durable = true,
+        .keeps_limits = true,
         .arguments = arguments,
         .argument_count = count,
     };
     broker_declare_queue(broker, &queue);
+}
+
+/* A queue that holds nothing: its x-max-length is the number of partitions. The broker is the place for it:
+ * the number describes its queues, every process that routes or consumes is connected to it before it can do
+ * harm, and RabbitMQ itself compares and refuses whoever declares another number. PostgreSQL is not: a
+ * gateway may read from a replica, which lags, and a manager has no database. A process with another number
+ * must not start, so the queue does not keep its limit as others do. */
+static void declare_partitions(struct broker *broker, const struct config *config)
+{
+    const struct broker_header arguments[] = {
+        text_argument("x-queue-type", "quorum"),
+        integer_argument("x-max-length", config->partitions),
+    };
+    broker_declare_queue(broker, &(struct broker_queue){.name = TOPOLOGY_PARTITIONS_QUEUE,
+                                                        .durable = true,
+                                                        .arguments = arguments,
+                                                        .argument_count = ARRAY_LEN(arguments)});
+}
+
+/* Reads "… inequivalent arg 'x-max-length' for queue 'commands.partitions' in vhost '/': received '16' but
+ * current is '8'": the first number past "current is". */
+static int64_t current_in(const char *difference)
+{
+    const char *current = strstr(difference, "current is");
+    const char *digit = current ? strpbrk(current, "0123456789") : NULL;
+    return digit ? strtoll(digit, NULL, 10) : 0;
+}
+
+bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE])
+{
+    if (strncmp(why, "406 ", 4) != 0 || !strstr(why, "'" TOPOLOGY_PARTITIONS_QUEUE "'"))
+        return false;
+    snprintf(sentence, TOPOLOGY_SENTENCE_SIZE,
+             "CORTEX_PARTITIONS is %lld here, and %lld is recorded for this broker's queues: set it to %lld, "
+             "or change the "
+             "number for all processes as deploy/operating.md says (\"The number of partitions\").",
+             (long long)config->partitions, (long long)current_in(why), (long long)current_in(why));
+    return true;
+}
+
+int64_t topology_queue_limit(const struct broker *broker, const char *queue, int64_t declared)
+{
+    const char *difference = broker_queue_difference(broker, queue);
+    bool is_length = difference && strstr(difference, "'x-max-length'");
+    int64_t current = is_length ? current_in(difference) : 0;
+    return current > 0 ? current : declared;
 }
 
 /* at-least-once keeps a dead letter in its queue until the exchange `dead` has confirmed it; this strategy
@@ -80,8 +133,21 @@ static void declare_dead_queue(struct broker *broker, const struct config *confi
     broker_bind(broker, name, EXCHANGE_DEAD, key);
 }
 
+static void log_differences(void *arg)
+{
+    const char *example;
+    size_t count = broker_differing_queues(arg, &example);
+    if (count > 0)
+        log_warn("queues.other_limits", LOG_I("queues", count), LOG_S("for_example", example),
+                 LOG_S("hint",
+                       "they keep the limits with which they were declared; a policy of the broker can lower "
+                       "them, and a queue that is deleted while it is empty is declared with the new ones "
+                       "(deploy/operating.md, \"Limits of the queues\")"));
+}
+
 void topology_declare(struct broker *broker, const struct config *config)
 {
+    declare_partitions(broker, config); /* first: with another number nothing else is declared */
     broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
@@ -91,6 +157,25 @@ void topology_declare(struct broker *broker, const struct config *config)
         for (unsigned partition = 0; partition < (unsigned)config->partitions; partition++)
             declare_command_queue(broker, config, pools[i].name, partition);
     }
+    broker_after_declarations(broker, log_differences, broker);
+}
+
+/* A request that waits longer than the gateway does is dropped. The queue goes when no worker has consumed it
+ * for REQUESTS_EXPIRE_MS, so that a request to a pool that does not run fails at once. */
+void topology_declare_requests(struct broker *broker, const struct config *config, const char *pool)
+{
+    char name[TOPOLOGY_NAME_SIZE], key[TOPOLOGY_NAME_SIZE];
+    topology_requests_queue(pool, name, sizeof(name));
+    snprintf(key, sizeof(key), "admin.%s", pool);
+    const struct broker_header arguments[] = {
+        text_argument("x-queue-type", "quorum"),
+        integer_argument("x-message-ttl", config->admin_wait_ms),
+        integer_argument("x-max-length", config->admin_pending_max),
+        integer_argument("x-expires", REQUESTS_EXPIRE_MS),
+        text_argument("x-overflow", "reject-publish"),
+    };
+    declare(broker, name, arguments, ARRAY_LEN(arguments));
+    broker_bind(broker, name, EXCHANGE_CONTROL, key);
 }
 
 const char *topology_pool(const char *resource)
@@ -145,4 +230,9 @@ size_t topology_command_key(const char *pool, unsigned partition, struct slice t
 void topology_command_queue(const char *pool, unsigned partition, char *name, size_t size)
 {
     snprintf(name, size, EXCHANGE_COMMANDS ".%s." PARTITION_FORMAT, pool, partition);
+}
+
+void topology_requests_queue(const char *pool, char *name, size_t size)
+{
+    snprintf(name, size, EXCHANGE_CONTROL ".%s.requests", pool);
 }

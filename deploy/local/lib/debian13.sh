@@ -5,8 +5,8 @@
 #   $DEBIAN13                the root: a folder to chroot into; start_process does so when CHROOT names it
 #
 # debootstrap takes the packages from the mirror that this machine's apt uses. Making the root and running in it need root. Nothing is mounted
-# in it: it has its own /dev, and no /proc. A program that runs in it keeps its files below $DEBIAN13/srv. Checkouts may share one root:
-# CORTEX_DEBIAN13 names it.
+# in it: it has its own /dev, and no /proc. A program that runs in it keeps its files below $DEBIAN13/srv. Checkouts may share one
+# root: CORTEX_DEBIAN13 names it.
 
 # In the checkout, or, where the service user cannot get there (root's own folder), beside other caches.
 debian13_choose() {

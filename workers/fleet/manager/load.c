@@ -3,6 +3,7 @@
 struct queue {
     struct manager_load *load;
     uint32_t ready;
+    int64_t unconsumed_ms; /* since when it has no consumer; 0: it has one */
 };
 
 struct manager_load {
@@ -31,10 +32,11 @@ void manager_load_free(struct manager_load *load)
 
 /* ---- the queues ---- */
 
-static void on_length(void *arg, uint32_t messages)
+static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
 {
     struct queue *queue = arg;
-    queue->ready = messages;
+    queue->ready = waiting;
+    (void)consumers;
     queue->load->unanswered--;
 }
 
@@ -45,7 +47,7 @@ void manager_load_ask(struct manager_load *load, struct broker *broker)
         return;
     for (unsigned i = 0; i < load->partitions; i++) {
         topology_command_queue(load->pool, i, name, sizeof(name));
-        broker_queue_length(broker, name, on_length, &load->queues[i]);
+        broker_look_at_queue(broker, name, on_seen, &load->queues[i]);
     }
     load->unanswered = load->partitions;
 }

@@ -81,6 +81,67 @@ static void test_declare_when_done_twice_then_accepted_again(void **state)
     client_free(second);
 }
 
+/* The record of this vhost is the default's. */
+static void declare_with_another_number(struct client *client)
+{
+    struct config other = config;
+    other.partitions = config.partitions + 8;
+    topology_declare(client->broker, &other);
+    broker_after_declarations(client->broker, client_on_mark, client);
+}
+
+static void test_declare_when_another_number_of_partitions_is_recorded_then_refused_with_both_numbers(
+    void **state)
+{
+    (void)state;
+    char sentence[TOPOLOGY_SENTENCE_SIZE];
+    struct client *first = client_new(server_url(), declare);
+    eventually(first->marks == 1);
+    struct client *second = client_new(server_url(), declare_with_another_number);
+    eventually(second->downs > 0);
+    struct config other = config;
+    other.partitions = config.partitions + 8;
+    assert_true(topology_disagrees(second->why, &other, sentence));
+    assert_non_null(strstr(sentence, "CORTEX_PARTITIONS is 16 here, and 8 is recorded"));
+    assert_int_equal(second->marks, 0);
+    client_free(first);
+    client_free(second);
+}
+
+static void test_disagrees_when_the_connection_ends_for_another_reason_then_false(void **state)
+{
+    (void)state;
+    char sentence[TOPOLOGY_SENTENCE_SIZE];
+    assert_false(topology_disagrees("the server closed the connection", &config, sentence));
+    assert_false(topology_disagrees("406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue "
+                                    "'commands.projects.00' in vhost '/': received '9' but current is '8'",
+                                    &config, sentence));
+}
+
+static void declare_with_other_limits(struct client *client)
+{
+    struct config other = config;
+    other.queue_max_length = config.queue_max_length / 2;
+    other.delivery_limit = config.delivery_limit + 1;
+    topology_declare(client->broker, &other);
+    broker_after_declarations(client->broker, client_on_mark, client);
+}
+
+static void test_declare_when_limits_have_changed_then_the_queues_are_used_as_they_are(void **state)
+{
+    (void)state;
+    struct client *first = client_new(server_url(), declare);
+    eventually(first->marks == 1);
+    struct client *second = client_new(server_url(), declare_with_other_limits);
+    eventually(second->marks == 1);
+    assert_non_null(broker_queue_difference(second->broker, "commands.projects.00"));
+    assert_non_null(broker_queue_difference(second->broker, "dead.projects"));
+    assert_int_equal(topology_queue_limit(second->broker, "dead.projects", 7), config.queue_max_length);
+    assert_int_equal(topology_queue_limit(first->broker, "dead.projects", 7), 7);
+    client_free(first);
+    client_free(second);
+}
+
 static struct slice marker; /* of this run; the queues may hold messages of another run */
 
 static enum err publish(struct client *client, int n, const char *exchange, const char *key)
@@ -186,6 +247,10 @@ int main(void)
         cmocka_unit_test(test_command_key_when_it_fits_then_its_length_else_zero),
         cmocka_unit_test(test_partition_when_companies_are_many_then_spread_evenly),
         cmocka_unit_test(test_declare_when_done_twice_then_accepted_again),
+        cmocka_unit_test(
+            test_declare_when_another_number_of_partitions_is_recorded_then_refused_with_both_numbers),
+        cmocka_unit_test(test_disagrees_when_the_connection_ends_for_another_reason_then_false),
+        cmocka_unit_test(test_declare_when_limits_have_changed_then_the_queues_are_used_as_they_are),
         cmocka_unit_test(test_publish_when_the_pool_exists_then_routed_else_unroutable),
         cmocka_unit_test(test_reject_when_final_or_over_the_delivery_limit_then_in_the_dead_letters),
     };
