@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
-[ $# -eq 0 ] || die "up takes no arguments; settings come from the environment (see README.md)"
+[ $# -eq 0 ] || die "up takes no arguments; settings come from the environment (see deploy/operating.md)"
 
 all_running() {
     local part
