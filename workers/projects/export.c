@@ -15,16 +15,19 @@
 
 #define EXPORTS_OPEN_MAX 10 /* of one company */
 
-enum { SQL_MAX = 32 << 10, FILTERS_MAX = 6 };
+enum { SQL_MAX = 32 << 10 };
+
+/* A member of the request that selects rows by a column. */
+struct export_filter {
+    const char *member, *column;
+};
 
 /* What a kind of export reads, and how it writes it. */
 struct export_shape {
     const char *kind;
     const char *resource;
     bool is_csv;
-    struct {
-        const char *filter, *column;
-    } filters[FILTERS_MAX]; /* ends with an empty one */
+    const struct export_filter *filters; /* end with an empty one */
 };
 
 /* ---- the commands ---- */
@@ -148,8 +151,8 @@ static void append_search(struct buf *sql, const struct msg_object *object)
 static void append_filters(struct buf *sql, const struct export_shape *shape, const struct msg_object *object)
 {
     buf_append_text(sql, "true");
-    for (size_t i = 0; shape->filters[i].filter; i++)
-        append_filter(sql, shape->filters[i].filter, shape->filters[i].column);
+    for (size_t i = 0; shape->filters[i].member; i++)
+        append_filter(sql, shape->filters[i].member, shape->filters[i].column);
     append_search(sql, object);
 }
 
@@ -163,8 +166,8 @@ static void append_step(struct buf *sql, const struct export_shape *shape)
     const struct msg_resource *resource = msg_resource_by_name(slice_of(shape->resource));
     assert(resource);
     buf_append_text(sql, "WITH j AS MATERIALIZED (SELECT j.after_at, j.after_id, j.pieces FROM long_job AS j"
-                         " WHERE j.company_id = $1::uuid AND j.id = $2::uuid AND j.lease = $3::bigint"
-                         " AND j.status = 'running'),"
+                         " WHERE j.company_id = $1::uuid AND j.id = $2::uuid"
+                         " AND j.lease = $3::bigint AND j.status = 'running'),"
                          " walk AS MATERIALIZED (SELECT t.created_at, t.id, CASE WHEN ");
     append_filters(sql, shape, resource->object);
     buf_append_text(sql, " THEN ");
@@ -173,39 +176,54 @@ static void append_step(struct buf *sql, const struct export_shape *shape)
     else
         append_ndjson_line(sql, resource);
     buf_printf(sql,
-               " END AS line FROM j JOIN export AS x ON x.company_id = $1::uuid AND x.id = $2::uuid"
-               " CROSS JOIN LATERAL (SELECT t.* FROM \"%s\" AS t WHERE t.company_id = $1::uuid"
-               " AND (t.created_at, t.id) > (j.after_at, j.after_id)"
-               " ORDER BY t.created_at, t.id LIMIT $5::bigint) AS t),",
+               " END AS line FROM j"
+               " JOIN export AS x ON x.company_id = $1::uuid AND x.id = $2::uuid"
+               " CROSS JOIN LATERAL (SELECT t.* FROM \"%s\" AS t"
+               " WHERE t.company_id = $1::uuid AND (t.created_at, t.id) > (j.after_at, j.after_id)"
+               " ORDER BY t.created_at, t.id"
+               " LIMIT $5::bigint) AS t),",
                resource->table);
     buf_append_text(
-        sql,
-        " summed AS (SELECT w.*, row_number() OVER o AS n, sum(octet_length(line)) OVER o AS bytes"
-        " FROM walk AS w WINDOW o AS (ORDER BY created_at, id)),"
-        " kept AS MATERIALIZED (SELECT * FROM summed WHERE n = 1 OR bytes IS NULL OR bytes <= $6::bigint),"
-        " lines AS (SELECT ");
+        sql, " summed AS (SELECT w.*, row_number() OVER o AS n, sum(octet_length(line)) OVER o AS bytes"
+             " FROM walk AS w"
+             " WINDOW o AS (ORDER BY created_at, id)),"
+             " kept AS MATERIALIZED (SELECT * FROM summed"
+             " WHERE n = 1 OR bytes IS NULL OR bytes <= $6::bigint),"
+             " lines AS (SELECT ");
     if (shape->is_csv) {
         buf_append_text(sql, "CASE WHEN (SELECT pieces FROM j) = 0 THEN ");
         append_csv_header(sql, resource->object);
         buf_append_text(sql, " ELSE '' END || ");
     }
-    buf_append_text(
-        sql,
-        "coalesce(string_agg(line, '' ORDER BY n), '') AS content, count(*) AS seen, count(line) AS rows,"
-        " (SELECT count(*) FROM walk) AS walked FROM kept),"
-        " moved AS (UPDATE long_job AS j SET done = j.done + l.seen, rows = j.rows + l.rows,"
-        " bytes = j.bytes + octet_length(l.content), pieces = j.pieces + (l.content <> '')::integer,"
-        " after_at = coalesce(last.created_at, j.after_at), after_id = coalesce(last.id, j.after_id),"
-        " total = greatest(j.total, j.done + l.seen), attempts = 0, error = NULL,"
-        " due_at = clock_timestamp() + make_interval(secs => $4::double precision)"
-        " FROM lines AS l LEFT JOIN LATERAL (SELECT created_at, id FROM kept ORDER BY n DESC LIMIT 1) AS last"
-        " ON true"
-        " WHERE j.company_id = $1::uuid AND j.id = $2::uuid AND j.lease = $3::bigint AND j.status = 'running'"
-        " RETURNING j.cancel_asked, j.done, j.total, j.pieces, j.bytes, l.content,"
-        " l.walked < $5::bigint AND l.seen = l.walked AS is_through),"
-        " stored AS (INSERT INTO export_piece (company_id, export_id, n, content)"
-        " SELECT $1::uuid, $2::uuid, m.pieces - 1, m.content FROM moved AS m WHERE m.content <> '')"
-        " SELECT m.cancel_asked, m.done, m.total, m.is_through, m.bytes > $7::bigint FROM moved AS m");
+    buf_append_text(sql, "coalesce(string_agg(line, '' ORDER BY n), '') AS content,"
+                         " count(*) AS seen, count(line) AS rows,"
+                         " (SELECT count(*) FROM walk) AS walked"
+                         " FROM kept),"
+                         " moved AS (UPDATE long_job AS j SET"
+                         " done = j.done + l.seen,"
+                         " rows = j.rows + l.rows,"
+                         " bytes = j.bytes + octet_length(l.content),"
+                         " pieces = j.pieces + (l.content <> '')::integer,"
+                         " after_at = coalesce(last.created_at, j.after_at),"
+                         " after_id = coalesce(last.id, j.after_id),"
+                         " total = greatest(j.total, j.done + l.seen),"
+                         " attempts = 0,"
+                         " error = NULL,"
+                         " due_at = clock_timestamp() + make_interval(secs => $4::double precision)"
+                         " FROM lines AS l"
+                         " LEFT JOIN LATERAL (SELECT created_at, id FROM kept"
+                         " ORDER BY n DESC"
+                         " LIMIT 1) AS last ON true"
+                         " WHERE j.company_id = $1::uuid AND j.id = $2::uuid"
+                         " AND j.lease = $3::bigint AND j.status = 'running'"
+                         " RETURNING j.cancel_asked, j.done, j.total, j.pieces, j.bytes, l.content,"
+                         " l.walked < $5::bigint AND l.seen = l.walked AS is_through),"
+                         " stored AS (INSERT INTO export_piece (company_id, export_id, n, content)"
+                         " SELECT $1::uuid, $2::uuid, m.pieces - 1, m.content"
+                         " FROM moved AS m"
+                         " WHERE m.content <> '')"
+                         " SELECT m.cancel_asked, m.done, m.total, m.is_through, m.bytes > $7::bigint"
+                         " FROM moved AS m");
 }
 
 static void append_count(struct buf *sql, const struct export_shape *shape)
@@ -229,26 +247,27 @@ static char *text_of(void (*append)(struct buf *sql, const struct export_shape *
     return xstrdup(buf_data(&sql));
 }
 
-#define FILTERS_OF_PROJECTS                                                                                \
-    {                                                                                                      \
-        {"filter_status", "status"}, {"filter_priority", "priority"}, {"filter_manager_id", "manager_id"}, \
-        {                                                                                                  \
-            "filter_archived", "archived"                                                                  \
-        }                                                                                                  \
-    }
-#define FILTERS_OF_TASKS                                                                                     \
-    {                                                                                                        \
-        {"filter_status", "status"}, {"filter_priority", "priority"}, {"filter_assignee_id", "assignee_id"}, \
-        {                                                                                                    \
-            "project_id", "project_id"                                                                       \
-        }                                                                                                    \
-    }
+static const struct export_filter of_projects[] = {
+    {"filter_status", "status"},
+    {"filter_priority", "priority"},
+    {"filter_manager_id", "manager_id"},
+    {"filter_archived", "archived"},
+    {0},
+};
+
+static const struct export_filter of_tasks[] = {
+    {"filter_status", "status"},
+    {"filter_priority", "priority"},
+    {"filter_assignee_id", "assignee_id"},
+    {"project_id", "project_id"},
+    {0},
+};
 
 static const struct export_shape shapes[] = {
-    {"export.project.csv", "project", true, FILTERS_OF_PROJECTS},
-    {"export.project.ndjson", "project", false, FILTERS_OF_PROJECTS},
-    {"export.task.csv", "task", true, FILTERS_OF_TASKS},
-    {"export.task.ndjson", "task", false, FILTERS_OF_TASKS},
+    {"export.project.csv", "project", true, of_projects},
+    {"export.project.ndjson", "project", false, of_projects},
+    {"export.task.csv", "task", true, of_tasks},
+    {"export.task.ndjson", "task", false, of_tasks},
 };
 
 size_t export_kinds(struct long_job_kind *kinds)

@@ -27,7 +27,7 @@ static void reject(struct command *command, const char *why)
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.id, id);
     command->verdict = ERR_POISON;
-    log_error("command.poisoned", LOG_S("command", id), LOG_B("type", command->envelope.type),
+    log_error("command.rejected", LOG_S("command", id), LOG_B("type", command->envelope.type),
               LOG_S("why", why));
     command->why = arena_copy(&command->arena, slice_of(why));
     command_refuse(command, ERR_POISON, why, NULL, 0);
