@@ -14,8 +14,7 @@ static const char *const suffixes[] = {"", "Create", "Update"};
 static const char *const descriptions[] = {
     "The entity in answers. Every field is present, and null where it has no value.",
     "The body of a create. A field that is left out gets its default.",
-    "The body of an update, a JSON Merge Patch (RFC 7396). A field that is left out stays, and null clears a "
-    "field.",
+    "The body of an update (JSON Merge Patch, RFC 7396). A field that is left out stays; null clears it.",
 };
 
 static json_t *parse(const struct msg_resource *resource)
