@@ -104,8 +104,8 @@ static void test_utf8_when_malformed_then_invalid(void **state)
                                        "\xef\xbf\xbf",
                                        "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf",
-                                       "12345678\xe2\x82\xac"
-                                       "90123456"};
+                                       ("12345678\xe2\x82\xac"
+                                        "90123456")};
     static const char *const bad[] = {"\x80",
                                       "\xbf",
                                       "\xc0\x80",
