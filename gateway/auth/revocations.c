@@ -90,7 +90,7 @@ bool revocations_have(const struct revocations *r, const struct identity *identi
     return revoked && identity->issued_at <= revoked->before && now_s(r) < revoked->expires_at;
 }
 
-/* Forgetting. */
+/* ---- forgetting ---- */
 
 static void drop_expired(struct uuid_node *node, void *arg)
 {
@@ -111,7 +111,7 @@ static void drop_expired(struct uuid_node *node, void *arg)
     free(first);
 }
 
-/* Reading. */
+/* ---- reading ---- */
 
 static void read_again_in(struct revocations *r, ev_tstamp seconds)
 {
@@ -169,7 +169,7 @@ bool revocations_are_known(const struct revocations *r)
     return r->are_known;
 }
 
-/* Events. */
+/* ---- events ---- */
 
 /* RFC 3339, as PostgreSQL writes it: "2026-11-24T15:20:00.123456+00:00". Seconds, rounded down. */
 static bool read_time(const json_t *value, int64_t *ret_seconds)
@@ -220,7 +220,7 @@ void revocations_on_event(struct revocations *r, const struct event *event)
         r->on_news(r->gateway);
 }
 
-/* Beginning and end. */
+/* ---- beginning and end ---- */
 
 struct revocations *revocations_new(struct gateway *gateway, void (*on_news)(struct gateway *gateway))
 {
@@ -244,7 +244,7 @@ static void free_user(struct uuid_node *node, void *arg)
     }
 }
 
-/* The pool of reads has gone before: nothing is on its way. */
+/* The pool of reads has been freed before, so no query is under way. */
 void revocations_free(struct revocations *r)
 {
     if (!r)

@@ -20,7 +20,7 @@ enum {
 #define RESULT                                                                                        \
     "i.status, i.http_status, coalesce(i.fingerprint, d.fingerprint), i.refusal, e.type, e.subject, " \
     "e.version"
-/* The row of a command that has a result, or waits. */
+/* One row if the command has a result or waits; else none. */
 #define FROM_COMMAND                                                                          \
     " FROM (SELECT $1::uuid AS company_id, $2::uuid AS command_id) AS k"                      \
     " LEFT JOIN inbox AS i ON i.company_id = k.company_id AND i.command_id = k.command_id"    \
@@ -31,8 +31,8 @@ enum {
 static const struct db_statement find = {"read.operation",
                                          "SELECT " RESULT ", e.data" FROM_COMMAND WHERE_KNOWN};
 
-/* With the long job that the command began, where it did, and that job's last event; or with what it waits
- * for; or with why the broker gave it up, of which no result was written. */
+/* The row has more in it than that of `find`: the long job that the command began, with the job's last event;
+ * or what the command waits for; or why the broker gave the command up, for then there is no result. */
 const struct db_statement inbox_follow = {
     "read.operation_job",
     "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"

@@ -61,7 +61,7 @@ struct slice call_query(struct call *call, const char *name)
     return target_parameter(&call->arena, call->query, name);
 }
 
-/* A line end in a value would let it write headers of its own. */
+/* A value with a line end could add headers of its own. */
 static bool is_header_value(struct slice value)
 {
     return value.len == 0 || (!memchr(value.data, '\r', value.len) && !memchr(value.data, '\n', value.len));
@@ -107,7 +107,7 @@ static void add_retry_after(struct call *call, const char *detail)
     call_add_header(call, "Retry-After", SLICE("1"));
 }
 
-/* RFC 6750 3: no error code for a request that came without a token. */
+/* RFC 6750 3: a request that came without a token gets no error code. */
 static void add_challenge(struct call *call, const char *detail)
 {
     char text[256];

@@ -40,7 +40,7 @@ static struct slice date_of(struct response_writer *writer)
 
 /* ---- the head ---- */
 
-/* Status lines of HTTP/1.1 (RFC 9110 15), as far as they are used. */
+/* The status lines of HTTP/1.1 (RFC 9110 15) that we use. */
 static const struct status_line {
     int status;
     struct slice line;

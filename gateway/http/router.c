@@ -66,7 +66,7 @@ static bool matches(const char *pattern, struct slice path, struct slice params[
     return wanted.len == 0 && path.len == 0;
 }
 
-/* HEAD is GET without the body. */
+/* HEAD is answered as GET is, without the body. */
 static enum http_method effective_method(const struct call *call)
 {
     return call->method == METHOD_HEAD ? METHOD_GET : call->method;

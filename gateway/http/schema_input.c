@@ -17,8 +17,8 @@ static void complain(struct msg_problems *problems, struct slice name, const cha
     msg_problem_add(problems, &place, detail);
 }
 
-/* As JSON of the field's type: a number or a truth value that cannot be read stays a text, about which the
- * walker complains. */
+/* The value as JSON of the field's type. A number or a truth value that cannot be read stays a text, which
+ * msg_validate then refuses. */
 static json_t *value_of(const struct msg_shape *shape, struct slice value)
 {
     json_t *json = NULL;
