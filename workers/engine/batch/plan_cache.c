@@ -14,8 +14,8 @@ struct plan_cache {
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    CONTAINER_OF(timer, struct plan_cache, timer)->is_due =
-        true; /* the worker looks before the loop sleeps */
+    struct plan_cache *cache = CONTAINER_OF(timer, struct plan_cache, timer);
+    cache->is_due = true; /* the worker looks before the loop sleeps */
 }
 
 void plan_cache_discard(struct plan_cache *cache)

@@ -6,7 +6,7 @@
 #include "workers/engine/records/unpublished.h"
 
 enum {
-    LOADS = 8,     /* companies whose rows are asked for at a time */
+    LOADS = 8,     /* companies whose rows are requested at a time */
     DUE_MAX = 128, /* due commands that are here */
     ARRAY_MAX = 1 << 20,
 };
@@ -157,7 +157,8 @@ static struct command *read_row(struct db_result *result, int row)
     command->has_dead_letter = slice_is(db_text(result, row, IS_REPLAY), "t");
     command->was_begun = slice_is(db_text(result, row, WAS_BEGUN), "t");
     command->has_begun_mark =
-        !command->was_begun && command->row != DEFER_UNPUBLISHED; /* by the statement that found it */
+        !command->was_begun &&
+        command->row != DEFER_UNPUBLISHED; /* the statement that found it has marked it */
     return command;
 }
 
@@ -228,8 +229,7 @@ static void on_unpublished(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
     if (load_due(b, result, "unpublished") && b->due_count == DUE_MAX)
-        b->unpublished_is_due =
-            true; /* there may be more; a row that was just published may still be there */
+        b->unpublished_is_due = true; /* there may be more; a row that was just published may be there yet */
 }
 
 static void request_due(struct backlog *b, const struct db_statement *statement, db_on_result *on_found)
@@ -364,8 +364,8 @@ void backlog_stop(struct backlog *b)
 static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    CONTAINER_OF(timer, struct backlog, poll)->poll_is_due =
-        true; /* before the loop sleeps, the worker looks */
+    struct backlog *b = CONTAINER_OF(timer, struct backlog, poll);
+    b->poll_is_due = true; /* the worker looks before the loop sleeps */
 }
 
 static void on_scan(struct ev_loop *loop, ev_timer *timer, int events)

@@ -140,7 +140,8 @@ static void on_reply_confirm(void *arg, enum err err)
     on_confirm(command, &command->reply_is_published, err);
 }
 
-/* false when the broker takes no more for now. What cannot be a message at all is logged and given up. */
+/* Returns false when the broker takes no more for now. An event that cannot become a message is logged and
+ * given up. */
 static bool publish(struct outbox *o, const struct event *event, broker_on_confirm *callback, void *arg,
                     struct command *command, bool *is_published)
 {

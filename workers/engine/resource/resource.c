@@ -239,7 +239,7 @@ static void add_follow(const struct resource_statement *s, struct command *comma
     effect->project = command->effects->project;
 }
 
-/* One row of the answer, for one command. */
+/* Reads the row of the answer that is for this command. */
 static void read_row(const struct resource_statement *s, struct command *command,
                      const struct resource_moment *moment, const char *event, const struct db_result *result,
                      int row)

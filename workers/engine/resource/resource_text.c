@@ -68,7 +68,7 @@ static void write_array_param(struct sql_writer *w, unsigned param, const char *
     buf_append_text(&w->text, "[]");
 }
 
-/* unnest($1::uuid[], …) WITH ORDINALITY AS new (_id, …, _i) */
+/* Writes unnest($1::uuid[], …) WITH ORDINALITY AS new (_id, …, _i). */
 static void write_new_rows(struct sql_writer *w)
 {
     const struct msg_object *object = w->resource->object;

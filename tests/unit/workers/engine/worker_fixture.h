@@ -1,6 +1,6 @@
 #pragma once
-/* What the tests of the workers share: a company of its own with two users, and an engine (database only) that runs commands
- * given as JSON, so that a test reads like the requests that led to it. */
+/* What the tests of the workers share: a company of its own with two users, and an engine (database only)
+ * that runs commands given as JSON, so that a test reads like the requests that led to it. */
 
 #include "tests/unit/common/db/db_fixture.h"
 
@@ -24,7 +24,7 @@ struct engine {
     bool is_idle;
 };
 
-/* A command as a test writes it. Zero values: none, or made up. */
+/* A command as a test writes it. A member that is zero is left out, or made up. */
 struct request {
     const char *type;
     const char *json; /* body */
@@ -146,7 +146,7 @@ static inline enum msg_mode mode_of(const char *type)
     return strstr(type, ".create") ? MSG_CREATE : MSG_UPDATE;
 }
 
-/* msgpack of a body that the gateway would accept. */
+/* Writes as msgpack a body that the gateway would accept. */
 static inline void encode_body(const char *type, const char *json, struct buf *body)
 {
     char why[160];
@@ -190,7 +190,7 @@ static inline struct envelope make_envelope(const struct engine *e, const struct
     return envelope;
 }
 
-/* As the broker would deliver it. */
+/* Makes the command as the broker would deliver it. */
 static inline struct broker_delivery delivery_of(const struct broker_message *message)
 {
     return (struct broker_delivery){
@@ -338,7 +338,7 @@ static inline struct command *run_request(struct engine *e, const struct request
 
 #define DO(e, ...) run_request((e), &(struct request){__VA_ARGS__})
 
-/* Out of the engine's keeping, into the test's. */
+/* Takes a command from the engine; the test owns it then. */
 static inline struct command *take_settled(struct engine *e, size_t at)
 {
     struct command *command = e->settled[at];

@@ -368,7 +368,7 @@ static const char *row_of(const struct command *command)
                     uuid_text(&command->envelope.id));
 }
 
-/* Its row, as a worker finds it when it has become due. */
+/* The row of the command, as a worker finds it when it has become due. */
 static struct command *as_row(struct command *command, enum deferral reason)
 {
     struct command *row = command_new_of_row(&command->envelope, reason);
@@ -533,7 +533,7 @@ static void test_batch_when_a_command_ended_two_runs_with_a_begun_mark_rejects_i
     assert_string_equal(dead_letter_of(e->settled[0]), "fatal-command 3 0 0");
     assert_string_equal(
         ask_sqlf("SELECT count(*) FROM begun_mark WHERE company_id = '%s'", uuid_text(&e->company)), "0");
-    command = redelivered(e, &request); /* it died before its ack */
+    command = redelivered(e, &request); /* its process died before the ack */
     run_commands(e, &command, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DONE);
     assert_int_equal(e->settled[0]->status, ERR_FATAL_COMMAND);
@@ -614,7 +614,7 @@ static void test_batch_when_a_statement_takes_too_long_costs_only_its_command(vo
 static void test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once(void **state)
 {
     struct engine *e = *state;
-    /* The first run ends its own connection in the middle of the batch; the second finds the trap disarmed. */
+    /* The first run ends its own connection in the middle of the batch; the second finds no trap any more. */
     run_sqlf("CREATE SEQUENCE IF NOT EXISTS lost_runs");
     run_sqlf("GRANT USAGE ON lost_runs TO cortex_worker");
     run_sqlf("SELECT setval('lost_runs', 1, false)");

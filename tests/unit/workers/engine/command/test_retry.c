@@ -5,7 +5,6 @@
 
 #include <cmocka.h>
 
-#include "workers/engine/batch/batch.h"
 #include "workers/engine/command/retry.h"
 
 enum { DRAWS = 500 };

@@ -24,7 +24,7 @@ static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch
     return intake_new(loop, &all, &options);
 }
 
-/* number: the last octet of its id; company: the first one of that. */
+/* number: the last octet of the id; company: the first octet of the company. */
 static struct command *make(char company, uint8_t number)
 {
     static const struct broker_delivery nothing;
@@ -49,7 +49,7 @@ static void add_many(struct intake *intake, char company, uint8_t first, uint8_t
         add(intake, company, i);
 }
 
-/* As "a1 a2 b1 (a3)": those in brackets are to be parked. */
+/* Writes the commands as "a1 a2 b1 (a3)": those in brackets are to be parked. */
 static void describe(const struct command *commands, char text[1024])
 {
     char *at = text;
@@ -59,7 +59,7 @@ static void describe(const struct command *commands, char text[1024])
                       command->envelope.company.octet[0], command->envelope.id.octet[15]);
 }
 
-/* All of them are done; TURN: parked. */
+/* Settles all of them: as done, or as parked when their deferral is TURN. */
 static void settle(struct command *commands)
 {
     while (commands) {
@@ -166,8 +166,8 @@ static void test_intake_when_a_batch_is_full_the_next_one_begins_with_who_had_no
     intake_free(intake);
 }
 
-/* Whatever comes in whatever order: a company's commands come out in theirs, and while all have enough, all get
- * the same. */
+/* Commands come in any order. Those of a company come out in theirs, and while all companies have enough to
+ * do, all get the same. */
 static void test_intake_when_companies_come_at_random_each_keeps_its_order_and_gets_its_share(void **state)
 {
     (void)state;
