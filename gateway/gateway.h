@@ -27,5 +27,6 @@ struct gateway {
     struct ws_deflate *deflate;       /* deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];               /* "reply.<uuid>": where workers answer this process */
     bool unready;                     /* /readyz says no, so that load balancers send no new clients */
-    bool draining;                    /* the open connections are being closed */
+    bool cannot_start; /* these settings do not fit the broker: the loop ends, and so does the process */
+    bool draining;     /* the open connections are being closed */
 };

@@ -19,7 +19,13 @@
 
 #include "common/process/pulse.h"
 
-enum { CHILD_BACKOFF_MIN_MS = 100, CHILD_BACKOFF_MAX_MS = 10000 };
+enum {
+    CHILD_BACKOFF_MIN_MS = 100,
+    CHILD_BACKOFF_MAX_MS = 10000,
+    /* Exit status of a child that can never run with its settings (EX_CONFIG): to start it again is of no
+     * use. */
+    CHILD_CANNOT_START = 78,
+};
 
 enum child_state { CHILD_NONE, CHILD_WAITING, CHILD_RUNNING, CHILD_LEAVING };
 

@@ -11,6 +11,7 @@
 struct commands {
     struct gateway *gateway;
     struct broker *publisher;
+    bool is_declared; /* and so the broker agrees with our number of partitions */
     struct pending_table pending;
 };
 
@@ -227,16 +228,36 @@ enum err commands_announce(struct commands *commands, struct slice key, struct s
 
 /* ---- the connection that publishes ---- */
 
+static void on_declared(void *arg)
+{
+    struct commands *commands = arg;
+    commands->is_declared = true;
+}
+
 static void on_up(void *ctx, struct broker *broker)
 {
     struct commands *commands = ctx;
     log_info("commands.up");
     topology_declare(broker, commands->gateway->config);
+    broker_after_declarations(broker, on_declared, commands);
+}
+
+/* With another number, companies would be sent to queues that nobody consumes. */
+static void refuse_to_start(struct gateway *gateway, const char *why)
+{
+    char sentence[TOPOLOGY_SENTENCE_SIZE];
+    if (!topology_disagrees(why, gateway->config, sentence))
+        return;
+    log_error("partitions.disagree", LOG_S("why", sentence));
+    gateway->cannot_start = true;
+    ev_break(gateway->loop, EVBREAK_ALL);
 }
 
 static void on_down(void *ctx, struct broker *broker, const char *why)
 {
-    (void)ctx;
+    struct commands *commands = ctx;
+    commands->is_declared = false;
+    refuse_to_start(commands->gateway, why);
     log_warn("commands.down", LOG_S("why", why), LOG_I("unconfirmed", broker_unconfirmed(broker)));
 }
 
@@ -296,7 +317,7 @@ void commands_free(struct commands *commands)
 
 bool commands_ready(const struct commands *commands)
 {
-    return broker_is_up(commands->publisher) && !broker_is_blocked(commands->publisher);
+    return commands->is_declared && !broker_is_blocked(commands->publisher);
 }
 
 size_t commands_waiting(const struct commands *commands)

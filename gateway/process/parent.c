@@ -177,5 +177,9 @@ int parent_run(void)
     free(parent.children);
     token_keys_free(parent.keys);
     config_done(&parent.config);
+    if (parent.is_on_trial) {
+        token_keys_free(parent.proven_keys);
+        config_done(&parent.proven_config);
+    }
     return parent.failed ? 1 : 0;
 }

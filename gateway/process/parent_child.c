@@ -61,7 +61,7 @@ static void on_death(struct parent *parent, struct parent_child *child, int stat
         if (child_has_process(&child->now))
             return;
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_CANNOT_START) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_CANNOT_START) {
         parent->failed = true;
         service_failed("a process cannot start with these settings", 0);
     }

@@ -30,6 +30,11 @@ struct parent_child {
 struct parent {
     struct config config;
     struct token_keys *keys;
+    /* While new settings are on trial: those before them, which come back when the first process with the new
+     * ones fails. */
+    bool is_on_trial;
+    struct config proven_config;
+    struct token_keys *proven_keys;
     struct parent_child *children;
     size_t child_count;
     sigset_t signals;

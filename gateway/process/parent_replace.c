@@ -21,9 +21,30 @@ static void set_replacing(struct parent_child *child, enum replacing replacing)
     child->replacing = replacing;
 }
 
+/* A process that dies later must not be started again with settings that no process could start with. */
+static void end_trial(struct parent *parent, bool is_proven)
+{
+    if (!parent->is_on_trial)
+        return;
+    parent->is_on_trial = false;
+    if (!is_proven) {
+        log_error("parent.settings_refused",
+                  LOG_S("why", "no process became ready with them; the lines above say how it ended"),
+                  LOG_S("hint", "the processes go on with the old settings"));
+        token_keys_free(parent->keys);
+        config_done(&parent->config);
+        parent->config = parent->proven_config;
+        parent->keys = parent->proven_keys;
+        return;
+    }
+    token_keys_free(parent->proven_keys);
+    config_done(&parent->proven_config);
+}
+
 void parent_replace_failed(struct parent *parent, struct parent_child *child)
 {
     log_error("parent.successor_failed");
+    end_trial(parent, false);
     if (child_has_process(&child->old)) {
         child->now = child->old;
         child_init(&child->old, child->now.role, NULL);
@@ -51,6 +72,7 @@ static void start_successor(struct parent *parent, struct parent_child *child)
 static void await_successor(struct parent *parent, struct parent_child *child)
 {
     if (child_is_ready(&child->now)) {
+        end_trial(parent, true);
         set_replacing(child, REPLACING_LEAVING);
         child_stop(&child->old, SIGQUIT, server_drain_max_ms(&parent->config) + DRAIN_MARGIN_MS);
     } else if (clock_monotonic_ms() >= child->until_ms) {
@@ -85,6 +107,19 @@ void parent_replace(struct parent *parent)
 
 /* ---- new settings ---- */
 
+/* Settings that are on trial already make room for the newest. */
+static void put_on_trial(struct parent *parent)
+{
+    if (parent->is_on_trial) {
+        token_keys_free(parent->keys);
+        config_done(&parent->config);
+        return;
+    }
+    parent->is_on_trial = true;
+    parent->proven_config = parent->config;
+    parent->proven_keys = parent->keys;
+}
+
 /* New processes get them. What the parent itself took from the old ones, the address and the number of
  * processes, stays. */
 void parent_reload(struct parent *parent)
@@ -103,8 +138,7 @@ void parent_reload(struct parent *parent)
         config_done(&config);
         return;
     }
-    token_keys_free(parent->keys);
-    config_done(&parent->config);
+    put_on_trial(parent);
     parent->keys = keys;
     parent->config = config;
     log_init("gateway.parent", config_log_level(&config));

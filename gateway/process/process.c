@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/process/child.h"
 #include "common/process/pulse.h"
 #include "gateway/health.h"
 #include "gateway/net/server.h"
@@ -58,7 +59,7 @@ int process_run(const struct config *config, struct token_keys *keys, int listen
     gateway->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!gateway->loop) {
         log_error("gateway.no_loop");
-        return PROCESS_CANNOT_START;
+        return CHILD_CANNOT_START;
     }
     process.pulse = pulse_new(gateway->loop, pulse_fd);
     watch_signal(&process, &process.terminate, SIGTERM);
@@ -78,5 +79,5 @@ int process_run(const struct config *config, struct token_keys *keys, int listen
     gateway_close(gateway);
     pulse_free(process.pulse);
     ev_loop_destroy(gateway->loop);
-    return err ? PROCESS_CANNOT_START : 0;
+    return err || gateway->cannot_start ? CHILD_CANNOT_START : 0;
 }

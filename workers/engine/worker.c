@@ -353,5 +353,10 @@ void worker_drain(struct worker *w)
 
 bool worker_is_ready(const struct worker *w)
 {
-    return broker_is_up(w->consumer) && broker_is_up(w->publisher) && db_is_up(w->db) && !w->is_draining;
+    return w->is_declared && broker_is_up(w->publisher) && db_is_up(w->db) && !w->is_draining;
+}
+
+bool worker_cannot_start(const struct worker *w)
+{
+    return w->cannot_start;
 }

@@ -24,8 +24,10 @@ void worker_free(struct worker *worker);
  * are left then go back to their queues. */
 void worker_drain(struct worker *worker);
 
-bool worker_is_ready(
-    const struct worker *worker); /* broker and database are connected, and it does not drain */
+/* The broker and the database are connected, and it does not drain. */
+bool worker_is_ready(const struct worker *worker);
+/* The settings do not fit the broker; the loop has been broken. */
+bool worker_cannot_start(const struct worker *worker);
 
 /* The life of a worker process: until SIGTERM or SIGINT. Returns its exit status. pulse_fd:
  * common/process/pulse.h; -1: none. */

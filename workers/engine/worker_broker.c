@@ -28,18 +28,38 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     command_free(command);
 }
 
+static void on_declared(void *arg)
+{
+    struct worker *w = arg;
+    w->is_declared = true;
+}
+
 static void on_consumer_up(void *ctx, struct broker *broker)
 {
     struct worker *w = ctx;
     topology_declare(broker, w->config);
+    broker_after_declarations(broker, on_declared, w);
     partitions_up(w->partitions);
     members_changed(w->members);
+}
+
+/* With another number, this worker would leave queues without a consumer that others send to. */
+static void refuse_to_start(struct worker *w, const char *why)
+{
+    char sentence[TOPOLOGY_SENTENCE_SIZE];
+    if (!topology_disagrees(why, w->config, sentence))
+        return;
+    log_error("partitions.disagree", LOG_S("why", sentence));
+    w->cannot_start = true;
+    ev_break(w->loop, EVBREAK_ALL);
 }
 
 static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
 {
     struct worker *w = ctx;
     (void)broker;
+    w->is_declared = false;
+    refuse_to_start(w, why);
     log_warn("broker.down", LOG_S("connection", "consumer"), LOG_S("why", why));
     intake_clear(w->intake);
     acks_forget(w->acks);

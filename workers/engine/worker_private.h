@@ -44,6 +44,8 @@ struct worker {
     ev_prepare turn;
     ev_timer deadline;
     bool has_had_database; /* a worker that never reached the database takes no partition */
+    bool is_declared;      /* the queues are, and so the broker agrees with our number of partitions */
+    bool cannot_start;     /* it does not: the loop ends, and so does the process */
     bool is_draining;
 };
 

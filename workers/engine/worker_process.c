@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include "common/base/log.h"
+#include "common/process/child.h"
 #include "common/process/pulse.h"
 #include "workers/engine/worker.h"
 
@@ -48,16 +49,18 @@ int worker_run(const struct config *config, const char *pool, int pulse_fd)
 {
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     struct life life = {.pulse = pulse_new(loop, pulse_fd)};
+    bool cannot_start = false;
     enum err err = worker_new(loop, config, pool, &life.worker);
     if (err) {
         log_error("worker.not_started", LOG_S("error", err_info(err)->name),
                   LOG_S("hint", "CORTEX_AMQP_URL or CORTEX_DATABASE_URL does not parse"));
     } else {
         live(loop, &life);
+        cannot_start = worker_cannot_start(life.worker);
         worker_free(life.worker);
         log_info("worker.gone");
     }
     pulse_free(life.pulse);
     ev_loop_destroy(loop);
-    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+    return cannot_start ? CHILD_CANNOT_START : err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -126,12 +127,12 @@ static void count_death(const struct pool_child *child)
     size_t limit = (size_t)pool->config->crash_deaths * (size_t)(pool->share > 1 ? pool->share : 1);
     if (!child_was_healthy(&child->process, pool->config->healthy_after_ms) &&
         crash_loop_add(&pool->crashes, clock_monotonic_ms(), limit, pool->config->crash_window_ms))
-        pool_give_up(pool);
+        pool_give_up(pool, "The workers keep dying as they start, and the lines above say how.");
 }
 
 /* A worker that was to leave is not started again, and neither is one that was on trial with new settings.
  * Every other process is. */
-static void on_death(struct pool_child *child, bool was_leaving)
+static void on_death(struct pool_child *child, bool was_leaving, int status)
 {
     struct pool *pool = child->pool;
     bool is_manager = pool_child_is_manager(child);
@@ -139,6 +140,10 @@ static void on_death(struct pool_child *child, bool was_leaving)
         pool_talk_close(pool);
     if (pool->is_leaving || is_on_trial(child) || (was_leaving && !is_manager))
         return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_CANNOT_START) {
+        pool_give_up(pool, "A worker cannot run with these settings, and the lines above say why.");
+        return;
+    }
     if (was_leaving)
         child_start_after(&child->process, 0);
     else
@@ -154,7 +159,7 @@ static void reap(struct pool_child *child)
     if (!child_reap(&child->process, &status))
         return;
     pool_child_close(child);
-    on_death(child, was_leaving);
+    on_death(child, was_leaving, status);
 }
 
 void pool_children_reap(struct pool *pool)

@@ -76,17 +76,14 @@ static void leave_if_empty(struct pool *pool)
         ev_break(pool->loop, EVBREAK_ALL);
 }
 
-void pool_give_up(struct pool *pool)
+void pool_give_up(struct pool *pool, const char *why)
 {
     if (pool->is_leaving)
         return;
-    log_error(
-        "pool.gave_up", LOG_I("deaths_for_each_worker", pool->config->crash_deaths),
-        LOG_I("within_ms", pool->config->crash_window_ms),
-        LOG_S("hint",
-              "the workers keep dying as they start, and the lines above say how. Correct the program or "
-              "its settings, then start the pool again."));
-    service_failed("The workers keep dying as they start.", 0);
+    log_error("pool.gave_up", LOG_S("why", why), LOG_I("deaths_for_each_worker", pool->config->crash_deaths),
+              LOG_I("within_ms", pool->config->crash_window_ms),
+              LOG_S("hint", "Correct the program or its settings, then start the pool again."));
+    service_failed(why, 0);
     pool->status = EXIT_FAILURE;
     leave(pool);
 }

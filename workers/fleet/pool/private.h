@@ -112,4 +112,5 @@ void pool_reload_done(struct pool *pool);
 
 /* ---- pool.c ---- */
 
-void pool_give_up(struct pool *pool);
+/* All workers leave, and then the pool; `why` is a sentence. */
+void pool_give_up(struct pool *pool, const char *why);
