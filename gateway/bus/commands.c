@@ -7,10 +7,12 @@
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
+#include "gateway/bus/refusals.h"
 
 struct commands {
     struct gateway *gateway;
     struct broker *publisher;
+    struct refusals *refusals;
     bool is_declared; /* and so the broker agrees with our number of partitions */
     struct pending_table pending;
 };
@@ -74,6 +76,31 @@ void commands_on_event(struct commands *commands, const struct event *event)
 
 static void check_key(struct pending *pending);
 
+static void on_reason(void *arg, enum err reason)
+{
+    struct pending *pending = arg;
+    pending->explaining = false;
+    pending->refusal = reason;
+    if (!pending->call)
+        pending_release(pending);
+    else
+        fail(pending, reason,
+             reason == ERR_QUEUE_FULL ? NULL : "the broker did not take the command; it can be sent again");
+}
+
+static void explain_refusal(struct pending *pending)
+{
+    struct commands *commands = pending->commands;
+    const struct config *config = commands->gateway->config;
+    char queue[TOPOLOGY_NAME_SIZE];
+    topology_command_queue(pending->pool, topology_partition(&pending->company, config->partitions), queue,
+                           sizeof(queue));
+    pending->explaining = true;
+    refusals_explain(commands->refusals, queue,
+                     topology_queue_limit(commands->publisher, queue, config->queue_max_length), on_reason,
+                     pending);
+}
+
 static void on_confirm(void *arg, enum err err)
 {
     struct pending *pending = arg;
@@ -82,6 +109,8 @@ static void on_confirm(void *arg, enum err err)
     pending->refusal = err;
     if (!pending->call)
         pending_release(pending);
+    else if (err == ERR_QUEUE_FULL && !pending->asking)
+        explain_refusal(pending);
     else if (err && !pending->asking)
         fail(pending, err, NULL);
     else if (!err && pending->is_async)
@@ -179,6 +208,7 @@ static enum err publish(struct commands *commands, struct pending *pending, cons
     const char *pool = topology_pool(resource);
     if (!pool)
         return ERR_UNROUTABLE;
+    pending->pool = pool;
     pending_correlation(&commands->pending, pending, correlation);
     struct envelope addressed = *envelope;
     addressed.correlation_id = slice_of(correlation);
@@ -257,6 +287,7 @@ static void on_down(void *ctx, struct broker *broker, const char *why)
 {
     struct commands *commands = ctx;
     commands->is_declared = false;
+    refusals_down(commands->refusals);
     refuse_to_start(commands->gateway, why);
     log_warn("commands.down", LOG_S("why", why), LOG_I("unconfirmed", broker_unconfirmed(broker)));
 }
@@ -299,6 +330,7 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
         commands_free(commands);
         return err;
     }
+    commands->refusals = refusals_new(commands->publisher);
     *ret_commands = commands;
     return ERR_OK;
 }
@@ -309,8 +341,11 @@ void commands_free(struct commands *commands)
 {
     if (!commands)
         return;
+    if (commands->refusals)
+        refusals_down(commands->refusals);
     if (commands->publisher)
         broker_free(commands->publisher);
+    refusals_free(commands->refusals);
     pending_table_done(&commands->pending);
     free(commands);
 }
@@ -328,4 +363,9 @@ size_t commands_waiting(const struct commands *commands)
 struct broker *commands_publisher(const struct commands *commands)
 {
     return commands->publisher;
+}
+
+struct refusals *commands_refusals(const struct commands *commands)
+{
+    return commands->refusals;
 }

@@ -21,6 +21,7 @@ bool commands_ready(const struct commands *commands);
 size_t commands_waiting(const struct commands *commands); /* calls that wait for a result */
 /* The connection, for messages that are no commands. */
 struct broker *commands_publisher(const struct commands *commands);
+struct refusals *commands_refusals(const struct commands *commands); /* of that connection */
 
 /* Publishes the command and makes the call wait for its result, wait_ms at most; 0: the client prefers
  * respond-async. The call is answered in every case. */

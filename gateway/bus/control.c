@@ -1,9 +1,31 @@
 #include "gateway/bus/control.h"
 
+#include <stdio.h>
+
+#include "common/base/clock.h"
 #include "common/broker/topology.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
+#include "gateway/bus/refusals.h"
+
+enum {
+    KEY_SIZE = 96,
+    /* When the node of a broker is lost, workers and managers are back within a second or two. */
+    AGAIN_MS = 250,
+    AGAIN_FOR_MS = 2500,
+};
+
+static const char ADMIN[] = "admin."; /* the key of the workers' queue, before the pool */
+
+/* A request, kept in the arena of its call so that it can be published again. */
+struct control_message {
+    char key[KEY_SIZE];
+    struct slice type, body;
+    int64_t due_ms;     /* when the operator has waited long enough */
+    int64_t give_up_ms; /* 0: it was never refused */
+    enum err refusal;   /* it is to be published again */
+};
 
 struct control {
     struct gateway *gateway;
@@ -51,10 +73,60 @@ static void on_gone(struct call *call)
     pending_release(pending);
 }
 
+static enum err publish(struct control *control, struct pending *pending);
+
+static void wait_for_answer(struct pending *pending)
+{
+    struct control *control = pending->call->gateway->control;
+    int64_t left = pending->message->due_ms - clock_monotonic_ms();
+    deadline_set(&control->pending.deadlines, &pending->deadline, left > 0 ? left : 0);
+    enum err err = publish(control, pending);
+    if (err)
+        fail(pending, err, NULL);
+}
+
 static void on_due(struct deadline *deadline)
 {
-    fail(CONTAINER_OF(deadline, struct pending, deadline), ERR_TIMEOUT,
+    struct pending *pending = CONTAINER_OF(deadline, struct pending, deadline);
+    if (pending->message->refusal) {
+        pending->message->refusal = ERR_OK;
+        wait_for_answer(pending);
+        return;
+    }
+    fail(pending, ERR_TIMEOUT,
          "no process has answered in time; the request may still be carried out, and it may be sent again");
+}
+
+/* A refusal for another reason than a full queue makes the connection anew. */
+static void look_why(const struct pending *pending)
+{
+    struct gateway *gateway = pending->call->gateway;
+    struct broker *publisher = commands_publisher(gateway->commands);
+    const char *key = pending->message->key;
+    char queue[TOPOLOGY_NAME_SIZE];
+    if (strncmp(key, ADMIN, sizeof(ADMIN) - 1) != 0)
+        return;
+    topology_requests_queue(key + sizeof(ADMIN) - 1, queue, sizeof(queue));
+    refusals_explain(commands_refusals(gateway->commands), queue,
+                     topology_queue_limit(publisher, queue, gateway->config->admin_pending_max), NULL, NULL);
+}
+
+/* While a node of the broker is lost, the pool's processes connect to another one: they are given a moment.
+ * */
+static void refused(struct pending *pending, enum err err)
+{
+    struct control_message *message = pending->message;
+    int64_t now = clock_monotonic_ms();
+    if (err == ERR_QUEUE_FULL)
+        look_why(pending);
+    if (!message->give_up_ms)
+        message->give_up_ms = now + AGAIN_FOR_MS;
+    if (now + AGAIN_MS > message->give_up_ms || now + AGAIN_MS > message->due_ms) {
+        fail(pending, err, err == ERR_UNROUTABLE ? "no process of this pool is running" : NULL);
+        return;
+    }
+    message->refusal = err;
+    deadline_set(&pending->call->gateway->control->pending.deadlines, &pending->deadline, AGAIN_MS);
 }
 
 static void on_confirm(void *arg, enum err err)
@@ -63,8 +135,8 @@ static void on_confirm(void *arg, enum err err)
     pending->in_flight = false;
     if (!pending->call)
         pending_release(pending);
-    else if (err == ERR_UNROUTABLE)
-        fail(pending, err, "no process of this pool is running");
+    else if (err == ERR_UNROUTABLE || err == ERR_QUEUE_FULL)
+        refused(pending, err);
     else if (err)
         fail(pending, err, NULL);
 }
@@ -82,37 +154,50 @@ bool control_on_reply(struct control *control, const struct broker_delivery *del
 {
     struct pending *pending = pending_find(&control->pending, delivery->correlation_id);
     if (!pending)
-        return false;
+        return pending_is_of(&control->pending, delivery->correlation_id);
     struct control_answer answer = {.body = delivery->body.data ? delivery->body : SLICE("")};
     answer.err = status_of(delivery, &answer.http_status);
     finish(pending, &answer);
     return true;
 }
 
-static enum err publish(struct control *control, struct pending *pending, const char *key, struct slice type,
-                        struct slice body)
+static enum err publish(struct control *control, struct pending *pending)
 {
+    const struct control_message *request = pending->message;
     char correlation[PENDING_CORRELATION_SIZE], actor[UUID_TEXT_LEN + 1];
     pending_correlation(&control->pending, pending, correlation);
     uuid_format(&pending->call->identity.user, actor);
     const struct broker_header headers[] = {{.name = SLICE("actor"), .text = slice_of(actor)}};
     const struct broker_message message = {
         .exchange = SLICE(EXCHANGE_CONTROL),
-        .routing_key = slice_of(key),
+        .routing_key = slice_of(request->key),
         .content_type = SLICE("application/json"),
         .correlation_id = slice_of(correlation),
         .reply_to = slice_of(control->gateway->reply_key),
-        .type = type,
+        .type = request->type,
         .timestamp = (int64_t)ev_now(control->gateway->loop),
         .mandatory = true,
         .headers = headers,
         .header_count = ARRAY_LEN(headers),
-        .body = body,
+        .body = request->body,
     };
     enum err err =
         broker_publish(commands_publisher(control->gateway->commands), &message, on_confirm, pending);
     pending->in_flight = err == ERR_OK;
     return err;
+}
+
+static struct control_message *keep_message(struct call *call, const char *key, struct slice type,
+                                            struct slice body)
+{
+    struct control_message *message = arena_calloc(&call->arena, 1, sizeof(*message));
+    if (!message)
+        return NULL;
+    snprintf(message->key, sizeof(message->key), "%s", key);
+    message->type = type.data ? arena_copy(&call->arena, type) : SLICE_NONE;
+    message->body = arena_copy(&call->arena, body);
+    message->due_ms = clock_monotonic_ms() + call->gateway->config->admin_wait_ms;
+    return message->body.data ? message : NULL;
 }
 
 void control_request(struct call *call, const char *key, struct slice type, struct slice body,
@@ -124,15 +209,18 @@ void control_request(struct call *call, const char *key, struct slice type, stru
         on_answer(call, &(struct control_answer){.err = ERR_BROKER_BUSY}, context);
         return;
     }
+    struct control_message *message = keep_message(call, key, type, body);
+    if (!message) {
+        on_answer(call, &(struct control_answer){.err = ERR_BODY_TOO_LARGE}, context);
+        return;
+    }
     struct pending *pending = pending_add(&control->pending, call);
+    pending->message = message;
     pending->on_answer = on_answer;
     pending->context = context;
     call->waiter = pending;
     call->on_gone = on_gone;
-    deadline_set(&control->pending.deadlines, &pending->deadline, config->admin_wait_ms);
-    enum err err = publish(control, pending, key, type, body);
-    if (err)
-        fail(pending, err, NULL);
+    wait_for_answer(pending);
 }
 
 struct control *control_new(struct gateway *gateway)

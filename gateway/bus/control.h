@@ -3,7 +3,8 @@
  * want, and reply to this process's reply key on the exchange `events`.
  *
  *   control_request ─▶ WAITING ─ reply ─▶ answer
- *                         ├─ no queue for the key, refusal of the broker, time ─▶ answer with an error
+ *                         ├─ no queue, or refused ─▶ again for a moment ─▶ answer with an error
+ *                         ├─ time ─▶ answer with an error
  *                         └─ client gone ─▶ forgotten
  *
  * A request: a JSON body · type: the action · correlation_id, reply_to · header actor. The broker does not
@@ -30,13 +31,14 @@ struct control_answer {
 /* The callback answers the call or sends another request for it. `context` lives in the call's arena. */
 typedef void control_on_answer(struct call *call, const struct control_answer *answer, void *context);
 
-/* Publishes `body` under `key` ("admin.projects": one worker of the pool, "manager.projects": one of its
- * managers) and makes the call wait. on_answer is called once, perhaps before this returns, unless the client
- * goes away first. type may be SLICE_NONE. */
+/* Publishes `body` under `key` ("admin.projects": one worker of the pool, "manager.projects": all its
+ * managers, of which the first reply counts) and makes the call wait. on_answer is called once, perhaps
+ * before this returns, unless the client goes away first. type may be SLICE_NONE. */
 void control_request(struct call *call, const char *key, struct slice type, struct slice body,
                      control_on_answer *on_answer, void *context);
 /* A control_on_answer that gives the reply to the call. */
 void control_answer_call(struct call *call, const struct control_answer *answer, void *context);
 
-/* Takes a delivery on the reply key. False: it is not the reply to a request of ours. */
+/* false: the delivery answers no request of ours. A reply that comes after another one, or too late, is
+ * dropped. */
 bool control_on_reply(struct control *control, const struct broker_delivery *delivery);

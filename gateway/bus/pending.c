@@ -75,6 +75,11 @@ struct pending *pending_find(const struct pending_table *table, struct slice cor
     return pending;
 }
 
+bool pending_is_of(const struct pending_table *table, struct slice correlation)
+{
+    return number_in(table, correlation) != 0;
+}
+
 struct call *pending_let_go(struct pending_table *table, struct pending *pending)
 {
     struct pending **at = bucket_of(table, pending->number);
@@ -88,6 +93,6 @@ struct call *pending_let_go(struct pending_table *table, struct pending *pending
 
 void pending_release(struct pending *pending)
 {
-    if (!pending->call && !pending->in_flight && !pending->asking)
+    if (!pending->call && !pending->in_flight && !pending->asking && !pending->explaining)
         free(pending);
 }

@@ -17,6 +17,7 @@
 struct call;
 struct commands;
 struct control_answer;
+struct control_message;
 
 struct pending {
     struct deadline deadline;
@@ -31,10 +32,13 @@ struct pending {
     bool in_flight;    /* the broker has neither confirmed nor refused it */
     bool confirmed;    /* the broker has the command */
     bool asking;       /* the inbox has been asked and has not answered */
+    bool explaining;   /* the broker refused it, and why is not known yet (refusals.h) */
+    const char *pool;  /* whose command it is */
     enum err refusal;  /* of the broker */
     /* Of a request: control.h. */
     void (*on_answer)(struct call *call, const struct control_answer *answer, void *context);
     void *context;
+    struct control_message *message; /* in the arena of the call */
 };
 
 enum { PENDING_CORRELATION_SIZE = 128 };
@@ -60,8 +64,11 @@ void pending_correlation(const struct pending_table *table, const struct pending
 /* The entry that the correlation id names and for which a call waits. NULL: there is none, or the id is not
  * of this process. */
 struct pending *pending_find(const struct pending_table *table, struct slice correlation);
+/* The id is of this table, whether somebody still waits for it or not. */
+bool pending_is_of(const struct pending_table *table, struct slice correlation);
 
 /* Takes the call from the entry, because it is answered or gone. The entry is not found any more. */
 struct call *pending_let_go(struct pending_table *table, struct pending *pending);
-/* Frees the entry when no call waits for it, it is not in flight and the inbox is not asked. */
+/* Frees the entry when no call waits for it, it is not in flight, the inbox is not asked and no refusal of it
+ * is being explained. */
 void pending_release(struct pending *pending);

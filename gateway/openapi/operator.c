@@ -2,7 +2,7 @@
 
 #include "gateway/openapi/openapi.h"
 
-enum kind { TEXT, TRUTH, COUNT, UUID, TIME, OBJECT, COUNTS, ONE, LIST };
+enum kind { TEXT, TEXTS, TRUTH, COUNT, UUID, TIME, OBJECT, COUNTS, ONE, LIST };
 enum { MAY_BE_NULL = 1, MAY_BE_ABSENT = 2 };
 
 /* The members of each schema, one after the other. */
@@ -20,6 +20,7 @@ static const struct member {
     {"Pool", "resized_at", TIME, MAY_BE_NULL, NULL},
     {"Pool", "autoscale", ONE, MAY_BE_NULL, "PoolBounds"},
     {"Pool", "waiting", ONE, MAY_BE_NULL, "PoolWaiting"},
+    {"Pool", "problems", TEXTS, MAY_BE_ABSENT, NULL},
     {"Pool", "managers", LIST, 0, "PoolManager"},
     {"Pool", "deferred", ONE, MAY_BE_NULL, "PoolDeferred"},
     {"Pool", "dead_letters", COUNT, MAY_BE_NULL, NULL},
@@ -162,6 +163,8 @@ static json_t *schema_of(const struct member *member)
     case COUNTS:
         return with(typed(member, "array"), "items",
                     json_pack("{s:s, s:i}", "type", "integer", "minimum", 0));
+    case TEXTS:
+        return with(typed(member, "array"), "items", json_pack("{s:s}", "type", "string"));
     case LIST:
         return with(typed(member, "array"), "items", reference(member->of));
     case ONE:

@@ -80,7 +80,9 @@ static struct slice unknown_view(struct arena *arena, struct slice name)
 {
     return join(arena, SLICE("{\"name\":\""), "", name,
                 "\",\"wanted\":null,\"why\":null,\"resized_at\":null,\"autoscale\":null,\"waiting\":null,"
-                "\"managers\":[]}");
+                "\"problems\":[\"No manager of this pool answers: the pool does not run, or the broker "
+                "cannot be reached "
+                "from it.\"],\"managers\":[]}");
 }
 
 /* ---- requests to the managers ---- */

@@ -22,7 +22,8 @@ export const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 // `cortex token` signs with a key in a file; so do we.
 const secret = randomBytes(32).toString('hex');
 
-export async function startStack(name, { gateway = {}, worker = {} } = {}) {
+// amqpUrl: called with the name of the vhost, where the broker is not the private one of this run.
+export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined } = {}) {
     await ensureServers();
     const unique = `${name}_${process.pid}`;
     await servers(['vhost', unique]);
@@ -32,6 +33,7 @@ export async function startStack(name, { gateway = {}, worker = {} } = {}) {
     });
     await servers(['logins']);
     const stack = new Stack(unique);
+    stack.amqpUrl = await (amqpUrl ?? broker.url)(unique);
     await stack.prepare(gateway, worker);
     await stack.worker.start();
     await stack.gateway.start();
@@ -53,7 +55,6 @@ class Stack {
         this.keyFile = keyFile;
         this.address = `127.0.0.1:${await freePort()}`;
         this.url = `http://${this.address}`;
-        this.amqpUrl = await broker.url(this.name);
         const common = { CORTEX_AMQP_URL: this.amqpUrl };
         this.gatewaySettings = {
             ...common,

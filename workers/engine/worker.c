@@ -173,6 +173,7 @@ static void describe(void *ctx, struct member_report *ret_report)
         .open = acks_open(w->acks),
         .oldest_ms = acks_oldest_ms(w->acks),
         .parked = intake_parked(w->intake),
+        .is_deaf = !housekeeping_hears(w->housekeeping) && !w->is_draining,
         .is_troubled = ev_is_active(&w->pause) || !db_is_up(w->db),
     };
 }
@@ -353,7 +354,8 @@ void worker_drain(struct worker *w)
 
 bool worker_is_ready(const struct worker *w)
 {
-    return w->is_declared && broker_is_up(w->publisher) && db_is_up(w->db) && !w->is_draining;
+    return w->is_declared && housekeeping_hears(w->housekeeping) && broker_is_up(w->publisher) &&
+           db_is_up(w->db) && !w->is_draining;
 }
 
 bool worker_cannot_start(const struct worker *w)

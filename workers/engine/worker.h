@@ -24,7 +24,7 @@ void worker_free(struct worker *worker);
  * are left then go back to their queues. */
 void worker_drain(struct worker *worker);
 
-/* The broker and the database are connected, and it does not drain. */
+/* The broker and the database are connected, requests of operators come in, and it does not drain. */
 bool worker_is_ready(const struct worker *worker);
 /* The settings do not fit the broker; the loop has been broken. */
 bool worker_cannot_start(const struct worker *worker);

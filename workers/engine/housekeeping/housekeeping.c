@@ -27,29 +27,17 @@ struct housekeeping {
     struct operator* operator;
     struct dead_queue *dead_queue;
     struct schedules *schedules;
+    bool hears; /* requests of operators, and dead letters of the broker */
     bool is_draining;
 };
 
 /* ---- the broker ---- */
 
-/* The queue goes with the last worker of the pool, so that a request fails at once instead of waiting for the
- * next worker. A request that waits longer than the gateway does is dropped. */
-static void declare_requests(struct housekeeping *h, char queue[NAME_SIZE])
+static void on_hearing(void *arg)
 {
-    char key[NAME_SIZE];
-    const struct broker_header arguments[] = {
-        {.name = SLICE("x-message-ttl"), .is_integer = true, .integer = h->config->admin_wait_ms},
-        {.name = SLICE("x-max-length"), .is_integer = true, .integer = h->config->admin_pending_max},
-        {.name = SLICE("x-overflow"), .text = SLICE("reject-publish")},
-    };
-    snprintf(queue, NAME_SIZE, EXCHANGE_CONTROL ".%s", h->pool);
-    snprintf(key, sizeof(key), "admin.%s", h->pool);
-    broker_declare_queue(h->broker, &(struct broker_queue){.name = queue,
-                                                           .durable = true,
-                                                           .auto_delete = true,
-                                                           .arguments = arguments,
-                                                           .argument_count = ARRAY_LEN(arguments)});
-    broker_bind(h->broker, queue, EXCHANGE_CONTROL, key);
+    struct housekeeping *h = arg;
+    h->hears = true;
+    log_info("housekeeping.hears");
 }
 
 static void on_up(void *ctx, struct broker *broker)
@@ -59,14 +47,18 @@ static void on_up(void *ctx, struct broker *broker)
     topology_declare(broker, h->config);
     if (h->is_draining)
         return;
-    declare_requests(h, queue);
-    broker_consume(broker, queue, requests, 4, false, false);
     dead_queue_consume(h->dead_queue);
+    topology_declare_requests(broker, h->config, h->pool);
+    topology_requests_queue(h->pool, queue, sizeof(queue));
+    broker_consume(broker, queue, requests, 4, false, false);
+    broker_after_declarations(broker, on_hearing, h);
 }
 
 static void on_down(void *ctx, struct broker *broker, const char *why)
 {
-    (void)ctx, (void)broker;
+    struct housekeeping *h = ctx;
+    (void)broker;
+    h->hears = false;
     log_warn("broker.down", LOG_S("connection", "housekeeping"), LOG_S("why", why));
 }
 
@@ -159,4 +151,9 @@ bool housekeeping_is_idle(const struct housekeeping *h)
 {
     return operator_open(h->operator) == 0 && broker_unconfirmed(h->broker) == 0 &&
            schedules_is_idle(h->schedules);
+}
+
+bool housekeeping_hears(const struct housekeeping *h)
+{
+    return h->hears;
 }

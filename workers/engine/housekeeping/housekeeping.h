@@ -2,7 +2,7 @@
 /* What a worker process does beside its pool's commands. It has connections of its own, so that neither waits
  * for the other:
  *
- *   control.<pool> ─▶ operators' requests (operator.h)
+ *   control.<pool>.requests ─▶ operators' requests (operator.h)
  *   dead.<pool> ────▶ messages that the broker gave up (dead_queue.h)
  *   schedule ───────▶ what is due by the clock, retention among it (schedules.h)
  *
@@ -21,3 +21,6 @@ void housekeeping_free(struct housekeeping *housekeeping);
 
 void housekeeping_drain(struct housekeeping *housekeeping); /* it takes nothing more */
 bool housekeeping_is_idle(const struct housekeeping *housekeeping);
+
+/* Requests of operators and dead letters of the broker come in. */
+bool housekeeping_hears(const struct housekeeping *housekeeping);

@@ -1,9 +1,13 @@
 #include "workers/fleet/manager/load.h"
 
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
 struct queue {
     struct manager_load *load;
     uint32_t ready;
     int64_t unconsumed_ms; /* since when it has no consumer; 0: it has one */
+    bool is_told;          /* the log says that it has none */
 };
 
 struct manager_load {
@@ -36,7 +40,10 @@ static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
 {
     struct queue *queue = arg;
     queue->ready = waiting;
-    (void)consumers;
+    if (consumers > 0)
+        queue->unconsumed_ms = 0;
+    else if (queue->unconsumed_ms == 0)
+        queue->unconsumed_ms = clock_monotonic_ms();
     queue->load->unanswered--;
 }
 
@@ -55,6 +62,33 @@ void manager_load_ask(struct manager_load *load, struct broker *broker)
 void manager_load_down(struct manager_load *load)
 {
     load->unanswered = 0;
+    for (unsigned i = 0; i < load->partitions; i++)
+        load->queues[i].unconsumed_ms = 0;
+}
+
+bool manager_load_queue(const struct manager_load *load, unsigned partition, int64_t now_ms,
+                        struct manager_queue *ret_queue)
+{
+    if (partition >= load->partitions)
+        return false;
+    const struct queue *queue = &load->queues[partition];
+    ret_queue->ready = queue->ready;
+    ret_queue->is_unconsumed =
+        queue->unconsumed_ms && now_ms - queue->unconsumed_ms >= PROBLEMS_UNCONSUMED_MS;
+    topology_command_queue(load->pool, partition, ret_queue->name, sizeof(ret_queue->name));
+    return true;
+}
+
+void manager_load_watch(struct manager_load *load, int64_t now_ms)
+{
+    struct manager_queue queue;
+    for (unsigned i = 0; manager_load_queue(load, i, now_ms, &queue); i++) {
+        if (queue.is_unconsumed && !load->queues[i].is_told)
+            log_error("queue.unconsumed", LOG_S("queue", queue.name), LOG_I("waiting", queue.ready));
+        else if (!queue.is_unconsumed && load->queues[i].is_told)
+            log_info("queue.consumed", LOG_S("queue", queue.name));
+        load->queues[i].is_told = queue.is_unconsumed;
+    }
 }
 
 /* ---- the workers ---- */
@@ -110,4 +144,9 @@ const struct member_report *manager_load_of(const struct manager_load *load, con
             return &said->report;
     }
     return NULL;
+}
+
+const struct member_announcement *manager_load_worker(const struct manager_load *load, size_t i)
+{
+    return i < load->workers.count ? &load->workers.others[i].said : NULL;
 }

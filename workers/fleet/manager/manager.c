@@ -91,6 +91,9 @@ static void look_around(struct manager *m)
     manager_load_expire(m->load, clock_monotonic_ms());
     manager_size_follow(m);
     manager_load_ask(m->load, m->broker);
+    manager_load_watch(m->load, clock_monotonic_ms());
+    strays_tick(m->strays, clock_monotonic_ms());
+    manager_hear_requests(m);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -159,6 +162,7 @@ static void done(struct manager *m)
 {
     broker_free(m->broker);
     manager_load_free(m->load);
+    strays_free(m->strays);
     pulse_free(m->pulse);
     manager_view_done(&m->view);
     buf_done(&m->text);
@@ -176,6 +180,7 @@ int manager_run(const struct config *config, const char *pool, const struct mana
     m->pulse = pulse_new(m->loop, options->pulse_fd);
     m->is_frozen = true;
     m->load = manager_load_new(config, pool);
+    m->strays = strays_new(m->loop, config, pool);
     manager_view_init(&m->view, &options->id);
     buf_init(&m->text, MANAGER_MESSAGE_MAX);
     name_self(m);

@@ -12,6 +12,7 @@
 #include "workers/fleet/manager/autoscale.h"
 #include "workers/fleet/manager/load.h"
 #include "workers/fleet/manager/manager.h"
+#include "workers/fleet/manager/strays.h"
 #include "workers/fleet/manager/wire.h"
 
 enum { MANAGER_NAME_SIZE = 96 };
@@ -26,13 +27,17 @@ struct manager {
     struct manager_self self;
     struct pool_report report; /* the parent's latest */
     struct manager_load *load;
+    struct strays *strays;
     struct autoscale autoscale;
     struct buf text;
     char queue[MANAGER_NAME_SIZE]; /* of this connection */
-    bool is_bound;                 /* it hears all messages of `control` that are meant for it */
-    bool is_frozen;                /* no other manager can be heard, so silence means nothing */
+    int64_t bound_ms;
+    bool hears_requests; /* of operators, too: it knows the other managers by now */
+    bool is_bound;       /* it hears all messages of `control` that are meant for it */
+    bool is_frozen;      /* no other manager can be heard, so silence means nothing */
     int order_fd;
     ev_io reports;
+    ev_timer settle; /* after the binding, until it has heard of the others */
     ev_timer listen, tick, farewell;
     int64_t leave_by_ms; /* 0: it does not leave */
     ev_signal terminate, interrupt;
@@ -59,5 +64,8 @@ void manager_size_follow(struct manager *manager);
 enum err manager_talk_connect(struct manager *manager) MUST_CHECK;
 bool manager_may_speak(const struct manager *manager);
 void manager_announce(struct manager *manager, bool asks);
+/* Takes requests of operators from now on, if it knows the size of the pool and has had time to hear of the
+ * others. */
+void manager_hear_requests(struct manager *manager);
 /* Says that a worker died, so that the others take over its partitions now and not after its silence. */
 void manager_declare_dead(struct manager *manager, pid_t pid);

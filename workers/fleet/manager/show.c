@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "workers/fleet/manager/problems.h"
 
 /* Adds what the worker itself says to what its manager says of it. */
 static void add_report(json_t *worker, const struct member_report *report)
@@ -100,15 +101,16 @@ static void write_json(struct buf *out, json_t *json)
 
 void manager_show(struct buf *out, const char *pool, const struct manager_view *view,
                   const struct manager_self *self, const struct pool_report *report,
-                  const struct manager_load *load)
+                  const struct manager_load *load, const struct strays *strays)
 {
     char resized_at[CLOCK_TEXT_SIZE];
     json_t *own = own_announcement(out, view, self, report);
     clock_format(view->size.resized_ms * 1000, resized_at);
-    write_json(out, json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:o}", "name", pool, "wanted",
+    write_json(out, json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "name", pool, "wanted",
                               (int)view->size.wanted, "why", manager_why_text(view->size.why), "resized_at",
                               resized_at, "autoscale", show_bounds(&view->size), "waiting", show_load(load),
-                              "managers", show_managers(view, own, load)));
+                              "problems", problems_list(load, strays, clock_monotonic_ms()), "managers",
+                              show_managers(view, own, load)));
     json_decref(own);
 }
 

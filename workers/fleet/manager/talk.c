@@ -7,6 +7,7 @@
 #include "workers/fleet/manager/show.h"
 
 enum {
+    SETTLE_MARGIN_MS = 20,
     LISTEN_MS = 250, /* for the others to answer the first announcement */
     UNCONFIRMED_MAX = 4096,
     UNCONFIRMED_BYTES = 16 << 20,
@@ -101,7 +102,7 @@ static void answer(struct manager *m, const struct broker_delivery *request)
     if (objection)
         manager_show_objection(&m->text, field, objection);
     else
-        manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load);
+        manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load, m->strays);
     if (request->reply_to.len > 0)
         publish(m, EXCHANGE_EVENTS, request->reply_to, request->correlation_id,
                 objection ? ERR_VALIDATION : ERR_OK);
@@ -128,47 +129,70 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
         log_warn("manager.unreadable", LOG_B("key", delivery->routing_key));
 }
 
+static void hear(struct manager *m, const char *topic)
+{
+    char key[MANAGER_NAME_SIZE];
+    snprintf(key, sizeof(key), "%s.%s", topic, m->pool);
+    broker_bind(m->broker, m->queue, EXCHANGE_CONTROL, key);
+}
+
+static void on_hearing_requests(void *arg)
+{
+    struct manager *m = arg;
+    pulse_set_ready(m->pulse, true);
+}
+
+/* Every manager carries a request out, and replies. That does no harm: a request names what is wanted and not
+ * a change, all come to the same, and the asker takes the first reply. A queue that they share would have to
+ * outlive the node it is on. */
+void manager_hear_requests(struct manager *m)
+{
+    bool has_settled = m->is_bound && clock_monotonic_ms() - m->bound_ms >= LISTEN_MS;
+    if (m->hears_requests || !has_settled || m->view.size.wanted == 0)
+        return;
+    m->hears_requests = true;
+    hear(m, "manager");
+    broker_after_declarations(m->broker, on_hearing_requests, m);
+}
+
+static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    manager_hear_requests(CONTAINER_OF(timer, struct manager, settle));
+}
+
+static void start_timer(struct manager *m, ev_timer *timer, int64_t after_ms)
+{
+    ev_timer_stop(m->loop, timer);
+    ev_timer_set(timer, (double)after_ms / 1000, 0);
+    ev_timer_start(m->loop, timer);
+}
+
 static void on_bound(void *arg)
 {
     struct manager *m = arg;
     m->is_bound = true;
-    pulse_set_ready(m->pulse, true);
+    m->bound_ms = clock_monotonic_ms();
     manager_announce(m, true);
-    if (m->view.size.wanted == 0) {
-        ev_timer_stop(m->loop, &m->listen);
-        ev_timer_set(&m->listen, LISTEN_MS / 1000.0, 0);
-        ev_timer_start(m->loop, &m->listen);
-    }
+    start_timer(m, &m->settle, LISTEN_MS + SETTLE_MARGIN_MS);
+    if (m->view.size.wanted == 0)
+        start_timer(m, &m->listen, LISTEN_MS);
 }
 
-static void hear(struct manager *m, const char *queue, const char *topic)
-{
-    char key[MANAGER_NAME_SIZE];
-    snprintf(key, sizeof(key), "%s.%s", topic, m->pool);
-    broker_bind(m->broker, queue, EXCHANGE_CONTROL, key);
-}
-
-/* Announcements go to a queue of every manager, requests to one queue that all managers share, so that one of
- * them answers. The name of the own queue is new with every connection: the server may not have noticed yet
- * that the last one broke. */
+/* The name is new with every connection: the server may not have noticed yet that the last one broke. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct manager *m = ctx;
     struct uuid id = uuid_v7();
-    char text[UUID_TEXT_LEN + 1], shared[MANAGER_NAME_SIZE];
+    char text[UUID_TEXT_LEN + 1];
     uuid_format(&id, text);
     snprintf(m->queue, sizeof(m->queue), "manager.%s", text);
-    snprintf(shared, sizeof(shared), "managers.%s", m->pool);
     topology_declare(broker, m->config);
     broker_declare_queue(broker,
                          &(struct broker_queue){.name = m->queue, .exclusive = true, .auto_delete = true});
-    hear(m, m->queue, "pool");
-    hear(m, m->queue, "member");
-    broker_declare_queue(broker,
-                         &(struct broker_queue){.name = shared, .durable = true, .auto_delete = true});
-    hear(m, shared, "manager");
+    hear(m, "pool");
+    hear(m, "member");
     broker_consume(broker, m->queue, "managers", 0, true, true);
-    broker_consume(broker, shared, "requests", 0, true, false);
     broker_after_declarations(broker, on_bound, m);
 }
 
@@ -176,8 +200,9 @@ static void on_down(void *ctx, struct broker *broker, const char *why)
 {
     struct manager *m = ctx;
     (void)broker;
-    m->is_bound = false;
+    m->is_bound = m->hears_requests = false;
     m->is_frozen = true;
+    ev_timer_stop(m->loop, &m->settle);
     manager_load_down(m->load);
     pulse_set_ready(m->pulse, false);
     log_warn("broker.down", LOG_S("connection", "manager"), LOG_S("why", why));
@@ -188,6 +213,7 @@ enum err manager_talk_connect(struct manager *m)
     static const struct broker_callbacks callbacks = {
         .on_up = on_up, .on_down = on_down, .on_delivery = on_delivery};
     char name[MANAGER_NAME_SIZE];
+    ev_init(&m->settle, on_settled);
     snprintf(name, sizeof(name), "cortex-worker %s: manager", m->pool);
     const struct broker_options options = {.url = m->config->amqp_url,
                                            .name = name,

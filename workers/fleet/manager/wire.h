@@ -5,7 +5,7 @@
  *                    another manager asks for it
  *                    {"id", "host", "pid", "since", "wanted", "min", "max", "version", "set_by", "why", "resized",
  *                     "share", "asks"?, "leaves"?, "workers": [{"pid", "state", "since"}]}
- *   manager.<pool>   a request, to one of them: {} shows the pool, {"wanted": 6} sets its size, {"min": 2, "max": 8}
+ *   manager.<pool>   a request, to all of them: {} shows the pool, {"wanted": 6} sets its size, {"min": 2, "max": 8}
  *                    lets the size follow what waits, {"max": 0} ends that
  *   member.<pool>    the announcements of workers. Of a worker that died, its manager says {"host", "pid", "gone": true} */
 

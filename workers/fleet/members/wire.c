@@ -17,8 +17,9 @@ void member_write(struct buf *out, const struct member_announcement *a)
     uuid_format(&a->id, id);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
-    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s%s,\"holding\":[", (int)a->pid, a->sent_ms,
-               a->report.is_able ? ",\"able\":true" : "", a->report.is_troubled ? ",\"troubled\":true" : "");
+    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s%s%s,\"holding\":[", (int)a->pid, a->sent_ms,
+               a->report.is_able ? ",\"able\":true" : "", a->report.is_troubled ? ",\"troubled\":true" : "",
+               a->report.is_deaf ? ",\"deaf\":true" : "");
     for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
             buf_printf(out, "%s%u", comma, i);
@@ -62,6 +63,7 @@ static bool read_announcement(const json_t *said, struct member_announcement *a)
     a->sent_ms = json_integer_value(json_object_get(said, "sent"));
     a->report.is_able = json_is_true(json_object_get(said, "able"));
     a->report.is_troubled = json_is_true(json_object_get(said, "troubled"));
+    a->report.is_deaf = json_is_true(json_object_get(said, "deaf"));
     a->report.open = open > 0 ? (size_t)open : 0;
     a->report.parked = parked > 0 ? (size_t)parked : 0;
     a->report.oldest_ms = json_integer_value(json_object_get(said, "oldest_ms"));

@@ -2,8 +2,8 @@
 /* What is said about the workers of a pool on the exchange `control`, under the key member.<pool>; JSON.
  *
  *   A worker says of itself, each second, at once when something changes, and when it hears a new worker:
- *       {"id", "host", "pid", "sent", "able"?, "troubled"?, "holding": [partitions], "open": deliveries,
- *        "oldest_ms", "parked": rows}
+ *       {"id", "host", "pid", "sent", "able"?, "troubled"?, "deaf"?, "holding": [partitions],
+ *        "open": deliveries, "oldest_ms", "parked": rows}
  *   A manager (workers/fleet/manager/wire.h) says of a worker of its host that died:
  *       {"host", "pid", "gone": true} */
 
@@ -23,6 +23,7 @@ struct member_report {
     size_t open;       /* deliveries that it has not acked */
     int64_t oldest_ms; /* since the oldest of them was delivered */
     size_t parked;     /* commands of its partitions that it knows to be parked in `deferred` */
+    bool is_deaf;      /* requests of operators do not come in */
     bool is_troubled;  /* it waits for the database, which is away or in trouble */
 };
 

@@ -282,7 +282,7 @@ static void test_show_when_there_are_several_managers_then_each_is_there_in_orde
     const struct config config = {.partitions = 8, .member_silent_ms = 3500};
     struct manager_load *load = manager_load_new(&config, "projects");
     assert_true(manager_load_hear(load, slice_of(worker), 0));
-    manager_show(&text, "projects", &view, &self, &report, load);
+    manager_show(&text, "projects", &view, &self, &report, load, NULL);
     manager_load_free(load);
     json_t *shown = json_loadb(buf_data(&text), buf_len(&text), 0, NULL);
     assert_int_equal(json_integer_value(json_object_get(shown, "wanted")), 5);

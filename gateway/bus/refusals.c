@@ -1,0 +1,127 @@
+#include "gateway/bus/refusals.h"
+
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/broker/topology.h"
+
+enum { QUIET_MS = 60000, WHY_SIZE = 256 };
+
+struct waiter {
+    struct waiter *next;
+    refusals_on_reason *on_reason;
+    void *arg;
+};
+
+/* A queue that has refused something, ever. */
+struct refused {
+    struct refused *next;
+    struct refusals *all;
+    char queue[TOPOLOGY_NAME_SIZE];
+    int64_t limit;
+    bool is_asked; /* the broker, for its length */
+    struct waiter *waiters;
+    int64_t reconnected_ms, spacing_ms; /* 0: never */
+};
+
+struct refusals {
+    struct broker *publisher;
+    struct refused *queues;
+};
+
+static void settle(struct refused *refused, enum err reason)
+{
+    struct waiter *waiter = TAKE(refused->waiters);
+    refused->is_asked = false;
+    while (waiter) {
+        struct waiter *next = waiter->next;
+        waiter->on_reason(waiter->arg, reason);
+        free(waiter);
+        waiter = next;
+    }
+}
+
+static void reconnect_when_due(struct refused *refused, uint32_t waiting)
+{
+    char why[WHY_SIZE];
+    int64_t now = clock_monotonic_ms();
+    if (refused->spacing_ms && now - refused->reconnected_ms < refused->spacing_ms)
+        return;
+    bool goes_on = refused->spacing_ms && now - refused->reconnected_ms < QUIET_MS;
+    refused->spacing_ms = goes_on ? 2 * refused->spacing_ms : REFUSALS_SPACING_MIN_MS;
+    if (refused->spacing_ms > REFUSALS_SPACING_MAX_MS)
+        refused->spacing_ms = REFUSALS_SPACING_MAX_MS;
+    refused->reconnected_ms = now;
+    snprintf(why, sizeof(why), "%s refuses messages, although only %u of %lld wait in it", refused->queue,
+             waiting, (long long)refused->limit);
+    broker_reconnect(refused->all->publisher, why);
+}
+
+/* RabbitMQ takes messages again once a full queue has come down to four fifths of its limit. */
+static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
+{
+    struct refused *refused = arg;
+    (void)consumers;
+    bool is_full = waiting >= refused->limit - refused->limit / 5;
+    settle(refused, is_full ? ERR_QUEUE_FULL : ERR_BROKER_UNAVAILABLE);
+    if (!is_full)
+        reconnect_when_due(refused, waiting);
+}
+
+static struct refused *find(struct refusals *refusals, const char *queue)
+{
+    for (struct refused *refused = refusals->queues; refused; refused = refused->next)
+        if (strcmp(refused->queue, queue) == 0)
+            return refused;
+    struct refused *refused = xcalloc(1, sizeof(*refused));
+    refused->all = refusals;
+    snprintf(refused->queue, sizeof(refused->queue), "%s", queue);
+    refused->next = refusals->queues;
+    refusals->queues = refused;
+    return refused;
+}
+
+void refusals_explain(struct refusals *refusals, const char *queue, int64_t limit,
+                      refusals_on_reason *on_reason, void *arg)
+{
+    struct refused *refused = find(refusals, queue);
+    refused->limit = limit;
+    if (on_reason) {
+        struct waiter *waiter = xcalloc(1, sizeof(*waiter));
+        *waiter = (struct waiter){.next = refused->waiters, .on_reason = on_reason, .arg = arg};
+        refused->waiters = waiter;
+    }
+    if (!broker_is_up(refusals->publisher)) {
+        settle(refused, ERR_BROKER_UNAVAILABLE);
+        return;
+    }
+    if (!refused->is_asked)
+        broker_look_at_queue(refusals->publisher, queue, on_seen, refused);
+    refused->is_asked = true;
+}
+
+void refusals_down(struct refusals *refusals)
+{
+    for (struct refused *refused = refusals->queues; refused; refused = refused->next)
+        settle(refused, ERR_BROKER_UNAVAILABLE);
+}
+
+struct refusals *refusals_new(struct broker *publisher)
+{
+    struct refusals *refusals = xcalloc(1, sizeof(*refusals));
+    refusals->publisher = publisher;
+    return refusals;
+}
+
+void refusals_free(struct refusals *refusals)
+{
+    if (!refusals)
+        return;
+    while (refusals->queues) {
+        struct refused *refused = refusals->queues;
+        refusals->queues = refused->next;
+        free(refused);
+    }
+    free(refusals);
+}

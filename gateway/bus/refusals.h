@@ -1,0 +1,28 @@
+#pragma once
+/* Why a queue refused a message. RabbitMQ says only "nack": when the queue is full, but also for other reasons. On 3.10 a
+ * connection that was made while the leader of a queue moved may have all its messages for that queue refused for good.
+ *
+ *   nack ─▶ how long is the queue? ─┬─ as long as it may be ──▶ it is full
+ *                                   └─ shorter ──▶ the broker is in trouble, and the connection is made anew
+ *
+ * While refusals of one queue go on, the connection is made anew after 1 s, 2 s, 4 s, up to REFUSALS_SPACING_MAX_MS: it carries
+ * the messages of all other queues, too. */
+
+#include "common/broker/broker.h"
+
+enum { REFUSALS_SPACING_MIN_MS = 1000, REFUSALS_SPACING_MAX_MS = 30000 };
+
+struct refusals;
+
+/* ERR_QUEUE_FULL, or ERR_BROKER_UNAVAILABLE. */
+typedef void refusals_on_reason(void *arg, enum err reason);
+
+/* publisher: the connection whose messages are refused; it must outlive the callbacks, not this struct. */
+struct refusals *refusals_new(struct broker *publisher);
+void refusals_free(struct refusals *refusals); /* nobody may wait for a reason any more */
+
+/* limit: how many messages the queue holds when it is full. on_reason is called once, perhaps from in here. It may be NULL. */
+void refusals_explain(struct refusals *refusals, const char *queue, int64_t limit,
+                      refusals_on_reason *on_reason, void *arg);
+/* The connection is gone, and with it the answers. */
+void refusals_down(struct refusals *refusals);
