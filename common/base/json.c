@@ -45,7 +45,8 @@ static void explain_error(const json_error_t *error, char why[WHY_SIZE])
     snprintf(why, WHY_SIZE, "line %d, column %d: %.*s", error->line, error->column, len, error->text);
 }
 
-enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160])
+static enum err parse(struct slice text, int64_t max_depth, size_t flags, json_t **ret_json,
+                      char why[WHY_SIZE])
 {
     if (text.len == 0)
         text = SLICE("");
@@ -62,12 +63,21 @@ enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, cha
         return ERR_BAD_REQUEST;
     }
     json_error_t error;
-    json_t *json =
-        json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+    json_t *json = json_loadb(text.data, text.len, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!json) {
         explain_error(&error, why);
         return ERR_BAD_REQUEST;
     }
     *ret_json = json;
     return ERR_OK;
+}
+
+enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160])
+{
+    return parse(text, max_depth, JSON_ALLOW_NUL, ret_json, why);
+}
+
+enum err json_parse_no_nul(struct slice text, int64_t max_depth, json_t **ret_json, char why[160])
+{
+    return parse(text, max_depth, 0, ret_json, why);
 }

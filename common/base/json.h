@@ -12,6 +12,9 @@
  * and numbers beyond a double are errors. */
 enum err json_parse(struct slice text, int64_t max_depth, json_t **ret_json, char why[160]) MUST_CHECK;
 
+/* The same, but "\u0000" is an error everywhere: for texts that are used as C strings. */
+enum err json_parse_no_nul(struct slice text, int64_t max_depth, json_t **ret_json, char why[160]) MUST_CHECK;
+
 /* For CLEANUP(json_cleanup) json_t *. */
 static inline void json_cleanup(json_t **json)
 {

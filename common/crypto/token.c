@@ -7,154 +7,55 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 
 #include "common/base/base64url.h"
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/crypto/keys.h"
 
 enum {
-    TOKEN_MAX = 4096, /* octets; RFC 7519 sets no bound */
-    SECRET_MIN = 32,  /* RFC 7518 section 3.2: as long as the hash */
-    SECRET_MAX = 1024,
+    TOKEN_MAX = 4096,   /* octets; RFC 7519 sets no bound */
     JSON_DEPTH_MAX = 8, /* levels; for claims that we do not read */
-    HMAC_SIZE = 32,
-    ED25519_SIZE = 64,
 };
-
-struct token_keys {
-    uint8_t secret[SECRET_MAX];
-    size_t secret_len;    /* 0: HS256 is not accepted */
-    EVP_PKEY *public_key; /* NULL: EdDSA is not accepted */
-    char *issuer, *audience;
-    int64_t leeway_s;
-};
-
-/* ---- keys ---- */
-
-/* Leaves out a line end behind a secret that was written as text. */
-static size_t without_line_end(const uint8_t *secret, size_t len)
-{
-    if (len > 0 && secret[len - 1] == '\n')
-        len--;
-    if (len > 0 && secret[len - 1] == '\r')
-        len--;
-    return len;
-}
-
-static enum err load_secret(const char *path, struct token_keys *keys, char why[256])
-{
-    FILE *file = fopen(path, "re");
-    size_t len = file ? fread(keys->secret, 1, sizeof(keys->secret), file) : 0;
-    bool whole = file && feof(file);
-    if (file)
-        fclose(file);
-    keys->secret_len = without_line_end(keys->secret, len);
-    if (whole && keys->secret_len >= SECRET_MIN)
-        return ERR_OK;
-    snprintf(why, 256, "CORTEX_AUTH_HS256_FILE: %.100s must be readable and hold %d to %d octets", path,
-             SECRET_MIN, SECRET_MAX - 1);
-    return ERR_BAD_REQUEST;
-}
-
-static enum err load_public_key(const char *path, struct token_keys *keys, char why[256])
-{
-    FILE *file = fopen(path, "re");
-    if (file) {
-        keys->public_key = PEM_read_PUBKEY(file, NULL, NULL, NULL);
-        fclose(file);
-    }
-    if (keys->public_key && EVP_PKEY_get_base_id(keys->public_key) == EVP_PKEY_ED25519)
-        return ERR_OK;
-    snprintf(why, 256,
-             "CORTEX_AUTH_EDDSA_FILE: %.100s must be readable and hold an Ed25519 public key in PEM", path);
-    return ERR_BAD_REQUEST;
-}
-
-static void cleanup_keys(struct token_keys **keys)
-{
-    token_keys_free(*keys);
-}
-
-enum err token_keys_load(const struct config *config, struct token_keys **ret_keys, char why[256])
-{
-    CLEANUP(cleanup_keys) struct token_keys *keys = xcalloc(1, sizeof(*keys));
-    keys->issuer = xstrdup(config->auth_issuer);
-    keys->audience = xstrdup(config->auth_audience);
-    keys->leeway_s = config->auth_leeway_ms / 1000;
-    enum err err = ERR_OK;
-    if (config->auth_hs256_file[0])
-        err = load_secret(config->auth_hs256_file, keys, why);
-    if (!err && config->auth_eddsa_file[0])
-        err = load_public_key(config->auth_eddsa_file, keys, why);
-    if (!err && keys->secret_len == 0 && !keys->public_key) {
-        snprintf(why, 256, "CORTEX_AUTH_HS256_FILE or CORTEX_AUTH_EDDSA_FILE must name a key");
-        err = ERR_BAD_REQUEST;
-    }
-    if (!err)
-        *ret_keys = TAKE(keys);
-    return err;
-}
-
-void token_keys_free(struct token_keys *keys)
-{
-    if (!keys)
-        return;
-    EVP_PKEY_free(keys->public_key);
-    free(keys->issuer);
-    free(keys->audience);
-    OPENSSL_cleanse(keys->secret, sizeof(keys->secret));
-    free(keys);
-}
 
 /* ---- signatures ---- */
 
-static bool hs256_sign(const struct token_keys *keys, struct slice input, uint8_t signature[HMAC_SIZE])
+static bool hs256_sign(const struct token_key *key, struct slice input, uint8_t signature[HMAC_SIZE])
 {
     unsigned int len = HMAC_SIZE;
-    return HMAC(EVP_sha256(), keys->secret, (int)keys->secret_len, (const uint8_t *)input.data, input.len,
+    return HMAC(EVP_sha256(), key->secret, (int)key->secret_len, (const uint8_t *)input.data, input.len,
                 signature, &len) != NULL;
 }
 
-static bool hs256_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature,
+static bool hs256_is_valid(const struct token_key *key, struct slice input, const uint8_t *signature,
                            size_t len)
 {
     uint8_t expected[HMAC_SIZE];
-    return len == HMAC_SIZE && hs256_sign(keys, input, expected) &&
+    return len == HMAC_SIZE && hs256_sign(key, input, expected) &&
            CRYPTO_memcmp(expected, signature, HMAC_SIZE) == 0;
 }
 
-static bool eddsa_is_valid(const struct token_keys *keys, struct slice input, const uint8_t *signature,
+static bool eddsa_is_valid(const struct token_key *key, struct slice input, const uint8_t *signature,
                            size_t len)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool valid = ctx && len == ED25519_SIZE &&
-                 EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, keys->public_key) == 1 &&
+                 EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->public_key) == 1 &&
                  EVP_DigestVerify(ctx, signature, len, (const uint8_t *)input.data, input.len) == 1;
     EVP_MD_CTX_free(ctx);
     return valid;
 }
 
-static bool has_secret(const struct token_keys *keys)
-{
-    return keys->secret_len > 0;
-}
-
-static bool has_public_key(const struct token_keys *keys)
-{
-    return keys->public_key != NULL;
-}
-
-/* Each algorithm has a key of its own (RFC 8725 section 3.1): "alg" chooses a row, and never makes one
+/* Each algorithm has keys of its own (RFC 8725 section 3.1): "alg" chooses among the keys, and never makes one
  * algorithm use the key of another. */
 static const struct algorithm {
     const char *name;
-    bool (*has_key)(const struct token_keys *keys);
-    bool (*is_valid)(const struct token_keys *keys, struct slice input, const uint8_t *signature, size_t len);
+    bool (*is_valid)(const struct token_key *key, struct slice input, const uint8_t *signature, size_t len);
 } algorithms[] = {
-    {"HS256", has_secret, hs256_is_valid},
-    {"EdDSA", has_public_key, eddsa_is_valid},
+    [KEY_HS256] = {"HS256", hs256_is_valid},
+    [KEY_EDDSA] = {"EdDSA", eddsa_is_valid},
 };
 
 /* ---- parts ---- */
@@ -183,14 +84,14 @@ static bool split(struct slice token, struct parts *ret_parts)
     return true;
 }
 
-/* Decodes a base64url part that must be a JSON object; NULL when it is not. */
+/* Decodes a base64url part that must be a JSON object without a NUL in any text; NULL when it is not. */
 static json_t *decode_object(struct slice part)
 {
     char text[TOKEN_MAX], why[160];
     size_t len = 0;
     json_t *json = NULL;
     if (!base64url_decode(part, text, sizeof(text), &len) ||
-        json_parse((struct slice){text, len}, JSON_DEPTH_MAX, &json, why))
+        json_parse_no_nul((struct slice){text, len}, JSON_DEPTH_MAX, &json, why))
         return NULL;
     if (json_is_object(json))
         return json;
@@ -198,15 +99,77 @@ static json_t *decode_object(struct slice part)
     return NULL;
 }
 
-static const struct algorithm *find_algorithm(const struct token_keys *keys, const json_t *header)
+static bool is_text(const json_t *value, const char *text)
 {
-    const char *name = json_string_value(json_object_get(header, "alg"));
-    if (!name || json_object_get(header, "crit")) /* RFC 7515 4.1.11: extensions, none of which we know */
-        return NULL;
+    return json_is_string(value) && json_string_length(value) == strlen(text) &&
+           strcmp(json_string_value(value), text) == 0;
+}
+
+/* ---- header ---- */
+
+/* A media type, written without "application/" (RFC 7515 section 4.1.9). Other types than these two are not
+ * meant for us (RFC 8725 section 3.11). */
+static bool is_type_of_ours(const json_t *typ)
+{
+    static const char prefix[] = "application/";
+    if (!json_is_string(typ))
+        return typ == NULL;
+    struct slice name = {json_string_value(typ), json_string_length(typ)};
+    size_t skipped = sizeof(prefix) - 1;
+    if (name.len > skipped && strncasecmp(name.data, prefix, skipped) == 0)
+        name = (struct slice){name.data + skipped, name.len - skipped};
+    return slice_equal_nocase(name, SLICE("JWT")) || slice_equal_nocase(name, SLICE("at+jwt"));
+}
+
+/* Returns NULL when the header is one that we can follow, or else what is wrong. */
+static const char *check_header(const json_t *header, enum key_algorithm *ret_algorithm)
+{
+    const json_t *kid = json_object_get(header, "kid");
+    if (json_object_get(header, "crit")) /* RFC 7515 4.1.11: extensions, none of which we know */
+        return "the token's header has extensions that are not accepted";
+    if (!is_type_of_ours(json_object_get(header, "typ")))
+        return "the token is of another type";
+    if (kid && !json_is_string(kid))
+        return "the token's kid is malformed";
     for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
-        if (strcmp(algorithms[i].name, name) == 0 && algorithms[i].has_key(keys))
-            return &algorithms[i];
-    return NULL;
+        if (is_text(json_object_get(header, "alg"), algorithms[i].name)) {
+            *ret_algorithm = (enum key_algorithm)i;
+            return NULL;
+        }
+    return "the token's algorithm is not accepted";
+}
+
+/* ---- keys ---- */
+
+const char token_why_key[] = "the token's key is not in use any more, or not known";
+
+struct signature {
+    uint8_t octets[ED25519_SIZE + 1];
+    size_t len;
+};
+
+/* Finds the key that signed the token. A token that names a key is only of that key, or of one without an
+ * id. */
+static const char *find_key(const struct token_keys *keys, const json_t *kid, enum key_algorithm algorithm,
+                            struct slice input, const struct signature *signature, int64_t now_s,
+                            const struct token_key **ret_key)
+{
+    bool is_named = false, is_of_use = false;
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct token_key *key = &keys->keys[i];
+        bool is_meant = !kid || !key->id || is_text(kid, key->id);
+        if (key->algorithm != algorithm || !is_meant)
+            continue;
+        is_of_use = true;
+        is_named = is_named || (kid && key->id);
+        if (!algorithms[algorithm].is_valid(key, input, signature->octets, signature->len))
+            continue;
+        *ret_key = key;
+        return token_key_is_live(keys, key, now_s) ? NULL : token_why_key;
+    }
+    if (kid && !is_named)
+        return token_why_key;
+    return is_of_use ? "the token's signature is not valid" : "the token's algorithm is not accepted";
 }
 
 /* ---- claims ---- */
@@ -223,33 +186,37 @@ static bool read_date(const json_t *value, int64_t *ret_seconds)
     return true;
 }
 
+/* A revocation holds for max_life_s, so no token may live longer. Without an iat it is not known when the token
+ * was made, but not later than now. */
+static const char *check_life(const struct token_keys *keys, const json_t *claims, int64_t now_s,
+                              struct identity *identity)
+{
+    const json_t *iat = json_object_get(claims, "iat");
+    int64_t made_at = now_s + keys->leeway_s;
+    if (iat && !read_date(iat, &made_at))
+        return "iat is malformed";
+    if (made_at > now_s + keys->leeway_s)
+        return "the token was made in the future";
+    if (keys->max_life_s > 0 && identity->expires_at - made_at > keys->max_life_s)
+        return "the token lives longer than is accepted here";
+    identity->issued_at = iat ? made_at : 0;
+    return NULL;
+}
+
 static const char *check_times(const struct token_keys *keys, const json_t *claims, int64_t now_s,
-                               int64_t *ret_exp)
+                               struct identity *identity)
 {
     const json_t *nbf = json_object_get(claims, "nbf");
     int64_t not_before = 0;
-    if (!read_date(json_object_get(claims, "exp"), ret_exp))
+    if (!read_date(json_object_get(claims, "exp"), &identity->expires_at))
         return "the token has no exp";
-    if (now_s >= *ret_exp + keys->leeway_s)
+    if (now_s >= identity->expires_at + keys->leeway_s)
         return token_why_expired;
     if (nbf && !read_date(nbf, &not_before))
         return "nbf is malformed";
     if (now_s < not_before - keys->leeway_s)
         return "the token is not valid yet";
-    return NULL;
-}
-
-/* iat says when the token was made; revocations compare with it. It is no condition of a valid token. */
-static const char *read_issued_at(const json_t *claims, int64_t *ret_iat)
-{
-    const json_t *iat = json_object_get(claims, "iat");
-    return iat && !read_date(iat, ret_iat) ? "iat is malformed" : NULL;
-}
-
-static bool is_text(const json_t *value, const char *text)
-{
-    return json_is_string(value) && json_string_length(value) == strlen(text) &&
-           strcmp(json_string_value(value), text) == 0;
+    return check_life(keys, claims, now_s, identity);
 }
 
 /* aud is one text or an array of texts (RFC 7519 section 4.1.3). */
@@ -282,9 +249,7 @@ static bool read_role(const json_t *value, char role[32])
 static const char *check_claims(const struct token_keys *keys, const json_t *claims, int64_t now_s,
                                 struct identity *identity)
 {
-    const char *why = check_times(keys, claims, now_s, &identity->expires_at);
-    if (!why)
-        why = read_issued_at(claims, &identity->issued_at);
+    const char *why = check_times(keys, claims, now_s, identity);
     if (why)
         return why;
     if (keys->issuer[0] && !is_text(json_object_get(claims, "iss"), keys->issuer))
@@ -306,8 +271,9 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
                           struct identity *identity)
 {
     struct parts parts;
-    uint8_t signature[ED25519_SIZE + 1];
-    size_t len = 0;
+    struct signature signature = {.len = 0};
+    enum key_algorithm algorithm;
+    const struct token_key *key = NULL;
     if (token.len == 0 || token.len > TOKEN_MAX)
         return "the token is empty or too long";
     if (!split(token, &parts))
@@ -315,16 +281,23 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
     CLEANUP(json_cleanup) json_t *header = decode_object(parts.header);
     if (!header)
         return "the token's header is malformed";
-    const struct algorithm *algorithm = find_algorithm(keys, header);
-    if (!algorithm)
-        return "the token's algorithm is not accepted";
-    if (!base64url_decode(parts.signature, (char *)signature, sizeof(signature), &len) ||
-        !algorithm->is_valid(keys, parts.signed_input, signature, len))
+    const char *why = check_header(header, &algorithm);
+    if (why)
+        return why;
+    if (!base64url_decode(parts.signature, (char *)signature.octets, sizeof(signature.octets),
+                          &signature.len))
         return "the token's signature is not valid";
+    why = find_key(keys, json_object_get(header, "kid"), algorithm, parts.signed_input, &signature, now_s,
+                   &key);
+    if (why)
+        return why;
     CLEANUP(json_cleanup) json_t *claims = decode_object(parts.payload);
     if (!claims)
         return "the token's claims are malformed";
-    return check_claims(keys, claims, now_s, identity);
+    why = check_claims(keys, claims, now_s, identity);
+    if (!why && key->until < identity->expires_at) /* a token does not outlive its key */
+        identity->expires_at = key->until;
+    return why;
 }
 
 enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s,
@@ -386,20 +359,42 @@ static void write_claims(struct buf *claims, const struct token_keys *keys, cons
     buf_append_char(claims, '}');
 }
 
+static const struct token_key *signing_key(const struct token_keys *keys, int64_t now_s)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i].algorithm == KEY_HS256 && token_key_is_live(keys, &keys->keys[i], now_s))
+            return &keys->keys[i];
+    return NULL;
+}
+
+static void write_header(struct buf *header, const struct token_key *key)
+{
+    buf_append_text(header, "{\"alg\":\"HS256\",\"typ\":\"JWT\"");
+    if (key->id) {
+        buf_append_text(header, ",\"kid\":");
+        buf_append_json_string(header, slice_of(key->id));
+    }
+    buf_append_char(header, '}');
+}
+
 enum err token_sign(const struct token_keys *keys, const struct identity *identity, char *text, size_t size)
 {
+    CLEANUP(buf_done) struct buf header;
     CLEANUP(buf_done) struct buf claims;
     CLEANUP(buf_done) struct buf token;
     uint8_t signature[HMAC_SIZE];
-    if (keys->secret_len == 0)
+    const struct token_key *key = signing_key(keys, clock_wall_ms() / 1000);
+    if (!key)
         return ERR_BAD_REQUEST;
+    buf_init(&header, TOKEN_MAX);
     buf_init(&claims, TOKEN_MAX);
     buf_init(&token, TOKEN_MAX);
+    write_header(&header, key);
     write_claims(&claims, keys, identity);
-    base64url_append(&token, SLICE("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"));
+    base64url_append(&token, buf_slice(&header));
     buf_append_char(&token, '.');
     base64url_append(&token, buf_slice(&claims));
-    if (!hs256_sign(keys, buf_slice(&token), signature))
+    if (!hs256_sign(key, buf_slice(&token), signature))
         return ERR_INTERNAL;
     buf_append_char(&token, '.');
     base64url_append(&token, (struct slice){(const char *)signature, sizeof(signature)});

@@ -1,7 +1,8 @@
 #pragma once
 /* Bearer tokens: JSON Web Tokens (RFC 7519, 8725) signed with HS256 or EdDSA (Ed25519, RFC 8037). OpenSSL
  * does the cryptography; comparisons take constant time. Claims: sub (the user, a UUID), company (UUID), role
- * and exp are required; iat, nbf, iss, aud, channels and subs may be there. */
+ * and exp are required; iss and aud are, where the settings name them; iat, nbf, channels and subs may be
+ * there. No text of a token may hold a NUL, since a role or an id is used as a C string. */
 
 #include "common/base/uuid.h"
 #include "common/process/config.h"
@@ -11,22 +12,27 @@ struct token_keys;
 struct identity {
     struct uuid user, company;
     char role[32];
-    int64_t expires_at; /* seconds since 1970 */
+    int64_t expires_at; /* seconds since 1970: the token, or its key before it */
     int64_t issued_at;  /* seconds since 1970; 0: the token does not say */
 };
 
-/* Reads the key files that `config` names, at least one. On failure it returns ERR_BAD_REQUEST with a
+/* Reads the keys that `config` names, at least one (keys.h). On failure it returns ERR_BAD_REQUEST with a
  * sentence in `why`. */
 enum err token_keys_load(const struct config *config, struct token_keys **ret_keys, char why[256]) MUST_CHECK;
 void token_keys_free(struct token_keys *keys);
+
+/* Keeps those of the replaced keys that `keys` does not have, as far as there is room: token_verify then says of
+ * their tokens that the key is not in use any more (token_why_key), and not that they are forged. */
+void token_keys_retire(struct token_keys *keys, const struct token_keys *replaced);
 
 /* Checks a token at the time now_s. It returns ERR_UNAUTHENTICATED for anything but a valid token, and then
  * `why` (a constant) says what is wrong, for WWW-Authenticate. */
 enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s,
                       struct identity *ret_identity, const char **ret_why) MUST_CHECK;
 
-/* The `why` of a token that was valid until its exp: its owner should get a new one. */
-extern const char token_why_expired[];
+/* The `why` of a token that was valid until its exp, and of one whose key is not in use any more or not known:
+ * its owner should get a new one. */
+extern const char token_why_expired[], token_why_key[];
 
 /* A token may subscribe its connection to channels, as in Centrifugo: `channels` is a list of names; `subs`
  * is an object of names, whose override.force_push_join_leave.value may ask for join and leave messages.

@@ -10,6 +10,8 @@ enum {
     WAYS = 4,   /* 1,024 tokens in all, of 4 KB at most */
 };
 
+const char auth_why_revoked[] = "the token has been revoked";
+
 struct remembered {
     uint64_t hash; /* 0: empty */
     char *token;
@@ -115,14 +117,22 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
     return err;
 }
 
-/* A token that is remembered may have been revoked since, so the revocations are asked each time. */
+/* A token that is remembered may have been revoked since, so the revocations are asked each time. As long as
+ * they are not known, any token may be a revoked one. */
 enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                      const char **ret_why)
 {
+    const struct revocations *revocations = auth->gateway->revocations;
     enum err err = verify(auth, token, ret_identity, ret_why);
-    if (err || !revocations_have(auth->gateway->revocations, ret_identity))
+    if (err)
         return err;
-    *ret_why = "the token has been revoked";
+    if (revocations && !revocations_are_known(revocations)) {
+        *ret_why = "the revoked tokens have not been read yet";
+        return ERR_DATABASE_UNAVAILABLE;
+    }
+    if (!revocations_have(revocations, ret_identity))
+        return ERR_OK;
+    *ret_why = auth_why_revoked;
     return ERR_UNAUTHENTICATED;
 }
 

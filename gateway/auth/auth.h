@@ -12,10 +12,14 @@ struct auth;
 enum err auth_new(struct gateway *gateway, struct auth **ret_auth) MUST_CHECK;
 void auth_free(struct auth *auth);
 
-/* Does what token_verify does, but remembers, and refuses a token that has been revoked. In case of an error
- * *ret_why may be set to a constant text that says what is wrong. */
+/* Does what token_verify does, but remembers, and refuses a token that has been revoked. While the revoked
+ * tokens are not known it returns ERR_DATABASE_UNAVAILABLE for a token that is valid otherwise. In case of an
+ * error *ret_why may be set to a constant text that says what is wrong. */
 enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                      const char **ret_why) MUST_CHECK;
+
+/* The `why` of a token that has been revoked. */
+extern const char auth_why_revoked[];
 
 /* Calls on_channel for each channel that the token names. The token must be one that auth_verify has found
  * valid (token.h). */

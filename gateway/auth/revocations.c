@@ -15,7 +15,7 @@ struct revoked {
     struct uuid_node node; /* key: the user */
     struct revoked *next;  /* the same user id in another company */
     struct uuid company;
-    int64_t before, expires_at; /* seconds */
+    int64_t before, ends_at; /* seconds */
 };
 
 struct revocations {
@@ -29,10 +29,17 @@ struct revocations {
 /* A company that does not exist: for it the policy of the table shows the revocations of all companies. */
 #define NO_COMPANY "00000000-0000-0000-0000-000000000000"
 
+/* $1: for how many seconds a token that was made before it may still be valid (hold_s). */
 static const struct db_statement all_statement = {
-    "revocations", "SELECT company_id, user_id, floor(extract(epoch FROM max(before)))::bigint,"
-                   " ceil(extract(epoch FROM max(expires_at)))::bigint"
-                   " FROM revocation WHERE expires_at > now() GROUP BY company_id, user_id"};
+    "revocations",
+    "SELECT company_id, user_id, floor(extract(epoch FROM max(before)))::bigint,"
+    " ceil(extract(epoch FROM max(ends_at)))::bigint"
+    " FROM (SELECT company_id, user_id, before,"
+    " greatest(expires_at, before + $1::bigint * interval '1 s', created_at + $1::bigint * interval '1 s')"
+    " AS ends_at FROM revocation) AS r"
+    " WHERE ends_at > now()"
+    " GROUP BY company_id, user_id",
+};
 
 static struct revoked *first_of(const struct revocations *r, const struct uuid *user)
 {
@@ -68,13 +75,21 @@ static struct revoked *obtain(struct revocations *r, const struct uuid *company,
 
 /* True when it revokes tokens that were not revoked before. */
 static bool add(struct revocations *r, const struct uuid *company, const struct uuid *user, int64_t before,
-                int64_t expires_at)
+                int64_t ends_at)
 {
     struct revoked *revoked = obtain(r, company, user);
     bool is_new = before > revoked->before;
     revoked->before = is_new ? before : revoked->before;
-    revoked->expires_at = expires_at > revoked->expires_at ? expires_at : revoked->expires_at;
+    revoked->ends_at = ends_at > revoked->ends_at ? ends_at : revoked->ends_at;
     return is_new;
+}
+
+/* How long a token may be accepted after it was made. Whatever a revocation says of its own end, it holds that
+ * long, or a token would come back to life. */
+static int64_t hold_s(const struct revocations *r)
+{
+    const struct config *config = r->gateway->config;
+    return (config->auth_max_life_ms + 2 * config->auth_leeway_ms) / 1000 + 1;
 }
 
 static int64_t now_s(const struct revocations *r)
@@ -87,7 +102,7 @@ bool revocations_have(const struct revocations *r, const struct identity *identi
     if (!r || r->users.count == 0)
         return false;
     const struct revoked *revoked = find(r, &identity->company, &identity->user);
-    return revoked && identity->issued_at <= revoked->before && now_s(r) < revoked->expires_at;
+    return revoked && identity->issued_at <= revoked->before && now_s(r) < revoked->ends_at;
 }
 
 /* ---- forgetting ---- */
@@ -98,14 +113,14 @@ static void drop_expired(struct uuid_node *node, void *arg)
     struct revoked *first = CONTAINER_OF(node, struct revoked, node);
     for (struct revoked **at = &first->next; *at;) {
         struct revoked *revoked = *at;
-        if (now_s(r) < revoked->expires_at) {
+        if (now_s(r) < revoked->ends_at) {
             at = &revoked->next;
             continue;
         }
         *at = revoked->next;
         free(revoked);
     }
-    if (now_s(r) < first->expires_at || first->next)
+    if (now_s(r) < first->ends_at || first->next)
         return;
     uuid_map_remove(&r->users, node);
     free(first);
@@ -150,10 +165,12 @@ static void on_rows(void *arg, struct db_result *result)
 
 void revocations_read(struct revocations *r)
 {
+    char hold[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(hold_s(r), hold)};
     if (r->is_reading)
         return;
     r->is_reading =
-        db_pool_query(r->gateway->reads, SLICE(NO_COMPANY), &all_statement, NULL, 0, on_rows, r) == ERR_OK;
+        db_pool_query(r->gateway->reads, SLICE(NO_COMPANY), &all_statement, params, 1, on_rows, r) == ERR_OK;
     if (!r->is_reading)
         read_again_in(r, AGAIN_S);
 }
@@ -167,6 +184,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 bool revocations_are_known(const struct revocations *r)
 {
     return r->are_known;
+}
+
+void revocations_assume_none(struct revocations *r)
+{
+    r->are_known = true;
 }
 
 /* ---- events ---- */
@@ -190,8 +212,15 @@ static bool read_time(const json_t *value, int64_t *ret_seconds)
     return true;
 }
 
-static bool read_entity_of(const struct event *event, struct uuid *user, int64_t *before, int64_t *expires_at)
+static int64_t later(int64_t a, int64_t b)
 {
+    return a > b ? a : b;
+}
+
+static bool read_entity_of(const struct revocations *r, const struct event *event, struct uuid *user,
+                           int64_t *before, int64_t *ends_at)
+{
+    int64_t created_at = 0, expires_at = 0;
     char why[160];
     json_t *json = NULL;
     struct slice text = {event->body.data + event->entity_at, event->body.len - (size_t)event->entity_at - 1};
@@ -200,7 +229,9 @@ static bool read_entity_of(const struct event *event, struct uuid *user, int64_t
     const json_t *user_id = json_object_get(json, "user_id");
     bool is_whole = json_is_string(user_id) && uuid_parse(slice_of(json_string_value(user_id)), user) &&
                     read_time(json_object_get(json, "before"), before) &&
-                    read_time(json_object_get(json, "expires_at"), expires_at);
+                    read_time(json_object_get(json, "expires_at"), &expires_at) &&
+                    read_time(json_object_get(json, "created_at"), &created_at);
+    *ends_at = later(expires_at, later(*before, created_at) + hold_s(r));
     json_decref(json);
     return is_whole;
 }
@@ -208,15 +239,15 @@ static bool read_entity_of(const struct event *event, struct uuid *user, int64_t
 void revocations_on_event(struct revocations *r, const struct event *event)
 {
     struct uuid user;
-    int64_t before = 0, expires_at = 0;
+    int64_t before = 0, ends_at = 0;
     if (!r || event->status != ERR_OK || event->entity_at <= 0 || !slice_is(event->type, REVOCATION_EVENT))
         return;
-    if (!read_entity_of(event, &user, &before, &expires_at)) {
+    if (!read_entity_of(r, event, &user, &before, &ends_at)) {
         log_warn("revocations.malformed");
         revocations_read(r);
         return;
     }
-    if (add(r, &event->company, &user, before, expires_at))
+    if (add(r, &event->company, &user, before, ends_at))
         r->on_news(r->gateway);
 }
 

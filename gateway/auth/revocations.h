@@ -4,7 +4,9 @@
  *   start, every binding of the queue, each minute ─▶ all revocations that have not expired are read
  *   event revocation.created, for which every process binds its queue ─▶ one is added
  *
- * Until the first reading, /readyz says no. A reading only adds, and what has expired is forgotten, so a
+ * Until the first reading, /readyz says no, and nobody is believed (auth.h). A
+ * revocation holds until no token that it speaks of can be valid any more (CORTEX_AUTH_MAX_LIFE_MS), whatever
+ * its expires_at says. A reading only adds, and what has ended is forgotten, so a
  * replica of the database that is behind takes nothing away.
  */
 
@@ -22,6 +24,8 @@ struct revocations;
 struct revocations *revocations_new(struct gateway *gateway, void (*on_news)(struct gateway *gateway));
 void revocations_free(struct revocations *revocations);
 bool revocations_are_known(const struct revocations *revocations); /* they have been read at least once */
+
+void revocations_assume_none(struct revocations *revocations); /* for tests that have no database */
 
 void revocations_read(struct revocations *revocations);
 void revocations_on_event(struct revocations *revocations, const struct event *event);

@@ -1,4 +1,5 @@
 #include "gateway/auth/auth.h"
+#include "gateway/auth/roles.h"
 #include "gateway/centrifuge/private.h"
 #include "gateway/limit/user_counts.h"
 
@@ -6,9 +7,14 @@
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)
 {
     const char *why = NULL;
-    if (auth_verify(session_gateway(session)->auth, token, ret_identity, &why) == ERR_OK)
+    enum err err = auth_verify(session_gateway(session)->auth, token, ret_identity, &why);
+    if (err == ERR_OK && role_is_defined(ret_identity->role))
         return true;
-    if (why == token_why_expired)
+    if (err == ERR_OK && !role_is_defined(ret_identity->role))
+        reply_error(session, id, CENTRIFUGE_ERROR_PERMISSION_DENIED);
+    else if (err != ERR_UNAUTHENTICATED) /* nobody can tell at this moment */
+        reply_error(session, id, CENTRIFUGE_ERROR_INTERNAL);
+    else if (why == token_why_expired || why == token_why_key)
         reply_error(session, id, CENTRIFUGE_ERROR_TOKEN_EXPIRED);
     else
         session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN);

@@ -1,6 +1,7 @@
 #include "gateway/http/authorize.h"
 
 #include "gateway/auth/auth.h"
+#include "gateway/auth/roles.h"
 #include "gateway/http/router.h"
 
 enum err authorize_bearer(struct call *call, const char **ret_why)
@@ -20,7 +21,14 @@ enum err authorize_bearer(struct call *call, const char **ret_why)
 
 enum err authorize_role(const struct call *call, const char **ret_why)
 {
-    if (call->route->access != ACCESS_OPERATOR || strcmp(call->identity.role, OPERATOR_ROLE) == 0)
+    const char *role = call->identity.role;
+    if (call->route->access == ACCESS_PUBLIC)
+        return ERR_OK;
+    if (!role_is_defined(role)) {
+        *ret_why = "there is no such role";
+        return ERR_FORBIDDEN;
+    }
+    if (call->route->access != ACCESS_OPERATOR || strcmp(role, OPERATOR_ROLE) == 0)
         return ERR_OK;
     *ret_why = "only operators may do this (role " OPERATOR_ROLE ")";
     return ERR_FORBIDDEN;

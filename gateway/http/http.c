@@ -1,5 +1,7 @@
 #include "gateway/http/http.h"
 
+#include "gateway/auth/auth.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
@@ -272,6 +274,27 @@ static void on_drain(struct conn *conn, void *state)
         conn_limit(conn, share_ms < DRAIN_SILENCE_MS ? share_ms + 1 : DRAIN_SILENCE_MS);
 }
 
+/* A read that waits is answered now. A write that has been sent to the workers is told what becomes of it. */
+static void on_revoked(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct exchange *exchange = state;
+    if (!exchange || !exchange->call.route || exchange->call.route->access == ACCESS_PUBLIC ||
+        !revocations_have(exchange->call.gateway->revocations, &exchange->call.identity))
+        return;
+    struct call *call = &exchange->call;
+    bool is_read = call->method == METHOD_GET || call->method == METHOD_HEAD;
+    if (exchange->state == READING && !exchange->refusal) {
+        exchange->refusal = ERR_UNAUTHENTICATED;
+        exchange->why = auth_why_revoked;
+    } else if (exchange->state == WORKING && is_read && call->on_gone) {
+        call->on_gone(call);
+        call->on_gone = NULL;
+        call->on_drain = NULL;
+        call_fail(call, ERR_UNAUTHENTICATED, auth_why_revoked);
+    }
+}
+
 static void on_free(struct conn *conn, void *state)
 {
     (void)conn;
@@ -290,6 +313,7 @@ const struct conn_protocol http_protocol = {
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
     .on_drain = on_drain,
+    .on_revoked = on_revoked,
     .on_free = on_free,
 };
 

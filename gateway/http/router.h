@@ -5,8 +5,6 @@
 
 enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN, ACCESS_OPERATOR };
 
-#define OPERATOR_ROLE "super_admin"
-
 /* One endpoint. */
 struct route {
     enum http_method method;

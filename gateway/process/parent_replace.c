@@ -138,6 +138,7 @@ void parent_reload(struct parent *parent)
         config_done(&config);
         return;
     }
+    token_keys_retire(keys, parent->keys);
     put_on_trial(parent);
     parent->keys = keys;
     parent->config = config;

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "gateway/auth/revocations.h"
 #include "gateway/http/response.h"
 #include "gateway/net/conn.h"
 #include "gateway/resources/query.h"
@@ -36,6 +37,7 @@ static const struct {
 struct download {
     struct conn *conn; /* NULL: the client has gone, and the answer to a query is still to come */
     struct gateway *gateway;
+    struct identity identity; /* of the token */
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     int64_t next, pieces;
     bool has_query; /* a query has been sent and not answered */
@@ -114,6 +116,14 @@ static void on_drain(struct conn *conn, void *state)
     (void)conn, (void)state; /* the download ends with the file, or when the time to drain is over */
 }
 
+/* The file is cut, also what has been written and not taken yet. */
+static void on_revoked(struct conn *conn, void *state)
+{
+    const struct download *download = state;
+    if (revocations_have(download->gateway->revocations, &download->identity))
+        conn_abort(conn);
+}
+
 static void on_free(struct conn *conn, void *state)
 {
     (void)conn;
@@ -130,6 +140,7 @@ static const struct conn_protocol protocol = {
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
     .on_drain = on_drain,
+    .on_revoked = on_revoked,
     .on_free = on_free,
 };
 
@@ -148,6 +159,7 @@ static void begin(struct call *call, struct db_result *result, const char *media
     struct download *download = xcalloc(1, sizeof(*download));
     download->conn = call->conn;
     download->gateway = call->gateway;
+    download->identity = call->identity;
     download->pieces = call->method == METHOD_HEAD ? 0 : db_int(result, 0, PIECES);
     uuid_format(&call->identity.company, download->company);
     snprintf(download->id, sizeof(download->id), "%.*s", (int)call->params[0].len, call->params[0].data);

@@ -91,6 +91,7 @@ int main(int argc, char **argv)
     }
     if (optind != argc || identity.role[0] == '\0')
         return usage();
-    identity.expires_at = clock_wall_ms() / 1000 + ttl_s;
+    identity.issued_at = clock_wall_ms() / 1000;
+    identity.expires_at = identity.issued_at + ttl_s;
     return print_token(&identity);
 }

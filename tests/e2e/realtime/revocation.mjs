@@ -56,15 +56,6 @@ export function revocation(shared) {
             assert.equal((await ended).code, 3500);
         });
 
-        test('test_revocation_when_it_expires_then_it_says_nothing_and_vanishes', async () => {
-            const user = randomUUID();
-            const expires = new Date(Date.now() + 1500).toISOString();
-            const { id } = expectCreated(await admin.post(path, { user_id: user, expires_at: expires }), path);
-            const client = shared.stack.client(old(user));
-            while ((await client.get('/v1/projects')).status !== 200);
-            while ((await admin.get(`${path}/${id}`)).status !== 404) expectCreated(await admin.post(path, { user_id: randomUUID() }), path);
-        });
-
         test('test_revocation_when_by_somebody_else_than_an_admin_then_403', async () => {
             for (const role of ['operative', 'supervisor', 'project_manager', 'developer'])
                 expectProblem(await shared.stack.client({ company, role }).post(path, { user_id: randomUUID() }), 403, 'forbidden');

@@ -50,6 +50,24 @@ static void make_pair(struct keys *k)
     BIO_free(bio);
 }
 
+static struct keys keys_new_of(const char *set, int64_t max_life_ms)
+{
+    struct keys k = {0};
+    char path[] = "/tmp/cortex-test-keys-XXXXXX", why[256] = "";
+    write_file(path, set, strlen(set));
+    const struct config config = {.auth_hs256_file = "",
+                                  .auth_eddsa_file = "",
+                                  .auth_keys = path,
+                                  .auth_issuer = "",
+                                  .auth_audience = "",
+                                  .auth_leeway_ms = 10000,
+                                  .auth_max_life_ms = max_life_ms};
+    if (token_keys_load(&config, &k.keys, why))
+        fail_msg("%s", why);
+    unlink(path);
+    return k;
+}
+
 static struct keys keys_new(const char *issuer, const char *audience, bool hs256, bool eddsa)
 {
     struct keys k = {0};
@@ -192,14 +210,9 @@ static void test_algorithm_when_not_the_keys_own_is_refused(void **state)
     (void)state;
     struct keys both = keys_new("", "", true, true), only_eddsa = keys_new("", "", false, true),
                 only_hs256 = keys_new("", "", true, false);
-    static const char *const headers[] = {"{\"alg\":\"none\"}",
-                                          "{\"alg\":\"None\"}",
-                                          "{\"alg\":\"hs256\"}",
-                                          "{\"alg\":\"HS384\"}",
-                                          "{\"alg\":\"RS256\"}",
-                                          "{\"alg\":1}",
-                                          "{}",
-                                          "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}"};
+    static const char *const headers[] = {
+        "{\"alg\":\"none\"}",  "{\"alg\":\"None\"}", "{\"alg\":\"hs256\"}",        "{\"alg\":\"HS384\"}",
+        "{\"alg\":\"RS256\"}", "{\"alg\":1}",        "{\"alg\":\"HS256\\u0041\"}", "{}"};
     for (size_t i = 0; i < ARRAY_LEN(headers); i++)
         assert_token_refused(&both, hs256_token(headers[i], VALID, secret, sizeof(secret) - 1), "algorithm");
     /* The public key as an HMAC secret: the attack that pinning is for. */
@@ -212,6 +225,193 @@ static void test_algorithm_when_not_the_keys_own_is_refused(void **state)
     keys_free(&both);
     keys_free(&only_eddsa);
     keys_free(&only_hs256);
+}
+
+static void test_header_when_its_type_is_not_of_ours_is_refused(void **state)
+{
+    (void)state;
+    struct keys k = keys_new("", "", true, false);
+    static const char *const good[] = {
+        "\"JWT\"", "\"jwt\"", "\"at+jwt\"", "\"AT+JWT\"", "\"application/at+jwt\"", "\"Application/JWT\""};
+    static const char *const bad[] = {
+        "\"JWS\"",          "\"\"",         "null",     "1",           "[\"JWT\"]", "\"logout+jwt\"",
+        "\"application/\"", "\"text/jwt\"", "\"JWT \"", "\"at+jwt;x\""};
+    char header[128];
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        snprintf(header, sizeof(header), "{\"alg\":\"HS256\",\"typ\":%s}", good[i]);
+        assert_valid(&k, hs256_token(header, VALID, secret, sizeof(secret) - 1));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        snprintf(header, sizeof(header), "{\"alg\":\"HS256\",\"typ\":%s}", bad[i]);
+        assert_token_refused(&k, hs256_token(header, VALID, secret, sizeof(secret) - 1), "type");
+    }
+    assert_token_refused(
+        &k, hs256_token("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", VALID, secret, sizeof(secret) - 1),
+        "extensions");
+    keys_free(&k);
+}
+
+/* A role is used as a C string: what follows a NUL would not count, and "super_admin\0x" be an operator. */
+static void test_text_when_it_holds_a_nul_is_refused(void **state)
+{
+    (void)state;
+    struct keys k = keys_new("", "", true, false);
+    static const char *const claims[] = {
+        "{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-"
+        "00000000000c\","
+        "\"role\":\"super_admin\\u0000x\",\"exp\":1800000100}",
+        "{\"sub\":\"00000000-0000-7000-8000-00000000000a\",\"company\":\"00000000-0000-7000-8000-"
+        "00000000000c\","
+        "\"role\":\"\\u0000\",\"exp\":1800000100}",
+        CLAIMS(",\"exp\":1800000100,\"channels\":[\"company:\\u0000\"]"),
+        CLAIMS(",\"exp\":1800000100,\"subs\":{\"company:\\u0000\":{}}"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(claims); i++)
+        assert_token_refused(&k, HS256_TOKEN(claims[i]), "claims are malformed");
+    assert_token_refused(&k, hs256_token("{\"alg\":\"HS256\\u0000\"}", VALID, secret, sizeof(secret) - 1),
+                         "header is malformed");
+    keys_free(&k);
+}
+
+#define SET_A \
+    "{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE\"}" /* 32 × A */
+#define SET_B(more)                                                                             \
+    "{\"kty\":\"oct\",\"kid\":\"b\",\"k\":\"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI\"" more \
+    "}" /* 32 × B */
+#define SECRET_A      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define SECRET_B      "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define WITH_KID(kid) "{\"alg\":\"HS256\",\"kid\":\"" kid "\"}"
+
+static void test_key_when_named_is_the_only_one_that_counts(void **state)
+{
+    (void)state;
+    struct keys k = keys_new_of(
+        "{\"keys\":[" SET_A "," SET_B("") ",{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}", 0);
+    assert_valid(&k, hs256_token(WITH_KID("a"), VALID, SECRET_A, 32));
+    assert_valid(&k, hs256_token(WITH_KID("b"), VALID, SECRET_B, 32));
+    assert_valid(&k, hs256_token(HS256, VALID, SECRET_B, 32)); /* it names none */
+    assert_token_refused(&k, hs256_token(WITH_KID("a"), VALID, SECRET_B, 32), "signature");
+    assert_token_refused(&k, hs256_token(WITH_KID("c"), VALID, SECRET_A, 32), token_why_key);
+    assert_token_refused(&k, hs256_token("{\"alg\":\"HS256\",\"kid\":7}", VALID, SECRET_A, 32), "kid");
+    keys_free(&k);
+}
+
+static void test_key_when_its_time_has_not_come_or_is_over_makes_no_token_valid(void **state)
+{
+    (void)state;
+    struct keys later = keys_new_of("{\"keys\":[" SET_A "," SET_B(",\"nbf\":1800000020") "]}", 0),
+                over = keys_new_of("{\"keys\":[" SET_A "," SET_B(",\"exp\":1799999980") "]}", 0),
+                soon = keys_new_of(SET_B(",\"exp\":1800000050"), 0);
+    struct identity identity;
+    const char *why;
+    assert_token_refused(&later, hs256_token(WITH_KID("b"), VALID, SECRET_B, 32), token_why_key);
+    assert_token_refused(&over, hs256_token(WITH_KID("b"), VALID, SECRET_B, 32), token_why_key);
+    struct buf token = hs256_token(WITH_KID("b"), VALID, SECRET_B, 32);
+    assert_int_equal(verify(&soon, buf_slice(&token), &identity, &why), ERR_OK);
+    assert_int_equal(identity.expires_at, 1800000050); /* the token does not outlive its key */
+    buf_done(&token);
+    keys_free(&later);
+    keys_free(&over);
+    keys_free(&soon);
+}
+
+/* A session that comes back with a token of the old key is told to get a new token; a forged token is not. */
+static void test_key_when_replaced_is_told_from_one_that_never_was(void **state)
+{
+    (void)state;
+    struct keys before = keys_new("", "", true, false), after = keys_new_of(SET_B(""), 0);
+    token_keys_retire(after.keys, before.keys);
+    assert_token_refused(&after, HS256_TOKEN(VALID), token_why_key);
+    assert_token_refused(&after, hs256_token(HS256, VALID, SECRET_A, 32), "signature");
+    assert_valid(&after, hs256_token(HS256, VALID, SECRET_B, 32));
+    keys_free(&before);
+    keys_free(&after);
+}
+
+static void test_key_set_when_it_cannot_be_used_is_not_loaded(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"keys\":{}}",
+        "{\"keys\":[]}",
+        "{\"keys\":[{\"kty\":\"RSA\"}]}",
+        "{\"keys\":[" SET_A "," SET_A "]}",
+        "{\"kty\":\"oct\",\"k\":\"QUFB\"}",
+        "{\"kty\":\"oct\",\"k\":7}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"QUFB\"}",
+        "{\"kty\":\"oct\",\"kid\":\"a\\u0000b\",\"k\":\"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE\"}",
+        "{\"kty\":\"oct\",\"alg\":\"EdDSA\",\"k\":\"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE\"}",
+        "{\"kty\":\"oct\",\"use\":\"enc\",\"k\":\"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE\"}",
+        SET_B(",\"exp\":\"soon\""),
+        SET_B(",\"nbf\":-1"),
+        SET_B(",\"exp\":9223372036854775807"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        char path[] = "/tmp/cortex-test-keys-XXXXXX", why[256] = "";
+        struct token_keys *keys = NULL;
+        write_file(path, sets[i], strlen(sets[i]));
+        const struct config config = {.auth_hs256_file = "",
+                                      .auth_eddsa_file = "",
+                                      .auth_keys = path,
+                                      .auth_issuer = "",
+                                      .auth_audience = ""};
+        if (token_keys_load(&config, &keys, why) != ERR_BAD_REQUEST)
+            fail_msg("loaded: %s", sets[i]);
+        assert_non_null(strstr(why, "CORTEX_AUTH_KEYS"));
+        unlink(path);
+    }
+}
+
+static void test_keys_when_in_a_folder_have_the_names_of_their_files(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/cortex-test-folder-XXXXXX", pem[64], jwk[64], other[64], why[256] = "";
+    assert_non_null(mkdtemp(folder));
+    snprintf(pem, sizeof(pem), "%s/2026.pem", folder);
+    snprintf(jwk, sizeof(jwk), "%s/x.json", folder);
+    snprintf(other, sizeof(other), "%s/README", folder);
+    struct keys k = {0};
+    make_pair(&k);
+    const struct {
+        const char *path, *text;
+    } files[] = {{pem, k.public_pem}, {jwk, SET_A}, {other, "no key"}};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        FILE *file = fopen(files[i].path, "we");
+        assert_non_null(file);
+        fputs(files[i].text, file);
+        fclose(file);
+    }
+    const struct config config = {.auth_hs256_file = "",
+                                  .auth_eddsa_file = "",
+                                  .auth_keys = folder,
+                                  .auth_issuer = "",
+                                  .auth_audience = ""};
+    assert_int_equal(token_keys_load(&config, &k.keys, why), ERR_OK);
+    assert_valid(&k, eddsa_token(&k, "{\"alg\":\"EdDSA\",\"kid\":\"2026\"}", VALID));
+    assert_token_refused(&k, eddsa_token(&k, "{\"alg\":\"EdDSA\",\"kid\":\"2025\"}", VALID), token_why_key);
+    assert_valid(&k, hs256_token(WITH_KID("a"), VALID, SECRET_A, 32));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        unlink(files[i].path);
+    rmdir(folder);
+    keys_free(&k);
+}
+
+static void test_life_when_longer_than_the_bound_or_begun_in_the_future_is_refused(void **state)
+{
+    (void)state;
+    struct keys k = keys_new_of(SET_B(""), 100000);
+#define OF_B(claims) hs256_token(HS256, CLAIMS(claims), SECRET_B, 32)
+    assert_valid(&k, OF_B(",\"exp\":1800000050,\"iat\":1799999950"));
+    assert_token_refused(&k, OF_B(",\"exp\":1800000051,\"iat\":1799999950"), "longer");
+    assert_valid(&k, OF_B(",\"exp\":1800000100"));
+    assert_token_refused(&k, OF_B(",\"exp\":1800000111"), "longer");
+    assert_valid(&k, OF_B(",\"exp\":1800000050,\"iat\":1800000010"));
+    assert_token_refused(&k, OF_B(",\"exp\":1800000050,\"iat\":1800000011"), "future");
+#undef OF_B
+    keys_free(&k);
 }
 
 static void test_signature_when_by_another_key_is_refused(void **state)
@@ -441,6 +641,14 @@ int main(void)
         cmocka_unit_test(test_token_when_signed_by_either_algorithm_is_accepted),
         cmocka_unit_test(test_token_when_signed_here_is_accepted_here),
         cmocka_unit_test(test_algorithm_when_not_the_keys_own_is_refused),
+        cmocka_unit_test(test_header_when_its_type_is_not_of_ours_is_refused),
+        cmocka_unit_test(test_text_when_it_holds_a_nul_is_refused),
+        cmocka_unit_test(test_key_when_named_is_the_only_one_that_counts),
+        cmocka_unit_test(test_key_when_its_time_has_not_come_or_is_over_makes_no_token_valid),
+        cmocka_unit_test(test_key_when_replaced_is_told_from_one_that_never_was),
+        cmocka_unit_test(test_key_set_when_it_cannot_be_used_is_not_loaded),
+        cmocka_unit_test(test_keys_when_in_a_folder_have_the_names_of_their_files),
+        cmocka_unit_test(test_life_when_longer_than_the_bound_or_begun_in_the_future_is_refused),
         cmocka_unit_test(test_signature_when_by_another_key_is_refused),
         cmocka_unit_test(test_token_when_cut_or_changed_in_any_bit_is_refused),
         cmocka_unit_test(test_claims_when_wrong_are_refused_with_the_reason),

@@ -92,6 +92,19 @@ static void test_token_when_it_expires_is_forgotten(void **state)
     assert_non_null(strstr(why, "expired"));
 }
 
+/* A gateway that was started without the database does not know who was sent away. */
+static void test_token_when_the_revocations_are_not_known_is_not_believed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new_with(NOBODY_AMQP, NOBODY_DATABASE);
+    struct identity identity;
+    const char *why = NULL;
+    assert_int_equal(auth_verify(rig->gateway.auth, slice_of(rig->token), &identity, &why),
+                     ERR_DATABASE_UNAVAILABLE);
+    assert_int_equal(auth_verify(rig->gateway.auth, SLICE("x.y.z"), &identity, &why), ERR_UNAUTHENTICATED);
+    rig_free(rig);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -101,6 +114,7 @@ int main(void)
         TEST(test_token_when_changed_is_not_taken_for_the_remembered_one),
         TEST(test_tokens_when_more_than_are_remembered_stay_apart),
         TEST(test_token_when_it_expires_is_forgotten),
+        cmocka_unit_test(test_token_when_the_revocations_are_not_known_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,7 @@ static int setup(void **state)
     struct stage *stage = xcalloc(1, sizeof(*stage));
     CLEANUP_FREE char *kept = xstrdup(url); /* rig_new_with writes into the environment */
     stage->rig = rig_new_with(kept, NOBODY_DATABASE);
+    revocations_assume_none(stage->rig->gateway.revocations);
     setenv("CORTEX_AMQP_URL", kept, 1);
     stage->worker.config = &stage->rig->config;
     assert_int_equal(

@@ -16,6 +16,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/events.h"
 #include "gateway/net/server.h"
@@ -102,7 +103,9 @@ static inline struct rig *rig_new_with(const char *amqp_url, const char *databas
 
 static inline struct rig *rig_new(void)
 {
-    return rig_new_with(NOBODY_AMQP, NOBODY_DATABASE);
+    struct rig *rig = rig_new_with(NOBODY_AMQP, NOBODY_DATABASE);
+    revocations_assume_none(rig->gateway.revocations);
+    return rig;
 }
 
 static inline void rig_free(struct rig *rig)

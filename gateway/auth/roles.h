@@ -1,0 +1,9 @@
+#pragma once
+/* The roles that there are. What each may do is said by the schemas (x-roles) and by the table of routes. */
+
+#include <stdbool.h>
+
+#define OPERATOR_ROLE "super_admin"
+
+/* A token with another role says who somebody is, and lets nobody do anything. */
+bool role_is_defined(const char *role);

@@ -1,0 +1,209 @@
+// Who may act, and until when: revoked tokens, tokens with keys that were replaced, roles that nobody defines. One stack.
+import assert from 'node:assert/strict';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+
+import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
+import { closeAll, newCentrifuge, once, Speaker } from './realtime/clients.mjs';
+import { addProjects, begin, ended } from '../lib/exports.mjs';
+import { send } from '../lib/http.mjs';
+import { until } from '../lib/process.mjs';
+import { startStack } from '../lib/stack.mjs';
+import { claimsOf, sign } from '../lib/token.mjs';
+
+const revocations = '/v1/admin/revocations';
+const nowS = () => Math.floor(Date.now() / 1000);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let stack;
+before(async () => {
+    stack = await startStack('revoked', { gateway: { CORTEX_WAIT_MAX_MS: '60000' } });
+});
+after(async () => {
+    closeAll();
+    await stack?.stop();
+});
+
+// Somebody whose token was issued a while ago, and an admin of the same company.
+async function aPerson(role = 'project_manager') {
+    const company = await stack.addCompany('Revoking');
+    const who = { company, role, user: randomUUID(), iat: nowS() - 60 };
+    return { who, api: stack.client(who), admin: stack.client({ company }), company };
+}
+
+const revoke = async ({ who, admin }) => expectCreated(await admin.post(revocations, { user_id: who.user }), revocations);
+
+describe('what is open when a token is revoked', () => {
+    test('test_long_poll_when_its_token_is_revoked_then_ends_with_401_within_a_second', async () => {
+        const person = await aPerson();
+        const answer = person.api.get('/v1/events?after=0', { prefer: 'wait=30', accept: 'application/json' });
+        await sleep(200);
+        const began = Date.now();
+        await revoke(person);
+        expectProblem(await answer, 401, 'unauthenticated');
+        assert.ok(Date.now() - began < 1000, `it took ${Date.now() - began} ms`);
+    });
+
+    test('test_download_when_its_token_is_revoked_then_is_cut_within_a_second', async () => {
+        const person = await aPerson();
+        await addProjects(stack, person.company, 20_000);
+        const id = await begin(person.api, { resource: 'project', format: 'ndjson' });
+        assert.equal((await ended(person.api, id)).status, 'completed');
+        const [host, port] = stack.address.split(':');
+        const socket = connect({ host, port: Number(port) });
+        let bytes = 0, head = '';
+        socket.on('data', (data) => { bytes += data.length; head += head.includes('\r\n\r\n') ? '' : data.toString('latin1'); });
+        socket.on('error', () => {});
+        const closed = once(socket, 'close');
+        socket.write(`GET /v1/exports/${id}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${stack.token(person.who)}\r\n\r\n`);
+        await until(() => bytes > 0, 10_000, 'the beginning of the file');
+        socket.pause();
+        await revoke(person);
+        await sleep(1000);
+        socket.resume();
+        await closed;
+        const length = Number(/content-length: (\d+)/i.exec(head)[1]);
+        assert.ok(bytes < length, `${bytes} of ${length} octets came`);
+    });
+
+    test('test_write_when_its_token_is_revoked_while_its_body_arrives_then_401', async () => {
+        const person = await aPerson();
+        const [host, port] = stack.address.split(':');
+        const socket = connect({ host, port: Number(port) });
+        let text = '';
+        socket.on('data', (data) => { text += data; });
+        const body = JSON.stringify({ name: 'Too late' });
+        socket.write(`POST /v1/projects HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`
+            + `Authorization: Bearer ${stack.token(person.who)}\r\n\r\n${body.slice(0, 5)}`);
+        await sleep(200);
+        await revoke(person);
+        await sleep(300);
+        socket.write(body.slice(5));
+        await until(() => text.includes('\r\n\r\n'), 10_000, 'the answer');
+        assert.match(text, /^HTTP\/1.1 401 /);
+        socket.destroy();
+    });
+
+    test('test_revocation_when_it_says_that_it_ends_early_then_the_token_stays_dead', async () => {
+        const person = await aPerson();
+        const expires = new Date(Date.now() + 1000).toISOString();
+        expectCreated(await person.admin.post(revocations, { user_id: person.who.user, expires_at: expires }), revocations);
+        await until(async () => (await person.api.get('/v1/projects')).status === 401, 2000, 'the revocation');
+        await sleep(1500);
+        for (let i = 0; i < 8; i += 1) expectStatus(await person.api.get('/v1/projects'), 401);
+        await revoke({ ...person, who: { user: randomUUID() } }); // what has expired goes now
+        await stack.gateway.kill();
+        await stack.gateway.start();
+        expectStatus(await person.api.get('/v1/projects'), 401);
+    });
+
+    test('test_token_when_it_lives_longer_than_the_bound_or_is_of_the_future_then_401', async () => {
+        const claims = claimsOf({ company: stack.company });
+        for (const others of [{ exp: nowS() + 40 * 86400 }, { iat: nowS() + 3600 }, { iat: undefined, exp: nowS() + 40 * 86400 }]) {
+            const token = sign({ ...claims, ...others }, stack.secret);
+            const answer = await send(`${stack.url}/v1/projects`, { headers: { authorization: `Bearer ${token}` } });
+            expectProblem(answer, 401, 'unauthenticated');
+        }
+    });
+});
+
+describe('roles', () => {
+    test('test_role_when_nobody_defines_it_then_authenticated_and_403_at_every_door', async () => {
+        for (const role of ['nobody', 'Super_Admin', 'super_admin ', 'super_admi']) {
+            const api = stack.client({ role });
+            for (const path of ['/v1/projects', '/v1/events', '/v1/exports', `/v1/operations/${randomUUID()}`, '/v1/admin/pools', revocations])
+                expectProblem(await api.get(path), 403, 'forbidden');
+            expectProblem(await api.post('/v1/projects', { name: 'x' }), 403, 'forbidden');
+            expectStatus(await api.get('/healthz'), 200);
+            const speaker = await Speaker.open(stack);
+            assert.equal((await speaker.ask({ id: 1, connect: { token: stack.token({ role }) } })).error.code, 103);
+            speaker.disconnect();
+        }
+    });
+
+    test('test_role_when_a_nul_follows_an_operators_then_401_at_every_door', async () => {
+        for (const role of ['super_admin\0', 'super_admin\0x', '\0super_admin', 'company_admin\0']) {
+            const api = stack.client({ role });
+            for (const path of ['/v1/projects', '/v1/admin/pools', '/v1/events']) expectProblem(await api.get(path), 401, 'unauthenticated');
+            const speaker = await Speaker.open(stack);
+            speaker.say({ id: 1, connect: { token: stack.token({ role }) } });
+            assert.equal((await speaker.closed).code, 3500);
+        }
+    });
+});
+
+describe('keys', () => {
+    const jwk = (kid, secret, more = {}) => ({ kty: 'oct', kid, k: Buffer.from(secret).toString('base64url'), ...more });
+    const tokenOf = (kid, secret) => sign(claimsOf({ company: stack.company }), secret, { alg: 'HS256', typ: 'at+jwt', kid });
+
+    async function reload(gateway) {
+        const before = gateway.program.tail(4000).split('parent.replaced').length;
+        process.kill(gateway.program.child.pid, 'SIGHUP');
+        await until(() => gateway.program.tail(4000).split('parent.replaced').length >= before + 2, 30_000, 'new processes');
+    }
+
+    test('test_keys_when_rotated_then_a_session_asks_for_a_new_token_and_lives_on', async () => {
+        const [old, fresh] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
+        const file = `${stack.keyFile}.jwks`;
+        writeFileSync(file, JSON.stringify({ keys: [jwk('old', old)] }));
+        const gateway = await stack.addGateway({ CORTEX_AUTH_HS256_FILE: '', CORTEX_AUTH_KEYS: file, CORTEX_DRAIN_MS: '1000' });
+        let [kid, secret, asked] = ['old', old, 0];
+        const client = newCentrifuge(gateway, { token: tokenOf(kid, secret), getToken: async () => (asked++, tokenOf(kid, secret)) });
+        const ends = [];
+        client.on('disconnected', ({ code }) => ends.push(code));
+        client.connect();
+        await client.ready();
+        const get = async (token) => send(`${gateway.url}/v1/projects`, { headers: { authorization: `Bearer ${token}` } });
+        const oldToken = tokenOf('old', old);
+        expectStatus(await get(oldToken), 200);
+
+        writeFileSync(file, JSON.stringify({ keys: [jwk('old', old), jwk('new', fresh)] })); // both, for a while
+        await reload(gateway);
+        expectStatus(await get(oldToken), 200);
+        expectStatus(await get(tokenOf('new', fresh)), 200);
+        await client.ready();
+
+        [kid, secret] = ['new', fresh];
+        const reconnected = once(client, 'connected');
+        writeFileSync(file, JSON.stringify({ keys: [jwk('new', fresh)] }));
+        await reload(gateway);
+        await reconnected;
+        await client.ready();
+        assert.deepEqual(ends, []);
+        assert.ok(asked > 0, 'the client was asked for a new token');
+        const refused = await get(oldToken);
+        expectProblem(refused, 401, 'unauthenticated');
+        assert.match(refused.headers['www-authenticate'], /error="invalid_token".*key is not in use/);
+        const forged = newCentrifuge(gateway, { token: tokenOf('new', randomBytes(32).toString('hex')) });
+        const away = once(forged, 'disconnected');
+        forged.connect();
+        assert.equal((await away).code, 3500);
+        client.disconnect();
+    });
+
+    test('test_key_when_its_single_file_is_replaced_then_no_session_is_sent_away', async () => {
+        const file = `${stack.keyFile}.single`;
+        let secret = randomBytes(32).toString('hex');
+        const token = () => {
+            const text = sign(claimsOf({ company: stack.company }), secret);
+            assert.equal(createHmac('sha256', secret).update(text.split('.').slice(0, 2).join('.')).digest('base64url'), text.split('.')[2]);
+            return text;
+        };
+        writeFileSync(file, secret);
+        const gateway = await stack.addGateway({ CORTEX_AUTH_HS256_FILE: file, CORTEX_DRAIN_MS: '1000' });
+        const client = newCentrifuge(gateway, { token: token(), getToken: async () => token() });
+        const ends = [];
+        client.on('disconnected', ({ code }) => ends.push(code));
+        client.connect();
+        await client.ready();
+        secret = randomBytes(32).toString('hex');
+        writeFileSync(file, secret);
+        const reconnected = once(client, 'connected');
+        await reload(gateway);
+        await reconnected;
+        assert.deepEqual(ends, []);
+        client.disconnect();
+    });
+});
