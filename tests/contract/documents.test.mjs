@@ -86,6 +86,14 @@ test("test_documents_when_they_name_commands_then_those_exist", () => {
       .filter((name) => name !== "help" && name !== "to" && !existsSync(join(root, `deploy/local/${name}.sh`)))), []);
 });
 
+test("test_operators_book_then_it_says_of_each_table_how_long_it_is_kept", () => {
+  const { lines } = documents.find(({ name }) => name === "deploy/operating.md");
+  const table = readFileSync(join(root, "workers/engine/housekeeping/retention.def"), "utf8");
+  const tables = [...table.matchAll(/^RETENTION\("([a-z_]+)"/gm)].map((match) => match[1]);
+  assert.ok(tables.includes("inbox") && tables.includes("dead_letter"));
+  assert.deepEqual(tables.filter((name) => !lines.some((line) => line.startsWith(`| \`${name}.retention\` |`))), []);
+});
+
 test("test_documents_when_they_name_settings_then_those_exist", () => {
   // Those of the scripts and of the tests are no rows of the table.
   const sources = ["common/process/config.def", "deploy/local/lib/common.sh", "deploy/local/lib/build.sh", "common/process/config.h"];

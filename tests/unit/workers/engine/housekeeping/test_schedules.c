@@ -64,8 +64,13 @@ struct looker {
     struct schedules *schedules;
 };
 
-static const struct config settings = {
-    .schedule_poll_ms = 20, .schedule_late_ms = LATE * 1000, .inbox_days = 7, .event_days = 90};
+static const struct config settings = {.schedule_poll_ms = 20,
+                                       .schedule_late_ms = LATE * 1000,
+                                       .inbox_days = 7,
+                                       .event_days = 90,
+                                       .export_days = 30,
+                                       .long_job_days = 30,
+                                       .dead_letter_days = 365};
 
 static void on_up(void *ctx, struct db *db)
 {
@@ -211,18 +216,18 @@ static void test_work_when_the_inbox_is_old_expires_it_in_steps_and_keeps_what_i
     struct looker lookers[2] = {look(e), look(e)};
     run_sqlf("INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, at)"
              " SELECT '%s', gen_random_uuid(), 0, 'not-found', 404,"
-             " now() - interval '1 day' * CASE WHEN n > 1200 THEN 4 ELSE 8 END FROM "
-             "generate_series(1, 1210) AS n",
+             " now() - interval '1 day' * CASE WHEN n > 24000 THEN 4 ELSE 8 END FROM "
+             "generate_series(1, 24010) AS n",
              uuid_text(&e->company));
     make_due("inbox.retention");
     int64_t limit = clock_monotonic_us() + 20 * 1000000LL;
     int steps = 0;
-    for (int left = 1210, now; left > 10; left = now) {
+    for (int left = 24010, now; left > 10; left = now) {
         assert_true(clock_monotonic_us() < limit);
         ev_run(e->loop, EVRUN_ONCE);
         now = atoi(ask_sqlf("SELECT count(*) FROM inbox WHERE company_id = '%s'", uuid_text(&e->company)));
         steps += now < left;
-        assert_in_range(left - now, 0, 1000); /* two processes, no more than 500 at a time */
+        assert_in_range(left - now, 0, 20000); /* two processes, no more than 10,000 at a time */
     }
     assert_in_range(steps, 2, 1000);
     expect_ended(e, "inbox.retention");
