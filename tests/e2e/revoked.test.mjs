@@ -48,18 +48,18 @@ describe('what is open when a token is revoked', () => {
 
     test('test_download_when_its_token_is_revoked_then_is_cut_within_a_second', async () => {
         const person = await aPerson();
-        await addProjects(stack, person.company, 20_000);
+        await addProjects(stack, person.company, 40_000);
         const id = await begin(person.api, { resource: 'project', format: 'ndjson' });
         assert.equal((await ended(person.api, id)).status, 'completed');
         const [host, port] = stack.address.split(':');
         const socket = connect({ host, port: Number(port) });
         let bytes = 0, head = '';
+        socket.once('data', () => socket.pause());
         socket.on('data', (data) => { bytes += data.length; head += head.includes('\r\n\r\n') ? '' : data.toString('latin1'); });
         socket.on('error', () => {});
         const closed = once(socket, 'close');
         socket.write(`GET /v1/exports/${id}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${stack.token(person.who)}\r\n\r\n`);
         await until(() => bytes > 0, 10_000, 'the beginning of the file');
-        socket.pause();
         await revoke(person);
         await sleep(1000);
         socket.resume();
@@ -106,6 +106,81 @@ describe('what is open when a token is revoked', () => {
             const answer = await send(`${stack.url}/v1/projects`, { headers: { authorization: `Bearer ${token}` } });
             expectProblem(answer, 401, 'unauthenticated');
         }
+    });
+});
+
+describe('commands that wait when their sender is revoked', () => {
+    const later = (s) => ({ 'cortex-run-at': new Date(Date.now() + s * 1000).toISOString() });
+    const operationOf = (answer) => expectStatus(answer, 202).headers.location.split('/').at(-1);
+    const endOf = (api, id) => until(async () => {
+        const { body } = await api.get(`/v1/operations/${id}`);
+        return ['failed', 'succeeded'].includes(body.status) && body;
+    }, 30_000, `${id} to end`);
+
+    test('test_command_with_a_later_time_when_its_sender_is_revoked_then_never_takes_effect_and_says_so', async () => {
+        const person = await aPerson();
+        const id = operationOf(await person.api.post('/v1/projects', { name: 'Too late' }, later(3)));
+        const spared = operationOf(await person.admin.post('/v1/projects', { name: 'Fine' }, later(3)));
+        await revoke(person);
+        const { status, problem } = await endOf(person.admin, id);
+        assert.equal(status, 'failed');
+        assert.deepEqual([problem.status, problem.type], [403, '/problems/revoked']);
+        assert.equal((await endOf(person.admin, spared)).status, 'succeeded');
+        const { body } = await person.admin.get('/v1/projects');
+        assert.deepEqual(body.data.map(({ name }) => name), ['Fine']);
+    });
+
+    test('test_schedule_when_its_actor_is_revoked_then_its_commands_are_refused_until_it_is_put_again', async () => {
+        const person = await aPerson();
+        const operator = stack.client({ role: 'super_admin' });
+        const name = `revoked-${randomUUID()}`;
+        const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'Again' } };
+        const path = `/v1/admin/schedules/${name}`;
+        const runs = async () => {
+            const count = (await operator.get(path)).body.runs;
+            expectStatus(await operator.post(`${path}/run`), 202);
+            return until(async () => {
+                const { body } = await operator.get(path);
+                return body.runs > count && ['failed', 'succeeded'].includes(body.last.outcome) && body.last;
+            }, 30_000, 'the run');
+        };
+        expectStatus(await operator.put(path, schedule), 201);
+        assert.equal((await runs()).outcome, 'succeeded');
+        await sleep(1000); // a revocation and what is done in the same second: the revocation wins
+        await revoke(person);
+        const last = await runs();
+        assert.deepEqual([last.outcome, last.error], ['failed', 'revoked']);
+        await sleep(1000);
+        expectStatus(await operator.put(path, schedule), 200);
+        assert.equal((await runs()).outcome, 'succeeded');
+        expectStatus(await operator.delete(path), 204);
+    });
+});
+
+describe('cancelling', () => {
+    const later = { 'cortex-run-at': new Date(Date.now() + 3600_000).toISOString() };
+    const waiting = async (answer) => {
+        const { location } = expectStatus(answer, 202).headers;
+        await until(async () => (await stack.query(`SELECT 1 FROM deferred WHERE command_id = '${location.split('/').at(-1)}'`)).length, 15_000, location);
+        return location;
+    };
+
+    test('test_cancel_when_the_role_may_not_send_what_is_cancelled_then_403_and_it_still_waits', async () => {
+        const company = await stack.addCompany('Cancelling');
+        const as = (role) => stack.client({ company, role });
+        const admin = as('company_admin');
+        const project = await waiting(await admin.post('/v1/projects', { name: 'Later' }, later));
+        const revocation = await waiting(await admin.post(revocations, { user_id: randomUUID() }, later));
+        for (const [what, role] of [[project, 'supervisor'], [project, 'operative'], [revocation, 'project_manager'], [revocation, 'developer']]) {
+            expectProblem(await as(role).delete(what), 403, 'forbidden');
+            assert.equal((await admin.get(what)).body.status, 'scheduled');
+        }
+        expectStatus(await as('project_manager').delete(project), 202);
+        expectStatus(await admin.delete(revocation), 202);
+        const { id } = (await admin.post('/v1/projects', { name: 'Now' })).body;
+        const task = await waiting(await as('supervisor').post(`/v1/projects/${id}/tasks`, { title: 'Later' }, later));
+        expectProblem(await as('operative').delete(task), 403, 'forbidden');
+        expectStatus(await as('supervisor').delete(task), 202); // whoever may send it may cancel it
     });
 });
 

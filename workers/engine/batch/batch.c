@@ -101,6 +101,13 @@ static void on_claimed(void *arg, struct db_result *result)
         deferred_read_claimed(b->commands + b->from, b->to - b->from, result);
 }
 
+static void on_revoked_found(void *arg, struct db_result *result)
+{
+    struct batch *b = arg;
+    if (!batch_note_fault(b, result, NULL))
+        revoked_read(b->commands + b->from, b->to - b->from, result);
+}
+
 static void on_recalled(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
@@ -137,6 +144,7 @@ static void look(struct batch *b)
         command_reset(commands[i]);
     sequences_lock(&b->sequences, &b->records, commands, count, on_locked, b);
     deferred_claim(&b->records, commands, count, on_claimed, b);
+    revoked_ask(&b->records, commands, count, clock_wall_ms() / 1000, on_revoked_found, b);
     inbox_look(&b->records, commands, count, on_found, b);
     db_ask(b->db);
 }

@@ -9,7 +9,8 @@
  *                                         └── it is back ── HELD ◀── the database is gone
  *
  *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone
- *   LOOKING    locks the sequences, claims the rows of `deferred`, looks the commands up in the inbox
+ *   LOOKING    locks the sequences, claims the rows of `deferred`, asks whether the senders of those that have
+ *              waited were revoked, looks the commands up in the inbox
  *   RUNNING    sends the prepared statements of the commands that are new, in order
  *   RECORDING  writes events, inbox rows, sequences, waits and dead letters, and commits
  *   PROBING    the error may be the server's: a transaction without any command tells

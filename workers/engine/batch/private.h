@@ -13,6 +13,7 @@
 #include "workers/engine/records/deferred.h"
 #include "workers/engine/records/events.h"
 #include "workers/engine/records/inbox.h"
+#include "workers/engine/records/revoked.h"
 #include "workers/engine/records/sequences.h"
 
 enum batch_state {

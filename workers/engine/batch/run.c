@@ -85,6 +85,8 @@ static bool is_to_run(struct batch *b, struct command *command)
         reject(command, "The metadata of the message cannot be read.");
     else if (command->verdict)
         command_refuse(command, command->verdict, NULL, NULL, 0);
+    else if (command->is_revoked)
+        command_refuse(command, ERR_REVOKED, NULL, NULL, 0);
     else if (!sequence_of(&b->sequences, command)->is_known)
         command_refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)

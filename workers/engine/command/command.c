@@ -106,6 +106,7 @@ static enum command_finding first_finding(const struct command *command)
 
 void command_reset(struct command *command)
 {
+    command->is_revoked = false;
     command->status = ERR_OK;
     command->http_status = 0;
     command->refusal = SLICE("");

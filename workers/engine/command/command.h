@@ -123,6 +123,7 @@ struct command {
     /* What the batch found out. */
     size_t company_at; /* row of its company in the batch's sequences */
     enum command_finding finding;
+    bool is_revoked; /* the tokens of its sender were, after it was sent (records/revoked.h) */
     enum err status;
     int http_status;
     struct slice refusal;   /* JSON; empty for a success */

@@ -62,6 +62,8 @@ enum {
     " AND next_at IS NOT DISTINCT FROM $3::timestamptz" \
     " AND asked_at IS NOT DISTINCT FROM $4::timestamptz"
 
+/* Its `sent` is the time at which the schedule was last put: since then nobody has asked whether the actor was
+ * revoked. */
 static const struct db_statement claim_command = {
     "schedules.claim_command",
     "WITH claimed AS (" CLAIM ", last_command = $7::uuid" AS_READ " RETURNING *),"
@@ -70,7 +72,7 @@ static const struct db_statement claim_command = {
     " (company_id, command_id, pool, slot, reason, due_at, type, actor,"
     " role, subject, parent, fingerprint, sent, body)"
     " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor,"
-    " role, subject, parent, fingerprint, floor(extract(epoch FROM last_at))::bigint, body"
+    " role, subject, parent, fingerprint, floor(extract(epoch FROM updated_at))::bigint, body"
     " FROM claimed"
     " ON CONFLICT DO NOTHING)"
     " SELECT 1 FROM claimed",

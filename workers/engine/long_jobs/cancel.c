@@ -4,7 +4,16 @@
 
 #include "workers/engine/resource/handlers.h"
 
+/* What is cancelled: a command that waits, or the long job of a command that has run ("export.csv" is that of
+ * an export.create). */
+#define CANCELLED                                                                                       \
+    "CASE WHEN EXISTS (SELECT FROM deferred AS d WHERE d.company_id = :company AND d.command_id = :id)" \
+    " THEN old.kind ELSE split_part(old.kind, '.', 1) || '.create' END"
+
+/* Whoever may send a command may cancel it. */
 static const struct resource_rule rules[] = {
+    {ERR_FORBIDDEN, NULL, "Your role is not allowed to do what this operation does.",
+     "old.ended_at IS NULL AND " CANCELLED " <> ALL (:may)"},
     {ERR_CONFLICT, NULL, "The operation has ended.", "old.ended_at IS NOT NULL"},
     {ERR_CONFLICT, NULL, "The command has begun.", "old.ended_at IS NULL AND old.has_begun"},
     {0},

@@ -1,5 +1,6 @@
 #include "workers/engine/resource/resource.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -7,7 +8,7 @@
 #include "workers/engine/command/refusal.h"
 #include "workers/engine/resource/resource_text.h"
 
-enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
+enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20, MAY_SIZE = 8192 };
 
 /* ---- writing ---- */
 
@@ -15,7 +16,7 @@ enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20 };
 struct texts {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], actor[UUID_TEXT_LEN + 1],
         parent[UUID_TEXT_LEN + 1];
-    char if_match[DB_NUMBER_SIZE], has[DB_NUMBER_SIZE];
+    char if_match[DB_NUMBER_SIZE], has[DB_NUMBER_SIZE], may[MAY_SIZE];
 };
 
 struct resource_writer {
@@ -74,6 +75,36 @@ static struct slice uuid_param(bool is_there, const struct uuid *uuid, char text
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
+static bool has_role(const char *const *roles, struct slice role)
+{
+    for (; *roles; roles++)
+        if (slice_is(role, *roles))
+            return true;
+    return false;
+}
+
+/* Few commands ask for it, so it is made anew each time. */
+static struct slice may_param(struct slice role, char text[MAY_SIZE])
+{
+    size_t len = 1;
+    text[0] = '{';
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        const struct {
+            const char *verb;
+            const char *const *roles;
+        } verbs[] = {{"create", (*at)->create_roles},
+                     {"update", (*at)->update_roles},
+                     {"delete", (*at)->delete_roles}};
+        for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+            if (has_role(verbs[i].roles, role) && len < MAY_SIZE)
+                len += (size_t)snprintf(text + len, MAY_SIZE - len, "%s%s.%s", len > 1 ? "," : "",
+                                        (*at)->name, verbs[i].verb);
+    }
+    assert(len + 1 < MAY_SIZE);
+    text[len] = '}';
+    return (struct slice){text, len + 1};
+}
+
 static struct slice make_param(const struct resource_statement *s, const struct command *command,
                                const struct resource_moment *moment, const struct msg_value *values,
                                uint8_t param, struct texts *texts)
@@ -96,6 +127,8 @@ static struct slice make_param(const struct resource_statement *s, const struct 
         return slice_of(moment->year);
     case PARAM_IF_MATCH:
         return db_number(envelope->if_match, texts->if_match);
+    case PARAM_MAY:
+        return may_param(envelope->role, texts->may);
     case PARAM_HAS:
         return db_number((int64_t)mentioned(object, values), texts->has);
     default:

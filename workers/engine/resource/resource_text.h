@@ -12,6 +12,7 @@ enum resource_param {
     PARAM_PARENT,
     PARAM_YEAR,
     PARAM_IF_MATCH,
+    PARAM_MAY,   /* the types of the commands that the command's role may send */
     PARAM_HAS,   /* bits of the fields that a merge patch mentions */
     PARAM_FIELD, /* + index in the schema's table */
 };

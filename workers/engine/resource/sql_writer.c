@@ -13,7 +13,7 @@ static const struct {
 } names[] = {
     {"company", PARAM_COMPANY, "uuid"},     {"id", PARAM_ID, "uuid"},         {"at", PARAM_AT, "timestamptz"},
     {"actor", PARAM_ACTOR, "uuid"},         {"parent", PARAM_PARENT, "uuid"}, {"year", PARAM_YEAR, "text"},
-    {"if_match", PARAM_IF_MATCH, "bigint"}, {"has", PARAM_HAS, "bigint"},
+    {"if_match", PARAM_IF_MATCH, "bigint"}, {"has", PARAM_HAS, "bigint"},     {"may", PARAM_MAY, "text[]"},
 };
 
 void sql_write_param(struct sql_writer *w, unsigned param, const char *type)

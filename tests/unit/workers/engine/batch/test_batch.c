@@ -418,6 +418,61 @@ static void test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_wai
     assert_no_gaps(&e->company);
 }
 
+static void revoke_tokens(const struct engine *e, const struct uuid *user, int64_t before_s)
+{
+    run_sqlf("INSERT INTO revocation (company_id, id, user_id, before, expires_at)"
+             " VALUES ('%s', gen_random_uuid(), '%s', to_timestamp(%lld), now() + interval '1 s')",
+             uuid_text(&e->company), uuid_text(user), (long long)before_s);
+}
+
+/* The gateway let it in, and the person was sent away while it waited. */
+static void test_batch_when_the_sender_was_revoked_since_then_what_waited_is_refused(void **state)
+{
+    struct engine *e = *state;
+    int64_t now_s = clock_wall_ms() / 1000;
+    for (enum deferral reason = DEFER_TURN; reason <= DEFER_SCHEDULE; reason++)
+        for (int is_revoked = 0; is_revoked <= 1; is_revoked++) {
+            struct command *command =
+                make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"x\"}"});
+            command->deferral = reason;
+            command->delay_ms = 0;
+            command->envelope.timestamp = now_s - 100;
+            run_commands(e, &command, 1);
+            command = take_settled(e, 0);
+            assert_int_equal(command->outcome, COMMAND_DEFERRED);
+            revoke_tokens(e, is_revoked ? &e->user : &e->stranger, now_s - 50);
+            revoke_tokens(e, &e->user, now_s - 101); /* of tokens before the one that sent it */
+            command = as_row(command, reason);
+            run_commands(e, &command, 1);
+            command = take_settled(e, 0);
+            assert_int_equal(command->outcome, COMMAND_DONE);
+            assert_int_equal(command->status, is_revoked ? ERR_REVOKED : ERR_OK);
+            assert_string_equal(
+                ask_sqlf("SELECT status || ' ' || http_status FROM inbox WHERE command_id = '%s'",
+                         uuid_text(&command->envelope.id)),
+                is_revoked ? "revoked 403" : "ok 201");
+            command_free(command);
+            run_sqlf("DELETE FROM revocation WHERE company_id = '%s'", uuid_text(&e->company));
+        }
+    assert_no_gaps(&e->company);
+}
+
+/* A delivery that was sent a moment ago is not asked for; one that the broker kept for a while is. */
+static void test_batch_when_the_sender_was_revoked_since_then_an_old_delivery_is_refused(void **state)
+{
+    struct engine *e = *state;
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"x\"}"});
+    command->envelope.timestamp = now_s - 20;
+    revoke_tokens(e, &e->user, now_s - 10);
+    run_commands(e, &command, 1);
+    command = take_settled(e, 0);
+    assert_int_equal(command->status, ERR_REVOKED);
+    command_free(command);
+    run_sqlf("DELETE FROM revocation WHERE company_id = '%s'", uuid_text(&e->company));
+}
+
 static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history(
     void **state)
 {
@@ -677,6 +732,8 @@ int main(void)
         TEST(test_batch_when_one_statement_fails_costs_only_its_command),
         TEST(test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succeeds),
         TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_a_dead_letter),
+        TEST(test_batch_when_the_sender_was_revoked_since_then_what_waited_is_refused),
+        TEST(test_batch_when_the_sender_was_revoked_since_then_an_old_delivery_is_refused),
         TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
         TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
         TEST(test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more),

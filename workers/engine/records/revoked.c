@@ -1,0 +1,45 @@
+#include "workers/engine/records/revoked.h"
+
+enum { FRESH_S = 5 }; /* a delivery that was sent no longer ago was let in by a gateway that had just asked */
+
+/* `before` is compared with the time at which the command was sent, in whole seconds: a token that sent it was made
+ * no later. */
+static const struct db_statement find_revoked = {
+    "revoked.find",
+    "SELECT k.i FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[])"
+    " AS k (i, company_id, actor, sent)"
+    " WHERE EXISTS (SELECT FROM revocation AS r"
+    " WHERE r.company_id = k.company_id AND r.user_id = k.actor AND r.before >= to_timestamp(k.sent))",
+};
+
+static bool has_waited(const struct command *command, int64_t now_s)
+{
+    bool is_row = command->row != DEFER_NONE && command->row != DEFER_UNPUBLISHED;
+    return command->reading == READING_ALL &&
+           (is_row || command->backoffs > 0 || command->envelope.timestamp < now_s - FRESH_S);
+}
+
+void revoked_ask(struct records *records, struct command *const *commands, size_t count, int64_t now_s,
+                 db_on_result *on_asked, void *arg)
+{
+    pg_rows_begin(&records->rows, 4);
+    for (size_t i = 0; i < count; i++) {
+        if (!has_waited(commands[i], now_s))
+            continue;
+        struct pg_array *column = pg_rows_add(&records->rows);
+        pg_array_add_i64(column++, (int64_t)i);
+        pg_array_add_uuid(column++, &commands[i]->envelope.company);
+        pg_array_add_uuid(column++, &commands[i]->envelope.actor);
+        pg_array_add_i64(column++, commands[i]->envelope.timestamp);
+    }
+    pg_rows_send(&records->rows, records->db, &find_revoked, NULL, on_asked, arg);
+}
+
+void revoked_read(struct command *const *commands, size_t count, const struct db_result *result)
+{
+    for (int row = 0; row < db_rows(result); row++) {
+        int64_t i = db_int(result, row, 0);
+        if (i >= 0 && (size_t)i < count)
+            commands[i]->is_revoked = true;
+    }
+}
