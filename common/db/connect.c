@@ -55,7 +55,11 @@ enum err db_target_init(struct db *db, const char *url)
         return ERR_BAD_REQUEST;
     const char *host = parameter(t, "host"), *hostaddr = parameter(t, "hostaddr");
     const char *port = parameter(t, "port"), *attrs = parameter(t, "target_session_attrs");
-    t->session_attrs = xstrdup(attrs ? attrs : db->read_only ? "any" : "read-write");
+    /* libpq would also refuse a primary whose database or login is read-only by default, which the session
+     * does not keep: whether a primary takes writes, settings_sql says. */
+    if (!attrs ? !db->read_only : strcmp(attrs, "read-write") == 0)
+        attrs = "primary";
+    t->session_attrs = xstrdup(attrs ? attrs : "any");
     t->host_count = list_length(host ? host : hostaddr);
     t->hosts = xcalloc(t->host_count, sizeof(*t->hosts));
     for (size_t i = 0; i < t->host_count; i++)
@@ -105,6 +109,7 @@ static const char *session_attrs(const struct db_target *t)
 struct parameters {
     const char *keywords[PARAMETERS_MAX + 1], *values[PARAMETERS_MAX + 1];
     size_t count;
+    char options[1024];
 };
 
 static void set(struct parameters *p, const char *keyword, const char *value)
@@ -113,6 +118,20 @@ static void set(struct parameters *p, const char *keyword, const char *value)
         return;
     p->keywords[p->count] = keyword;
     p->values[p->count++] = value;
+}
+
+/* Limits that an owner has set so short that they end a session before it could set its own (session.def).
+ * They travel with the request for a connection, after one that failed like that. Not always: a pooler may
+ * refuse a request with options (PgBouncer does, unless its ignore_startup_parameters names them). */
+static void set_options(const struct db_target *t, struct parameters *p)
+{
+    const char *given = parameter(t, "options");
+    if (!t->is_cut_short)
+        return;
+    snprintf(p->options, sizeof(p->options),
+             "%s -c statement_timeout=0 -c idle_session_timeout=0 -c exit_on_error=off%s", given ? given : "",
+             t->server_version >= 170000 ? " -c transaction_timeout=0" : "");
+    set(p, "options", p->options);
 }
 
 /* A later parameter wins over an earlier one. */
@@ -141,6 +160,7 @@ static void connection_parameters(const struct db *db, struct parameters *p)
     set(p, "port", host->port);
     set(p, "target_session_attrs", session_attrs(t));
     set(p, "client_encoding", "UTF8");
+    set_options(t, p);
 }
 
 static void ignore_notice(void *arg, const PGresult *result)
@@ -236,57 +256,93 @@ void db_connect_failed(struct db *db, const char *why)
         db->callbacks.on_down(db->ctx, db, why);
 }
 
-/* Settings of the session; NULL leaves those of the server.
+/* The settings of the session: those of this connection, those of session.def, and those of the planner.
  *
  * Prepared statements keep one generic plan, because planning each time costs several times what a look-up by
  * key does. Such a plan may be made when a table is empty and used when it has millions of rows, so it must
  * not depend on statistics. All our statements go by a key or by the index of a company, and the settings
- * leave the planner no other choice where there is an index. */
+ * leave the planner no other choice where there is an index.
+ *
+ * The first column says why the session must not be used. That a server takes no writes is its operator's
+ * will when it comes from the server's configuration; when it comes from the database or from the login, the
+ * session of a writer does not keep it. Names are qualified, because search_path is not ours yet. */
+#define DB_SESSION(name, value) ",('" name "', '" value "')"
 static const char settings_sql[] =
-    "SELECT set_config('role', $1, false), set_config('TimeZone', 'UTC', false),"
-    " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
-    " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
-    " set_config('enable_mergejoin', 'off', false),"
+    "WITH verdict AS MATERIALIZED (SELECT CASE"
+    " WHEN pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.=) 'replica'"
+    " THEN 'session_replication_role is replica: triggers would not run'"
+    " WHEN $3 OPERATOR(pg_catalog.=) 'off'"
+    " AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'on'"
+    " AND (SELECT source FROM pg_catalog.pg_settings"
+    " WHERE name OPERATOR(pg_catalog.=) 'default_transaction_read_only')"
+    " NOT IN ('global', 'database', 'user', 'database user')"
+    " THEN 'the server takes no writes (default_transaction_read_only)' END AS why)"
+    " SELECT verdict.why, pg_catalog.set_config(setting.name, setting.value, false)"
+    " FROM verdict CROSS JOIN (VALUES"
+    " ('role', $1::pg_catalog.text),"
+    " ('statement_timeout', $2),"
+    " ('default_transaction_read_only', $3),"
+    " ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
+    " ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'),"
+    " ('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('enable_indexonlyscan', 'on'),"
+    " ('enable_bitmapscan', 'on'),"
+    /* A commit that has been answered must outlast a crash of the server. */
+    " ('synchronous_commit', CASE"
+    " WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN 'on' END),"
     /* A client that has vanished must not keep its locks for two hours. */
-    " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
-    " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '20000', false),"
+    " ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'),"
+    " ('tcp_user_timeout', '20000'),"
     /* Nor may one that stopped between two statements (PostgreSQL 17 and later have this setting). */
-    " CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
-    "      THEN set_config('transaction_timeout', '60s', false) END,"
-    " set_config('statement_timeout', coalesce($2, current_setting('statement_timeout')), false),"
-    " set_config('default_transaction_read_only',"
-    "            coalesce($3, current_setting('default_transaction_read_only')), false)";
+    " ('transaction_timeout', '60s')"
+#include "common/db/session.def"
+    ") AS setting (name, value)"
+    " WHERE setting.value IS NOT NULL AND pg_catalog.current_setting(setting.name, true) IS NOT NULL";
+#undef DB_SESSION
 
 static bool set_up_start(struct db *db)
 {
     char timeout[24];
     snprintf(timeout, sizeof(timeout), "%lld", (long long)db->statement_timeout_ms);
     const char *values[] = {*db->role ? db->role : "none", db->statement_timeout_ms > 0 ? timeout : NULL,
-                            db->read_only ? "on" : NULL};
+                            db->read_only ? "on" : "off"};
     db_set_state(db, DB_SETTING_UP, step_limit(&db->target));
     return PQsetnonblocking(db->conn, 1) == 0 &&
            PQsendQueryParams(db->conn, settings_sql, ARRAY_LEN(values), NULL, values, NULL, NULL, 0) &&
            PQflush(db->conn) >= 0;
 }
 
+static void set_up_failed(struct db *db, const char *why)
+{
+    db->target.is_cut_short = true;
+    db_down(db, why);
+}
+
+/* Returns why the session must not be used; NULL: it may. */
+static const char *verdict(const PGresult *result)
+{
+    bool has_one = result && PQntuples(result) > 0 && !PQgetisnull(result, 0, 0);
+    return has_one ? PQgetvalue(result, 0, 0) : NULL;
+}
+
 static void set_up_event(struct db *db)
 {
     if (PQflush(db->conn) < 0 || !PQconsumeInput(db->conn)) {
-        db_down(db, PQerrorMessage(db->conn));
+        set_up_failed(db, PQerrorMessage(db->conn));
         return;
     }
     while (!PQisBusy(db->conn)) {
         PGresult *result = PQgetResult(db->conn);
         bool is_end = result == NULL, is_good = PQresultStatus(result) == PGRES_TUPLES_OK;
-        PQclear(result);
-        if (is_end && PQenterPipelineMode(db->conn)) {
+        const char *why = is_good ? verdict(result) : NULL;
+        if (why)
+            db_down(db, why);
+        else if (is_end && PQenterPipelineMode(db->conn))
             db_up(db);
+        else if (!is_good)
+            set_up_failed(db, PQerrorMessage(db->conn));
+        PQclear(result);
+        if (db->state != DB_SETTING_UP)
             return;
-        }
-        if (!is_good) {
-            db_down(db, PQerrorMessage(db->conn));
-            return;
-        }
     }
 }
 
@@ -303,12 +359,14 @@ static void connecting_event(struct db *db)
         db_watch(db, EV_WRITE);
         break;
     case PGRES_POLLING_OK:
+        db->target.server_version = PQserverVersion(db->conn);
         if (set_up_start(db))
             db_watch(db, EV_READ);
         else
-            db_down(db, PQerrorMessage(db->conn));
+            set_up_failed(db, PQerrorMessage(db->conn));
         break;
     default:
+        db->target.is_cut_short = false;
         db_down(db, PQerrorMessage(db->conn));
         break;
     }

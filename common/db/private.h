@@ -3,7 +3,7 @@
  * libpq.
  *
  *   db.c          the public face (new, free, send, ask, sync), the states, and what ends a connection
- *   connect.c     tries hosts and addresses in turn, backs off, sets the session up
+ *   connect.c     tries hosts and addresses in turn, backs off, sets the session up (session.def)
  *   pipeline.c    the statements that wait for their answer, in order; reads and writes
  *   statements.c  which statements are prepared on the present connection
  *   result.c      one answer, and what its SQLSTATE means
@@ -35,6 +35,8 @@ struct db_target {
     size_t host_count, host_at;
     unsigned rounds_failed; /* rounds over all hosts, since the last connection that lasted */
     bool second_choice;     /* for prefer-standby: this round takes any server */
+    bool is_cut_short;      /* the last session ended while it was set up */
+    int server_version;     /* of the last one, such as 150004; 0: there was none */
     struct resolve *resolve;
     char (*addresses)[64]; /* of the present host, where its name had to be resolved */
     size_t address_count, address_at;

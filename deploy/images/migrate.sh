@@ -7,7 +7,9 @@ set -euo pipefail
 url=${CORTEX_DATABASE_URL#*@}
 PGPASSWORD=$(cat "$DATABASE_PASSWORD_FILE")
 export PGPASSWORD
+. /cortex/deploy/local/lib/session.sh
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 -- "postgresql://$DATABASE_LOGIN@$url" <<END
+$(session_sql)
 ALTER ROLE cortex_gateway LOGIN PASSWORD '$(cat /run/secrets/gateway_password)';
 ALTER ROLE cortex_worker LOGIN PASSWORD '$(cat /run/secrets/worker_password)';
 INSERT INTO company (id, name) VALUES ('00000000-0000-7000-8000-000000000001', 'Demo Construction') ON CONFLICT DO NOTHING;

@@ -12,6 +12,9 @@ die() { say "$*"; exit 1; }
 
 sql_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../schemas/sql" && pwd)
 
+# shellcheck source=/dev/null
+. "$(dirname "${BASH_SOURCE[0]}")/lib/session.sh"
+
 command -v psql >/dev/null || die "psql is missing (package postgresql-client)."
 [[ -n ${CORTEX_DATABASE_URL:-} ]] || die "CORTEX_DATABASE_URL is not set: postgresql://owner:password@host:port/database"
 
@@ -28,6 +31,7 @@ fi
 
 # One psql script: take the lock, then for each file either check what was recorded or apply and record it.
 script() {
+    session_sql
     cat <<'SQL'
 SET client_min_messages = warning;
 SELECT pg_advisory_lock(hashtext('cortex.schema_migration')) \g /dev/null

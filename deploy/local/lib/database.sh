@@ -4,6 +4,9 @@
 # Logins: postgres (superuser, only for this script), cortex (owns the database, migrates), cortex_gateway and cortex_worker
 # (what the processes use; the migrations make them, database_logins gives them their passwords).
 
+# shellcheck source=/dev/null
+. "$(dirname "${BASH_SOURCE[0]}")/session.sh"
+
 # The newest server installed.
 postgres_bin() {
     local path newest=
@@ -35,8 +38,8 @@ database_url() {
 # database_sql LOGIN NAME: SQL from standard input; the password never stands in a command line.
 database_sql() {
     is_running database || die "the private PostgreSQL of $STATE is not running"
-    PGPASSWORD=$(secret "database_$1") "$(database_bin)/psql" --no-psqlrc --quiet --tuples-only --no-align \
-        --set ON_ERROR_STOP=1 --host 127.0.0.1 --port "$(port_of database)" --username "$1" --dbname "$2"
+    { session_sql && cat; } | PGPASSWORD=$(secret "database_$1") "$(database_bin)/psql" --no-psqlrc --quiet --tuples-only \
+        --no-align --set ON_ERROR_STOP=1 --host 127.0.0.1 --port "$(port_of database)" --username "$1" --dbname "$2"
 }
 
 database_create() {

@@ -21,7 +21,7 @@ external_sql() {
         url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
         password=$(printf '%b' "${BASH_REMATCH[3]//%/\\x}")
     fi
-    PGPASSWORD=$password psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 -- "$url"
+    { session_sql && cat; } | PGPASSWORD=$password psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 -- "$url"
 }
 
 demo_company() {

@@ -65,7 +65,10 @@ static void copy_migrations(char folder[64])
     snprintf(folder, 64, "/tmp/cortex-migrations-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(command, sizeof(command),
-             "mkdir -p %1$s/deploy/local %1$s/schemas && cp deploy/local/migrate.sh %1$s/deploy/local/ &&"
+             "mkdir -p %1$s/deploy/local/lib %1$s/schemas %1$s/common/db &&"
+             " cp deploy/local/migrate.sh %1$s/deploy/local/ &&"
+             " cp deploy/local/lib/session.sh %1$s/deploy/local/lib/ &&"
+             " cp common/db/session.def %1$s/common/db/ &&"
              " cp -r schemas/sql %1$s/schemas/",
              folder);
     assert_int_equal(system(command), 0);

@@ -451,6 +451,137 @@ static void test_session_when_up_is_set_up(void **state)
     db_result_release(result);
 }
 
+/* What an owner may set for a database, and we set on each connection: the worst of it. */
+static const struct {
+    const char *name, *hostile;
+} hostile_settings[] = {
+    {"quote_all_identifiers", "on"},
+    {"client_encoding", "LATIN1"},
+    {"DateStyle", "SQL, DMY"},
+    {"IntervalStyle", "iso_8601"},
+    {"TimeZone", "Asia/Kathmandu"},
+    {"timezone_abbreviations", "India"},
+    {"bytea_output", "escape"},
+    {"extra_float_digits", "-15"},
+    {"lc_monetary", "POSIX"},
+    {"lc_numeric", "POSIX"},
+    {"lc_time", "POSIX"},
+    {"xmlbinary", "hex"},
+    {"xmloption", "document"},
+    {"array_nulls", "off"},
+    {"default_text_search_config", "pg_catalog.german"},
+    {"search_path", "nowhere"},
+    {"standard_conforming_strings", "off"},
+    {"backslash_quote", "on"},
+    {"transform_null_equals", "on"},
+    {"check_function_bodies", "off"},
+    {"plpgsql.extra_errors", "all"},
+    {"restrict_nonsystem_relation_kind", "view"},
+    {"row_security", "off"},
+    {"cortex.company", "018e0000-0000-7000-8000-000000000001"},
+    {"cortex.operator", "on"},
+    {"gin_fuzzy_search_limit", "1"},
+    {"default_transaction_isolation", "serializable"},
+    {"default_transaction_deferrable", "on"},
+    {"exit_on_error", "on"},
+    {"lock_timeout", "1ms"},
+    {"idle_session_timeout", "50ms"},
+    {"idle_in_transaction_session_timeout", "1ms"},
+    /* Of connect.c itself. */
+    {"default_transaction_read_only", "on"},
+    {"statement_timeout", "50ms"},
+    {"synchronous_commit", "off"},
+    {"enable_indexscan", "off"},
+};
+
+static void alter_database(const char *name, const char *value)
+{
+    char text[512];
+    struct db_result *known = run_sql("SELECT current_setting($1, true)", name);
+    bool is_known = db_text(known, 0, 0).data || strchr(name, '.');
+    db_result_release(known);
+    if (!is_known)
+        return; /* the server is older than the setting */
+    snprintf(text, sizeof(text),
+             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET %s = ''%s''', current_database());"
+             " EXCEPTION WHEN insufficient_privilege THEN NULL; END $$", /* cortex.*: a superuser may */
+             name, value);
+    do_sql(text);
+}
+
+static void expect_setting(struct fixture *f, const char *name, const char *value)
+{
+    static const struct db_statement read = {"setting", "SELECT coalesce(current_setting($1, true), $2)"};
+    const struct slice params[] = {slice_of(name), slice_of(value)};
+    struct kept kept = {.journal = &f->journal};
+    int before = f->journal.count;
+    db_send(f->db, &read, params, ARRAY_LEN(params), keep_result, &kept);
+    db_sync(f->db, NULL, NULL);
+    journal_await(&f->journal, before + 1);
+    assert_int_equal(db_result_error(kept.result), ERR_OK);
+    if (!slice_is(db_text(kept.result, 0, 0), value))
+        fail_msg("%s is %s and not %s", name, db_text(kept.result, 0, 0).data, value);
+    db_result_release(kept.result);
+}
+
+static void await_up(struct fixture *f)
+{
+    for (int i = 1; !strstr(f->journal.text, "up:-"); i++)
+        journal_await(&f->journal, i);
+}
+
+static void test_session_when_the_owner_has_other_settings_keeps_none_of_them(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *name, *value;
+    } ours[] = {
+#define DB_SESSION(name, value) {name, value},
+#include "common/db/session.def"
+#undef DB_SESSION
+        {"default_transaction_read_only", "off"},
+        {"statement_timeout", "5s"},
+        {"synchronous_commit", "on"},
+        {"enable_indexscan", "on"},
+    };
+    assert_int_equal(ARRAY_LEN(ours), ARRAY_LEN(hostile_settings)); /* a new row needs its worst value here */
+    for (size_t i = 0; i < ARRAY_LEN(hostile_settings); i++)
+        alter_database(hostile_settings[i].name, hostile_settings[i].hostile);
+    open_db(f, &(struct db_options){.url = test_url(), .statement_timeout_ms = 5000});
+    await_up(f);
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        assert_string_equal(ours[i].name, hostile_settings[i].name);
+        expect_setting(f, ours[i].name, ours[i].value);
+    }
+}
+
+/* So short that the session ends before it could set its own. */
+static void test_session_when_the_owner_gives_it_a_millisecond_comes_up(void **state)
+{
+    struct fixture *f = *state;
+    do_sql("DO $$ BEGIN"
+           " EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = ''1ms''', current_database());"
+           " EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''1ms''', current_database());"
+           " END $$");
+    open_db(f, &(struct db_options){.url = test_url(), .statement_timeout_ms = 5000});
+    await_up(f);
+    usleep(20000);
+    int before = f->journal.count;
+    run(f, &one, NULL, 0);
+    commit(f);
+    journal_await(&f->journal, before + 2);
+    assert_non_null(strstr(f->journal.text, "up:- a:OK sync:OK"));
+}
+
+/* On a connection that is up: a new one may not come up at the first try. */
+static int forgive(void **state)
+{
+    static const struct db_statement reset = {
+        "reset", "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$"};
+    db_result_release(ask(*state, &reset));
+    return tear_down(state);
+}
+
 /* A generic plan is made once, perhaps while a table is empty. It must be the plan that suits millions of
  * rows.
  */
@@ -561,6 +692,10 @@ int main(void)
         TEST(test_connection_when_the_server_takes_no_writes_is_not_used_for_them),
         TEST(test_role_when_it_does_not_exist_keeps_the_connection_down),
         TEST(test_session_when_up_is_set_up),
+        cmocka_unit_test_setup_teardown(test_session_when_the_owner_has_other_settings_keeps_none_of_them,
+                                        set_up, forgive),
+        cmocka_unit_test_setup_teardown(test_session_when_the_owner_gives_it_a_millisecond_comes_up, set_up,
+                                        forgive),
         TEST(test_plan_when_the_table_is_empty_goes_by_the_index),
         TEST(test_url_when_it_does_not_parse_is_refused),
         TEST(test_statement_when_a_migration_changes_its_type_is_prepared_again),
