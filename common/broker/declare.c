@@ -197,6 +197,7 @@ static bool mentions(struct slice text, const char *word)
 static bool is_of_a_limit(struct slice text)
 {
     static const char *const limits[] = {"inequivalent arg 'x-max-length'",
+                                         "inequivalent arg 'x-max-length-bytes'",
                                          "inequivalent arg 'x-delivery-limit'",
                                          "inequivalent arg 'x-message-ttl'", "inequivalent arg 'x-expires'"};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++)

@@ -110,6 +110,7 @@ static void declare_command_queue(struct broker *broker, const struct config *co
         text_argument("x-dead-letter-exchange", EXCHANGE_DEAD),
         text_argument("x-dead-letter-strategy", "at-least-once"),
         integer_argument("x-max-length", config->queue_max_length),
+        integer_argument("x-max-length-bytes", config->queue_max_bytes),
         text_argument("x-overflow", "reject-publish"),
     };
     declare(broker, name, arguments, ARRAY_LEN(arguments));
@@ -127,6 +128,7 @@ static void declare_dead_queue(struct broker *broker, const struct config *confi
         text_argument("x-queue-type", "quorum"),
         integer_argument("x-delivery-limit", 1000000),
         integer_argument("x-max-length", config->queue_max_length),
+        integer_argument("x-max-length-bytes", config->queue_max_bytes),
         text_argument("x-overflow", "reject-publish"),
     };
     declare(broker, name, arguments, ARRAY_LEN(arguments));

@@ -13,7 +13,8 @@ struct commands {
     struct gateway *gateway;
     struct broker *publisher;
     struct refusals *refusals;
-    bool is_declared; /* and so the broker agrees with our number of partitions */
+    bool is_declared;                    /* and so the broker agrees with our number of partitions */
+    uint64_t published, published_bytes; /* commands of this process so far, and their bodies */
     struct pending_table pending;
 };
 
@@ -88,6 +89,20 @@ static void on_reason(void *arg, enum err reason)
              reason == ERR_QUEUE_FULL ? NULL : "the broker did not take the command; it can be sent again");
 }
 
+/* From so many messages on a refusal says that the queue is full. RabbitMQ tells how many wait in a queue but
+ * not how large they are. So a queue may be full by its bytes when it would be with messages of four times the
+ * size that this process has published on average. */
+static int64_t full_from(const struct commands *commands, const char *queue)
+{
+    enum { LARGER = 4 };
+    const struct config *config = commands->gateway->config;
+    int64_t limit = topology_queue_limit(commands->publisher, queue, config->queue_max_length);
+    int64_t average =
+        commands->published > 0 ? (int64_t)(commands->published_bytes / commands->published) + 1 : 1;
+    int64_t by_bytes = config->queue_max_bytes / (LARGER * average) + 1;
+    return by_bytes < limit ? by_bytes : limit;
+}
+
 static void explain_refusal(struct pending *pending)
 {
     struct commands *commands = pending->commands;
@@ -96,9 +111,7 @@ static void explain_refusal(struct pending *pending)
     topology_command_queue(pending->pool, topology_partition(&pending->company, config->partitions), queue,
                            sizeof(queue));
     pending->explaining = true;
-    refusals_explain(commands->refusals, queue,
-                     topology_queue_limit(commands->publisher, queue, config->queue_max_length), on_reason,
-                     pending);
+    refusals_explain(commands->refusals, queue, full_from(commands, queue), on_reason, pending);
 }
 
 static void on_confirm(void *arg, enum err err)
@@ -236,6 +249,8 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     pending->fingerprint = envelope->fingerprint;
     pending->is_async = wait_ms == 0;
     pending->is_scheduled = envelope->not_before != 0;
+    commands->published++;
+    commands->published_bytes += envelope->body.len;
     call->waiter = pending;
     call->on_gone = on_gone;
     deadline_set(&commands->pending.deadlines, &pending->deadline, wait_ms > 0 ? wait_ms : config->wait_ms);

@@ -16,17 +16,23 @@ before(async () => {
 });
 after(() => stack?.stop());
 
+// Sends commands whose results nobody waits for until one is refused. → { accepted, refused }
+async function fillQueue(api, most, project) {
+    let accepted = 0, refused;
+    while (!refused && accepted < most) {
+        const answer = await api.post('/v1/projects', project(accepted), { prefer: 'respond-async' });
+        if (answer.status === 202) accepted++;
+        else refused = answer;
+    }
+    return { accepted, refused };
+}
+
 describe('queue full', () => {
     test('test_queue_when_full_then_503_and_what_was_accepted_is_done', async (t) => {
         const company = await stack.addCompany();
         const api = stack.client({ company });
         await stack.worker.kill();
-        let accepted = 0, refused;
-        while (!refused && accepted < ENOUGH) {
-            const answer = await api.post('/v1/projects', { name: `Waiting ${accepted}` }, { prefer: 'respond-async' });
-            if (answer.status === 202) accepted++;
-            else refused = answer;
-        }
+        const { accepted, refused } = await fillQueue(api, ENOUGH, (n) => ({ name: `Waiting ${n}` }));
         expectProblem(refused, 503, 'queue-full');
         assert.ok(Number(refused.headers['retry-after']) >= 1);
         assert.ok(accepted >= 5);
@@ -41,5 +47,21 @@ describe('queue full', () => {
         t.diagnostic(`${accepted} accepted before the first refusal; from then on that workers are there, a write is answered after ${written} ms, ` +
             `all is done after ${done} ms`);
         assert.equal(await count(), accepted);
+    });
+
+    test('test_queue_when_full_by_bytes_then_503_though_few_commands_wait', async (t) => {
+        const bytes = { CORTEX_QUEUE_MAX_BYTES: '100k' };
+        const large = await startStack('queue_full_by_bytes', { gateway: bytes, worker: bytes });
+        try {
+            await large.worker.kill();
+            const { accepted, refused } = await fillQueue(large.client(), ENOUGH, (n) => ({ name: `Waiting ${n}`, description: 'x'.repeat(4000) }));
+            expectProblem(refused, 503, 'queue-full');
+            t.diagnostic(`${accepted} commands of 4 kB accepted`);
+            assert.ok(accepted >= 20 && accepted < ENOUGH / 2, `${accepted}`);
+            await large.worker.start();
+            await until(async () => (await large.client().post('/v1/projects', { name: 'After' })).status === 201, 30_000, 'a write');
+        } finally {
+            await large.stop();
+        }
     });
 });
