@@ -144,6 +144,11 @@ void session_on_slow(struct session *session)
     session_disconnect(session, CENTRIFUGE_DISCONNECT_SLOW);
 }
 
+void session_on_flood(struct session *session)
+{
+    session_disconnect(session, CENTRIFUGE_DISCONNECT_TOO_MANY_REQUESTS);
+}
+
 void session_on_revoked(struct session *session)
 {
     if (session->state == SESSION_CONNECTED &&

@@ -58,6 +58,7 @@ struct session {
     ev_tstamp due_at;
     ev_tstamp commands, subscribes; /* how many of each a second: rate.h */
     uint32_t subscription_count;
+    uint32_t work_bytes; /* that the waiting commands hold of what the client has sent */
     uint16_t work_count;
     uint8_t state; /* enum session_state */
     uint8_t due;   /* enum session_due */
@@ -71,7 +72,8 @@ void session_end(struct session *session);
 void session_done(struct session *session);
 
 void session_on_message(struct session *session, struct slice text);
-void session_on_time(struct session *session); /* the time that ws_limit was given has passed */
-void session_on_slow(struct session *session); /* more output waits for the client than max_output_bytes */
+void session_on_time(struct session *session);  /* the time that ws_limit was given has passed */
+void session_on_slow(struct session *session);  /* more output waits for the client than max_output_bytes */
+void session_on_flood(struct session *session); /* the process holds too much of what clients send */
 void session_on_drain(struct session *session);
 void session_on_revoked(struct session *session); /* tokens were revoked, perhaps this session's */

@@ -92,13 +92,15 @@ struct session_work {
     struct session *session;
     struct session_work *next, **place;
     uint32_t command;
+    uint32_t bytes; /* that it holds of what the client has sent: session_work_hold */
     void (*drop)(struct session_work *work); /* the session ends: frees it, and the answer is dropped */
 };
 /* True when fewer than ws_max_calls commands wait; otherwise the command has been refused with error 111. */
 bool session_may_work(struct session *session, uint32_t id);
 void session_work_begin(struct session *session, uint32_t id, struct session_work *work,
                         void (*drop)(struct session_work *work));
-void session_work_end(struct session_work *work); /* before it is answered and freed */
+void session_work_hold(struct session_work *work, size_t bytes); /* at most once for each work */
+void session_work_end(struct session_work *work);                /* before it is answered and freed */
 void session_drop_works(struct session *session);
 
 /* reply.c: reply_begin writes `{"id":7,"subscribe":{`, the caller the rest; reply_end writes `}}` and

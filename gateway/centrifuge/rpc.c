@@ -114,6 +114,7 @@ static void start(struct session *session, uint32_t id, const struct rpc_request
     struct rpc_work *waiting = xcalloc(1, sizeof(*waiting));
     waiting->call.on_answer = on_answer;
     session_work_begin(session, id, &waiting->work, drop);
+    session_work_hold(&waiting->work, rpc_request_memory(request));
     rpc_call_start(session_gateway(session), request, &waiting->call);
 }
 

@@ -122,11 +122,24 @@ static void fail(struct ws *ws, int code)
 
 /* What the reader hears. */
 
+/* A client that has not connected yet may send its connect command and little else. */
+static size_t most_of_message(const struct ws *ws)
+{
+    const struct config *config = ws_gateway(ws)->config;
+    bool is_less = ws->session.state != SESSION_CONNECTED && config->ws_max_connect < config->ws_max_message;
+    return (size_t)(is_less ? config->ws_max_connect : config->ws_max_message);
+}
+
 static bool on_text(void *ctx, struct slice message)
 {
     struct ws *ws = ctx;
+    bool was_connected = ws->session.state == SESSION_CONNECTED;
     if (ws->state == WS_OPEN)
         session_on_message(&ws->session, message);
+    if (!was_connected && ws->session.state == SESSION_CONNECTED) {
+        conn_set_known(ws->conn);
+        ws_reader_allow(ws->reader, most_of_message(ws));
+    }
     return true;
 }
 
@@ -163,7 +176,7 @@ static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
     (void)conn;
     struct ws *ws = state;
     if (!ws->reader)
-        ws->reader = ws_reader_new((size_t)ws_gateway(ws)->config->ws_max_message, ws->deflate);
+        ws->reader = ws_reader_new(most_of_message(ws), ws->deflate);
     int code = ws_reader_feed(ws->reader, bytes, &callbacks, ws);
     if (code != 0)
         fail(ws, code);
@@ -200,6 +213,23 @@ static void on_overflow(struct conn *conn, void *state)
     session_on_slow(&ws->session);
 }
 
+static size_t input(const struct conn *conn, const void *state)
+{
+    (void)conn;
+    const struct ws *ws = state;
+    return ws->session.work_bytes + (ws->reader ? ws_reader_memory(ws->reader) : 0);
+}
+
+/* Its client connects again and recovers. */
+static void on_input_overflow(struct conn *conn, void *state)
+{
+    struct ws *ws = state;
+    if (ws->state == WS_OPEN)
+        session_on_flood(&ws->session);
+    ws_reader_free(TAKE(ws->reader));
+    conn_close(conn); /* the rest of the message that was cut off means nothing */
+}
+
 static void on_drain(struct conn *conn, void *state)
 {
     (void)conn;
@@ -232,6 +262,8 @@ static const struct conn_protocol ws_protocol = {
     .on_end = on_end,
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
+    .input = input,
+    .on_input_overflow = on_input_overflow,
     .on_drain = on_drain,
     .on_revoked = on_revoked,
     .on_free = on_free,

@@ -19,12 +19,19 @@ void session_work_begin(struct session *session, uint32_t id, struct session_wor
     session->work_count++;
 }
 
+void session_work_hold(struct session_work *work, size_t bytes)
+{
+    work->bytes = (uint32_t)bytes;
+    work->session->work_bytes += work->bytes;
+}
+
 void session_work_end(struct session_work *work)
 {
     *work->place = work->next;
     if (work->next)
         work->next->place = work->place;
     work->session->work_count--;
+    work->session->work_bytes -= work->bytes;
 }
 
 void session_drop_works(struct session *session)

@@ -1,8 +1,8 @@
 #include "gateway/http/exchange.h"
 
 enum {
-    UNUSED_MAX = 64, /* exchanges kept for the next requests */
-    ARENA_BLOCK = 4096,
+    UNUSED_MAX = 64,  /* exchanges kept for the next requests */
+    BODY_KEPT = 1024, /* octets of body that a waiting call may keep, which saves an allocation */
     ARENA_BASE = 1024 * 1024,
     ARENA_PER_OCTET =
         16, /* for each octet that a body may have: the complaints about a body are longer than it */
@@ -19,6 +19,20 @@ void exchange_set_state(struct exchange *exchange, enum exchange_state state)
     exchange->state = state;
 }
 
+size_t exchange_memory(const struct exchange *exchange)
+{
+    const struct arena *arena = &exchange->call.arena;
+    return sizeof(*exchange) + request_memory(&exchange->request) + exchange->call.added.capacity +
+           (arena->blocks ? arena->used + EXCHANGE_ARENA_BLOCK : 0);
+}
+
+void exchange_drop_body(struct exchange *exchange)
+{
+    exchange->call.body = SLICE("");
+    if (exchange->request.body.capacity > BODY_KEPT)
+        buf_done(&exchange->request.body);
+}
+
 struct exchange *exchange_new(struct exchange_pool *pool)
 {
     const struct config *config = pool->gateway->config;
@@ -31,7 +45,7 @@ struct exchange *exchange_new(struct exchange_pool *pool)
         exchange = xcalloc(1, sizeof(*exchange));
         exchange->pool = pool;
         request_init(&exchange->request, config);
-        arena_init(&exchange->call.arena, ARENA_BLOCK, ARENA_BASE + ARENA_PER_OCTET * max_body);
+        arena_init(&exchange->call.arena, EXCHANGE_ARENA_BLOCK, ARENA_BASE + ARENA_PER_OCTET * max_body);
         buf_init(&exchange->call.added, CALL_ADDED_MAX);
     }
     exchange->call.gateway = pool->gateway;

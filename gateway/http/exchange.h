@@ -28,6 +28,8 @@ struct exchange {
     struct exchange *next; /* in a list of the pool */
 };
 
+enum { EXCHANGE_ARENA_BLOCK = 4096 }; /* octets: the least memory of a call that allocates anything */
+
 /* The exchanges of a process that are in no request's use. */
 struct exchange_pool {
     struct gateway *gateway;
@@ -46,6 +48,11 @@ void exchange_free(struct exchange *exchange);             /* to the pool */
 void exchange_retire(struct exchange *exchange);
 
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
+
+size_t exchange_memory(const struct exchange *exchange); /* octets, itself included */
+/* The handler has made what it needs of the body (a command, a query), so a large body is freed while the call
+ * waits. */
+void exchange_drop_body(struct exchange *exchange);
 
 static inline struct exchange *exchange_of(struct call *call)
 {

@@ -74,8 +74,11 @@ static enum err look_at_head(struct exchange *exchange)
     if (call->method == METHOD_OPTIONS)
         return ERR_OK;
     err = router_find(call);
-    if (!err && call->route->access != ACCESS_PUBLIC)
+    if (!err && call->route->access != ACCESS_PUBLIC) {
         err = authorize_bearer(call, &exchange->why);
+        if (!err)
+            conn_set_known(call->conn);
+    }
     return err ? err : authorize_role(call, &exchange->why);
 }
 
@@ -143,6 +146,7 @@ static bool work(struct exchange *exchange)
         exchange_free(exchange);
         return false;
     default:
+        exchange_drop_body(exchange);
         conn_limit(conn, 0); /* the handler has time limits of its own */
         conn_pause(conn, true);
         return false;
@@ -259,6 +263,24 @@ static void on_overflow(struct conn *conn, void *state)
     (void)state;
 }
 
+static size_t input(const struct conn *conn, const void *state)
+{
+    (void)conn;
+    const struct exchange *exchange = state;
+    return exchange ? exchange_memory(exchange) : 0;
+}
+
+/* A request that is in work cannot be taken back, so its client is told nothing that could be wrong: it finds
+ * out what became of it as after any other lost connection. */
+static void on_input_overflow(struct conn *conn, void *state)
+{
+    struct exchange *exchange = state;
+    if (exchange && exchange->state == READING)
+        refuse(exchange, ERR_INPUT_FULL, NULL);
+    else
+        conn_abort(conn);
+}
+
 /* An idle connection is not closed at once. Its client may be sending a request at this moment; it would lose
  * that request and could not know whether it was carried out. It gets an answer with "Connection: close"
  * instead. A connection on which nothing arrives for a while is closed. */
@@ -312,6 +334,8 @@ const struct conn_protocol http_protocol = {
     .on_end = on_end,
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
+    .input = input,
+    .on_input_overflow = on_input_overflow,
     .on_drain = on_drain,
     .on_revoked = on_revoked,
     .on_free = on_free,

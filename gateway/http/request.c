@@ -225,6 +225,12 @@ void request_done(struct request *request)
     *request = (struct request){0};
 }
 
+size_t request_memory(const struct request *request)
+{
+    return request->text.capacity + request->body.capacity +
+           request->field_capacity * sizeof(*request->fields);
+}
+
 static void empty(struct buf *buf, size_t kept)
 {
     if (buf->capacity > kept)

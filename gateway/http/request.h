@@ -58,6 +58,7 @@ enum request_step { REQUEST_MORE, REQUEST_HEAD, REQUEST_DONE, REQUEST_REFUSED };
 
 void request_init(struct request *request, const struct config *config);
 void request_done(struct request *request);
+size_t request_memory(const struct request *request); /* octets that it holds besides itself */
 /* Makes it ready for the next request; a little memory is kept. */
 void request_reset(struct request *request);
 

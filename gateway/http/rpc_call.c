@@ -33,10 +33,20 @@ static struct slice keep(struct call *call, struct slice text)
     return (struct slice){copy, text.len};
 }
 
+static size_t head_size(const struct rpc_request *request)
+{
+    size_t size = request->line.len;
+    for (size_t i = 0; i < request->header_count; i++)
+        size += request->headers[i].name.len + request->headers[i].value.len;
+    return size;
+}
+
 /* A body counts as application/json unless a header says otherwise. */
 static enum err take_headers(struct call *call, const struct rpc_request *request)
 {
     static const struct call_header json = {{"content-type", 12}, {"application/json", 16}};
+    if (head_size(request) > (size_t)call->gateway->config->max_head_bytes)
+        return ERR_HEADERS_TOO_LARGE;
     call->headers = arena_alloc(&call->arena, (request->header_count + 1) * sizeof(*call->headers));
     if (!call->headers)
         return ERR_HEADERS_TOO_LARGE;
@@ -74,8 +84,8 @@ static enum err take(struct call *call, const struct rpc_request *request)
         err = router_find(call);
     if (err)
         return err;
-    call->body = keep(call, request->body);
-    return call->body.data ? ERR_OK : ERR_BODY_TOO_LARGE;
+    call->body = request->body; /* handlers are done with it when they return */
+    return request->body.len <= (size_t)call->gateway->config->max_body_bytes ? ERR_OK : ERR_BODY_TOO_LARGE;
 }
 
 void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, struct rpc_call *rpc)
@@ -97,6 +107,13 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
         call_fail(call, err, why);
     else
         call->route->handler(call);
+    if (exchange->state == WORKING)
+        exchange_drop_body(exchange);
+}
+
+size_t rpc_request_memory(const struct rpc_request *request)
+{
+    return sizeof(struct exchange) + EXCHANGE_ARENA_BLOCK + head_size(request);
 }
 
 void rpc_call_forget(struct rpc_call *rpc)

@@ -26,8 +26,9 @@ struct rpc_call {
     struct call *call; /* NULL: no call is on its way */
 };
 
-/* Copies the request. */
+/* The request, which holds no more than a request head may, is copied but for its body. */
 void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, struct rpc_call *rpc);
+size_t rpc_request_memory(const struct rpc_request *request); /* octets that it holds while it waits */
 /* No answer is wanted any more; a command that was published goes on. A call that has been answered may be
  * forgotten, too. */
 void rpc_call_forget(struct rpc_call *rpc);

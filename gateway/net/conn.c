@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum {
     CONGESTED_BYTES =
-        64 * 1024,    /* with more output than that, the peer must read before it is answered again */
+        64 * 1024, /* with more output than that, the peer must read before it is answered again */
+    CONGESTED_UNKNOWN_BYTES = 16 * 1024, /* the same for a peer without a token */
     LINGER_MS = 2000, /* RFC 9112 9.6: the peer reads the answer before a reset can drop it */
 };
 
@@ -30,7 +32,7 @@ bool conn_is_open(const struct conn *conn)
 
 bool conn_is_congested(const struct conn *conn)
 {
-    return conn->output.bytes > CONGESTED_BYTES;
+    return conn->output.bytes > (conn->known ? CONGESTED_BYTES : CONGESTED_UNKNOWN_BYTES);
 }
 
 void conn_update_events(struct conn *conn)
@@ -105,6 +107,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
             conn->protocol->on_timeout(conn, conn->protocol_state);
         else if (conn->state == CONN_LINGERING)
             conn_kill(conn);
+        conn_count_input(conn);
     }
     if (conn->state != CONN_DEAD)
         arm(conn);
@@ -128,6 +131,7 @@ void conn_kill(struct conn *conn)
     if (conn->state == CONN_DEAD)
         return;
     set_state(conn, CONN_DEAD);
+    conn_count_input(conn);
     ev_io_stop(conn->set->loop, &conn->io);
     ev_clear_pending(conn->set->loop, &conn->io);
     ev_timer_stop(conn->set->loop, &conn->timer);
@@ -194,6 +198,16 @@ void conn_reap(struct conn *conn)
 }
 
 /* ---- output ---- */
+
+void conn_set_known(struct conn *conn)
+{
+    if (conn->known)
+        return;
+    conn->known = true;
+    int unsent = (int)conn->set->gateway->config->socket_unsent_bytes;
+    if (conn->family == AF_INET || conn->family == AF_INET6)
+        setsockopt(conn->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
 
 size_t conn_output(const struct conn *conn)
 {

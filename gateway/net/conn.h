@@ -14,6 +14,10 @@
  * A client that reads slowly costs memory. Each connection may hold max_output_bytes of output; all of them
  * together may hold output_total_bytes, and past that the connections that hold the most are ended first
  * (conn_slow.c). What the kernel buffers for a client that does not read is bounded by socket_unsent_bytes.
+ *
+ * A client that does not finish what it sends costs memory, too: heads, bodies, messages and what waits behind
+ * a request in work. All of it together may be input_total_bytes; past that the connections that hold the most
+ * are ended first, and those without a valid token before all others (conn_input_total.c).
  */
 
 #include <ev.h>
@@ -41,6 +45,13 @@ struct conn_protocol {
      * more than output_total_bytes. The protocol says goodbye or calls conn_abort. In the second case a
      * connection that holds as much output after this call as before is aborted. */
     void (*on_overflow)(struct conn *conn, void *state);
+    /* Octets of memory that the state holds for what its client has sent: unfinished input and requests in
+     * work. NULL: none. It is asked after each event of the socket. */
+    size_t (*input)(const struct conn *conn, const void *state);
+    /* The connection is among those that hold the most input while the process holds more than
+     * input_total_bytes. The protocol says goodbye and lets go of the input; a connection that holds as much
+     * after this call as before is aborted, and so is one whose protocol has no such function. */
+    void (*on_input_overflow)(struct conn *conn, void *state);
     /* The process is leaving: finish, then close. */
     void (*on_drain)(struct conn *conn, void *state);
     /* Tokens have been revoked: close if the connection was opened with one of them. NULL: the protocol does
@@ -62,6 +73,10 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
 /* Treats the connection as a stream until it is handed over again: its client will ask again as soon as it is
  * told to leave. */
 void conn_set_long_lived(struct conn *conn);
+
+/* The client has shown a valid token. Until then the kernel and this connection hold less output for it, and
+ * it is ended before others when memory is short. */
+void conn_set_known(struct conn *conn);
 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
@@ -92,6 +107,7 @@ void conn_abort(struct conn *conn); /* closes now and drops the output that wait
 enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set) MUST_CHECK;
 void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
+size_t conn_set_input(const struct conn_set *set); /* octets of input that all connections hold */
 /* Calls on_freed after each connection that is freed, so that the server may accept again. */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
 /* Calls each protocol's on_drain once. Connections that are no streams are told now. Streams, and connections

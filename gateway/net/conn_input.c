@@ -86,11 +86,15 @@ static void take_bytes(struct conn *conn, struct slice bytes)
         keep(conn, left);
 }
 
-/* How much may be read now. While nothing can be offered, no more than can be kept. */
+/* How much may be read now. While nothing can be offered, no more than can be kept, and nothing at all once
+ * the process holds half of the input that it may hold: what is not read holds its client back. */
 static size_t room(const struct conn *conn)
 {
+    const struct conn_set *set = conn->set;
     if (conn->state != CONN_OPEN || conn_can_offer(conn))
         return CONN_READ_SIZE;
+    if (set->input_held > (size_t)set->gateway->config->input_total_bytes / 2)
+        return 0;
     size_t kept = conn->kept ? buf_len(conn->kept) : 0;
     return kept < CONN_READ_SIZE ? CONN_READ_SIZE - kept : 0;
 }
@@ -129,6 +133,7 @@ void conn_on_io(struct ev_loop *loop, struct ev_io *io, int revents)
         offer_kept(conn);
     if ((revents & EV_READ) && conn->state != CONN_DEAD && !conn->ended)
         read_socket(conn);
+    conn_count_input(conn);
     /* The answer to this connection's own bytes is written at once, while its memory is in the cache. What
      * other connections write to it waits for the end of the turn. */
     if (conn->dirty && !conn->blocked)

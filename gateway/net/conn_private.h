@@ -1,7 +1,7 @@
 #pragma once
 /* What the files of a connection share: conn.c (its life, time limits, output), conn_input.c (reading),
- * conn_slow.c (clients that do not read), conn_drain.c (leaving) and conn_set.c (the connections of a
- * process). */
+ * conn_slow.c (clients that do not read), conn_input_total.c (clients that do not finish), conn_drain.c
+ * (leaving) and conn_set.c (the connections of a process). */
 
 #include "common/base/buf.h"
 #include "gateway/gateway.h"
@@ -27,6 +27,7 @@ struct conn {
     void *protocol_state;
     struct output output;
     struct buf *kept;             /* bytes that have arrived and are not consumed; NULL: none */
+    size_t input;                 /* octets that were counted in set->input_held */
     struct conn *previous, *next; /* in set->all */
     struct conn *next_dirty;
     struct conn *next_dead;
@@ -43,6 +44,7 @@ struct conn {
     bool is_long_lived : 1; /* a stream, or treated as one (conn_set_long_lived) */
     bool drain_told : 1;    /* on_drain has been called */
     bool offering : 1;      /* inside on_bytes */
+    bool known : 1;         /* its client has shown a valid token */
 };
 
 struct conn_drain {
@@ -65,7 +67,8 @@ struct conn_set {
     struct conn *dead;
     size_t count;
     size_t kept_max;
-    int64_t now; /* when this turn of the loop began: milliseconds of the monotonic clock */
+    size_t input_held; /* memory for input, of all connections that are not dead */
+    int64_t now;       /* when this turn of the loop began: milliseconds of the monotonic clock */
     struct ev_check begin_of_turn;
     struct ev_prepare end_of_turn;
     struct ev_idle again; /* while it runs, the loop does not sleep before its next turn */
@@ -86,6 +89,11 @@ void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that t
 /* conn_slow.c */
 /* Ends the slowest connections until all output that waits fits output_total_bytes. */
 void conn_set_bound_output(struct conn_set *set);
+
+/* conn_input_total.c */
+void conn_count_input(struct conn *conn); /* after something that may have changed what it holds */
+/* Ends the connections with the most input until all of it fits input_total_bytes. */
+void conn_set_bound_input(struct conn_set *set);
 
 /* conn_drain.c */
 void conn_drain_joined(

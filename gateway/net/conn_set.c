@@ -46,6 +46,7 @@ static void on_end_of_turn(struct ev_loop *loop, struct ev_prepare *prepare, int
     do {
         flush_dirty(set);
         conn_set_bound_output(set);
+        conn_set_bound_input(set);
         reap_dead(set);
     } while (set->dirty || set->dead);
     set->ending = false;
@@ -102,6 +103,11 @@ void conn_set_free(struct conn_set *set)
 size_t conn_set_count(const struct conn_set *set)
 {
     return set->count;
+}
+
+size_t conn_set_input(const struct conn_set *set)
+{
+    return set->input_held;
 }
 
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg)

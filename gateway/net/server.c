@@ -12,8 +12,9 @@
 #include "gateway/net/listen.h"
 
 enum {
-    ACCEPTS_PER_TURN = 128, /* so that accepting does not starve the connections that are open */
-    RETRY_MS = 100,         /* after the process has run out of descriptors */
+    ACCEPTS_PER_TURN = 128,     /* so that accepting does not starve the connections that are open */
+    RETRY_MS = 100,             /* after the process has run out of descriptors */
+    UNSENT_UNKNOWN = 16 * 1024, /* octets that the kernel holds unsent for a client without a token */
     /* How long a drain still accepts: handshakes that are under way end in the queue, and their clients are
      * served. */
     LAST_ACCEPTS_MS = 250,
@@ -271,10 +272,11 @@ void server_hand_over(struct server *server, void (*on_drained)(void *arg), void
 /* ---- beginning ---- */
 
 /* Accepted sockets inherit the bound. Without it the kernel would buffer megabytes for a client that does not
- * read, before the client counts as slow. */
+ * read, before the client counts as slow. conn_set_known raises it to socket_unsent_bytes. */
 static void bound_unsent(const struct server *server)
 {
-    int unsent = (int)server->gateway->config->socket_unsent_bytes;
+    int64_t most = server->gateway->config->socket_unsent_bytes;
+    int unsent = most < UNSENT_UNKNOWN ? (int)most : UNSENT_UNKNOWN;
     if (server->listen_fd >= 0 &&
         setsockopt(server->listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0)
         log_warn("server.unsent_not_bounded", LOG_S("error", strerror(errno)));

@@ -7,6 +7,8 @@
 #include "common/base/utf8.h"
 #include "gateway/ws/deflate.h"
 
+enum { WSLAY_MEMORY = 4200 }; /* octets of a frame context of libwslay, most of them its buffer */
+
 enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };
 
 struct ws_reader {
@@ -60,6 +62,17 @@ void ws_reader_free(struct ws_reader *reader)
     wslay_frame_context_free(reader->frames);
     buf_done(&reader->message);
     free(reader);
+}
+
+void ws_reader_allow(struct ws_reader *reader, size_t max_message)
+{
+    reader->max_message = max_message;
+    reader->message.max = max_message;
+}
+
+size_t ws_reader_memory(const struct ws_reader *reader)
+{
+    return sizeof(*reader) + WSLAY_MEMORY + reader->message.capacity;
 }
 
 bool ws_reader_at_rest(const struct ws_reader *reader)

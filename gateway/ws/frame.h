@@ -38,6 +38,9 @@ struct ws_deflate;
  * negotiated. */
 struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate);
 void ws_reader_free(struct ws_reader *reader);
+/* From the next frame on a message may have so many octets; it may be called from on_text. */
+void ws_reader_allow(struct ws_reader *reader, size_t max_message);
+size_t ws_reader_memory(const struct ws_reader *reader); /* octets */
 
 /* Reads all of `bytes`. Returns 0, or the code with which the connection must fail; after that the reader
  * can only be freed. */

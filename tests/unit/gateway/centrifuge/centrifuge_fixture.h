@@ -128,6 +128,11 @@ void rpc_call_start(struct gateway *owner, const struct rpc_request *request, st
                  request->headers[0].value.data);
 }
 
+size_t rpc_request_memory(const struct rpc_request *request)
+{
+    return request->line.len + request->body.len;
+}
+
 void rpc_call_forget(struct rpc_call *rpc)
 {
     (void)rpc;
@@ -138,6 +143,7 @@ static inline int set_up(void **state)
 {
     (void)state;
     config = (struct config){.max_output_bytes = 1 << 20,
+                             .input_total_bytes = 64 << 20,
                              .max_json_depth = 32,
                              .recover_max = 1000,
                              .recent_bytes = 1 << 20,

@@ -923,6 +923,7 @@ static size_t taken_unread(struct rig *rig, int64_t socket_unsent_bytes)
     struct client client = connect_to(listen_for(rig));
     eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 1);
     struct conn *conn = server_conns(rig->gateway.server)->all;
+    conn_set_known(conn);
     conn_write(conn, (struct slice){plenty, PLENTY});
     size_t before;
     do { /* it takes more as the other end acknowledges what its buffer holds */

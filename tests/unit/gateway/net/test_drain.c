@@ -80,6 +80,7 @@ static int set_up(void **state)
                              .ws_max_message = 1024,
                              .max_output_bytes = 1 << 20,
                              .output_total_bytes = 64 << 20,
+                             .input_total_bytes = 64 << 20,
                              .write_timeout_ms = 3600000,
                              .idle_timeout_ms = 3600000};
     gateway = (struct gateway){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV), .config = &config};
