@@ -2,6 +2,9 @@
 # Applies schemas/sql/NNNN_name.sql, forward only, in order, each in a transaction of its own, and records them in
 # schema_migration. Runs of several machines at once wait for each other (an advisory lock of the database).
 #
+# NNNN_name_concurrently.sql runs without a transaction, as CREATE INDEX CONCURRENTLY demands, which blocks no writer. When it
+# fails, what it did until then stays and it is not recorded, so the next run begins it again: each of its statements must bear that.
+#
 #   CORTEX_DATABASE_URL=postgresql://owner:password@host:port/database deploy/local/migrate.sh
 #
 # The password travels in the environment of psql, never in its arguments, which everybody on the machine can read.
@@ -34,7 +37,16 @@ script() {
     session_sql
     cat <<'SQL'
 SET client_min_messages = warning;
-SELECT pg_advisory_lock(hashtext('cortex.schema_migration')) \g /dev/null
+-- The lock is tried again and again, each time in a new transaction: CREATE INDEX CONCURRENTLY waits for older transactions to end,
+-- and one that waited for the lock would wait for it in turn.
+DO $$
+BEGIN
+    WHILE NOT pg_try_advisory_lock(hashtext('cortex.schema_migration')) LOOP
+        COMMIT;
+        PERFORM pg_sleep(0.2);
+    END LOOP;
+END
+$$;
 CREATE TABLE IF NOT EXISTS schema_migration (
     version  integer     PRIMARY KEY,
     name     text        NOT NULL,
@@ -42,7 +54,7 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     at       timestamptz NOT NULL DEFAULT now()
 );
 SQL
-    local last=0 file name version checksum
+    local last=0 file name version checksum begin commit
     for file in "$sql_folder"/[0-9][0-9][0-9][0-9]_*.sql; do
         name=$(basename "$file" .sql)
         [[ $name =~ ^[0-9]{4}_[a-z0-9_]+$ ]] || die "$name.sql: the name must be NNNN_words.sql in lower case."
@@ -50,6 +62,8 @@ SQL
         [[ $version -eq $((last + 1)) ]] || die "$name.sql: version $((last + 1)) was expected here."
         last=$version
         checksum=$(sha256sum <"$file" | cut -d' ' -f1)
+        begin='BEGIN;' commit='COMMIT;'
+        [[ $name != *_concurrently ]] || begin='' commit=''
         cat <<SQL
 SELECT coalesce((SELECT checksum FROM schema_migration WHERE version = $version), '') AS recorded \gset
 SELECT :'recorded' = '' AS is_new, :'recorded' NOT IN ('', '$checksum') AS is_changed \gset
@@ -58,10 +72,10 @@ SELECT :'recorded' = '' AS is_new, :'recorded' NOT IN ('', '$checksum') AS is_ch
     SELECT 1 / 0 AS "checksum mismatch";
 \endif
 \if :is_new
-    BEGIN;
+    $begin
     \i '$file'
     INSERT INTO schema_migration (version, name, checksum) VALUES ($version, '$name', '$checksum');
-    COMMIT;
+    $commit
     \warn 'migrate: applied $name'
 \endif
 SQL

@@ -87,31 +87,101 @@ static void append_search(struct buf *sql, const struct msg_resource *resource, 
     buf_printf(sql, ")) LIKE (SELECT lower($%u::text))", parameter);
 }
 
+bool plan_is_expensive(const struct plan *plan, unsigned shape, bool asks_archived)
+{
+    if (shape & PLAN_TEXT)
+        return true;
+    for (size_t i = 0; i < plan->filter_count; i++)
+        if ((shape & 1U << i) && plan->filters[i]->shape.format != MSG_FORMAT_UUID &&
+            ((int)i != plan->archived || asks_archived))
+            return true;
+    return false;
+}
+
+/* The numbers of the parameters that a shape has; 0: it has not. */
+struct numbers {
+    unsigned parent, filters[PLAN_FILTERS_MAX], text, after;
+};
+
+static struct numbers numbers_of(const struct plan *plan, unsigned shape)
+{
+    struct numbers n = {0};
+    unsigned last = 2;
+    if (plan->resource->parent)
+        n.parent = ++last;
+    for (size_t i = 0; i < plan->filter_count; i++)
+        if (shape & 1U << i)
+            n.filters[i] = ++last;
+    if (shape & PLAN_TEXT)
+        n.text = ++last;
+    if (shape & PLAN_AFTER)
+        n.after = ++last;
+    return n;
+}
+
+static void append_entries(struct buf *sql, const struct msg_resource *resource)
+{
+    buf_append_text(sql, "SELECT ");
+    resource_sql_json(resource, "t", sql);
+    buf_append_text(sql, ", (extract(epoch FROM t.created_at) * 1000000)::bigint, t.id");
+}
+
+static void append_conditions(struct buf *sql, const struct plan *plan, const struct numbers *n)
+{
+    if (n->parent) {
+        buf_append_text(sql, " AND ");
+        append_parent_column(sql, plan->resource);
+        buf_printf(sql, " = $%u", n->parent);
+    }
+    for (size_t i = 0; i < plan->filter_count; i++)
+        if (n->filters[i]) {
+            buf_append_text(sql, " AND ");
+            resource_sql_column("t", plan->filters[i]->column, sql);
+            buf_printf(sql, " = $%u", n->filters[i]);
+        }
+    if (n->after)
+        buf_printf(sql, " AND (t.created_at, t.id) > ($%u, $%u)", n->after, n->after + 1);
+}
+
+static void append_order(struct buf *sql)
+{
+    buf_append_text(sql, " ORDER BY t.created_at, t.id LIMIT $2");
+}
+
+/* What the index has found, or else a walk along the list. The function (schemas/sql/0018_text_search.sql)
+ * returns all ids that match; NULL: too many of them, or the text is too short for the index. Only one of the two
+ * branches has rows. OFFSET 0 keeps the planner from beginning with the table. */
+static void append_found(struct buf *sql, const struct plan *plan, const struct numbers *n)
+{
+    const char *table = plan->resource->table;
+    buf_printf(sql, "WITH found AS MATERIALIZED (SELECT \"%s_search\"($%u::text) AS ids) (", table, n->text);
+    append_entries(sql, plan->resource);
+    buf_append_text(sql, " FROM found CROSS JOIN LATERAL unnest(found.ids) AS hit (id)"
+                         " CROSS JOIN LATERAL (SELECT t.*");
+    append_from(sql, table);
+    buf_append_text(sql, " AND t.id = hit.id OFFSET 0) AS t WHERE true");
+    append_conditions(sql, plan, n);
+    append_order(sql);
+    buf_append_text(sql, ") UNION ALL (");
+}
+
 static struct db_statement *list_statement(const struct plan *plan, unsigned shape)
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
-    unsigned parameter = 2;
-    buf_append_text(&sql, "SELECT ");
-    resource_sql_json(plan->resource, "t", &sql);
-    buf_append_text(&sql, ", (extract(epoch FROM t.created_at) * 1000000)::bigint, t.id");
+    const struct numbers n = numbers_of(plan, shape);
+    if (n.text)
+        append_found(&sql, plan, &n);
+    append_entries(&sql, plan->resource);
     append_from(&sql, plan->resource->table);
-    if (plan->resource->parent) {
-        buf_append_text(&sql, " AND ");
-        append_parent_column(&sql, plan->resource);
-        buf_printf(&sql, " = $%u", ++parameter);
-    }
-    for (size_t i = 0; i < plan->filter_count; i++)
-        if (shape & 1U << i) {
-            buf_append_text(&sql, " AND ");
-            resource_sql_column("t", plan->filters[i]->column, &sql);
-            buf_printf(&sql, " = $%u", ++parameter);
-        }
-    if (shape & PLAN_TEXT)
-        append_search(&sql, plan->resource, ++parameter);
-    if (shape & PLAN_AFTER)
-        buf_printf(&sql, " AND (t.created_at, t.id) > ($%u, $%u)", parameter + 1, parameter + 2);
-    buf_append_text(&sql, " ORDER BY t.created_at, t.id LIMIT $2");
+    if (n.text)
+        buf_append_text(&sql, " AND (SELECT ids IS NULL FROM found)");
+    append_conditions(&sql, plan, &n);
+    if (n.text)
+        append_search(&sql, plan->resource, n.text);
+    append_order(&sql);
+    if (n.text)
+        buf_append_char(&sql, ')');
     return statement_of(plan->resource->name, "list", shape, &sql);
 }
 

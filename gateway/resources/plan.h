@@ -22,6 +22,10 @@ struct plan {
     struct db_statement **lists; /* by shape; NULL: not built yet */
 };
 
+/* Whether a list of this shape may read many more rows than it returns: it looks for a text, or has a filter that
+ * is not an id. A filter by an id has few rows, or an index. `archived` counts only when the query has it. */
+bool plan_is_expensive(const struct plan *plan, unsigned shape, bool asks_archived);
+
 struct plans;
 struct plans *plans_new(void);
 void plans_free(struct plans *plans);
