@@ -16,17 +16,19 @@ struct gateway {
     struct http *http;                /* http.h: what requests share */
     struct server *server;            /* server.h: accepts connections, drains */
     struct db_pool *reads;            /* common/db/db.h */
-    struct plans *plans;              /* resources/plan.h: the SQL of each resource's reads */
-    struct commands *commands;        /* commands.h: publishes, waits for results (pending) */
-    struct events *events;            /* events.h: replies and events of the workers */
-    struct control *control;          /* control.h: requests of operators to workers and managers */
-    struct presence *presence;        /* presence.h: who is on the channels, over all processes */
-    struct revocations *revocations;  /* revocations.h: revoked tokens */
-    struct user_counts *user_counts;  /* user_counts.h: counts the WebSockets of each user */
-    struct hub *hub;                  /* hub.h: channels and subscribers, fed by events */
-    struct ws_deflate *deflate;       /* deflate.h; NULL: no WebSocket is compressed */
-    char reply_key[48];               /* "reply.<uuid>": where workers answer this process */
-    bool unready;                     /* /readyz says no, so that load balancers send no new clients */
+    struct db_pool *primary;          /* where `reads` is a replica; NULL: it is none */
+    struct writers *writers;   /* writers.h: whose reads a late replica must not serve; NULL: no replica */
+    struct plans *plans;       /* resources/plan.h: the SQL of each resource's reads */
+    struct commands *commands; /* commands.h: publishes, waits for results (pending) */
+    struct events *events;     /* events.h: replies and events of the workers */
+    struct control *control;   /* control.h: requests of operators to workers and managers */
+    struct presence *presence; /* presence.h: who is on the channels, over all processes */
+    struct revocations *revocations; /* revocations.h: revoked tokens */
+    struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
+    struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
+    struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
+    char reply_key[48];              /* "reply.<uuid>": where workers answer this process */
+    bool unready;                    /* /readyz says no, so that load balancers send no new clients */
     bool cannot_start; /* these settings do not fit the broker: the loop ends, and so does the process */
     bool draining;     /* the open connections are being closed */
 };

@@ -8,6 +8,7 @@
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
+#include "gateway/bus/writers.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
 #include "gateway/hub/presence/presence.h"
@@ -29,18 +30,29 @@ static void name_reply_key(struct gateway *gateway)
 static enum err open_reads(struct gateway *gateway)
 {
     const struct config *config = gateway->config;
-    const char *url = config->read_database_url[0] ? config->read_database_url : config->database_url;
-    const struct db_pool_options options = {
-        .db = {.url = url,
+    const char *replica = config->read_database_url;
+    struct db_pool_options options = {
+        .db = {.url = config->database_url,
                .role = config->database_role,
                .application_name = "cortex-gateway",
                .statement_timeout_ms = config->statement_timeout_ms,
                .read_only = true},
         .connections = config->read_connections,
+        .expensive_connections = config->read_expensive_connections,
+        .expensive_timeout_ms = config->read_expensive_ms,
+        .company_max = config->read_company_max,
         .queue_max = config->read_queue_max,
         .deadline_ms = config->statement_timeout_ms,
     };
-    return db_pool_new(gateway->loop, &options, &gateway->reads);
+    if (!replica[0] || strcmp(replica, config->database_url) == 0)
+        return db_pool_new(gateway->loop, &options, &gateway->reads);
+    options.db.primary = true;
+    enum err err = db_pool_new(gateway->loop, &options, &gateway->primary);
+    options.db.primary = false;
+    options.db.url = replica;
+    options.primary = gateway->primary;
+    gateway->writers = writers_new(gateway);
+    return err ? err : db_pool_new(gateway->loop, &options, &gateway->reads);
 }
 
 /* ---- listeners ---- */
@@ -54,6 +66,11 @@ static void close_revoked(struct gateway *gateway)
 static void on_presence(struct gateway *gateway, struct slice body)
 {
     presence_on_message(gateway->presence, body);
+}
+
+static void on_writers(struct gateway *gateway, struct slice body)
+{
+    writers_on_message(gateway->writers, body);
 }
 
 static void on_event(struct gateway *gateway, const struct event *event)
@@ -75,11 +92,15 @@ static void on_bound(struct gateway *gateway, bool is_again)
     presence_on_bound(gateway->presence);
 }
 
-static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, NULL};
+static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, WRITERS_KEY, NULL};
+static const struct events_announcement announcements[] = {
+    {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, on_presence},
+    {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, on_writers},
+    {SLICE_NONE, NULL},
+};
 static const struct events_listeners listeners = {
     .keys = event_keys,
-    .announcement_type = {PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1},
-    .on_announcement = on_presence,
+    .announcements = announcements,
     .on_event = on_event,
     .on_watched = on_watched,
     .on_bound = on_bound,
@@ -123,6 +144,8 @@ void gateway_close(struct gateway *gateway)
     hub_free(gateway->hub);
     presence_free(gateway->presence);
     db_pool_free(gateway->reads);
+    db_pool_free(gateway->primary);
+    writers_free(gateway->writers);
     events_free(gateway->events);
     commands_free(gateway->commands);
     control_free(gateway->control);

@@ -57,7 +57,7 @@ enum err db_target_init(struct db *db, const char *url)
     const char *port = parameter(t, "port"), *attrs = parameter(t, "target_session_attrs");
     /* libpq would also refuse a primary whose database or login is read-only by default, which the session
      * does not keep: whether a primary takes writes, settings_sql says. */
-    if (!attrs ? !db->read_only : strcmp(attrs, "read-write") == 0)
+    if (!attrs ? db->primary : strcmp(attrs, "read-write") == 0)
         attrs = "primary";
     t->session_attrs = xstrdup(attrs ? attrs : "any");
     t->host_count = list_length(host ? host : hostaddr);

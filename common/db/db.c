@@ -62,6 +62,7 @@ void db_fault(struct db *db, const char *why)
 static void close_connection(struct db *db)
 {
     ev_io_stop(db->loop, &db->io);
+    cancel_forget(TAKE(db->cancel));
     PQfinish(db->conn);
     db->conn = NULL;
     db->fault = NULL;
@@ -163,6 +164,7 @@ enum err db_new(struct ev_loop *loop, const struct db_options *options, const st
     db->callbacks = callbacks ? *callbacks : (struct db_callbacks){0};
     db->ctx = ctx;
     db->read_only = options->read_only;
+    db->primary = options->primary || !options->read_only;
     enum err err = db_target_init(db, options->url ? options->url : "");
     if (err) {
         free(db);
@@ -322,4 +324,21 @@ void db_sync(struct db *db, db_on_sync *on_sync, void *arg)
         ask_for_answers(db);
     else
         db_fault(db, "libpq refused to send a sync");
+}
+
+static void on_cancelled(void *arg)
+{
+    struct db *db = arg;
+    db->cancel = NULL;
+}
+
+void db_cancel(struct db *db)
+{
+    if (db->state == DB_UP && !db->cancel)
+        db->cancel = cancel_start(db->loop, db->conn, on_cancelled, db);
+}
+
+bool db_is_cancelling(const struct db *db)
+{
+    return db->cancel != NULL;
 }

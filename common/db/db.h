@@ -45,6 +45,7 @@ struct db_options {
     const char *application_name; /* seen in pg_stat_activity */
     int64_t statement_timeout_ms; /* 0: that of the server */
     bool read_only;               /* any host serves; otherwise one that accepts writes */
+    bool primary;                 /* with read_only: still only a host that accepts writes */
 };
 
 struct db_callbacks {
@@ -59,6 +60,10 @@ enum err db_new(struct ev_loop *loop, const struct db_options *options, const st
 void db_free(struct db *db);
 bool db_is_up(const struct db *db);
 size_t db_outstanding(const struct db *db); /* statements sent and not yet answered */
+/* Asks the server to cancel what it runs for this connection, from outside of it. The statements end as always:
+ * with TIMEOUT when they were cancelled. Whatever is sent before db_is_cancelling is false may be cancelled, too. */
+void db_cancel(struct db *db);
+bool db_is_cancelling(const struct db *db);
 
 /* The result is never NULL and borrowed for the call; db_result_hold keeps it. */
 typedef void db_on_result(void *arg, struct db_result *result);
@@ -92,26 +97,55 @@ struct db_result *db_result_new_error(enum err err);
 struct db_result *db_result_hold(struct db_result *result);
 void db_result_release(struct db_result *result);
 
-/* A pool for reads: a few connections, each of which gathers the queries of one turn of the loop into one
- * transaction. A query is one statement that reads; before it the pool sets `cortex.company`, by which
- * row-level security chooses the rows. A query that was skipped because another one of its transaction failed
- * runs again alone. */
+/* A pool for reads. A query is one statement that reads; before it the pool sets `cortex.company`, by which
+ * row-level security chooses the rows. Each company has its turn, and at most so many queries that run at once.
+ *
+ * The pool has two lanes with connections of their own. Cheap queries gather: those of one turn of the loop share
+ * a transaction. One that was skipped because another one of its transaction failed runs again alone. An expensive
+ * query has a transaction of its own and less time. The server is asked to cancel what nobody waits for any more.
+ */
 struct db_pool;
 struct db_pool_options {
     struct db_options db;
     int64_t connections;
-    int64_t queue_max; /* most queries that wait or run */
+    int64_t expensive_connections; /* 0: one */
+    int64_t expensive_timeout_ms;  /* of an expensive statement; 0: that of the others */
+    int64_t company_max;           /* most cheap queries of one company that run at once; 0: no limit */
+    int64_t queue_max;             /* most queries that wait or run */
     /* Of one query, waiting included; past it on_result gets TIMEOUT or DATABASE_UNAVAILABLE. */
     int64_t deadline_ms;
+    /* The pool's server is a replica, which may be late. The primary outlives this pool. NULL: it is the primary itself. */
+    struct db_pool *primary;
 };
 enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options,
                      struct db_pool **ret_pool) MUST_CHECK;
 void db_pool_free(struct db_pool *pool);
-bool db_pool_is_up(const struct db_pool *pool); /* at least one connection */
+bool db_pool_is_up(const struct db_pool *pool); /* at least one connection for cheap queries */
 /* In place of a company: the query reads the rows of every company, as an operator may (cortex.operator). */
 #define DB_POOL_OPERATOR SLICE("operator")
-/* Queues a query. company: the 36 characters of a UUID, or DB_POOL_OPERATOR. ERR_DATABASE_BUSY: the queue is
- * full, and on_result is not called. */
-enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
-                       const struct slice *params, size_t param_count, db_on_result *on_result,
-                       void *arg) MUST_CHECK;
+
+enum db_query_kind {
+    DB_QUERY_CHEAP,     /* a few rows by a key or an index */
+    DB_QUERY_EXPENSIVE, /* reads more rows than it returns, or long ones */
+    DB_QUERY_HURRIED, /* a cheap one whose asker has waited long enough: DB_HURRIED_MS instead of deadline_ms */
+};
+enum { DB_HURRIED_MS = 400 };
+
+struct db_query {
+    enum db_query_kind kind;
+    bool is_fresh;        /* of the primary, as long as that is up, since a replica may be late */
+    bool expects_row;     /* when a replica has no row, the primary is asked, as long as that is up */
+    struct slice company; /* the 36 characters of a UUID, or DB_POOL_OPERATOR */
+    const struct db_statement *statement;
+    const struct slice *params; /* copied */
+    size_t param_count;
+    db_on_result *on_result;
+    void *arg;
+};
+struct pool_query;
+/* Queues a query. ret_query, which may be NULL, lives until on_result is called. ERR_DATABASE_BUSY: the queue is
+ * full, or three quarters of it are this company's; on_result is not called. */
+enum err db_pool_query(struct db_pool *pool, const struct db_query *query,
+                       struct pool_query **ret_query) MUST_CHECK;
+/* Nobody waits for the answer any more: on_result is not called. */
+void db_pool_drop(struct pool_query *query);

@@ -2,16 +2,18 @@
  *
  *   db_pool_query ─▶ WAITING ──(end of the turn, an idle connection)──▶ RUNNING ─▶ on_result
  *                      ▲                                                  │
- *                      └──── skipped, or its connection broke: once more ─┘
+ *                      ├──── skipped, or its connection broke: once more ─┤
+ *                      └──── a replica has no such row: in the primary's ─┘
  *
  * A connection has one transaction on its way at a time. Queries that come meanwhile gather and go together
  * in the next one, so transactions grow with the load, and no query waits behind a slow one while another
- * connection is idle. */
+ * connection is idle. When nobody waits for the rest of a transaction, it is cancelled. */
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uuid.h"
 #include "common/db/db.h"
+#include "common/db/turns.h"
 
 #include <stdio.h>
 #include <sys/queue.h>
@@ -21,6 +23,14 @@ enum {
     GATHER_MAX = 64, /* queries in one transaction */
     TRIES_MAX = 2,
 };
+
+enum pool_lane { LANE_CHEAP, LANE_EXPENSIVE, LANE_COUNT };
+static const enum pool_lane lane_of_kind[] = {
+    [DB_QUERY_CHEAP] = LANE_CHEAP,
+    [DB_QUERY_EXPENSIVE] = LANE_EXPENSIVE,
+    [DB_QUERY_HURRIED] = LANE_CHEAP,
+};
+enum { KIND_COUNT = ARRAY_LEN(lane_of_kind) };
 
 static const struct db_statement set_company = {"pool.company",
                                                 "SELECT set_config('cortex.company', $1, true)"};
@@ -33,17 +43,20 @@ static const struct db_statement leave_operator = {
     "SELECT set_config('cortex.company', $1, true), set_config('cortex.operator', '', true)"};
 
 struct pool_query {
-    TAILQ_ENTRY(pool_query) waiting; /* while it is not sent */
-    TAILQ_ENTRY(pool_query) living;  /* while on_result is owed; ordered by deadline */
+    struct turn turn;
+    TAILQ_ENTRY(pool_query) living; /* while on_result is owed */
     struct db_pool *pool;
+    struct pool_connection *connection; /* NULL: it waits */
     const struct db_statement *statement;
     db_on_result *on_result;
     void *arg;
     double deadline;
+    enum db_query_kind kind;
     unsigned tries;
-    bool running;
+    bool expects_row;
     bool alone;                  /* another query of its transaction failed, so it runs again alone */
-    bool abandoned;              /* its deadline has passed, and on_result was called */
+    bool abandoned;              /* nobody waits for its answer: dropped, or its deadline has passed */
+    struct uuid key;             /* by which it takes turns: its company, or that of operators */
     char company[UUID_TEXT_LEN]; /* or DB_POOL_OPERATOR */
     size_t company_len;
     size_t param_count;
@@ -54,21 +67,37 @@ TAILQ_HEAD(query_list, pool_query);
 struct pool_connection {
     struct db_pool *pool;
     struct db *db;
-    bool is_busy; /* a transaction is on its way */
+    enum pool_lane lane;
+    bool is_busy;   /* a transaction is on its way */
+    size_t awaited; /* of its queries, those that have no answer and somebody who waits for it */
+};
+
+/* The queries of one kind, ordered by deadline. */
+struct patience {
+    double seconds;
+    struct query_list living;
 };
 
 struct db_pool {
     struct ev_loop *loop;
     ev_prepare prepare;
     ev_timer timer; /* fires at the earliest deadline, or before it */
-    struct query_list waiting, living;
-    size_t waiting_count, count;
+    struct turns lanes[LANE_COUNT];
+    struct patience patience[KIND_COUNT];
+    struct db_pool *primary;
+    size_t count;
     size_t queue_max;
-    double deadline_s;
     bool is_closing;
     size_t connection_count;
     struct pool_connection connections[];
 };
+
+/* ---- the life of a query ---- */
+
+static struct turns *turns_of(const struct pool_query *q)
+{
+    return &q->pool->lanes[lane_of_kind[q->kind]];
+}
 
 static void free_query(struct pool_query *q)
 {
@@ -76,43 +105,96 @@ static void free_query(struct pool_query *q)
     free(q);
 }
 
+/* In front when it has waited already. */
 static void enqueue(struct pool_query *q)
 {
-    struct db_pool *pool = q->pool;
-    q->running = false;
-    pool->waiting_count++;
-    if (q->tries > 0)
-        TAILQ_INSERT_HEAD(&pool->waiting, q, waiting); /* in front, because it has waited already */
-    else
-        TAILQ_INSERT_TAIL(&pool->waiting, q, waiting);
+    turns_add(turns_of(q), &q->turn, &q->key, q->tries > 0);
 }
 
-static void dequeue(struct pool_query *q)
+static void live(struct pool_query *q)
 {
-    q->pool->waiting_count--;
-    TAILQ_REMOVE(&q->pool->waiting, q, waiting);
+    struct query_list *living = &q->pool->patience[q->kind].living;
+    struct pool_query *before = TAILQ_LAST(living, query_list);
+    while (before && before->deadline > q->deadline) /* only what comes from a replica is late */
+        before = TAILQ_PREV(before, query_list, living);
+    if (before)
+        TAILQ_INSERT_AFTER(living, before, q, living);
+    else
+        TAILQ_INSERT_HEAD(living, q, living);
+}
+
+static void stop_living(struct pool_query *q)
+{
+    TAILQ_REMOVE(&q->pool->patience[q->kind].living, q, living);
+}
+
+/* Nobody waits for its answer any more. */
+static void abandon(struct pool_query *q)
+{
+    struct pool_connection *connection = q->connection;
+    stop_living(q);
+    q->abandoned = true;
+    if (!connection) {
+        turns_remove(turns_of(q), &q->turn);
+        free_query(q);
+    } else if (--connection->awaited == 0) {
+        db_cancel(connection->db); /* it is freed once the database has answered */
+    }
+}
+
+void db_pool_drop(struct pool_query *q)
+{
+    abandon(q);
 }
 
 static bool deserves_another_try(const struct pool_query *q, enum err err)
 {
     return (err == ERR_DATABASE_CONFLICT || err == ERR_DATABASE_UNAVAILABLE) && q->tries < TRIES_MAX &&
-           !q->abandoned && !q->pool->is_closing;
+           !q->pool->is_closing;
+}
+
+static bool may_be_late(const struct pool_query *q, const struct db_result *result)
+{
+    const struct db_pool *primary = q->pool->primary;
+    return q->expects_row && primary && !db_result_error(result) && db_rows(result) == 0 &&
+           !primary->is_closing && db_pool_is_up(primary);
+}
+
+static void arm(struct db_pool *pool);
+
+static void ask_primary(struct pool_query *q)
+{
+    stop_living(q);
+    q->pool->count--;
+    q->pool = q->pool->primary;
+    q->pool->count++;
+    q->tries = 0;
+    live(q);
+    enqueue(q);
+    arm(q->pool);
 }
 
 static void on_answer(void *arg, struct db_result *result)
 {
     struct pool_query *q = arg;
+    struct pool_connection *connection = TAKE(q->connection);
     enum err err = db_result_error(result);
+    turns_end(turns_of(q), &q->turn);
+    if (q->abandoned) {
+        free_query(q);
+        return;
+    }
+    connection->awaited--;
     if (deserves_another_try(q, err)) {
         q->alone = err == ERR_DATABASE_CONFLICT;
         enqueue(q);
-        return;
-    }
-    if (!q->abandoned) {
-        TAILQ_REMOVE(&q->pool->living, q, living);
+    } else if (may_be_late(q, result)) {
+        ask_primary(q);
+    } else {
+        stop_living(q);
         q->on_result(q->arg, result);
+        free_query(q);
     }
-    free_query(q);
 }
 
 static void on_end_of_transaction(void *arg, enum err err)
@@ -121,6 +203,8 @@ static void on_end_of_transaction(void *arg, enum err err)
     struct pool_connection *connection = arg;
     connection->is_busy = false;
 }
+
+/* ---- transactions ---- */
 
 static bool is_operator(struct slice company)
 {
@@ -139,9 +223,10 @@ static void say_who_reads(struct db *db, struct slice company, struct slice befo
 static void send_query(struct pool_connection *connection, struct pool_query *q, struct slice *company)
 {
     struct slice own = {q->company, q->company_len};
-    dequeue(q);
-    q->running = true;
+    turns_take(turns_of(q), &q->turn);
+    q->connection = connection;
     q->tries++;
+    connection->awaited++;
     if (!slice_equal(own, *company)) {
         say_who_reads(connection->db, own, *company);
         *company = own;
@@ -149,17 +234,24 @@ static void send_query(struct pool_connection *connection, struct pool_query *q,
     db_send(connection->db, q->statement, q->params, q->param_count, on_answer, q);
 }
 
-/* Sends up to `count` of the queries that wait, or one that must run alone. */
+static struct pool_query *next_of(const struct turns *turns)
+{
+    struct turn *turn = turns_next(turns);
+    return turn ? CONTAINER_OF(turn, struct pool_query, turn) : NULL;
+}
+
+/* Sends up to `count` of the queries that wait, or one that must run alone. At least one may run. */
 static void send_transaction(struct pool_connection *connection, size_t count)
 {
-    struct db_pool *pool = connection->pool;
+    const struct turns *turns = &connection->pool->lanes[connection->lane];
     struct slice company = SLICE_NONE;
     struct pool_query *q;
     size_t sent = 0;
-    while (sent < count && (q = TAILQ_FIRST(&pool->waiting)) && !(q->alone && sent > 0)) {
+    while (sent < count && (q = next_of(turns)) && !(q->alone && sent > 0)) {
+        bool is_alone = q->alone;
         send_query(connection, q, &company);
         sent++;
-        if (q->alone)
+        if (is_alone)
             break;
     }
     connection->is_busy = true;
@@ -168,7 +260,30 @@ static void send_transaction(struct pool_connection *connection, size_t count)
 
 static bool is_idle(const struct pool_connection *connection)
 {
-    return !connection->is_busy && db_is_up(connection->db);
+    return !connection->is_busy && db_is_up(connection->db) && !db_is_cancelling(connection->db);
+}
+
+static size_t share_of(const struct pool_connection *connection, size_t idle)
+{
+    if (connection->lane == LANE_EXPENSIVE)
+        return 1;
+    size_t share = (connection->pool->lanes[LANE_CHEAP].waiting + idle - 1) / idle;
+    return share < GATHER_MIN ? GATHER_MIN : share > GATHER_MAX ? GATHER_MAX : share;
+}
+
+static void serve_lane(struct db_pool *pool, enum pool_lane lane)
+{
+    const struct turns *turns = &pool->lanes[lane];
+    size_t idle = 0;
+    for (size_t i = 0; i < pool->connection_count && turns_next(turns); i++)
+        idle += pool->connections[i].lane == lane && is_idle(&pool->connections[i]);
+    for (size_t i = 0; i < pool->connection_count && turns_next(turns) && idle > 0; i++) {
+        struct pool_connection *connection = &pool->connections[i];
+        if (connection->lane != lane || !is_idle(connection))
+            continue;
+        send_transaction(connection, share_of(connection, idle));
+        idle--;
+    }
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
@@ -176,43 +291,57 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
     (void)loop;
     (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, prepare);
-    size_t idle = 0;
-    for (size_t i = 0; i < pool->connection_count && pool->waiting_count > 0; i++)
-        idle += is_idle(&pool->connections[i]);
-    for (size_t i = 0; i < pool->connection_count && pool->waiting_count > 0 && idle > 0; i++) {
-        if (!is_idle(&pool->connections[i]))
-            continue;
-        size_t share = (pool->waiting_count + idle - 1) / idle;
-        share = share < GATHER_MIN ? GATHER_MIN : share > GATHER_MAX ? GATHER_MAX : share;
-        send_transaction(&pool->connections[i], share);
-        idle--;
-    }
+    for (enum pool_lane lane = 0; lane < LANE_COUNT; lane++)
+        serve_lane(pool, lane);
+}
+
+/* ---- time ---- */
+
+static bool lane_is_up(const struct db_pool *pool, enum pool_lane lane)
+{
+    for (size_t i = 0; i < pool->connection_count; i++)
+        if (pool->connections[i].lane == lane && db_is_up(pool->connections[i].db))
+            return true;
+    return false;
 }
 
 /* Answers in place of the database, which is late. */
 static void answer_late(struct pool_query *q)
 {
-    enum err err = q->running               ? ERR_TIMEOUT
-                   : db_pool_is_up(q->pool) ? ERR_DATABASE_BUSY
-                                            : ERR_DATABASE_UNAVAILABLE;
+    enum err err = q->connection                                ? ERR_TIMEOUT
+                   : lane_is_up(q->pool, lane_of_kind[q->kind]) ? ERR_DATABASE_BUSY
+                                                                : ERR_DATABASE_UNAVAILABLE;
+    db_on_result *on_result = q->on_result;
+    void *arg = q->arg;
     struct db_result *result = db_result_new_error(err);
-    TAILQ_REMOVE(&q->pool->living, q, living);
-    q->abandoned = true;
-    q->on_result(q->arg, result);
+    abandon(q);
+    on_result(arg, result);
     db_result_release(result);
-    if (q->running)
-        return; /* it is freed once the database has answered */
-    dequeue(q);
-    free_query(q);
 }
 
+static const struct pool_query *first_due(const struct db_pool *pool)
+{
+    const struct pool_query *first = NULL;
+    for (size_t kind = 0; kind < KIND_COUNT; kind++) {
+        const struct pool_query *q = TAILQ_FIRST(&pool->patience[kind].living);
+        if (q && (!first || q->deadline < first->deadline))
+            first = q;
+    }
+    return first;
+}
+
+/* Sets the timer; one that is set already fires no later than the new query's deadline, or is moved. */
 static void arm(struct db_pool *pool)
 {
-    const struct pool_query *first = TAILQ_FIRST(&pool->living);
-    if (!first || ev_is_active(&pool->timer))
+    const struct pool_query *first = first_due(pool);
+    if (!first)
         return;
     double left = first->deadline - clock_monotonic_s();
-    ev_timer_set(&pool->timer, left > 0 ? left : 0, 0);
+    left = left > 0 ? left : 0;
+    if (ev_is_active(&pool->timer) && ev_timer_remaining(pool->loop, &pool->timer) <= left + 0.001)
+        return;
+    ev_timer_stop(pool->loop, &pool->timer);
+    ev_timer_set(&pool->timer, left, 0);
     ev_timer_start(pool->loop, &pool->timer);
 }
 
@@ -220,10 +349,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop, (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, timer);
-    struct pool_query *q;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE took the first out */
-    while ((q = TAILQ_FIRST(&pool->living)) && q->deadline <= clock_monotonic_s())
-        answer_late(q);
+    for (size_t kind = 0; kind < KIND_COUNT; kind++) {
+        struct pool_query *q;
+        while ((q = TAILQ_FIRST(&pool->patience[kind].living)) && q->deadline <= clock_monotonic_s())
+            answer_late(q);
+    }
     arm(pool);
 }
 
@@ -242,30 +372,59 @@ static void on_down(void *ctx, struct db *db, const char *why)
              LOG_S("why", why));
 }
 
+static enum err open_connection(struct db_pool *pool, const struct db_options *options, enum pool_lane lane)
+{
+    static const struct db_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
+    struct pool_connection *connection = &pool->connections[pool->connection_count];
+    connection->pool = pool;
+    connection->lane = lane;
+    enum err err = db_new(pool->loop, options, &callbacks, connection, &connection->db);
+    pool->connection_count += err == ERR_OK;
+    return err;
+}
+
+static enum err open_connections(struct db_pool *pool, const struct db_pool_options *options, size_t cheap,
+                                 size_t expensive)
+{
+    enum err err = ERR_OK;
+    struct db_options db = options->db;
+    for (size_t i = 0; i < cheap && !err; i++)
+        err = open_connection(pool, &db, LANE_CHEAP);
+    if (options->expensive_timeout_ms > 0 &&
+        (db.statement_timeout_ms <= 0 || options->expensive_timeout_ms < db.statement_timeout_ms))
+        db.statement_timeout_ms = options->expensive_timeout_ms;
+    for (size_t i = 0; i < expensive && !err; i++)
+        err = open_connection(pool, &db, LANE_EXPENSIVE);
+    return err;
+}
+
 enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options, struct db_pool **ret_pool)
 {
-    size_t count = (size_t)options->connections;
-    struct db_pool *pool = xcalloc(1, sizeof(*pool) + count * sizeof(pool->connections[0]));
+    size_t cheap = (size_t)options->connections;
+    size_t expensive = options->expensive_connections > 0 ? (size_t)options->expensive_connections : 1;
+    struct db_pool *pool = xcalloc(1, sizeof(*pool) + (cheap + expensive) * sizeof(pool->connections[0]));
     pool->loop = loop;
+    pool->primary = options->primary;
     pool->queue_max = (size_t)options->queue_max;
-    pool->deadline_s = (double)options->deadline_ms / 1000;
-    TAILQ_INIT(&pool->waiting);
-    TAILQ_INIT(&pool->living);
+    /* Another company finds a connection, however many expensive queries one has. */
+    turns_init(&pool->lanes[LANE_CHEAP], options->company_max > 0 ? (size_t)options->company_max : SIZE_MAX);
+    turns_init(&pool->lanes[LANE_EXPENSIVE], expensive > 1 ? expensive - 1 : 1);
+    for (size_t kind = 0; kind < KIND_COUNT; kind++) {
+        TAILQ_INIT(&pool->patience[kind].living);
+        pool->patience[kind].seconds = (double)options->deadline_ms / 1000;
+    }
+    if (options->deadline_ms > DB_HURRIED_MS)
+        pool->patience[DB_QUERY_HURRIED].seconds = (double)DB_HURRIED_MS / 1000;
     ev_timer_init(&pool->timer, on_timer, 0, 0);
     ev_prepare_init(&pool->prepare, on_prepare);
     ev_set_priority(&pool->prepare,
                     EV_MINPRI + 1); /* after all watchers that may query, before the connections flush */
     ev_prepare_start(loop, &pool->prepare);
     ev_unref(loop);
-    static const struct db_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
-    for (; pool->connection_count < count; pool->connection_count++) {
-        struct pool_connection *connection = &pool->connections[pool->connection_count];
-        connection->pool = pool;
-        enum err err = db_new(loop, &options->db, &callbacks, connection, &connection->db);
-        if (err) {
-            db_pool_free(pool);
-            return err;
-        }
+    enum err err = open_connections(pool, options, cheap, expensive);
+    if (err) {
+        db_pool_free(pool);
+        return err;
     }
     *ret_pool = pool;
     return ERR_OK;
@@ -278,14 +437,18 @@ void db_pool_free(struct db_pool *pool)
     pool->is_closing = true;
     for (size_t i = 0; i < pool->connection_count; i++)
         db_free(pool->connections[i].db);
-    struct pool_query *q;
-    while ((q = TAILQ_FIRST(&pool->waiting))) {
-        struct db_result *result = db_result_new_error(ERR_SHUTTING_DOWN);
-        dequeue(q); /* NOLINT(clang-analyzer-unix.Malloc): likewise */
-        TAILQ_REMOVE(&pool->living, q, living);
-        q->on_result(q->arg, result);
-        db_result_release(result);
-        free_query(q);
+    for (enum pool_lane lane = 0; lane < LANE_COUNT; lane++) {
+        struct turn *turn;
+        while ((turn = turns_any(&pool->lanes[lane]))) {
+            struct pool_query *q = CONTAINER_OF(turn, struct pool_query, turn);
+            struct db_result *result = db_result_new_error(ERR_SHUTTING_DOWN);
+            turns_remove(&pool->lanes[lane], turn);
+            stop_living(q);
+            q->on_result(q->arg, result);
+            db_result_release(result);
+            free_query(q);
+        }
+        turns_done(&pool->lanes[lane]);
     }
     ev_timer_stop(pool->loop, &pool->timer);
     ev_ref(pool->loop);
@@ -295,10 +458,7 @@ void db_pool_free(struct db_pool *pool)
 
 bool db_pool_is_up(const struct db_pool *pool)
 {
-    for (size_t i = 0; i < pool->connection_count; i++)
-        if (db_is_up(pool->connections[i].db))
-            return true;
-    return false;
+    return lane_is_up(pool, LANE_CHEAP);
 }
 
 /* Allocates the query, its parameters and their bytes in one piece. */
@@ -320,26 +480,38 @@ static struct pool_query *new_query(const struct slice *params, size_t param_cou
     return q;
 }
 
-enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
-                       const struct slice *params, size_t param_count, db_on_result *on_result, void *arg)
+/* No company has this id: it is not of a version that we make. */
+static const struct uuid operators = {{0xff}};
+
+enum err db_pool_query(struct db_pool *pool, const struct db_query *query, struct pool_query **ret_query)
 {
-    if (company.len != UUID_TEXT_LEN && !is_operator(company))
+    struct uuid key = operators;
+    if (!is_operator(query->company) && !uuid_parse(query->company, &key))
         return ERR_BAD_REQUEST;
+    if (query->is_fresh && pool->primary && db_pool_is_up(pool->primary))
+        pool = pool->primary;
     if (pool->is_closing)
         return ERR_SHUTTING_DOWN;
-    if (pool->count >= pool->queue_max)
+    /* A quarter of the queue is left to the other companies. */
+    if (pool->count >= pool->queue_max ||
+        turns_held(&pool->lanes[lane_of_kind[query->kind]], &key) >= pool->queue_max - pool->queue_max / 4)
         return ERR_DATABASE_BUSY;
-    struct pool_query *q = new_query(params, param_count);
+    struct pool_query *q = new_query(query->params, query->param_count);
     q->pool = pool;
-    q->statement = statement;
-    q->on_result = on_result;
-    q->arg = arg;
-    q->deadline = clock_monotonic_s() + pool->deadline_s;
-    memcpy(q->company, company.data, company.len);
-    q->company_len = company.len;
+    q->kind = query->kind;
+    q->expects_row = query->expects_row;
+    q->statement = query->statement;
+    q->on_result = query->on_result;
+    q->arg = query->arg;
+    q->deadline = clock_monotonic_s() + pool->patience[q->kind].seconds;
+    q->key = key;
+    memcpy(q->company, query->company.data, query->company.len);
+    q->company_len = query->company.len;
     pool->count++;
-    TAILQ_INSERT_TAIL(&pool->living, q, living);
+    live(q);
     enqueue(q);
     arm(pool);
+    if (ret_query)
+        *ret_query = q;
     return ERR_OK;
 }

@@ -7,12 +7,15 @@
  *   pipeline.c    the statements that wait for their answer, in order; reads and writes
  *   statements.c  which statements are prepared on the present connection
  *   result.c      one answer, and what its SQLSTATE means
+ *   cancel.c      asks the server to cancel what a connection runs
  *   pool.c        several connections for reads
+ *   turns.c       whose query is next in the pool
  */
 
 #include <libpq-fe.h>
 
 #include "common/base/buf.h"
+#include "common/db/cancel.h"
 #include "common/db/db.h"
 #include "common/net/resolve.h"
 
@@ -88,7 +91,7 @@ struct db {
     void *ctx;
     char *role, *application_name;
     int64_t statement_timeout_ms;
-    bool read_only;
+    bool read_only, primary;
 
     enum db_state state;
     PGconn *conn;
@@ -103,6 +106,7 @@ struct db {
     const char *fault;  /* why the connection must end at the next turn; NULL: it need not */
     char why[512];
 
+    struct cancel *cancel; /* a request to cancel is on its way; NULL: none */
     struct db_pipeline pipeline;
     struct db_statements statements;
     uint64_t transaction;  /* counts db_sync calls */

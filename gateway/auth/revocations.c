@@ -169,8 +169,16 @@ void revocations_read(struct revocations *r)
     const struct slice params[] = {db_number(hold_s(r), hold)};
     if (r->is_reading)
         return;
-    r->is_reading =
-        db_pool_query(r->gateway->reads, SLICE(NO_COMPANY), &all_statement, params, 1, on_rows, r) == ERR_OK;
+    r->is_reading = db_pool_query(r->gateway->reads,
+                                  &(struct db_query){.kind = DB_QUERY_EXPENSIVE,
+                                                     .is_fresh = true,
+                                                     .company = SLICE(NO_COMPANY),
+                                                     .statement = &all_statement,
+                                                     .params = params,
+                                                     .param_count = 1,
+                                                     .on_result = on_rows,
+                                                     .arg = r},
+                                  NULL) == ERR_OK;
     if (!r->is_reading)
         read_again_in(r, AGAIN_S);
 }

@@ -8,6 +8,7 @@
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
 #include "gateway/bus/refusals.h"
+#include "gateway/bus/writers.h"
 
 struct commands {
     struct gateway *gateway;
@@ -22,6 +23,7 @@ struct commands {
 
 static void answer(struct pending *pending, const struct outcome *outcome)
 {
+    writers_note(pending->commands->gateway->writers, &pending->call->identity.user);
     struct call *call = pending_let_go(&pending->commands->pending, pending);
     outcome_answer(call, outcome);
     pending_release(pending);
@@ -257,6 +259,8 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     enum err err = publish(commands, pending, envelope);
     if (err)
         fail(pending, err, NULL);
+    else
+        writers_note(commands->gateway->writers, &call->identity.user);
 }
 
 enum err commands_announce(struct commands *commands, struct slice key, struct slice type, struct slice body)

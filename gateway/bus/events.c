@@ -171,10 +171,12 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     struct events *events = ctx;
     struct event event;
-    if (slice_equal(delivery->type, events->listeners->announcement_type)) {
-        events->listeners->on_announcement(events->gateway, delivery->body);
-        return;
-    }
+    const struct events_announcement *announcement = events->listeners->announcements;
+    for (; announcement->type.data; announcement++)
+        if (slice_equal(delivery->type, announcement->type)) {
+            announcement->on_announcement(events->gateway, delivery->body);
+            return;
+        }
     if (control_on_reply(events->gateway->control, delivery))
         return;
     enum err err = envelope_read_event(delivery, &event);

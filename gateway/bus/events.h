@@ -13,12 +13,16 @@
 
 struct events;
 
+/* What gateway processes send each other (commands_announce), by its type. */
+struct events_announcement {
+    struct slice type;
+    void (*on_announcement)(struct gateway *gateway, struct slice body);
+};
+
 /* Who hears what arrives; wiring.c fills it in. It must outlive the events, and every member is set. */
 struct events_listeners {
-    const char *const *keys; /* the queue is bound for these, too; NULL-terminated */
-    /* Of messages that gateway processes send each other (commands_announce). */
-    struct slice announcement_type;
-    void (*on_announcement)(struct gateway *gateway, struct slice body);
+    const char *const *keys;                         /* the queue is bound for these, too; NULL-terminated */
+    const struct events_announcement *announcements; /* ended by one without a type */
     /* An event of a worker, after the command that waits for it has been answered. */
     void (*on_event)(struct gateway *gateway, const struct event *event);
     /* The broker has confirmed the binding for a company: from now on none of its events is missed. */

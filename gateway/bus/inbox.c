@@ -108,8 +108,15 @@ enum err inbox_find(struct gateway *gateway, const struct uuid *company, const s
     const struct slice params[] = {{texts[0], UUID_TEXT_LEN}, {texts[1], UUID_TEXT_LEN}};
     CLEANUP_FREE struct search *search = xmalloc(sizeof(*search));
     *search = (struct search){on_found, arg};
-    enum err err =
-        db_pool_query(gateway->reads, params[0], &find, params, ARRAY_LEN(params), on_result, search);
+    const struct db_query query = {.kind = DB_QUERY_HURRIED,
+                                   .is_fresh = true,
+                                   .company = params[0],
+                                   .statement = &find,
+                                   .params = params,
+                                   .param_count = ARRAY_LEN(params),
+                                   .on_result = on_result,
+                                   .arg = search};
+    enum err err = db_pool_query(gateway->reads, &query, NULL);
     if (!err)
         TAKE(search);
     return err;

@@ -25,7 +25,8 @@ struct operation {
 /* `operation` and all that it points to are valid during the call. */
 typedef void operation_on_found(void *arg, const struct operation *operation);
 
-/* Calls on_found from the loop, exactly once, also when the process ends. ERR_DATABASE_BUSY: not at all. */
+/* Calls on_found from the loop, exactly once and within DB_HURRIED_MS, also when the process ends or the database
+ * hangs. ERR_DATABASE_BUSY: not at all. */
 enum err inbox_find(struct gateway *gateway, const struct uuid *company, const struct uuid *command,
                     operation_on_found *on_found, void *arg) MUST_CHECK;
 

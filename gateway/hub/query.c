@@ -2,9 +2,10 @@
 
 struct hub_query {
     struct hub *hub; /* NULL: the hub is gone */
+    struct pool_query *waiting;
     struct hub_query *previous, *next;
     struct hub_query **place; /* the owner's pointer to this query, cleared before the answer */
-    hub_on_answer *answer;    /* NULL: forgotten */
+    hub_on_answer *answer;    /* NULL: the hub is gone */
     void *owner;
 };
 
@@ -37,8 +38,15 @@ enum err hub_query_send(struct hub *hub, struct slice company, const struct db_s
     CLEANUP_FREE struct hub_query *query = xmalloc(sizeof(*query));
     *query = (struct hub_query){
         .hub = hub, .next = hub->queries, .place = ret_query, .answer = answer, .owner = owner};
-    enum err err =
-        db_pool_query(hub->gateway->reads, company, statement, params, param_count, on_result, query);
+    /* Events come from the primary's transactions, and a replica may not have them yet. */
+    const struct db_query asked = {.is_fresh = true,
+                                   .company = company,
+                                   .statement = statement,
+                                   .params = params,
+                                   .param_count = param_count,
+                                   .on_result = on_result,
+                                   .arg = query};
+    enum err err = db_pool_query(hub->gateway->reads, &asked, &query->waiting);
     if (err)
         return err;
     if (hub->queries)
@@ -50,10 +58,11 @@ enum err hub_query_send(struct hub *hub, struct slice company, const struct db_s
 
 void hub_query_forget(struct hub_query **query)
 {
-    if (!*query)
+    CLEANUP_FREE struct hub_query *forgotten = TAKE(*query);
+    if (!forgotten)
         return;
-    (*query)->answer = NULL;
-    *query = NULL;
+    unlink_query(forgotten);
+    db_pool_drop(forgotten->waiting);
 }
 
 void hub_queries_detach(struct hub *hub)

@@ -31,7 +31,7 @@ void read_entity(struct call *call)
     const struct plan *plan = plans_of(call->gateway->plans, call->resource);
     const struct slice of_parent[] = {call->params[1], call->params[0]};
     if (plan->resource->parent)
-        query_start(call, plan->entity, of_parent, 2, on_entity, NULL);
+        query_start(call, QUERY_ROW, plan->entity, of_parent, 2, on_entity, NULL);
     else
-        query_start(call, plan->entity, call->params, 1, on_entity, NULL);
+        query_start(call, QUERY_ROW, plan->entity, call->params, 1, on_entity, NULL);
 }

@@ -35,12 +35,12 @@ static const struct {
 };
 
 struct download {
-    struct conn *conn; /* NULL: the client has gone, and the answer to a query is still to come */
+    struct conn *conn;
     struct gateway *gateway;
     struct identity identity; /* of the token */
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     int64_t next, pieces;
-    bool has_query; /* a query has been sent and not answered */
+    struct pool_query *query; /* NULL: none has been sent and not answered */
 };
 
 static void read_next(struct download *download);
@@ -49,11 +49,7 @@ static void on_piece(void *arg, struct db_result *result)
 {
     struct download *download = arg;
     struct conn *conn = download->conn;
-    download->has_query = false;
-    if (!conn) {
-        free(download);
-        return;
-    }
+    download->query = NULL;
     if (db_result_error(result) ||
         db_rows(result) == 0) { /* the database failed, or the export has just expired */
         log_warn("export.content_cut", LOG_S("export", download->id), LOG_I("piece", download->next),
@@ -71,7 +67,7 @@ static void on_piece(void *arg, struct db_result *result)
 /* Does nothing while the socket is congested: on_bytes is called when it has taken some output. */
 static void read_next(struct download *download)
 {
-    if (download->has_query || conn_is_congested(download->conn))
+    if (download->query || conn_is_congested(download->conn))
         return;
     if (download->next == download->pieces) {
         conn_close(download->conn);
@@ -80,11 +76,16 @@ static void read_next(struct download *download)
     char n[24];
     int len = snprintf(n, sizeof(n), "%lld", (long long)download->next);
     const struct slice params[] = {slice_of(download->company), slice_of(download->id), {n, (size_t)len}};
-    if (db_pool_query(download->gateway->reads, params[0], &read_piece, params, ARRAY_LEN(params), on_piece,
-                      download))
+    const struct db_query query = {.kind = DB_QUERY_EXPENSIVE,
+                                   .expects_row = true,
+                                   .company = params[0],
+                                   .statement = &read_piece,
+                                   .params = params,
+                                   .param_count = ARRAY_LEN(params),
+                                   .on_result = on_piece,
+                                   .arg = download};
+    if (db_pool_query(download->gateway->reads, &query, &download->query))
         conn_abort(download->conn);
-    else
-        download->has_query = true;
 }
 
 /* ---- the connection ---- */
@@ -128,9 +129,9 @@ static void on_free(struct conn *conn, void *state)
 {
     (void)conn;
     struct download *download = state;
-    download->conn = NULL;
-    if (!download->has_query)
-        free(download);
+    if (download->query)
+        db_pool_drop(download->query);
+    free(download);
 }
 
 static const struct conn_protocol protocol = {
@@ -194,5 +195,5 @@ void read_export_content(struct call *call)
     if (!call->conn) /* a request over a WebSocket: a file does not fit into a message */
         call_fail(call, ERR_NOT_IMPLEMENTED, NULL);
     else
-        query_start(call, &find, call->params, 1, on_export, NULL);
+        query_start(call, QUERY_FRESH, &find, call->params, 1, on_export, NULL);
 }

@@ -25,7 +25,7 @@ static void on_page(struct call *call, struct db_result *result, void *context)
 {
     const struct listing *page = context;
     if (db_rows(result) == 0 && page->plan->parent)
-        query_start(call, page->plan->parent, call->params, 1, on_parent, NULL);
+        query_start(call, QUERY_ROW, page->plan->parent, call->params, 1, on_parent, NULL);
     else
         page_respond(call, result, page->limit);
 }
@@ -48,5 +48,8 @@ void read_list(struct call *call)
     *page = (struct listing){plan, selection.limit};
     struct slice params[SELECTION_PARAMS_MAX];
     size_t count = selection_params(call, &selection, plan, params);
-    query_start(call, plan_list(plan, selection.shape), params, count, on_page, page);
+    query_start(call,
+                plan_is_expensive(plan, selection.shape, selection.asks_archived) ? QUERY_EXPENSIVE
+                                                                                  : QUERY_LIST,
+                plan_list(plan, selection.shape), params, count, on_page, page);
 }

@@ -1,6 +1,7 @@
 #include "gateway/resources/operation.h"
 
 #include "gateway/bus/inbox.h"
+#include "gateway/bus/writers.h"
 #include "gateway/resources/query.h"
 
 /* The problem document of a refused command: the members that follow from its error, then those that are
@@ -61,6 +62,8 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
         operation.status = err_from_slug(progress.job_error.data, progress.job_error.len);
         operation.http_status = err_info(operation.status)->http_status;
     }
+    if (operation.found == ERR_OK) /* its asker knows now of a change that a replica may not have yet */
+        writers_note(call->gateway->writers, &call->identity.user);
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
     buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%.*s\"", (int)call->params[0].len, call->params[0].data,
@@ -84,5 +87,5 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
  * the two cannot be told apart, and both are shown as pending. */
 void read_operation(struct call *call)
 {
-    query_start(call, &inbox_follow, call->params, 1, on_operation, NULL);
+    query_start(call, QUERY_FRESH, &inbox_follow, call->params, 1, on_operation, NULL);
 }

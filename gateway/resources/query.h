@@ -9,10 +9,19 @@
  * another query. `context` lives in the call's arena. */
 typedef void query_on_rows(struct call *call, struct db_result *result, void *context);
 
+/* What a query needs. */
+enum query_need {
+    QUERY_ROW,       /* one row, by its key; no row means 404 */
+    QUERY_LIST,      /* a page by an index */
+    QUERY_EXPENSIVE, /* reads more than it returns, or returns much: not beside other reads, and in less time */
+    QUERY_FRESH,     /* what a worker has just written, whoever asks: never from a replica that may be late */
+    QUERY_AT_ONCE,   /* as QUERY_FRESH, for a call that has waited already */
+};
+
 /* Sends the query for the company of the call's token, with that company as $1 before `params`. Answers
  * the call itself when the query cannot be sent. */
-void query_start(struct call *call, const struct db_statement *statement, const struct slice *params,
-                 size_t param_count, query_on_rows *on_rows, void *context);
+void query_start(struct call *call, enum query_need need, const struct db_statement *statement,
+                 const struct slice *params, size_t param_count, query_on_rows *on_rows, void *context);
 
 /* As query_start_as_operator, for a call that can be answered without the rows: `result` is NULL when the
  * database fails. */
@@ -20,7 +29,7 @@ void query_try_as_operator(struct call *call, const struct db_statement *stateme
                            const struct slice *params, size_t param_count, query_on_rows *on_rows,
                            void *context);
 
-/* Sends the query as an operator, over all companies. Only for routes that only operators may call. The
+/* Sends the query as an operator, QUERY_EXPENSIVE and never to a replica, over all companies. Only for routes that only operators may call. The
  * parameters are `params` alone. */
 void query_start_as_operator(struct call *call, const struct db_statement *statement,
                              const struct slice *params, size_t param_count, query_on_rows *on_rows,

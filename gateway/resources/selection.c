@@ -169,7 +169,8 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     struct parsing p = {.call = call, .plan = plan, .selection = &selection, .problems = problems};
     for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
         take_pair(&p, pair);
-    if (plan->archived >= 0 && !(p.seen & 1U << plan->archived)) {
+    selection.asks_archived = plan->archived >= 0 && p.seen & 1U << plan->archived;
+    if (plan->archived >= 0 && !selection.asks_archived) {
         selection.filters[plan->archived] = SLICE("false");
         selection.shape |= 1U << plan->archived;
     }

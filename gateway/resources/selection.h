@@ -13,6 +13,7 @@ enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = PLAN_FILTERS_MAX + 5 };
 struct selection {
     int64_t limit;
     unsigned shape;
+    bool asks_archived;                     /* the client said which, so `archived` is a filter of its own */
     struct slice filters[PLAN_FILTERS_MAX]; /* the values of the filters in the shape */
     struct slice text;                      /* as the client sent it */
     struct cursor after;

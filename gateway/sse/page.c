@@ -39,6 +39,7 @@ struct poll {
     int64_t limit;
     ev_timer timer;
     int64_t wait_ms; /* 0: does not wait, or waits no more */
+    bool has_waited; /* as long as the client asked: what is still to do must not take long */
 };
 
 static void read_page(struct poll *poll);
@@ -74,7 +75,9 @@ static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    wake(CONTAINER_OF(timer, struct poll, timer));
+    struct poll *poll = CONTAINER_OF(timer, struct poll, timer);
+    poll->has_waited = true;
+    wake(poll);
 }
 
 static struct poll *poll_of(struct subscriber *subscriber)
@@ -210,8 +213,8 @@ static void read_page(struct poll *poll)
     const struct slice params[] = {db_number(poll->request.offset, after), db_number(poll->limit, limit),
                                    poll->projects};
     bool is_company = poll->request.kind == CHANNEL_COMPANY;
-    query_start(poll->call, is_company ? &of_company : &of_projects, params, is_company ? 2 : 3, on_page,
-                poll);
+    query_start(poll->call, poll->has_waited ? QUERY_AT_ONCE : QUERY_FRESH,
+                is_company ? &of_company : &of_projects, params, is_company ? 2 : 3, on_page, poll);
 }
 
 static bool parse_limit(struct call *call, int64_t *ret_limit)

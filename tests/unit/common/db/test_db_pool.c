@@ -57,12 +57,21 @@ static int tear_down(void **state)
     return 0;
 }
 
+static enum err ask(struct fixture *f, const struct db_query *query)
+{
+    return db_pool_query(f->pool, query, NULL);
+}
+
 static enum err query_of(struct fixture *f, const char *company, const struct db_statement *statement,
                          const char *param, int mark)
 {
     const struct slice params[] = {slice_of(param)};
-    return db_pool_query(f->pool, slice_of(company), statement, params, param ? 1 : 0, note_result,
-                         &f->marks[mark]);
+    return ask(f, &(struct db_query){.company = slice_of(company),
+                                     .statement = statement,
+                                     .params = params,
+                                     .param_count = param ? 1 : 0,
+                                     .on_result = note_result,
+                                     .arg = &f->marks[mark]});
 }
 
 static void query(struct fixture *f, const struct db_statement *statement, const char *param, int mark)
@@ -74,8 +83,9 @@ static struct db_result *rows_of(struct fixture *f, const char *company, const s
 {
     struct kept kept = {.journal = &f->journal};
     journal_clear(&f->journal);
-    assert_int_equal(db_pool_query(f->pool, slice_of(company), statement, NULL, 0, keep_result, &kept),
-                     ERR_OK);
+    const struct db_query query = {
+        .company = slice_of(company), .statement = statement, .on_result = keep_result, .arg = &kept};
+    assert_int_equal(ask(f, &query), ERR_OK);
     journal_await(&f->journal, 1);
     assert_int_equal(db_result_error(kept.result), ERR_OK);
     return kept.result;
@@ -104,8 +114,9 @@ static void test_rows_when_companies_share_a_transaction_are_their_own(void **st
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
         kept[i] = (struct kept){.journal = &f->journal};
         const char *company = i % 3 == 0 ? COMPANY_B : COMPANY_A;
-        assert_int_equal(db_pool_query(f->pool, slice_of(company), &names, NULL, 0, keep_result, &kept[i]),
-                         ERR_OK);
+        const struct db_query query = {
+            .company = slice_of(company), .statement = &names, .on_result = keep_result, .arg = &kept[i]};
+        assert_int_equal(ask(f, &query), ERR_OK);
     }
     journal_await(&f->journal, ARRAY_LEN(kept));
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
@@ -238,6 +249,199 @@ static void test_query_when_another_is_slow_uses_another_connection(void **state
     assert_string_equal(f->journal.text, "b:OK a:OK");
 }
 
+static void await_connections(struct fixture *f)
+{
+    while (!db_pool_is_up(f->pool))
+        ev_run(f->loop, EVRUN_ONCE);
+    journal_clear(&f->journal);
+}
+
+static void test_company_when_another_has_all_it_may_run_has_its_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.connections = 2;
+    options.company_max = 1;
+    open_pool(f, &options);
+    await_connections(f);
+    for (int i = 0; i < 4; i++)
+        query(f, &nap, "0.2", i);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 4), ERR_OK);
+    journal_await(&f->journal, 5);
+    assert_memory_equal(f->journal.text, "e:OK", 4);
+}
+
+static void test_company_when_another_has_filled_its_part_of_the_queue_finds_room(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.queue_max = 4;
+    open_pool(f, &options);
+    for (int i = 0; i < 3; i++)
+        query(f, &one, NULL, i);
+    assert_int_equal(query_of(f, COMPANY_A, &one, NULL, 3), ERR_DATABASE_BUSY);
+    assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 3), ERR_OK);
+    journal_await(&f->journal, 4);
+    assert_non_null(strstr(f->journal.text, "d:OK"));
+}
+
+static void test_companies_when_one_has_asked_much_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.queue_max = 1000;
+    open_pool(f, &options);
+    for (int i = 0; i < 80; i++) /* more than one transaction takes */
+        query(f, &one, NULL, 0);
+    assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 1), ERR_OK);
+    journal_await(&f->journal, 5);
+    assert_memory_equal(f->journal.text, "a:OK a:OK a:OK a:OK b:OK", 24);
+}
+
+static enum err ask_expensive(struct fixture *f, const char *company, const struct db_statement *statement,
+                              const char *param, int mark)
+{
+    const struct slice params[] = {slice_of(param)};
+    return ask(f, &(struct db_query){.kind = DB_QUERY_EXPENSIVE,
+                                     .company = slice_of(company),
+                                     .statement = statement,
+                                     .params = params,
+                                     .param_count = param ? 1 : 0,
+                                     .on_result = note_result,
+                                     .arg = &f->marks[mark]});
+}
+
+static void test_queries_when_they_are_expensive_leave_room_for_others(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.expensive_connections = 2;
+    open_pool(f, &options);
+    await_connections(f);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask_expensive(f, COMPANY_A, &nap, "0.3", i), ERR_OK);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    query(f, &one, NULL, 4);                                             /* a cheap one of the same company */
+    assert_int_equal(ask_expensive(f, COMPANY_B, &nap, "0", 5), ERR_OK); /* an expensive one of another */
+    journal_await(&f->journal, 6);
+    assert_memory_equal(strchr(f->journal.text, 'a'), "a:OK b:OK c:OK d:OK", 19);
+    assert_true(strstr(f->journal.text, "e:OK") < strstr(f->journal.text, "a:OK"));
+    assert_true(strstr(f->journal.text, "f:OK") < strstr(f->journal.text, "a:OK"));
+}
+
+static void test_query_when_it_is_expensive_has_less_time(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.db.statement_timeout_ms = 20000;
+    options.expensive_timeout_ms = 100;
+    open_pool(f, &options);
+    assert_int_equal(ask_expensive(f, COMPANY_A, &nap, "9", 0), ERR_OK);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "a:TIMEOUT");
+}
+
+/* The next query would wait for 30 seconds, three times as long as it may. */
+static void test_query_when_nobody_waits_for_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    await_connections(f);
+    struct pool_query *dropped;
+    const struct db_query long_one = {.company = SLICE(COMPANY_A),
+                                      .statement = &nap,
+                                      .params = &SLICE("30"),
+                                      .param_count = 1,
+                                      .on_result = note_result,
+                                      .arg = &f->marks[0]};
+    for (int i = 0; i < 5; i++) {
+        journal_clear(&f->journal);
+        assert_int_equal(db_pool_query(f->pool, &long_one, &dropped), ERR_OK);
+        ev_run(f->loop, EVRUN_NOWAIT);
+        db_pool_drop(dropped);
+        query(f, &one, NULL, 1); /* nor does the cancellation meet this one */
+        journal_await(&f->journal, 1);
+        assert_string_equal(f->journal.text, "b:OK");
+    }
+    assert_int_equal(db_pool_query(f->pool, &long_one, &dropped), ERR_OK);
+    db_pool_drop(dropped); /* before it was sent */
+    query(f, &one, NULL, 1);
+    journal_await(&f->journal, 2);
+    assert_string_equal(f->journal.text, "b:OK b:OK");
+}
+
+static void test_query_when_one_of_its_transaction_is_dropped_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    await_connections(f);
+    struct pool_query *dropped;
+    const struct db_query first = {.company = SLICE(COMPANY_A),
+                                   .statement = &nap,
+                                   .params = &SLICE("0.2"),
+                                   .param_count = 1,
+                                   .on_result = note_result,
+                                   .arg = &f->marks[0]};
+    assert_int_equal(db_pool_query(f->pool, &first, &dropped), ERR_OK);
+    query(f, &one, NULL, 1);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    db_pool_drop(dropped);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "b:OK");
+}
+
+static void test_query_when_it_is_hurried_is_answered_soon(void **state)
+{
+    struct fixture *f = *state;
+    await_connections(f);
+    double begin = ev_time();
+    assert_int_equal(ask(f, &(struct db_query){.kind = DB_QUERY_HURRIED,
+                                               .company = SLICE(COMPANY_A),
+                                               .statement = &nap,
+                                               .params = &SLICE("8"),
+                                               .param_count = 1,
+                                               .on_result = note_result,
+                                               .arg = &f->marks[0]}),
+                     ERR_OK);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "a:TIMEOUT");
+    assert_true(ev_time() - begin < 5); /* the others have 10 s */
+}
+
+/* A row that only the primary has: it is told by the name of the connection. */
+static void test_replica_when_it_has_no_row_is_not_believed(void **state)
+{
+    static const struct db_statement only_there = {
+        "only_there", "SELECT 1 WHERE current_setting('application_name') = 'primary'"};
+    struct fixture *f = *state;
+    struct db_pool *primary;
+    struct db_pool_options options = usual();
+    options.db.application_name = "primary";
+    options.db.primary = true;
+    assert_int_equal(db_pool_new(f->loop, &options, &primary), ERR_OK);
+    while (!db_pool_is_up(primary))
+        ev_run(f->loop, EVRUN_ONCE);
+    options.db.application_name = "replica";
+    options.primary = primary;
+    open_pool(f, &options);
+    await_connections(f);
+    for (int i = 0; i < 3; i++) {
+        struct kept kept = {.journal = &f->journal};
+        const struct db_query query = {.company = SLICE(COMPANY_A),
+                                       .expects_row = i == 1,
+                                       .is_fresh = i == 2,
+                                       .statement = &only_there,
+                                       .on_result = keep_result,
+                                       .arg = &kept};
+        journal_clear(&f->journal);
+        assert_int_equal(ask(f, &query), ERR_OK);
+        journal_await(&f->journal, 1);
+        assert_int_equal(db_rows(kept.result), i > 0);
+        db_result_release(kept.result);
+    }
+    db_pool_free(TAKE(f->pool));
+    db_pool_free(primary);
+}
+
 static void test_pool_when_freed_answers_everybody(void **state)
 {
     struct fixture *f = *state;
@@ -284,6 +488,15 @@ int main(void)
         TEST(test_query_when_its_time_is_over_is_answered_for_what_it_was_doing),
         TEST(test_query_when_the_server_is_away_is_unavailable),
         TEST(test_query_when_another_is_slow_uses_another_connection),
+        TEST(test_company_when_another_has_all_it_may_run_has_its_turn),
+        TEST(test_company_when_another_has_filled_its_part_of_the_queue_finds_room),
+        TEST(test_companies_when_one_has_asked_much_take_turns),
+        TEST(test_queries_when_they_are_expensive_leave_room_for_others),
+        TEST(test_query_when_it_is_expensive_has_less_time),
+        TEST(test_query_when_nobody_waits_for_it_is_cancelled),
+        TEST(test_query_when_one_of_its_transaction_is_dropped_is_answered),
+        TEST(test_query_when_it_is_hurried_is_answered_soon),
+        TEST(test_replica_when_it_has_no_row_is_not_believed),
         TEST(test_pool_when_freed_answers_everybody),
         TEST(test_company_when_it_is_no_uuid_is_refused),
     };

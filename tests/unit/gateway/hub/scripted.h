@@ -28,24 +28,36 @@ static struct asked *asked_first;
 static enum err asked_refusal; /* of the next queries; ERR_OK: they are taken */
 static int watched, unwatched;
 
-enum err db_pool_query(struct db_pool *pool, struct slice company, const struct db_statement *statement,
-                       const struct slice *params, size_t param_count, db_on_result *on_result, void *arg)
+enum err db_pool_query(struct db_pool *pool, const struct db_query *query, struct pool_query **ret_query)
 {
     (void)pool;
+    assert_true(query->is_fresh); /* events are read from the primary */
     if (asked_refusal)
         return asked_refusal;
     struct asked *asked = xcalloc(1, sizeof(*asked));
-    snprintf(asked->statement, sizeof(asked->statement), "%s", statement->name);
-    snprintf(asked->company, sizeof(asked->company), "%.*s", (int)company.len, company.data);
-    for (size_t i = 0; i < param_count; i++)
-        snprintf(asked->params[i], sizeof(asked->params[i]), "%.*s", (int)params[i].len, params[i].data);
-    asked->on_result = on_result;
-    asked->arg = arg;
+    snprintf(asked->statement, sizeof(asked->statement), "%s", query->statement->name);
+    snprintf(asked->company, sizeof(asked->company), "%.*s", (int)query->company.len, query->company.data);
+    for (size_t i = 0; i < query->param_count; i++)
+        snprintf(asked->params[i], sizeof(asked->params[i]), "%.*s", (int)query->params[i].len,
+                 query->params[i].data);
+    asked->on_result = query->on_result;
+    asked->arg = query->arg;
     struct asked **at = &asked_first;
     while (*at)
         at = &(*at)->next;
     *at = asked;
+    *ret_query = (struct pool_query *)asked;
     return ERR_OK;
+}
+
+void db_pool_drop(struct pool_query *query)
+{
+    struct asked *dropped = (struct asked *)query;
+    struct asked **at = &asked_first;
+    while (*at != dropped)
+        at = &(*at)->next;
+    *at = dropped->next;
+    free(dropped);
 }
 
 enum err db_result_error(const struct db_result *result)

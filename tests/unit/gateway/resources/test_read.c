@@ -252,7 +252,13 @@ static struct db_result *read_rows(struct reader *r, const struct db_statement *
     for (size_t i = 0; i < count; i++)
         all[i + 1] = params[i];
     journal_clear(&r->journal);
-    assert_int_equal(db_pool_query(r->pool, all[0], statement, all, count + 1, keep_result, &kept), ERR_OK);
+    const struct db_query query = {.company = all[0],
+                                   .statement = statement,
+                                   .params = all,
+                                   .param_count = count + 1,
+                                   .on_result = keep_result,
+                                   .arg = &kept};
+    assert_int_equal(db_pool_query(r->pool, &query, NULL), ERR_OK);
     journal_await(&r->journal, 1);
     if (db_result_error(kept.result))
         fail_msg("%s: %s", statement->sql, db_result_message(kept.result));
