@@ -2,7 +2,8 @@
 # The private servers of one state directory (CORTEX_STATE, default .cortex), for tests and by hand:
 #
 #   servers.sh start|stop|kill|restart [broker|database]     both when none is named
-#   servers.sh url broker [VHOST] | url database [LOGIN [NAME]]
+#   servers.sh url broker [VHOST] | url database [LOGIN [NAME]] | url replica [LOGIN [NAME]]
+#   servers.sh replica start [MILLISECONDS] | replica stop     a streaming replica that applies each commit so much later
 #   servers.sh vhost NAME          an empty vhost           servers.sh createdb NAME    an empty database
 #   servers.sh sql LOGIN NAME      SQL from standard input  servers.sh ctl ARGUMENTS…   rabbitmqctl
 set -euo pipefail
@@ -30,8 +31,8 @@ restart() {
 
 url() {
     case ${1:-} in
-    broker | database) "${1}_url" "${@:2}" ;;
-    *) die "url needs a server: broker or database" ;;
+    broker | database | replica) "${1}_url" "${@:2}" ;;
+    *) die "url needs a server: broker, database or replica" ;;
     esac
     echo
 }
@@ -50,7 +51,13 @@ url) url "$@" ;;
 vhost) vhost "${1:?vhost needs a name}" ;;
 createdb) database_own "${1:?createdb needs a name}" ;;
 logins) database_logins ;;
+replica)
+    case ${1:-} in
+    start | stop) "replica_$1" "${@:2}" ;;
+    *) die "replica needs start or stop" ;;
+    esac
+    ;;
 sql) database_sql "${1:?sql needs a login}" "${2:?sql needs a database}" ;;
 ctl) broker_ctl "$@" ;;
-*) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
+*) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -51,6 +51,13 @@ export const broker = {
     alarm: (on) => servers(['ctl', 'set_vm_memory_high_watermark', on ? '0' : '0.4']),
 };
 
+// A streaming replica of the database, which applies each commit so many milliseconds later.
+export const replica = {
+    url: async (login, name) => (await servers(['url', 'replica', login, name])).trim(),
+    start: (milliseconds) => servers(['replica', 'start', `${milliseconds}`]),
+    stop: () => servers(['replica', 'stop']),
+};
+
 export const database = {
     url: async (login, name) => (await servers(['url', 'database', login, name])).trim(),
     start: () => servers(['start', 'database']),

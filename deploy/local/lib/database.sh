@@ -123,3 +123,33 @@ database_stop() {
 database_kill() {
     stop_process database KILL 10
 }
+
+# replica_start [MILLISECONDS]: a streaming replica of the private PostgreSQL, which applies each commit so much later. For tests; it is
+# made anew each time.
+replica_start() {
+    local bin password
+    bin=$(database_bin)
+    password=$(secret database_postgres)
+    choose_port replica
+    rm -rf "$STATE/database/replica"
+    (cd "$STATE" && PGPASSWORD=$password as_service "$bin/pg_basebackup" --pgdata "$STATE/database/replica" --write-recovery-conf \
+        --checkpoint fast --wal-method stream --host 127.0.0.1 --port "$(port_of database)" --username postgres) \
+        >>"$STATE/log/replica.log" 2>&1 || die "pg_basebackup failed; see $STATE/log/replica.log"
+    start_process replica env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/replica" \
+        -c "port=$(port_of replica)" -c "recovery_min_apply_delay=${1:-0}ms"
+    wait_ready replica 60 replica_answers
+}
+
+replica_answers() {
+    PGPASSWORD=$(secret database_postgres) "$(database_bin)/psql" --no-psqlrc --quiet --host 127.0.0.1 --port "$(port_of replica)" \
+        --username postgres --dbname postgres --command 'SELECT 1'
+}
+
+# replica_url [LOGIN [NAME]]
+replica_url() {
+    printf 'postgresql://%s:%s@127.0.0.1:%s/%s' "${1:-cortex}" "$(secret "database_${1:-cortex}")" "$(port_of replica)" "${2:-cortex}"
+}
+
+replica_stop() {
+    stop_process replica INT 60
+}
