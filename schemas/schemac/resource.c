@@ -101,6 +101,22 @@ static bool check_server_fields(struct compiler *c, const struct spot *root,
     return true;
 }
 
+/* A field of a resource is a column of its table and of its exports, and no column holds several values. (A
+ * request may have arrays and objects: nothing stores its fields.) */
+static bool check_columns(struct compiler *c, const struct spot *root, const struct msg_resource *resource)
+{
+    struct spot properties = spot_below(c, root, "properties", json_object_get(root->json, "properties"));
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_field *field = &resource->object->fields[i];
+        struct spot spot =
+            spot_below(c, &properties, field->name, json_object_get(properties.json, field->name));
+        if (field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT)
+            return refuse(c, &spot, "a resource cannot store an %s: make it a resource of its own",
+                          field->shape.type == MSG_ARRAY ? "array" : "object");
+    }
+    return true;
+}
+
 static char *expanded_text(struct compiler *c, const struct spot *root)
 {
     json_t *whole = expand(c, root);
@@ -121,7 +137,7 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct msg_re
     if (shape.type != MSG_OBJECT || shape.nullable)
         return refuse(c, root, "a resource must be an object");
     resource.object = shape.object;
-    if (!check_server_fields(c, root, &resource))
+    if (!check_server_fields(c, root, &resource) || !check_columns(c, root, &resource))
         return false;
     resource.json = expanded_text(c, root);
     *ret_resource = resource;

@@ -83,6 +83,33 @@ test("test_generate_when_a_schema_is_refused_then_file_and_pointer_are_named_and
   assert.throws(() => readFileSync(join(folder, "tables.c")));
 });
 
+test("test_generate_when_a_resource_has_an_array_or_an_object_then_refused_because_nothing_would_store_it", () => {
+  const fields = {
+    array: { type: "array", maxItems: 5, items: { type: "string", maxLength: 20 } },
+    object: { type: "object", additionalProperties: false, properties: { street: { "x-id": 1, type: "string", maxLength: 20 } } },
+  };
+  for (const [type, field] of Object.entries(fields))
+    for (const wrapped of [field, { ...field, type: [type, "null"] }]) {
+      change("task.json", (task) => { task.properties.tags = { "x-id": 19, ...wrapped }; });
+      for (const refused of [generate(), schemac("--update-lock", folder)])
+        assert.deepEqual(refused, { status: 1, stderr: `schemac: task.json#/properties/tags: a resource cannot store an ${type}: make it a resource of its own` });
+    }
+  change("task.json", (task) => {
+    delete task.properties.tags;
+    task.$defs = { tags: fields.array };
+    task.properties.tags = { "x-id": 19, $ref: "#/$defs/tags" };
+  });
+  assert.match(generate().stderr, /task\.json#\/properties\/tags: a resource cannot store an array/);
+});
+
+test("test_generate_when_a_request_has_arrays_and_objects_then_they_are_read", () => {
+  change("schedule.json", (schedule) => {
+    schedule.properties.days = { "x-id": 9, type: "array", maxItems: 7, items: { type: "integer", minimum: 0, maximum: 6 } };
+  });
+  assert.deepEqual(schemac("--update-lock", folder), { status: 0, stderr: "" });
+  assert.deepEqual(generate(), { status: 0, stderr: "" });
+});
+
 test("test_schemac_when_called_wrongly_then_it_says_how", () => {
   for (const args of [[], ["--generate"], ["--what"], ["--update-lock", folder, "more"]]) {
     const run = schemac(...args);
