@@ -66,6 +66,22 @@ bool utf8_valid(struct slice text)
     return utf8_begins_valid(text, &whole) && whole == text.len;
 }
 
+void utf8_mend(char *text)
+{
+    size_t len = strlen(text), i = 0, length;
+    for (; i < len; i += length) {
+        length = text[i] & 0x80 ? sequence_length((const uint8_t *)text + i, len - i) : 1;
+        if (length > len - i) {
+            text[i] = '\0'; /* cut short */
+            return;
+        }
+        if (length > 0)
+            continue;
+        text[i] = '?';
+        length = 1;
+    }
+}
+
 size_t utf8_length(struct slice text)
 {
     size_t length = 0;

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -76,6 +77,7 @@ void db_down(struct db *db, const char *why)
     if (why != db->why)
         snprintf(db->why, sizeof(db->why), "%s", why);
     db->why[strcspn(db->why, "\n")] = '\0';
+    utf8_mend(db->why);
     bool was_up = db->state == DB_UP;
     close_connection(db);
     if (!was_up) {

@@ -83,6 +83,7 @@ enum err db_result_error(const struct db_result *result);
 const char *db_result_sqlstate(const struct db_result *result);   /* "" when there is none */
 const char *db_result_message(const struct db_result *result);    /* for the log, never for clients */
 const char *db_result_constraint(const struct db_result *result); /* "" when there is none */
+const char *db_result_table(const struct db_result *result);      /* that of the constraint; likewise */
 /* Whether it was not run, because an earlier statement of its transaction failed. */
 bool db_result_skipped(const struct db_result *result);
 int db_rows(const struct db_result *result);

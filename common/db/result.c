@@ -107,6 +107,11 @@ const char *db_result_constraint(const struct db_result *result)
     return error_field(result, PG_DIAG_CONSTRAINT_NAME);
 }
 
+const char *db_result_table(const struct db_result *result)
+{
+    return error_field(result, PG_DIAG_TABLE_NAME);
+}
+
 const char *db_result_message(const struct db_result *result)
 {
     if (!result->pg)

@@ -1,10 +1,11 @@
 #include <stdio.h>
 
+#include "common/base/utf8.h"
 #include "workers/engine/batch/private.h"
 #include "workers/engine/command/refusal.h"
 #include "workers/engine/command/retry.h"
 
-enum { LOSSES_MAX = 3 };
+enum { LOSSES_MAX = 3, NAME_SIZE = 128 };
 
 /* ---- the first error ---- */
 
@@ -20,13 +21,20 @@ static void log_fault(const struct batch *b, const struct db_result *result, con
            LOG_I("commands", b->to - b->from));
 }
 
-/* The key was used before, and its inbox row has expired since: the entity has the command's id. */
-static bool is_duplicate_entity(const struct db_result *result)
+/* The key was used before, and its inbox row has expired since: the entity has the command's id. Only the
+ * primary key of the entity's own table says so, when the command creates it; that of another table, which a
+ * rule, a trigger or the records write, is a fault like any other. */
+static bool is_duplicate_entity(const struct batch *b, const struct db_result *result,
+                                const struct command *command)
 {
-    const char *constraint = db_result_constraint(result);
-    size_t len = strlen(constraint), suffix = strlen("_pkey");
-    return strcmp(db_result_sqlstate(result), "23505") == 0 && len > suffix &&
-           strcmp(constraint + len - suffix, "_pkey") == 0;
+    char key[NAME_SIZE];
+    if (b->state != BATCH_RUNNING || !command || !command->handler)
+        return false;
+    const struct resource_statement *statement = &command->handler->statement;
+    const char *table = statement->resource->table;
+    snprintf(key, sizeof(key), "%s_pkey", table);
+    return statement->plan->verb == RESOURCE_CREATE && strcmp(db_result_sqlstate(result), "23505") == 0 &&
+           strcmp(db_result_table(result), table) == 0 && strcmp(db_result_constraint(result), key) == 0;
 }
 
 bool batch_note_fault(struct batch *b, const struct db_result *result, const struct command *command)
@@ -36,9 +44,11 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
         return false;
     if (b->fault.err != ERR_OK)
         return true;
-    b->fault = (struct fault){.err = err, .phase = b->state, .is_duplicate = is_duplicate_entity(result)};
+    b->fault = (struct fault){
+        .err = err, .phase = b->state, .is_duplicate = is_duplicate_entity(b, result, command)};
     snprintf(b->fault.why, sizeof(b->fault.why), "%s %s", db_result_sqlstate(result),
              db_result_message(result));
+    utf8_mend(b->fault.why);
     if (!db_result_skipped(result))
         log_fault(b, result, command);
     return true;

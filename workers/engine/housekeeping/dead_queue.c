@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/broker/topology.h"
 #include "workers/engine/command/command_list.h"
 #include "workers/engine/records/dead_letter.h"
@@ -26,16 +27,27 @@ struct dead_queue {
 struct dead_letter_write {
     struct dead_queue *queue;
     struct command *command;
-    bool has_failed;
+    enum err err;
+    bool is_of_its_data; /* the failure: SQLSTATE 22 */
 };
 
 /* ---- rows ---- */
+
+/* The database does not take the message as it is, and would not the next time. What is kept of it then is its
+ * bytes, which every row takes. */
+static void make_plain(struct command *command)
+{
+    command->reading = READING_NOTHING;
+    command->envelope.type = command->envelope.correlation_id = command->envelope.reply_to = SLICE_NONE;
+    command->why = SLICE("unreadable");
+}
 
 static void on_kept(void *arg, struct db_result *result)
 {
     struct dead_letter_write *write = arg;
     enum err err = db_result_error(result);
-    write->has_failed = err != ERR_OK;
+    write->err = err;
+    write->is_of_its_data = strncmp(db_result_sqlstate(result), "22", 2) == 0;
     if (err && err != ERR_SHUTTING_DOWN)
         log_warn("dead_queue.failed", LOG_S("error", err_info(err)->name),
                  LOG_S("message", db_result_message(result)));
@@ -51,11 +63,14 @@ static void on_committed(void *arg, enum err err)
 {
     CLEANUP_FREE struct dead_letter_write *write = arg;
     struct dead_queue *queue = write->queue;
-    if (!err && !write->has_failed) {
+    err = write->err ? write->err : err;
+    if (!err) {
         broker_ack(queue->broker, write->command->epoch, write->command->tag, false);
         command_free(write->command);
         return;
     }
+    if (write->is_of_its_data)
+        make_plain(write->command);
     command_list_append(&queue->waiting, write->command);
     if (err != ERR_SHUTTING_DOWN && !ev_is_active(&queue->again)) {
         ev_timer_set(&queue->again, AGAIN_S, 0);
@@ -103,7 +118,8 @@ void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *del
 {
     const struct broker_header *reason = broker_delivery_header(delivery, "x-first-death-reason");
     struct command *command = command_new(delivery);
-    bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE;
+    bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE &&
+                      utf8_valid(reason->text) && !memchr(reason->text.data, '\0', reason->text.len);
     command->why = has_reason ? arena_copy(&command->arena, reason->text) : SLICE("unreadable");
     command->attempts = attempts_of(queue, command->why);
     command_list_append(&queue->waiting, command);

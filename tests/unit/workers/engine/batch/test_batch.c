@@ -343,6 +343,50 @@ static void test_batch_when_one_statement_fails_costs_only_its_command(void **st
     remove_trap("raise");
 }
 
+/* The message is cut to fit, at every place within a character of four octets. */
+static void test_dead_letter_when_its_message_is_cut_within_a_character_keeps_its_result(void **state)
+{
+    struct engine *e = *state;
+    for (int i = 0; i < 4; i++) {
+        char action[128];
+        snprintf(action, sizeof(action), "RAISE EXCEPTION '%%', repeat('x', %d) || repeat(chr(128679), 200)",
+                 i);
+        add_trap(e, "cut", action);
+        run_requests(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap cut\"}"}, 1);
+        assert_dead(e->ran[0], "database-error");
+        assert_string_equal(ask_sqlf("SELECT x.status || ' ' || (length(l.detail) > 60)"
+                                     " FROM inbox AS x JOIN dead_letter AS l USING (company_id, command_id)"
+                                     " WHERE x.command_id = '%s'",
+                                     uuid_text(&e->ran[0]->envelope.id)),
+                            "database-error true");
+    }
+    remove_trap("cut");
+}
+
+static void test_entity_when_a_key_is_violated_is_there_already_only_if_it_is_its_own(void **state)
+{
+    struct engine *e = *state;
+    static const struct {
+        const char *table, *constraint;
+        enum err status;
+    } cases[] = {
+        {"project", "project_pkey", ERR_ALREADY_EXISTS},       {"task", "task_pkey", ERR_DATABASE_ERROR},
+        {"counter", "counter_pkey", ERR_DATABASE_ERROR},       {"audit", "project_pkey", ERR_DATABASE_ERROR},
+        {"project", "project_audit_pkey", ERR_DATABASE_ERROR},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char action[256];
+        snprintf(
+            action, sizeof(action),
+            "RAISE EXCEPTION 'twice' USING ERRCODE = 'unique_violation', TABLE = '%s', CONSTRAINT = '%s'",
+            cases[i].table, cases[i].constraint);
+        add_trap(e, "twice", action);
+        run_requests(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap twice\"}"}, 1);
+        assert_status(e->ran[0], cases[i].status);
+    }
+    remove_trap("twice");
+}
+
 static void test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succeeds(void **state)
 {
     struct engine *e = *state;
@@ -730,6 +774,8 @@ int main(void)
         TEST(test_batch_when_one_command_builds_on_another_runs_them_in_order),
         TEST(test_batch_when_several_companies_are_in_it_counts_each_by_itself),
         TEST(test_batch_when_one_statement_fails_costs_only_its_command),
+        TEST(test_dead_letter_when_its_message_is_cut_within_a_character_keeps_its_result),
+        TEST(test_entity_when_a_key_is_violated_is_there_already_only_if_it_is_its_own),
         TEST(test_batch_when_the_cause_of_a_dead_letter_is_mended_a_replay_succeeds),
         TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_a_dead_letter),
         TEST(test_batch_when_the_sender_was_revoked_since_then_what_waited_is_refused),
