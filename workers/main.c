@@ -50,6 +50,7 @@ static int run_pool(int argc, char **argv, const struct config *config)
     snprintf(log_name, sizeof(log_name), "worker.%s", pool);
     set_title(argc, argv, title);
     log_init(log_name, config_log_level(config));
+    log_limit(config->log_per_s);
     config_warn_renamed(config);
     return pool_run(config, pool, worker_run);
 }

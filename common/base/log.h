@@ -46,7 +46,16 @@ extern enum log_level log_threshold;
  * logged. `name` is kept, not copied. */
 void log_init(const char *name, enum log_level threshold);
 
-/* fields[0] is a placeholder; `count` fields follow it. In a line longer than 4 KiB the fields that do not
+/* Bounds the lines of one event in a second; 0: no limit. Those beyond it are counted, and a line
+ * "log.suppressed" tells how many there were. Lines of level debug have no limit. */
+void log_limit(int64_t most_per_s);
+
+/* Writes what was suppressed or dropped, as soon as that can be written. Each log line does this, too; a
+ * process that may log nothing for long calls it now and then. */
+void log_report(void);
+
+/* Never waits: when whoever reads standard error is behind, the line is dropped, and a line "log.dropped"
+ * tells later how many there were. fields[0] is a placeholder; `count` fields follow it. In a line longer than 4 KiB the fields that do not
  * fit are left out. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 
 enum { BEAT_READY = 'r', BEAT_NOT_READY = '-' };
 
@@ -25,6 +26,7 @@ static void beat(const struct pulse *pulse)
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
+    log_report();
     beat(timer->data);
 }
 
