@@ -78,7 +78,7 @@ void db_ask(struct db *db);
 /* Ends the implicit transaction. on_sync gets OK when it is committed, or else the first error in it. */
 void db_sync(struct db *db, db_on_sync *on_sync, void *arg);
 
-/* OK, DATABASE_CONFLICT (40001, 40P01, 55P03), TIMEOUT (57014), … */
+/* OK, DATABASE_CONFLICT (40001, 40P01), DATABASE_LOCKED (55P03), TIMEOUT (57014), … */
 enum err db_result_error(const struct db_result *result);
 const char *db_result_sqlstate(const struct db_result *result);   /* "" when there is none */
 const char *db_result_message(const struct db_result *result);    /* for the log, never for clients */

@@ -9,7 +9,7 @@ static const struct {
 } meanings[] = {
     {"40001", ERR_DATABASE_CONFLICT},  /* serialization_failure; a query in the way of a replica's recovery */
     {"40P01", ERR_DATABASE_CONFLICT},  /* deadlock_detected */
-    {"55P03", ERR_DATABASE_CONFLICT},  /* lock_not_available */
+    {"55P03", ERR_DATABASE_LOCKED},    /* lock_not_available: lock_timeout is over */
     {"26000", ERR_DATABASE_CONFLICT},  /* the prepared statement is gone; the next use prepares it again */
     {"0A000", ERR_DATABASE_CONFLICT},  /* a migration changed its result type; likewise */
     {"57014", ERR_TIMEOUT},            /* query_canceled */

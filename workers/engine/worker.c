@@ -30,6 +30,14 @@ static void let_go(struct worker *w, struct command *command)
     backlog_settled(w->backlog, command);
 }
 
+static void give_up_row(void *arg, struct command *command)
+{
+    struct worker *w = arg;
+    backlog_settled(w->backlog, command);
+    backlog_give_up(w->backlog, command);
+    command_free(command);
+}
+
 static void put_back(struct worker *w, struct command *command)
 {
     if (!was_delivered_by(w, command)) { /* the broker delivers it again */
@@ -41,10 +49,16 @@ static void put_back(struct worker *w, struct command *command)
     intake_return(w->intake, command);
 }
 
+static bool is_to_come_back(const struct command *command)
+{
+    return command->outcome == COMMAND_RETRY || command->outcome == COMMAND_AGAIN ||
+           command->outcome == COMMAND_LOCKED || command->outcome == COMMAND_BLOCKED;
+}
+
 static void on_settled(void *ctx, struct command *command)
 {
     struct worker *w = ctx;
-    if (command->outcome == COMMAND_RETRY || command->outcome == COMMAND_AGAIN) {
+    if (is_to_come_back(command)) {
         put_back(w, command);
         return;
     }
@@ -106,6 +120,8 @@ static bool has_finished(const struct worker *w)
 /* Other statements on this connection go between two batches. */
 static void begin(struct worker *w)
 {
+    if (w->is_draining && intake_backing_off(w->intake) > 0)
+        intake_give_up_locked(w->intake, give_up_row, w);
     plan_cache_discard(w->plan_cache);
     backlog_run(w->backlog);
     struct command *commands = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
@@ -225,6 +241,7 @@ static void on_db_up(void *ctx, struct db *db)
     struct worker *w = ctx;
     db_send(db, &set_up, NULL, 0, NULL, NULL);
     db_sync(db, NULL, NULL);
+    database_limit_lock_waits(db, w->config->lock_timeout_ms);
     log_info("database.up");
     w->has_had_database = true;
     members_changed(w->members);
@@ -265,6 +282,7 @@ static void make_engine(struct worker *w)
         .park_max = (size_t)config->park_max,
         .parked_max = (size_t)config->parked_max,
         .prefetch = prefetch_of_partition(config),
+        .lock_ms = config->lock_timeout_ms,
         .unacked = acks_unacked(w->acks),
     };
     w->set.count = (unsigned)config->partitions;

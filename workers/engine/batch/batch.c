@@ -15,11 +15,29 @@ void batch_settle(struct batch *b, struct command *command, enum command_outcome
     b->callbacks.on_settled(b->ctx, command);
 }
 
+size_t batch_unit_end(const struct batch *b)
+{
+    if (b->unit == UNIT_ALL)
+        return b->count;
+    size_t end = b->from + 1;
+    while (b->unit == UNIT_COMPANY && end < b->count &&
+           uuid_equal(&b->commands[end]->envelope.company, &b->commands[b->from]->envelope.company))
+        end++;
+    return end;
+}
+
+void batch_divide(struct batch *b, enum batch_unit unit)
+{
+    b->unit = unit;
+    b->to = batch_unit_end(b);
+    batch_begin(b);
+}
+
 void batch_advance(struct batch *b)
 {
     b->from = b->to;
     if (b->from < b->count) {
-        b->to = b->from + 1;
+        b->to = batch_unit_end(b);
         batch_begin(b);
         return;
     }
@@ -60,6 +78,48 @@ void batch_roll_back(struct batch *b)
     db_sync(b->db, on_sync, b);
 }
 
+/* ---- what another transaction holds ---- */
+
+static bool goes_aside(const struct batch *b, const struct command *command, const struct uuid *company)
+{
+    if (company)
+        return uuid_equal(&command->envelope.company, company);
+    return sequence_of(&b->sequences, command)->is_held && !command->is_parked;
+}
+
+/* The last one is settled first, so that whoever takes them back puts each in front of the one before. */
+static void put_aside(struct batch *b, size_t end, const struct uuid *company, enum command_outcome outcome)
+{
+    size_t kept = b->from, to = b->from;
+    for (size_t i = end; i-- > b->from;)
+        if (goes_aside(b, b->commands[i], company)) {
+            batch_settle(b, b->commands[i], outcome);
+            b->commands[i] = NULL;
+        }
+    for (size_t i = b->from; i < b->count; i++) {
+        if (!b->commands[i])
+            continue;
+        b->commands[kept++] = b->commands[i];
+        if (i < b->to)
+            to = kept;
+    }
+    b->count = kept;
+    b->to = to;
+}
+
+void batch_put_company_aside(struct batch *b, struct uuid company, enum command_outcome outcome)
+{
+    put_aside(b, b->count, &company, outcome);
+}
+
+void batch_put_held_aside(struct batch *b)
+{
+    if (b->unit != UNIT_COMMAND)
+        put_aside(b, b->to, NULL, COMMAND_LOCKED);
+    else if (b->to > b->from && goes_aside(b, b->commands[b->from], NULL))
+        batch_put_company_aside(b, b->commands[b->from]->envelope.company, COMMAND_LOCKED);
+}
+
 /* ---- recording ---- */
 
 static void on_recorded(void *arg, struct db_result *result)
@@ -86,13 +146,6 @@ void batch_record(struct batch *b)
 }
 
 /* ---- looking ---- */
-
-static void on_locked(void *arg, struct db_result *result)
-{
-    struct batch *b = arg;
-    if (!batch_note_fault(b, result, NULL))
-        sequences_read_locked(&b->sequences, result);
-}
 
 static void on_claimed(void *arg, struct db_result *result)
 {
@@ -134,30 +187,76 @@ static void on_found(void *arg, struct db_result *result)
     db_ask(b->db);
 }
 
-static void look(struct batch *b)
+static void look_up(struct batch *b)
 {
-    batch_enter(b, BATCH_LOOKING);
-    b->fault = (struct fault){0};
     struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
-    for (size_t i = 0; i < count; i++)
-        command_reset(commands[i]);
-    sequences_lock(&b->sequences, &b->records, commands, count, on_locked, b);
     deferred_claim(&b->records, commands, count, on_claimed, b);
     revoked_ask(&b->records, commands, count, clock_wall_ms() / 1000, on_revoked_found, b);
     inbox_look(&b->records, commands, count, on_found, b);
     db_ask(b->db);
 }
 
+/* Rows may be claimed only of companies whose sequences we have; so it is known first which those are. */
+static void go_on_with_rows(struct batch *b)
+{
+    batch_put_held_aside(b);
+    if (b->to > b->from)
+        look_up(b);
+    else
+        batch_record(b);
+}
+
+static void on_locked(void *arg, struct db_result *result)
+{
+    struct batch *b = arg;
+    bool has_failed = batch_note_fault(b, result, NULL);
+    if (!has_failed)
+        sequences_read_locked(&b->sequences, result);
+    if (!b->has_rows)
+        return; /* on_found comes next */
+    if (has_failed)
+        batch_roll_back(b);
+    else
+        go_on_with_rows(b);
+}
+
+static void look(struct batch *b)
+{
+    batch_enter(b, BATCH_LOOKING);
+    b->fault = (struct fault){0};
+    b->has_rows = false;
+    struct command **commands = b->commands + b->from;
+    size_t count = b->to - b->from;
+    for (size_t i = 0; i < count; i++) {
+        command_reset(commands[i]);
+        b->has_rows |= commands[i]->finding == FINDING_GONE;
+    }
+    sequences_lock(&b->sequences, &b->records, commands, count, on_locked, b);
+    if (b->has_rows)
+        db_ask(b->db);
+    else
+        look_up(b);
+}
+
 /* ---- marking ---- */
+
+static void log_run_alone(const struct command *command)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&command->envelope.id, id);
+    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", command->envelope.type),
+             LOG_I("delivered_before", command->delivery_count));
+}
 
 static void on_mark_written(void *arg, struct db_result *result)
 {
     struct batch *b = arg;
     struct command *command = b->commands[b->from];
-    if (batch_note_fault(b, result, command))
+    if (batch_note_fault(b, result, command) || begun_mark_runs(result) == 0)
         return;
-    command->has_begun_mark = true;
+    log_run_alone(command);
+    command->has_begun_mark = command->is_counted = true;
     if (begun_mark_runs(result) <= BEGUN_MARK_RUNS_MAX)
         return;
     command->verdict = ERR_FATAL_COMMAND;
@@ -168,24 +267,19 @@ static void on_mark_written(void *arg, struct db_result *result)
 static void on_marked(void *arg, enum err err)
 {
     struct batch *b = arg;
-    if (err || b->fault.err)
+    if (err || b->fault.err) {
         batch_failed(b, err);
-    else
+    } else if (b->commands[b->from]->is_counted) {
         look(b);
-}
-
-static void log_run_alone(const struct command *command)
-{
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(&command->envelope.id, id);
-    log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", command->envelope.type),
-             LOG_I("delivered_before", command->delivery_count));
+    } else {
+        batch_put_company_aside(b, b->commands[b->from]->envelope.company, COMMAND_LOCKED);
+        batch_advance(b);
+    }
 }
 
 static void mark(struct batch *b)
 {
     batch_enter(b, BATCH_MARKING);
-    log_run_alone(b->commands[b->from]);
     b->fault = (struct fault){0};
     begun_mark_write(&b->records, b->commands[b->from], on_mark_written, b);
     db_sync(b->db, on_marked, b);
@@ -194,7 +288,8 @@ static void mark(struct batch *b)
 void batch_begin(struct batch *b)
 {
     const struct command *first = b->commands[b->from];
-    if (first->was_begun && !first->has_begun_mark && !first->deferral && b->to - b->from == 1)
+    bool is_decided = first->deferral || first->verdict;
+    if (first->was_begun && !first->is_counted && !is_decided && b->to - b->from == 1)
         mark(b);
     else
         look(b);
@@ -257,7 +352,7 @@ void batch_start(struct batch *b, struct command *commands)
     }
     b->from = 0;
     b->to = b->count;
-    b->one_by_one = false;
+    b->unit = UNIT_ALL;
     b->losses = 0;
     batch_begin(b);
 }

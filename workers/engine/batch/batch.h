@@ -3,9 +3,9 @@
  *
  *   IDLE ── batch_start ──▶ MARKING ──▶ LOOKING ──▶ RUNNING ──▶ RECORDING ── committed ──▶ IDLE
  *                              │          ▲  │          │            │
- *     again, or one command    │          │  └──────────┴── failed ──┴──▶ ROLLING_BACK ── PROBING
- *     at a time                └──────────┤                                    │             │
- *                                         ├────────────────────────────────────┴─────────────┘
+ *     again, or one company    │          │  └──────────┴── failed ──┴──▶ ROLLING_BACK ─ UNMARKING ─ PROBING
+ *     or command at a time     └──────────┤                                    │             │          │
+ *                                         ├────────────────────────────────────┴─────────────┴──────────┘
  *                                         └── it is back ── HELD ◀── the database is gone
  *
  *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone
@@ -13,17 +13,22 @@
  *              waited were revoked, looks the commands up in the inbox
  *   RUNNING    sends the prepared statements of the commands that are new, in order
  *   RECORDING  writes events, inbox rows, sequences, waits and dead letters, and commits
+ *   UNMARKING  takes back the count of a run that has come to nothing
  *   PROBING    the error may be the server's: a transaction without any command tells
  *
  * What must hold:
  * - Each command given to batch_start comes back in exactly one on_settled call, those of one company in the
- *   order in which they were given (AGAIN: in the opposite order); until then the batch owns it.
+ *   order in which they were given (AGAIN, LOCKED, BLOCKED: in the opposite order); until then the batch owns
+ *   it.
  * - DONE, DEAD and DEFERRED come after the commit. So their result can be published, and who runs the same
  *   command later finds it. A command has a result or waits in `deferred`, never both.
  * - A statement that fails costs only its own command: the transaction is rolled back, and the commands run
  *   again one at a time. A command that waits here for another try takes along those of its company that come
  *   after it.
  * - Trouble of the whole server (disk full, read-only, …) costs no command a try.
+ * - Nor does a row that another transaction holds. The commands of its company come back as LOCKED or BLOCKED,
+ *   and the batch goes on with the others: at once when the row is a sequence, after CORTEX_LOCK_TIMEOUT_MS when
+ *   it is another one. When nothing says whose row it is, each company gets a transaction of its own.
  * - No two commands of a batch have the same company and command id (intake.h sees to that).
  */
 

@@ -44,8 +44,12 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
         return false;
     if (b->fault.err != ERR_OK)
         return true;
-    b->fault = (struct fault){
-        .err = err, .phase = b->state, .is_duplicate = is_duplicate_entity(b, result, command)};
+    b->fault = (struct fault){.err = err,
+                              .phase = b->state,
+                              .is_duplicate = is_duplicate_entity(b, result, command),
+                              .has_company = command != NULL};
+    if (command)
+        b->fault.company = command->envelope.company;
     snprintf(b->fault.why, sizeof(b->fault.why), "%s %s", db_result_sqlstate(result),
              db_result_message(result));
     utf8_mend(b->fault.why);
@@ -147,9 +151,32 @@ static void own_fault(struct batch *b, enum err err)
         fail_one(b, err);
         return;
     }
-    b->one_by_one = true;
-    b->to = b->from + 1;
-    batch_begin(b);
+    batch_divide(b, UNIT_COMMAND);
+}
+
+/* ---- a row that another transaction holds ---- */
+
+static bool is_of_one_company(const struct batch *b)
+{
+    const struct uuid *company = &b->commands[b->from]->envelope.company;
+    for (size_t i = b->from + 1; i < b->to; i++)
+        if (!uuid_equal(&b->commands[i]->envelope.company, company))
+            return false;
+    return true;
+}
+
+/* The company whose row it is waits, and the others go on. A statement about many companies does not say whose
+ * row it was, so each company gets a transaction of its own. */
+static void pass_over(struct batch *b)
+{
+    if (!b->fault.has_company && !is_of_one_company(b)) {
+        batch_divide(b, UNIT_COMPANY);
+        return;
+    }
+    batch_put_company_aside(
+        b, b->fault.has_company ? b->fault.company : b->commands[b->from]->envelope.company, COMMAND_BLOCKED);
+    b->to = b->from; /* the rest of the transaction begins again */
+    batch_advance(b);
 }
 
 /* ---- is it the server? ---- */
@@ -187,12 +214,12 @@ static void lose(struct batch *b)
 {
     b->losses++;
     if (b->losses >= LOSSES_MAX && b->to - b->from > 1) {
-        b->one_by_one = true;
+        b->unit = UNIT_COMMAND;
         b->to = b->from + 1;
     }
     batch_enter(b, BATCH_HELD);
     struct command *command = b->commands[b->from];
-    if (!b->one_by_one || command->deferral || command->verdict || b->fault.phase < BATCH_RUNNING)
+    if (b->unit != UNIT_COMMAND || command->deferral || command->verdict || b->fault.phase < BATCH_RUNNING)
         return;
     command->error = ERR_DATABASE_UNAVAILABLE;
     if (++command->attempts < RETRY_IN_PLACE_MAX)
@@ -205,16 +232,49 @@ static void lose(struct batch *b)
     keep_why(b, command);
 }
 
+static void judge(struct batch *b)
+{
+    enum err err = b->fault.err;
+    if (err == ERR_DATABASE_LOCKED)
+        pass_over(b);
+    else if (err == ERR_DATABASE_UNAVAILABLE)
+        send_probe(b);
+    else
+        own_fault(b, err);
+}
+
+/* A count that cannot be taken back, because the server is in trouble, stays that of the next try. */
+static void on_unmarked(void *arg, enum err err)
+{
+    struct batch *b = arg;
+    if (!db_is_up(b->db)) {
+        batch_failed(b, err);
+        return;
+    }
+    if (!err)
+        b->commands[b->from]->is_counted = false;
+    judge(b);
+}
+
+static void unmark(struct batch *b)
+{
+    batch_enter(b, BATCH_UNMARKING);
+    begun_mark_take_back(&b->records, b->commands[b->from]);
+    db_sync(b->db, on_unmarked, b);
+}
+
 void batch_failed(struct batch *b, enum err err)
 {
     if (b->fault.err)
         err = b->fault.err;
     else
         b->fault = (struct fault){.err = err, .phase = b->state}; /* the commit itself */
-    if (!db_is_up(b->db))
+    if (b->from == b->to)
+        batch_advance(b); /* all commands of the transaction were put aside */
+    else if (!db_is_up(b->db))
         lose(b);
-    else if (err == ERR_DATABASE_UNAVAILABLE)
-        send_probe(b);
+    else if (b->to - b->from == 1 && b->commands[b->from]->is_counted)
+        unmark(b);
     else
-        own_fault(b, err);
+        judge(b);
 }

@@ -23,9 +23,13 @@ enum batch_state {
     BATCH_RUNNING,
     BATCH_RECORDING,
     BATCH_ROLLING_BACK,
+    BATCH_UNMARKING,
     BATCH_PROBING,
     BATCH_HELD
 };
+
+/* What one transaction takes of the batch. */
+enum batch_unit { UNIT_ALL, UNIT_COMPANY, UNIT_COMMAND };
 
 enum { WHY_SIZE = 300 };
 
@@ -34,6 +38,8 @@ struct fault {
     enum err err;
     enum batch_state phase;
     bool is_duplicate; /* the entity that the command creates is there already */
+    bool has_company;  /* the statement was for the commands of one company */
+    struct uuid company;
     char why[WHY_SIZE];
 };
 
@@ -55,8 +61,9 @@ struct batch {
     enum batch_state state;
     struct command **commands;
     size_t count, capacity;
-    size_t from, to; /* the commands of the transaction at work: all of them, or one */
-    bool one_by_one;
+    size_t from, to; /* the commands of the transaction at work */
+    enum batch_unit unit;
+    bool has_rows;   /* among them are rows of `deferred`, to be claimed */
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers of runs */
     struct fault fault;
@@ -78,6 +85,16 @@ void batch_record(struct batch *b);  /* its end */
 void batch_advance(struct batch *b); /* those are settled: the next ones, or the end of the batch */
 void batch_roll_back(struct batch *b);
 void batch_settle(struct batch *b, struct command *command, enum command_outcome outcome);
+/* Where the transaction ends that begins at `from`. */
+size_t batch_unit_end(const struct batch *b);
+/* Begins the rest in smaller transactions. */
+void batch_divide(struct batch *b, enum batch_unit unit);
+/* Settles all commands of the company that are left, and takes them out of the batch. */
+void batch_put_company_aside(struct batch *b, struct uuid company, enum command_outcome outcome);
+/* Settles those of the transaction whose companies' sequences are held, as LOCKED. Those that are to be parked
+ * stay: they become rows without the sequence, in their order, since a row of a command that has its result
+ * already only brings that result when its turn comes. */
+void batch_put_held_aside(struct batch *b);
 
 /* run.c */
 void batch_run_all(struct batch *b);

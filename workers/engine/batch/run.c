@@ -140,6 +140,7 @@ static void take_time(struct batch *b)
 void batch_run_all(struct batch *b)
 {
     batch_enter(b, BATCH_RUNNING);
+    batch_put_held_aside(b);
     take_time(b);
     b->awaited = 0;
     arena_reset(&b->runs);

@@ -4,7 +4,7 @@
  *   delivery ─┐
  *             ├─▶ intake ─▶ batch ─┬─ DONE, DEAD ─▶ outbox ─▶ ack
  *   row ──────┘     ▲              ├─ DEFERRED ───▶ ack: the command is a row of `deferred` now
- *                   └─ RETRY, AGAIN┘
+ *                   └─ RETRY, AGAIN, LOCKED, BLOCKED
  *
  * A `struct command` owns copies of everything it needs, because the delivery, and the connection that
  * brought it, may be gone long before the command ends. */
@@ -42,6 +42,10 @@ enum command_outcome {
     COMMAND_DEFERRED, /* committed as a row of `deferred`: acked at once */
     COMMAND_RETRY,    /* rolled back: this process tries it again after a back-off */
     COMMAND_AGAIN,    /* rolled back through no fault of its own: this process runs it again */
+    COMMAND_LOCKED,   /* not begun, because another transaction has the sequence of its company: this process
+                         tries it again after a back-off, which costs no attempt */
+    COMMAND_BLOCKED,  /* rolled back, because it waited in vain for a row that another transaction has:
+                         likewise, and in a batch of its own */
     COMMAND_GONE,     /* another process has run it: its row is no longer there */
     COMMAND_REJECTED, /* nothing can be written of it: the broker gets it as a dead letter */
 };
@@ -115,6 +119,7 @@ struct command {
     /* Whether it may have ended a process (begun_mark.h). */
     bool was_begun;      /* a process has begun it, and ended before it did: it runs alone in its batch */
     bool has_begun_mark; /* this process has begun it: a row of `begun_mark` says so */
+    bool is_counted;     /* that row counts the present run, in which it is alone */
 
     /* A command with a deferral does not run but becomes a row of `deferred`. */
     enum deferral deferral;

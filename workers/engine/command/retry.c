@@ -20,6 +20,11 @@ double retry_backoff_s(const struct command *command)
     return with_jitter(doubled(is_conflict ? 0.02 : 0.25, is_conflict ? 0.2 : 10, command->backoffs - 1));
 }
 
+double retry_lock_backoff_s(unsigned times)
+{
+    return with_jitter(doubled(0.005, 1, (int64_t)times - 1));
+}
+
 int64_t retry_delay_ms(const struct retry_policy *policy, const struct command *command)
 {
     int64_t number = (int64_t)command->attempts - RETRY_IN_PLACE_MAX; /* 0: the first one */

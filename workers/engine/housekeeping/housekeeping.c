@@ -15,6 +15,7 @@ enum {
     NAME_SIZE = 160,
     UNCONFIRMED_MAX = 1024, /* replies */
     UNCONFIRMED_BYTES = 8 << 20,
+    LOCK_WAIT_MS = 500, /* for a row that another transaction holds */
 };
 
 static const char requests[] = "requests"; /* consumer tag */
@@ -92,7 +93,7 @@ static enum err connect_broker(struct housekeeping *h, struct ev_loop *loop)
 static void on_db_up(void *ctx, struct db *db)
 {
     struct housekeeping *h = ctx;
-    (void)db;
+    database_limit_lock_waits(db, LOCK_WAIT_MS);
     log_info("database.up", LOG_S("connection", "housekeeping"));
     dead_queue_run(h->dead_queue);
 }

@@ -55,12 +55,15 @@ enum {
     " last_by = $6,"                                      \
     " last_error = NULL,"                                 \
     " runs = runs + 1"
-#define AS_READ                                         \
-    " WHERE name = $1"                                  \
-    " AND version = $2::bigint"                         \
-    " AND run_at IS NULL"                               \
-    " AND next_at IS NOT DISTINCT FROM $3::timestamptz" \
-    " AND asked_at IS NOT DISTINCT FROM $4::timestamptz"
+/* A row that another transaction holds is passed over: nobody waits for it, and the next look finds it. */
+#define AS_READ                                          \
+    " WHERE name = (SELECT name FROM schedule"           \
+    " WHERE name = $1"                                   \
+    " AND version = $2::bigint"                          \
+    " AND run_at IS NULL"                                \
+    " AND next_at IS NOT DISTINCT FROM $3::timestamptz"  \
+    " AND asked_at IS NOT DISTINCT FROM $4::timestamptz" \
+    " FOR UPDATE SKIP LOCKED)"
 
 /* Its `sent` is the time at which the schedule was last put: since then nobody has asked whether the actor was
  * revoked. */
@@ -86,7 +89,8 @@ static const struct db_statement claim_work = {
 /* The schedule is left alone for ten seconds; then any process may try again. */
 static const struct db_statement note_failure = {
     "schedules.note_failure",
-    "UPDATE schedule SET last_error = $2, step_at = now() + interval '10 s' WHERE name = $1",
+    "UPDATE schedule SET last_error = $2, step_at = now() + interval '10 s'"
+    " WHERE name = (SELECT name FROM schedule WHERE name = $1 FOR UPDATE SKIP LOCKED)",
 };
 
 /* A process that finds the row locked does nothing: another one is doing the step. */

@@ -7,7 +7,9 @@
 
 enum {
     LOADS = 8,     /* companies whose rows are requested at a time */
-    DUE_MAX = 128, /* due commands that are here */
+    DUE_MAX = 128, /* due commands that are here, of companies that are not locked */
+    NO_MARKS_S = 5,
+    GIVEN_UP_BYTES_MAX = 4 << 20,
     ARRAY_MAX = 1 << 20,
 };
 
@@ -31,25 +33,37 @@ enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, WAS_BEGUN, COMMAND }
     " SELECT " ROW_COLUMNS " FROM found AS f"                     \
     " LEFT JOIN begun_mark AS m ON m.company_id = f.company_id AND m.command_id = f.command_id"
 
-static const struct db_statement find_rows = {
-    "backlog.rows",
-    "WITH found AS MATERIALIZED (SELECT d.*"
-    " FROM unnest($2::uuid[], $3::bigint[]) AS k (company_id, place)"
-    " CROSS JOIN LATERAL (SELECT * FROM deferred AS d"
-    " WHERE d.pool = $1 AND d.reason = 'turn' AND d.company_id = k.company_id AND d.place > k.place"
-    " ORDER BY d.place"
-    " LIMIT $4::integer) AS d)," MARK_AND_SELECT " ORDER BY f.company_id, f.place",
-};
+/* Selects them as if they had a mark: each runs alone, and is marked then. So nobody waits for a mark that
+ * another transaction holds but the company whose mark it is. */
+#define SELECT_AS_MARKED                                            \
+    " m AS MATERIALIZED (SELECT company_id, command_id FROM found)" \
+    " SELECT " ROW_COLUMNS " FROM found AS f"                       \
+    " JOIN m ON m.company_id = f.company_id AND m.command_id = f.command_id"
 
-static const struct db_statement find_due = {
-    "backlog.due",
-    "WITH found AS MATERIALIZED (SELECT * FROM deferred"
-    " WHERE pool = $1 AND reason <> 'turn' AND due_at <= now()"
-    " AND slot % $2::integer = ANY ($3::integer[])"
-    " AND command_id <> ALL ($4::uuid[])"
-    " ORDER BY due_at"
-    " LIMIT $5::integer)," MARK_AND_SELECT " ORDER BY f.due_at, f.place",
-};
+#define ROWS(select)                                                                                 \
+    "WITH found AS MATERIALIZED (SELECT d.*"                                                         \
+    " FROM unnest($2::uuid[], $3::bigint[]) AS k (company_id, place)"                                \
+    " CROSS JOIN LATERAL (SELECT * FROM deferred AS d"                                               \
+    " WHERE d.pool = $1 AND d.reason = 'turn' AND d.company_id = k.company_id AND d.place > k.place" \
+    " ORDER BY d.place"                                                                              \
+    " LIMIT $4::integer) AS d)," select " ORDER BY f.company_id, f.place"
+
+static const struct db_statement find_rows = {"backlog.rows", ROWS(MARK_AND_SELECT)};
+static const struct db_statement find_rows_as_marked = {"backlog.rows_as_marked", ROWS(SELECT_AS_MARKED)};
+
+/* A row that another transaction holds is passed over until a later look. */
+#define DUE(select)                                             \
+    "WITH found AS MATERIALIZED (SELECT * FROM deferred"        \
+    " WHERE pool = $1 AND reason <> 'turn' AND due_at <= now()" \
+    " AND slot % $2::integer = ANY ($3::integer[])"             \
+    " AND command_id <> ALL ($4::uuid[])"                       \
+    " AND company_id <> ALL ($6::uuid[])"                       \
+    " ORDER BY due_at"                                          \
+    " LIMIT $5::integer"                                        \
+    " FOR UPDATE SKIP LOCKED)," select " ORDER BY f.due_at, f.place"
+
+static const struct db_statement find_due = {"backlog.due", DUE(MARK_AND_SELECT)};
+static const struct db_statement find_due_as_marked = {"backlog.due_as_marked", DUE(SELECT_AS_MARKED)};
 
 /* The rows are older than their process is likely to need for publishing. When it does need longer, the
  * command is published twice. */
@@ -62,6 +76,7 @@ static const struct db_statement find_unpublished = {
     " WHERE pool = $1 AND at < now() - interval '2 seconds'"
     " AND slot % $2::integer = ANY ($3::integer[])"
     " AND command_id <> ALL ($4::uuid[])"
+    " AND company_id <> ALL ($6::uuid[])"
     " ORDER BY at"
     " LIMIT $5::integer",
 };
@@ -89,6 +104,11 @@ static const struct db_statement find_companies = {
     " AND c.company_id <> ALL ($5::uuid[])",
 };
 
+/* A command of a due or of an unpublished row that is here. */
+struct due {
+    struct uuid id, company;
+};
+
 struct backlog {
     struct ev_loop *loop;
     struct db *db;
@@ -107,9 +127,12 @@ struct backlog {
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
-    struct uuid due[DUE_MAX]; /* commands of due and of unpublished rows that are here */
-    size_t due_count;
-    struct pg_array columns[2];
+    struct due *due;
+    size_t due_count, due_capacity;
+    struct pg_array columns[3];
+    ev_tstamp no_marks_until; /* until then rows are selected as if they had a mark */
+    struct pg_rows given_up;  /* begun marks to be deleted */
+    bool is_giving_up;
     struct unpublished unpublished;
     char parked_max[DB_NUMBER_SIZE];
 };
@@ -128,6 +151,18 @@ static bool note_failure(const struct db_result *result, const char *what)
         log_warn("backlog.failed", LOG_S("what", what), LOG_S("error", err_info(err)->name),
                  LOG_S("message", db_result_message(result)));
     return err != ERR_OK;
+}
+
+/* A mark of one company that another transaction holds would hold up the rows of all. */
+static void note_lock(struct backlog *b, const struct db_result *result)
+{
+    if (db_result_error(result) == ERR_DATABASE_LOCKED)
+        b->no_marks_until = ev_now(b->loop) + NO_MARKS_S;
+}
+
+static bool is_marking(const struct backlog *b)
+{
+    return ev_now(b->loop) >= b->no_marks_until;
 }
 
 static struct slice list_partitions(const struct backlog *b, uint64_t set, struct pg_array *array)
@@ -168,6 +203,7 @@ static void on_rows(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
     bool has_failed = note_failure(result, "rows");
+    note_lock(b, result);
     memset(b->rows_of, 0, sizeof(b->rows_of));
     for (int row = 0; !has_failed && row < db_rows(result); row++) {
         struct command *command = read_row(result, row);
@@ -197,22 +233,40 @@ static void load_rows(struct backlog *b)
     }
     const struct slice params[] = {slice_of(b->pool), pg_array_end(&b->columns[0]),
                                    pg_array_end(&b->columns[1]), db_number(INTAKE_ROWS, max)};
-    db_send(b->db, &find_rows, params, ARRAY_LEN(params), on_rows, b);
+    db_send(b->db, is_marking(b) ? &find_rows : &find_rows_as_marked, params, ARRAY_LEN(params), on_rows, b);
     db_sync(b->db, NULL, NULL);
 }
 
 /* ---- due, and unpublished ---- */
+
+static void add_due(struct backlog *b, const struct command *command)
+{
+    if (b->due_count == b->due_capacity) {
+        b->due_capacity = b->due_capacity ? 2 * b->due_capacity : DUE_MAX;
+        b->due = xrealloc(b->due, b->due_capacity * sizeof(*b->due));
+    }
+    b->due[b->due_count++] = (struct due){command->envelope.id, command->envelope.company};
+}
+
+/* How many more due commands may be here. */
+static size_t due_room(const struct backlog *b)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->due_count; i++)
+        count += !intake_is_locked(b->intake, &b->due[i].company);
+    return count < DUE_MAX ? DUE_MAX - count : 0;
+}
 
 static bool load_due(struct backlog *b, struct db_result *result, const char *what)
 {
     b->is_polling = false;
     if (note_failure(result, what))
         return false;
-    for (int row = 0; row < db_rows(result) && b->due_count < DUE_MAX; row++) {
+    for (int row = 0; row < db_rows(result); row++) {
         struct command *command = read_row(result, row);
         if (!command)
             continue;
-        b->due[b->due_count++] = command->envelope.id;
+        add_due(b, command);
         intake_load(b->intake, command);
     }
     return b->due_count > 0 && db_rows(result) > 0; /* there may be more */
@@ -221,14 +275,16 @@ static bool load_due(struct backlog *b, struct db_result *result, const char *wh
 static void on_due(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    if (load_due(b, result, "due"))
+    note_lock(b, result);
+    bool is_locked = db_result_error(result) == ERR_DATABASE_LOCKED;
+    if (load_due(b, result, "due") || is_locked)
         b->poll_is_due = true;
 }
 
 static void on_unpublished(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    if (load_due(b, result, "unpublished") && b->due_count == DUE_MAX)
+    if (load_due(b, result, "unpublished") && due_room(b) == 0)
         b->unpublished_is_due = true; /* there may be more; a row that was just published may be there yet */
 }
 
@@ -237,12 +293,18 @@ static void request_due(struct backlog *b, const struct db_statement *statement,
     char count[DB_NUMBER_SIZE], max[DB_NUMBER_SIZE];
     b->is_polling = true;
     pg_array_clear(&b->columns[1]);
+    pg_array_clear(&b->columns[2]);
     for (size_t i = 0; i < b->due_count; i++)
-        pg_array_add_uuid(&b->columns[1], &b->due[i]);
-    const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
+        if (intake_is_locked(b->intake, &b->due[i].company))
+            pg_array_add_uuid(&b->columns[2], &b->due[i].company);
+        else
+            pg_array_add_uuid(&b->columns[1], &b->due[i].id);
+    const struct slice params[] = {slice_of(b->pool),
+                                   db_number(b->partitions->count, count),
                                    list_partitions(b, b->partitions->mine, &b->columns[0]),
                                    pg_array_end(&b->columns[1]),
-                                   db_number((int64_t)(DUE_MAX - b->due_count), max)};
+                                   db_number((int64_t)due_room(b), max),
+                                   pg_array_end(&b->columns[2])};
     db_send(b->db, statement, params, ARRAY_LEN(params), on_found, b);
     db_sync(b->db, NULL, NULL);
 }
@@ -251,8 +313,8 @@ static void poll_due(struct backlog *b)
 {
     b->poll_is_due = false;
     again_after(b->loop, &b->poll, b->poll_s);
-    if (b->due_count < DUE_MAX)
-        request_due(b, &find_due, on_due);
+    if (due_room(b) > 0)
+        request_due(b, is_marking(b) ? &find_due : &find_due_as_marked, on_due);
 }
 
 static void look_for_unpublished(struct backlog *b)
@@ -266,7 +328,7 @@ void backlog_settled(struct backlog *b, const struct command *command)
     if (command->row == DEFER_NONE || command->row == DEFER_TURN)
         return;
     for (size_t i = 0; i < b->due_count; i++)
-        if (uuid_equal(&b->due[i], &command->envelope.id)) {
+        if (uuid_equal(&b->due[i].id, &command->envelope.id)) {
             b->due[i] = b->due[--b->due_count];
             return;
         }
@@ -281,7 +343,43 @@ void backlog_published(struct backlog *b, const struct command *command)
 
 bool backlog_is_idle(const struct backlog *b)
 {
-    return unpublished_is_idle(&b->unpublished);
+    return unpublished_is_idle(&b->unpublished) && b->given_up.count == 0 && !b->is_giving_up;
+}
+
+/* ---- given up ---- */
+
+/* What was counted as a run alone keeps its mark, since it was begun elsewhere too. */
+static const struct db_statement delete_marks = {
+    "backlog.give_up",
+    "DELETE FROM begun_mark AS m"
+    " USING unnest($1::uuid[], $2::uuid[]) AS k (company_id, command_id)"
+    " WHERE m.company_id = k.company_id AND m.command_id = k.command_id AND m.alone = 0",
+};
+
+void backlog_give_up(struct backlog *b, const struct command *command)
+{
+    if (!command->has_begun_mark || command->was_begun)
+        return;
+    struct pg_array *column = pg_rows_add(&b->given_up);
+    pg_array_add_uuid(column++, &command->envelope.company);
+    pg_array_add_uuid(column++, &command->envelope.id);
+}
+
+static void on_given_up(void *arg, struct db_result *result)
+{
+    struct backlog *b = arg;
+    b->is_giving_up = false;
+    (void)note_failure(result, "give_up"); /* the marks that stay only make their commands run alone */
+}
+
+static void delete_given_up(struct backlog *b)
+{
+    if (b->given_up.count == 0 || b->is_giving_up)
+        return;
+    b->is_giving_up = true;
+    pg_rows_send(&b->given_up, b->db, &delete_marks, NULL, on_given_up, b);
+    db_sync(b->db, NULL, NULL);
+    pg_rows_begin(&b->given_up, 2);
 }
 
 /* ---- scan ---- */
@@ -346,9 +444,10 @@ void backlog_run(struct backlog *b)
     if (b->scan_is_due && !b->is_scanning)
         scan_companies(b);
     unpublished_send(&b->unpublished);
+    delete_given_up(b);
     if (b->is_stopped)
         return;
-    if (b->unpublished_is_due && !b->is_polling && b->due_count < DUE_MAX)
+    if (b->unpublished_is_due && !b->is_polling && due_room(b) > 0)
         look_for_unpublished(b);
     if (b->poll_is_due && !b->is_polling)
         poll_due(b);
@@ -391,6 +490,8 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], ARRAY_MAX);
     unpublished_init(&b->unpublished, db);
+    pg_rows_init(&b->given_up, 2, GIVEN_UP_BYTES_MAX);
+    pg_rows_begin(&b->given_up, 2);
     ev_timer_init(&b->poll, on_poll, 0, 0);
     ev_timer_init(&b->scan, on_scan, 0, 0);
     backlog_rescan(b);
@@ -406,5 +507,7 @@ void backlog_free(struct backlog *b)
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
     unpublished_done(&b->unpublished);
+    pg_rows_done(&b->given_up);
+    free(b->due);
     free(b);
 }

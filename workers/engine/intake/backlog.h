@@ -4,7 +4,8 @@
  *
  *   scan         which companies have parked commands: when a partition is gained, and now and then
  *   rows         the next ones of a company whose turn is near
- *   due          those whose time has come: retries, schedules
+ *   due          those whose time has come: retries, schedules; not those of a company that is locked, so that
+ *                its rows do not take the place of others
  *   unpublished  those that ran in a process which died before it could publish their result
  *
  * Rows are only read here, and marked as begun (begun_mark.h); the batch that runs a command deletes its row.
@@ -38,6 +39,8 @@ void backlog_run(struct backlog *backlog);
 void backlog_settled(struct backlog *backlog, const struct command *command);
 /* The broker has confirmed all that is published of it: its row in `unpublished` is deleted. */
 void backlog_published(struct backlog *backlog, const struct command *command);
+/* This process leaves, and did not run the command. Its row stays, and its begun mark is deleted. */
+void backlog_give_up(struct backlog *backlog, const struct command *command);
 /* All those rows are deleted. */
 bool backlog_is_idle(const struct backlog *backlog);
 

@@ -2,8 +2,15 @@
 
 #include <assert.h>
 
+#include "common/base/log.h"
 #include "common/broker/topology.h"
 #include "workers/engine/command/retry.h"
+
+enum {
+    LOCKS_WORTH_A_LINE = 8, /* in the log: about half a second */
+    /* While companies are blocked, their tries may cost the others one part in so many of the time. */
+    BLOCKED_PAUSE = 20,
+};
 
 /* ---- companies ---- */
 
@@ -46,7 +53,8 @@ void company_activate(struct company *company)
 
 void company_crowd(struct company *company)
 {
-    if (company->is_crowded || (company->arrivals.count == 0 && company->parked == 0))
+    bool is_locked = company->locks > 0 && company->ready.count > 0;
+    if (company->is_crowded || (company->arrivals.count == 0 && company->parked == 0 && !is_locked))
         return;
     company->is_crowded = true;
     company->next_crowded = company->intake->crowded;
@@ -107,15 +115,44 @@ void intake_add(struct intake *intake, struct command *command)
     company_let_in(company);
 }
 
-static void back_off(struct company *company, const struct command *command)
+void company_back_off(struct company *company, double seconds)
 {
     struct intake *intake = company->intake;
     if (ev_is_active(&company->backoff))
         return;
     ev_now_update(intake->loop);
-    ev_timer_set(&company->backoff, retry_backoff_s(command), 0);
+    ev_timer_set(&company->backoff, seconds, 0);
     ev_timer_start(intake->loop, &company->backoff);
     intake->backing_off++;
+}
+
+static void log_lock(const struct company *company, const char *event)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&company->node.key, id);
+    log_info(event, LOG_S("company", id), LOG_I("tries", company->locks));
+}
+
+/* A batch that finds the company locked returns all of its commands; the first of them counts. */
+static void find_locked(struct company *company, bool is_blocked)
+{
+    struct intake *intake = company->intake;
+    if (ev_is_active(&company->backoff))
+        return;
+    company->is_blocked = is_blocked;
+    if (++company->locks == LOCKS_WORTH_A_LINE)
+        log_lock(company, "company.locked");
+    company_back_off(company, retry_lock_backoff_s(company->locks));
+    if (is_blocked)
+        intake->blocked_until = ev_now(intake->loop) + BLOCKED_PAUSE * (double)intake->options.lock_ms / 1000;
+}
+
+static void find_unlocked(struct company *company)
+{
+    if (company->locks >= LOCKS_WORTH_A_LINE)
+        log_lock(company, "company.unlocked");
+    company->locks = 0;
+    company->is_blocked = false;
 }
 
 void intake_return(struct intake *intake, struct command *command)
@@ -131,8 +168,12 @@ void intake_return(struct intake *intake, struct command *command)
     } else {
         command_list_insert(&company->ready, command);
     }
-    if (command->outcome == COMMAND_RETRY)
-        back_off(company, command);
+    if (command->outcome == COMMAND_RETRY) {
+        find_unlocked(company);
+        company_back_off(company, retry_backoff_s(command));
+    } else if (command->outcome != COMMAND_AGAIN) {
+        find_locked(company, command->outcome == COMMAND_BLOCKED);
+    }
     company_let_in(company);
 }
 
@@ -140,8 +181,10 @@ void intake_settled(struct command *command)
 {
     struct company *company = command->company;
     company->out--;
-    if (command->is_parked)
+    if (command->is_parked) /* which a company that is locked does, too */
         company->parking--;
+    else
+        find_unlocked(company);
     if (command->outcome == COMMAND_DEFERRED &&
         (command->deferral == DEFER_TURN || command->finding == FINDING_IN_TURN)) {
         company->parked++;
@@ -159,6 +202,44 @@ void intake_settled(struct command *command)
 void intake_drain(struct intake *intake)
 {
     intake->is_draining = true;
+}
+
+struct giving_up {
+    void (*take)(void *arg, struct command *row);
+    void *arg;
+};
+
+static void give_up_company(struct uuid_node *node, void *arg)
+{
+    const struct giving_up *to = arg;
+    struct company *company = CONTAINER_OF(node, struct company, node);
+    struct intake *intake = company->intake;
+    if (company->locks == 0 || !ev_is_active(&company->backoff))
+        return;
+    struct command_list ready = company->ready;
+    command_list_init(&company->ready);
+    while (ready.count > 0) {
+        struct command *command = command_list_take(&ready);
+        if (!command->row) {
+            command_list_append(&company->ready, command);
+            continue;
+        }
+        intake->waiting--;
+        company->loaded -= command->row == DEFER_TURN;
+        command->company = NULL;
+        to->take(to->arg, command);
+    }
+    if (company->ready.count == 0 && company->arrivals.count == 0) {
+        ev_timer_stop(intake->loop, &company->backoff);
+        intake->backing_off--;
+    }
+    company_release(company);
+}
+
+void intake_give_up_locked(struct intake *intake, void (*take)(void *arg, struct command *row), void *arg)
+{
+    struct giving_up to = {take, arg};
+    uuid_map_each(&intake->companies, give_up_company, &to);
 }
 
 static void drop(struct intake *intake, struct command_list *list)
@@ -228,6 +309,12 @@ void intake_free(struct intake *intake)
     uuid_map_done(&intake->companies);
     free(intake->ids.slots);
     free(intake);
+}
+
+bool intake_is_locked(const struct intake *intake, const struct uuid *id)
+{
+    struct uuid_node *node = uuid_map_find(&intake->companies, id);
+    return node && CONTAINER_OF(node, struct company, node)->locks > 0;
 }
 
 size_t intake_waiting(const struct intake *intake)

@@ -11,7 +11,9 @@
  *   arrivals   deliveries behind those; they are parked when the queue's prefetch fills, so that commands of
  *              other companies can reach us
  *
- * A company waits while its first command backs off. The prefetch bounds what is held from the broker;
+ * A company waits while its first command backs off, or while another transaction holds rows of it: then one
+ * command of it tries again now and then (LOCKED), by itself when trying means to wait for that transaction
+ * (BLOCKED). Its surplus is parked meanwhile, so that it does not fill the prefetch. The prefetch bounds what is held from the broker;
  * INTAKE_ROWS a company, and LOADS companies at a time, bound what is loaded. */
 
 #include <ev.h>
@@ -33,6 +35,7 @@ struct intake_options {
     size_t park_max;       /* commands parked in a batch */
     size_t parked_max;     /* rows of one company */
     size_t prefetch;       /* deliveries of one partition */
+    int64_t lock_ms;       /* what a batch waits for a row that another transaction holds */
     const size_t *unacked; /* of each partition: how much of that is used; outlives it */
 };
 
@@ -50,13 +53,17 @@ void intake_add(struct intake *intake, struct command *command);
  * Returns NULL when there is nothing to be done now. */
 struct command *intake_take(struct intake *intake);
 
-/* A command that was taken comes back (outcome RETRY: after a back-off; AGAIN: at once), or is settled
- * otherwise. The caller keeps a command that is settled. */
+/* A command that was taken comes back (outcome AGAIN: at once; RETRY, LOCKED, BLOCKED: after a back-off), or is
+ * settled otherwise. The caller keeps a command that is settled. */
 void intake_return(struct intake *intake, struct command *command);
 void intake_settled(struct command *command);
 
 /* The process leaves: commands behind rows that it will not load any more are parked. */
 void intake_drain(struct intake *intake);
+
+/* The process leaves, and companies are locked: hands their rows to `take`, which owns them. Their deliveries
+ * are parked. */
+void intake_give_up_locked(struct intake *intake, void (*take)(void *arg, struct command *row), void *arg);
 
 /* The connection is gone: drops all deliveries, because they will come again. Rows stay. */
 void intake_clear(struct intake *intake);
@@ -80,6 +87,9 @@ void intake_found(struct intake *intake, const struct uuid *company, size_t rows
 /* Calls `each` for the companies that are known to have rows which are not here. */
 void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
                            void *arg);
+
+/* true while another transaction holds rows of the company, as far as is known. */
+bool intake_is_locked(const struct intake *intake, const struct uuid *company);
 
 size_t intake_waiting(const struct intake *intake);     /* ready or arrived: all that is here */
 size_t intake_backing_off(const struct intake *intake); /* companies */

@@ -27,6 +27,8 @@ struct company {
     struct company *next_crowded; /* of those with arrivals or rows; is_crowded: it is there */
     bool is_crowded;
     ev_timer backoff;
+    unsigned locks;  /* tries in a row that found rows of it held by another transaction */
+    bool is_blocked; /* the last of them waited for that transaction: the next one goes alone */
 };
 
 /* Command ids of the batch being put together, by open addressing: at most half full. */
@@ -48,6 +50,7 @@ struct intake {
     uint64_t next_order;
     bool is_draining;
     size_t waiting, backing_off;
+    ev_tstamp blocked_until; /* no company that is_blocked tries again before */
 };
 
 static inline bool company_has_rows(const struct company *company)
@@ -59,6 +62,7 @@ static inline bool company_has_rows(const struct company *company)
 struct company *company_get(struct intake *intake, const struct uuid *id);
 void company_activate(struct company *company);
 void company_crowd(struct company *company);
+void company_back_off(struct company *company, double seconds);
 /* Makes arrivals ready as far as they may be. */
 void company_let_in(struct company *company);
 void company_take_back(struct company *company); /* deliveries leave `ready`: there are rows before them */

@@ -48,6 +48,7 @@ struct taking {
     struct intake *intake;
     struct command_list commands;
     size_t bytes;
+    bool is_alone; /* the first command goes without others */
 };
 
 static int64_t units_of(const struct command *command)
@@ -80,27 +81,39 @@ static void take_first(struct taking *t, struct company *company)
     command_list_append(&t->commands, command);
 }
 
-/* A command that was begun before finds others in the batch: it ends this batch and begins the next one. */
+/* The tries of all companies that are blocked share one pause, since each of them may hold up the batches. */
+static bool is_pausing(const struct company *company)
+{
+    return company->is_blocked && company->intake->blocked_until > ev_now(company->intake->loop);
+}
+
+static bool goes_alone(const struct company *company)
+{
+    return company->ready.count > 0 && (company->ready.first->was_begun || company->is_blocked);
+}
+
+/* What goes alone finds others in the batch: it ends this batch and begins the next one. */
 static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
 {
-    return t->commands.count > 0 && company->ready.count > 0 && company->ready.first->was_begun;
+    return t->commands.count > 0 && goes_alone(company) && !is_pausing(company);
 }
 
 /* The company has its turn, and takes as much as its deficit pays for. */
 static void take_turn(struct taking *t, struct company *company, bool is_alone)
 {
     size_t share = share_of(t, company, is_alone);
+    bool is_alone_here = goes_alone(company);
     company->deficit += (int64_t)share;
     while (company->ready.count > 0 && !is_full(t)) {
         struct command *command = company->ready.first;
-        if (units_of(command) > company->deficit || (command->was_begun && t->commands.count > 0))
+        if (units_of(command) > company->deficit || (goes_alone(company) && t->commands.count > 0))
             break;
         if (!ids_add(&t->intake->ids, command))
             break;
         company->deficit -= units_of(command);
-        bool was_begun = command->was_begun;
         take_first(t, company);
-        if (was_begun)
+        t->is_alone = is_alone_here;
+        if (is_alone_here || company->locks > 0)
             break;
     }
     if (company->ready.count == 0)
@@ -122,7 +135,7 @@ static struct company *next_active(struct intake *intake)
 
 static bool runs_alone(const struct taking *t)
 {
-    return t->commands.count == 1 && t->commands.first->was_begun;
+    return t->commands.count == 1 && t->is_alone;
 }
 
 /* One round: each company has at most one turn. */
@@ -135,7 +148,9 @@ static void take_round(struct taking *t)
         if (is_to_begin_the_next(t, intake->active))
             return;
         struct company *company = next_active(intake);
-        if (!ev_is_active(&company->backoff))
+        if (is_pausing(company))
+            company_back_off(company, intake->blocked_until - ev_now(intake->loop));
+        else if (!ev_is_active(&company->backoff))
             take_turn(t, company, is_alone);
         company_let_in(company);
         company_release(company);
@@ -144,16 +159,17 @@ static void take_round(struct taking *t)
 
 /* ---- parking ---- */
 
-/* The rows of the company will not be loaded here, so the commands behind them leave. */
+/* The rows of the company will not be loaded here, so the commands behind them leave; so do those that wait for
+ * another transaction. */
 static bool is_leaving(const struct intake *intake, const struct company *company)
 {
-    return company_has_rows(company) &&
+    return (company_has_rows(company) || company->locks > 0) &&
            (intake->is_draining || !partition_is_mine(intake->partitions, company->partition));
 }
 
 static bool is_crowded(const struct intake *intake, const struct company *company)
 {
-    if (ev_is_active(&company->backoff))
+    if (ev_is_active(&company->backoff) && company->locks == 0)
         return false; /* its oldest is tried again in a moment */
     if (is_leaving(intake, company))
         return true;

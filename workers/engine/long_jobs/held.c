@@ -6,7 +6,11 @@
 #include "workers/engine/command/event_body.h"
 #include "workers/engine/long_jobs/private.h"
 
-enum { ROWS_MAX = 5000, RETRY_MAX_MS = 60000 };
+enum {
+    ROWS_MAX = 5000,
+    RETRY_MAX_MS = 60000,
+    LOCKED_RETRY_MS = 10 * LOCK_WAIT_MS, /* so that the jobs of other companies have most of the time */
+};
 
 static void let_go(struct long_jobs *r, int64_t delay_ms, const char *error, bool is_failure);
 
@@ -253,6 +257,9 @@ void held_fail(struct long_jobs *r, enum err err)
     /* While the database is away the lease runs out, and some process takes the job when it is back. */
     if (!r->is_holding || err == ERR_DATABASE_UNAVAILABLE) {
         long_jobs_idle(r, long_jobs_poll_s(r));
+    } else if (err == ERR_DATABASE_LOCKED) {
+        let_go(r, LOCKED_RETRY_MS, NULL,
+               false); /* the fault of another transaction, and no failure of the job */
     } else if (err_info(err)->fate == FATE_RETRY || r->phase == TURNING || !h->kind) {
         h->attempts++;
         let_go(r, backoff_ms(r), err_info(err)->slug, true);

@@ -214,6 +214,7 @@ static void on_up(void *ctx, struct db *db)
     struct long_jobs *r = ctx;
     db_send(db, &long_job_set_up, NULL, 0, NULL, NULL);
     db_sync(db, NULL, NULL);
+    database_limit_lock_waits(db, LOCK_WAIT_MS);
     if (r->phase == IDLE)
         wait_s(r, 0);
 }

@@ -11,7 +11,11 @@
 #include "workers/engine/long_jobs/long_jobs.h"
 #include "workers/engine/long_jobs/sql.h"
 
-enum { NUMBER_SIZE = 24, SLUG_SIZE = 64 };
+enum {
+    NUMBER_SIZE = 24,
+    SLUG_SIZE = 64,
+    LOCK_WAIT_MS = 500, /* for a row that another transaction holds, such as the sequence of a company */
+};
 
 /* What the process waits for (the drawing in long_jobs.h); long_jobs_enter changes it. */
 enum phase {

@@ -1,11 +1,22 @@
 #include "workers/engine/records/begun_mark.h"
 
+/* Nothing is written while another transaction holds the sequence of the company, because then the command
+ * would not run. The commands of a company that does not exist are refused, and need no sequence. */
 static const struct db_statement write_mark = {
     "begun_mark.write",
-    "INSERT INTO begun_mark AS m (company_id, command_id, alone)"
-    " VALUES ($1, $2, 1)"
+    "WITH free AS MATERIALIZED ("
+    "SELECT FROM company_sequence WHERE company_id = $1::uuid FOR UPDATE SKIP LOCKED)"
+    " INSERT INTO begun_mark AS m (company_id, command_id, alone)"
+    " SELECT $1::uuid, $2::uuid, 1"
+    " WHERE EXISTS (SELECT FROM free)"
+    " OR NOT EXISTS (SELECT FROM company_sequence WHERE company_id = $1::uuid)"
     " ON CONFLICT (company_id, command_id) DO UPDATE SET alone = m.alone + 1, at = now()"
     " RETURNING m.alone",
+};
+
+static const struct db_statement take_back_mark = {
+    "begun_mark.take_back",
+    "UPDATE begun_mark SET alone = alone - 1 WHERE company_id = $1 AND command_id = $2 AND alone > 0",
 };
 
 static const struct db_statement keep_marks = {
@@ -22,14 +33,25 @@ static const struct db_statement delete_marks = {
     " WHERE m.company_id = k.company_id AND m.command_id = k.command_id",
 };
 
-void begun_mark_write(struct records *records, const struct command *command, db_on_result *on_written,
-                      void *arg)
+static void send_for_one(struct records *records, const struct db_statement *statement,
+                         const struct command *command, db_on_result *on_result, void *arg)
 {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.company, company);
     uuid_format(&command->envelope.id, id);
     const struct slice key[] = {{company, UUID_TEXT_LEN}, {id, UUID_TEXT_LEN}};
-    db_send(records->db, &write_mark, key, ARRAY_LEN(key), on_written, arg);
+    db_send(records->db, statement, key, ARRAY_LEN(key), on_result, arg);
+}
+
+void begun_mark_write(struct records *records, const struct command *command, db_on_result *on_written,
+                      void *arg)
+{
+    send_for_one(records, &write_mark, command, on_written, arg);
+}
+
+void begun_mark_take_back(struct records *records, const struct command *command)
+{
+    send_for_one(records, &take_back_mark, command, NULL, NULL);
 }
 
 static void add_key(struct records *records, const struct command *command)
@@ -54,7 +76,7 @@ void begun_mark_delete(struct records *records, struct command *const *commands,
 {
     pg_rows_begin(&records->rows, 2);
     for (size_t i = 0; i < count; i++)
-        if (commands[i]->has_begun_mark)
+        if (commands[i]->has_begun_mark && !(commands[i]->was_begun && commands[i]->deferral == DEFER_TURN))
             add_key(records, commands[i]);
     pg_rows_send(&records->rows, records->db, &delete_marks, NULL, on_done, arg);
 }

@@ -18,3 +18,15 @@ enum err database_connect(struct ev_loop *loop, const struct config *config, con
     };
     return db_new(loop, &options, callbacks, ctx, ret_db);
 }
+
+void database_limit_lock_waits(struct db *db, int64_t ms)
+{
+    static const struct db_statement set = {
+        "database.lock_timeout",
+        "SELECT set_config('lock_timeout', $1, false)",
+    };
+    char text[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(ms, text)};
+    db_send(db, &set, params, ARRAY_LEN(params), NULL, NULL);
+    db_sync(db, NULL, NULL);
+}

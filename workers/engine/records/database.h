@@ -11,3 +11,8 @@
 enum err database_connect(struct ev_loop *loop, const struct config *config, const char *pool,
                           const char *part, const struct db_callbacks *callbacks, void *ctx,
                           struct db **ret_db) MUST_CHECK;
+
+/* The caller calls it when the connection is up. A statement that then waits longer for a row which another
+ * transaction holds ends with ERR_DATABASE_LOCKED: what comes behind it on the connection may be about other
+ * companies. */
+void database_limit_lock_waits(struct db *db, int64_t ms);

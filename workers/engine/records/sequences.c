@@ -1,22 +1,23 @@
 #include "workers/engine/records/sequences.h"
 
-/* The rows are ordered before they are locked. */
-static const struct db_statement lock_rows = {
-    "sequences.lock",
-    "SELECT company_id, seq, 0 FROM company_sequence"
-    " WHERE company_id = ANY ($1::uuid[])"
-    " ORDER BY company_id"
-    " FOR UPDATE",
-};
+/* A row that another transaction holds is passed over, and named as held. A company without a row is not
+ * named. */
+#define LOCK(scheduled)                                                  \
+    "WITH locked AS MATERIALIZED ("                                      \
+    "SELECT company_id, seq FROM company_sequence"                       \
+    " WHERE company_id = ANY ($1::uuid[])"                               \
+    " ORDER BY company_id"                                               \
+    " FOR UPDATE SKIP LOCKED)"                                           \
+    " SELECT s.company_id, s.seq, " scheduled ", false FROM locked AS s" \
+    " UNION ALL"                                                         \
+    " SELECT company_id, 0, 0, true FROM company_sequence"               \
+    " WHERE company_id = ANY ($1::uuid[]) AND company_id NOT IN (SELECT company_id FROM locked)"
+
+static const struct db_statement lock_rows = {"sequences.lock", LOCK("0")};
 
 static const struct db_statement lock_and_count = {
     "sequences.lock_and_count",
-    "SELECT s.company_id, s.seq,"
-    " (SELECT count(*) FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule')"
-    " FROM company_sequence AS s"
-    " WHERE s.company_id = ANY ($1::uuid[])"
-    " ORDER BY s.company_id"
-    " FOR UPDATE OF s",
+    LOCK("(SELECT count(*) FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule')"),
 };
 
 static const struct db_statement advance_rows = {
@@ -102,6 +103,7 @@ void sequences_read_locked(struct sequences *sequences, const struct db_result *
         sequence->is_known = true;
         sequence->seq = db_int(result, row, 1);
         sequence->scheduled = db_int(result, row, 2);
+        sequence->is_held = slice_is(db_text(result, row, 3), "t");
     }
 }
 

@@ -2,7 +2,7 @@
 /* The companies of a batch and their rows in `company_sequence`, which the batch holds locked until it
  * commits.
  *
- *   lock     locks the rows in the order of company, so that two batches never wait for each other
+ *   lock     locks the rows, and passes over those that another transaction holds: nobody waits
  *   number   gives each new event the next number of its company
  *   advance  writes the last numbers back
  *
@@ -16,6 +16,7 @@ struct sequence {
     struct uuid company;
     size_t commands; /* of the batch */
     bool is_known;   /* the company has a row */
+    bool is_held;    /* another transaction has it locked */
     bool has_moved;
     int64_t seq; /* of its last event */
     int64_t

@@ -1,5 +1,6 @@
 #include "tests/unit/workers/engine/worker_fixture.h"
 #include "workers/engine/command/retry.h"
+#include "workers/engine/records/database.h"
 
 /* ---- one command ---- */
 
@@ -708,6 +709,171 @@ static void test_batch_when_a_statement_takes_too_long_costs_only_its_command(vo
     assert_status(e->ran[1], ERR_OK);
 }
 
+/* ---- rows that another transaction holds ---- */
+
+/* Somebody with psql holds the rows of `what` until let_go. */
+static void hold(struct engine *e, const char *what, const struct uuid *company)
+{
+    database_limit_lock_waits(e->db, 20);
+    run_sqlf("BEGIN");
+    run_sqlf("SELECT FROM %s WHERE company_id = '%s' FOR UPDATE", what, uuid_text(company));
+}
+
+static void let_go(void)
+{
+    run_sqlf("ROLLBACK");
+}
+
+static void test_batch_when_a_sequence_is_held_passes_over_its_company_at_once_and_runs_the_others(
+    void **state)
+{
+    struct engine *e = *state;
+    struct uuid other = add_company(), unknown = uuid_v7();
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"One\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = other},
+        {.type = "project.create", .json = "{\"name\":\"Two\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Nowhere\"}", .company = unknown},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere 2\"}", .company = other},
+    };
+    hold(e, "company_sequence", &e->company);
+    run_sqlf("UPDATE company_sequence SET seq = seq + 1 WHERE company_id = '%s'", uuid_text(&e->company));
+    run_requests(e, requests, ARRAY_LEN(requests));
+    let_go();
+    static const size_t held[] = {0, 2};
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+        assert_int_equal(e->ran[held[i]]->outcome, COMMAND_LOCKED);
+        assert_int_equal(e->ran[held[i]]->attempts, 0);
+    }
+    assert_status(e->ran[1], ERR_OK);
+    assert_status(e->ran[3], ERR_NOT_FOUND); /* unknown is not held */
+    assert_status(e->ran[4], ERR_OK);
+    assert_true(e->settled[0] == e->ran[2] && e->settled[1] == e->ran[0]); /* the last one comes back first */
+    struct command *again[] = {take_settled(e, 1), take_settled(e, 0)};
+    run_commands(e, again, ARRAY_LEN(again));
+    assert_status(e->settled[0], ERR_OK);
+    assert_status(e->settled[1], ERR_OK);
+    assert_no_gaps(&e->company);
+    assert_no_gaps(&other);
+}
+
+static void test_batch_when_a_row_of_one_company_is_held_gives_that_company_back_and_runs_the_others(
+    void **state)
+{
+    struct engine *e = *state;
+    static const char *const held[] = {"project", "counter"};
+    struct uuid other = add_company();
+    struct uuid project = make_project(e, "{\"name\":\"Bridge\"}");
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+        const struct request requests[] = {
+            {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = other},
+            {.type = "project.create", .json = "{\"name\":\"Next\"}"},
+            {.type = "project.update", .json = "{\"name\":\"Tunnel\"}", .subject = project},
+            {.type = "project.create", .json = "{\"name\":\"Elsewhere 2\"}", .company = other},
+        };
+        hold(e, held[i], &e->company);
+        run_requests(e, requests, ARRAY_LEN(requests));
+        let_go();
+        for (size_t k = 1; k <= 2; k++) {
+            assert_int_equal(e->ran[k]->outcome, COMMAND_BLOCKED);
+            assert_int_equal(e->ran[k]->attempts, 0);
+        }
+        assert_status(e->ran[0], ERR_OK);
+        assert_status(e->ran[3], ERR_OK);
+    }
+    assert_int_equal(e->troubles, 0);
+    assert_no_gaps(&other);
+}
+
+/* The statement that claims rows is about all companies, and does not say whose row it waited for. */
+static void test_batch_when_a_deferred_row_of_one_company_is_held_each_company_gets_a_transaction(
+    void **state)
+{
+    struct engine *e = *state;
+    struct uuid companies[] = {e->company, add_company(), add_company()};
+    struct command *commands[ARRAY_LEN(companies)];
+    for (size_t i = 0; i < ARRAY_LEN(companies); i++) {
+        struct command *command = make_command(
+            e,
+            &(struct request){.type = "project.create", .json = "{\"name\":\"X\"}", .company = companies[i]});
+        command->deferral = DEFER_RETRY;
+        run_commands(e, &command, 1);
+        commands[i] = as_row(take_settled(e, 0), DEFER_RETRY);
+    }
+    hold(e, "deferred", &companies[1]);
+    run_commands(e, commands, ARRAY_LEN(commands));
+    let_go();
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (uuid_equal(&e->settled[i]->envelope.company, &companies[1]))
+            assert_int_equal(e->settled[i]->outcome, COMMAND_BLOCKED);
+        else
+            assert_status(e->settled[i], ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(companies); i++)
+        assert_string_equal(
+            ask_sqlf("SELECT count(*) FROM deferred WHERE company_id = '%s'", uuid_text(&companies[i])),
+            i == 1 ? "1" : "0");
+}
+
+/* Nobody looks the command up in the inbox under the lock, and that is why its row looks again. */
+static void test_batch_when_a_sequence_is_held_parks_the_surplus_of_its_company_all_the_same(void **state)
+{
+    struct engine *e = *state;
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"X\"}"});
+    command->deferral = DEFER_TURN;
+    command->is_parked = true;
+    hold(e, "company_sequence", &e->company);
+    run_commands(e, &command, 1);
+    let_go();
+    assert_int_equal(e->settled[0]->outcome, COMMAND_DEFERRED);
+    assert_string_equal(row_of(e->settled[0]), "turn 0");
+}
+
+static const char *counted_runs(const struct command *command)
+{
+    return ask_sqlf("SELECT coalesce(max(alone), 0) FROM begun_mark WHERE command_id = '%s'",
+                    uuid_text(&command->envelope.id));
+}
+
+/* It comes to one process after another, each of which leaves while the company is locked. */
+static void test_batch_when_a_suspect_finds_its_company_locked_again_and_again_counts_no_run(void **state)
+{
+    struct engine *e = *state;
+    static const char *const held[] = {"company_sequence", "counter"};
+    make_project(e, "{\"name\":\"Bridge\"}");
+    const struct request request = {
+        .type = "project.create", .json = "{\"name\":\"Innocent\"}", .id = uuid_v7()};
+    for (size_t i = 0; i < 4 * ARRAY_LEN(held); i++) {
+        struct command *command = make_command(e, &request);
+        command->was_begun = true;
+        hold(e, held[i % 2], &e->company);
+        run_commands(e, &command, 1);
+        let_go();
+        assert_int_equal(e->settled[0]->outcome, i % 2 ? COMMAND_BLOCKED : COMMAND_LOCKED);
+        assert_int_equal(e->settled[0]->verdict, ERR_OK);
+        assert_string_equal(counted_runs(e->settled[0]), "0");
+    }
+    struct command *command = make_command(e, &request);
+    command->was_begun = true;
+    run_commands(e, &command, 1);
+    assert_status(e->settled[0], ERR_OK);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM begun_mark WHERE command_id = '%s'", uuid_text(&request.id)), "0");
+}
+
+static void test_batch_when_a_suspect_is_rolled_back_for_a_retry_takes_its_count_back(void **state)
+{
+    struct engine *e = *state;
+    add_trap(e, "retry", "RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure'");
+    struct command *command =
+        make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"trap retry\"}"});
+    command->was_begun = true;
+    run_commands(e, &command, 1);
+    remove_trap("retry");
+    assert_int_equal(e->settled[0]->outcome, COMMAND_RETRY);
+    assert_string_equal(counted_runs(e->settled[0]), "0");
+}
+
 /* ---- the database goes away ---- */
 
 static void test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once(void **state)
@@ -789,6 +955,12 @@ int main(void)
         TEST(test_batch_when_the_disk_is_full_for_one_command_costs_only_that_one),
         TEST(test_batch_when_the_disk_is_full_for_all_costs_nobody_a_try),
         TEST(test_batch_when_a_statement_takes_too_long_costs_only_its_command),
+        TEST(test_batch_when_a_sequence_is_held_passes_over_its_company_at_once_and_runs_the_others),
+        TEST(test_batch_when_a_row_of_one_company_is_held_gives_that_company_back_and_runs_the_others),
+        TEST(test_batch_when_a_deferred_row_of_one_company_is_held_each_company_gets_a_transaction),
+        TEST(test_batch_when_a_sequence_is_held_parks_the_surplus_of_its_company_all_the_same),
+        TEST(test_batch_when_a_suspect_finds_its_company_locked_again_and_again_counts_no_run),
+        TEST(test_batch_when_a_suspect_is_rolled_back_for_a_retry_takes_its_count_back),
         TEST(test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once),
         TEST(test_batch_when_a_command_ends_the_connection_each_time_gives_it_back_and_goes_on),
     };

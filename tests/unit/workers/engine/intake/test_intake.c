@@ -19,6 +19,7 @@ static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch
                                            .park_max = 100,
                                            .parked_max = 1000,
                                            .prefetch = prefetch,
+                                           .lock_ms = 10,
                                            .unacked = &unacked};
     unacked = 0;
     return intake_new(loop, &all, &options);
@@ -245,6 +246,98 @@ static void test_intake_when_a_command_backs_off_its_company_waits_and_the_other
     intake_free(intake);
 }
 
+/* Returns everything in `commands`, the last one first. */
+static void return_all(struct intake *intake, struct command *commands, enum command_outcome outcome)
+{
+    if (!commands)
+        return;
+    struct command *next = commands->next;
+    return_all(intake, next, outcome);
+    commands->outcome = outcome;
+    intake_return(intake, commands);
+}
+
+static void test_intake_when_a_company_is_locked_tries_one_command_of_it_and_keeps_its_order(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(3, 3, 100);
+    add_many(intake, 'a', 1, 4);
+    return_all(intake, intake_take(intake), COMMAND_LOCKED);
+    add(intake, 'b', 1);
+    assert_true(intake_is_locked(intake, &(struct uuid){{'a'}}));
+    assert_batch(intake, "b1");
+    while (intake_backing_off(intake) > 0)
+        ev_run(loop, EVRUN_ONCE);
+    struct command *first = intake_take(intake);
+    assert_null(first->next);
+    assert_int_equal(first->envelope.id.octet[15], 1);
+    settle(first);
+    assert_false(intake_is_locked(intake, &(struct uuid){{'a'}}));
+    assert_batch(intake, "a2 a3 a4");
+    intake_free(intake);
+}
+
+static void test_intake_when_companies_are_blocked_each_tries_alone_and_they_share_a_pause(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(10, 3, 100);
+    add_many(intake, 'a', 1, 2);
+    return_all(intake, intake_take(intake), COMMAND_BLOCKED);
+    add_many(intake, 'b', 1, 2);
+    return_all(intake, intake_take(intake), COMMAND_BLOCKED);
+    ev_tstamp begun = ev_now(loop);
+    struct command *first = NULL;
+    while (!(first = intake_take(intake)))
+        ev_run(loop, EVRUN_ONCE);
+    assert_true(ev_now(loop) - begun > 0.19); /* 20 times what a batch waits */
+    assert_null(first->next);
+    first->outcome = COMMAND_BLOCKED;
+    intake_return(intake, first);
+    add(intake, 'c', 1);
+    assert_batch(intake, "c1"); /* not the other one that is blocked */
+    intake_free(intake);
+}
+
+static void test_intake_when_the_prefetch_fills_parks_all_of_a_company_that_is_locked(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 3, 16);
+    add_many(intake, 'a', 1, 12);
+    return_all(intake, intake_take(intake), COMMAND_LOCKED);
+    add(intake, 'b', 1);
+    assert_batch(intake, "b1 (a1) (a2) (a3) (a4) (a5) (a6) (a7) (a8) (a9) (a10) (a11) (a12)");
+    intake_free(intake);
+}
+
+static struct command *given_up;
+
+static void on_given_up(void *arg, struct command *row)
+{
+    (void)arg;
+    given_up = row;
+}
+
+static void test_intake_when_it_drains_with_a_locked_company_gives_up_its_rows_and_parks_its_deliveries(
+    void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 3, 100);
+    struct command *row = make('a', 1);
+    row->row = DEFER_TURN;
+    intake_load(intake, row);
+    add_many(intake, 'a', 2, 3);
+    return_all(intake, intake_take(intake), COMMAND_LOCKED);
+    intake_drain(intake);
+    intake_give_up_locked(intake, on_given_up, NULL);
+    assert_ptr_equal(given_up, row);
+    command_free(row);
+    assert_batch(intake, "(a2) (a3)");
+    assert_int_equal(intake_waiting(intake), 0);
+    intake_give_up_locked(intake, on_given_up, NULL);
+    assert_int_equal(intake_backing_off(intake), 0);
+    intake_free(intake);
+}
+
 static void test_intake_when_cleared_forgets_deliveries_and_keeps_rows(void **state)
 {
     (void)state;
@@ -432,6 +525,10 @@ int main(void)
         TEST(test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_commands),
         TEST(test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same),
         TEST(test_intake_when_a_command_backs_off_its_company_waits_and_the_others_go_on),
+        TEST(test_intake_when_a_company_is_locked_tries_one_command_of_it_and_keeps_its_order),
+        TEST(test_intake_when_companies_are_blocked_each_tries_alone_and_they_share_a_pause),
+        TEST(test_intake_when_the_prefetch_fills_parks_all_of_a_company_that_is_locked),
+        TEST(test_intake_when_it_drains_with_a_locked_company_gives_up_its_rows_and_parks_its_deliveries),
         TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
         TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter),
         TEST(test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run),
