@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { expectStatus } from '../e2e/api/expect.mjs';
+import { slot } from '../lib/partition.mjs';
 import { sleep, until } from '../lib/process.mjs';
 import { size, within } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
@@ -11,6 +12,9 @@ import { startStack } from '../lib/stack.mjs';
 const SECONDS = size(200);
 const AWAY_MS = 3000;
 const NAMES = ['one', 'two', 'three'];
+const MANY = size(100_000); // schedules that are due at one minute
+const COMPANIES = 20;
+const MANY_WITHIN_MS = 60_000;
 
 let stack;
 before(async () => {
@@ -83,5 +87,36 @@ describe('schedules', () => {
         }
         assert.ok(killed.size >= SECONDS / 4, `${killed.size} were killed`);
         t.diagnostic(`${runs} planned times of ${NAMES.length} schedules, each done once; ${killed.size} processes killed as they had claimed one, then all`);
+    });
+
+    // The processes are those of the test above; its schedules are switched off.
+    test('test_many_schedules_due_at_one_minute_when_who_claims_them_is_killed_then_all_begin_within_a_minute_each_once', async (t) => {
+        const companies = [];
+        for (let i = 0; i < COMPANIES; i++) companies.push(await stack.addCompany(`many ${i}`));
+        const slots = companies.map(slot).join(', ');
+        const listed = companies.map((company) => `'${company}'::uuid`).join(', ');
+        await stack.run(`UPDATE schedule SET enabled = false WHERE company_id IS NOT NULL;
+            TRUNCATE planned;
+            INSERT INTO schedule (name, company_id, cron, type, pool, slot, actor, role, fingerprint, body, next_at)
+            SELECT 'many-' || n, (ARRAY[${listed}])[1 + n % ${COMPANIES}], '0 4 1 1 *', s.type, s.pool, (ARRAY[${slots}])[1 + n % ${COMPANIES}], s.actor, s.role,
+                s.fingerprint, s.body, now() + interval '10 s' FROM schedule AS s, generate_series(1, ${MANY}) AS n WHERE s.name = '${NAMES[0]}'`);
+        const [{ due }] = await stack.query("SELECT (extract(epoch FROM min(next_at)) * 1000)::bigint AS due FROM schedule WHERE name LIKE 'many-%'");
+        const begun = async () => (await stack.query("SELECT count(*) FROM schedule WHERE name LIKE 'many-%' AND runs > 0"))[0].count;
+        const killed = new Set();
+        while ((await begun()) < MANY) {
+            assert.ok(Date.now() < due + MANY_WITHIN_MS, `${await begun()} of ${MANY} had begun after a minute`);
+            if (Date.now() > due && killed.size < 5) await killLastClaimer(killed);
+            await sleep(200);
+        }
+        const [{ took }] = await stack.query(`SELECT extract(epoch FROM max(last_begun_at) - min(last_at))::float AS took
+            FROM schedule WHERE name LIKE 'many-%'`);
+        const [claims] = await stack.query(`SELECT count(*) AS commands, count(DISTINCT command_id) AS different,
+            (SELECT sum(runs)::integer FROM schedule WHERE name LIKE 'many-%') AS runs FROM planned`);
+        assert.deepEqual(claims, { commands: MANY, different: MANY, runs: MANY });
+        await until(async () => (await stack.query('SELECT count(*) FROM deferred'))[0].count === 0, within(120_000), 'every command to be done');
+        const [{ projects, effects }] = await stack.query(`SELECT (SELECT count(*) FROM project WHERE company_id IN (${listed})) AS projects,
+            (SELECT count(DISTINCT e.command_id) FROM events AS e JOIN planned AS p USING (command_id)) AS effects`);
+        assert.deepEqual({ projects, effects }, { projects: MANY, effects: MANY });
+        t.diagnostic(`${MANY} schedules of ${COMPANIES} companies, due at one moment, had all begun after ${took.toFixed(1)} s; ${killed.size} processes killed as they had claimed some`);
     });
 });

@@ -3,28 +3,39 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uuid.h"
+#include "common/db/pg_rows.h"
 #include "common/process/host.h"
 
 enum {
     NAME_SIZE = 65,
-    DUE_MAX = 64, /* rows of one look */
+    TAKEN_MAX = 512, /* schedules that are claimed at a time */
+    LOGGED_MAX = 16, /* of these, as many have a line of their own in the log */
+    CLAIM_COLUMNS = 3,
+    COLUMN_BYTES_MAX = 1 << 20,
 };
 
 static const double STEP_S = 0.2; /* between two steps of the same work, as in STEP below */
 
 /* ---- the statements ---- */
 
-static const struct db_statement look = {
-    "schedules.look",
-    "SELECT name, id, company_id IS NULL, type, cron, timezone, version,"
+/* Reads one entry of the index schedule_due: the milliseconds until the first schedule is due. */
+static const struct db_statement probe = {
+    "schedules.probe",
+    "SELECT ceil(extract(epoch FROM min(due_at) - now()) * 1000)::bigint FROM schedule",
+};
+
+/* Locks what is due and what no other process has locked. */
+static const struct db_statement take_due = {
+    "schedules.take",
+    "SELECT name, id, company_id IS NULL, type, cron, timezone,"
     " time_text(next_at), time_text(asked_at), run_at IS NOT NULL,"
     " floor(extract(epoch FROM coalesce(asked_at, next_at)))::bigint,"
     " floor(extract(epoch FROM now()))::bigint"
     " FROM schedule"
-    " WHERE step_at <= now()"
-    " AND (run_at IS NOT NULL OR asked_at IS NOT NULL OR (enabled AND next_at <= now()))"
-    " ORDER BY coalesce(asked_at, next_at), name"
-    " LIMIT $1::integer",
+    " WHERE due_at <= now()"
+    " ORDER BY due_at, name"
+    " LIMIT $1::integer"
+    " FOR UPDATE SKIP LOCKED",
 };
 
 enum {
@@ -34,7 +45,6 @@ enum {
     ROW_TYPE,
     ROW_CRON,
     ROW_ZONE,
-    ROW_VERSION,
     ROW_NEXT_AT,
     ROW_ASKED_AT,
     ROW_IS_AT_WORK,
@@ -42,34 +52,28 @@ enum {
     ROW_NOW
 };
 
-/* $1 name, $2 version, $3 next_at, $4 asked_at: all as they were read. $5: the next_at that follows. $6: this
- * process. */
-#define CLAIM                                             \
-    "UPDATE schedule SET"                                 \
-    " next_at = $5::timestamptz,"                         \
-    " asked_at = NULL,"                                   \
-    " last_asked_at = coalesce(asked_at, last_asked_at)," \
-    " last_at = coalesce(asked_at, next_at),"             \
-    " last_begun_at = clock_timestamp(),"                 \
-    " last_ended_at = NULL,"                              \
-    " last_by = $6,"                                      \
-    " last_error = NULL,"                                 \
-    " runs = runs + 1"
-/* A row that another transaction holds is passed over: nobody waits for it, and the next look finds it. */
-#define AS_READ                                          \
-    " WHERE name = (SELECT name FROM schedule"           \
-    " WHERE name = $1"                                   \
-    " AND version = $2::bigint"                          \
-    " AND run_at IS NULL"                                \
-    " AND next_at IS NOT DISTINCT FROM $3::timestamptz"  \
-    " AND asked_at IS NOT DISTINCT FROM $4::timestamptz" \
-    " FOR UPDATE SKIP LOCKED)"
-
-/* Its `sent` is the time at which the schedule was last put: since then nobody has asked whether the actor was
- * revoked. */
-static const struct db_statement claim_command = {
-    "schedules.claim_command",
-    "WITH claimed AS (" CLAIM ", last_command = $7::uuid" AS_READ " RETURNING *),"
+/* In the transaction that holds the locks. $1: this process. Arrays: name, the next_at that follows, the id of
+ * the command, whose `sent` is the time at which the schedule was last put: since then nobody has asked
+ * whether the actor was revoked. */
+static const struct db_statement claim_taken = {
+    "schedules.claim",
+    "WITH claimed AS ("
+    " UPDATE schedule AS s SET"
+    " next_at = n.following,"
+    " asked_at = NULL,"
+    " last_asked_at = coalesce(s.asked_at, s.last_asked_at),"
+    " last_at = coalesce(s.asked_at, s.next_at),"
+    " last_begun_at = clock_timestamp(),"
+    " last_ended_at = NULL,"
+    " last_by = $1,"
+    " last_error = NULL,"
+    " last_command = CASE WHEN s.company_id IS NULL THEN s.last_command ELSE n.command END,"
+    " run_at = CASE WHEN s.company_id IS NULL THEN coalesce(s.asked_at, s.next_at) END,"
+    " step_at = CASE WHEN s.company_id IS NULL THEN now() ELSE s.step_at END,"
+    " runs = s.runs + 1"
+    " FROM unnest($2::text[], $3::timestamptz[], $4::uuid[]) AS n (name, following, command)"
+    " WHERE s.name = n.name"
+    " RETURNING s.*),"
     " waiting AS ("
     " INSERT INTO deferred"
     " (company_id, command_id, pool, slot, reason, due_at, type, actor,"
@@ -77,20 +81,23 @@ static const struct db_statement claim_command = {
     " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor,"
     " role, subject, parent, fingerprint, floor(extract(epoch FROM updated_at))::bigint, body"
     " FROM claimed"
+    " WHERE company_id IS NOT NULL"
     " ON CONFLICT DO NOTHING)"
-    " SELECT 1 FROM claimed",
+    " SELECT name, floor(extract(epoch FROM last_at))::bigint FROM claimed",
 };
 
-static const struct db_statement claim_work = {
-    "schedules.claim_work",
-    CLAIM ", run_at = coalesce(asked_at, next_at), step_at = now()" AS_READ " RETURNING 1",
-};
+enum { CLAIMED_NAME, CLAIMED_PLANNED };
 
-/* The schedule is left alone for ten seconds; then any process may try again. */
-static const struct db_statement note_failure = {
-    "schedules.note_failure",
-    "UPDATE schedule SET last_error = $2, step_at = now() + interval '10 s'"
-    " WHERE name = (SELECT name FROM schedule WHERE name = $1 FOR UPDATE SKIP LOCKED)",
+/* These schedules are left alone for ten seconds; then any process may try again. One that another transaction
+ * holds is passed over. Arrays: name, slug. */
+static const struct db_statement note_failures = {
+    "schedules.note_failures",
+    "WITH n AS (SELECT * FROM unnest($1::text[], $2::text[]) AS n (name, error)),"
+    " failed AS MATERIALIZED (SELECT name FROM schedule WHERE name IN (SELECT name FROM n)"
+    " FOR UPDATE SKIP LOCKED)"
+    " UPDATE schedule AS s SET last_error = n.error, step_at = now() + interval '10 s'"
+    " FROM n, failed"
+    " WHERE failed.name = n.name AND s.name = n.name",
 };
 
 /* A process that finds the row locked does nothing: another one is doing the step. */
@@ -130,16 +137,23 @@ struct schedules {
     char values[WORKS][DB_NUMBER_SIZE]; /* $2 of each */
     ev_timer poll;
     double next_s; /* until the next look */
-    size_t open;   /* statements without an answer */
+    size_t open;   /* transactions without an answer */
     bool is_draining;
+    struct pg_rows claims, failures;
+    /* How many are taken at a time. It halves when a claim fails, until the one schedule that makes it fail is
+     * alone and is put off; and doubles when a claim succeeds. */
+    int64_t most;
+    enum err claim_err;
+    char taken[NAME_SIZE];   /* the only one that is taken */
+    struct work_step *steps; /* to be done after the claim */
 };
 
-/* A statement about one schedule. */
-struct turn {
+/* A step of the system's work. */
+struct work_step {
     struct schedules *schedules;
+    struct work_step *next;
+    int work;
     char name[NAME_SIZE];
-    int64_t planned_s;
-    bool is_claim;
     enum err err;
 };
 
@@ -172,25 +186,21 @@ static void close_one(struct schedules *s)
     ev_timer_start(s->loop, &s->poll);
 }
 
-static void on_result(void *arg, struct db_result *result)
+/* ---- what fails ---- */
+
+static void add_failure(struct schedules *s, struct slice name, enum err err)
 {
-    struct turn *turn = arg;
-    struct schedules *s = turn->schedules;
-    turn->err = db_result_error(result);
-    if (turn->err) {
-        if (turn->err != ERR_SHUTTING_DOWN)
-            log_at(err_info(turn->err)->level, "schedule.failed", LOG_S("schedule", turn->name),
-                   LOG_S("error", err_info(turn->err)->name), LOG_S("message", db_result_message(result)));
-    } else if (db_rows(result) == 0) {
-        log_debug("schedule.taken", LOG_S("schedule", turn->name));
-    } else if (turn->is_claim) {
-        log_info("schedule.begun", LOG_S("schedule", turn->name), LOG_I("planned", turn->planned_s));
-        look_in(s, 0);
-    } else if (slice_is(db_text(result, 0, 0), "t")) {
-        look_in(s, STEP_S);
-    } else {
-        log_info("schedule.ended", LOG_S("schedule", turn->name));
-    }
+    struct pg_array *column = pg_rows_add(&s->failures);
+    pg_array_add_text(column++, name);
+    pg_array_add_text(column++, slice_of(err_info(err)->slug));
+}
+
+static void log_failure(const struct db_result *result, const char *what)
+{
+    enum err err = db_result_error(result);
+    if (err != ERR_SHUTTING_DOWN)
+        log_at(err_info(err)->level, "schedule.failed", LOG_S("schedule", what),
+               LOG_S("error", err_info(err)->name), LOG_S("message", db_result_message(result)));
 }
 
 static void on_noted(void *arg, enum err err)
@@ -201,35 +211,66 @@ static void on_noted(void *arg, enum err err)
 
 static void put_off(struct schedules *s, struct slice name, enum err err)
 {
-    const struct slice params[] = {name, slice_of(err_info(err)->slug)};
+    if (!db_is_up(s->db))
+        return;
+    pg_rows_begin(&s->failures, 2);
+    add_failure(s, name, err);
     s->open++;
-    db_send(s->db, &note_failure, params, ARRAY_LEN(params), NULL, NULL);
+    pg_rows_send(&s->failures, s->db, &note_failures, NULL, NULL, NULL);
     db_sync(s->db, on_noted, s);
 }
 
-static void on_sync(void *arg, enum err err)
+/* ---- steps ---- */
+
+static void on_step(void *arg, struct db_result *result)
 {
-    CLEANUP_FREE struct turn *turn = arg;
-    struct schedules *s = turn->schedules;
-    err = turn->err ? turn->err : err;
-    if (err && db_is_up(s->db))
-        put_off(s, slice_of(turn->name), err);
+    struct work_step *step = arg;
+    step->err = db_result_error(result);
+    if (step->err)
+        log_failure(result, step->name);
+    else if (db_rows(result) == 0)
+        log_debug("schedule.taken", LOG_S("schedule", step->name));
+    else if (slice_is(db_text(result, 0, 0), "t"))
+        look_in(step->schedules, STEP_S);
+    else
+        log_info("schedule.ended", LOG_S("schedule", step->name));
+}
+
+static void on_step_synced(void *arg, enum err err)
+{
+    CLEANUP_FREE struct work_step *step = arg;
+    struct schedules *s = step->schedules;
+    err = step->err ? step->err : err;
+    if (err)
+        put_off(s, slice_of(step->name), err);
     close_one(s);
 }
 
-static void send(struct schedules *s, const struct db_result *row_of, int row,
-                 const struct db_statement *statement, const struct slice *params, size_t count,
-                 bool is_claim)
+static void send_steps(struct schedules *s)
 {
-    struct turn *turn = xcalloc(1, sizeof(*turn));
-    struct slice name = db_text(row_of, row, ROW_NAME);
-    turn->schedules = s;
-    turn->is_claim = is_claim;
-    turn->planned_s = db_int(row_of, row, ROW_PLANNED);
-    snprintf(turn->name, sizeof(turn->name), "%.*s", (int)name.len, name.data);
-    s->open++;
-    db_send(s->db, statement, params, count, on_result, turn);
-    db_sync(s->db, on_sync, turn);
+    while (s->steps) {
+        struct work_step *step = s->steps;
+        s->steps = step->next;
+        const struct slice params[] = {slice_of(step->name), slice_of(s->values[step->work])};
+        s->open++;
+        db_send(s->db, &works[step->work].step, params, ARRAY_LEN(params), on_step, step);
+        db_sync(s->db, on_step_synced, step);
+    }
+}
+
+static void add_step(struct schedules *s, const struct db_result *result, int row)
+{
+    int work = find_work(db_text(result, row, ROW_TYPE));
+    if (work < 0) {
+        log_debug("schedule.unknown_work",
+                  LOG_B("type", db_text(result, row, ROW_TYPE))); /* a newer process knows it */
+        return;
+    }
+    struct slice name = db_text(result, row, ROW_NAME);
+    struct work_step *step = xcalloc(1, sizeof(*step));
+    *step = (struct work_step){.schedules = s, .work = work, .next = s->steps};
+    snprintf(step->name, sizeof(step->name), "%.*s", (int)name.len, name.data);
+    s->steps = step;
 }
 
 /* ---- claiming ---- */
@@ -275,58 +316,139 @@ static void derive_command(const struct db_result *result, int row, bool is_aske
     uuid_format(&id, text);
 }
 
-static void claim(struct schedules *s, const struct db_result *result, int row)
+static void add_claim(struct schedules *s, const struct db_result *result, int row)
 {
     char next[CLOCK_TEXT_SIZE], command[UUID_TEXT_LEN + 1];
-    struct slice asked_at = db_text(result, row, ROW_ASKED_AT), next_at = db_text(result, row, ROW_NEXT_AT);
-    bool is_work = slice_is(db_text(result, row, ROW_IS_WORK), "t");
-    struct slice following = next_at; /* a run that an operator asked for does not move the next time */
+    struct slice asked_at = db_text(result, row, ROW_ASKED_AT);
+    struct slice following =
+        db_text(result, row, ROW_NEXT_AT); /* a run that was asked for does not move it */
     if (!asked_at.data) {
         if (!find_next(s, result, row, next)) {
-            put_off(s, db_text(result, row, ROW_NAME), ERR_VALIDATION);
+            add_failure(s, db_text(result, row, ROW_NAME), ERR_VALIDATION);
             return;
         }
         following = next[0] ? slice_of(next) : SLICE_NONE;
     }
     derive_command(result, row, asked_at.data != NULL, command);
-    const struct slice params[] = {db_text(result, row, ROW_NAME),
-                                   db_text(result, row, ROW_VERSION),
-                                   next_at,
-                                   asked_at,
-                                   following,
-                                   slice_of(s->by),
-                                   slice_of(command)};
-    send(s, result, row, is_work ? &claim_work : &claim_command, params, ARRAY_LEN(params) - is_work, true);
+    struct pg_array *column = pg_rows_add(&s->claims);
+    pg_array_add_text(column++, db_text(result, row, ROW_NAME));
+    pg_array_add_text(column++, following);
+    pg_array_add_text(column++, slice_of(command));
 }
 
-static void step(struct schedules *s, const struct db_result *result, int row)
+static void on_claimed(void *arg, struct db_result *result)
 {
-    int work = find_work(db_text(result, row, ROW_TYPE));
-    if (work < 0) {
-        log_debug("schedule.unknown_work",
-                  LOG_B("type", db_text(result, row, ROW_TYPE))); /* a newer process knows it */
+    struct schedules *s = arg;
+    s->claim_err = db_result_error(result);
+    if (s->claim_err) {
+        if (s->taken[0])
+            log_failure(result, s->taken);
+        else
+            log_debug("schedules.not_claimed", LOG_I("most", s->most),
+                      LOG_S("message", db_result_message(result)));
         return;
     }
-    const struct slice params[] = {db_text(result, row, ROW_NAME), slice_of(s->values[work])};
-    send(s, result, row, &works[work].step, params, ARRAY_LEN(params), false);
+    int claimed = db_rows(result);
+    for (int row = 0; row < claimed && claimed <= LOGGED_MAX; row++)
+        log_info("schedule.begun", LOG_B("schedule", db_text(result, row, CLAIMED_NAME)),
+                 LOG_I("planned", db_int(result, row, CLAIMED_PLANNED)));
+    if (claimed > LOGGED_MAX)
+        log_info("schedules.begun", LOG_I("count", claimed));
 }
 
 /* ---- looking ---- */
 
-static void on_due(void *arg, struct db_result *result)
+static void drop_steps(struct schedules *s)
+{
+    while (s->steps) {
+        struct work_step *step = s->steps;
+        s->steps = step->next;
+        free(step);
+    }
+}
+
+/* Nothing of what was taken is claimed. */
+static void shrink(struct schedules *s, enum err err)
+{
+    if (s->taken[0]) {
+        put_off(s, slice_of(s->taken), err);
+        return;
+    }
+    if (s->most > 1)
+        look_in(s, 0);
+    s->most = s->most > 1 ? s->most / 2 : 1;
+}
+
+static void on_claim_synced(void *arg, enum err err)
 {
     struct schedules *s = arg;
-    enum err err = db_result_error(result);
-    if (err && err != ERR_SHUTTING_DOWN)
-        log_warn("schedules.failed", LOG_S("error", err_info(err)->name),
-                 LOG_S("message", db_result_message(result)));
-    if (err || s->is_draining)
-        return;
-    for (int row = 0; row < db_rows(result); row++)
+    err = s->claim_err ? s->claim_err : err;
+    if (err) {
+        drop_steps(s);
+        shrink(s, err);
+    } else {
+        s->most = s->most < TAKEN_MAX / 2 ? s->most * 2 : TAKEN_MAX;
+        send_steps(s);
+    }
+    close_one(s);
+}
+
+/* All that the process has taken is claimed or put off in the transaction that locks it. Work that is being
+ * done has its step after that, in a transaction of its own. */
+static void on_taken(void *arg, struct db_result *result)
+{
+    struct schedules *s = arg;
+    int taken = db_rows(result);
+    s->claim_err = db_result_error(result);
+    if (s->claim_err)
+        log_failure(result, "all that are due");
+    s->taken[0] = '\0';
+    if (taken == 1)
+        snprintf(s->taken, sizeof(s->taken), "%.*s", (int)db_text(result, 0, ROW_NAME).len,
+                 db_text(result, 0, ROW_NAME).data);
+    pg_rows_begin(&s->claims, CLAIM_COLUMNS);
+    pg_rows_begin(&s->failures, 2);
+    for (int row = 0; !s->claim_err && !s->is_draining && row < taken; row++)
         if (slice_is(db_text(result, row, ROW_IS_AT_WORK), "t"))
-            step(s, result, row);
+            add_step(s, result, row);
         else
-            claim(s, result, row);
+            add_claim(s, result, row);
+    if (s->claims.count > 0)
+        look_in(s, 0);
+    pg_rows_send(&s->failures, s->db, &note_failures, NULL, NULL, NULL);
+    pg_rows_send(&s->claims, s->db, &claim_taken, s->by, on_claimed, s);
+    db_sync(s->db, on_claim_synced, s);
+}
+
+static void take(struct schedules *s)
+{
+    char most[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(s->most, most)};
+    s->open++;
+    db_send(s->db, &take_due, params, ARRAY_LEN(params), on_taken, s);
+    db_ask(s->db);
+}
+
+/* Processes that wait for the same time do not all come at once. */
+static double until_due_s(const struct schedules *s, int64_t ms)
+{
+    return (double)(ms + arc4random_uniform((uint32_t)s->config->schedule_poll_ms / 4 + 1)) / 1000;
+}
+
+static void on_probed(void *arg, struct db_result *result)
+{
+    struct schedules *s = arg;
+    if (db_result_error(result)) {
+        log_failure(result, "the next");
+        return;
+    }
+    if (s->is_draining || !db_text(result, 0, 0).data)
+        return;
+    int64_t ms = db_int(result, 0, 0);
+    if (ms > 0)
+        look_in(s, until_due_s(s, ms));
+    else
+        take(s);
 }
 
 static void on_looked(void *arg, enum err err)
@@ -339,8 +461,6 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct schedules *s = CONTAINER_OF(timer, struct schedules, poll);
-    char most[DB_NUMBER_SIZE];
-    const struct slice params[] = {db_number(DUE_MAX, most)};
     s->next_s = poll_s(s);
     if (!db_is_up(s->db)) {
         ev_timer_set(&s->poll, s->next_s, 0);
@@ -348,7 +468,7 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
         return;
     }
     s->open++;
-    db_send(s->db, &look, params, 1, on_due, s);
+    db_send(s->db, &probe, NULL, 0, on_probed, s);
     db_sync(s->db, on_looked, s);
 }
 
@@ -372,7 +492,10 @@ struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struc
     s->db = db;
     s->config = config;
     host_process(s->by);
+    s->most = TAKEN_MAX;
     take_values(s, config);
+    pg_rows_init(&s->claims, CLAIM_COLUMNS + 1, COLUMN_BYTES_MAX);
+    pg_rows_init(&s->failures, 2, COLUMN_BYTES_MAX);
     ev_timer_init(&s->poll, on_poll, 0, 0);
     ev_timer_start(loop, &s->poll);
     return s;
@@ -383,6 +506,8 @@ void schedules_free(struct schedules *s)
     if (!s)
         return;
     ev_timer_stop(s->loop, &s->poll);
+    pg_rows_done(&s->claims);
+    pg_rows_done(&s->failures);
     free(s);
 }
 

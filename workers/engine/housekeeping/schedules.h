@@ -2,14 +2,19 @@
 /* Claims the rows of the table `schedule` that are due (schemas/sql/0009_schedules.sql), and does the
  * system's own work.
  *
- *   look ─▶ due ─▶ claim ─┬─▶ a command: a row of `deferred`, in the same statement
- *     ▲                   └─▶ work: a step ─▶ a step ─▶ … ─▶ ended
- *     └── poll ── nothing (more) to do
+ *   probe ─▶ take ─▶ claim ─┬─▶ a command: a row of `deferred`, in the same statement
+ *     ▲                       └─▶ work: a step ─▶ a step ─▶ … ─▶ ended
+ *     └── until the next is due, CORTEX_SCHEDULE_POLL_MS at most
  *
- * There is no leader. Every process of every pool looks, and the one that claims a time is the one whose
- * statement still finds next_at as it was read, under the lock of the row. So each time has one run, over any
- * number of processes; and what a process had begun when it died is rolled back, or other processes find it.
- * The id of a command follows from its schedule and its time.
+ * The probe reads one entry of an index, however many schedules there are. What is due is taken with its lock,
+ * some hundreds of rows at a time, past what other processes have locked; the times that follow are worked out
+ * here, and one statement claims them all before the locks go.
+ *
+ * There is no leader. Every process of every pool looks. A time has one run over any number of processes,
+ * because next_at moves on in the transaction that has the lock of the row; and what a process had begun when
+ * it died is rolled back, or other processes find it. The id of a command follows from its schedule and its
+ * time. (Processes of the version before claim without a lock, by a statement that still has to find next_at
+ * as it was read.)
  *
  * One process at a time does a step of the system's work: it holds the lock of the schedule's row, and a
  * process that finds the row locked skips it.

@@ -191,6 +191,135 @@ static void test_schedule_when_it_cannot_be_read_rests_and_says_so(void **state)
     run_sqlf("DELETE FROM schedule WHERE name IN ('odd', 'even')");
 }
 
+/* ---- many ---- */
+
+static void add_schedules(const struct engine *e, const char *prefix, int count, const char *next_at)
+{
+    run_sqlf("DELETE FROM schedule WHERE name LIKE '%s-%%'", prefix); /* of a run that failed */
+    run_sqlf("INSERT INTO schedule (name, company_id, cron, type, pool, slot, actor, role, fingerprint, "
+             "body, next_at)"
+             " SELECT '%s-' || n, '%s', '0 4 1 1 *', 'project.create', 'projects', 7, '%s', 'super_admin', "
+             "1, '\\x80',"
+             " %s FROM generate_series(1, %d) AS n",
+             prefix, uuid_text(&e->company), uuid_text(&e->user), next_at, count);
+}
+
+static void expect_runs(const struct engine *e, const char *prefix, int count)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) = %d FROM schedule WHERE name LIKE '%s-%%' AND runs = 1 AND next_at > now()",
+             count, prefix);
+    await(e, sql);
+}
+
+static void forget_schedules(const struct engine *e)
+{
+    run_sqlf("DELETE FROM schedule WHERE company_id = '%s'", uuid_text(&e->company));
+    run_sqlf("DELETE FROM deferred WHERE company_id = '%s'", uuid_text(&e->company));
+}
+
+/* What a process reads while nothing is due does not grow with the number of schedules. */
+static void test_schedules_when_none_is_due_are_not_read(void **state)
+{
+    struct engine *e = *state;
+    static const char
+        *const entries = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'schedule_due'",
+               *const rows = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'schedule'";
+    run_sqlf("UPDATE schedule SET next_at = now() + interval '1 hour', run_at = NULL");
+    add_schedules(e, "later", 5000, "now() + interval '1 hour' + n * interval '1 second'");
+    run_sqlf("ANALYZE schedule");
+    run_sqlf("SELECT pg_stat_force_next_flush()");
+    long long read = atoll(ask_sqlf("%s", rows)), walked = atoll(ask_sqlf("%s", entries));
+    struct looker lookers[3];
+    char looked[200];
+    for (size_t i = 0; i < ARRAY_LEN(lookers); i++)
+        lookers[i] = look(e);
+    snprintf(looked, sizeof(looked), "SELECT (%s) >= %lld", entries, walked + 30);
+    await(e, looked);
+    for (size_t i = 0; i < ARRAY_LEN(lookers); i++)
+        leave(lookers[i]);
+    assert_int_equal(atoll(ask_sqlf("%s", rows)), read);
+    assert_in_range(atoll(ask_sqlf("%s", entries)) - walked, 30, 2000);
+    forget_schedules(e);
+}
+
+/* The bad one has no role, which no row of `deferred` may have. */
+static void test_due_schedules_when_one_cannot_be_claimed_it_rests_and_all_others_have_their_run(void **state)
+{
+    struct engine *e = *state;
+    add_schedules(e, "among", 700, "now() - interval '1 second'");
+    run_sqlf("UPDATE schedule SET role = '' WHERE name IN ('among-13', 'among-600')");
+    struct looker lookers[2] = {look(e), look(e)};
+    expect_runs(e, "among", 698);
+    await(e, "SELECT count(*) = 2 FROM schedule WHERE name LIKE 'among-%' AND last_error IS NOT NULL"
+             " AND runs = 0 AND step_at > now()");
+    leave(lookers[0]);
+    leave(lookers[1]);
+    forget_schedules(e);
+}
+
+static void test_due_schedules_when_another_process_holds_some_the_others_do_not_wait_for_them(void **state)
+{
+    static const struct db_statement hold = {
+        "test.hold", "SELECT FROM schedule WHERE name LIKE 'held-_' ORDER BY name FOR UPDATE"};
+    struct engine *e = *state;
+    add_schedules(e, "held", 50, "now() - interval '1 second'");
+    db_send(e->db, &hold, NULL, 0, NULL, NULL);
+    db_ask(e->db); /* the transaction stays open */
+    await(
+        e,
+        "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'schedule'::regclass AND mode = 'RowShareLock'");
+    struct looker looker = look(e);
+    await(e, "SELECT count(*) = 41 FROM schedule WHERE name LIKE 'held-%' AND runs = 1");
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM schedule WHERE name LIKE 'held-_' AND runs = 0"), "9");
+    db_sync(e->db, NULL, NULL);
+    expect_runs(e, "held", 50);
+    leave(looker);
+    forget_schedules(e);
+}
+
+/* Word for word the claim of workers of the version before, but for its parameters. */
+#define OLD_CLAIM                                                                                            \
+    "WITH claimed AS (UPDATE schedule SET next_at = now() + interval '1 hour', asked_at = NULL,"             \
+    " last_asked_at = coalesce(asked_at, last_asked_at), last_at = coalesce(asked_at, next_at),"             \
+    " last_begun_at = clock_timestamp(), last_ended_at = NULL, last_by = 'old:1', last_error = NULL,"        \
+    " runs = runs + 1, last_command = gen_random_uuid() WHERE name = '%s' AND version = 1"                   \
+    " AND run_at IS NULL AND next_at IS NOT DISTINCT FROM '%s'::timestamptz"                                 \
+    " AND asked_at IS NOT DISTINCT FROM NULL::timestamptz RETURNING *),"                                     \
+    " waiting AS (INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor, "   \
+    "role,"                                                                                                  \
+    " subject, parent, fingerprint, sent, body)"                                                             \
+    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor, role, subject, parent," \
+    " fingerprint, floor(extract(epoch FROM last_at))::bigint, body FROM claimed ON CONFLICT DO NOTHING)"    \
+    " SELECT 1 FROM claimed"
+
+static void test_due_schedules_when_workers_of_the_version_before_claim_too_each_has_one_run(void **state)
+{
+    struct engine *e = *state;
+    char due[64];
+    snprintf(due, sizeof(due), "%s", ask_sqlf("SELECT now() - interval '1 second'"));
+    char next_at[80];
+    snprintf(next_at, sizeof(next_at), "'%s'::timestamptz", due);
+    add_schedules(e, "both", 60, next_at);
+    struct looker lookers[2] = {look(e), look(e)};
+    for (int i = 60; i > 0; i--) {
+        char sql[2048], name[32];
+        snprintf(name, sizeof(name), "both-%d", i);
+        snprintf(sql, sizeof(sql), OLD_CLAIM, name, due);
+        db_send(e->db, keep_statement(sql), NULL, 0, NULL, NULL);
+        db_sync(e->db, NULL, NULL);
+    }
+    expect_runs(e, "both", 60);
+    leave(lookers[0]);
+    leave(lookers[1]);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM deferred WHERE company_id = '%s'", uuid_text(&e->company)), "60");
+    assert_true(
+        atoi(ask_sqlf("SELECT count(*) FROM schedule WHERE name LIKE 'both-%%' AND last_by = 'old:1'")) > 0);
+    forget_schedules(e);
+}
+
 /* ---- the system's work ---- */
 
 static void make_due(const char *name)
@@ -293,6 +422,10 @@ int main(void)
         TEST(test_due_schedule_when_all_was_down_has_one_run_for_what_is_old),
         TEST(test_schedule_when_an_operator_asks_for_a_run_has_one_and_its_next_time_stays),
         TEST(test_schedule_when_it_cannot_be_read_rests_and_says_so),
+        TEST(test_schedules_when_none_is_due_are_not_read),
+        TEST(test_due_schedules_when_one_cannot_be_claimed_it_rests_and_all_others_have_their_run),
+        TEST(test_due_schedules_when_another_process_holds_some_the_others_do_not_wait_for_them),
+        TEST(test_due_schedules_when_workers_of_the_version_before_claim_too_each_has_one_run),
         TEST(test_work_when_the_inbox_is_old_expires_it_in_steps_and_keeps_what_is_young),
         TEST(test_work_when_days_come_makes_their_partitions_and_drops_the_old),
         TEST(test_work_when_a_step_fails_rests_and_is_done_later),
