@@ -347,6 +347,98 @@ static void test_text_when_it_holds_wildcards_or_other_case_finds_what_is_writte
     close_reader(&reader);
 }
 
+#define NEIGHBOUR "0000000c-0000-7000-8000-0000000000ff"
+
+static int64_t count_of(const char *sql, const char *param)
+{
+    struct db_result *result = run_sql(sql, param);
+    int64_t count = db_int(result, 0, 0);
+    db_result_release(result);
+    return count;
+}
+
+/* 2,500 projects, and as many of the same names in another company. Some texts are found by the index, some are in
+ * too many rows for it, some are too short, and all are found as by a look at every row. */
+static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    static const char *const texts[] = {"hall 77", "HALL",         "all 1234",     "l 7",
+                                        "7",       "b-250",        "caf\u00e9 99", "\u00e9 1",
+                                        "9 - h",   "no such hall", "b-24",         "a%0"};
+    do_sql("DELETE FROM company WHERE id = '" NEIGHBOUR "'");
+    do_sql("INSERT INTO company (id, name) VALUES ('" NEIGHBOUR "', 'N')");
+    do_sql(
+        "INSERT INTO project (company_id, id, number, name, description) SELECT c::uuid, gen_random_uuid(),"
+        " 'B-' || i, 'Hall ' || i, 'Caf\u00e9 ' || i || ' - hall' FROM generate_series(1, 2500) AS i,"
+        " unnest(ARRAY['" COMPANY "', '" NEIGHBOUR "']) AS c");
+    open_reader(&reader);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct selection selection = {.limit = 4000, .text = slice_of(texts[i]), .shape = PLAN_TEXT};
+        struct slice params[SELECTION_PARAMS_MAX];
+        size_t count = selection_params(&f->call, &selection, f->projects, params);
+        struct db_result *result = read_rows(&reader, plan_list(f->projects, PLAN_TEXT), params, count);
+        int64_t found = db_rows(result),
+                there = count_of("SELECT count(*) FROM project WHERE company_id = '" COMPANY
+                                 "' AND position(lower($1) IN"
+                                 " lower(concat_ws(E'\\x1f', number, name, description, address))) > 0",
+                                 texts[i]);
+        db_result_release(result);
+        if (found != there)
+            fail_msg("'%s': %lld rows, not %lld", texts[i], (long long)found, (long long)there);
+    }
+    close_reader(&reader);
+    do_sql("DELETE FROM project WHERE company_id = '" COMPANY "' AND number LIKE 'B-%'");
+    do_sql("DELETE FROM company WHERE id = '" NEIGHBOUR "'");
+}
+
+/* The function has no parameter for the company, and says nothing of any without the setting. */
+static void test_text_when_the_index_is_asked_directly_it_knows_one_company(void **state)
+{
+    (void)state;
+    struct reader reader;
+    static const struct db_statement search = {"search", "SELECT cardinality(project_search('%étage%'))"};
+    static const char *const companies[] = {COMPANY, "0000000c-0000-7000-8000-0000000000fe"};
+    open_reader(&reader);
+    for (int i = 0; i < 2; i++) {
+        struct kept kept = {.journal = &reader.journal};
+        const struct db_query query = {
+            .company = slice_of(companies[i]), .statement = &search, .on_result = keep_result, .arg = &kept};
+        journal_clear(&reader.journal);
+        assert_int_equal(db_pool_query(reader.pool, &query, NULL), ERR_OK);
+        journal_await(&reader.journal, 1);
+        assert_int_equal(db_result_error(kept.result), ERR_OK);
+        assert_int_equal(db_int(kept.result, 0, 0), i == 0);
+        db_result_release(kept.result);
+    }
+    close_reader(&reader);
+    assert_int_equal(
+        count_of("SELECT count(*) FROM (SELECT project_search($1)) AS s (ids) WHERE ids IS NOT NULL",
+                 "%tage%"),
+        0);
+}
+
+/* A list by an id, or of everything, is cheap; one by a text or by what has few values reads more than it returns. */
+static void test_shape_when_it_reads_more_than_it_returns_is_expensive(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *query;
+        bool is_expensive;
+    } shapes[] = {
+        {"limit=7", false},      {"manager_id=" PROJECT, false},
+        {"archived=any", false}, {"priority=high", true},
+        {"status=active", true}, {"archived=true", true},
+        {"text=quay", true},     {"text=quay&manager_id=" PROJECT, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+        assert_int_equal(select_from(f, f->projects, shapes[i].query), ERR_OK);
+        if (plan_is_expensive(f->projects, f->selection.shape, f->selection.asks_archived) !=
+            shapes[i].is_expensive)
+            fail_msg("%s", shapes[i].query);
+    }
+}
+
 static void test_pages_when_times_are_equal_go_on_by_id(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +503,9 @@ int main(void)
         TEST(test_entity_when_read_is_json_with_every_field_of_the_schema),
         TEST(test_lists_when_asked_in_every_shape_are_statements_that_run),
         TEST(test_text_when_it_holds_wildcards_or_other_case_finds_what_is_written),
+        TEST(test_text_when_the_index_finds_it_is_what_a_walk_would_find),
+        TEST(test_text_when_the_index_is_asked_directly_it_knows_one_company),
+        TEST(test_shape_when_it_reads_more_than_it_returns_is_expensive),
         TEST(test_pages_when_times_are_equal_go_on_by_id),
     };
     return cmocka_run_group_tests(tests, load, NULL);
