@@ -24,6 +24,7 @@ struct gateway {
     struct control *control;   /* control.h: requests of operators to workers and managers */
     struct presence *presence; /* presence.h: who is on the channels, over all processes */
     struct revocations *revocations; /* revocations.h: revoked tokens */
+    struct addresses *addresses;     /* addresses.h: what each network address may do */
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
     struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */

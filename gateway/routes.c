@@ -14,8 +14,8 @@
 #include "gateway/sse/events.h"
 
 static const struct route rows[] = {
-    {METHOD_GET, ACCESS_PUBLIC, "/healthz", NULL, healthz, "healthz", "Say that the process answers."},
-    {METHOD_GET, ACCESS_PUBLIC, "/readyz", NULL, readyz, "readyz",
+    {METHOD_GET, ACCESS_HEALTH, "/healthz", NULL, healthz, "healthz", "Say that the process answers."},
+    {METHOD_GET, ACCESS_HEALTH, "/readyz", NULL, readyz, "readyz",
      "Say whether the process can do its work: the broker and the database are connected, and it is not "
      "leaving."},
     {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "openapi", "Get this document."},

@@ -12,6 +12,7 @@
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
 #include "gateway/hub/presence/presence.h"
+#include "gateway/limit/addresses.h"
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
@@ -130,6 +131,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         gateway->hub = hub_new(gateway);
     if (!err)
         gateway->presence = presence_new(gateway);
+    gateway->addresses = addresses_new(gateway->config);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
     if (!err)
         err = server_new(gateway, listen_fd, &http_protocol, &gateway->server);
@@ -155,4 +157,5 @@ void gateway_close(struct gateway *gateway)
     http_free(gateway->http);
     auth_free(gateway->auth);
     user_counts_free(gateway->user_counts);
+    addresses_free(gateway->addresses);
 }

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <sys/random.h>
 
+#include "gateway/auth/refused.h"
 #include "gateway/auth/revocations.h"
 
 enum {
@@ -22,6 +23,7 @@ struct remembered {
 struct auth {
     struct gateway *gateway;
     uint64_t key[2]; /* random, so that no client can choose tokens that all fall into one set */
+    struct refused_tokens refused;
     uint8_t next_way[SETS];
     struct remembered table[SETS][WAYS];
 };
@@ -95,6 +97,16 @@ static void remember(struct auth *auth, uint64_t hash, struct slice token, const
     entry->identity = *identity;
 }
 
+bool auth_remembers(const struct auth *auth, struct slice token)
+{
+    uint64_t hash = keyed_hash(auth, token);
+    const struct remembered *set = auth->table[hash & (SETS - 1)];
+    for (size_t way = 0; way < WAYS; way++)
+        if (is_same(&set[way], hash, token))
+            return true;
+    return refused_find(&auth->refused, hash, token.len, (int64_t)ev_now(auth->gateway->loop)) != NULL;
+}
+
 static enum err verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                        const char **ret_why)
 {
@@ -111,9 +123,16 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
         }
         forget(&set[way]);
     }
+    const struct refused_token *refused = refused_find(&auth->refused, hash, token.len, now_s);
+    if (refused) {
+        *ret_why = refused->why;
+        return ERR_UNAUTHENTICATED;
+    }
     enum err err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
     if (!err)
         remember(auth, hash, token, ret_identity);
+    else if (err == ERR_UNAUTHENTICATED)
+        refused_add(&auth->refused, hash, token.len, now_s, *ret_why);
     return err;
 }
 

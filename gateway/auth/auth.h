@@ -2,7 +2,8 @@
 /* Verifies bearer tokens (RFC 6750), and remembers the valid ones.
  *
  * Verifying an EdDSA signature takes some 50 µs, which would be most of what a request costs. So each process
- * keeps the identity of a valid token in a small table, found by the whole token, until the token expires.
+ * keeps the identity of a valid token in a small table, found by the whole token, until the token expires. What
+ * was refused is remembered for a few seconds (refused.h).
  */
 
 #include "gateway/gateway.h"
@@ -17,6 +18,9 @@ void auth_free(struct auth *auth);
  * error *ret_why may be set to a constant text that says what is wrong. */
 enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                      const char **ret_why) MUST_CHECK;
+
+/* Whether auth_verify would say at once what it thinks of the token, without verifying a signature. */
+bool auth_remembers(const struct auth *auth, struct slice token);
 
 /* The `why` of a token that has been revoked. */
 extern const char auth_why_revoked[];

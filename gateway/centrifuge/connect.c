@@ -1,17 +1,20 @@
 #include "gateway/auth/auth.h"
 #include "gateway/auth/roles.h"
 #include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/user_counts.h"
 
 /* True when the token is valid; otherwise the client has been answered or disconnected. */
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)
 {
     const char *why = NULL;
-    enum err err = auth_verify(session_gateway(session)->auth, token, ret_identity, &why);
+    enum err err = ws_authorize(session->ws, token, ret_identity, &why);
     if (err == ERR_OK && role_is_defined(ret_identity->role))
         return true;
     if (err == ERR_OK && !role_is_defined(ret_identity->role))
         reply_error(session, id, CENTRIFUGE_ERROR_PERMISSION_DENIED);
+    else if (err == ERR_TOO_MANY_REQUESTS)
+        reply_error(session, id, CENTRIFUGE_ERROR_TOO_MANY_REQUESTS);
     else if (err != ERR_UNAUTHENTICATED) /* nobody can tell at this moment */
         reply_error(session, id, CENTRIFUGE_ERROR_INTERNAL);
     else if (why == token_why_expired || why == token_why_key)

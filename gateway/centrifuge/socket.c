@@ -1,6 +1,7 @@
 #include "gateway/centrifuge/socket.h"
 
 #include "gateway/centrifuge/centrifuge.h"
+#include "gateway/http/authorize.h"
 #include "gateway/http/response.h"
 #include "gateway/ws/deflate.h"
 #include "gateway/ws/frame.h"
@@ -29,6 +30,11 @@ struct gateway *ws_gateway(const struct ws *ws)
 const char *ws_peer(const struct ws *ws)
 {
     return conn_peer(ws->conn);
+}
+
+enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity, const char **ret_why)
+{
+    return authorize_token(ws->conn, token, ret_identity, ret_why);
 }
 
 static void set_state(struct ws *ws, enum ws_state state)

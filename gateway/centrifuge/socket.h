@@ -22,6 +22,10 @@ void ws_send(struct ws *ws, struct slice text); /* one text message, copied */
 void ws_send_frames(struct ws *ws, struct bytes *frame);
 size_t ws_backlog(const struct ws *ws); /* bytes that the peer has not taken */
 
+/* Verifies a token that the client has sent (authorize_token). */
+enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity,
+                      const char **ret_why) MUST_CHECK;
+
 /* Ends the session and sends a close frame with `code` and `reason`. */
 void ws_close(struct ws *ws, int code, const char *reason);
 

@@ -3,6 +3,33 @@
 #include "gateway/auth/auth.h"
 #include "gateway/auth/roles.h"
 #include "gateway/http/router.h"
+#include "gateway/limit/addresses.h"
+#include "gateway/net/conn.h"
+
+/* Never the token: it may be one that another gateway accepts. */
+static void note_refused(struct conn *conn, const char *why)
+{
+    struct gateway *gateway = conn_gateway(conn);
+    uint64_t count = 0;
+    if (addresses_failed(gateway->addresses, conn_address(conn), ev_now(gateway->loop), &count))
+        log_warn("auth.refused", LOG_S("peer", conn_peer(conn)), LOG_S("why", why ? why : "no reason"),
+                 LOG_I("count", count));
+}
+
+enum err authorize_token(struct conn *conn, struct slice token, struct identity *ret_identity,
+                         const char **ret_why)
+{
+    struct gateway *gateway = conn_gateway(conn);
+    if (!addresses_may_try(gateway->addresses, conn_address(conn), ev_now(gateway->loop)) &&
+        !auth_remembers(gateway->auth, token)) {
+        *ret_why = "too many tokens of this address were refused";
+        return ERR_TOO_MANY_REQUESTS;
+    }
+    enum err err = auth_verify(gateway->auth, token, ret_identity, ret_why);
+    if (err == ERR_UNAUTHENTICATED)
+        note_refused(conn, *ret_why);
+    return err;
+}
 
 enum err authorize_bearer(struct call *call, const char **ret_why)
 {
@@ -16,13 +43,13 @@ enum err authorize_bearer(struct call *call, const char **ret_why)
         return ERR_UNAUTHENTICATED;
     }
     struct slice token = {value.data + scheme.len, value.len - scheme.len};
-    return auth_verify(call->gateway->auth, token, &call->identity, ret_why);
+    return authorize_token(call->conn, token, &call->identity, ret_why);
 }
 
 enum err authorize_role(const struct call *call, const char **ret_why)
 {
     const char *role = call->identity.role;
-    if (call->route->access == ACCESS_PUBLIC)
+    if (!route_asks_token(call->route))
         return ERR_OK;
     if (!role_is_defined(role)) {
         *ret_why = "there is no such role";

@@ -8,5 +8,10 @@
  * ERR_UNAUTHENTICATED. */
 enum err authorize_bearer(struct call *call, const char **ret_why) MUST_CHECK;
 
+/* Verifies a token that came on this connection (auth_verify). An address of which too many tokens were refused
+ * gets ERR_TOO_MANY_REQUESTS for tokens that are not remembered. What is refused is logged, sampled. */
+enum err authorize_token(struct conn *conn, struct slice token, struct identity *ret_identity,
+                         const char **ret_why) MUST_CHECK;
+
 /* ERR_FORBIDDEN unless the role of call->identity may use call->route. */
 enum err authorize_role(const struct call *call, const char **ret_why) MUST_CHECK;

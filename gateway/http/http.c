@@ -52,7 +52,7 @@ static enum err look_at_head(struct exchange *exchange)
     struct call *call = &exchange->call;
     struct request *request = &exchange->request;
     call->method = method_of(request);
-    call->keep_alive = request->keep_alive && !call->gateway->draining;
+    call->keep_alive = request->keep_alive && !call->gateway->draining && !conn_is_guest(call->conn);
     call->is_1_0 = request_is_1_0(request);
     enum err err = take_headers(call, request);
     call_give_correlation_id(call);
@@ -74,7 +74,9 @@ static enum err look_at_head(struct exchange *exchange)
     if (call->method == METHOD_OPTIONS)
         return ERR_OK;
     err = router_find(call);
-    if (!err && call->route->access != ACCESS_PUBLIC) {
+    if (!err && conn_is_guest(call->conn) && call->route->access != ACCESS_HEALTH)
+        return ERR_TOO_MANY_CONNECTIONS;
+    if (!err && route_asks_token(call->route)) {
         err = authorize_bearer(call, &exchange->why);
         if (!err)
             conn_set_known(call->conn);
@@ -250,7 +252,9 @@ static void on_end(struct conn *conn, void *state)
 static void on_timeout(struct conn *conn, void *state)
 {
     struct exchange *exchange = state;
-    if (exchange && exchange->request.phase > PHASE_LEAD)
+    if (conn_is_guest(conn))
+        refuse(exchange ? exchange : begin(conn), ERR_TOO_MANY_CONNECTIONS, NULL);
+    else if (exchange && exchange->request.phase > PHASE_LEAD)
         refuse(exchange, ERR_REQUEST_TIMEOUT, NULL);
     else
         conn_close(conn);
@@ -301,7 +305,7 @@ static void on_revoked(struct conn *conn, void *state)
 {
     (void)conn;
     struct exchange *exchange = state;
-    if (!exchange || !exchange->call.route || exchange->call.route->access == ACCESS_PUBLIC ||
+    if (!exchange || !exchange->call.route || !route_asks_token(exchange->call.route) ||
         !revocations_have(exchange->call.gateway->revocations, &exchange->call.identity))
         return;
     struct call *call = &exchange->call;

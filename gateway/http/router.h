@@ -3,7 +3,12 @@
 
 #include "gateway/http/call.h"
 
-enum route_access { ACCESS_PUBLIC, ACCESS_TOKEN, ACCESS_OPERATOR };
+enum route_access {
+    ACCESS_HEALTH, /* anybody, also while the process takes no other connections */
+    ACCESS_PUBLIC,
+    ACCESS_TOKEN,
+    ACCESS_OPERATOR
+};
 
 /* One endpoint. */
 struct route {
@@ -17,6 +22,11 @@ struct route {
      * sentence. */
     const char *verb, *summary;
 };
+
+static inline bool route_asks_token(const struct route *route)
+{
+    return route->access >= ACCESS_TOKEN;
+}
 
 struct route_table {
     const struct route *rows;

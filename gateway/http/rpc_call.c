@@ -99,7 +99,7 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
     rpc->call = call;
     const char *why = NULL;
     enum err err = take(call, request);
-    if (!err && call->route->access == ACCESS_PUBLIC) /* they are about the process, or need a connection */
+    if (!err && !route_asks_token(call->route)) /* they are about the process, or need a connection */
         err = ERR_NOT_FOUND;
     if (!err)
         err = authorize_role(call, &why);

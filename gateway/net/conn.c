@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "gateway/limit/addresses.h"
+
 enum {
     CONGESTED_BYTES =
         64 * 1024, /* with more output than that, the peer must read before it is answered again */
@@ -23,6 +25,11 @@ const char *conn_peer(const struct conn *conn)
     if (conn->family != AF_INET && conn->family != AF_INET6)
         return "local";
     return inet_ntop(conn->family, conn->address, text, sizeof(text)) ? text : "unknown";
+}
+
+uint64_t conn_address(const struct conn *conn)
+{
+    return address_key(conn->family, conn->address);
 }
 
 bool conn_is_open(const struct conn *conn)
@@ -86,6 +93,8 @@ void conn_limit(struct conn *conn, int64_t ms)
 {
     if (conn->state != CONN_OPEN)
         return;
+    if (conn->guest && (ms == 0 || ms > CONN_GUEST_MS))
+        ms = CONN_GUEST_MS;
     conn->deadline = ms > 0 ? from_now(conn, ms) : 0;
     arm(conn);
 }
@@ -189,6 +198,10 @@ void conn_reap(struct conn *conn)
     if (conn->next)
         conn->next->previous = conn->previous;
     set->count--;
+    if (conn->guest)
+        conn_forget_guest(conn);
+    if (conn->counted)
+        addresses_leave(set->gateway->addresses, conn_address(conn));
     close(conn->io.fd);
     output_clear(&set->pool, &conn->output);
     conn_drop_kept(conn);
@@ -301,8 +314,24 @@ void conn_set_long_lived(struct conn *conn)
     conn_drain_joined(conn);
 }
 
+/* Until the first request begins. A client that connects ahead of it may take its time, but not while others
+ * need the room. */
+static int64_t first_wait_ms(const struct conn_set *set)
+{
+    const struct config *config = set->gateway->config;
+    bool is_crowded = set->count > (size_t)config->max_connections / 2;
+    return is_crowded && config->head_timeout_ms < config->idle_timeout_ms ? config->head_timeout_ms
+                                                                           : config->idle_timeout_ms;
+}
+
+static bool enter_address(struct conn *conn)
+{
+    struct addresses *addresses = conn->set->gateway->addresses;
+    return !addresses || (conn->counted = addresses_enter(addresses, conn_address(conn)));
+}
+
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
-                      const struct conn_protocol *protocol)
+                      const struct conn_protocol *protocol, bool is_full)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn));
     conn->set = set;
@@ -322,6 +351,8 @@ struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
     set->all = conn;
     set->count++;
     ev_io_start(set->loop, &conn->io);
-    conn_limit(conn, set->gateway->config->idle_timeout_ms);
+    if (!enter_address(conn) || is_full)
+        conn_make_guest(conn);
+    conn_limit(conn, first_wait_ms(set));
     return conn;
 }

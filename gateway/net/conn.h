@@ -26,6 +26,8 @@
 #include "common/base/bytes.h"
 #include "common/base/err.h"
 
+enum { CONN_GUESTS_MAX = 64, CONN_GUEST_MS = 1000 };
+
 struct config;
 struct conn;
 struct conn_set;
@@ -68,6 +70,11 @@ struct gateway *conn_gateway(const struct conn *conn);
 /* The client's address, for logs and limits: "127.0.0.1". Valid until the next call. */
 const char *conn_peer(const struct conn *conn);
 
+uint64_t conn_address(const struct conn *conn); /* address_key of limit/addresses.h */
+/* The process has as many connections as it may, or the client's address has. So this one was let in only to
+ * ask for the process's health: it must do so within CONN_GUEST_MS, and is closed after one answer. */
+bool conn_is_guest(const struct conn *conn);
+
 /* Hands the connection over to another protocol (an upgrade). The caller frees the old state. */
 void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
 /* Treats the connection as a stream until it is handed over again: its client will ask again as soon as it is
@@ -107,6 +114,9 @@ void conn_abort(struct conn *conn); /* closes now and drops the output that wait
 enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set) MUST_CHECK;
 void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
+size_t conn_set_guests(const struct conn_set *set); /* of them */
+/* Ends the guest that came first, with these bytes as its answer when it has none yet. */
+void conn_set_dismiss_guest(struct conn_set *set, struct slice answer);
 size_t conn_set_input(const struct conn_set *set); /* octets of input that all connections hold */
 /* Calls on_freed after each connection that is freed, so that the server may accept again. */
 void conn_set_on_freed(struct conn_set *set, void (*on_freed)(void *arg), void *arg);
@@ -124,6 +134,6 @@ void conn_set_revoked(struct conn_set *set);                /* calls each protoc
 void conn_set_abort(struct conn_set *set);                  /* aborts all connections */
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be
- * NULL. */
+ * NULL. It is a guest when is_full says so, or when its address has as many connections as it may. */
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
-                      const struct conn_protocol *protocol);
+                      const struct conn_protocol *protocol, bool is_full);

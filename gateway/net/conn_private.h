@@ -44,6 +44,8 @@ struct conn {
     bool is_long_lived : 1; /* a stream, or treated as one (conn_set_long_lived) */
     bool drain_told : 1;    /* on_drain has been called */
     bool offering : 1;      /* inside on_bytes */
+    bool guest : 1;         /* in set->guests */
+    bool counted : 1;       /* in the connections of its address */
     bool known : 1;         /* its client has shown a valid token */
 };
 
@@ -67,6 +69,8 @@ struct conn_set {
     struct conn *dead;
     size_t count;
     size_t kept_max;
+    struct conn *guests[CONN_GUESTS_MAX]; /* the first to come first */
+    size_t guest_count;
     size_t input_held; /* memory for input, of all connections that are not dead */
     int64_t now;       /* when this turn of the loop began: milliseconds of the monotonic clock */
     struct ev_check begin_of_turn;
@@ -89,6 +93,10 @@ void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that t
 /* conn_slow.c */
 /* Ends the slowest connections until all output that waits fits output_total_bytes. */
 void conn_set_bound_output(struct conn_set *set);
+
+/* conn_guest.c */
+void conn_make_guest(struct conn *conn);
+void conn_forget_guest(struct conn *conn);
 
 /* conn_input_total.c */
 void conn_count_input(struct conn *conn); /* after something that may have changed what it holds */

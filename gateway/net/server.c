@@ -45,7 +45,8 @@ struct conn_set *server_conns(struct server *server)
 
 static bool is_full(const struct server *server)
 {
-    return conn_set_count(server->conns) >= (size_t)server->gateway->config->max_connections;
+    size_t count = conn_set_count(server->conns) - conn_set_guests(server->conns);
+    return count >= (size_t)server->gateway->config->max_connections;
 }
 
 static void write_refusal(struct server *server)
@@ -100,13 +101,11 @@ static enum accepted accept_one(struct server *server)
     struct sockaddr_storage peer;
     socklen_t size = sizeof(peer);
     int fd = accept4(server->listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0 && is_full(server)) {
-        turn_away(server, fd);
-        return ACCEPTED;
-    }
     if (fd >= 0) {
-        struct conn *conn =
-            conn_new(server->conns, fd, (const struct sockaddr *)&peer, server->first_protocol);
+        if (conn_set_guests(server->conns) == CONN_GUESTS_MAX)
+            conn_set_dismiss_guest(server->conns, (struct slice){server->refusal, server->refusal_len});
+        struct conn *conn = conn_new(server->conns, fd, (const struct sockaddr *)&peer,
+                                     server->first_protocol, is_full(server));
         if (server->draining)
             server->first_protocol->on_drain(conn, NULL);
         return ACCEPTED;
@@ -315,7 +314,7 @@ enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_pr
 
 void server_adopt(struct server *server, int fd)
 {
-    conn_new(server->conns, fd, NULL, server->first_protocol);
+    conn_new(server->conns, fd, NULL, server->first_protocol, false);
 }
 
 void server_free(struct server *server)

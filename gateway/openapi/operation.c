@@ -418,7 +418,7 @@ json_t *openapi_operation(const struct route *route)
         add_request(operation, route, kind);
     if (kind->msg_request && takes_body(route))
         add_msg_request(operation, kind->msg_request, kind->apart);
-    if (route->access == ACCESS_PUBLIC)
+    if (!route_asks_token(route))
         json_object_set_new(operation, "security", json_array());
     return operation;
 }

@@ -20,7 +20,7 @@ let stack, log;
 before(async () => {
     stack = await startStack('input_total', {
         gateway: {
-            CORTEX_GATEWAY_PROCESSES: '1', CORTEX_INPUT_TOTAL: `${TOTAL}`, CORTEX_MAX_CONNECTIONS: '40000',
+            CORTEX_GATEWAY_PROCESSES: '1', CORTEX_INPUT_TOTAL: `${TOTAL}`, CORTEX_MAX_CONNECTIONS: '40000', CORTEX_ADDRESS_SHARE: '100',
             CORTEX_BODY_TIMEOUT_MS: '600000', CORTEX_HEAD_TIMEOUT_MS: '600000',
             ASAN_OPTIONS: 'exitcode=99:quarantine_size_mb=1', // or freed memory would count
         },

@@ -3,6 +3,7 @@
 #include "tests/unit/gateway/http/http_fixture.h"
 
 #include "gateway/auth/auth.h"
+#include "gateway/auth/refused.h"
 
 static int setup(void **state)
 {
@@ -105,11 +106,45 @@ static void test_token_when_the_revocations_are_not_known_is_not_believed(void *
     rig_free(rig);
 }
 
+/* A wrong token costs a signature once, and only for a while: the reason may pass. */
+static void test_token_when_refused_is_remembered_and_refused_for_the_same_reason(void **state)
+{
+    struct rig *rig = *state;
+    struct identity identity;
+    const char *first = NULL, *second = NULL;
+    size_t len = strlen(rig->token);
+    rig->token[len - 4] = rig->token[len - 4] == 'A' ? 'B' : 'A';
+    struct slice token = slice_of(rig->token);
+    assert_false(auth_remembers(rig->gateway.auth, token));
+    assert_int_equal(auth_verify(rig->gateway.auth, token, &identity, &first), ERR_UNAUTHENTICATED);
+    assert_true(auth_remembers(rig->gateway.auth, token));
+    assert_int_equal(auth_verify(rig->gateway.auth, token, &identity, &second), ERR_UNAUTHENTICATED);
+    assert_ptr_equal(first, second);
+    token.len--;
+    assert_false(auth_remembers(rig->gateway.auth, token));
+}
+
+static void test_refused_when_some_seconds_have_passed_or_others_came_is_forgotten(void **state)
+{
+    (void)state;
+    struct refused_tokens *refused = xcalloc(1, sizeof(*refused));
+    refused_add(refused, 7, 100, 1000, "why");
+    assert_string_equal(refused_find(refused, 7, 100, 1000)->why, "why");
+    assert_null(refused_find(refused, 7, 101, 1000));
+    assert_null(refused_find(refused, 7, 100, 1000 + REFUSED_S));
+    for (uint64_t i = 0; i < REFUSED_WAYS; i++) /* all of one set */
+        refused_add(refused, 8 + i, 100, 1000, "another");
+    assert_null(refused_find(refused, 7, 100, 1000));
+    free(refused);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_token_when_refused_is_remembered_and_refused_for_the_same_reason),
+        cmocka_unit_test(test_refused_when_some_seconds_have_passed_or_others_came_is_forgotten),
         TEST(test_token_when_seen_again_gives_the_same_identity),
         TEST(test_token_when_changed_is_not_taken_for_the_remembered_one),
         TEST(test_tokens_when_more_than_are_remembered_stay_apart),

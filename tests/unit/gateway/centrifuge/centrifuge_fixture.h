@@ -83,10 +83,9 @@ void ws_limit(struct ws *ws, int64_t ms)
 }
 
 /* Tokens are words here: what they are made of is token.c's business. */
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
-                     const char **ret_why)
+enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity, const char **ret_why)
 {
-    (void)auth;
+    (void)ws;
     *ret_identity = (struct identity){.role = "developer", .expires_at = token_expires_at};
     assert_true(uuid_parse(SLICE(USER), &ret_identity->user));
     assert_true(uuid_parse(SLICE(COMPANY), &ret_identity->company));

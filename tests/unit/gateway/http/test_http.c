@@ -893,6 +893,7 @@ static void test_connections_when_as_many_as_allowed_turn_others_away(void **sta
 {
     struct rig *rig = *state;
     rig->config.max_connections = 2;
+    rig->config.address_share = 100;
     uint16_t port = listen_for(rig);
     struct client first = connect_to(port), second = connect_to(port);
     eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 2);

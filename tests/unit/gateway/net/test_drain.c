@@ -64,7 +64,7 @@ static struct conn *open_conn(const struct conn_protocol *protocol)
     int fd[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
     other_ends[open_count++] = fd[1];
-    return conn_new(set, fd[0], NULL, protocol);
+    return conn_new(set, fd[0], NULL, protocol, false);
 }
 
 static void open_streams(size_t count)

@@ -89,7 +89,7 @@ static int set_up(void **state)
     for (size_t i = 0; i < SENDERS; i++) {
         int fd[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-        senders[i] = (struct sender){.fd = fd[1], .conn = conn_new(set, fd[0], NULL, &protocol)};
+        senders[i] = (struct sender){.fd = fd[1], .conn = conn_new(set, fd[0], NULL, &protocol, false)};
         conn_set_protocol(senders[i].conn, &protocol, &senders[i]);
     }
     return 0;

@@ -178,7 +178,7 @@ static int set_up(void **state)
         int fd[2];
         open_pair(fd);
         readers[i].fd = fd[1];
-        readers[i].conn = conn_new(set, fd[0], NULL, &protocol);
+        readers[i].conn = conn_new(set, fd[0], NULL, &protocol, false);
         conn_set_protocol(readers[i].conn, &protocol, &readers[i]);
     }
     return 0;

@@ -1,0 +1,120 @@
+// What one network address may do: its silent connections do not keep others out, health is answered while the table is full, and its wrong
+// tokens are not verified without end. What was refused is logged, sampled, and never with the token.
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomUUID, sign as signature } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { expectProblem, expectStatus } from './api/expect.mjs';
+import { client as clientOf } from '../lib/http.mjs';
+import { Logged, sleep, until } from '../lib/process.mjs';
+import { state } from '../lib/servers.mjs';
+import { startStack } from '../lib/stack.mjs';
+import { claimsOf } from '../lib/token.mjs';
+
+const TABLE = 100, FAILURES_PER_S = 20, AT_ONCE = 5 * FAILURES_PER_S;
+const keys = generateKeyPairSync('ed25519');
+
+let stack, log;
+before(async () => {
+    const file = join(state, `addresses_${process.pid}.pem`);
+    const settings = {
+        CORTEX_GATEWAY_PROCESSES: '1', CORTEX_MAX_CONNECTIONS: `${TABLE}`, CORTEX_ADDRESS_FAILURES: `${FAILURES_PER_S}`,
+        CORTEX_AUTH_EDDSA_FILE: file,
+    };
+    stack = await startStack('addresses', { gateway: {}, worker: {} });
+    writeFileSync(file, keys.publicKey.export({ type: 'spki', format: 'pem' }));
+    await stack.gateway.stop();
+    Object.assign(stack.gateway.settings, settings);
+    await stack.gateway.start();
+    log = new Logged(stack.gateway, 'auth.refused');
+});
+after(async () => {
+    log?.close();
+    await stack?.stop();
+});
+
+const address = () => stack.address.split(':');
+
+// A request from another address of this host. → status
+function get(path, localAddress, headers = {}) {
+    const [host, port] = address();
+    return new Promise((resolve, reject) => {
+        const asked = request({ host, port, path, localAddress, headers, agent: false, timeout: 10_000 }, (answer) => {
+            answer.resume();
+            answer.on('end', () => resolve(answer.statusCode));
+        });
+        asked.on('error', reject);
+        asked.on('timeout', () => asked.destroy(new Error('no answer')));
+        asked.end();
+    });
+}
+
+async function hold(count, localAddress) {
+    const [host, port] = address();
+    const sockets = Array.from({ length: count }, () => connect({ port: Number(port), host, localAddress }).on('error', () => {}));
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    await sleep(100);
+    return sockets;
+}
+
+const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+// Ed25519 by `key`; the gateway knows only ours.
+function tokenBy(key) {
+    const text = `${encode({ alg: 'EdDSA', typ: 'JWT' })}.${encode(claimsOf({ company: stack.company, jti: randomUUID() }))}`;
+    return `${text}.${signature(null, Buffer.from(text), key).toString('base64url')}`;
+}
+const bearer = (token) => ({ authorization: `Bearer ${token}` });
+
+describe('addresses', () => {
+    test('test_connections_when_one_address_is_silent_then_others_are_served', async () => {
+        const silent = await hold(3 * TABLE, '127.0.0.1');
+        const authorization = bearer(stack.token({ company: stack.company }));
+        for (let i = 0; i < 5; i++) assert.equal(await get('/v1/projects', '127.0.0.2', authorization), 200);
+        for (let i = 0; i < 5; i++) assert.equal(await get('/readyz', '127.0.0.1'), 200);
+        assert.equal(await get('/v1/projects', '127.0.0.1', authorization), 503, 'the address has its share');
+        for (const socket of silent) socket.destroy();
+        await until(async () => (await get('/v1/projects', '127.0.0.1', authorization)) === 200, 10_000, 'room again');
+    });
+
+    test('test_health_when_the_table_is_full_then_answered_at_once_and_all_else_503', async (t) => {
+        const silent = [await hold(TABLE, '127.0.0.3'), await hold(TABLE, '127.0.0.4'), await hold(TABLE, '127.0.0.5')].flat();
+        const begun = performance.now();
+        for (let i = 0; i < 20; i++) {
+            assert.equal(await get('/readyz', '127.0.0.2'), 200);
+            assert.equal(await get('/healthz', '127.0.0.2'), 200);
+        }
+        t.diagnostic(`20 of each took ${Math.round(performance.now() - begun)} ms`);
+        assert.equal(await get('/openapi.json', '127.0.0.2'), 503);
+        assert.equal(await get('/v1/projects', '127.0.0.2', bearer(stack.token({ company: stack.company }))), 503);
+        for (const socket of silent) socket.destroy();
+        await until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room again');
+    });
+
+    test('test_tokens_when_many_of_an_address_are_wrong_then_429_logged_and_those_that_are_remembered_work', async (t) => {
+        const stranger = generateKeyPairSync('ed25519').privateKey;
+        const good = tokenBy(keys.privateKey);
+        const api = (token) => clientOf(stack.url, token);
+        const remembered = api(good);
+        expectStatus(await remembered.get('/v1/projects'), 200);
+        const wrong = Array.from({ length: 3 * AT_ONCE }, () => tokenBy(stranger));
+        const answers = [];
+        for (const token of wrong) answers.push(await api(token).get('/v1/projects'));
+        const of = (status) => answers.filter((answer) => answer.status === status);
+        assert.ok(of(401).length >= AT_ONCE && of(429).length > 0, `${of(401).length} × 401, ${of(429).length} × 429`);
+        expectProblem(of(429)[0], 429, 'too-many-requests');
+        assert.ok(Number(of(429)[0].headers['retry-after']) >= 1);
+        expectStatus(await remembered.get('/v1/projects'), 200);
+        assert.equal(await get('/v1/projects', '127.0.0.2', bearer(tokenBy(keys.privateKey))), 200, 'another address');
+        await until(async () => (await api(tokenBy(keys.privateKey)).get('/v1/projects')).status === 200, 20_000, 'some to be repaid');
+        const lines = log.of('auth.refused');
+        t.diagnostic(`${of(401).length} × 401, ${of(429).length} × 429, ${lines.length} lines`);
+        assert.ok(lines.length >= 1 && lines.length <= 5, `${lines.length} lines`);
+        assert.ok(lines.every(({ peer, why, count }) => peer === '127.0.0.1' && /signature/.test(why) && count >= 1), JSON.stringify(lines));
+        const text = readFileSync(stack.gateway.log, 'utf8');
+        assert.ok(wrong.every((token) => !text.includes(token.split('.')[2])), 'no token in the log');
+    });
+});
