@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench [--against REV] [part...]: measure speed and memory, against the goals or against another commit
 #
-# The parts are memory health read create events scale fairness locked reads-fairness usual realtime. realtime is made of parts that can
+# The parts are memory health read create events scale fairness retention locked reads-fairness usual realtime. realtime is made of parts that can
 # be named alone: realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of them are run, each beside what it is
 # compared with.
 #

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 
 // Memory comes first: it is taken from a stack that nobody has used yet.
-const PARTS = ['memory', 'health', 'read', 'create', 'events', 'scale', 'fairness', 'locked', 'reads-fairness', 'usual'];
+const PARTS = ['memory', 'health', 'read', 'create', 'events', 'scale', 'fairness', 'retention', 'locked', 'reads-fairness', 'usual'];
 // A group stands for parts that can also be named alone.
 const GROUPS = { realtime: ['realtime-memory', 'realtime-storm', 'realtime-companies', 'realtime-saturation', 'realtime-steady', 'realtime-stalled'] };
 const ALL = [...PARTS, ...Object.values(GROUPS).flat()];
