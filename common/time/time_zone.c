@@ -1,5 +1,6 @@
 #include "common/time/time_zone.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -290,13 +291,43 @@ static bool is_name(struct slice name)
     return name.len > 0 && name.len <= TIME_ZONE_NAME_MAX && !begins;
 }
 
+static const struct {
+    const char *name, *zone;
+} links[] = {
+#define TIME_ZONE_LINK(name, zone) {name, zone},
+#include "common/time/zone_links.def"
+#undef TIME_ZONE_LINK
+};
+
+/* The zone that a link stands for; the name itself when it is no link. */
+static struct slice follow(struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(links); i++)
+        if (slice_is(name, links[i].name))
+            return slice_of(links[i].zone);
+    return name;
+}
+
+static FILE *open_file(const char *folder, struct slice name)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s/%.*s", folder, (int)name.len, name.data);
+    return len < (int)sizeof(path) ? fopen(path, "re") : NULL;
+}
+
 enum err time_zone_open(struct slice name, struct time_zone **ret_zone)
 {
-    char path[sizeof("/usr/share/zoneinfo/") + TIME_ZONE_NAME_MAX];
+    return time_zone_open_in("/usr/share/zoneinfo", name, ret_zone);
+}
+
+/* What the system says of a name comes before our table of links, which may be older. */
+enum err time_zone_open_in(const char *folder, struct slice name, struct time_zone **ret_zone)
+{
     if (!is_name(name))
         return ERR_NOT_FOUND;
-    snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.*s", (int)name.len, name.data);
-    FILE *file = fopen(path, "re");
+    FILE *file = open_file(folder, name);
+    if (!file)
+        file = open_file(folder, follow(name));
     if (!file)
         return ERR_NOT_FOUND;
     CLEANUP_FREE char *contents = xmalloc(FILE_MAX);

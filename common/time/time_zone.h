@@ -12,9 +12,12 @@ struct time_zone;
 
 enum { TIME_ZONE_NAME_MAX = 64 };
 
-/* Opens a zone by its name, such as "Europe/Berlin": reads one small file. ERR_NOT_FOUND: no zone has this
- * name. */
+/* Opens a zone by its name, such as "Europe/Berlin": reads one small file. An old name that is a link in the
+ * IANA database, such as "US/Eastern", opens its zone also where the system does not have the name.
+ * ERR_NOT_FOUND: no zone has this name. */
 enum err time_zone_open(struct slice name, struct time_zone **ret_zone) MUST_CHECK;
+/* The same with another folder than that of the system. */
+enum err time_zone_open_in(const char *folder, struct slice name, struct time_zone **ret_zone) MUST_CHECK;
 /* Reads the contents of such a file. ERR_BAD_REQUEST: it is no such file, or it counts leap seconds. */
 enum err time_zone_read(struct slice contents, struct time_zone **ret_zone) MUST_CHECK;
 void time_zone_free(struct time_zone *zone);

@@ -21,6 +21,31 @@ export function admin(shared) {
     const drop = async (name) => expectStatus(await operatorOf(shared).delete(path(name)), 204);
 
     describe('schedules', () => {
+        test('test_schedule_when_its_zone_or_expression_is_not_known_any_more_then_operators_see_it_and_the_log_says_so_once', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany();
+            const spoilt = { zone: "timezone = 'Nowhere/City'", cron: "cron = 'now and then'" };
+            for (const [kind, change] of Object.entries(spoilt)) {
+                const name = `spoilt-${kind}`, error = { zone: 'schedule-zone-unknown', cron: 'schedule-cron-unreadable' }[kind];
+                await put(name, { cron: '* * * * * *', timezone: 'US/Eastern', company, type: 'project.create', body: { name: 'x' } });
+                await until(async () => (await show(name)).runs > 0, 20_000, 'a zone by its old name to run');
+                await stack.run(`UPDATE schedule SET ${change}, version = version + 1 WHERE name = '${name}'`);
+                await until(async () => (await show(name)).error === error, 20_000, `${name} to say that it cannot run`);
+                const listed = (await operatorOf(shared).get('/v1/admin/schedules')).body.data.find((one) => one.name === name);
+                assert.equal(listed.error, error);
+                // Looked at again, at once instead of after ten seconds: nothing new is said.
+                for (let i = 0; i < 2; i += 1) {
+                    await stack.run(`UPDATE schedule SET step_at = now() WHERE name = '${name}'`);
+                    await until(async () => (await stack.query(`SELECT step_at > now() AS rests FROM schedule WHERE name = '${name}'`))[0].rests, 20_000, 'another look');
+                }
+                const said = stack.worker.tail(10_000).split('\n').filter((line) => line.includes('"schedule.cannot_run"') && line.includes(name));
+                assert.equal(said.length, 1);
+                await put(name, { cron: '* * * * * *', company, type: 'project.create', body: { name: 'x' } }, 200);
+                await until(async () => (await show(name)).error === null, 20_000, `${name} to run again`);
+                await drop(name);
+            }
+        });
+
         test('test_put_then_it_is_shown_with_its_next_time_and_put_again_replaces_it', async () => {
             const company = await shared.stack.addCompany();
             const schedule = { cron: '30 6 * * mon-fri', timezone: 'Europe/Berlin', company, type: 'project.create', body: { name: 'Weekly' } };

@@ -93,11 +93,12 @@ enum { CLAIMED_NAME, CLAIMED_PLANNED };
 static const struct db_statement note_failures = {
     "schedules.note_failures",
     "WITH n AS (SELECT * FROM unnest($1::text[], $2::text[]) AS n (name, error)),"
-    " failed AS MATERIALIZED (SELECT name FROM schedule WHERE name IN (SELECT name FROM n)"
+    " failed AS MATERIALIZED (SELECT name, last_error FROM schedule WHERE name IN (SELECT name FROM n)"
     " FOR UPDATE SKIP LOCKED)"
     " UPDATE schedule AS s SET last_error = n.error, step_at = now() + interval '10 s'"
     " FROM n, failed"
-    " WHERE failed.name = n.name AND s.name = n.name",
+    " WHERE failed.name = n.name AND s.name = n.name"
+    " RETURNING s.name, s.cron, s.timezone, failed.last_error IS DISTINCT FROM n.error, n.error",
 };
 
 /* A process that finds the row locked does nothing: another one is doing the step. */
@@ -209,6 +210,21 @@ static void on_noted(void *arg, enum err err)
     close_one(arg);
 }
 
+enum { NOTED_NAME, NOTED_CRON, NOTED_ZONE, NOTED_IS_NEW, NOTED_ERROR };
+
+/* The schedule is looked at again and again; that it cannot run is logged once. Operators see it in the
+ * schedule until it runs again. */
+static void on_failures_noted(void *arg, struct db_result *result)
+{
+    (void)arg;
+    for (int row = 0; !db_result_error(result) && row < db_rows(result); row++)
+        if (slice_is(db_text(result, row, NOTED_IS_NEW), "t"))
+            log_error("schedule.cannot_run", LOG_B("schedule", db_text(result, row, NOTED_NAME)),
+                      LOG_B("error", db_text(result, row, NOTED_ERROR)),
+                      LOG_B("cron", db_text(result, row, NOTED_CRON)),
+                      LOG_B("timezone", db_text(result, row, NOTED_ZONE)));
+}
+
 static void put_off(struct schedules *s, struct slice name, enum err err)
 {
     if (!db_is_up(s->db))
@@ -216,7 +232,7 @@ static void put_off(struct schedules *s, struct slice name, enum err err)
     pg_rows_begin(&s->failures, 2);
     add_failure(s, name, err);
     s->open++;
-    pg_rows_send(&s->failures, s->db, &note_failures, NULL, NULL, NULL);
+    pg_rows_send(&s->failures, s->db, &note_failures, NULL, on_failures_noted, NULL);
     db_sync(s->db, on_noted, s);
 }
 
@@ -281,26 +297,24 @@ int64_t schedule_next(const struct cron *cron, const struct time_zone *zone, int
     return cron_next(cron, zone, planned_s > now_s - late_s ? planned_s : now_s - late_s);
 }
 
-/* False when this process cannot read the expression or does not know the zone. */
-static bool find_next(const struct schedules *s, const struct db_result *result, int row,
-                      char text[CLOCK_TEXT_SIZE])
+/* Fails when this process cannot read the expression or does not know the zone. */
+static enum err find_next(const struct schedules *s, const struct db_result *result, int row,
+                          char text[CLOCK_TEXT_SIZE])
 {
     struct cron cron;
     struct time_zone *zone = NULL;
-    char why[CRON_WHY_SIZE] = "there is no such time zone";
-    if (cron_parse(db_text(result, row, ROW_CRON), &cron, why) ||
-        time_zone_open(db_text(result, row, ROW_ZONE), &zone)) {
-        log_error("schedule.unreadable", LOG_B("schedule", db_text(result, row, ROW_NAME)),
-                  LOG_S("why", why));
-        return false;
-    }
+    char why[CRON_WHY_SIZE];
+    if (cron_parse(db_text(result, row, ROW_CRON), &cron, why))
+        return ERR_SCHEDULE_CRON_UNREADABLE;
+    if (time_zone_open(db_text(result, row, ROW_ZONE), &zone))
+        return ERR_SCHEDULE_ZONE_UNKNOWN;
     int64_t next = schedule_next(&cron, zone, db_int(result, row, ROW_PLANNED), db_int(result, row, ROW_NOW),
                                  s->config->schedule_late_ms / 1000);
     time_zone_free(zone);
     text[0] = '\0'; /* it never comes again */
     if (next != INT64_MAX)
         clock_format(next * 1000000, text);
-    return true;
+    return ERR_OK;
 }
 
 /* Every process that claims this time derives the same id. */
@@ -323,8 +337,9 @@ static void add_claim(struct schedules *s, const struct db_result *result, int r
     struct slice following =
         db_text(result, row, ROW_NEXT_AT); /* a run that was asked for does not move it */
     if (!asked_at.data) {
-        if (!find_next(s, result, row, next)) {
-            add_failure(s, db_text(result, row, ROW_NAME), ERR_VALIDATION);
+        enum err err = find_next(s, result, row, next);
+        if (err) {
+            add_failure(s, db_text(result, row, ROW_NAME), err);
             return;
         }
         following = next[0] ? slice_of(next) : SLICE_NONE;
@@ -415,7 +430,7 @@ static void on_taken(void *arg, struct db_result *result)
             add_claim(s, result, row);
     if (s->claims.count > 0)
         look_in(s, 0);
-    pg_rows_send(&s->failures, s->db, &note_failures, NULL, NULL, NULL);
+    pg_rows_send(&s->failures, s->db, &note_failures, NULL, on_failures_noted, NULL);
     pg_rows_send(&s->claims, s->db, &claim_taken, s->by, on_claimed, s);
     db_sync(s->db, on_claim_synced, s);
 }

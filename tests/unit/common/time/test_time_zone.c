@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -158,6 +159,39 @@ static void test_open_when_it_is_no_zone_finds_nothing(void **state)
             fail_msg("is a zone: %s", names[i]);
 }
 
+/* A database without the old names, as Debian 13 has it: a folder with the zones of zone.tab alone. */
+static void test_open_when_the_system_lacks_the_old_names_opens_the_zones_that_they_stand_for(void **state)
+{
+    static const struct {
+        const char *name, *zone;
+    } links[] = {
+#define TIME_ZONE_LINK(name, zone) {name, zone},
+#include "common/time/zone_links.def"
+#undef TIME_ZONE_LINK
+    };
+    char folder[] = "/tmp/test_time_zone_XXXXXX", command[512];
+    struct time_zone *zone = NULL;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof(command),
+             "cd /usr/share/zoneinfo && { grep -v '^#' zone.tab | cut -f3; echo Etc/UTC; echo Etc/GMT; } |"
+             " tar --create --dereference --files-from - | tar --extract --directory %s",
+             folder);
+    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+        if (time_zone_open_in(folder, slice_of(links[i].name), &zone))
+            fail_msg("is no zone: %s", links[i].name);
+        setenv("TZ", links[i].zone, 1);
+        tzset();
+        for (int64_t at = 0; at < 2000000000; at += 86400 * 30)
+            expect_same(links[i].name, at, time_zone_at(zone, at).offset_s);
+        time_zone_free(zone);
+    }
+    assert_int_equal(time_zone_open_in(folder, SLICE("US/Nowhere"), &zone), ERR_NOT_FOUND);
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_read_when_the_file_is_cut_off_anywhere_refuses_it(void **state)
 {
     char contents[8192];
@@ -199,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_rules_when_compared_with_the_c_library_mean_the_same),
         cmocka_unit_test(test_rules_when_they_are_none_are_refused),
         cmocka_unit_test(test_open_when_it_is_no_zone_finds_nothing),
+        cmocka_unit_test(test_open_when_the_system_lacks_the_old_names_opens_the_zones_that_they_stand_for),
         cmocka_unit_test(test_read_when_the_file_is_cut_off_anywhere_refuses_it),
         cmocka_unit_test(test_calendar_when_every_day_is_walked_agrees_with_itself_and_the_c_library),
     };

@@ -181,14 +181,16 @@ static void test_schedule_when_it_cannot_be_read_rests_and_says_so(void **state)
 {
     struct engine *e = *state;
     add_schedule(e, "odd", "sometimes", "now()");
+    add_schedule(e, "nowhere", "0 4 1 1 *", "now()");
+    run_sqlf("UPDATE schedule SET timezone = 'Nowhere/City' WHERE name = 'nowhere'");
     add_schedule(e, "even", "0 4 1 1 *", "now()");
     struct looker looker = look(e);
-    await(
-        e,
-        "SELECT bool_and(CASE name WHEN 'odd' THEN last_error = 'validation' AND step_at > now() AND runs = 0"
-        " ELSE runs = 1 END) FROM schedule WHERE name IN ('odd', 'even')");
+    await(e, "SELECT bool_and(CASE name"
+             " WHEN 'odd' THEN last_error = 'schedule-cron-unreadable' AND step_at > now() AND runs = 0"
+             " WHEN 'nowhere' THEN last_error = 'schedule-zone-unknown' AND step_at > now() AND runs = 0"
+             " ELSE runs = 1 END) FROM schedule WHERE name IN ('odd', 'nowhere', 'even')");
     leave(looker);
-    run_sqlf("DELETE FROM schedule WHERE name IN ('odd', 'even')");
+    run_sqlf("DELETE FROM schedule WHERE name IN ('odd', 'nowhere', 'even')");
 }
 
 /* ---- many ---- */
