@@ -264,9 +264,10 @@ static void test_company_when_another_has_all_it_may_run_has_its_turn(void **sta
     options.company_max = 1;
     open_pool(f, &options);
     await_connections(f);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) { /* each in a transaction of its own, if it may */
         query(f, &nap, "0.2", i);
-    ev_run(f->loop, EVRUN_NOWAIT);
+        ev_run(f->loop, EVRUN_NOWAIT);
+    }
     assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 4), ERR_OK);
     journal_await(&f->journal, 5);
     assert_memory_equal(f->journal.text, "e:OK", 4);
