@@ -124,7 +124,7 @@ static void begin(struct worker *w)
         intake_give_up_locked(w->intake, give_up_row, w);
     plan_cache_discard(w->plan_cache);
     backlog_run(w->backlog);
-    struct command *commands = backlog_is_ready(w->backlog) ? intake_take(w->intake) : NULL;
+    struct command *commands = intake_take(w->intake);
     if (commands)
         batch_start(w->batch, commands);
 }
@@ -148,7 +148,7 @@ static void on_gained(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
     w->set.mine |= UINT64_C(1) << partition;
-    backlog_rescan(w->backlog);
+    backlog_rescan(w->backlog, UINT64_C(1) << partition);
     log_debug("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 

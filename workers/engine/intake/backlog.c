@@ -1,6 +1,7 @@
 #include "workers/engine/intake/backlog.h"
 
 #include "common/base/log.h"
+#include "workers/engine/intake/scan.h"
 #include "workers/engine/records/command_row.h"
 #include "workers/engine/records/deferred.h"
 #include "workers/engine/records/unpublished.h"
@@ -81,29 +82,6 @@ static const struct db_statement find_unpublished = {
     " LIMIT $5::integer",
 };
 
-/* Goes from company to company along the index, and counts the rows of each. Counting takes as long as a
- * company has rows, so the companies that are known ($5) are not counted again. */
-static const struct db_statement find_companies = {
-    "backlog.companies",
-    "WITH RECURSIVE company AS ("
-    "(SELECT company_id, slot FROM deferred"
-    " WHERE pool = $1 AND reason = 'turn'"
-    " ORDER BY company_id, place"
-    " LIMIT 1)"
-    " UNION ALL"
-    " SELECT n.company_id, n.slot FROM company AS c"
-    " CROSS JOIN LATERAL (SELECT company_id, slot FROM deferred"
-    " WHERE pool = $1 AND reason = 'turn' AND company_id > c.company_id"
-    " ORDER BY company_id, place"
-    " LIMIT 1) AS n)"
-    " SELECT c.company_id, (SELECT count(*) FROM (SELECT FROM deferred AS d"
-    " WHERE d.pool = $1 AND d.reason = 'turn' AND d.company_id = c.company_id"
-    " LIMIT $4::bigint) AS some_rows)"
-    " FROM company AS c"
-    " WHERE c.slot % $2::integer = ANY ($3::integer[])"
-    " AND c.company_id <> ALL ($5::uuid[])",
-};
-
 /* A command of a due or of an unpublished row that is here. */
 struct due {
     struct uuid id, company;
@@ -115,15 +93,11 @@ struct backlog {
     const char *pool;
     const struct partition_set *partitions;
     struct intake *intake;
-    double poll_s, scan_s;
-    ev_timer poll, scan;
-    bool poll_is_due, scan_is_due, unpublished_is_due, is_stopped;
-    bool is_scanning, is_polling, is_loading;
-    bool is_ready;
-    unsigned scan_number, ready_after; /* the scan that was begun after the last change */
-    /* Partitions gained since the last answer to a scan, whether they are still ours or not: their deliveries
-     * are behind their rows in any case. */
-    uint64_t unseen;
+    struct scan *scan;
+    double poll_s;
+    ev_timer poll;
+    bool poll_is_due, unpublished_is_due, is_stopped;
+    bool is_polling, is_loading;
     struct intake_want wants[LOADS];
     size_t rows_of[LOADS];
     size_t want_count;
@@ -134,7 +108,6 @@ struct backlog {
     struct pg_rows given_up;  /* begun marks to be deleted */
     bool is_giving_up;
     struct unpublished unpublished;
-    char parked_max[DB_NUMBER_SIZE];
 };
 
 static void again_after(struct ev_loop *loop, ev_timer *timer, double s)
@@ -382,67 +355,18 @@ static void delete_given_up(struct backlog *b)
     pg_rows_begin(&b->given_up, 2);
 }
 
-/* ---- scan ---- */
-
-static void on_companies(void *arg, struct db_result *result)
-{
-    struct backlog *b = arg;
-    b->is_scanning = false;
-    if (note_failure(result, "companies")) {
-        again_after(b->loop, &b->scan, b->poll_s);
-        return;
-    }
-    for (int row = 0; row < db_rows(result); row++) {
-        struct uuid company;
-        if (uuid_parse(db_text(result, row, 0), &company))
-            intake_found(b->intake, &company, (size_t)db_int(result, row, 1));
-    }
-    if (b->scan_number != b->ready_after)
-        return;
-    b->unseen = 0;
-    b->is_ready = true;
-}
-
-static void add_known(void *array, const struct uuid *company)
-{
-    pg_array_add_uuid(array, company);
-}
-
-static void scan_companies(struct backlog *b)
-{
-    char count[DB_NUMBER_SIZE];
-    b->scan_is_due = false;
-    b->is_scanning = true;
-    b->scan_number = b->ready_after;
-    again_after(b->loop, &b->scan, b->scan_s);
-    pg_array_clear(&b->columns[1]);
-    intake_each_with_rows(b->intake, add_known, &b->columns[1]);
-    const struct slice params[] = {slice_of(b->pool), db_number(b->partitions->count, count),
-                                   list_partitions(b, b->unseen | b->partitions->mine, &b->columns[0]),
-                                   slice_of(b->parked_max), pg_array_end(&b->columns[1])};
-    db_send(b->db, &find_companies, params, ARRAY_LEN(params), on_companies, b);
-    db_sync(b->db, NULL, NULL);
-}
-
-void backlog_rescan(struct backlog *b)
-{
-    b->is_ready = false;
-    b->unseen |= b->partitions->mine;
-    b->ready_after++;
-    b->scan_is_due = b->poll_is_due = b->unpublished_is_due = true;
-}
-
-bool backlog_is_ready(const struct backlog *b)
-{
-    return b->is_ready;
-}
-
 /* ---- the outside ---- */
+
+void backlog_rescan(struct backlog *b, uint64_t partitions)
+{
+    scan_restart(b->scan, partitions);
+    b->poll_is_due = b->unpublished_is_due = true;
+}
 
 void backlog_run(struct backlog *b)
 {
-    if (b->scan_is_due && !b->is_scanning)
-        scan_companies(b);
+    if (scan_run(b->scan))
+        b->unpublished_is_due = true;
     unpublished_send(&b->unpublished);
     delete_given_up(b);
     if (b->is_stopped)
@@ -467,13 +391,6 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
     b->poll_is_due = true; /* the worker looks before the loop sleeps */
 }
 
-static void on_scan(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop, (void)events;
-    struct backlog *b = CONTAINER_OF(timer, struct backlog, scan);
-    b->scan_is_due = b->unpublished_is_due = true;
-}
-
 struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *pool,
                             const struct partition_set *partitions, struct intake *intake,
                             const struct config *config)
@@ -485,16 +402,14 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     b->partitions = partitions;
     b->intake = intake;
     b->poll_s = (double)config->backlog_poll_ms / 1000;
-    b->scan_s = (double)config->backlog_scan_ms / 1000;
-    db_number(config->parked_max, b->parked_max);
+    b->scan = scan_new(loop, db, pool, partitions, intake, (double)config->backlog_scan_ms / 1000);
+    b->poll_is_due = b->unpublished_is_due = true;
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], ARRAY_MAX);
     unpublished_init(&b->unpublished, db);
     pg_rows_init(&b->given_up, 2, GIVEN_UP_BYTES_MAX);
     pg_rows_begin(&b->given_up, 2);
     ev_timer_init(&b->poll, on_poll, 0, 0);
-    ev_timer_init(&b->scan, on_scan, 0, 0);
-    backlog_rescan(b);
     return b;
 }
 
@@ -503,7 +418,7 @@ void backlog_free(struct backlog *b)
     if (!b)
         return;
     ev_timer_stop(b->loop, &b->poll);
-    ev_timer_stop(b->loop, &b->scan);
+    scan_free(b->scan);
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
     unpublished_done(&b->unpublished);

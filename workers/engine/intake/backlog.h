@@ -2,7 +2,7 @@
 /* Looks for the rows of `deferred` and `unpublished` that are this process's to run (those of its
  * partitions), and brings them to the intake:
  *
- *   scan         which companies have parked commands: when a partition is gained, and now and then
+ *   scan         which companies have parked commands (scan.h)
  *   rows         the next ones of a company whose turn is near
  *   due          those whose time has come: retries, schedules; not those of a company that is locked, so that
  *                its rows do not take the place of others
@@ -26,11 +26,9 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
 /* After its db. */
 void backlog_free(struct backlog *backlog);
 
-/* The partitions or the connection have changed: the backlog looks for rows at once, and backlog_is_ready is
- * false until the answer is there. Until then no delivery of a company may run, because its rows are
- * older. */
-void backlog_rescan(struct backlog *backlog);
-bool backlog_is_ready(const struct backlog *backlog);
+/* These partitions were gained. Their deliveries wait until scan.h has found which of their companies have
+ * rows, because those are older; everything else goes on. */
+void backlog_rescan(struct backlog *backlog, uint64_t partitions);
 
 /* Sends the statements that are due. The caller calls it only while no batch is at work. */
 void backlog_run(struct backlog *backlog);

@@ -68,9 +68,16 @@ static size_t ready_max(const struct intake *intake)
     return (intake->options.prefetch + 3) / 4;
 }
 
+static bool is_closed(const struct company *company)
+{
+    const struct intake *intake = company->intake;
+    return intake->closed >> company->partition & 1 &&
+           memcmp(&company->node.key, &intake->open_upto, sizeof(intake->open_upto)) > 0;
+}
+
 void company_let_in(struct company *company)
 {
-    while (company->arrivals.count > 0 && !company_has_rows(company) &&
+    while (company->arrivals.count > 0 && !company_has_rows(company) && !is_closed(company) &&
            company->ready.count < ready_max(company->intake))
         command_list_append(&company->ready, command_list_take(&company->arrivals));
     company_activate(company);

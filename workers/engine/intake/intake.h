@@ -84,9 +84,13 @@ void intake_load(struct intake *intake, struct command *command);
 void intake_loaded(struct intake *intake, const struct uuid *company, size_t rows, bool is_last);
 /* The company has `rows` rows or more. A company that is known to have rows stays as it is. */
 void intake_found(struct intake *intake, const struct uuid *company, size_t rows);
-/* Calls `each` for the companies that are known to have rows which are not here. */
-void intake_each_with_rows(const struct intake *intake, void (*each)(void *arg, const struct uuid *company),
-                           void *arg);
+/* So many more rows of a company that was found since the last intake_close are counted. */
+void intake_counted(struct intake *intake, const struct uuid *company, size_t rows);
+
+/* Nobody knows which companies of these partitions have rows: their deliveries wait, or are parked. */
+void intake_close(struct intake *intake, uint64_t partitions);
+/* It is known of all companies up to this one; NULL: of all. */
+void intake_open(struct intake *intake, const struct uuid *through);
 
 /* true while another transaction holds rows of the company, as far as is known. */
 bool intake_is_locked(const struct intake *intake, const struct uuid *company);

@@ -21,6 +21,7 @@ struct company {
     size_t loaded;               /* rows whose reason is TURN, here or taken */
     int64_t place;               /* of the last of those */
     bool is_loading;             /* intake_wants named it */
+    unsigned found_in;           /* how often intake_close was called before it was found */
     int64_t deficit;             /* units that it may use in its turn */
     struct company *next_active; /* in the round; is_active: it is there */
     bool is_active;
@@ -50,6 +51,9 @@ struct intake {
     uint64_t next_order;
     bool is_draining;
     size_t waiting, backing_off;
+    uint64_t closed;       /* partitions */
+    struct uuid open_upto; /* companies of those up to here are open */
+    unsigned closings;
     ev_tstamp blocked_until; /* no company that is_blocked tries again before */
 };
 

@@ -221,6 +221,35 @@ static void test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_s
     intake_free(intake);
 }
 
+/* ---- what is not known yet ---- */
+
+static void test_intake_when_a_partition_is_closed_runs_rows_and_opens_company_by_company(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(10, 10, 100);
+    add(intake, 'b', 1);
+    intake_close(intake, 1);
+    add_many(intake, 'a', 1, 2);
+    add(intake, 'c', 1);
+    assert_batch(intake, ""); /* not what was ready before, either */
+    struct command *row = make('c', 9);
+    row->row = DEFER_TURN;
+    intake_load(intake, row);
+    assert_batch(intake, "c9");
+    intake_found(intake, &(struct uuid){{'a'}}, 1);
+    intake_open(intake, &(struct uuid){{'b'}});
+    assert_batch(intake, "b1"); /* a waits for its rows, c for the next page */
+    intake_counted(intake, &(struct uuid){{'a'}}, 41);
+    assert_int_equal(intake_parked(intake), 42);
+    intake_open(intake, NULL);
+    assert_batch(intake, "c1");
+    struct intake_want want;
+    assert_int_equal(intake_wants(intake, &want, 1), 1);
+    intake_loaded(intake, &want.company, 0, true);
+    assert_batch(intake, "a1 a2");
+    intake_free(intake);
+}
+
 /* ---- coming back ---- */
 
 static void test_intake_when_a_command_backs_off_its_company_waits_and_the_others_go_on(void **state)
@@ -524,6 +553,7 @@ int main(void)
         TEST(test_intake_when_companies_come_at_random_each_keeps_its_order_and_gets_its_share),
         TEST(test_intake_when_bodies_of_one_company_are_large_it_gets_fewer_commands),
         TEST(test_intake_when_a_body_costs_more_than_a_turn_it_is_taken_all_the_same),
+        TEST(test_intake_when_a_partition_is_closed_runs_rows_and_opens_company_by_company),
         TEST(test_intake_when_a_command_backs_off_its_company_waits_and_the_others_go_on),
         TEST(test_intake_when_a_company_is_locked_tries_one_command_of_it_and_keeps_its_order),
         TEST(test_intake_when_companies_are_blocked_each_tries_alone_and_they_share_a_pause),
