@@ -3,6 +3,7 @@
 #include "gateway/centrifuge/socket.h"
 #include "gateway/health.h"
 #include "gateway/openapi/openapi.h"
+#include "gateway/operator/acts.h"
 #include "gateway/operator/dead_letters.h"
 #include "gateway/operator/pools.h"
 #include "gateway/operator/schedules.h"
@@ -55,6 +56,8 @@ static const struct route rows[] = {
      "Get a revocation."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/events", NULL, read_events, "events",
      "Read events: as a stream of Server-Sent Events, or page by page."},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/operations", NULL, read_operations, "listOperations",
+     "List the commands that wait: the caller's own, or for admins those of the company."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "getOperation",
      "Say what became of a command."},
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/operations/{id}", "job", write_cancel, "cancel",
@@ -66,6 +69,8 @@ static const struct route rows[] = {
      "does."},
     {METHOD_PUT, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_resize, "resizePool",
      "Set how many workers a pool has, over all hosts."},
+    {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/acts", NULL, read_acts, "listActs",
+     "List what operators have done, oldest first: who, when, what, and in whose name."},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/schedules", NULL, read_schedules, "listSchedules",
      "List schedules, oldest first: when each runs next, and what became of its last run."},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/schedules/{name}", NULL, read_schedule, "getSchedule",

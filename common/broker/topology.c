@@ -135,6 +135,18 @@ static void declare_dead_queue(struct broker *broker, const struct config *confi
     broker_bind(broker, name, EXCHANGE_DEAD, key);
 }
 
+static void declare_acts_queue(struct broker *broker, const struct config *config)
+{
+    const struct broker_header arguments[] = {
+        text_argument("x-queue-type", "quorum"),
+        integer_argument("x-delivery-limit", 1000000),
+        integer_argument("x-max-length", config->queue_max_length),
+        text_argument("x-overflow", "reject-publish"),
+    };
+    declare(broker, TOPOLOGY_ACTS_QUEUE, arguments, ARRAY_LEN(arguments));
+    broker_bind(broker, TOPOLOGY_ACTS_QUEUE, EXCHANGE_CONTROL, TOPOLOGY_ACTS_KEY);
+}
+
 static void log_differences(void *arg)
 {
     const char *example;
@@ -154,6 +166,7 @@ void topology_declare(struct broker *broker, const struct config *config)
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_CONTROL, BROKER_TOPIC);
+    declare_acts_queue(broker, config);
     for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
         declare_dead_queue(broker, config, pools[i].name);
         for (unsigned partition = 0; partition < (unsigned)config->partitions; partition++)

@@ -36,6 +36,9 @@ enum {
 #define EXCHANGE_CONTROL  "control"
 
 #define TOPOLOGY_PARTITIONS_QUEUE "commands.partitions"
+/* What operators have asked of managers, for the record. Any worker of any pool takes it. */
+#define TOPOLOGY_ACTS_QUEUE "acts"
+#define TOPOLOGY_ACTS_KEY   "acts"
 
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
  * dead letters, with their bindings. Call it from on_up. */

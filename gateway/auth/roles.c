@@ -17,3 +17,8 @@ bool role_is_defined(const char *role)
             return true;
     return false;
 }
+
+bool role_sees_the_company(const char *role)
+{
+    return strcmp(role, OPERATOR_ROLE) == 0 || strcmp(role, "company_admin") == 0;
+}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/broker/topology.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/outcome.h"
@@ -164,10 +165,15 @@ bool control_on_reply(struct control *control, const struct broker_delivery *del
 static enum err publish(struct control *control, struct pending *pending)
 {
     const struct control_message *request = pending->message;
-    char correlation[PENDING_CORRELATION_SIZE], actor[UUID_TEXT_LEN + 1];
+    char correlation[PENDING_CORRELATION_SIZE], actor[UUID_TEXT_LEN + 1], company[UUID_TEXT_LEN + 1];
     pending_correlation(&control->pending, pending, correlation);
     uuid_format(&pending->call->identity.user, actor);
-    const struct broker_header headers[] = {{.name = SLICE("actor"), .text = slice_of(actor)}};
+    uuid_format(&pending->call->identity.company, company);
+    const struct broker_header headers[] = {
+        {.name = SLICE("actor"), .text = slice_of(actor)},
+        {.name = SLICE("company"), .text = slice_of(company)},
+        {.name = SLICE("request-id"), .text = slice_of(pending->call->correlation_id)},
+    };
     const struct broker_message message = {
         .exchange = SLICE(EXCHANGE_CONTROL),
         .routing_key = slice_of(request->key),
@@ -221,6 +227,46 @@ void control_request(struct call *call, const char *key, struct slice type, stru
     call->waiter = pending;
     call->on_gone = on_gone;
     wait_for_answer(pending);
+}
+
+/* ---- the record ---- */
+
+static void on_act_confirm(void *arg, enum err err)
+{
+    (void)arg;
+    if (err && err != ERR_SHUTTING_DOWN)
+        log_warn("operator.act_unrecorded", LOG_S("error", err_info(err)->name));
+}
+
+void control_record_act(struct call *call, const struct uuid *id, struct slice act, json_t *request,
+                        struct slice outcome)
+{
+    struct gateway *gateway = call->gateway;
+    char texts[3][UUID_TEXT_LEN + 1];
+    uuid_format(id, texts[0]);
+    uuid_format(&call->identity.user, texts[1]);
+    uuid_format(&call->identity.company, texts[2]);
+    json_object_set_new(request, "actor", json_string(texts[1]));
+    json_object_set_new(request, "operator_company", json_string(texts[2]));
+    json_object_set_new(request, "request_id", json_string(call->correlation_id));
+    CLEANUP_FREE char *body = json_dumps(request, JSON_COMPACT);
+    const struct broker_header headers[] = {{.name = SLICE("outcome"), .text = outcome}};
+    const struct broker_message message = {
+        .exchange = SLICE(EXCHANGE_CONTROL),
+        .routing_key = SLICE(TOPOLOGY_ACTS_KEY),
+        .content_type = SLICE("application/json"),
+        .message_id = slice_of(texts[0]),
+        .type = act,
+        .timestamp = (int64_t)ev_now(gateway->loop),
+        .persistent = true,
+        .mandatory = true,
+        .headers = headers,
+        .header_count = ARRAY_LEN(headers),
+        .body = slice_of(body),
+    };
+    enum err err = broker_publish(commands_publisher(gateway->commands), &message, on_act_confirm, NULL);
+    if (err)
+        on_act_confirm(NULL, err);
 }
 
 struct control *control_new(struct gateway *gateway)

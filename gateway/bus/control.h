@@ -7,11 +7,13 @@
  *                         ├─ time ─▶ answer with an error
  *                         └─ client gone ─▶ forgotten
  *
- * A request: a JSON body · type: the action · correlation_id, reply_to · header actor. The broker does not
- * keep it: an operator who gets no answer sends the request again, so an action may be carried out twice
+ * A request: a JSON body · type: the action · correlation_id, reply_to · headers actor, company, request-id. The
+ * broker does not keep it: an operator who gets no answer sends the request again, so an action may be carried out twice
  * without harm. A reply: the correlation_id · a JSON body · headers status (a slug of err.def; absent: ok)
  * and http-status (absent: 200).
  */
+
+#include <jansson.h>
 
 #include "common/broker/broker.h"
 #include "gateway/http/call.h"
@@ -38,6 +40,12 @@ void control_request(struct call *call, const char *key, struct slice type, stru
                      control_on_answer *on_answer, void *context);
 /* A control_on_answer that gives the reply to the call. */
 void control_answer_call(struct call *call, const struct control_answer *answer, void *context);
+
+/* Has a worker record what the caller of `call` asks of a manager, which has no database (workers/engine/
+ * housekeeping/acts.h): once with the outcome "begun", and with the same id again when the outcome is known. The
+ * broker keeps it. `request` is {"subject", "body"} and gets more members. */
+void control_record_act(struct call *call, const struct uuid *id, struct slice act, json_t *request,
+                        struct slice outcome);
 
 /* false: the delivery answers no request of ours. A reply that comes after another one, or too late, is
  * dropped. */

@@ -1,4 +1,4 @@
-/* The schemas of the answers to operators. These are no resources, so no message schema describes them. */
+/* The schemas of the answers to operators, and of the list of what waits. These are no resources, so no message schema describes them. */
 
 #include "gateway/openapi/openapi.h"
 
@@ -128,6 +128,34 @@ static const struct member {
     {"ScheduleKept", "next_at", TIME, MAY_BE_NULL, NULL},
 
     {"ScheduleAsked", "name", TEXT, 0, NULL},
+
+    {"ActList", "data", LIST, 0, "Act"},
+    {"ActList", "next", TEXT, MAY_BE_NULL, NULL},
+
+    {"Act", "id", UUID, 0, NULL},
+    {"Act", "at", TIME, 0, NULL},
+    {"Act", "actor", UUID, 0, NULL},
+    {"Act", "company", UUID, MAY_BE_NULL, NULL},
+    {"Act", "act", TEXT, 0, NULL},
+    {"Act", "subject", TEXT, MAY_BE_NULL, NULL},
+    {"Act", "on_behalf_of", UUID, MAY_BE_NULL, NULL},
+    {"Act", "request", OBJECT, MAY_BE_NULL, NULL},
+    {"Act", "correlation_id", TEXT, MAY_BE_NULL, NULL},
+    {"Act", "outcome", TEXT, 0, NULL},
+
+    {"WaitingList", "data", LIST, 0, "Waiting"},
+    {"WaitingList", "next", TEXT, MAY_BE_NULL, NULL},
+
+    {"Waiting", "id", UUID, 0, NULL},
+    {"Waiting", "status", TEXT, 0, NULL},
+    {"Waiting", "type", TEXT, 0, NULL},
+    {"Waiting", "actor", UUID, 0, NULL},
+    {"Waiting", "subject", UUID, MAY_BE_NULL, NULL},
+    {"Waiting", "parent", UUID, MAY_BE_NULL, NULL},
+    {"Waiting", "waits_for", TEXT, 0, NULL},
+    {"Waiting", "due_at", TIME, MAY_BE_NULL, NULL},
+    {"Waiting", "attempts", COUNT, 0, NULL},
+    {"Waiting", "sent_at", TIME, 0, NULL},
 };
 
 static json_t *typed(const struct member *member, const char *type)

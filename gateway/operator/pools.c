@@ -29,7 +29,9 @@ struct survey {
     size_t count, at;
     bool is_list;
     struct slice request; /* to the manager */
-    struct slice shown;   /* the list's entries so far */
+    bool is_act;          /* it changes the pool, and is recorded under this id */
+    struct uuid act;
+    struct slice shown; /* the list's entries so far */
 };
 
 /* clang-format off */
@@ -117,9 +119,20 @@ static void add_to_list(struct call *call, struct survey *survey, const struct c
         respond(call, SLICE_NONE);
 }
 
+static void record(struct call *call, const struct survey *survey, struct slice outcome)
+{
+    CLEANUP(json_cleanup) json_t *size = json_loadb(survey->request.data, survey->request.len, 0, NULL);
+    CLEANUP(json_cleanup)
+    json_t *request =
+        json_pack("{s:s%, s:O}", "subject", survey->names[0].data, survey->names[0].len, "body", size);
+    control_record_act(call, &survey->act, SLICE("pool.resize"), request, outcome);
+}
+
 static void on_view(struct call *call, const struct control_answer *answer, void *context)
 {
     struct survey *survey = context;
+    if (survey->is_act)
+        record(call, survey, slice_of(err_info(answer->err)->slug));
     if (survey->is_list)
         add_to_list(call, survey, answer);
     else if (is_view(answer))
@@ -160,14 +173,17 @@ static void start(struct call *call, struct survey *survey)
         respond(call, SLICE_NONE);
 }
 
-static void start_one(struct call *call, struct slice request)
+static void start_one(struct call *call, struct slice request, bool is_act)
 {
     struct survey *survey = arena_calloc(&call->arena, 1, sizeof(*survey));
     if (!survey) {
         respond(call, SLICE_NONE);
         return;
     }
-    *survey = (struct survey){.names = {call->params[0]}, .count = 1, .request = request};
+    *survey = (struct survey){
+        .names = {call->params[0]}, .count = 1, .request = request, .is_act = is_act, .act = uuid_v7()};
+    if (is_act)
+        record(call, survey, SLICE("begun"));
     start(call, survey);
 }
 
@@ -188,7 +204,7 @@ void pools_show(struct call *call)
 
 void pool_show(struct call *call)
 {
-    start_one(call, SLICE("{}"));
+    start_one(call, SLICE("{}"), false);
 }
 
 static void refuse_empty(struct call *call)
@@ -210,7 +226,7 @@ void pool_resize(struct call *call)
     CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
     struct slice request = arena_copy(&call->arena, slice_of(body));
     if (request.data)
-        start_one(call, request);
+        start_one(call, request, true);
     else
         respond(call, SLICE_NONE);
 }

@@ -1,7 +1,9 @@
 #include "gateway/resources/operation.h"
 
+#include "gateway/auth/roles.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/writers.h"
+#include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 
 /* The problem document of a refused command: the members that follow from its error, then those that are
@@ -88,4 +90,41 @@ static void on_operation(struct call *call, struct db_result *result, void *cont
 void read_operation(struct call *call)
 {
     query_start(call, QUERY_FRESH, &inbox_follow, call->params, 1, on_operation, NULL);
+}
+
+/* ---- the list of what waits ---- */
+
+/* clang-format off */
+/* In the order of the ids, which is that of the primary key: so a page costs its own rows, also for a company that
+ * has millions of rows. Ids begin with the time at which they were made, unless they follow from an
+ * Idempotency-Key. The cursor's time says nothing. */
+static const struct page_list waiting = {
+    .statement = {"read.operations",
+                  "SELECT json_build_object("
+                  "'id', d.command_id,"
+                  " 'status', CASE d.reason WHEN 'schedule' THEN 'scheduled' ELSE 'pending' END,"
+                  " 'type', d.type, 'actor', d.actor, 'subject', d.subject, 'parent', d.parent,"
+                  " 'waits_for', d.reason,"
+                  " 'due_at', CASE WHEN d.reason <> 'turn' THEN d.due_at END,"
+                  " 'attempts', d.attempts,"
+                  " 'sent_at', to_timestamp(d.sent))::text,"
+                  " 0, d.command_id"
+                  " FROM deferred AS d"
+                  " WHERE d.company_id = $1"
+                  " AND ($2::text IS NULL OR (d.reason = 'schedule') = ($2 = 'scheduled'))"
+                  " AND ($3::uuid IS NULL OR d.actor = $3)"
+                  " AND ($4::timestamptz IS NULL OR d.command_id > $5::uuid)"
+                  " ORDER BY d.command_id"
+                  " LIMIT $6::integer"},
+    .request = "operation_selection",
+    .filters = {"status", "actor"},
+};
+/* clang-format on */
+
+void read_operations(struct call *call)
+{
+    char user[UUID_TEXT_LEN + 1];
+    uuid_format(&call->identity.user, user);
+    const struct page_forced own = {"actor", user};
+    page_start(call, &waiting, role_sees_the_company(call->identity.role) ? NULL : &own);
 }

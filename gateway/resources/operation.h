@@ -4,3 +4,4 @@
 #include "gateway/http/call.h"
 
 void read_operation(struct call *call);
+void read_operations(struct call *call);

@@ -93,7 +93,7 @@ void page_respond(struct call *call, const struct db_result *result, int64_t lim
     bytes_unref(body);
 }
 
-/* ---- lists for operators ---- */
+/* ---- lists that are not of a resource ---- */
 
 /* Reads `after` as a time and an id, in the call's memory; SLICE_NONE without it. False: the call has been
  * answered. */
@@ -130,7 +130,8 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     page_respond(call, result, *limit);
 }
 
-void page_start_as_operator(struct call *call, const struct page_list *list)
+static void start(struct call *call, const struct page_list *list, const struct page_forced *forced,
+                  bool is_operator)
 {
     static const char *const others[] = {"after", NULL};
     CLEANUP(json_cleanup) json_t *selection = NULL;
@@ -152,10 +153,25 @@ void page_start_as_operator(struct call *call, const struct page_list *list)
     if (!read_after(call, &at, &id))
         return;
     *limit = limit_of(call, selection);
+    if (forced)
+        json_object_set_new(selection, forced->filter, json_string(forced->value));
     for (; count < PAGE_FILTERS_MAX && list->filters[count]; count++)
         params[count] = slice_of(json_string_value(json_object_get(selection, list->filters[count])));
     params[count++] = at;
     params[count++] = id;
     params[count++] = db_number(*limit + 1, number);
-    query_start_as_operator(call, &list->statement, params, count, on_page, limit);
+    if (is_operator)
+        query_start_as_operator(call, &list->statement, params, count, on_page, limit);
+    else
+        query_start(call, QUERY_FRESH, &list->statement, params, count, on_page, limit);
+}
+
+void page_start_as_operator(struct call *call, const struct page_list *list)
+{
+    start(call, list, NULL, true);
+}
+
+void page_start(struct call *call, const struct page_list *list, const struct page_forced *forced)
+{
+    start(call, list, forced, false);
 }

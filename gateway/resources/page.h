@@ -13,8 +13,9 @@ void page_respond(struct call *call, const struct db_result *result, int64_t lim
 
 enum { PAGE_FILTERS_MAX = 6 };
 
-/* A list for operators. Its statement's parameters are the filters, then the time and the id after which
- * the page begins (NULL: at the first entry), then the number of rows. */
+/* A list that is not one of a resource. Its statement's parameters are the company where the list is one of a
+ * company, the filters, then the time and the id after which the page begins (NULL: at the first entry), then
+ * the number of rows. */
 struct page_list {
     struct db_statement statement;
     const char *request;                   /* the msg_request that its query must fit, apart from `after` */
@@ -23,3 +24,9 @@ struct page_list {
 
 /* Answers the call in every case. `list` must be static. */
 void page_start_as_operator(struct call *call, const struct page_list *list);
+/* The same, over the company of the call's token. What `forced` names, where it is not NULL, takes the place of
+ * what the query says for that filter. */
+struct page_forced {
+    const char *filter, *value;
+};
+void page_start(struct call *call, const struct page_list *list, const struct page_forced *forced);

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
 import { closeAll, newCentrifuge, once, Speaker } from './realtime/clients.mjs';
+import { Described } from '../lib/described.mjs';
 import { addProjects, begin, ended } from '../lib/exports.mjs';
 import { send } from '../lib/http.mjs';
 import { until } from '../lib/process.mjs';
@@ -181,6 +182,81 @@ describe('cancelling', () => {
         const task = await waiting(await as('supervisor').post(`/v1/projects/${id}/tasks`, { title: 'Later' }, later));
         expectProblem(await as('operative').delete(task), 403, 'forbidden');
         expectStatus(await as('supervisor').delete(task), 202); // whoever may send it may cancel it
+    });
+});
+
+describe('the list of what waits', () => {
+    const later = { 'cortex-run-at': new Date(Date.now() + 3600_000).toISOString() };
+    const idOf = (answer) => expectStatus(answer, 202).headers.location.split('/').at(-1);
+
+    test('test_operations_when_they_wait_then_listed_to_their_sender_and_to_admins_page_by_page', async () => {
+        const person = await aPerson();
+        const admin = person.admin, other = stack.client({ company: person.company, role: 'project_manager' });
+        const described = new Described((await admin.get('/openapi.json')).body);
+        const own = [], others = [];
+        for (let i = 0; i < 3; i += 1) own.push(idOf(await person.api.post('/v1/projects', { name: `P${i}` }, later)));
+        others.push(idOf(await other.post('/v1/projects', { name: 'Other' }, later)));
+        await until(async () => (await admin.get('/v1/operations?status=scheduled')).body.data.length === 4, 15_000, 'all to wait');
+        const ids = ({ body }) => body.data.map(({ id }) => id);
+        const answer = await person.api.get('/v1/operations?status=scheduled');
+        described.expect('listOperations', answer);
+        assert.deepEqual(ids(answer), [...own].sort());
+        assert.deepEqual(answer.body.data[0], { ...answer.body.data[0], status: 'scheduled', type: 'project.create', actor: person.who.user, waits_for: 'schedule' });
+        assert.equal(Date.parse(answer.body.data[0].due_at), Date.parse(later['cortex-run-at']));
+        assert.deepEqual(ids(await other.get('/v1/operations')), others);
+        assert.deepEqual(ids(await other.get(`/v1/operations?actor=${person.who.user}`)), others); // its own, whatever it asks for
+        assert.deepEqual(ids(await admin.get(`/v1/operations?actor=${person.who.user}`)), [...own].sort());
+        assert.deepEqual(ids(await admin.get('/v1/operations?status=pending')), []);
+        assert.deepEqual(ids(await stack.client({ company: await stack.addCompany() }).get('/v1/operations')), []);
+        const seen = [];
+        for (let path = '/v1/operations?status=scheduled&limit=2'; path;) {
+            const page = expectStatus(await admin.get(path), 200);
+            seen.push(...ids(page));
+            path = page.body.next && `/v1/operations?status=scheduled&limit=2&after=${page.body.next}`;
+        }
+        assert.deepEqual(seen, [...own, ...others].sort());
+        for (const query of ['status=running', 'status=', 'actor=x', 'limit=0', 'nothing=1']) expectStatus(await admin.get(`/v1/operations?${query}`), 400);
+    });
+});
+
+describe('acts of operators', () => {
+    test('test_act_when_done_by_an_operator_then_recorded_with_who_and_in_whose_name', async () => {
+        const person = await aPerson();
+        const who = { role: 'super_admin', user: randomUUID() };
+        const operator = stack.client(who);
+        const described = new Described((await operator.get('/openapi.json')).body);
+        const name = `acts-${randomUUID()}`, path = `/v1/admin/schedules/${name}`, correlation = `test-${randomUUID().slice(0, 20)}`;
+        const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'secret' } };
+        expectStatus(await operator.put(path, schedule, { 'x-request-id': correlation }), 201);
+        expectStatus(await operator.put(path, { ...schedule, company: randomUUID() }), 422); // a worker refuses it
+        expectStatus(await operator.post(`${path}/run`), 202);
+        expectStatus(await operator.delete(path), 204);
+        expectStatus(await operator.delete(path), 404);
+        expectStatus(await operator.post(`/v1/admin/dead-letters/${randomUUID()}/replay`), 404);
+        expectStatus(await operator.delete(`/v1/admin/dead-letters?company=${person.company}`), 200);
+        expectStatus(await operator.put('/v1/admin/pools/projects', { wanted: 1 }), 200);
+        expectStatus(await operator.put('/v1/admin/pools/nothing', { wanted: 1 }), 503); // no manager takes it
+        expectCreated(await operator.post(revocations, { user_id: person.who.user }), revocations);
+        const acts = await until(async () => {
+            const answer = await operator.get(`/v1/admin/acts?actor=${who.user}`);
+            described.expect('listActs', answer);
+            return answer.body.data.length === 10 && answer.body.data.every(({ outcome }) => outcome !== 'begun') && answer.body.data;
+        }, 15_000, 'ten acts');
+        const by = Object.groupBy ? Object.groupBy(acts, ({ act }) => act) : acts.reduce((all, one) => ({ ...all, [one.act]: [...(all[one.act] ?? []), one] }), {});
+        assert.deepEqual(by['schedule.put'].map(({ outcome, on_behalf_of }) => [outcome, on_behalf_of]),
+            [['ok', person.who.user], ['validation', person.who.user]]);
+        assert.deepEqual([by['schedule.put'][0].subject, by['schedule.put'][0].correlation_id, by['schedule.put'][0].company], [name, correlation, stack.company]);
+        assert.ok(!JSON.stringify(acts).includes('secret'));
+        assert.deepEqual(by['schedule.run'].map(({ outcome, on_behalf_of }) => [outcome, on_behalf_of]), [['ok', person.who.user]]);
+        assert.deepEqual(by['schedule.delete'].map(({ outcome, on_behalf_of }) => [outcome, on_behalf_of]), [['ok', person.who.user], ['not-found', null]]);
+        assert.deepEqual(by['dead.replay'].map(({ outcome }) => outcome), ['not-found']);
+        assert.deepEqual(by['dead.drop_many'].map(({ outcome, request }) => [outcome, request.company]), [['ok', person.company]]);
+        assert.deepEqual(by['pool.resize'].map(({ outcome, subject, request }) => [outcome, subject, request]), [['ok', 'projects', { wanted: 1 }], ['unroutable', 'nothing', { wanted: 1 }]]);
+        assert.deepEqual(by['revocation.create'].map(({ outcome, subject }) => [outcome, subject]), [['ok', person.who.user]]);
+        const inTheirName = (await operator.get(`/v1/admin/acts?on_behalf_of=${person.who.user}&limit=2`)).body;
+        assert.equal(inTheirName.data.length, 2);
+        assert.ok(inTheirName.next);
+        for (const role of ['company_admin', 'project_manager']) expectProblem(await stack.client({ role }).get('/v1/admin/acts'), 403, 'forbidden');
     });
 });
 

@@ -6,6 +6,7 @@
 static const struct resource_column computed[] = {
     {"before", "coalesce(new.before, :at)"},
     {"expires_at", "coalesce(new.expires_at, :at + interval '30 days')"},
+    {"revoked_by", ":actor"},
     {0},
 };
 

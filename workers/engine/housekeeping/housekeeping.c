@@ -6,6 +6,7 @@
 #include "common/broker/broker.h"
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "workers/engine/housekeeping/acts.h"
 #include "workers/engine/housekeeping/dead_queue.h"
 #include "workers/engine/housekeeping/operator.h"
 #include "workers/engine/housekeeping/schedules.h"
@@ -27,6 +28,7 @@ struct housekeeping {
     struct db *db;
     struct operator* operator;
     struct dead_queue *dead_queue;
+    struct acts *acts;
     struct schedules *schedules;
     bool hears; /* requests of operators, and dead letters of the broker */
     bool is_draining;
@@ -49,6 +51,7 @@ static void on_up(void *ctx, struct broker *broker)
     if (h->is_draining)
         return;
     dead_queue_consume(h->dead_queue);
+    acts_consume(h->acts);
     topology_declare_requests(broker, h->config, h->pool);
     topology_requests_queue(h->pool, queue, sizeof(queue));
     broker_consume(broker, queue, requests, 4, false, false);
@@ -69,6 +72,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     (void)broker;
     if (slice_is(delivery->consumer_tag, requests))
         operator_take(h->operator, delivery);
+    else if (slice_is(delivery->consumer_tag, ACTS_TAG))
+        acts_take(h->acts, delivery);
     else
         dead_queue_take(h->dead_queue, delivery);
 }
@@ -123,6 +128,7 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
     }
     h->operator= operator_new(h->db, h->broker);
     h->dead_queue = dead_queue_new(loop, h->broker, h->db, pool, config->delivery_limit);
+    h->acts = acts_new(loop, h->broker, h->db);
     h->schedules = schedules_new(loop, h->db, config);
     *ret_housekeeping = h;
     return ERR_OK;
@@ -136,6 +142,7 @@ void housekeeping_free(struct housekeeping *h)
     broker_free(h->broker);
     operator_free(h->operator);
     dead_queue_free(h->dead_queue);
+    acts_free(h->acts);
     schedules_free(h->schedules);
     free(h);
 }
@@ -145,6 +152,7 @@ void housekeeping_drain(struct housekeeping *h)
     h->is_draining = true;
     broker_cancel(h->broker, requests, NULL, NULL);
     broker_cancel(h->broker, DEAD_QUEUE_TAG, NULL, NULL);
+    broker_cancel(h->broker, ACTS_TAG, NULL, NULL);
     schedules_drain(h->schedules);
 }
 

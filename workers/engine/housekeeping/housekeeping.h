@@ -3,6 +3,7 @@
  * for the other:
  *
  *   control.<pool>.requests ─▶ operators' requests (operator.h)
+ *   acts ───────────▶ what operators asked of managers, for the record (acts.h)
  *   dead.<pool> ────▶ messages that the broker gave up (dead_queue.h)
  *   schedule ───────▶ what is due by the clock, retention among it (schedules.h)
  *

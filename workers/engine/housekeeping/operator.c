@@ -5,7 +5,9 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/uuid.h"
 #include "common/broker/topology.h"
+#include "workers/engine/housekeeping/acts.h"
 
 enum { REQUEST_DEPTH_MAX = 40, WHY_SIZE = 160 };
 
@@ -15,6 +17,13 @@ struct open_request {
     uint64_t tag;
     uint32_t epoch;
     char *name, *reply_to, *correlation_id;
+    char *text;                  /* of the request */
+    char act[UUID_TEXT_LEN + 1]; /* its record (acts.h) */
+    struct {
+        struct slice status, body; /* they point into `result`, or are constant */
+        int64_t http_status;
+    } outcome;
+    char *refusal;            /* its body */
     struct db_result *result; /* held until the commit */
 };
 
@@ -52,16 +61,19 @@ static void request_free(struct open_request *request)
     free(request->name);
     free(request->reply_to);
     free(request->correlation_id);
+    free(request->text);
+    free(request->refusal);
     free(request);
 }
 
 /* When the reply cannot be sent, the operator's request times out in the gateway, and the operator sends it
  * again. */
-static void reply(struct open_request *request, struct slice status, int64_t http_status, struct slice body)
+static void reply(struct open_request *request)
 {
+    const struct slice body = request->outcome.body;
     const struct broker_header headers[] = {
-        {.name = SLICE("status"), .text = status},
-        {.name = SLICE("http-status"), .is_integer = true, .integer = http_status},
+        {.name = SLICE("status"), .text = request->outcome.status},
+        {.name = SLICE("http-status"), .is_integer = true, .integer = request->outcome.http_status},
     };
     const struct broker_message message = {
         .exchange = SLICE(EXCHANGE_EVENTS),
@@ -80,14 +92,50 @@ static void reply(struct open_request *request, struct slice status, int64_t htt
     request_free(request);
 }
 
+/* ---- the record ---- */
+
+static void on_noted(void *arg, struct db_result *result)
+{
+    const struct open_request *request = arg;
+    enum err err = db_result_error(result);
+    if (err && err != ERR_SHUTTING_DOWN)
+        log_at(err_info(err)->level, "operator.act_unrecorded", LOG_S("request", request->name),
+               LOG_S("act", request->act), LOG_S("error", err_info(err)->name),
+               LOG_S("message", db_result_message(result)));
+}
+
+static void on_outcome_kept(void *arg, enum err err)
+{
+    if (err == ERR_SHUTTING_DOWN)
+        request_free(arg);
+    else
+        reply(arg);
+}
+
+/* The reply waits for the record, as far as there is one to be had. */
+static void end(struct open_request *request)
+{
+    if (!request->text || !db_is_up(request->operator->db)) {
+        reply(request);
+        return;
+    }
+    act_record(request->operator->db, slice_of(request->act), slice_of(request->name),
+               slice_of(request->text), request->outcome.status, on_noted, request);
+    db_sync(request->operator->db, on_outcome_kept, request);
+}
+
 static void refuse_request(struct open_request *request, enum err err, const char *detail)
 {
     json_t *json = detail ? json_pack("{s:s}", "detail", detail) : json_object();
-    char *text = json_dumps(json, JSON_COMPACT);
-    reply(request, slice_of(err_info(err)->slug), err_info(err)->http_status, slice_of(text));
-    free(text);
+    request->refusal = json_dumps(json, JSON_COMPACT);
+    request->outcome.status = slice_of(err_info(err)->slug);
+    request->outcome.http_status = err_info(err)->http_status;
+    request->outcome.body = slice_of(request->refusal);
     json_decref(json);
+    end(request);
 }
+
+/* ---- the request ---- */
 
 static void on_result(void *arg, struct db_result *result)
 {
@@ -114,25 +162,43 @@ static void on_sync(void *arg, enum err err)
     }
     log_info("operator.done", LOG_S("request", request->name),
              LOG_B("status", db_text(request->result, 0, 0)));
-    reply(request, db_text(request->result, 0, 0), db_int(request->result, 0, 1),
-          db_text(request->result, 0, 2));
+    request->outcome.status = db_text(request->result, 0, 0);
+    request->outcome.http_status = db_int(request->result, 0, 1);
+    request->outcome.body = db_text(request->result, 0, 2);
+    end(request);
 }
 
-/* The body of the delivery with the actor in it; NULL when it is no JSON object. */
+/* The body of the delivery with what its headers say in it: who asks, of which company, and the id by which the
+ * request is named in logs. NULL when it is no JSON object. */
 static char *request_text(const struct broker_delivery *delivery)
 {
+    static const struct {
+        const char *header, *member;
+    } names[] = {{"actor", "actor"}, {"company", "operator_company"}, {"request-id", "request_id"}};
     json_t *json = NULL;
     char why[WHY_SIZE], *text = NULL;
-    const struct broker_header *actor = broker_delivery_header(delivery, "actor");
     if (json_parse(delivery->body, REQUEST_DEPTH_MAX, &json, why))
         return NULL;
-    if (json_is_object(json)) {
-        if (actor && actor->text.len > 0)
-            json_object_set_new(json, "actor", json_stringn(actor->text.data, actor->text.len));
-        text = json_dumps(json, JSON_COMPACT);
+    for (size_t i = 0; json_is_object(json) && i < ARRAY_LEN(names); i++) {
+        const struct broker_header *header = broker_delivery_header(delivery, names[i].header);
+        if (header && header->text.len > 0)
+            json_object_set_new(json, names[i].member, json_stringn(header->text.data, header->text.len));
     }
+    if (json_is_object(json))
+        text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     return text;
+}
+
+/* A request that the broker delivers again has the same record. */
+static void name_act(struct open_request *request, const struct broker_delivery *delivery)
+{
+    char sent[24];
+    int len = snprintf(sent, sizeof(sent), "%lld", (long long)delivery->timestamp);
+    const struct slice parts[] = {
+        SLICE("act"), delivery->reply_to, delivery->correlation_id, {sent, (size_t)len}};
+    struct uuid id = uuid_derive(parts, ARRAY_LEN(parts));
+    uuid_format(&id, request->act);
 }
 
 void operator_take(struct operator* operator, const struct broker_delivery * delivery)
@@ -147,6 +213,7 @@ void operator_take(struct operator* operator, const struct broker_delivery * del
     operator->open++;
     const struct operator_request *row = find(delivery->type);
     char *text = row ? request_text(delivery) : NULL;
+    name_act(request, delivery);
     if (!row)
         refuse_request(request, ERR_NOT_IMPLEMENTED,
                        "this worker does not know the request: it may be older than the gateway");
@@ -156,6 +223,9 @@ void operator_take(struct operator* operator, const struct broker_delivery * del
         refuse_request(request, ERR_DATABASE_UNAVAILABLE, NULL);
     else {
         const struct slice params[] = {slice_of(text)};
+        request->text = TAKE(text);
+        act_record(operator->db, slice_of(request->act), slice_of(request->name), params[0],
+                   SLICE(OUTCOME_BEGUN), on_noted, request);
         db_send(operator->db, &row->statement, params, 1, on_result, request);
         db_sync(operator->db, on_sync, request);
     }

@@ -1,6 +1,6 @@
 #pragma once
-/* What a worker does for operators. A request is one SQL statement in a transaction of its own, and its row
- * is the reply.
+/* What a worker does for operators. A request is one SQL statement in a transaction of its own, with the record of
+ * the act (acts.h), and its row is the reply.
  *
  *   control.<pool> ─▶ operator_take ─▶ statement ─ committed ─▶ reply, ack
  *
@@ -10,7 +10,7 @@
 #include "common/broker/broker.h"
 #include "common/db/db.h"
 
-/* A row of a table: the name of a request and its statement. $1 is {"subject": …, "body": {…}, "actor": …} as
+/* A row of a table: the name of a request and its statement. $1 is {"subject": …, "body": {…}, "actor": …, …} as
  * jsonb. The statement returns one row: status (a slug of err.def), HTTP status, JSON (of a refusal
  * {"detail", "errors"}). */
 struct operator_request {
