@@ -288,10 +288,10 @@ static void make_engine(struct worker *w)
     w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);
     w->backlog = backlog_new(w->loop, w->db, w->pool, &w->set, w->intake, config);
-    w->batch =
-        batch_new(w->db, w->handlers,
-                  &(struct batch_options){w->pool, topology_retries(w->pool, config), config->scheduled_max},
-                  &batch_callbacks, w);
+    w->batch = batch_new(w->db, w->handlers,
+                         &(struct batch_options){w->pool, topology_retries(w->pool, config),
+                                                 config->scheduled_max, config->scheduled_bytes},
+                         &batch_callbacks, w);
 }
 
 enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,

@@ -305,6 +305,7 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->handlers = handlers;
     b->retries = options->retries;
     b->scheduled_max = options->scheduled_max;
+    b->scheduled_bytes = options->scheduled_bytes;
     b->callbacks = *callbacks;
     b->ctx = ctx;
     records_init(&b->records, db, options->pool);

@@ -48,7 +48,8 @@ struct batch_callbacks {
 struct batch_options {
     const char *pool; /* must outlive it */
     struct retry_policy retries;
-    int64_t scheduled_max; /* commands of one company that wait for their time */
+    int64_t scheduled_max;   /* commands of one company that wait for their time */
+    int64_t scheduled_bytes; /* of their bodies */
 };
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,

@@ -55,7 +55,7 @@ struct batch {
     struct db *db;
     const struct handlers *handlers;
     struct retry_policy retries;
-    int64_t scheduled_max;
+    int64_t scheduled_max, scheduled_bytes;
     struct batch_callbacks callbacks;
     void *ctx;
     enum batch_state state;

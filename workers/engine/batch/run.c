@@ -38,10 +38,19 @@ static bool is_early(const struct command *command)
     return command->envelope.not_before > clock_wall_ms() && !command->row && !command->verdict;
 }
 
-/* The company has as many commands that wait for their time as it may have. */
-static bool is_one_too_many(struct batch *b, const struct command *command)
+/* The company has as many commands that wait for their time as it may have, or as many bytes of them. NULL, or
+ * why there is no room for this one. What is refused is counted, too, but only until the batch ends. */
+static const char *why_not_one_more(struct batch *b, const struct command *command)
 {
-    return is_early(command) && ++sequence_of(&b->sequences, command)->scheduled > b->scheduled_max;
+    if (!is_early(command))
+        return NULL;
+    struct sequence *sequence = sequence_of(&b->sequences, command);
+    sequence->scheduled_bytes += (int64_t)command->envelope.body.len;
+    if (++sequence->scheduled > b->scheduled_max)
+        return "Too many commands of the company wait for their time.";
+    if (sequence->scheduled_bytes > b->scheduled_bytes)
+        return "The commands of the company that wait for their time hold too many bytes.";
+    return NULL;
 }
 
 /* A command that is to wait needs no statement. It waits only when its company exists, because nobody would
@@ -72,10 +81,10 @@ static bool is_to_run(struct batch *b, struct command *command)
         command->deferral = DEFER_NONE;
         return false;
     }
-    if (is_one_too_many(b, command)) {
+    const char *why_not = why_not_one_more(b, command);
+    if (why_not) {
         command->deferral = DEFER_NONE;
-        command_refuse(command, ERR_TOO_MANY_REQUESTS,
-                       "Too many commands of the company wait for their time.", NULL, 0);
+        command_refuse(command, ERR_TOO_MANY_REQUESTS, why_not, NULL, 0);
         return false;
     }
     if (is_to_wait(b, command))

@@ -2,22 +2,23 @@
 
 /* A row that another transaction holds is passed over, and named as held. A company without a row is not
  * named. */
-#define LOCK(scheduled)                                                  \
-    "WITH locked AS MATERIALIZED ("                                      \
-    "SELECT company_id, seq FROM company_sequence"                       \
-    " WHERE company_id = ANY ($1::uuid[])"                               \
-    " ORDER BY company_id"                                               \
-    " FOR UPDATE SKIP LOCKED)"                                           \
-    " SELECT s.company_id, s.seq, " scheduled ", false FROM locked AS s" \
-    " UNION ALL"                                                         \
-    " SELECT company_id, 0, 0, true FROM company_sequence"               \
+#define LOCK(scheduled)                                                                                   \
+    "WITH locked AS MATERIALIZED ("                                                                       \
+    "SELECT company_id, seq FROM company_sequence"                                                        \
+    " WHERE company_id = ANY ($1::uuid[])"                                                                \
+    " ORDER BY company_id"                                                                                \
+    " FOR UPDATE SKIP LOCKED)"                                                                            \
+    " SELECT s.company_id, s.seq, c.count, c.bytes, false FROM locked AS s, LATERAL (" scheduled ") AS c" \
+    " UNION ALL"                                                                                          \
+    " SELECT company_id, 0, 0, 0, true FROM company_sequence"                                             \
     " WHERE company_id = ANY ($1::uuid[]) AND company_id NOT IN (SELECT company_id FROM locked)"
 
-static const struct db_statement lock_rows = {"sequences.lock", LOCK("0")};
+static const struct db_statement lock_rows = {"sequences.lock", LOCK("SELECT 0 AS count, 0 AS bytes")};
 
 static const struct db_statement lock_and_count = {
     "sequences.lock_and_count",
-    LOCK("(SELECT count(*) FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule')"),
+    LOCK("SELECT count(*) AS count, coalesce(sum(octet_length(d.body)), 0)::bigint AS bytes"
+         " FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule'"),
 };
 
 static const struct db_statement advance_rows = {
@@ -103,7 +104,8 @@ void sequences_read_locked(struct sequences *sequences, const struct db_result *
         sequence->is_known = true;
         sequence->seq = db_int(result, row, 1);
         sequence->scheduled = db_int(result, row, 2);
-        sequence->is_held = slice_is(db_text(result, row, 3), "t");
+        sequence->scheduled_bytes = db_int(result, row, 3);
+        sequence->is_held = slice_is(db_text(result, row, 4), "t");
     }
 }
 

@@ -19,8 +19,8 @@ struct sequence {
     bool is_held;    /* another transaction has it locked */
     bool has_moved;
     int64_t seq; /* of its last event */
-    int64_t
-        scheduled; /* its commands that wait for their time; counted when the batch may bring another one */
+    /* Its commands that wait for their time, and their bodies; counted when the batch may bring another one. */
+    int64_t scheduled, scheduled_bytes;
 };
 
 struct sequences {

@@ -9,7 +9,7 @@
 #include "workers/engine/batch/batch.h"
 #include "workers/engine/resource/handlers.h"
 
-enum { SETTLED_MAX = 512, SCHEDULED_MAX = 3 };
+enum { SETTLED_MAX = 512, SCHEDULED_MAX = 3, SCHEDULED_BYTES = 2000 };
 
 struct engine {
     struct ev_loop *loop;
@@ -265,7 +265,8 @@ static inline struct engine *engine_new(void)
     static const struct batch_options batch_options = {
         .pool = "projects",
         .retries = {.attempts = 2, .first_ms = 1000, .max_ms = 60000},
-        .scheduled_max = SCHEDULED_MAX};
+        .scheduled_max = SCHEDULED_MAX,
+        .scheduled_bytes = SCHEDULED_BYTES};
     struct engine *e = xcalloc(1, sizeof(*e));
     e->loop = ev_loop_new(EVFLAG_AUTO);
     const struct db_options options = {

@@ -147,6 +147,24 @@ static void test_batch_when_too_many_commands_of_a_company_wait_for_their_time_r
     assert_int_equal(run_request(e, &request)->outcome, COMMAND_DEFERRED);
 }
 
+static void test_batch_when_the_waiting_commands_of_a_company_hold_too_many_bytes_refuses_more(void **state)
+{
+    struct engine *e = *state;
+    char json[SCHEDULED_BYTES];
+    snprintf(json, sizeof(json), "{\"name\":\"X\",\"description\":\"%0*d\"}", SCHEDULED_BYTES * 2 / 3, 0);
+    struct request large = {
+        .type = "project.create", .json = json, .id = uuid_v7(), .not_before = clock_wall_ms() + 3600000};
+    assert_int_equal(run_request(e, &large)->outcome, COMMAND_DEFERRED);
+    large.id = uuid_v7();
+    const struct command *refused = run_request(e, &large);
+    assert_status(refused, ERR_TOO_MANY_REQUESTS);
+    struct request small = {.type = "project.create",
+                            .json = "{\"name\":\"X\"}",
+                            .id = uuid_v7(),
+                            .not_before = large.not_before};
+    assert_int_equal(run_request(e, &small)->outcome, COMMAND_DEFERRED);
+}
+
 /* ---- poison ---- */
 
 static void assert_dead(const struct command *command, const char *status)
@@ -949,6 +967,7 @@ int main(void)
         TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
         TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
         TEST(test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more),
+        TEST(test_batch_when_the_waiting_commands_of_a_company_hold_too_many_bytes_refuses_more),
         TEST(test_batch_when_a_waiting_command_is_sent_again_it_goes_on_waiting_and_answers_the_last),
         TEST(test_batch_when_a_command_ended_two_runs_with_a_begun_mark_rejects_it_without_another),
         TEST(test_batch_when_a_command_that_was_begun_is_innocent_runs_it_and_deletes_the_mark),
