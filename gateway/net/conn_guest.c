@@ -30,7 +30,8 @@ void conn_forget_guest(struct conn *conn)
     size_t at = 0;
     while (set->guests[at] != conn)
         at++;
-    memmove(&set->guests[at], &set->guests[at + 1], (set->guest_count - at - 1) * sizeof(*set->guests));
+    for (; at + 1 < set->guest_count; at++)
+        set->guests[at] = set->guests[at + 1];
     set->guest_count--;
     conn->guest = false;
 }
