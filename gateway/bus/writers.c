@@ -23,8 +23,8 @@ struct writers {
     ev_prepare prepare;
     struct uuid_map map;
     struct writer_list by_age; /* the one heard of longest ago comes first */
-    struct uuid untold[MESSAGE_USERS_MAX];
-    size_t untold_count;
+    struct uuid unannounced[MESSAGE_USERS_MAX];
+    size_t unannounced_count;
     double everybody_until; /* there were too many to remember */
 };
 
@@ -72,26 +72,26 @@ static struct writer *hear(struct writers *writers, const struct uuid *user)
 static void tell(struct writers *writers)
 {
     CLEANUP(buf_done) struct buf body;
-    buf_init(&body, 64 + writers->untold_count * (UUID_TEXT_LEN + 3));
+    buf_init(&body, 64 + writers->unannounced_count * (UUID_TEXT_LEN + 3));
     buf_append_text(&body, "{\"users\":[");
-    for (size_t i = 0; i < writers->untold_count; i++) {
+    for (size_t i = 0; i < writers->unannounced_count; i++) {
         char text[UUID_TEXT_LEN + 1];
-        uuid_format(&writers->untold[i], text);
+        uuid_format(&writers->unannounced[i], text);
         buf_printf(&body, i > 0 ? ",\"%s\"" : "\"%s\"", text);
     }
     buf_append_text(&body, "]}");
-    writers->untold_count = 0;
+    writers->unannounced_count = 0;
     enum err err = commands_announce(writers->gateway->commands, SLICE(WRITERS_KEY), SLICE(WRITERS_TYPE),
                                      buf_slice(&body));
     if (err) /* no command gets through either */
-        log_debug("writers.untold", LOG_S("error", err_info(err)->name));
+        log_debug("writers.unannounced", LOG_S("error", err_info(err)->name));
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     (void)loop, (void)events;
     struct writers *writers = CONTAINER_OF(watcher, struct writers, prepare);
-    if (writers->untold_count > 0)
+    if (writers->unannounced_count > 0)
         tell(writers);
 }
 
@@ -130,8 +130,8 @@ void writers_note(struct writers *writers, const struct uuid *user)
         return;
     if (writer)
         writer->told_at = writer->heard_at;
-    writers->untold[writers->untold_count++] = *user;
-    if (writers->untold_count == MESSAGE_USERS_MAX)
+    writers->unannounced[writers->unannounced_count++] = *user;
+    if (writers->unannounced_count == MESSAGE_USERS_MAX)
         tell(writers);
 }
 
