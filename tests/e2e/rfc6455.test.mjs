@@ -14,7 +14,12 @@ import { utf8 } from './rfc6455/utf8.mjs';
 
 const shared = {};
 before(async () => {
-    shared.stack = await startStack('rfc6455', { gateway: { CORTEX_GATEWAY_PROCESSES: '1', CORTEX_WS_MAX_MESSAGE: '1m', CORTEX_WS_CLOSE_MS: '2000' } });
+    shared.stack = await startStack('rfc6455', {
+        gateway: {
+            CORTEX_GATEWAY_PROCESSES: '1', CORTEX_WS_MAX_MESSAGE: '1m', CORTEX_WS_MAX_CONNECT: '1m', // these messages come before any connect
+            CORTEX_WS_CLOSE_MS: '2000',
+        },
+    });
 });
 after(() => shared.stack?.stop());
 
