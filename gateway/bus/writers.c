@@ -14,7 +14,7 @@ struct writer {
     struct uuid_node node; /* key: the user */
     TAILQ_ENTRY(writer) by_age;
     double heard_at; /* of its last write */
-    double told_at;  /* when this process last told the others; 0: never */
+    double announced_at;  /* when this process last announced it; 0: never */
 };
 TAILQ_HEAD(writer_list, writer);
 
@@ -69,7 +69,7 @@ static struct writer *hear(struct writers *writers, const struct uuid *user)
     return writer;
 }
 
-static void tell(struct writers *writers)
+static void announce(struct writers *writers)
 {
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, 64 + writers->unannounced_count * (UUID_TEXT_LEN + 3));
@@ -92,7 +92,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
     (void)loop, (void)events;
     struct writers *writers = CONTAINER_OF(watcher, struct writers, prepare);
     if (writers->unannounced_count > 0)
-        tell(writers);
+        announce(writers);
 }
 
 struct writers *writers_new(struct gateway *gateway)
@@ -126,13 +126,13 @@ void writers_note(struct writers *writers, const struct uuid *user)
     if (!writers)
         return;
     struct writer *writer = hear(writers, user);
-    if (writer && writer->told_at > 0 && writer->told_at + WRITERS_AGAIN_S > writer->heard_at)
+    if (writer && writer->announced_at > 0 && writer->announced_at + WRITERS_AGAIN_S > writer->heard_at)
         return;
     if (writer)
-        writer->told_at = writer->heard_at;
+        writer->announced_at = writer->heard_at;
     writers->unannounced[writers->unannounced_count++] = *user;
     if (writers->unannounced_count == MESSAGE_USERS_MAX)
-        tell(writers);
+        announce(writers);
 }
 
 bool writers_know(const struct writers *writers, const struct uuid *user)
