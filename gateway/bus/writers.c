@@ -13,8 +13,8 @@ enum { MESSAGE_USERS_MAX = 256 };
 struct writer {
     struct uuid_node node; /* key: the user */
     TAILQ_ENTRY(writer) by_age;
-    double heard_at; /* of its last write */
-    double announced_at;  /* when this process last announced it; 0: never */
+    double heard_at;     /* of its last write */
+    double announced_at; /* when this process last announced it; 0: never */
 };
 TAILQ_HEAD(writer_list, writer);
 
