@@ -1,6 +1,6 @@
-// A proxy in front of the broker that lets some messages be refused: it turns the broker's confirm (basic.ack) of each message whose
-// routing key fits into a refusal (basic.nack), on the connections that it has been told to, as RabbitMQ 3.10 does for one queue on a
-// connection that was made while the queue's leader moved.
+// A proxy in front of the broker that lets some messages be refused: each message whose routing key fits reaches no queue, and the
+// broker's confirm (basic.ack) of it becomes a refusal (basic.nack), on the connections that the proxy has been told to refuse on. So does
+// RabbitMQ 3.10 with one queue on a connection that was made while the queue's leader moved.
 import { connect, createServer } from 'node:net';
 
 const GREETING = 8; // octets before the first frame of a client
@@ -33,9 +33,20 @@ class Frames {
 
 const methodOf = (frame) => (frame[0] === 1 ? frame.readUInt32BE(HEAD) : 0);
 
+// Where the routing key's length stands: after the method, a reserved field and the exchange's name.
+const keyAt = (publish) => HEAD + 6 + 1 + publish[HEAD + 6];
+
 function keyOf(publish) {
-    const exchange = HEAD + 6, key = exchange + 1 + publish[exchange];
-    return publish.toString('latin1', key + 1, key + 1 + publish[key]);
+    const at = keyAt(publish);
+    return publish.toString('latin1', at + 1, at + 1 + publish[at]);
+}
+
+// The same message with a key that no queue is bound by, and not `mandatory`: the broker confirms it and drops it.
+function unroutable(publish) {
+    const copy = Buffer.from(publish), at = keyAt(copy), flags = at + 1 + copy[at];
+    copy.fill('-', at + 1, flags);
+    copy[flags] = 0;
+    return copy;
 }
 
 function nack(tag) {
@@ -67,8 +78,9 @@ class Pair {
     #onPublished(frame) {
         if (methodOf(frame) !== PUBLISH) return [frame];
         this.published += 1;
-        if (this.refuses?.(keyOf(frame))) this.refused.push(this.published);
-        return [frame];
+        if (!this.refuses?.(keyOf(frame))) return [frame];
+        this.refused.push(this.published);
+        return [unroutable(frame)];
     }
 
     // A refusal goes before the confirm that covers it: what is settled stays settled.
