@@ -90,6 +90,7 @@ static void on_bound(struct gateway *gateway, bool is_again)
     revocations_read(gateway->revocations); /* those of the time without a binding */
     if (is_again)
         hub_on_reconnect(gateway->hub);
+    control_resend(gateway->control);
     presence_on_bound(gateway->presence);
 }
 

@@ -119,7 +119,7 @@ static void explain_refusal(struct pending *pending)
 static void on_confirm(void *arg, enum err err)
 {
     struct pending *pending = arg;
-    pending->in_flight = false;
+    pending->in_flight--;
     pending->confirmed = err == ERR_OK;
     pending->refusal = err;
     if (!pending->call)
@@ -232,7 +232,7 @@ static enum err publish(struct commands *commands, struct pending *pending, cons
         envelope_write_command(&addressed, pool, commands->gateway->config->partitions, &scratch, &message);
     if (!err)
         err = broker_publish(commands->publisher, &message, on_confirm, pending);
-    pending->in_flight = err == ERR_OK;
+    pending->in_flight += err == ERR_OK;
     return err;
 }
 

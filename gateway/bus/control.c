@@ -15,6 +15,7 @@ enum {
     /* When the node of a broker is lost, workers and managers are back within a second or two. */
     AGAIN_MS = 250,
     AGAIN_FOR_MS = 2500,
+    SILENT_MS = 1500, /* without a reply, before managers are asked again */
 };
 
 static const char ADMIN[] = "admin."; /* the key of the workers' queue, before the pool */
@@ -76,21 +77,42 @@ static void on_gone(struct call *call)
 
 static enum err publish(struct control *control, struct pending *pending);
 
+/* What managers are asked may be lost with a node, and so may their replies; it is cheap to ask them again. What workers
+ * are asked is kept by its queue: it is sent again only when the replies may have been lost (control_resend). */
+static bool is_sent_again(const struct control_message *message)
+{
+    return strncmp(message->key, ADMIN, sizeof(ADMIN) - 1) != 0;
+}
+
 static void wait_for_answer(struct pending *pending)
 {
     struct control *control = pending->call->gateway->control;
-    int64_t left = pending->message->due_ms - clock_monotonic_ms();
+    const struct control_message *message = pending->message;
+    int64_t left = message->due_ms - clock_monotonic_ms();
+    if (is_sent_again(message) && left > SILENT_MS)
+        left = SILENT_MS;
     deadline_set(&control->pending.deadlines, &pending->deadline, left > 0 ? left : 0);
     enum err err = publish(control, pending);
     if (err)
         fail(pending, err, NULL);
 }
 
+void control_resend(struct control *control)
+{
+    size_t count = control->pending.count;
+    CLEANUP_FREE struct pending **entries = xcalloc(count + 1, sizeof(struct pending *));
+    pending_list(&control->pending, entries); /* first: an answer may begin another request */
+    for (size_t i = 0; i < count; i++)
+        if (!entries[i]->message->refusal)
+            wait_for_answer(entries[i]);
+}
+
 static void on_due(struct deadline *deadline)
 {
     struct pending *pending = CONTAINER_OF(deadline, struct pending, deadline);
-    if (pending->message->refusal) {
-        pending->message->refusal = ERR_OK;
+    struct control_message *message = pending->message;
+    if (message->refusal || clock_monotonic_ms() < message->due_ms) {
+        message->refusal = ERR_OK;
         wait_for_answer(pending);
         return;
     }
@@ -133,7 +155,7 @@ static void refused(struct pending *pending, enum err err)
 static void on_confirm(void *arg, enum err err)
 {
     struct pending *pending = arg;
-    pending->in_flight = false;
+    pending->in_flight--;
     if (!pending->call)
         pending_release(pending);
     else if (err == ERR_UNROUTABLE || err == ERR_QUEUE_FULL)
@@ -189,7 +211,7 @@ static enum err publish(struct control *control, struct pending *pending)
     };
     enum err err =
         broker_publish(commands_publisher(control->gateway->commands), &message, on_confirm, pending);
-    pending->in_flight = err == ERR_OK;
+    pending->in_flight += err == ERR_OK;
     return err;
 }
 

@@ -50,3 +50,6 @@ void control_record_act(struct call *call, const struct uuid *id, struct slice a
 /* false: the delivery answers no request of ours. A reply that comes after another one, or too late, is
  * dropped. */
 bool control_on_reply(struct control *control, const struct broker_delivery *delivery);
+
+/* Sends what waits for a reply once more: replies may have been lost with the connection that brings them, which is back. */
+void control_resend(struct control *control);

@@ -75,6 +75,13 @@ struct pending *pending_find(const struct pending_table *table, struct slice cor
     return pending;
 }
 
+void pending_list(const struct pending_table *table, struct pending **entries)
+{
+    for (size_t i = 0; i < table->bucket_count; i++)
+        for (struct pending *pending = table->buckets[i]; pending; pending = pending->next)
+            *entries++ = pending;
+}
+
 bool pending_is_of(const struct pending_table *table, struct slice correlation)
 {
     return number_in(table, correlation) != 0;

@@ -27,14 +27,14 @@ struct pending {
     struct call *call;    /* that waits; NULL: none (any more) */
     struct uuid id, company;
     uint64_t fingerprint;
-    bool is_async;     /* 202 as soon as the broker has it */
-    bool is_scheduled; /* is_async because the command is to run later, not because the client prefers it */
-    bool in_flight;    /* the broker has neither confirmed nor refused it */
-    bool confirmed;    /* the broker has the command */
-    bool asking;       /* the inbox has been asked and has not answered */
-    bool explaining;   /* the broker refused it, and why is not known yet (refusals.h) */
-    const char *pool;  /* whose command it is */
-    enum err refusal;  /* of the broker */
+    bool is_async;      /* 202 as soon as the broker has it */
+    bool is_scheduled;  /* is_async because the command is to run later, not because the client prefers it */
+    unsigned in_flight; /* messages of it that the broker has neither confirmed nor refused */
+    bool confirmed;     /* the broker has the command */
+    bool asking;        /* the inbox has been asked and has not answered */
+    bool explaining;    /* the broker refused it, and why is not known yet (refusals.h) */
+    const char *pool;   /* whose command it is */
+    enum err refusal;   /* of the broker */
     /* Of a request: control.h. */
     void (*on_answer)(struct call *call, const struct control_answer *answer, void *context);
     void *context;
@@ -64,6 +64,8 @@ void pending_correlation(const struct pending_table *table, const struct pending
 /* The entry that the correlation id names and for which a call waits. NULL: there is none, or the id is not
  * of this process. */
 struct pending *pending_find(const struct pending_table *table, struct slice correlation);
+/* Fills in the entries for which a call waits: table->count of them. */
+void pending_list(const struct pending_table *table, struct pending **entries);
 /* The id is of this table, whether somebody still waits for it or not. */
 bool pending_is_of(const struct pending_table *table, struct slice correlation);
 
