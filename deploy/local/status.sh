@@ -3,6 +3,7 @@
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
+. "$here/lib/operator.sh"
 
 # Resident memory of the part's session; shared pages are counted once where the kernel says which they are.
 memory_of() {
@@ -56,6 +57,16 @@ row() {
     printf '%-10s %-10s %8s  %-19s %8s  %-21s %s\n' "$@"
 }
 
+# What the managers of the pools say is wrong: "pool sentence" a line.
+problems=
+! gateway_is_ready || problems=$(operator GET /v1/admin/pools 2>/dev/null | grep -oE '"name":"[a-z_]+"|"problems":\[[^]]*\]' |
+    awk -F'"' '$2 == "name" { pool = $4 } $2 == "problems" { for (i = 4; i < NF; i += 2) print pool, $i }') || true
+
+# A pool whose managers do not answer runs its commands all the same.
+state_of_pool() {
+    if grep -q "^$1 No manager" <<<"$problems"; then printf 'deaf'; else printf 'running'; fi
+}
+
 show() {
     local part=$1 pid elsewhere how=running
     if ! pid=$(pid_of "$part"); then
@@ -63,7 +74,11 @@ show() {
         row "$part" "$(if [ -n "$elsewhere" ]; then echo elsewhere; else echo stopped; fi)" - - - "${elsewhere:--}" -
         return
     fi
-    [ "$part" != gateway ] || how=$(state_of_gateway)
+    case $part in
+    gateway) how=$(state_of_gateway) ;;
+    broker | database) ;;
+    *) how=$(state_of_pool "$part") ;;
+    esac
     row "$part" "$how" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
         "$(memory_of "$pid")" "$(address_of "$part")" "$(waiting_of "$part")"
 }
@@ -72,6 +87,9 @@ row PART STATE PID SINCE MEMORY ADDRESS QUEUE
 for part in "${PARTS[@]}" broker database; do
     show "$part"
 done
+while read -r pool sentence; do
+    [ -z "$pool" ] || say "$pool: $sentence"
+done <<<"$problems"
 # The count comes from our own database only; with another one, ./cortex dead asks the gateway.
 dead=0
 ! is_running database || dead=$(database_sql cortex cortex 2>/dev/null <<<'SELECT count(*) FROM dead_letter') || dead=0

@@ -113,4 +113,16 @@ for (const version of ['machine', 'debian13'])
             for (const company of new Set(writers.map((one) => one.company)))
                 await expectOneEffectEach(stack, company, writers.filter((one) => one.company === company).flatMap((one) => one.accepted));
         });
+
+        test(`test_cluster_of_${version}_when_a_node_joins_then_queues_grow_to_it`, async () => {
+            const NEW = 4;
+            const haveIt = async () => {
+                const members = (await queues(1, 'type', 'online')).filter(([, type]) => type === 'quorum');
+                return members.length > 0 && members.filter(([, , online]) => online.includes(`cortex${NEW}@`)).length === members.length;
+            };
+            await cluster.up(NEW);
+            assert.equal(await haveIt(), false);
+            await cluster.grow();
+            await until(haveIt, PATIENCE_MS, 'every queue to have a member on the new node');
+        });
     });

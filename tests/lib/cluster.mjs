@@ -57,6 +57,11 @@ class Cluster {
         return this.run('ctl', String(node), ...args);
     }
 
+    // Every replicated queue gets a member on each node.
+    grow() {
+        return this.run('grow');
+    }
+
     remove() {
         return this.run('remove');
     }

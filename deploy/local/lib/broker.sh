@@ -105,10 +105,42 @@ broker_kill() {
     stop_process broker KILL 10
 }
 
+# broker_queues ARGUMENTS…: rabbitmq-queues of this node.
+broker_queues() {
+    broker_command rabbitmq-queues "$@"
+}
+
+# The running nodes of the broker's cluster, one a line: one, unless somebody has joined others to it.
+broker_nodes() {
+    broker_ctl eval 'lists:foreach(fun(Node) -> io:format("~s~n", [Node]) end, [node() | nodes()]).' | grep @
+}
+
+# Other nodes have joined it: its file of nodes names more than itself, which stands there twice.
+broker_is_clustered() {
+    local nodes=$STATE/broker/data/${BROKER_NODE:-cortex}@localhost/cluster_nodes.config
+    [ "$(as_service cat "$nodes" 2>/dev/null | grep -o '@' | wc -l)" -gt 2 ]
+}
+
+# Gives every replicated queue a member on each node. RabbitMQ does not by itself: a queue stays on the nodes that there were when it was
+# declared.
+broker_grow() {
+    local node
+    for node in $(broker_nodes); do
+        broker_queues grow "$node" all >>"$STATE/log/broker_grow.log" 2>&1 || part_failed broker_grow "could not give $node a member of every queue"
+    done
+}
+
 # broker_ctl ARGUMENTS…: rabbitmqctl of this node.
 broker_ctl() {
+    broker_command rabbitmqctl "$@"
+}
+
+# broker_command PROGRAM ARGUMENTS…: one of RabbitMQ's own command lines.
+broker_command() {
+    local program=$1
+    shift
     is_running broker || die "the private RabbitMQ of $STATE is not running"
     local -a environment
     mapfile -t environment < <(broker_env)
-    cd "$STATE" && as_part env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmqctl" --quiet "$@"
+    cd "$STATE" && as_part env -i "${environment[@]}" "$RABBITMQ_BIN/$program" --quiet "$@"
 }

@@ -35,7 +35,7 @@ static void add_strays(json_t *problems, const struct strays *strays)
         snprintf(sentence, sizeof(sentence),
                  "The queue %s lies beyond CORTEX_PARTITIONS, so no worker consumes it, and %u commands wait "
                  "in it: "
-                 "deploy/operating.md (\"The number of partitions\") says how they are run.",
+                 "deploy/operating.md, The number of partitions, says how they are run.",
                  stray.name, stray.waiting);
         add(problems, sentence);
     }
@@ -51,7 +51,7 @@ static void add_deaf(json_t *problems, const struct manager_load *load)
         snprintf(sentence, sizeof(sentence),
                  "The worker %d on %s does not hear requests of operators, and takes no dead letters of the "
                  "broker: its "
-                 "log says why its connection \"housekeeping\" fails.",
+                 "log says why its connection named housekeeping fails.",
                  (int)said->pid, said->host);
         add(problems, sentence);
     }

@@ -10,5 +10,5 @@
 #include "workers/fleet/manager/load.h"
 #include "workers/fleet/manager/strays.h"
 
-/* A new array of sentences; empty: all is well. */
+/* A new array of sentences without quotation marks; empty: all is well. */
 json_t *problems_list(const struct manager_load *load, const struct strays *strays, int64_t now_ms);
