@@ -152,8 +152,16 @@ reap_abandoned() {
     local old
     for old in "$ROOT"/.cortex/test-*; do
         [ -d "$old/run" ] && ! kill -0 "${old##*-}" 2>/dev/null || continue
-        CORTEX_STATE=$old "$here/servers.sh" stop
+        stop_all_of "$old"
         rm -rf "$old"
+    done
+}
+
+# stop_all_of STATE: its servers, and what was started in the checkouts that tests have made in it.
+stop_all_of() {
+    local state
+    for state in "$1" "$1"/checkouts/*/.cortex; do
+        [ ! -d "$state/run" ] || CORTEX_STATE=$state "$here/down.sh" >/dev/null
     done
 }
 

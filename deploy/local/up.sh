@@ -43,14 +43,15 @@ migrate() {
 start_processes() {
     local part
     for part in "${PARTS[@]}"; do
-        process_start "$part" release
+        process_start "$part"
     done
     wait_ready gateway 60 gateway_is_ready
 }
 
 explain() {
-    local url
+    local url curl='curl -sS'
     url=$(gateway_url)
+    ! proxy_is_set || curl="$curl --noproxy '*'"
     cat <<END
 
 CortexBuild answers at $url
@@ -60,10 +61,10 @@ A token for the demo company (./cortex token prints a new one):
 
 Three commands to try:
   # create a project
-  curl -sS $url/v1/projects -H "Authorization: Bearer \$(./cortex token)" \\
+  $curl $url/v1/projects -H "Authorization: Bearer \$(./cortex token)" \\
        -H 'Content-Type: application/json' -d '{"name": "Harbour bridge"}'
   # read the first three
-  curl -sS "$url/v1/projects?limit=3" -H "Authorization: Bearer \$(./cortex token)"
+  $curl "$url/v1/projects?limit=3" -H "Authorization: Bearer \$(./cortex token)"
   # watch what happens in the company over a WebSocket (then create another project in a second terminal)
   ./cortex watch
 
@@ -80,7 +81,7 @@ flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
 ensure_state
 gateway_port_is_free
 packages_need build servers client
-build release cortex-gateway cortex-worker cortex-token cortex-watch
+[ -n "${CORTEX_BUILD:-}" ] || build release cortex-gateway cortex-worker cortex-token cortex-watch
 start_servers
 migrate
 start_processes

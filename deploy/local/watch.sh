@@ -19,4 +19,4 @@ is_running gateway || die "the gateway is not running; ./cortex up starts it"
 address=$(gateway_url)
 # The token goes by a pipe: a command line can be read by everybody on the machine.
 issue_token --company "$company" --role company_admin --user "$DEMO_ADMIN" |
-    "$(program release gateway/tools/cortex-watch)" "${address#http://}" "company:$company" || exit 1
+    "$(programs)/gateway/tools/cortex-watch" "${address#http://}" "company:$company" || exit 1

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort, startNchan } from './nginx.mjs';
+import { freePort } from '../lib/port.mjs';
+import { startNchan } from './nginx.mjs';
 import { cpuBetween, cpuSample, family } from './processes.mjs';
 import { partPid, PARTS, pause, run, sql, stack } from './stack.mjs';
 

@@ -1,7 +1,8 @@
 // A private nginx: one that serves a small file at /healthz, and one with nchan that fans out to WebSockets.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
+
+import { freePort } from '../lib/port.mjs';
 import { run, stack } from './stack.mjs';
 
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
@@ -32,14 +33,6 @@ http {
   server { listen 127.0.0.1:${port} reuseport; root ${folder}/www; }
 }
 `;
-}
-
-export async function freePort() {
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
 }
 
 // As nchan's own documentation has it for speed: as many workers as ours, messages in memory, a short history.

@@ -6,13 +6,13 @@
 //     await stack.worker.kill(); await stack.worker.start(); await stack.broker.alarm(true); …
 //     await stack.stop();   // fails when a process did not end well or a sanitizer complained
 import { execFile } from 'node:child_process';
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { client, send } from './http.mjs';
+import { freePort } from './port.mjs';
 import { Program } from './process.mjs';
 import { broker, database, ensureServers, root, servers, state } from './servers.mjs';
 import { claimsOf, sign } from './token.mjs';
@@ -148,20 +148,4 @@ class Stack {
         }
         if (failures.length > 0) throw new Error(failures.join('\n'));
     }
-}
-
-// Below the range from which the kernel gives ports to connections, so that nobody takes it while the gateway is down.
-async function freePort() {
-    for (;;) {
-        const port = randomInt(20000, 32000);
-        if (await isFree(port)) return port;
-    }
-}
-
-function isFree(port) {
-    return new Promise((resolve) => {
-        const probe = createServer();
-        probe.on('error', () => resolve(false));
-        probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-    });
 }

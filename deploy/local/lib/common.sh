@@ -121,6 +121,26 @@ secret() {
     cat "$path"
 }
 
+# --- requests to this machine ---
+
+# What a proxy of the environment serves is not this machine.
+loopback_without_proxy() {
+    local here=127.0.0.1,localhost,::1 others=${no_proxy:-${NO_PROXY:-}}
+    export no_proxy=$here${others:+,$others}
+    export NO_PROXY=$no_proxy
+}
+loopback_without_proxy
+
+# local_http ARGUMENTS…: curl to a server of this state. Neither a proxy of the environment nor a .curlrc of the caller has a say.
+local_http() {
+    curl --disable --noproxy '*' --silent --show-error "$@"
+}
+
+# Whether a curl that somebody types would go by a proxy.
+proxy_is_set() {
+    [ -n "${http_proxy:-}${all_proxy:-}${ALL_PROXY:-}" ]
+}
+
 # --- ports ---
 
 # Somebody listens there (state 0A); connections that linger from an earlier server do not count.

@@ -7,6 +7,11 @@
 # shellcheck source=/dev/null
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
 
+# libpq reads them, too: they would lead psql elsewhere (PGHOSTADDR, PGSERVICE) or ask what the private server has not (PGSSLMODE).
+while IFS= read -r variable; do
+    [ "$variable" = PGOPTIONS ] || unset "$variable"
+done < <(compgen -A export PG)
+
 # The newest server installed.
 postgres_bin() {
     local path newest=

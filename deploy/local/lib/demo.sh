@@ -46,7 +46,7 @@ readonly DEMO_PROJECTS='
 
 # demo_project KEY JSON
 demo_project() {
-    curl --silent --show-error --fail-with-body --retry 3 --retry-all-errors --config - --data-binary "$2" \
+    local_http --fail-with-body --retry 3 --retry-all-errors --config - --data-binary "$2" \
         -H 'Content-Type: application/json' -H "Idempotency-Key: $1" "$(gateway_url)/v1/projects" \
         <<<"header = \"Authorization: Bearer $(issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN")\""
 }

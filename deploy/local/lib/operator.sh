@@ -6,7 +6,7 @@ operator() {
     local address answer status
     address=$(gateway_url)
     # The token goes by a pipe: a command line can be read by everybody on the machine.
-    answer=$(curl -sS --max-time 60 -K - -X "$1" -w '\n%{http_code}' ${3:+-H 'Content-Type: application/json' -d "$3"} \
+    answer=$(local_http --max-time 60 -K - -X "$1" -w '\n%{http_code}' ${3:+-H 'Content-Type: application/json' -d "$3"} \
         "$address$2" \
         <<<"header = \"Authorization: Bearer $(issue_token --company "$DEMO_COMPANY" --role super_admin --user "$DEMO_ADMIN")\"") || return
     status=${answer##*$'\n'}

@@ -38,17 +38,22 @@ process_settings() {
     done < <(setting_names)
 }
 
-# process_start PART PRESET: a no-op when it runs as it should; starts it again when its program or settings have changed.
+# The folder of the programs: CORTEX_BUILD, or what `up` builds.
+programs() {
+    printf '%s' "${CORTEX_BUILD:-$ROOT/build/release}"
+}
+
+# process_start PART: a no-op when it runs as it should; starts it again when its program or settings have changed.
 process_start() {
-    local part=$1 preset=$2 binary settings=$STATE/secrets/$1.conf as
+    local part=$1 binary settings=$STATE/secrets/$1.conf as
     secret token_key >/dev/null
     process_settings "$part" | put_file 600 "$settings"
     local -a command
     if [ "$part" = gateway ]; then
-        binary=$(program "$preset" gateway/cortex-gateway)
+        binary=$(programs)/gateway/cortex-gateway
         command=("$binary")
     else
-        binary=$(program "$preset" workers/cortex-worker)
+        binary=$(programs)/workers/cortex-worker
         command=("$binary" "$part")
     fi
     as_service test -x "$binary" ||
@@ -90,10 +95,10 @@ gateway_port_is_free() {
 }
 
 gateway_is_ready() {
-    curl --silent --fail --max-time 2 --output /dev/null "$(gateway_url)/readyz"
+    local_http --fail --max-time 2 --output /dev/null "$(gateway_url)/readyz" 2>/dev/null
 }
 
 # issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
 issue_token() {
-    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "${CORTEX_BUILD:-$ROOT/build/release}/gateway/tools/cortex-token" "$@"
+    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "$(programs)/gateway/tools/cortex-token" "$@"
 }
