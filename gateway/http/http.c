@@ -285,6 +285,15 @@ static void on_input_overflow(struct conn *conn, void *state)
         conn_abort(conn);
 }
 
+/* Nothing is lost by the end of an idle connection. */
+static void on_crowded(struct conn *conn, void *state)
+{
+    (void)conn;
+    struct exchange *exchange = state;
+    if (exchange && exchange->state == READING)
+        refuse(exchange, ERR_TOO_MANY_CONNECTIONS, NULL);
+}
+
 /* An idle connection is not closed at once. Its client may be sending a request at this moment; it would lose
  * that request and could not know whether it was carried out. It gets an answer with "Connection: close"
  * instead. A connection on which nothing arrives for a while is closed. */
@@ -340,6 +349,7 @@ const struct conn_protocol http_protocol = {
     .on_overflow = on_overflow,
     .input = input,
     .on_input_overflow = on_input_overflow,
+    .on_crowded = on_crowded,
     .on_drain = on_drain,
     .on_revoked = on_revoked,
     .on_free = on_free,

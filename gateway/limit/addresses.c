@@ -18,21 +18,32 @@ enum {
     NO_NETWORK = 0,
 };
 
-struct entry {
-    struct entry *next;
+struct address {
+    struct address *next;
     uint64_t key;
     int64_t connections;
-    ev_tstamp repaid_at; /* of the failures: rate.h */
+    struct stranger *oldest, *newest;
+    size_t strangers;
+    struct address *previous_equal, *next_equal; /* in by_strangers */
+    ev_tstamp repaid_at;                         /* of the failures: rate.h */
     ev_tstamp logged_at;
     uint64_t unlogged; /* failures since then */
 };
 
+/* The addresses with equally many strangers, in the order in which they came to have so many. */
+struct equals {
+    struct address *first, *last;
+};
+
 struct addresses {
     const struct config *config;
-    uint64_t secret; /* random, so that no client can choose addresses that all fall into one chain */
+    struct equals *by_strangers; /* at n: the addresses with n strangers; nothing at 0 */
+    size_t by_strangers_size;
+    size_t most_strangers; /* that one address has */
+    uint64_t secret;       /* random, so that no client can choose addresses that all fall into one chain */
     size_t count;
     ev_tstamp lines_repaid_at;
-    struct entry *chains[CHAINS];
+    struct address *chains[CHAINS];
 };
 
 uint64_t address_key(int family, const uint8_t *address)
@@ -60,33 +71,38 @@ struct addresses *addresses_new(const struct config *config)
     return addresses;
 }
 
-static struct entry **chain_of(const struct addresses *addresses, uint64_t key)
+static struct address **chain_of(const struct addresses *addresses, uint64_t key)
 {
     unsigned __int128 product = (unsigned __int128)(key ^ addresses->secret) * (addresses->secret | 1);
     uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64);
-    return (struct entry **)&addresses->chains[hash & (CHAINS - 1)];
+    return (struct address **)&addresses->chains[hash & (CHAINS - 1)];
 }
 
-static struct entry *find(const struct addresses *addresses, uint64_t key)
+static struct address *find(const struct addresses *addresses, uint64_t key)
 {
-    struct entry *entry = *chain_of(addresses, key);
-    while (entry && entry->key != key)
-        entry = entry->next;
-    return entry;
+    struct address *address = *chain_of(addresses, key);
+    while (address && address->key != key)
+        address = address->next;
+    return address;
+}
+
+static bool has_connections(const struct address *address)
+{
+    return address->connections > 0 || address->strangers > 0;
 }
 
 /* Forgets the addresses that have no connection. */
 static void forget_some(struct addresses *addresses)
 {
     for (size_t i = 0; i < CHAINS; i++)
-        for (struct entry **place = &addresses->chains[i]; *place;) {
-            struct entry *entry = *place;
-            if (entry->connections > 0) {
-                place = &entry->next;
+        for (struct address **place = &addresses->chains[i]; *place;) {
+            struct address *address = *place;
+            if (has_connections(address)) {
+                place = &address->next;
                 continue;
             }
-            *place = entry->next;
-            free(entry);
+            *place = address->next;
+            free(address);
             addresses->count--;
         }
 }
@@ -97,27 +113,28 @@ void addresses_free(struct addresses *addresses)
         return;
     for (size_t i = 0; i < CHAINS; i++)
         while (addresses->chains[i]) {
-            struct entry *entry = addresses->chains[i];
-            addresses->chains[i] = entry->next;
-            free(entry);
+            struct address *address = addresses->chains[i];
+            addresses->chains[i] = address->next;
+            free(address);
         }
+    free(addresses->by_strangers);
     free(addresses);
 }
 
-static struct entry *find_or_add(struct addresses *addresses, uint64_t key)
+static struct address *find_or_add(struct addresses *addresses, uint64_t key)
 {
-    struct entry *entry = find(addresses, key);
-    if (entry)
-        return entry;
+    struct address *address = find(addresses, key);
+    if (address)
+        return address;
     if (addresses->count >= ENTRIES_MAX)
         forget_some(addresses);
-    struct entry **chain = chain_of(addresses, key);
-    entry = xcalloc(1, sizeof(*entry));
-    entry->key = key;
-    entry->next = *chain;
-    *chain = entry;
+    struct address **chain = chain_of(addresses, key);
+    address = xcalloc(1, sizeof(*address));
+    address->key = key;
+    address->next = *chain;
+    *chain = address;
     addresses->count++;
-    return entry;
+    return address;
 }
 
 static int64_t most_connections(const struct config *config)
@@ -135,40 +152,142 @@ bool addresses_enter(struct addresses *addresses, uint64_t key)
 {
     if (key == NO_NETWORK || addresses->config->address_share == 100)
         return true;
-    struct entry *entry = find_or_add(addresses, key);
-    if (entry->connections >= most_connections(addresses->config))
+    struct address *address = find_or_add(addresses, key);
+    if (address->connections >= most_connections(addresses->config))
         return false;
-    entry->connections++;
+    address->connections++;
     return true;
+}
+
+static void forget_if_unused(struct addresses *addresses, struct address *address)
+{
+    if (has_connections(address) || address->repaid_at > 0)
+        return; /* its failures still count */
+    struct address **place = chain_of(addresses, address->key);
+    while (*place != address)
+        place = &(*place)->next;
+    *place = address->next;
+    free(address);
+    addresses->count--;
 }
 
 /* Nothing was counted while the bound was off. */
 void addresses_leave(struct addresses *addresses, uint64_t key)
 {
-    struct entry *entry = key == NO_NETWORK ? NULL : find(addresses, key);
-    if (!entry || entry->connections == 0)
+    struct address *address = key == NO_NETWORK ? NULL : find(addresses, key);
+    if (!address || address->connections == 0)
         return;
-    entry->connections--;
-    if (entry->connections > 0 || entry->repaid_at > 0)
-        return; /* its failures still count */
-    struct entry **place = chain_of(addresses, key);
-    while (*place != entry)
-        place = &(*place)->next;
-    *place = entry->next;
-    free(entry);
-    addresses->count--;
+    address->connections--;
+    forget_if_unused(addresses, address);
+}
+
+/* ---- strangers ---- */
+
+static void unlink_equal(struct addresses *addresses, struct address *address)
+{
+    struct equals *equals = &addresses->by_strangers[address->strangers];
+    if (address->previous_equal)
+        address->previous_equal->next_equal = address->next_equal;
+    else
+        equals->first = address->next_equal;
+    if (address->next_equal)
+        address->next_equal->previous_equal = address->previous_equal;
+    else
+        equals->last = address->previous_equal;
+    address->previous_equal = address->next_equal = NULL;
+}
+
+static void link_equal(struct addresses *addresses, struct address *address)
+{
+    struct equals *equals = &addresses->by_strangers[address->strangers];
+    address->previous_equal = equals->last;
+    if (equals->last)
+        equals->last->next_equal = address;
+    else
+        equals->first = address;
+    equals->last = address;
+}
+
+static void make_place_for(struct addresses *addresses, size_t strangers)
+{
+    size_t size = addresses->by_strangers_size;
+    if (strangers < size)
+        return;
+    size_t grown = size > 0 ? 2 * size : 64;
+    addresses->by_strangers = xrealloc(addresses->by_strangers, grown * sizeof(struct equals));
+    memset(addresses->by_strangers + size, 0, (grown - size) * sizeof(struct equals));
+    addresses->by_strangers_size = grown;
+}
+
+/* The number changes by one. */
+static void set_strangers(struct addresses *addresses, struct address *address, size_t strangers)
+{
+    make_place_for(addresses, strangers);
+    if (address->strangers > 0)
+        unlink_equal(addresses, address);
+    address->strangers = strangers;
+    if (strangers > 0)
+        link_equal(addresses, address);
+    if (strangers > addresses->most_strangers)
+        addresses->most_strangers = strangers;
+    else if (!addresses->by_strangers[addresses->most_strangers].first)
+        addresses->most_strangers = strangers;
+}
+
+void addresses_add_stranger(struct addresses *addresses, uint64_t key, struct stranger *stranger)
+{
+    if (key == NO_NETWORK)
+        return;
+    struct address *address = find_or_add(addresses, key);
+    *stranger = (struct stranger){.address = address, .previous = address->newest};
+    if (address->newest)
+        address->newest->next = stranger;
+    else
+        address->oldest = stranger;
+    address->newest = stranger;
+    set_strangers(addresses, address, address->strangers + 1);
+}
+
+void addresses_remove_stranger(struct addresses *addresses, struct stranger *stranger)
+{
+    struct address *address = stranger->address;
+    if (!address)
+        return;
+    if (stranger->previous)
+        stranger->previous->next = stranger->next;
+    else
+        address->oldest = stranger->next;
+    if (stranger->next)
+        stranger->next->previous = stranger->previous;
+    else
+        address->newest = stranger->previous;
+    *stranger = (struct stranger){0};
+    set_strangers(addresses, address, address->strangers - 1);
+    forget_if_unused(addresses, address);
+}
+
+struct stranger *addresses_oldest_of(const struct addresses *addresses, uint64_t key)
+{
+    const struct address *address = key == NO_NETWORK ? NULL : find(addresses, key);
+    return address ? address->oldest : NULL;
+}
+
+struct stranger *addresses_oldest_of_most(const struct addresses *addresses)
+{
+    size_t most = addresses->most_strangers;
+    return most > 0 ? addresses->by_strangers[most].first->oldest : NULL;
 }
 
 bool addresses_may_try(const struct addresses *addresses, uint64_t key, ev_tstamp now)
 {
     int64_t per_s = addresses->config->address_failures;
-    const struct entry *entry = key == NO_NETWORK || per_s == 0 ? NULL : find(addresses, key);
-    return !entry || entry->repaid_at - now < BURST_S;
+    const struct address *address = key == NO_NETWORK || per_s == 0 ? NULL : find(addresses, key);
+    return !address || address->repaid_at - now < BURST_S;
 }
 
-static bool is_time_to_log(struct addresses *addresses, const struct entry *entry, ev_tstamp now)
+static bool is_time_to_log(struct addresses *addresses, const struct address *address, ev_tstamp now)
 {
-    if (entry->logged_at > 0 && now - entry->logged_at < LOG_EACH_S)
+    if (address->logged_at > 0 && now - address->logged_at < LOG_EACH_S)
         return false;
     if (addresses->lines_repaid_at - now >= 1)
         return false;
@@ -178,13 +297,13 @@ static bool is_time_to_log(struct addresses *addresses, const struct entry *entr
 bool addresses_failed(struct addresses *addresses, uint64_t key, ev_tstamp now, uint64_t *ret_count)
 {
     int64_t per_s = addresses->config->address_failures;
-    struct entry *entry = find_or_add(addresses, key);
-    if (per_s > 0 && key != NO_NETWORK && entry->repaid_at - now < BURST_S)
-        rate_take(&entry->repaid_at, now, per_s, BURST_S * per_s);
-    *ret_count = ++entry->unlogged;
-    if (!is_time_to_log(addresses, entry, now))
+    struct address *address = find_or_add(addresses, key);
+    if (per_s > 0 && key != NO_NETWORK && address->repaid_at - now < BURST_S)
+        rate_take(&address->repaid_at, now, per_s, BURST_S * per_s);
+    *ret_count = ++address->unlogged;
+    if (!is_time_to_log(addresses, address, now))
         return false;
-    entry->logged_at = now;
-    entry->unlogged = 0;
+    address->logged_at = now;
+    address->unlogged = 0;
     return true;
 }

@@ -5,8 +5,6 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-#include "gateway/limit/addresses.h"
-
 enum {
     CONGESTED_BYTES =
         64 * 1024, /* with more output than that, the peer must read before it is answered again */
@@ -141,6 +139,8 @@ void conn_kill(struct conn *conn)
         return;
     set_state(conn, CONN_DEAD);
     conn_count_input(conn);
+    conn_give_room(conn);
+    conn->set->dead_count++;
     ev_io_stop(conn->set->loop, &conn->io);
     ev_clear_pending(conn->set->loop, &conn->io);
     ev_timer_stop(conn->set->loop, &conn->timer);
@@ -198,10 +198,7 @@ void conn_reap(struct conn *conn)
     if (conn->next)
         conn->next->previous = conn->previous;
     set->count--;
-    if (conn->guest)
-        conn_forget_guest(conn);
-    if (conn->counted)
-        addresses_leave(set->gateway->addresses, conn_address(conn));
+    set->dead_count--;
     close(conn->io.fd);
     output_clear(&set->pool, &conn->output);
     conn_drop_kept(conn);
@@ -217,6 +214,8 @@ void conn_set_known(struct conn *conn)
     if (conn->known)
         return;
     conn->known = true;
+    if (conn->set->gateway->addresses)
+        addresses_remove_stranger(conn->set->gateway->addresses, &conn->stranger);
     int unsent = (int)conn->set->gateway->config->socket_unsent_bytes;
     if (conn->family == AF_INET || conn->family == AF_INET6)
         setsockopt(conn->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
@@ -324,12 +323,6 @@ static int64_t first_wait_ms(const struct conn_set *set)
                                                                            : config->idle_timeout_ms;
 }
 
-static bool enter_address(struct conn *conn)
-{
-    struct addresses *addresses = conn->set->gateway->addresses;
-    return !addresses || (conn->counted = addresses_enter(addresses, conn_address(conn)));
-}
-
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
                       const struct conn_protocol *protocol, bool is_full)
 {
@@ -351,7 +344,7 @@ struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
     set->all = conn;
     set->count++;
     ev_io_start(set->loop, &conn->io);
-    if (!enter_address(conn) || is_full)
+    if (!conn_find_room(conn, is_full))
         conn_make_guest(conn);
     conn_limit(conn, first_wait_ms(set));
     return conn;

@@ -54,6 +54,9 @@ struct conn_protocol {
      * input_total_bytes. The protocol says goodbye and lets go of the input; a connection that holds as much
      * after this call as before is aborted, and so is one whose protocol has no such function. */
     void (*on_input_overflow)(struct conn *conn, void *state);
+    /* The connection makes room for another client. The protocol may write a goodbye, of which the socket gets what
+     * it takes at once; then the connection is aborted. NULL: there is nothing to say. */
+    void (*on_crowded)(struct conn *conn, void *state);
     /* The process is leaving: finish, then close. */
     void (*on_drain)(struct conn *conn, void *state);
     /* Tokens have been revoked: close if the connection was opened with one of them. NULL: the protocol does
@@ -71,8 +74,9 @@ struct gateway *conn_gateway(const struct conn *conn);
 const char *conn_peer(const struct conn *conn);
 
 uint64_t conn_address(const struct conn *conn); /* address_key of limit/addresses.h */
-/* The process has as many connections as it may, or the client's address has. So this one was let in only to
- * ask for the process's health: it must do so within CONN_GUEST_MS, and is closed after one answer. */
+/* The process has as many connections as it may, or the client's address has, and no stranger was there to make
+ * room. So this one was let in only to ask for the process's health: it must do so within CONN_GUEST_MS, and is
+ * closed after one answer. */
 bool conn_is_guest(const struct conn *conn);
 
 /* Hands the connection over to another protocol (an upgrade). The caller frees the old state. */
@@ -81,8 +85,8 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
  * told to leave. */
 void conn_set_long_lived(struct conn *conn);
 
-/* The client has shown a valid token. Until then the kernel and this connection hold less output for it, and
- * it is ended before others when memory is short. */
+/* The client has shown a valid token. Until then it is a stranger: the kernel and this connection hold less output
+ * for it, it is ended before others when memory is short, and it makes room for others when the table is full. */
 void conn_set_known(struct conn *conn);
 
 /* Output is gathered and written once per turn of the loop. */
@@ -114,7 +118,9 @@ void conn_abort(struct conn *conn); /* closes now and drops the output that wait
 enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set) MUST_CHECK;
 void conn_set_free(struct conn_set *set); /* frees its connections too */
 size_t conn_set_count(const struct conn_set *set);
-size_t conn_set_guests(const struct conn_set *set); /* of them */
+/* Of them, those that take up room: neither guests nor dead. */
+size_t conn_set_members(const struct conn_set *set);
+size_t conn_set_guests(const struct conn_set *set);
 /* Ends the guest that came first, with these bytes as its answer when it has none yet. */
 void conn_set_dismiss_guest(struct conn_set *set, struct slice answer);
 size_t conn_set_input(const struct conn_set *set); /* octets of input that all connections hold */
@@ -134,6 +140,7 @@ void conn_set_revoked(struct conn_set *set);                /* calls each protoc
 void conn_set_abort(struct conn_set *set);                  /* aborts all connections */
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be
- * NULL. It is a guest when is_full says so, or when its address has as many connections as it may. */
+ * NULL. When is_full says so, or when its address has as many connections as it may, a stranger is ended for it; it
+ * is a guest when there is none. */
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
                       const struct conn_protocol *protocol, bool is_full);

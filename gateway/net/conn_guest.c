@@ -3,7 +3,7 @@
 #include <assert.h>
 
 /* A few connections more than the process or an address may have, so that whoever watches the process hears
- * from it while its table is full. When there are too many of them, too, the first to come makes room: a client
+ * from it while its table is full of clients with a token. When there are too many of them, too, the first to come makes room: a client
  * that asks for the health sends its request at once, and one that sends nothing loses nothing. */
 
 bool conn_is_guest(const struct conn *conn)
@@ -43,6 +43,5 @@ void conn_set_dismiss_guest(struct conn_set *set, struct slice answer)
         conn_write(conn, answer);
         conn_flush(conn);
     }
-    conn_kill(conn);
-    conn_forget_guest(conn); /* it is freed at the end of this turn, and its place is taken now */
+    conn_kill(conn); /* it is freed at the end of this turn, and its place is taken now */
 }

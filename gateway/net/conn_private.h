@@ -1,10 +1,12 @@
 #pragma once
 /* What the files of a connection share: conn.c (its life, time limits, output), conn_input.c (reading),
- * conn_slow.c (clients that do not read), conn_input_total.c (clients that do not finish), conn_drain.c
- * (leaving) and conn_set.c (the connections of a process). */
+ * conn_slow.c (clients that do not read), conn_input_total.c (clients that do not finish), conn_room.c (who
+ * makes room for whom), conn_guest.c (those without room), conn_drain.c (leaving) and conn_set.c (the
+ * connections of a process). */
 
 #include "common/base/buf.h"
 #include "gateway/gateway.h"
+#include "gateway/limit/addresses.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/output.h"
 
@@ -31,6 +33,7 @@ struct conn {
     struct conn *previous, *next; /* in set->all */
     struct conn *next_dirty;
     struct conn *next_dead;
+    struct stranger stranger; /* until its client has shown a valid token */
     uint8_t address[16];
     uint8_t family;
     uint8_t state; /* enum conn_state; only set_state in conn.c changes it */
@@ -71,6 +74,9 @@ struct conn_set {
     size_t kept_max;
     struct conn *guests[CONN_GUESTS_MAX]; /* the first to come first */
     size_t guest_count;
+    size_t dead_count;
+    size_t made_room; /* connections that were ended for others since that was last logged */
+    int64_t made_room_logged_at;
     size_t input_held; /* memory for input, of all connections that are not dead */
     int64_t now;       /* when this turn of the loop began: milliseconds of the monotonic clock */
     struct ev_check begin_of_turn;
@@ -93,6 +99,11 @@ void conn_check_overflow(struct conn *conn); /* tells the protocol, once, that t
 /* conn_slow.c */
 /* Ends the slowest connections until all output that waits fits output_total_bytes. */
 void conn_set_bound_output(struct conn_set *set);
+
+/* conn_room.c */
+/* Counts the new connection among those of its address. False: there is no room, and nothing is counted. */
+bool conn_find_room(struct conn *conn, bool is_full);
+void conn_give_room(struct conn *conn); /* takes it out of the counts again */
 
 /* conn_guest.c */
 void conn_make_guest(struct conn *conn);

@@ -105,6 +105,11 @@ size_t conn_set_count(const struct conn_set *set)
     return set->count;
 }
 
+size_t conn_set_members(const struct conn_set *set)
+{
+    return set->count - set->guest_count - set->dead_count;
+}
+
 size_t conn_set_input(const struct conn_set *set)
 {
     return set->input_held;

@@ -45,8 +45,7 @@ struct conn_set *server_conns(struct server *server)
 
 static bool is_full(const struct server *server)
 {
-    size_t count = conn_set_count(server->conns) - conn_set_guests(server->conns);
-    return count >= (size_t)server->gateway->config->max_connections;
+    return conn_set_members(server->conns) >= (size_t)server->gateway->config->max_connections;
 }
 
 static void write_refusal(struct server *server)

@@ -1,5 +1,5 @@
-// What one network address may do: its silent connections do not keep others out, health is answered while the table is full, and its wrong
-// tokens are not verified without end. What was refused is logged, sampled, and never with the token.
+// What network addresses may do: silent connections, of however many addresses, keep nobody out; health is answered while the table is full
+// of clients with a token; wrong tokens are not verified without end. What was refused is logged, sampled, and never with the token.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomUUID, sign as signature } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { expectProblem, expectStatus } from './api/expect.mjs';
 import { client as clientOf } from '../lib/http.mjs';
 import { Logged, sleep, until } from '../lib/process.mjs';
+import { size } from '../lib/size.mjs';
 import { state } from '../lib/servers.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { claimsOf } from '../lib/token.mjs';
@@ -53,12 +54,44 @@ function get(path, localAddress, headers = {}) {
     });
 }
 
-async function hold(count, localAddress) {
+const authorization = () => bearer(stack.token({ company: stack.company }));
+
+// A connection that stays silent, or sends `text` and reads the answer; and then holds on.
+function holdOne(localAddress, text = '') {
     const [host, port] = address();
-    const sockets = Array.from({ length: count }, () => connect({ port: Number(port), host, localAddress }).on('error', () => {}));
-    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
-    await sleep(100);
+    const socket = connect({ port: Number(port), host, localAddress }).on('error', () => {});
+    socket.heard = new Promise((resolve) => socket.once(text ? 'data' : 'connect', resolve));
+    if (text) socket.write(text);
+    return socket;
+}
+async function hold(count, localAddress, text) {
+    const sockets = Array.from({ length: count }, () => holdOne(localAddress, text));
+    await Promise.all(sockets.map(({ heard }) => heard));
     return sockets;
+}
+
+// Silent connections that come again whenever they are closed, until stop is called.
+function besiege(count, addresses) {
+    const sockets = new Set();
+    let isOver = false, closed = 0;
+    const begin = (localAddress) => {
+        if (isOver) return;
+        const socket = holdOne(localAddress);
+        sockets.add(socket);
+        socket.resume().on('close', () => {
+            sockets.delete(socket);
+            closed++;
+            setTimeout(begin, 1000, localAddress);
+        });
+    };
+    for (const localAddress of addresses) for (let i = 0; i < count; i++) begin(localAddress);
+    return {
+        get closed() { return closed; },
+        stop() {
+            isOver = true;
+            for (const socket of sockets) socket.destroy();
+        },
+    };
 }
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -68,20 +101,49 @@ function tokenBy(key) {
     return `${text}.${signature(null, Buffer.from(text), key).toString('base64url')}`;
 }
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
+const knownHead = () => `GET /v1/projects HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization().authorization}\r\n\r\n`;
 
 describe('addresses', () => {
     test('test_connections_when_one_address_is_silent_then_others_are_served', async () => {
         const silent = await hold(3 * TABLE, '127.0.0.1');
-        const authorization = bearer(stack.token({ company: stack.company }));
-        for (let i = 0; i < 5; i++) assert.equal(await get('/v1/projects', '127.0.0.2', authorization), 200);
+        for (let i = 0; i < 5; i++) assert.equal(await get('/v1/projects', '127.0.0.2', authorization()), 200);
         for (let i = 0; i < 5; i++) assert.equal(await get('/readyz', '127.0.0.1'), 200);
-        assert.equal(await get('/v1/projects', '127.0.0.1', authorization), 503, 'the address has its share');
+        assert.equal(await get('/v1/projects', '127.0.0.1', authorization()), 200, 'a silent one makes room');
         for (const socket of silent) socket.destroy();
-        await until(async () => (await get('/v1/projects', '127.0.0.1', authorization)) === 200, 10_000, 'room again');
     });
 
-    test('test_health_when_the_table_is_full_then_answered_at_once_and_all_else_503', async (t) => {
-        const silent = [await hold(TABLE, '127.0.0.3'), await hold(TABLE, '127.0.0.4'), await hold(TABLE, '127.0.0.5')].flat();
+    test('test_connections_when_many_addresses_are_silent_then_new_ones_and_those_with_a_token_are_served', async (t) => {
+        const many = Array.from({ length: size(50) }, (_, i) => `127.0.1.${i + 1}`);
+        const known = await hold(5, '127.0.0.9', knownHead());
+        const lost = [];
+        for (const socket of known) socket.on('close', () => lost.push(socket));
+        const siege = besiege(3 * TABLE, many);
+        try {
+            await until(() => siege.closed > many.length * TABLE, 30_000, 'the table to be full');
+            const times = [];
+            const isAnswered = async (...request) => {
+                const begun = performance.now();
+                assert.equal(await get(...request), 200);
+                times.push(performance.now() - begun);
+            };
+            for (let i = 0; i < 10; i++) {
+                await isAnswered('/readyz', '127.0.0.2');
+                await isAnswered('/healthz', '127.0.0.2');
+                await isAnswered('/v1/projects', '127.0.0.2', authorization());
+                await isAnswered('/v1/projects', many[0], authorization());
+                await sleep(100);
+            }
+            t.diagnostic(`${many.length} addresses; at most ${Math.round(Math.max(...times))} ms; ${siege.closed} were closed`);
+            assert.equal(lost.length, 0, 'connections of clients with a token stay');
+        } finally {
+            siege.stop();
+            for (const socket of known) socket.destroy();
+        }
+    });
+
+    test('test_health_when_the_table_is_full_of_clients_with_a_token_then_answered_at_once_and_all_else_503', async (t) => {
+        await until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room');
+        const held = [await hold(TABLE / 2, '127.0.0.3', knownHead()), await hold(TABLE / 2, '127.0.0.4', knownHead())].flat();
         const begun = performance.now();
         for (let i = 0; i < 20; i++) {
             assert.equal(await get('/readyz', '127.0.0.2'), 200);
@@ -89,8 +151,8 @@ describe('addresses', () => {
         }
         t.diagnostic(`20 of each took ${Math.round(performance.now() - begun)} ms`);
         assert.equal(await get('/openapi.json', '127.0.0.2'), 503);
-        assert.equal(await get('/v1/projects', '127.0.0.2', bearer(stack.token({ company: stack.company }))), 503);
-        for (const socket of silent) socket.destroy();
+        assert.equal(await get('/v1/projects', '127.0.0.2', authorization()), 503);
+        for (const socket of held) socket.destroy();
         await until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room again');
     });
 

@@ -889,27 +889,73 @@ static void test_call_when_its_client_goes_away_is_forgotten(void **state)
     eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 0);
 }
 
-static void test_connections_when_as_many_as_allowed_turn_others_away(void **state)
+/* Shows a valid token, in a request that is refused for its type. */
+static void show_token(struct rig *rig, struct client *client)
+{
+    char text[1024];
+    size_t at = 0;
+    int len = snprintf(text, sizeof(text),
+                       "POST /v1/projects HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+                       "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx",
+                       rig->token);
+    client_send(rig, client, (struct slice){text, (size_t)len}, 65536);
+    assert_int_equal(await_reply(rig, client, &at).status, 415);
+}
+
+static void test_connections_when_as_many_as_allowed_have_a_token_turn_others_away(void **state)
 {
     struct rig *rig = *state;
     rig->config.max_connections = 2;
     rig->config.address_share = 100;
     uint16_t port = listen_for(rig);
     struct client first = connect_to(port), second = connect_to(port);
-    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 2);
+    show_token(rig, &first);
+    show_token(rig, &second);
     struct client third = connect_to(port);
     size_t at = 0;
     struct reply reply = await_reply(rig, &third, &at);
     assert_int_equal(reply.status, 503);
     assert_has(reply.head, "\r\nRetry-After: ");
     await_end(rig, &third);
-    assert_int_equal(at, buf_len(&third.read));
+    assert_int_equal(at, buf_len(&third.read)); /* one answer, and nothing after it */
     client_close(&first);
     eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 1);
     struct client fourth = connect_to(port);
     at = 0;
     client_send(rig, &fourth, SIMPLE, 65536);
     assert_int_equal(await_reply(rig, &fourth, &at).status, 200);
+    client_close(&second);
+    client_close(&third);
+    client_close(&fourth);
+}
+
+static void test_connections_when_as_many_as_allowed_then_the_oldest_stranger_makes_room(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_connections = 3;
+    rig->config.address_share = 100;
+    rig->config.head_timeout_ms = 60000;
+    uint16_t port = listen_for(rig);
+    struct client known = connect_to(port);
+    show_token(rig, &known);
+    struct client first = connect_to(port), second = connect_to(port);
+    client_send(rig, &first, SLICE("GET /"), 65536);
+    eventually(rig, conn_set_count(server_conns(rig->gateway.server)) == 3);
+    struct client third = connect_to(port);
+    size_t at = 0, of_first = 0, of_second = 0;
+    client_send(rig, &third, SIMPLE, 65536);
+    assert_int_equal(await_reply(rig, &third, &at).status, 200);
+    assert_int_equal(await_reply(rig, &first, &of_first).status, 503); /* it had begun a request */
+    await_end(rig, &first);
+    struct client fourth = connect_to(port);
+    at = 0;
+    client_send(rig, &fourth, SIMPLE, 65536);
+    assert_int_equal(await_reply(rig, &fourth, &at).status, 200);
+    await_end(rig, &second);
+    assert_int_equal(of_second, buf_len(&second.read)); /* it had not */
+    assert_int_equal(conn_set_members(server_conns(rig->gateway.server)), 3);
+    client_close(&known);
+    client_close(&first);
     client_close(&second);
     client_close(&third);
     client_close(&fourth);
@@ -1072,7 +1118,8 @@ int main(void)
         TEST(test_drain_when_a_request_has_arrived_unread_answers_it),
         TEST(test_drain_when_somebody_does_not_leave_ends_by_itself),
         TEST(test_listen_when_the_address_is_wrong_says_so),
-        TEST(test_connections_when_as_many_as_allowed_turn_others_away),
+        TEST(test_connections_when_as_many_as_allowed_have_a_token_turn_others_away),
+        TEST(test_connections_when_as_many_as_allowed_then_the_oldest_stranger_makes_room),
         TEST(test_descriptors_when_exhausted_turn_clients_away_until_there_are_some),
         TEST(test_socket_when_nobody_reads_then_what_the_kernel_holds_is_bounded),
         TEST(test_drain_when_clients_wait_in_the_queue_serves_them),

@@ -74,6 +74,89 @@ static void test_connections_when_the_bound_is_off_or_there_is_no_address_then_a
         assert_true(addresses_enter(addresses, key_of("192.0.2.1")));
 }
 
+/* ---- strangers ---- */
+
+enum { STRANGERS = 8 };
+static struct stranger strangers[STRANGERS];
+
+static void add(size_t i, const char *text)
+{
+    strangers[i] = (struct stranger){0};
+    addresses_add_stranger(addresses, key_of(text), &strangers[i]);
+}
+
+static void remove_all(void)
+{
+    for (size_t i = 0; i < STRANGERS; i++)
+        addresses_remove_stranger(addresses, &strangers[i]);
+    assert_null(addresses_oldest_of_most(addresses));
+    assert_int_equal(addresses_count(addresses), 0);
+}
+
+static void test_strangers_when_room_is_needed_then_the_oldest_of_the_address_with_the_most(void **state)
+{
+    (void)state;
+    assert_null(addresses_oldest_of_most(addresses));
+    add(0, "192.0.2.1");
+    add(1, "192.0.2.2");
+    add(2, "192.0.2.2");
+    add(3, "192.0.2.3");
+    add(4, "192.0.2.2");
+    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[1]);
+    addresses_remove_stranger(addresses, &strangers[1]);
+    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[2]);
+    addresses_remove_stranger(addresses, &strangers[2]);
+    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[0]); /* one each: who came first */
+    addresses_remove_stranger(addresses, &strangers[0]);
+    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[3]);
+    remove_all();
+}
+
+static void test_strangers_when_an_address_needs_room_then_its_own_oldest(void **state)
+{
+    (void)state;
+    add(0, "192.0.2.1");
+    add(1, "192.0.2.2");
+    add(2, "192.0.2.2");
+    add(3, "192.0.2.1");
+    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1")), &strangers[0]);
+    addresses_remove_stranger(addresses, &strangers[0]);
+    addresses_remove_stranger(addresses, &strangers[0]); /* it is none any more */
+    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1")), &strangers[3]);
+    assert_null(addresses_oldest_of(addresses, key_of("192.0.2.3")));
+    addresses_add_stranger(addresses, 0, &strangers[0]);
+    assert_null(addresses_oldest_of(addresses, 0));
+    remove_all();
+}
+
+static void test_strangers_when_many_come_and_go_then_the_one_found_is_of_an_address_with_the_most(
+    void **state)
+{
+    (void)state;
+    enum { ADDRESSES = 5, MANY = 200, ROUNDS = 20000 };
+    static struct stranger many[MANY];
+    size_t of[ADDRESSES] = {0};
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        size_t i = arc4random_uniform(MANY), address = i % ADDRESSES;
+        uint32_t octets = htonl(1 + (uint32_t)address);
+        if (many[i].address) {
+            addresses_remove_stranger(addresses, &many[i]);
+            of[address]--;
+        } else {
+            addresses_add_stranger(addresses, address_key(AF_INET, (uint8_t *)&octets), &many[i]);
+            of[address]++;
+        }
+        const struct stranger *found = addresses_oldest_of_most(addresses);
+        size_t most = 0;
+        for (size_t k = 0; k < ADDRESSES; k++)
+            most = of[k] > most ? of[k] : most;
+        assert_true(found ? of[(size_t)(found - many) % ADDRESSES] == most : most == 0);
+    }
+    for (size_t i = 0; i < MANY; i++)
+        addresses_remove_stranger(addresses, &many[i]);
+    assert_int_equal(addresses_count(addresses), 0);
+}
+
 static void fail_until_it_may_not_try(uint64_t key, ev_tstamp now)
 {
     uint64_t count;
@@ -139,6 +222,9 @@ int main(void)
         cmocka_unit_test(test_key_when_ipv6_then_of_its_network_and_when_mapped_then_of_ipv4),
         TEST(test_connections_when_an_address_has_its_share_then_no_more_and_others_have_theirs),
         TEST(test_connections_when_the_bound_is_off_or_there_is_no_address_then_any_number),
+        TEST(test_strangers_when_room_is_needed_then_the_oldest_of_the_address_with_the_most),
+        TEST(test_strangers_when_an_address_needs_room_then_its_own_oldest),
+        TEST(test_strangers_when_many_come_and_go_then_the_one_found_is_of_an_address_with_the_most),
         TEST(test_failures_when_more_than_the_budget_then_no_try_until_some_are_repaid),
         TEST(test_failures_when_many_then_few_are_logged_and_all_are_counted),
         TEST(test_failures_when_of_many_addresses_then_memory_and_lines_are_bounded),
