@@ -24,7 +24,8 @@ static const char ADMIN[] = "admin."; /* the key of the workers' queue, before t
 struct control_message {
     char key[KEY_SIZE];
     struct slice type, body;
-    int64_t due_ms;     /* when the operator has waited long enough */
+    int64_t sent_s; /* the same however often it is published: it tells workers one request from another */
+    int64_t due_ms; /* when the operator has waited long enough */
     int64_t give_up_ms; /* 0: it was never refused */
     enum err refusal;   /* it is to be published again */
 };
@@ -97,14 +98,17 @@ static void wait_for_answer(struct pending *pending)
         fail(pending, err, NULL);
 }
 
+/* By its deadline, in a moment: what waits may be answered or let go by then, and so may its neighbours. */
+static void resend(struct pending *pending)
+{
+    struct pending_table *table = &pending->call->gateway->control->pending;
+    if (!pending->message->refusal)
+        deadline_set(&table->deadlines, &pending->deadline, 0);
+}
+
 void control_resend(struct control *control)
 {
-    size_t count = control->pending.count;
-    CLEANUP_FREE struct pending **entries = xcalloc(count + 1, sizeof(struct pending *));
-    pending_list(&control->pending, entries); /* first: an answer may begin another request */
-    for (size_t i = 0; i < count; i++)
-        if (!entries[i]->message->refusal)
-            wait_for_answer(entries[i]);
+    pending_each(&control->pending, resend);
 }
 
 static void on_due(struct deadline *deadline)
@@ -203,7 +207,7 @@ static enum err publish(struct control *control, struct pending *pending)
         .correlation_id = slice_of(correlation),
         .reply_to = slice_of(control->gateway->reply_key),
         .type = request->type,
-        .timestamp = (int64_t)ev_now(control->gateway->loop),
+        .timestamp = request->sent_s,
         .mandatory = true,
         .headers = headers,
         .header_count = ARRAY_LEN(headers),
@@ -224,6 +228,7 @@ static struct control_message *keep_message(struct call *call, const char *key, 
     snprintf(message->key, sizeof(message->key), "%s", key);
     message->type = type.data ? arena_copy(&call->arena, type) : SLICE_NONE;
     message->body = arena_copy(&call->arena, body);
+    message->sent_s = (int64_t)ev_now(call->gateway->loop);
     message->due_ms = clock_monotonic_ms() + call->gateway->config->admin_wait_ms;
     return message->body.data ? message : NULL;
 }

@@ -8,8 +8,9 @@
  *                         └─ client gone ─▶ forgotten
  *
  * A request: a JSON body · type: the action · correlation_id, reply_to · headers actor, company, request-id. The
- * broker does not keep it: an operator who gets no answer sends the request again, so an action may be carried out twice
- * without harm. A reply: the correlation_id · a JSON body · headers status (a slug of err.def; absent: ok)
+ * broker may lose it, or its reply: an operator who gets no answer sends the request again, so an action may be carried
+ * out twice without harm. What this process sends again has the same correlation_id and timestamp: a worker that has
+ * carried it out gives the same answer. A reply: the correlation_id · a JSON body · headers status (a slug of err.def; absent: ok)
  * and http-status (absent: 200).
  */
 

@@ -75,11 +75,11 @@ struct pending *pending_find(const struct pending_table *table, struct slice cor
     return pending;
 }
 
-void pending_list(const struct pending_table *table, struct pending **entries)
+void pending_each(const struct pending_table *table, void (*visit)(struct pending *pending))
 {
     for (size_t i = 0; i < table->bucket_count; i++)
         for (struct pending *pending = table->buckets[i]; pending; pending = pending->next)
-            *entries++ = pending;
+            visit(pending);
 }
 
 bool pending_is_of(const struct pending_table *table, struct slice correlation)

@@ -64,8 +64,8 @@ void pending_correlation(const struct pending_table *table, const struct pending
 /* The entry that the correlation id names and for which a call waits. NULL: there is none, or the id is not
  * of this process. */
 struct pending *pending_find(const struct pending_table *table, struct slice correlation);
-/* Fills in the entries for which a call waits: table->count of them. */
-void pending_list(const struct pending_table *table, struct pending **entries);
+/* Every entry for which a call waits. `visit` adds none and lets none go. */
+void pending_each(const struct pending_table *table, void (*visit)(struct pending *pending));
 /* The id is of this table, whether somebody still waits for it or not. */
 bool pending_is_of(const struct pending_table *table, struct slice correlation);
 

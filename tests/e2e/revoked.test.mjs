@@ -5,12 +5,15 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
+import amqp from 'amqplib';
+
 import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
 import { closeAll, newCentrifuge, once, Speaker } from './realtime/clients.mjs';
 import { Described } from '../lib/described.mjs';
 import { addProjects, begin, ended } from '../lib/exports.mjs';
 import { send } from '../lib/http.mjs';
 import { until } from '../lib/process.mjs';
+import { broker } from '../lib/servers.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { claimsOf, sign } from '../lib/token.mjs';
 
@@ -20,7 +23,9 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let stack;
 before(async () => {
-    stack = await startStack('revoked', { gateway: { CORTEX_WAIT_MAX_MS: '60000' } });
+    stack = await startStack('revoked', {
+        gateway: { CORTEX_WAIT_MAX_MS: '60000', CORTEX_ADMIN_WAIT_MS: '60000' }, worker: { CORTEX_ADMIN_WAIT_MS: '60000', CORTEX_STUCK_MS: '0' },
+    });
 });
 after(async () => {
     closeAll();
@@ -257,6 +262,89 @@ describe('acts of operators', () => {
         assert.equal(inTheirName.data.length, 2);
         assert.ok(inTheirName.next);
         for (const role of ['company_admin', 'project_manager']) expectProblem(await stack.client({ role }).get('/v1/admin/acts'), 403, 'forbidden');
+    });
+
+    // As a gateway sends it: under the same correlation id and timestamp when it sends it again.
+    const asker = async (t) => {
+        const connection = await amqp.connect(stack.amqpUrl);
+        t.after(() => connection.close());
+        const channel = await connection.createConfirmChannel();
+        const { queue } = await channel.assertQueue('', { exclusive: true });
+        const key = `reply.${randomUUID()}`, replies = [], actor = randomUUID();
+        await channel.bindQueue(queue, 'events', key);
+        await channel.consume(queue, (message) => replies.push({
+            correlation: message.properties.correlationId, status: message.properties.headers.status,
+            httpStatus: message.properties.headers['http-status'], body: message.content.toString(),
+        }), { noAck: true });
+        const acts = async () => (await stack.client({ role: 'super_admin' }).get(`/v1/admin/acts?actor=${actor}`)).body.data;
+        const ask = async (correlationId, type, request, timestamp = nowS()) => {
+            channel.publish('control', 'admin.projects', Buffer.from(JSON.stringify(request)),
+                { correlationId, replyTo: key, type, timestamp, mandatory: true, contentType: 'application/json', headers: { actor, company: stack.company } });
+            await channel.waitForConfirms();
+        };
+        const answersTo = (correlation) => replies.filter((one) => one.correlation === correlation).map(({ status, httpStatus, body }) => ({ status, httpStatus, body }));
+        return { ask, answersTo, acts };
+    };
+
+    test('test_request_when_it_comes_twice_then_is_carried_out_once_and_answered_the_same', async (t) => {
+        const operator = stack.client({ role: 'super_admin' });
+        const { ask, answersTo, acts } = await asker(t);
+        const expectTwoAlike = async (correlation, status, httpStatus) => {
+            const [first, second] = await until(() => answersTo(correlation).length === 2 && answersTo(correlation), 15_000, 'two answers');
+            assert.deepEqual(second, first);
+            assert.deepEqual([first.status, first.httpStatus], [status, httpStatus]);
+        };
+        const sent = nowS();
+        for (const [name, pause] of [['after the answer', true], ['at once', false]]) {
+            const schedule = `twice-${randomUUID()}`;
+            expectStatus(await operator.put(`/v1/admin/schedules/${schedule}`, { cron: '0 0 1 1 *', company: stack.company, type: 'project.create', body: { name } }), 201);
+            await ask(name, 'schedule.delete', { subject: schedule, body: {} }, sent);
+            if (pause) await until(() => answersTo(name).length === 1, 15_000, 'the first answer');
+            await ask(name, 'schedule.delete', { subject: schedule, body: {} }, sent);
+            await expectTwoAlike(name, 'ok', 204);
+        }
+        for (let i = 0; i < 2; i++) await ask('a refusal', 'dead.replay', { subject: randomUUID(), body: {} }, sent);
+        await expectTwoAlike('a refusal', 'not-found', 404);
+        assert.deepEqual((await acts()).map(({ act, outcome }) => [act, outcome]),
+            [['schedule.delete', 'ok'], ['schedule.delete', 'ok'], ['dead.replay', 'not-found']]);
+    });
+
+    test('test_request_when_it_was_begun_and_nobody_said_how_it_ended_then_the_answer_says_so', async (t) => {
+        const { ask, answersTo, acts } = await asker(t);
+        const sent = nowS(), request = { subject: `never-${randomUUID()}`, body: {} };
+        await ask('begun', 'schedule.delete', request, sent);
+        await until(() => answersTo('begun').length === 1, 15_000, 'an answer');
+        const [{ id }] = await acts();
+        await stack.run(`UPDATE operator_act SET outcome = 'begun', http_status = NULL, answer = NULL WHERE id = '${id}'`);
+        await ask('begun', 'schedule.delete', request, sent);
+        const [, answer] = await until(() => answersTo('begun').length === 2 && answersTo('begun'), 15_000, 'another answer');
+        assert.equal(answer.status, 'timeout');
+        assert.match(answer.body, /has not said how it ended/);
+        assert.equal((await acts())[0].outcome, 'begun');
+    });
+
+    test('test_request_when_the_gateway_loses_the_connection_for_replies_then_is_sent_again_and_counts_once', async (t) => {
+        const who = { role: 'super_admin', user: randomUUID() }, operator = stack.client(who);
+        const schedule = `lost-${randomUUID()}`, path = `/v1/admin/schedules/${schedule}`;
+        expectStatus(await operator.put(path, { cron: '0 0 1 1 *', company: stack.company, type: 'project.create', body: { name: 'x' } }), 201);
+        const [{ workers }] = (await operator.get('/v1/admin/pools/projects')).body.managers;
+        for (const { pid } of workers) process.kill(pid, 'SIGSTOP');
+        const goOn = () => { for (const { pid } of workers) process.kill(pid, 'SIGCONT'); };
+        t.after(goOn);
+        const waiting = async () => (await stack.queues()).get('control.projects.requests');
+        const gone = operator.delete(path);
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 1; }, 15_000, 'the request to wait');
+        await sleep(1100); // into another second
+        const connections = (await broker.ctl('list_connections', '--no-table-headers', 'pid', 'client_properties', 'vhost')).split('\n')
+            .filter((line) => line.includes('gateway events') && line.includes(stack.name));
+        assert.ok(connections.length > 0);
+        for (const line of connections) await broker.ctl('close_connection', line.split('\t')[0], 'for a test');
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 2; }, 15_000, 'the request to be sent again');
+        goOn();
+        expectStatus(await gone, 204);
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged === 0; }, 15_000, 'both to be taken');
+        const acts = (await operator.get(`/v1/admin/acts?actor=${who.user}&act=schedule.delete`)).body.data;
+        assert.deepEqual(acts.map(({ outcome }) => outcome), ['ok']);
     });
 });
 

@@ -29,30 +29,74 @@ struct note {
 
 /* In whose name: whom the schedule or the dead letter names as its actor. Its row is read before the request
  * changes it. */
+#define INSERT_ACT                                                                                       \
+    "INSERT INTO operator_act AS a"                                                                      \
+    " (id, actor, company_id, act, subject, on_behalf_of, request, correlation_id,"                      \
+    " outcome, http_status, answer)"                                                                     \
+    " SELECT $1::uuid, (q.r->>'actor')::uuid, (q.r->>'operator_company')::uuid, $2, q.r->>'subject',"    \
+    " CASE"                                                                                              \
+    " WHEN $2 = 'schedule.put' THEN (q.r->'body'->>'actor')::uuid"                                       \
+    " WHEN $2 LIKE 'schedule.%' THEN (SELECT s.actor FROM schedule AS s WHERE s.name = q.r->>'subject')" \
+    " WHEN $2 IN ('dead.replay', 'dead.drop')"                                                           \
+    " THEN (SELECT d.actor FROM dead_letter AS d WHERE d.id = (q.r->>'subject')::uuid)"                  \
+    " END,"                                                                                              \
+    " CASE WHEN jsonb_typeof(q.r->'body') = 'object'"                                                    \
+    " THEN (q.r->'body') - ARRAY['body', 'fingerprint', 'slot'] END,"                                    \
+    " q.r->>'request_id', $4, $5::smallint, $6::json"                                                    \
+    " FROM (SELECT $3::jsonb AS r) AS q"                                                                 \
+    " WHERE q.r->>'actor' IS NOT NULL"
+
+static const struct db_statement begin = {"acts.begin", INSERT_ACT};
 static const struct db_statement record = {
     "acts.record",
-    "INSERT INTO operator_act AS a"
-    " (id, actor, company_id, act, subject, on_behalf_of, request, correlation_id, outcome)"
-    " SELECT $1::uuid, (q.r->>'actor')::uuid, (q.r->>'operator_company')::uuid, $2, q.r->>'subject',"
-    " CASE"
-    " WHEN $2 = 'schedule.put' THEN (q.r->'body'->>'actor')::uuid"
-    " WHEN $2 LIKE 'schedule.%' THEN (SELECT s.actor FROM schedule AS s WHERE s.name = q.r->>'subject')"
-    " WHEN $2 IN ('dead.replay', 'dead.drop')"
-    " THEN (SELECT d.actor FROM dead_letter AS d WHERE d.id = (q.r->>'subject')::uuid)"
-    " END,"
-    " CASE WHEN jsonb_typeof(q.r->'body') = 'object'"
-    " THEN (q.r->'body') - ARRAY['body', 'fingerprint', 'slot'] END,"
-    " q.r->>'request_id', $4"
-    " FROM (SELECT $3::jsonb AS r) AS q"
-    " WHERE q.r->>'actor' IS NOT NULL"
-    " ON CONFLICT (id) DO UPDATE SET outcome = EXCLUDED.outcome WHERE a.outcome = '" OUTCOME_BEGUN "'",
+    INSERT_ACT " ON CONFLICT (id) DO UPDATE SET"
+               " outcome = EXCLUDED.outcome, http_status = EXCLUDED.http_status, answer = EXCLUDED.answer"
+               " WHERE a.outcome = '" OUTCOME_BEGUN "'",
+};
+static const struct db_statement answer_of = {
+    "acts.answer",
+    "SELECT outcome, http_status, answer::text FROM operator_act WHERE id = $1::uuid AND http_status IS NOT "
+    "NULL",
 };
 
-void act_record(struct db *db, struct slice id, struct slice act, struct slice request, struct slice outcome,
+static void send_act(struct db *db, const struct db_statement *statement, const struct act *act,
+                     const struct act_outcome *outcome, db_on_result *on_done, void *arg)
+{
+    char number[DB_NUMBER_SIZE];
+    struct slice http_status = outcome->http_status ? db_number(outcome->http_status, number) : SLICE_NONE;
+    const struct slice params[] = {act->id,         act->name,   act->request,
+                                   outcome->status, http_status, outcome->body};
+    db_send(db, statement, params, ARRAY_LEN(params), on_done, arg);
+}
+
+void act_begin(struct db *db, const struct act *act, db_on_result *on_done, void *arg)
+{
+    send_act(db, &begin, act, &(struct act_outcome){.status = SLICE(OUTCOME_BEGUN)}, on_done, arg);
+}
+
+bool act_was_begun(const struct db_result *result)
+{
+    return strcmp(db_result_sqlstate(result), "23505") == 0 || db_result_error(result) == ERR_DATABASE_LOCKED;
+}
+
+void act_record(struct db *db, const struct act *act, const struct act_outcome *outcome,
                 db_on_result *on_done, void *arg)
 {
-    const struct slice params[] = {id, act, request, outcome};
-    db_send(db, &record, params, ARRAY_LEN(params), on_done, arg);
+    send_act(db, &record, act, outcome, on_done, arg);
+}
+
+void act_ask_outcome(struct db *db, struct slice id, db_on_result *on_done, void *arg)
+{
+    db_send(db, &answer_of, &id, 1, on_done, arg);
+}
+
+bool act_read_outcome(const struct db_result *result, struct act_outcome *ret_outcome)
+{
+    if (db_result_error(result) || db_rows(result) == 0)
+        return false;
+    *ret_outcome = (struct act_outcome){
+        .status = db_text(result, 0, 0), .http_status = db_int(result, 0, 1), .body = db_text(result, 0, 2)};
+    return true;
 }
 
 /* ---- messages ---- */
@@ -130,8 +174,8 @@ void acts_take(struct acts *acts, const struct broker_delivery *delivery)
     }
     struct note *note = xcalloc(1, sizeof(*note));
     *note = (struct note){.acts = acts, .tag = delivery->tag, .epoch = delivery->epoch};
-    act_record(acts->db, delivery->message_id, delivery->type, delivery->body, outcome->text, on_recorded,
-               note);
+    const struct act act = {.id = delivery->message_id, .name = delivery->type, .request = delivery->body};
+    act_record(acts->db, &act, &(struct act_outcome){.status = outcome->text}, on_recorded, note);
     db_sync(acts->db, on_committed, note);
 }
 

@@ -126,7 +126,7 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
         housekeeping_free(h);
         return err;
     }
-    h->operator= operator_new(h->db, h->broker);
+    h->operator= operator_new(loop, h->db, h->broker);
     h->dead_queue = dead_queue_new(loop, h->broker, h->db, pool, config->delivery_limit);
     h->acts = acts_new(loop, h->broker, h->db);
     h->schedules = schedules_new(loop, h->db, config);

@@ -11,6 +11,11 @@
 
 enum { REQUEST_DEPTH_MAX = 40, WHY_SIZE = 160 };
 
+/* Between two looks for the outcome of a request that was begun before, and how often. Who has begun it is in the middle
+ * of it, or has ended between its two transactions. */
+static const double LOOK_AGAIN_S = 0.1;
+enum { LOOKS = 20 };
+
 /* A request between its delivery and its reply. */
 struct open_request {
     struct operator* operator;
@@ -19,19 +24,22 @@ struct open_request {
     char *name, *reply_to, *correlation_id;
     char *text;                  /* of the request */
     char act[UUID_TEXT_LEN + 1]; /* its record (acts.h) */
-    struct {
-        struct slice status, body; /* they point into `result`, or are constant */
-        int64_t http_status;
-    } outcome;
-    char *refusal;            /* its body */
-    struct db_result *result; /* held until the commit */
+    struct act_outcome outcome;  /* it points into `result` or `refusal`, or is constant */
+    char *refusal;               /* its body */
+    struct db_result *result;    /* held until the commit */
+    bool was_begun;              /* before, so its outcome is looked for */
+    unsigned looks;
+    ev_timer look;
+    struct open_request *next, **link; /* in `looking`; link: NULL when it is not there */
 };
 
 struct operator
 {
+    struct ev_loop *loop;
     struct db *db;
     struct broker *broker;
     size_t open;
+    struct open_request *looking; /* those that wait for their next look */
 };
 
 static const struct operator_request *const tables[] = {operator_dead_requests, operator_schedule_requests};
@@ -54,9 +62,21 @@ static char *copy(struct slice s)
     return text;
 }
 
+static void stop_waiting(struct open_request *request)
+{
+    if (!request->link)
+        return;
+    ev_timer_stop(request->operator->loop, &request->look);
+    *request->link = request->next;
+    if (request->next)
+        request->next->link = request->link;
+    request->link = NULL;
+}
+
 static void request_free(struct open_request *request)
 {
     request->operator->open--;
+    stop_waiting(request);
     db_result_release(request->result);
     free(request->name);
     free(request->reply_to);
@@ -94,6 +114,12 @@ static void reply(struct open_request *request)
 
 /* ---- the record ---- */
 
+static struct act act_of(const struct open_request *request)
+{
+    return (struct act){
+        .id = slice_of(request->act), .name = slice_of(request->name), .request = slice_of(request->text)};
+}
+
 static void on_noted(void *arg, struct db_result *result)
 {
     const struct open_request *request = arg;
@@ -119,12 +145,12 @@ static void end(struct open_request *request)
         reply(request);
         return;
     }
-    act_record(request->operator->db, slice_of(request->act), slice_of(request->name),
-               slice_of(request->text), request->outcome.status, on_noted, request);
+    const struct act act = act_of(request);
+    act_record(request->operator->db, &act, &request->outcome, on_noted, request);
     db_sync(request->operator->db, on_outcome_kept, request);
 }
 
-static void refuse_request(struct open_request *request, enum err err, const char *detail)
+static void set_refusal(struct open_request *request, enum err err, const char *detail)
 {
     json_t *json = detail ? json_pack("{s:s}", "detail", detail) : json_object();
     request->refusal = json_dumps(json, JSON_COMPACT);
@@ -132,10 +158,79 @@ static void refuse_request(struct open_request *request, enum err err, const cha
     request->outcome.http_status = err_info(err)->http_status;
     request->outcome.body = slice_of(request->refusal);
     json_decref(json);
+}
+
+static void refuse_request(struct open_request *request, enum err err, const char *detail)
+{
+    set_refusal(request, err, detail);
     end(request);
 }
 
+/* ---- a request that was begun before ---- */
+
+static void look(struct open_request *request);
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct open_request *request = CONTAINER_OF(timer, struct open_request, look);
+    stop_waiting(request);
+    look(request);
+}
+
+static void look_again(struct open_request *request)
+{
+    struct operator* operator= request->operator;
+    ev_timer_init(&request->look, on_look, LOOK_AGAIN_S, 0);
+    ev_timer_start(operator->loop, &request->look);
+    request->next = operator->looking;
+    if (request->next)
+        request->next->link = &request->next;
+    request->link = &operator->looking;
+    operator->looking = request;
+}
+
+static void on_outcome(void *arg, struct db_result *result)
+{
+    struct open_request *request = arg;
+    db_result_release(request->result);
+    request->result = db_result_hold(result);
+}
+
+static void on_looked(void *arg, enum err err)
+{
+    struct open_request *request = arg;
+    if (err == ERR_SHUTTING_DOWN)
+        request_free(request);
+    else if (err == ERR_OK && act_read_outcome(request->result, &request->outcome)) {
+        log_info("operator.answered_again", LOG_S("request", request->name), LOG_S("act", request->act));
+        reply(request);
+    } else if (++request->looks < LOOKS)
+        look_again(request);
+    else {
+        set_refusal(request, ERR_TIMEOUT,
+                    "the request has been sent twice, and the process that has carried it out has not said "
+                    "how it ended; "
+                    "it may be sent again");
+        reply(request);
+    }
+}
+
+static void look(struct open_request *request)
+{
+    act_ask_outcome(request->operator->db, slice_of(request->act), on_outcome, request);
+    db_sync(request->operator->db, on_looked, request);
+}
+
 /* ---- the request ---- */
+
+static void on_begun(void *arg, struct db_result *result)
+{
+    struct open_request *request = arg;
+    request->was_begun = act_was_begun(result);
+    if (!request->was_begun)
+        on_noted(arg, result);
+}
 
 static void on_result(void *arg, struct db_result *result)
 {
@@ -152,6 +247,10 @@ static void on_sync(void *arg, enum err err)
     struct open_request *request = arg;
     if (err == ERR_SHUTTING_DOWN) {
         request_free(request); /* it is not acked, so the broker gives it to another worker */
+        return;
+    }
+    if (request->was_begun) {
+        look(request);
         return;
     }
     if (!err)
@@ -224,17 +323,18 @@ void operator_take(struct operator* operator, const struct broker_delivery * del
     else {
         const struct slice params[] = {slice_of(text)};
         request->text = TAKE(text);
-        act_record(operator->db, slice_of(request->act), slice_of(request->name), params[0],
-                   SLICE(OUTCOME_BEGUN), on_noted, request);
+        const struct act act = act_of(request);
+        act_begin(operator->db, &act, on_begun, request);
         db_send(operator->db, &row->statement, params, 1, on_result, request);
         db_sync(operator->db, on_sync, request);
     }
     free(text);
 }
 
-struct operator* operator_new(struct db *db, struct broker *broker)
+struct operator* operator_new(struct ev_loop *loop, struct db *db, struct broker *broker)
 {
     struct operator* operator= xcalloc(1, sizeof(*operator));
+    operator->loop = loop;
     operator->db = db;
     operator->broker = broker;
     return operator;
@@ -242,6 +342,8 @@ struct operator* operator_new(struct db *db, struct broker *broker)
 
 void operator_free(struct operator* operator)
 {
+    while (operator&& operator->looking)
+        request_free(operator->looking);
     free(operator);
 }
 

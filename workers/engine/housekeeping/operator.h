@@ -5,7 +5,10 @@
  *   control.<pool> ─▶ operator_take ─▶ statement ─ committed ─▶ reply, ack
  *
  * The workers of a pool share the queue. When a worker dies with a request, the broker delivers it to another
- * one, or the operator sends it again: every statement may run twice. */
+ * one. A gateway sends a request again when the reply may have been lost with a node of the broker. Both come with the
+ * same correlation id and timestamp, from which the record of the act has its id: the transaction of a request that was
+ * carried out before fails by it, and the reply is what the record says. An operator who sends a request again makes a new
+ * one: every statement may run twice. */
 
 #include "common/broker/broker.h"
 #include "common/db/db.h"
@@ -25,7 +28,7 @@ extern const struct operator_request operator_schedule_requests[];
 struct operator;
 
 /* `broker` brings the requests and takes the replies. */
-struct operator* operator_new(struct db *db, struct broker *broker);
+struct operator* operator_new(struct ev_loop *loop, struct db *db, struct broker *broker);
 void operator_free(struct operator* operator); /* after its db */
 
 void operator_take(struct operator* operator, const struct broker_delivery * delivery);
