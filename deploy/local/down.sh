@@ -9,6 +9,7 @@ here=$(dirname "$0")
 exec 9>"$STATE/lock"
 flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
 
+stop_orphans
 stopped=0
 
 # stop_part NAME COMMAND…

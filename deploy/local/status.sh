@@ -76,7 +76,7 @@ show() {
     fi
     case $part in
     gateway) how=$(state_of_gateway) ;;
-    broker | database) ;;
+    broker | database) ! has_moved "$part" || how=moved ;;
     *) how=$(state_of_pool "$part") ;;
     esac
     row "$part" "$how" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
@@ -90,6 +90,7 @@ done
 while read -r pool sentence; do
     [ -z "$pool" ] || say "$pool: $sentence"
 done <<<"$problems"
+! has_moved broker && ! has_moved database || say "The folder has moved to $STATE while its servers run: ./cortex up starts them again there."
 # The count comes from our own database only; with another one, ./cortex dead asks the gateway.
 dead=0
 ! is_running database || dead=$(database_sql cortex cortex 2>/dev/null <<<'SELECT count(*) FROM dead_letter') || dead=0

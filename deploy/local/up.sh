@@ -79,6 +79,7 @@ flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
 ! all_running 2>/dev/null || before=$(cat "$STATE"/run/*.pid)
 
 ensure_state
+stop_orphans
 gateway_port_is_free
 packages_need build servers client
 [ -n "${CORTEX_BUILD:-}" ] || build release cortex-gateway cortex-worker cortex-token cortex-watch

@@ -1,55 +1,15 @@
-// ./cortex on a machine that is not as clean as ours.
-import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+// ./cortex on machines that are not as tidy as ours: what a person does with `up`, `status` and `down`, in a checkout of its own.
+import { after, before, describe } from 'node:test';
 
 import { Checkout } from '../lib/checkout.mjs';
+import movedTests from './up/moved.mjs';
+import strangeTests from './up/strange.mjs';
 
-// Nobody listens on port 9.
-const PROXY = 'http://127.0.0.1:9';
-const STRANGE = {
-    http_proxy: PROXY,
-    https_proxy: PROXY,
-    all_proxy: PROXY,
-    HTTP_PROXY: PROXY,
-    ALL_PROXY: PROXY,
-    no_proxy: 'example.com',
-    PGHOSTADDR: '127.0.0.9',
-    PGPORT: '9',
-    PGSSLMODE: 'verify-full',
-    PGSERVICE: 'nowhere',
-    PGUSER: 'nobody',
-    CDPATH: '/:/tmp',
-};
+describe('./cortex up', () => {
+    const shared = {};
+    before(() => (shared.checkout = new Checkout('up')));
+    after(() => shared.checkout.stop());
 
-describe('./cortex where the environment names proxies and other servers', () => {
-    let checkout;
-    before(() => {
-        checkout = new Checkout('strange');
-        writeFileSync(join(checkout.folder, '.curlrc'), `proxy = ${PROXY}\nhead\n`);
-    });
-    after(() => checkout.stop());
-
-    const cortex = async (...args) => {
-        const { status, stdout, stderr } = await checkout.try(args, { ...STRANGE, HOME: checkout.folder });
-        assert.equal(status, 0, `./cortex ${args.join(' ')}: ${stderr}`);
-        return stdout;
-    };
-
-    test('test_up_when_a_proxy_is_set_then_it_starts_and_its_examples_go_past_the_proxy', async () => {
-        const said = await cortex('up');
-        assert.match(said, /CortexBuild answers at/);
-        assert.match(said, /curl -sS --noproxy '\*' http/);
-    });
-
-    test('test_commands_when_a_proxy_is_set_then_they_reach_the_gateway_and_the_servers', async () => {
-        assert.match(await cortex('status'), /^gateway +ready /m);
-        assert.match(await cortex('scale'), /^projects: 1 wanted/m);
-        assert.match(await cortex('scale', 'projects', '2'), /^projects: 2 wanted/m);
-        await cortex('dead');
-        assert.match(await cortex('schedules'), /inbox\.retention/);
-        await cortex('grow');
-        assert.match(await cortex('up'), /nothing was changed/);
-    });
+    strangeTests(shared);
+    movedTests(shared);
 });

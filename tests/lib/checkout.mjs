@@ -7,7 +7,7 @@
 //     await checkout.stop();
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { send } from './http.mjs';
@@ -75,6 +75,12 @@ export class Checkout {
             headers: { authorization: `Bearer ${token}`, ...kind, ...headers },
             body: body === undefined ? undefined : JSON.stringify(body),
         });
+    }
+
+    // Under another name, as by mv; what runs goes on.
+    move(folder) {
+        renameSync(this.folder, folder);
+        this.folder = folder;
     }
 
     remove() {

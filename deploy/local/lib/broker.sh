@@ -78,7 +78,34 @@ epmd_answers() {
     (exec 8<>"/dev/tcp/127.0.0.1/$(port_of epmd)")
 }
 
+# RabbitMQ writes into its data where the log of each quorum queue lies, and goes by that: in a folder that was moved it finds no queue, in
+# a copy it opens those of the other folder. Where the data was last used under another path, these places are written anew.
+broker_settle() {
+    local broker=$STATE/broker here=${STATE#"${CHROOT:-}"}
+    [ -d "$broker/data" ] && [ "$(as_service cat "$broker/data/path" 2>/dev/null)" != "$here" ] || return 0
+    as_part env -i "HOME=$here/broker" "PATH=/usr/sbin:/usr/bin" LANG=C.UTF-8 erl -noinput -boot start_clean -eval "
+        Settle = fun(File) ->
+            Folder = filename:dirname(filename:dirname(File)),
+            case file:consult(File) of
+                {ok, [Queue = #{system_config := System}]} ->
+                    Here = Queue#{system_config := System#{data_dir => Folder, wal_data_dir => Folder}},
+                    ok = file:write_file(File ++ \".new\", io_lib:format(\"~w.\", [Here])),
+                    ok = file:rename(File ++ \".new\", File);
+                Other -> io:format(\"~ts is left as it is: ~tp~n\", [File, Other])
+            end
+        end,
+        [Settle(File) || Kind <- [\"quorum\", \"coordination\"],
+                         File <- filelib:wildcard(\"$here/broker/data/*/\" ++ Kind ++ \"/*/*/config\")],
+        halt(0)." >>"$STATE/log/broker.log" 2>&1 ||
+        part_failed broker "cannot use its data, which lay elsewhere before"
+    put_file 600 "$broker/data/path" <<<"$here"
+}
+
 broker_start() {
+    if has_moved broker; then
+        step "broker: its folder has moved; starting it again"
+        broker_stop
+    fi
     is_running broker && return
     [ -x "${CHROOT:-}$RABBITMQ_BIN/rabbitmq-server" ] || die "RabbitMQ is not installed; ./cortex up installs it"
     ensure_state
@@ -91,6 +118,7 @@ broker_start() {
     choose_port broker
     choose_port broker_dist
     broker_configure
+    broker_settle
     mapfile -t environment < <(broker_env)
     start_process broker env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmq-server"
     wait_ready broker 120 broker_answers

@@ -6,6 +6,10 @@ build() {
     local preset=$1 dir=$ROOT/build/$1 log
     shift
     log=$dir/build.log
+    if built_elsewhere "$dir"; then
+        step "this checkout was moved or copied; building anew"
+        rm -rf "$dir"
+    fi
     mkdir -p "$dir"
     if [ ! -f "$dir/build.ninja" ]; then
         step "configuring build/$preset"
@@ -13,6 +17,11 @@ build() {
     fi
     step "building build/$preset"
     ninja -C "$dir" "$@" >"$log" 2>&1 || build_failed "$log" "the build of build/$preset failed"
+}
+
+# CMake and ninja keep absolute paths: they would compile the sources of the other checkout.
+built_elsewhere() {
+    [ -f "$1/CMakeCache.txt" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$ROOT" "$1/CMakeCache.txt"
 }
 
 build_failed() {

@@ -8,7 +8,7 @@
 #   STATE/ports      name=number, kept so that addresses survive a restart
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
-STATE=${CORTEX_STATE:-$ROOT/.cortex}
+STATE=$(realpath -m "${CORTEX_STATE:-$ROOT/.cortex}") # however it was reached: RabbitMQ keeps the path
 SERVICE_USER=${CORTEX_SERVICE_USER:-cortex} # runs the servers where we are root
 
 say() {
@@ -183,12 +183,43 @@ start_time() {
     sed -n 's/^.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
 }
 
-# pid_of PART: prints the pid when it is running; a stale pid file counts for nothing.
+# pid_of PART: prints the pid when it is running; a stale pid file counts for nothing, nor does that of a folder that this is a copy of.
 pid_of() {
+    local pid
+    pid=$(recorded_pid "$1") && works_here "$pid" && printf '%s' "$pid"
+}
+
+# The process that the pid file names, wherever it works.
+recorded_pid() {
     local pid started
     [ -s "$STATE/run/$1.pid" ] && read -r pid started <"$STATE/run/$1.pid" || return 1
     [ -n "$pid" ] && [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null &&
         printf '%s' "$pid"
+}
+
+# Each part works in the state directory or in a folder below it: to the part, a directory that is renamed stays the same, and a copy is
+# another. Of another user's process it cannot be seen; nodes of a cluster share an epmd.
+works_here() {
+    local cwd=/proc/$1/cwd
+    [ -z "${CHROOT:-}${BROKER_PEERS:-}" ] && readlink "$cwd" >/dev/null 2>&1 || return 0
+    [ "$cwd" -ef "$STATE" ] || [ "$cwd/.." -ef "$STATE" ] || [ "$cwd/../.." -ef "$STATE" ]
+}
+
+# Parts that the pid files name and whose folder is gone: it was moved to another disk, or copied and removed, while they ran.
+stop_orphans() {
+    local file part pid
+    for file in "$STATE"/run/*.pid; do
+        part=$(basename "$file" .pid)
+        pid=$(recorded_pid "$part") && [[ $(readlink "/proc/$pid/cwd") = *' (deleted)' ]] || continue
+        warn "$part (pid $pid) still runs in a folder that is gone; killing it"
+        kill -s KILL -- "-$pid" 2>/dev/null || true
+        rm -f "$file"
+    done
+}
+
+# has_moved PART: it runs, and was started when the state directory had another path.
+has_moved() {
+    is_running "$1" && [ -s "$STATE/run/$1.at" ] && [ "$(cat "$STATE/run/$1.at")" != "$STATE" ]
 }
 
 is_running() {
@@ -215,6 +246,7 @@ start_process() {
     ) </dev/null >>"$log" 2>&1 &
     pid=$!
     disown "$pid"
+    printf '%s\n' "$STATE" >"$STATE/run/$part.at"
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$STATE/run/$part.pid"
 }
 

@@ -82,13 +82,17 @@ database_forget_stranger() {
     local lock=$STATE/database/data/postmaster.pid pid
     pid=$(head -n 1 "$lock" 2>/dev/null) || return 0
     [ -d "/proc/$pid" ] || return 0
-    if grep -qF "$STATE/database/data" "/proc/$pid/cmdline" 2>/dev/null; then
+    if [ "/proc/$pid/cwd" -ef "$STATE/database/data" ]; then
         die "a PostgreSQL (pid $pid) that ./cortex has lost sight of still runs on $STATE/database; stop it with kill -INT $pid"
     fi
     rm -f "$lock"
 }
 
 database_start() {
+    if has_moved database; then
+        step "database: its folder has moved; starting it again"
+        database_stop
+    fi
     is_running database && return
     ensure_state
     local bin
