@@ -58,7 +58,7 @@ member() { sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
 # A request replays or drops a bounded number, so it is sent until no more are left. What fails again meanwhile is newer than the first
 # answer's `before`, and is not taken a second time.
 many() {
-    local answer total=0
+    local answer locked total=0
     [ ${#filter[@]} -gt 0 ] || [ -n "$all" ] || die "$1 needs an id, a filter or --all: ./cortex dead help lists them"
     while :; do
         case $1 in
@@ -70,6 +70,8 @@ many() {
         [ "$(member more <<<"$answer")" = true ] || break
     done
     printf '%s dead letters: %s\n' "$total" "$1"
+    locked=$(member locked <<<"$answer")
+    [ "${locked:-0}" = 0 ] || printf '%s more are held by another transaction: try again later\n' "$locked" >&2
 }
 
 verb=${1:-list}

@@ -146,14 +146,16 @@ static const struct kind {
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "replayDeadLetters",
      .status = 200,
-     .meaning = "`count` commands will be run again. Repeat the request while `more` is true",
+     .meaning = "`count` commands will be run again; `locked` dead letters were held by another transaction "
+                "and are left. Repeat the request while `more` is true",
      .msg_request = "dead_selection",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterCount",
      .refusals = {400, 401, 403, 413, 415, 422, 500, 503}},
     {.verb = "dropDeadLetters",
      .status = 200,
-     .meaning = "`count` dead letters are deleted. Repeat the request while `more` is true",
+     .meaning = "`count` dead letters are deleted; `locked` others were held by another transaction and are "
+                "left. Repeat the request while `more` is true",
      .msg_request = "dead_selection",
      .body = BODY_DOCUMENT,
      .document = "DeadLetterCount",

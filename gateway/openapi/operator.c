@@ -87,6 +87,7 @@ static const struct member {
     {"Death", "attempts", COUNT, 0, NULL},
 
     {"DeadLetterCount", "count", COUNT, 0, NULL},
+    {"DeadLetterCount", "locked", COUNT, MAY_BE_ABSENT, NULL},
     {"DeadLetterCount", "more", TRUTH, 0, NULL},
     {"DeadLetterCount", "before", TIME, 0, NULL},
 

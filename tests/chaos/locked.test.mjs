@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
+import { addLetter } from '../e2e/operators/dead_letters.mjs';
 import { newAgent } from '../lib/http.mjs';
 import { companyOf } from '../lib/partition.mjs';
 import { until } from '../lib/process.mjs';
@@ -141,6 +142,46 @@ describe('locked', () => {
         await release();
         await until(async () => (await inboxOf(locked)) === 1, WITHIN_MS, 'that of the company that was locked');
         assert.equal(await count('dead_letter'), 0);
+    });
+
+    test('test_replay_when_the_company_of_a_dead_letter_is_held_then_all_are_replayed_and_its_command_waits_for_it', async () => {
+        const companies = await newCompanies(), [locked, ...others] = companies;
+        const operator = stack.client({ role: 'super_admin' });
+        const before = '2026-02-01T00:00:00Z'; // those of this test
+        const [id] = await Promise.all(companies.map((company) => addLetter(stack, company.id, 'Replayed')));
+        const release = await hold(LOCKS.sequence(locked.id));
+        const many = await operator.post('/v1/admin/dead-letters/replay', { before });
+        assert.deepEqual([many.status, many.body.count, many.body.locked], [200, companies.length, 0]);
+        const left = (of) => count(`dead_letter WHERE company_id = '${of.id}'`);
+        for (const company of others) await until(async () => (await left(company)) === 0, WITHIN_MS, 'the replays of the others');
+        const again = await operator.post(`/v1/admin/dead-letters/${id}/replay`);
+        assert.deepEqual([again.status, again.body.count], [200, 0], 'it is being replayed');
+        assert.deepEqual(await locked.names(), []);
+        await release();
+        await until(async () => (await left(locked)) === 0, WITHIN_MS, 'that of the company that was locked');
+        for (const company of companies) assert.deepEqual(await company.names(), ['Replayed']);
+    });
+
+    test('test_dead_letters_when_one_is_held_then_the_others_are_replayed_or_dropped_and_it_is_counted', async () => {
+        const operator = stack.client({ role: 'super_admin' });
+        const company = await stack.addCompany();
+        const before = '2026-02-01T00:00:00Z';
+        const add = () => addLetter(stack, company, 'Replayed');
+        const held = await add();
+        const release = await hold(`SELECT FROM dead_letter WHERE id = '${held}' FOR UPDATE`);
+        const outcome = ({ status, body }) => [status, body.count, body.locked, body.more];
+        await add(), await add();
+        assert.deepEqual(outcome(await operator.post('/v1/admin/dead-letters/replay', { company, before, limit: 1 })), [200, 1, 1, true]);
+        assert.deepEqual(outcome(await operator.post('/v1/admin/dead-letters/replay', { company, before, limit: 1 })), [200, 1, 1, false]);
+        await add();
+        assert.deepEqual(outcome(await operator.delete(`/v1/admin/dead-letters?company=${company}&before=${before}`)), [200, 1, 1, false]);
+        for (const request of [operator.post(`/v1/admin/dead-letters/${held}/replay`), operator.delete(`/v1/admin/dead-letters/${held}`)]) {
+            const { status, body } = await request;
+            assert.deepEqual([status, body.type], [503, '/problems/database-locked']);
+        }
+        await release();
+        assert.equal((await operator.delete(`/v1/admin/dead-letters/${held}`)).status, 204);
+        await until(async () => (await count(`dead_letter WHERE company_id = '${company}'`)) === 0, WITHIN_MS, 'the replays');
     });
 
     for (const [what, lock] of Object.entries({ sequence: LOCKS.sequence, counter: LOCKS.counter }))

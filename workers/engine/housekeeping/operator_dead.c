@@ -1,26 +1,20 @@
-/* What operators do with dead letters: replay or drop them, one or many (schemas/sql/0005_waiting.sql has the
- * functions). A replay moves dead letters to `deferred` in one transaction: a process that dies meanwhile has
- * done all of it or nothing. */
+/* What operators do with dead letters: replay or drop them, one or many. A replay moves dead letters to
+ * `deferred` in one transaction: a process that dies meanwhile has done all of it or nothing. The functions are
+ * in schemas/sql/0023_dead_letters_without_waiting.sql. */
 
 #include "workers/engine/housekeeping/operator.h"
 
-#define LETTER                                                                      \
-    "WITH letter AS ("                                                              \
-    " SELECT id, command_id IS NOT NULL AND fingerprint IS NOT NULL AS is_readable" \
-    " FROM dead_letter"                                                             \
+#define LETTER                                                           \
+    "WITH letter AS ("                                                   \
+    " SELECT id, is_replaying,"                                          \
+    " command_id IS NOT NULL AND fingerprint IS NOT NULL AS is_readable" \
+    " FROM dead_letter"                                                  \
     " WHERE id = ($1::jsonb->>'subject')::uuid)"
 
 /* What the selection of a request names (dead_selection.json), and one dead letter more than its limit, which
  * tells whether there are more. The first answer fixes `before`: later requests with it leave alone what dies
- * again after it. */
-#define CHOSEN(condition)                                                   \
-    "WITH q AS (SELECT $1::jsonb->'body' AS b),"                            \
-    " bound AS ("                                                           \
-    " SELECT coalesce((b->>'limit')::integer, 1000) AS most,"               \
-    " coalesce((b->>'before')::timestamptz, clock_timestamp()) AS before"   \
-    " FROM q),"                                                             \
-    " found AS ("                                                           \
-    " SELECT d.id, row_number() OVER (ORDER BY d.last_at, d.id) AS n"       \
+ * again after it. Those that another transaction holds are passed over, and counted. */
+#define MATCHING(condition)                                                 \
     " FROM dead_letter AS d, q, bound"                                      \
     " WHERE NOT d.is_replaying"                                             \
     " AND " condition " AND (b->>'pool' IS NULL OR d.pool = b->>'pool')"    \
@@ -30,38 +24,62 @@
     " AND (b->>'since' IS NULL OR d.last_at >= (b->>'since')::timestamptz)" \
     " AND d.last_at < bound.before"                                         \
     " ORDER BY d.last_at, d.id"                                             \
-    " LIMIT (SELECT most + 1 FROM bound)),"                                 \
-    " chosen AS (SELECT array_agg(id) AS ids FROM found, bound WHERE n <= most)"
+    " LIMIT (SELECT most + 1 FROM bound)"
 
-#define COUNTED(function)                                               \
-    " SELECT 'ok', 200, json_build_object("                             \
-    "'count', (SELECT " function "(coalesce(ids, '{}')) FROM chosen),"  \
-    " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound)," \
+#define TAKEN(condition) \
+    "taken AS MATERIALIZED (SELECT d.id, d.last_at" MATCHING(condition) " FOR UPDATE OF d SKIP LOCKED)"
+#define SEEN(condition) "seen AS (SELECT d.id" MATCHING(condition) ")"
+#define BOUND                                                             \
+    "q AS (SELECT $1::jsonb->'body' AS b),"                               \
+    " bound AS ("                                                         \
+    " SELECT coalesce((b->>'limit')::integer, 1000) AS most,"             \
+    " coalesce((b->>'before')::timestamptz, clock_timestamp()) AS before" \
+    " FROM q)"
+#define NUMBERED     "found AS (SELECT id, row_number() OVER (ORDER BY last_at, id) AS n FROM taken)"
+#define WITHIN_LIMIT "chosen AS (SELECT array_agg(id) AS ids FROM found, bound WHERE n <= most)"
+#define CHOSEN(condition) \
+    "WITH " BOUND ", " TAKEN(condition) ", " SEEN(condition) ", " NUMBERED ", " WITHIN_LIMIT
+
+#define COUNTED(function)                                                            \
+    " SELECT 'ok', 200, json_build_object("                                          \
+    "'count', (SELECT " function "(coalesce(ids, '{}')) FROM chosen),"               \
+    " 'locked', (SELECT count(*) FROM seen WHERE id NOT IN (SELECT id FROM taken))," \
+    " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound),"              \
     " 'before', (SELECT before FROM bound))"
 
-#define REPLAY_ONE                                                                                           \
-    LETTER                                                                                                   \
-    ", done AS MATERIALIZED ("                                                                               \
-    " SELECT dead_letter_replay(ARRAY[id]) AS count FROM letter WHERE is_readable)"                          \
-    " SELECT"                                                                                                \
-    " coalesce((SELECT CASE WHEN is_readable THEN 'ok' ELSE 'conflict' END FROM letter), 'not-found'),"      \
-    " coalesce((SELECT CASE WHEN is_readable THEN 200 ELSE 409 END FROM letter), 404),"                      \
-    " coalesce("                                                                                             \
-    "(SELECT json_build_object('id', id, 'count', (SELECT count FROM done)) FROM letter WHERE is_readable)," \
-    " (SELECT json_build_object('detail', 'The message cannot be read, so there is no command to run.')"     \
-    " FROM letter),"                                                                                         \
-    " '{}'::json)"
+#define HELD "Another transaction holds the dead letter at this moment."
+#define END_OF_ANSWER                                                             \
+    " UNION ALL"                                                                  \
+    " SELECT 'not-found', 404, '{}'::json WHERE NOT EXISTS (SELECT FROM letter))" \
+    " SELECT slug, status, body FROM answer"
 
-#define DROP_ONE                                                                                    \
-    LETTER                                                                                          \
-    ", done AS MATERIALIZED (SELECT dead_letter_drop(ARRAY[id]) AS count FROM letter)"              \
-    " SELECT"                                                                                       \
-    " coalesce((SELECT CASE WHEN count = 1 THEN 'ok' ELSE 'conflict' END FROM done), 'not-found')," \
-    " coalesce((SELECT CASE WHEN count = 1 THEN 204 ELSE 409 END FROM done), 404),"                 \
-    " coalesce("                                                                                    \
-    "(SELECT json_build_object('detail', 'The command is being replayed at this moment.')"          \
-    " FROM done WHERE count = 0),"                                                                  \
-    " '{}'::json)"
+#define REPLAY_ONE                                                                                      \
+    LETTER                                                                                              \
+    ", done AS MATERIALIZED ("                                                                          \
+    " SELECT id, is_replaying, dead_letter_replay(ARRAY[id]) AS count FROM letter WHERE is_readable),"  \
+    " answer AS ("                                                                                      \
+    " SELECT 'database-locked' AS slug, 503 AS status, json_build_object('detail', '" HELD "') AS body" \
+    " FROM done WHERE count = 0 AND NOT is_replaying"                                                   \
+    " UNION ALL"                                                                                        \
+    " SELECT 'ok', 200, json_build_object('id', id, 'count', count)"                                    \
+    " FROM done WHERE count > 0 OR is_replaying"                                                        \
+    " UNION ALL"                                                                                        \
+    " SELECT 'conflict', 409, json_build_object('detail',"                                              \
+    " 'The message cannot be read, so there is no command to run.')"                                    \
+    " FROM letter WHERE NOT is_readable" END_OF_ANSWER
+
+#define DROP_ONE                                                                                        \
+    LETTER                                                                                              \
+    ", done AS MATERIALIZED (SELECT is_replaying, dead_letter_drop(ARRAY[id]) AS count FROM letter),"   \
+    " answer AS ("                                                                                      \
+    " SELECT 'database-locked' AS slug, 503 AS status, json_build_object('detail', '" HELD "') AS body" \
+    " FROM done WHERE count = 0 AND NOT is_replaying"                                                   \
+    " UNION ALL"                                                                                        \
+    " SELECT 'conflict', 409,"                                                                          \
+    " json_build_object('detail', 'The command is being replayed at this moment.')"                     \
+    " FROM done WHERE count = 0 AND is_replaying"                                                       \
+    " UNION ALL"                                                                                        \
+    " SELECT 'ok', 204, '{}'::json FROM done WHERE count = 1" END_OF_ANSWER
 
 #define IS_READABLE "d.command_id IS NOT NULL AND d.fingerprint IS NOT NULL"
 
