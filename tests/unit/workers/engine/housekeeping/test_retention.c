@@ -88,6 +88,10 @@ static const struct {
     {"operator_act",
      "INSERT INTO operator_act (company_id, id, actor, act, at, outcome)"
      " SELECT '%s', gen_random_uuid(), gen_random_uuid(), 'schedule.run', " AGE ", 'ok'" ROWS},
+    {"begun_mark", "INSERT INTO begun_mark (company_id, command_id, at)"
+                   " SELECT '%s', gen_random_uuid(), " AGE ROWS},
+    {"revocation", "INSERT INTO revocation (company_id, id, user_id, before, expires_at, created_at)"
+                   " SELECT '%s', gen_random_uuid(), gen_random_uuid(), " AGE ", now(), " AGE ROWS},
 };
 
 static const char *insert_of(const char *table)
@@ -102,7 +106,10 @@ static void fill(const struct engine *e, const char *table)
 {
     int before = rows_of(e, table);
     char sql[SQL_SIZE];
-    const char *insert = insert_of(table), *company = strstr(insert, "%s");
+    const char *insert = insert_of(table), *company;
+    if (!insert)
+        fail_msg("this test has no old rows for %s", table);
+    company = strstr(insert, "%s");
     snprintf(sql, sizeof(sql), "%.*s%s%s", (int)(company - insert), insert, uuid_text(&e->company),
              company + 2);
     run_sqlf("%s", sql);
@@ -156,6 +163,39 @@ static void test_retention_when_a_run_has_more_to_do_then_the_next_step_begins_w
     run_sqlf("DELETE FROM dead_letter");
 }
 
+/* ---- every table ---- */
+
+/* The tables that have no row in retention.def, neither as RETENTION nor as KEPT. */
+static const char *tables_without_end(void)
+{
+    char known[SQL_SIZE] = "";
+    size_t count;
+    const struct retained *kept = kept_tables(&count);
+    static const char *const others[] = {
+#define RETENTION(name, number, sql)
+#define KEPT(name, why) name,
+#include "workers/engine/housekeeping/retention.def"
+#undef KEPT
+#undef RETENTION
+    };
+    for (size_t i = 0; i < count + ARRAY_LEN(others); i++)
+        snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s'%s'", i > 0 ? "," : "",
+                 i < count ? kept[i].table : others[i - count]);
+    return ask_sqlf("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
+                    " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+                    " AND (NOT relispartition OR relname = 'events_default') AND relname NOT IN (%s)",
+                    known);
+}
+
+static void test_every_table_when_it_may_grow_then_retention_knows_it_or_says_why_it_stays(void **state)
+{
+    (void)state;
+    assert_string_equal(tables_without_end(), "");
+    run_sqlf("CREATE TABLE diary (at timestamptz)");
+    assert_string_equal(tables_without_end(), "diary");
+    run_sqlf("DROP TABLE diary");
+}
+
 /* ---- what stays although it is old ---- */
 
 static void test_retention_of_dead_letters_when_one_is_being_replayed_keeps_it(void **state)
@@ -200,6 +240,107 @@ static void test_retention_of_long_jobs_when_their_last_event_may_be_unpublished
     expire("long_job");
     assert_int_equal(rows_of(e, "long_job"), 1);
     run_sqlf("DELETE FROM long_job");
+}
+
+static void test_retention_of_revocations_when_a_command_or_a_schedule_is_older_keeps_them(void **state)
+{
+    struct engine *e = *state;
+    struct uuid user = add_user(&e->company);
+    run_sqlf("INSERT INTO revocation (company_id, id, user_id, before, expires_at, created_at) SELECT"
+             " '%s', gen_random_uuid(), u, now() - interval '400 days', now(), now() - interval '400 days'"
+             " FROM unnest(ARRAY['%s', '%s']::uuid[]) AS u",
+             uuid_text(&e->company), uuid_text(&user), uuid_text(&e->user));
+    run_sqlf(
+        "INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor, role, sent,"
+        " fingerprint, body) VALUES ('%s', gen_random_uuid(), 'projects', 0, 'schedule',"
+        " now() + interval '1 day', 'project.create', '%s', 'operative',"
+        " extract(epoch FROM now() - interval '401 days')::bigint, 0, '')",
+        uuid_text(&e->company), uuid_text(&user));
+    expire("revocation");
+    assert_int_equal(rows_of(e, "revocation"), 1);
+    run_sqlf("DELETE FROM deferred");
+    expire("revocation");
+    assert_int_equal(rows_of(e, "revocation"), 0);
+}
+
+/* ---- the content of exports ---- */
+
+enum { PIECES = 30, LIVE = 200 };
+
+static void forget_exports(void)
+{
+    run_sqlf("DELETE FROM export");
+    run_sqlf("DELETE FROM export_piece");
+    run_sqlf("DELETE FROM export_content");
+}
+
+/* Exports with `pieces` pieces of content each. */
+static void add_exports(const struct engine *e, int count, int pieces)
+{
+    run_sqlf(
+        "WITH x AS (INSERT INTO export (company_id, id, resource, creator_id, status, ended_at, expires_at)"
+        " SELECT '%s', gen_random_uuid(), 'task', gen_random_uuid(), 'running', now(), NULL"
+        " FROM generate_series(1, %d) RETURNING company_id, id)"
+        " INSERT INTO export_piece (company_id, export_id, n, content)"
+        " SELECT company_id, id, n, 'line' FROM x, generate_series(0, %d) AS n",
+        uuid_text(&e->company), count, pieces - 1);
+}
+
+static int sweep(int most)
+{
+    run_sqlf("DO $do$ BEGIN SET LOCAL ROLE cortex_worker; PERFORM set_config('test.swept',"
+             " export_sweep(%d)::text, false); RESET ROLE; END $do$",
+             most);
+    return atoi(ask_sqlf("SELECT current_setting('test.swept')"));
+}
+
+static void test_sweep_when_an_export_is_over_then_its_content_goes_in_steps_and_that_of_others_stays(
+    void **state)
+{
+    struct engine *e = *state;
+    static const char *const ends[] = {
+        "UPDATE export SET status = 'cancelled'",
+        "UPDATE export SET status = 'failed'",
+        "UPDATE export SET status = 'completed', expires_at = now() - interval '1 second'",
+        "DELETE FROM export",
+    };
+    forget_exports();
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        add_exports(e, 1, PIECES);
+        assert_int_equal(sweep(20), 0); /* it runs */
+        run_sqlf("%s", ends[i]);
+        assert_int_equal(sweep(20), 20);
+        assert_int_equal(rows_of(e, "export_piece"), PIECES - 20);
+        assert_int_equal(sweep(20), PIECES - 20);
+        assert_int_equal(sweep(20), 0);
+        assert_int_equal(rows_of(e, "export_piece"), 0);
+        assert_int_equal(rows_of(e, "export_content"), 0);
+        run_sqlf("DELETE FROM export");
+    }
+    add_exports(e, 1, PIECES);
+    run_sqlf("UPDATE export SET status = 'completed', expires_at = now() + interval '1 hour'");
+    run_sqlf("UPDATE export_content SET due_at = now()"); /* as for content of the version before */
+    assert_int_equal(sweep(20), 1);
+    assert_int_equal(sweep(20), 0);
+    assert_int_equal(rows_of(e, "export_piece"), PIECES);
+    forget_exports();
+}
+
+/* What it reads does not grow with the exports that still have content. */
+static void test_sweep_when_many_exports_have_content_then_it_reads_only_what_is_over(void **state)
+{
+    struct engine *e = *state;
+    forget_exports();
+    add_exports(e, LIVE, 1);
+    run_sqlf("UPDATE export SET status = 'completed', expires_at = now() + interval '1 hour'");
+    run_sqlf("SELECT pg_stat_force_next_flush()");
+    run_sqlf("DO $do$ DECLARE seen bigint; BEGIN SET LOCAL ROLE cortex_worker; PERFORM export_sweep(20);"
+             " RESET ROLE; SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) INTO seen"
+             " FROM pg_stat_xact_user_tables WHERE relname IN ('export', 'export_piece', 'export_content');"
+             " IF seen > 0 THEN RAISE EXCEPTION 'it reads %% rows', seen; END IF; END $do$");
+    run_sqlf("DELETE FROM export");
+    assert_int_equal(sweep(LIVE + 1), LIVE);
+    assert_int_equal(rows_of(e, "export_content"), 0);
 }
 
 /* ---- events ---- */
@@ -316,9 +457,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_retention_of_each_table_then_what_is_old_goes_by_an_index_and_what_is_young_stays),
         TEST(test_retention_when_a_run_has_more_to_do_then_the_next_step_begins_where_the_last_one_ended),
+        TEST(test_every_table_when_it_may_grow_then_retention_knows_it_or_says_why_it_stays),
         TEST(test_retention_of_dead_letters_when_one_is_being_replayed_keeps_it),
         TEST(test_retention_of_exports_when_the_content_is_still_kept_keeps_them_and_else_their_jobs_go),
         TEST(test_retention_of_long_jobs_when_their_last_event_may_be_unpublished_keeps_them),
+        TEST(test_retention_of_revocations_when_a_command_or_a_schedule_is_older_keeps_them),
+        TEST(test_sweep_when_an_export_is_over_then_its_content_goes_in_steps_and_that_of_others_stays),
+        TEST(test_sweep_when_many_exports_have_content_then_it_reads_only_what_is_over),
         TEST(test_retention_of_events_when_the_inbox_is_behind_drops_a_partition_at_each_step_all_the_same),
         TEST(test_command_when_it_comes_again_after_midnight_and_retention_takes_effect_once),
         TEST(test_command_when_workers_of_the_version_before_do_the_retention_takes_effect_once),
