@@ -62,7 +62,10 @@ static void refuse_copy(struct command *command)
 }
 
 /* The command has a row in the inbox. When that row is the result of a dead letter and the command was sent
- * again, it runs once more; a redelivery only asks for what its first delivery came to. */
+ * again, it runs once more; a redelivery only asks for what its first delivery came to.
+ *
+ * A verdict of ours says that its tries are used up. Such a try may have been committed all the same, when the
+ * connection broke before the answer came: then the result that was committed is the one that counts. */
 static void read_result(struct command *command, const struct db_result *result, int row)
 {
     struct slice slug = db_text(result, row, STATUS);
@@ -72,7 +75,9 @@ static void read_result(struct command *command, const struct db_result *result,
         command_find(command, FINDING_REPLACE);
         return;
     }
-    if (command_is_dead(command) && !is_dead) {
+    if (command->reading == READING_ALL) {
+        command->verdict = ERR_OK;
+    } else if (!is_dead) {
         refuse_copy(command);
         return;
     }

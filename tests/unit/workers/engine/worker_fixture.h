@@ -257,25 +257,29 @@ static inline void on_engine_limit(struct ev_loop *loop, ev_timer *timer, int ev
     fail_msg("the engine did not come to an end in 30 s");
 }
 
-static inline struct engine *engine_new(void)
+static inline void engine_connect(struct engine *e, const char *url, int attempts)
 {
     static const struct db_callbacks db_callbacks = {.on_up = on_engine_up};
     static const struct batch_callbacks callbacks = {
         .on_settled = on_engine_settled, .on_trouble = on_engine_trouble, .on_idle = on_engine_idle};
-    static const struct batch_options batch_options = {
+    const struct batch_options batch_options = {
         .pool = "projects",
-        .retries = {.attempts = 2, .first_ms = 1000, .max_ms = 60000},
+        .retries = {.attempts = attempts, .first_ms = 1000, .max_ms = 60000},
         .scheduled_max = SCHEDULED_MAX,
         .scheduled_bytes = SCHEDULED_BYTES};
-    struct engine *e = xcalloc(1, sizeof(*e));
-    e->loop = ev_loop_new(EVFLAG_AUTO);
-    const struct db_options options = {
-        .url = test_url(), .role = "cortex_worker", .statement_timeout_ms = 10000};
+    const struct db_options options = {.url = url, .role = "cortex_worker", .statement_timeout_ms = 10000};
     assert_int_equal(db_new(e->loop, &options, &db_callbacks, e, &e->db), ERR_OK);
     while (!db_is_up(e->db))
         ev_run(e->loop, EVRUN_ONCE);
-    e->handlers = handlers_new();
     e->batch = batch_new(e->db, e->handlers, &batch_options, &callbacks, e);
+}
+
+static inline struct engine *engine_new(void)
+{
+    struct engine *e = xcalloc(1, sizeof(*e));
+    e->loop = ev_loop_new(EVFLAG_AUTO);
+    e->handlers = handlers_new();
+    engine_connect(e, test_url(), 2);
     e->company = add_company();
     e->user = add_user(&e->company);
     struct uuid other = add_company();
@@ -290,11 +294,16 @@ static inline void forget_settled(struct engine *e)
     e->settled_count = 0;
 }
 
+static inline void engine_disconnect(struct engine *e)
+{
+    db_free(TAKE(e->db));
+    batch_free(TAKE(e->batch));
+}
+
 static inline void engine_free(struct engine *e)
 {
     forget_settled(e);
-    db_free(e->db);
-    batch_free(e->batch);
+    engine_disconnect(e);
     handlers_free(e->handlers);
     ev_loop_destroy(e->loop);
     free(e);

@@ -1,3 +1,4 @@
+#include "tests/unit/common/db/db_cutter.h"
 #include "tests/unit/workers/engine/worker_fixture.h"
 #include "workers/engine/command/retry.h"
 #include "workers/engine/records/database.h"
@@ -237,6 +238,7 @@ static void test_batch_when_a_broken_copy_follows_a_success_keeps_the_success(vo
     assert_status(run_request(e, &request), ERR_OK);
     struct command *broken = make_command(e, &request);
     broken->verdict = ERR_POISON;
+    broken->reading = READING_ADDRESS;
     run_commands(e, &broken, 1);
     assert_int_equal(e->settled[0]->outcome, COMMAND_DEAD);
     assert_int_equal(e->settled[0]->finding, FINDING_UNRECORDED);
@@ -917,6 +919,39 @@ static void test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_eve
     remove_trap("lost");
 }
 
+/* Nobody knows then whether the commit went through. It did, so the tries that the connection costs must not
+ * make a dead letter of a command that has its result. */
+static void test_batch_when_the_connection_is_cut_at_each_commit_until_no_try_is_left_gives_the_results(
+    void **state)
+{
+    struct engine *e = *state;
+    enum { COMMITS = 6, ATTEMPTS = 1 };
+    struct cutter cutter;
+    char url[1024];
+    engine_disconnect(e);
+    cutter_open(&cutter, e->loop, "inbox.look", url, sizeof(url));
+    engine_connect(e, url, ATTEMPTS);
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"One\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Two\"}"},
+    };
+    cutter.commits_to_cut = COMMITS;
+    run_requests(e, requests, ARRAY_LEN(requests));
+    assert_int_equal(cutter.commits_cut, COMMITS);
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        assert_status(e->ran[i], ERR_OK);
+        assert_int_equal(e->ran[i]->finding, FINDING_REPLAY);
+        assert_int_equal(e->ran[i]->outcome, COMMAND_DONE);
+    }
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "2");
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM dead_letter WHERE company_id = '%s'", uuid_text(&e->company)), "0");
+    assert_no_gaps(&e->company);
+    engine_disconnect(e);
+    cutter_done(&cutter);
+}
+
 static void test_batch_when_a_command_ends_the_connection_each_time_gives_it_back_and_goes_on(void **state)
 {
     struct engine *e = *state;
@@ -981,6 +1016,7 @@ int main(void)
         TEST(test_batch_when_a_suspect_finds_its_company_locked_again_and_again_counts_no_run),
         TEST(test_batch_when_a_suspect_is_rolled_back_for_a_retry_takes_its_count_back),
         TEST(test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once),
+        TEST(test_batch_when_the_connection_is_cut_at_each_commit_until_no_try_is_left_gives_the_results),
         TEST(test_batch_when_a_command_ends_the_connection_each_time_gives_it_back_and_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
