@@ -9,6 +9,7 @@
 
 #include "common/base/base64url.h"
 #include "common/base/json.h"
+#include "common/base/log.h"
 
 enum {
     WHY_SIZE = 256,
@@ -53,6 +54,14 @@ static bool is_same_key(const struct token_key *a, const struct token_key *b)
     return a->secret_len == b->secret_len && CRYPTO_memcmp(a->secret, b->secret, a->secret_len) == 0;
 }
 
+static struct token_key *find_same(struct token_keys *keys, const struct token_key *key)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (is_same_key(&keys->keys[i], key))
+            return &keys->keys[i];
+    return NULL;
+}
+
 /* Takes over what the key holds. */
 static enum err add(struct token_keys *keys, struct token_key *key, const char *path, char why[WHY_SIZE])
 {
@@ -75,6 +84,68 @@ static char *copy(const char *text, size_t len)
     memcpy(made, text, len);
     made[len] = '\0';
     return made;
+}
+
+/* ---- which files they are ---- */
+
+static int64_t changed_at(FILE *file)
+{
+    struct stat info;
+    return file && fstat(fileno(file), &info) == 0 ? (int64_t)info.st_mtim.tv_sec : 0;
+}
+
+static void mark_octets(uint64_t *mark, const void *octets, size_t len)
+{
+    for (size_t i = 0; i < len; i++) /* FNV-1a */
+        *mark = (*mark ^ ((const uint8_t *)octets)[i]) * 0x100000001b3;
+}
+
+static void mark_file(uint64_t *mark, const char *path)
+{
+    struct stat info = {0};
+    if (stat(path, &info))
+        info = (struct stat){0};
+    const int64_t parts[] = {(int64_t)info.st_dev,          (int64_t)info.st_ino,
+                             (int64_t)info.st_size,         (int64_t)info.st_mtim.tv_sec,
+                             (int64_t)info.st_mtim.tv_nsec, (int64_t)info.st_ctim.tv_sec,
+                             (int64_t)info.st_ctim.tv_nsec};
+    mark_octets(mark, path, strlen(path));
+    mark_octets(mark, parts, sizeof(parts));
+}
+
+/* A file in a folder may change without a change of the folder. They come in any order, so their marks are
+ * added. */
+static void mark_folder(uint64_t *mark, const char *folder)
+{
+    char path[PATH_SIZE];
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        uint64_t of_file = *mark;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        mark_file(&of_file, path);
+        *mark += entry->d_name[0] != '.' ? of_file : 0;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* A number that differs when one of the files has changed, or the file of the settings, which may name others. */
+static uint64_t files_mark(const struct token_keys *keys)
+{
+    const char *const paths[] = {getenv("CORTEX_CONFIG"), keys->hs256_file, keys->eddsa_file, keys->set_path};
+    uint64_t mark = 0xcbf29ce484222325;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (paths[i] && paths[i][0])
+            mark_file(&mark, paths[i]);
+    if (is_folder(keys->set_path))
+        mark_folder(&mark, keys->set_path);
+    return mark;
 }
 
 /* ---- files of one key ---- */
@@ -104,6 +175,7 @@ static enum err load_secret(const char *path, struct token_keys *keys, char why[
     FILE *file = fopen(path, "re");
     size_t len = file ? fread(secret, 1, sizeof(secret), file) : 0;
     bool is_whole = file && feof(file);
+    key.since = changed_at(file);
     if (file)
         fclose(file);
     len = without_line_end(secret, len);
@@ -125,6 +197,7 @@ static enum err load_public_key(const char *path, char *id, const char *setting,
     FILE *file = fopen(path, "re");
     if (file) {
         key.public_key = PEM_read_PUBKEY(file, NULL, NULL, NULL);
+        key.since = changed_at(file);
         fclose(file);
     }
     if (key.public_key && EVP_PKEY_get_base_id(key.public_key) == EVP_PKEY_ED25519)
@@ -206,9 +279,10 @@ static const char *read_name_and_times(const json_t *jwk, struct token_key *key)
     return is_good ? NULL : "a time of a key is out of range";
 }
 
-static enum err add_jwk(struct token_keys *keys, const json_t *jwk, const char *path, char why[WHY_SIZE])
+static enum err add_jwk(struct token_keys *keys, const json_t *jwk, int64_t since, const char *path,
+                        char why[WHY_SIZE])
 {
-    struct token_key key = {0};
+    struct token_key key = {.since = since};
     if (!is_for_us(jwk))
         return ERR_OK;
     const char *wrong = read_name_and_times(jwk, &key);
@@ -221,12 +295,14 @@ static enum err add_jwk(struct token_keys *keys, const json_t *jwk, const char *
     return ERR_BAD_REQUEST;
 }
 
-static enum err read_whole(const char *path, char **ret_text, size_t *ret_len, char why[WHY_SIZE])
+static enum err read_whole(const char *path, char **ret_text, size_t *ret_len, int64_t *ret_since,
+                           char why[WHY_SIZE])
 {
     FILE *file = fopen(path, "re");
     char *text = file ? xmalloc(FILE_MAX) : NULL;
     size_t len = file ? fread(text, 1, FILE_MAX, file) : 0;
     bool is_whole = file && feof(file) && !ferror(file);
+    *ret_since = changed_at(file);
     if (file)
         fclose(file);
     if (is_whole) {
@@ -243,22 +319,23 @@ static enum err load_jwks(const char *path, struct token_keys *keys, char why[WH
 {
     char *text = NULL, what[160];
     size_t len = 0, i;
+    int64_t since = 0;
     json_t *json = NULL;
     const json_t *jwk;
-    enum err err = read_whole(path, &text, &len, why);
+    enum err err = read_whole(path, &text, &len, &since, why);
     if (err)
         return err;
     if (json_parse_no_nul((struct slice){text, len}, JWKS_DEPTH_MAX, &json, what)) {
         snprintf(why, WHY_SIZE, "CORTEX_AUTH_KEYS: %.60s: %s", path, what);
         err = ERR_BAD_REQUEST;
     } else if (json_object_get(json, "kty")) { /* a single key */
-        err = add_jwk(keys, json, path, why);
+        err = add_jwk(keys, json, since, path, why);
     } else if (!json_is_array(json_object_get(json, "keys"))) {
         snprintf(why, WHY_SIZE, "CORTEX_AUTH_KEYS: %.150s is not a JSON Web Key Set", path);
         err = ERR_BAD_REQUEST;
     } else {
         json_array_foreach(json_object_get(json, "keys"), i, jwk) if (!err) err =
-            add_jwk(keys, jwk, path, why);
+            add_jwk(keys, jwk, since, path, why);
     }
     OPENSSL_cleanse(text, len);
     free(text);
@@ -303,9 +380,7 @@ static enum err load_folder(const char *folder, struct token_keys *keys, char wh
 
 static enum err load_set(const char *path, struct token_keys *keys, char why[WHY_SIZE])
 {
-    struct stat info;
-    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    return is_folder ? load_folder(path, keys, why) : load_jwks(path, keys, why);
+    return is_folder(path) ? load_folder(path, keys, why) : load_jwks(path, keys, why);
 }
 
 /* ---- the outside ---- */
@@ -320,15 +395,19 @@ enum err token_keys_load(const struct config *config, struct token_keys **ret_ke
     CLEANUP(cleanup_keys) struct token_keys *keys = xcalloc(1, sizeof(*keys));
     keys->issuer = xstrdup(config->auth_issuer);
     keys->audience = xstrdup(config->auth_audience);
+    keys->hs256_file = xstrdup(config->auth_hs256_file);
+    keys->eddsa_file = xstrdup(config->auth_eddsa_file);
+    keys->set_path = xstrdup(config->auth_keys ? config->auth_keys : "");
+    keys->files = files_mark(keys);
     keys->leeway_s = config->auth_leeway_ms / 1000;
     keys->max_life_s = config->auth_max_life_ms / 1000;
     enum err err = ERR_OK;
-    if (config->auth_hs256_file[0])
-        err = load_secret(config->auth_hs256_file, keys, why);
-    if (!err && config->auth_eddsa_file[0])
-        err = load_public_key(config->auth_eddsa_file, NULL, "CORTEX_AUTH_EDDSA_FILE", keys, why);
-    if (!err && config->auth_keys && config->auth_keys[0])
-        err = load_set(config->auth_keys, keys, why);
+    if (keys->hs256_file[0])
+        err = load_secret(keys->hs256_file, keys, why);
+    if (!err && keys->eddsa_file[0])
+        err = load_public_key(keys->eddsa_file, NULL, "CORTEX_AUTH_EDDSA_FILE", keys, why);
+    if (!err && keys->set_path[0])
+        err = load_set(keys->set_path, keys, why);
     if (!err && keys->count == 0) {
         snprintf(why, WHY_SIZE,
                  "CORTEX_AUTH_HS256_FILE, CORTEX_AUTH_EDDSA_FILE or CORTEX_AUTH_KEYS must name a key");
@@ -339,9 +418,12 @@ enum err token_keys_load(const struct config *config, struct token_keys **ret_ke
     return err;
 }
 
+/* ---- two sets ---- */
+
 static struct token_key copy_of(const struct token_key *key)
 {
-    struct token_key made = {.algorithm = key->algorithm, .is_retired = true};
+    struct token_key made = *key;
+    made.secret = NULL;
     made.id = key->id ? xstrdup(key->id) : NULL;
     if (key->secret)
         take_secret(&made, key->secret, key->secret_len);
@@ -354,12 +436,72 @@ static struct token_key copy_of(const struct token_key *key)
 void token_keys_retire(struct token_keys *keys, const struct token_keys *replaced)
 {
     for (size_t i = 0; i < replaced->count && keys->count < KEYS_MAX; i++) {
-        bool is_still_there = false;
-        for (size_t j = 0; j < keys->count; j++)
-            is_still_there = is_still_there || is_same_key(&keys->keys[j], &replaced->keys[i]);
-        if (!is_still_there)
-            keys->keys[keys->count++] = copy_of(&replaced->keys[i]);
+        if (find_same(keys, &replaced->keys[i]))
+            continue;
+        keys->keys[keys->count] = copy_of(&replaced->keys[i]);
+        keys->keys[keys->count++].is_retired = true;
     }
+}
+
+/* The place of a new key: the end, or that of a retired one. NULL: there is none. */
+static struct token_key *make_room(struct token_keys *keys)
+{
+    if (keys->count < KEYS_MAX)
+        return &keys->keys[keys->count++];
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->keys[i].is_retired) {
+            key_done(&keys->keys[i]);
+            return &keys->keys[i];
+        }
+    return NULL;
+}
+
+static void take_one(struct token_keys *keys, const struct token_key *key)
+{
+    struct token_key *own = find_same(keys, key);
+    if (own) {
+        own->not_before = key->not_before;
+        own->until = key->until;
+        own->since = key->since;
+        own->is_retired = false;
+    } else if ((own = make_room(keys))) {
+        *own = copy_of(key);
+    }
+}
+
+static void swap(char **a, char **b)
+{
+    char *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+bool token_keys_take_new(struct token_keys *keys)
+{
+    struct config config;
+    CLEANUP(cleanup_keys) struct token_keys *read = NULL;
+    char why[WHY_SIZE] = "";
+    uint64_t files = files_mark(keys);
+    if (files == keys->files)
+        return false;
+    keys->files = files; /* of files that cannot be used, the next change counts */
+    enum err err = config_load(&config, why);
+    if (!err) {
+        err = token_keys_load(&config, &read, why);
+        config_done(&config);
+    }
+    if (err) {
+        log_warn("keys.unread", LOG_S("why", why));
+        return false;
+    }
+    for (size_t i = 0; i < read->count; i++)
+        take_one(keys, &read->keys[i]);
+    swap(&keys->hs256_file, &read->hs256_file);
+    swap(&keys->eddsa_file, &read->eddsa_file);
+    swap(&keys->set_path, &read->set_path);
+    keys->files = read->files;
+    log_info("keys.taken", LOG_I("keys", (int64_t)keys->count));
+    return true;
 }
 
 void token_keys_free(struct token_keys *keys)
@@ -370,5 +512,8 @@ void token_keys_free(struct token_keys *keys)
         key_done(&keys->keys[i]);
     free(keys->issuer);
     free(keys->audience);
+    free(keys->hs256_file);
+    free(keys->eddsa_file);
+    free(keys->set_path);
     free(keys);
 }

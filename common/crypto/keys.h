@@ -7,7 +7,10 @@
  *
  * A key is of one algorithm, and nothing but its own `kty` says which (RFC 8725 section 3.1). A key that was
  * replaced by a reload stays in the set as a retired one. It makes no token valid; it only tells a token that
- * its owner should renew from one that somebody forged. */
+ * its owner should renew from one that somebody forged.
+ *
+ *   token_keys_load ──▶ live ── a reload finds it gone ──▶ retired
+ *   token_keys_take_new ──▶ live: it has come into the files since, and no reload has been asked for yet */
 
 #include <openssl/evp.h>
 
@@ -31,6 +34,7 @@ struct token_key {
     size_t secret_len;
     EVP_PKEY *public_key;      /* of KEY_EDDSA */
     int64_t not_before, until; /* seconds since 1970; INT64_MAX: it has no end */
+    int64_t since;             /* when its file was last changed, in seconds since 1970 */
     bool is_retired;
 };
 
@@ -38,6 +42,8 @@ struct token_keys {
     struct token_key keys[KEYS_MAX];
     size_t count;
     char *issuer, *audience;
+    char *hs256_file, *eddsa_file, *set_path; /* where they came from; "": nowhere */
+    uint64_t files; /* what those files were, and that of the settings (files_mark) */
     int64_t leeway_s;
     int64_t max_life_s; /* of a token; 0: not bounded */
 };

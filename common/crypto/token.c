@@ -139,42 +139,7 @@ static const char *check_header(const json_t *header, enum key_algorithm *ret_al
     return "the token's algorithm is not accepted";
 }
 
-/* ---- keys ---- */
-
-const char token_why_key[] = "the token's key is not in use any more, or not known";
-
-struct signature {
-    uint8_t octets[ED25519_SIZE + 1];
-    size_t len;
-};
-
-/* Finds the key that signed the token. A token that names a key is only of that key, or of one without an
- * id. */
-static const char *find_key(const struct token_keys *keys, const json_t *kid, enum key_algorithm algorithm,
-                            struct slice input, const struct signature *signature, int64_t now_s,
-                            const struct token_key **ret_key)
-{
-    bool is_named = false, is_of_use = false;
-    for (size_t i = 0; i < keys->count; i++) {
-        const struct token_key *key = &keys->keys[i];
-        bool is_meant = !kid || !key->id || is_text(kid, key->id);
-        if (key->algorithm != algorithm || !is_meant)
-            continue;
-        is_of_use = true;
-        is_named = is_named || (kid && key->id);
-        if (!algorithms[algorithm].is_valid(key, input, signature->octets, signature->len))
-            continue;
-        *ret_key = key;
-        return token_key_is_live(keys, key, now_s) ? NULL : token_why_key;
-    }
-    if (kid && !is_named)
-        return token_why_key;
-    return is_of_use ? "the token's signature is not valid" : "the token's algorithm is not accepted";
-}
-
-/* ---- claims ---- */
-
-const char token_why_expired[] = "the token has expired";
+/* ---- dates ---- */
 
 /* Reads a NumericDate (RFC 7519 section 2), which may have a fraction. */
 static bool read_date(const json_t *value, int64_t *ret_seconds)
@@ -185,6 +150,62 @@ static bool read_date(const json_t *value, int64_t *ret_seconds)
     *ret_seconds = (int64_t)seconds;
     return true;
 }
+
+/* ---- keys ---- */
+
+const char token_why_key[] = "the token's key is not in use any more, or not known";
+static const char why_signature[] = "the token's signature is not valid";
+static const char why_algorithm[] = "the token's algorithm is not accepted";
+
+bool token_why_is_of_keys(const char *why)
+{
+    return why == token_why_key || why == why_signature || why == why_algorithm;
+}
+
+struct signature {
+    uint8_t octets[ED25519_SIZE + 1];
+    size_t len;
+};
+
+/* Whether the token says that it was made before the newest key came. What it says is not proven: this decides
+ * only what its bearer is told. */
+static bool is_older_than_keys(const struct token_keys *keys, struct slice payload)
+{
+    int64_t made_at = 0, since = 0;
+    CLEANUP(json_cleanup) json_t *claims = decode_object(payload);
+    for (size_t i = 0; i < keys->count; i++)
+        if (!keys->keys[i].is_retired && keys->keys[i].since > since)
+            since = keys->keys[i].since;
+    return read_date(json_object_get(claims, "iat"), &made_at) && made_at <= since;
+}
+
+/* Finds the key that signed the token. A token that names a key is only of that key, or of one without an
+ * id. */
+static const char *find_key(const struct token_keys *keys, const json_t *kid, enum key_algorithm algorithm,
+                            const struct parts *parts, const struct signature *signature, int64_t now_s,
+                            const struct token_key **ret_key)
+{
+    bool is_named = false, is_of_use = false;
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct token_key *key = &keys->keys[i];
+        bool is_meant = !kid || !key->id || is_text(kid, key->id);
+        if (key->algorithm != algorithm || !is_meant)
+            continue;
+        is_of_use = true;
+        is_named = is_named || (kid && key->id);
+        if (!algorithms[algorithm].is_valid(key, parts->signed_input, signature->octets, signature->len))
+            continue;
+        *ret_key = key;
+        return token_key_is_live(keys, key, now_s) ? NULL : token_why_key;
+    }
+    if ((kid && !is_named) || is_older_than_keys(keys, parts->payload))
+        return token_why_key;
+    return is_of_use ? why_signature : why_algorithm;
+}
+
+/* ---- claims ---- */
+
+const char token_why_expired[] = "the token has expired";
 
 /* A revocation holds for max_life_s, so no token may live longer. Without an iat it is not known when the token
  * was made, but not later than now. */
@@ -287,8 +308,7 @@ static const char *verify(const struct token_keys *keys, struct slice token, int
     if (!base64url_decode(parts.signature, (char *)signature.octets, sizeof(signature.octets),
                           &signature.len))
         return "the token's signature is not valid";
-    why = find_key(keys, json_object_get(header, "kid"), algorithm, parts.signed_input, &signature, now_s,
-                   &key);
+    why = find_key(keys, json_object_get(header, "kid"), algorithm, &parts, &signature, now_s, &key);
     if (why)
         return why;
     CLEANUP(json_cleanup) json_t *claims = decode_object(parts.payload);

@@ -25,14 +25,23 @@ void token_keys_free(struct token_keys *keys);
  * their tokens that the key is not in use any more (token_why_key), and not that they are forged. */
 void token_keys_retire(struct token_keys *keys, const struct token_keys *replaced);
 
+/* Takes in the keys that have come into the files since they were last read; the others stay as they are until
+ * the next reload. It costs a stat(2) of each file while none has changed. Returns true when tokens may be valid
+ * that were not before. */
+bool token_keys_take_new(struct token_keys *keys);
+
 /* Checks a token at the time now_s. It returns ERR_UNAUTHENTICATED for anything but a valid token, and then
  * `why` (a constant) says what is wrong, for WWW-Authenticate. */
 enum err token_verify(const struct token_keys *keys, struct slice token, int64_t now_s,
                       struct identity *ret_identity, const char **ret_why) MUST_CHECK;
 
 /* The `why` of a token that was valid until its exp, and of one whose key is not in use any more or not known:
- * its owner should get a new one. */
+ * its owner should get a new one. A token that no key has signed is taken for one of a key that was replaced when
+ * its iat says that it is older than the newest key; nobody who forges one gains by that. */
 extern const char token_why_expired[], token_why_key[];
+
+/* Whether a key that has come since may be the one that signed the token. */
+bool token_why_is_of_keys(const char *why);
 
 /* A token may subscribe its connection to channels, as in Centrifugo: `channels` is a list of names; `subs`
  * is an object of names, whose override.force_push_join_leave.value may ask for join and leave messages.

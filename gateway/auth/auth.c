@@ -107,6 +107,16 @@ bool auth_remembers(const struct auth *auth, struct slice token)
     return refused_find(&auth->refused, hash, token.len, (int64_t)ev_now(auth->gateway->loop)) != NULL;
 }
 
+/* A key may have come into its file before anybody has asked this process to reload: its tokens are none that
+ * somebody forged. */
+static bool keys_have_come(struct auth *auth, const char *why)
+{
+    if (!token_why_is_of_keys(why) || !token_keys_take_new(auth->gateway->keys))
+        return false;
+    auth->refused = (struct refused_tokens){0};
+    return true;
+}
+
 static enum err verify(struct auth *auth, struct slice token, struct identity *ret_identity,
                        const char **ret_why)
 {
@@ -124,11 +134,13 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
         forget(&set[way]);
     }
     const struct refused_token *refused = refused_find(&auth->refused, hash, token.len, now_s);
-    if (refused) {
+    if (refused && !keys_have_come(auth, refused->why)) {
         *ret_why = refused->why;
         return ERR_UNAUTHENTICATED;
     }
     enum err err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
+    if (err == ERR_UNAUTHENTICATED && keys_have_come(auth, *ret_why))
+        err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
     if (!err)
         remember(auth, hash, token, ret_identity);
     else if (err == ERR_UNAUTHENTICATED)

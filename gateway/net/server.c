@@ -33,7 +33,7 @@ struct server {
     size_t refusal_len;
     int listen_fd; /* -1: none, or closed by the drain */
     int spare_fd;  /* closed to turn a client away when no descriptor is left */
-    bool draining, drained;
+    bool begun, draining, drained;
     void (*on_drained)(void *arg);
     void *on_drained_arg;
 };
@@ -280,6 +280,16 @@ static void bound_unsent(const struct server *server)
         log_warn("server.unsent_not_bounded", LOG_S("error", strerror(errno)));
 }
 
+/* A process that drained on the same socket before has put new clients off: it is listened on anew. */
+void server_begin(struct server *server)
+{
+    if (server->begun || server->draining || server->listen_fd < 0)
+        return;
+    server->begun = true;
+    listen(server->listen_fd, LISTEN_BACKLOG);
+    ev_io_start(server->gateway->loop, &server->accept);
+}
+
 enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_protocol *first_protocol,
                     struct server **ret_server)
 {
@@ -303,10 +313,8 @@ enum err server_new(struct gateway *gateway, int listen_fd, const struct conn_pr
     server->notice.data = server->retry.data = server->stop_accepting.data = server->deadline.data = server;
     ev_io_init(&server->accept, on_acceptable, listen_fd, EV_READ);
     server->accept.data = server;
-    if (listen_fd >= 0) {
-        listen(listen_fd, LISTEN_BACKLOG); /* a process that drained on it before has put new clients off */
-        ev_io_start(gateway->loop, &server->accept);
-    }
+    if (!gateway->is_successor)
+        server_begin(server);
     *ret_server = server;
     return ERR_OK;
 }

@@ -21,6 +21,7 @@ void parent_child_init(struct parent_child *child)
 /* In the new process: it closes what belongs to the parent and to the other processes. */
 static int run_child(struct parent *parent, const struct parent_child *self, int pulse_fd)
 {
+    bool is_successor = child_has_process(&self->old);
     service_leave_to_parent();
     for (size_t i = 0; i < parent->child_count; i++) {
         struct parent_child *child = &parent->children[i];
@@ -32,7 +33,7 @@ static int run_child(struct parent *parent, const struct parent_child *self, int
     signal(SIGHUP, SIG_IGN); /* it is meant for the parent */
     child_unblock_signals();
     log_init("gateway", log_threshold);
-    return process_run(&parent->config, parent->keys, self->listen_fd, pulse_fd);
+    return process_run(&parent->config, parent->keys, self->listen_fd, pulse_fd, is_successor);
 }
 
 void parent_child_start(struct parent *parent, struct parent_child *child)

@@ -42,7 +42,10 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *prepare, int revent
     (void)loop;
     (void)revents;
     struct process *process = prepare->data;
-    pulse_set_ready(process->pulse, health_is_ready(&process->gateway));
+    bool is_ready = health_is_ready(&process->gateway);
+    pulse_set_ready(process->pulse, is_ready);
+    if (is_ready)
+        server_begin(process->gateway.server);
 }
 
 static void watch_signal(struct process *process, struct ev_signal *watcher, int number)
@@ -52,9 +55,10 @@ static void watch_signal(struct process *process, struct ev_signal *watcher, int
     ev_signal_start(process->gateway.loop, watcher);
 }
 
-int process_run(const struct config *config, struct token_keys *keys, int listen_fd, int pulse_fd)
+int process_run(const struct config *config, struct token_keys *keys, int listen_fd, int pulse_fd,
+                bool is_successor)
 {
-    struct process process = {.gateway = {.config = config, .keys = keys}};
+    struct process process = {.gateway = {.config = config, .keys = keys, .is_successor = is_successor}};
     struct gateway *gateway = &process.gateway;
     gateway->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!gateway->loop) {

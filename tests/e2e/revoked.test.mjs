@@ -1,14 +1,15 @@
 // Who may act, and until when: revoked tokens, tokens with keys that were replaced, roles that nobody defines. One stack.
 import assert from 'node:assert/strict';
-import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 
 import amqp from 'amqplib';
 
 import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
-import { closeAll, newCentrifuge, once, Speaker } from './realtime/clients.mjs';
+import { closeAll, once, Speaker } from './realtime/clients.mjs';
+import { keys } from './revoked/keys.mjs';
+import { starting } from './revoked/starting.mjs';
 import { Described } from '../lib/described.mjs';
 import { addProjects, begin, ended } from '../lib/exports.mjs';
 import { send } from '../lib/http.mjs';
@@ -21,9 +22,10 @@ const revocations = '/v1/admin/revocations';
 const nowS = () => Math.floor(Date.now() / 1000);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const shared = {};
 let stack;
 before(async () => {
-    stack = await startStack('revoked', {
+    shared.stack = stack = await startStack('revoked', {
         gateway: { CORTEX_WAIT_MAX_MS: '60000', CORTEX_ADMIN_WAIT_MS: '60000' }, worker: { CORTEX_ADMIN_WAIT_MS: '60000', CORTEX_STUCK_MS: '0' },
     });
 });
@@ -373,78 +375,5 @@ describe('roles', () => {
     });
 });
 
-describe('keys', () => {
-    const jwk = (kid, secret, more = {}) => ({ kty: 'oct', kid, k: Buffer.from(secret).toString('base64url'), ...more });
-    const tokenOf = (kid, secret) => sign(claimsOf({ company: stack.company }), secret, { alg: 'HS256', typ: 'at+jwt', kid });
-
-    async function reload(gateway, processes = 2) {
-        const before = gateway.program.tail(4000).split('parent.replaced').length;
-        process.kill(gateway.program.child.pid, 'SIGHUP');
-        await until(() => gateway.program.tail(4000).split('parent.replaced').length >= before + processes, 30_000, 'new processes');
-    }
-
-    test('test_keys_when_rotated_then_a_session_asks_for_a_new_token_and_lives_on', async () => {
-        const [old, fresh] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
-        const file = `${stack.keyFile}.jwks`;
-        writeFileSync(file, JSON.stringify({ keys: [jwk('old', old)] }));
-        const gateway = await stack.addGateway({ CORTEX_AUTH_HS256_FILE: '', CORTEX_AUTH_KEYS: file, CORTEX_DRAIN_MS: '1000' });
-        let [kid, secret, asked] = ['old', old, 0];
-        const client = newCentrifuge(gateway, { token: tokenOf(kid, secret), getToken: async () => (asked++, tokenOf(kid, secret)) });
-        const ends = [];
-        client.on('disconnected', ({ code }) => ends.push(code));
-        client.connect();
-        await client.ready();
-        const get = async (token) => send(`${gateway.url}/v1/projects`, { headers: { authorization: `Bearer ${token}` } });
-        const oldToken = tokenOf('old', old);
-        expectStatus(await get(oldToken), 200);
-
-        writeFileSync(file, JSON.stringify({ keys: [jwk('old', old), jwk('new', fresh)] })); // both, for a while
-        await reload(gateway);
-        expectStatus(await get(oldToken), 200);
-        expectStatus(await get(tokenOf('new', fresh)), 200);
-        await client.ready();
-
-        [kid, secret] = ['new', fresh];
-        const reconnected = once(client, 'connected');
-        writeFileSync(file, JSON.stringify({ keys: [jwk('new', fresh)] }));
-        await reload(gateway);
-        await reconnected;
-        await client.ready();
-        assert.deepEqual(ends, []);
-        assert.ok(asked > 0, 'the client was asked for a new token');
-        const refused = await get(oldToken);
-        expectProblem(refused, 401, 'unauthenticated');
-        assert.match(refused.headers['www-authenticate'], /error="invalid_token".*key is not in use/);
-        const forged = newCentrifuge(gateway, { token: tokenOf('new', randomBytes(32).toString('hex')) });
-        const away = once(forged, 'disconnected');
-        forged.connect();
-        assert.equal((await away).code, 3500);
-        client.disconnect();
-    });
-
-    test('test_key_when_its_single_file_is_replaced_then_no_session_is_sent_away', async () => {
-        const file = `${stack.keyFile}.single`;
-        let secret = randomBytes(32).toString('hex');
-        const token = () => {
-            const text = sign(claimsOf({ company: stack.company }), secret);
-            assert.equal(createHmac('sha256', secret).update(text.split('.').slice(0, 2).join('.')).digest('base64url'), text.split('.')[2]);
-            return text;
-        };
-        writeFileSync(file, secret);
-        const gateway = await stack.addGateway({ CORTEX_AUTH_HS256_FILE: file, CORTEX_DRAIN_MS: '1000',
-            // Of several processes, one that still has the old key takes a token without a key id for a forged one.
-            CORTEX_GATEWAY_PROCESSES: '1' });
-        const client = newCentrifuge(gateway, { token: token(), getToken: async () => token() });
-        const ends = [];
-        client.on('disconnected', ({ code }) => ends.push(code));
-        client.connect();
-        await client.ready();
-        secret = randomBytes(32).toString('hex');
-        writeFileSync(file, secret);
-        const reconnected = once(client, 'connected');
-        await reload(gateway, 1);
-        await reconnected;
-        assert.deepEqual(ends, []);
-        client.disconnect();
-    });
-});
+keys(shared);
+starting(shared);

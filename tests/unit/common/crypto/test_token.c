@@ -328,6 +328,77 @@ static void test_key_when_replaced_is_told_from_one_that_never_was(void **state)
     keys_free(&after);
 }
 
+static void put_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Before anybody has asked for a reload: the tokens of the new key are valid, and those of the old one still are. */
+static void test_keys_when_their_files_have_changed_are_taken_in(void **state)
+{
+    (void)state;
+    struct keys k = {0};
+    struct config config;
+    char path[] = "/tmp/cortex-test-files-XXXXXX", settings[] = "/tmp/cortex-test-settings-XXXXXX",
+         other[] = "/tmp/cortex-test-other-XXXXXX", text[128], why[256] = "";
+    write_file(path, SECRET_A, 32);
+    write_file(other, secret, sizeof(secret) - 1);
+    snprintf(text, sizeof(text), "CORTEX_AUTH_HS256_FILE=%s\n", path);
+    write_file(settings, text, strlen(text));
+    setenv("CORTEX_CONFIG", settings, 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    assert_int_equal(token_keys_load(&config, &k.keys, why), ERR_OK);
+    config_done(&config);
+    assert_token_refused(&k, hs256_token(HS256, VALID, SECRET_B, 32), "signature");
+    assert_false(token_keys_take_new(k.keys));
+
+    put_file(path, SECRET_B "\n");
+    assert_true(token_keys_take_new(k.keys));
+    assert_false(token_keys_take_new(k.keys));
+    assert_valid(&k, hs256_token(HS256, VALID, SECRET_A, 32));
+    assert_valid(&k, hs256_token(HS256, VALID, SECRET_B, 32));
+
+    put_file(path, "half of it"); /* a file that is being written */
+    assert_false(token_keys_take_new(k.keys));
+    assert_valid(&k, hs256_token(HS256, VALID, SECRET_B, 32));
+
+    snprintf(text, sizeof(text), "CORTEX_AUTH_HS256_FILE=%s\n", other);
+    put_file(settings, text);
+    assert_true(token_keys_take_new(k.keys));
+    assert_valid(&k, HS256_TOKEN(VALID));
+    put_file(other, "a third secret, of more than 32 octets, too");
+    assert_true(token_keys_take_new(k.keys));
+    assert_token_refused(&k, hs256_token(HS256, VALID, "a fourth one, of more than 32 octets", 36),
+                         "signature");
+    unsetenv("CORTEX_CONFIG");
+    unlink(path);
+    unlink(other);
+    unlink(settings);
+    keys_free(&k);
+}
+
+/* After a restart with a new key nobody knows the one before it. */
+static void test_token_when_no_key_signed_it_and_it_is_older_than_the_keys_should_be_renewed(void **state)
+{
+    (void)state;
+    struct keys k = keys_new("", "", true, false);
+#define OTHER_SECRET "another secret, of more than 32 octets"
+    assert_token_refused(
+        &k, hs256_token(HS256, CLAIMS(",\"exp\":1800000100,\"iat\":1700000000"), OTHER_SECRET, 38),
+        token_why_key);
+    assert_token_refused(
+        &k, hs256_token(HS256, CLAIMS(",\"exp\":1800000100,\"iat\":9000000000"), OTHER_SECRET, 38),
+        "signature");
+    assert_token_refused(&k, hs256_token(HS256, VALID, OTHER_SECRET, 38), "signature");
+    assert_token_refused(&k, hs256_token(EDDSA, VALID, OTHER_SECRET, 38), "algorithm");
+    assert_token_refused(&k, hs256_token(HS256, "no claims", OTHER_SECRET, 38), "signature");
+#undef OTHER_SECRET
+    keys_free(&k);
+}
+
 static void test_key_set_when_it_cannot_be_used_is_not_loaded(void **state)
 {
     (void)state;
@@ -646,6 +717,8 @@ int main(void)
         cmocka_unit_test(test_key_when_named_is_the_only_one_that_counts),
         cmocka_unit_test(test_key_when_its_time_has_not_come_or_is_over_makes_no_token_valid),
         cmocka_unit_test(test_key_when_replaced_is_told_from_one_that_never_was),
+        cmocka_unit_test(test_keys_when_their_files_have_changed_are_taken_in),
+        cmocka_unit_test(test_token_when_no_key_signed_it_and_it_is_older_than_the_keys_should_be_renewed),
         cmocka_unit_test(test_key_set_when_it_cannot_be_used_is_not_loaded),
         cmocka_unit_test(test_keys_when_in_a_folder_have_the_names_of_their_files),
         cmocka_unit_test(test_life_when_longer_than_the_bound_or_begun_in_the_future_is_refused),
