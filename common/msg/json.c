@@ -60,7 +60,9 @@ static void walk_number(struct walk *w, const struct msg_shape *shape, enum msg_
 {
     (void)mode;
     double value = json_number_value(json);
-    if (shape->type == MSG_INTEGER && value != trunc(value)) {
+    /* A double from 2^53 on may be another integer than the one that was written. */
+    if (shape->type == MSG_INTEGER &&
+        (value != trunc(value) || (json_is_real(json) && fabs(value) >= EXACT_INTEGERS))) {
         complain(w, msg_type_demand(MSG_INTEGER));
         return;
     }

@@ -22,7 +22,9 @@ static void complain(struct msg_problems *problems, struct slice name, const cha
 static json_t *value_of(const struct msg_shape *shape, struct slice value)
 {
     json_t *json = NULL;
-    if (shape->type != MSG_STRING)
+    if (shape->type == MSG_INTEGER || shape->type == MSG_NUMBER)
+        json = json_number_of(value);
+    else if (shape->type != MSG_STRING)
         json = json_loadb(value.data, value.len, JSON_DECODE_ANY, NULL);
     return json ? json : json_stringn(value.data, value.len);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "gateway/http/target.h"
 
 struct parsing {
@@ -41,14 +42,8 @@ static void complain(struct parsing *p, struct slice name, struct slice detail)
 static void take_limit(struct parsing *p, struct slice name, struct slice value)
 {
     const struct config *config = p->call->gateway->config;
-    int64_t limit = 0;
-    for (size_t i = 0; i < value.len && limit <= config->page_max; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9') {
-            limit = 0;
-            break;
-        }
-        limit = 10 * limit + (value.data[i] - '0');
-    }
+    CLEANUP(json_cleanup) json_t *number = json_number_of(value);
+    int64_t limit = json_integer_value(number);
     if (limit < 1 || limit > config->page_max) {
         char detail[64];
         snprintf(detail, sizeof(detail), "must be a number from 1 to %lld", (long long)config->page_max);
@@ -71,7 +66,7 @@ static json_t *json_of(const struct msg_shape *shape, struct slice value)
     if (shape->type == MSG_BOOLEAN && (slice_is(value, "true") || slice_is(value, "false")))
         return json_boolean(value.data[0] == 't');
     if (shape->type == MSG_INTEGER || shape->type == MSG_NUMBER)
-        return json_loadb(value.data, value.len, JSON_DECODE_ANY, NULL);
+        return json_number_of(value);
     /* jansson refuses texts that are not UTF-8, and PostgreSQL has no NUL. */
     if (shape->type == MSG_STRING && !memchr(value.data, '\0', value.len))
         return json_stringn(value.data, value.len);
@@ -88,6 +83,11 @@ static void take_filter(struct parsing *p, size_t at, struct slice value)
     else if (!msg_validate(&field->shape, MSG_EXACT, json, &found))
         complain(p, slice_of(field->name),
                  found.first ? found.first->detail : SLICE("is not a value of this field"));
+    if (json_is_integer(json)) { /* "1e1" is no integer to PostgreSQL */
+        char number[24];
+        snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json));
+        value = arena_text(p->call, number);
+    }
     json_decref(json);
     p->selection->filters[at] = value;
     p->selection->shape |= 1U << at;
