@@ -127,6 +127,7 @@ static const struct member {
 
     {"ScheduleKept", "name", TEXT, 0, NULL},
     {"ScheduleKept", "next_at", TIME, MAY_BE_NULL, NULL},
+    {"ScheduleKept", "version", COUNT, MAY_BE_ABSENT, NULL},
 
     {"ScheduleAsked", "name", TEXT, 0, NULL},
 

@@ -12,6 +12,7 @@
 #include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "common/time/cron.h"
+#include "gateway/http/etag.h"
 #include "gateway/http/schema_input.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/command_body.h"
@@ -83,12 +84,23 @@ static const struct db_statement one = {
     " 'actor', s.actor, 'subject', s.subject, 'parent', s.parent, 'changed_by', s.changed_by,"
     " 'created_at', s.created_at, 'updated_at', s.updated_at)::text,"
     " s.type,"
-    " encode(s.body, 'hex')"
+    " encode(s.body, 'hex'),"
+    " s.version"
     FROM_SCHEDULE
     " WHERE s.name = $1"};
 /* clang-format on */
 
-enum { ONE_JSON, ONE_TYPE, ONE_HEX };
+enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_VERSION };
+
+/* "3.9f86d081884c7d65": the version, which a PUT changes and If-Match means, and a hash of what is shown, which each
+ * run changes, too. */
+static void set_etag(struct call *call, int64_t version, struct slice shown)
+{
+    char hash[ETAG_SIZE], text[2 * ETAG_SIZE];
+    struct slice tag = etag_of_content(shown, hash);
+    int len = snprintf(text, sizeof(text), "\"%lld.%s", (long long)version, tag.data + 1);
+    call_set_etag(call, (struct slice){text, (size_t)len});
+}
 
 static void on_schedule(struct call *call, struct db_result *result, void *context)
 {
@@ -105,6 +117,7 @@ static void on_schedule(struct call *call, struct db_result *result, void *conte
     if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body))
         buf_append_text(&body, "null");
     buf_append_char(&body, '}');
+    set_etag(call, db_int(result, 0, ONE_VERSION), buf_slice(&body));
     call_respond(call, 200, "application/json", buf_slice(&body));
 }
 
@@ -303,6 +316,17 @@ static void check_work(struct put *p)
 
 /* ---- actions ---- */
 
+static void on_put(struct call *call, const struct control_answer *answer, void *context)
+{
+    char text[ETAG_SIZE];
+    CLEANUP(json_cleanup)
+    json_t *kept = answer->err ? NULL : json_loadb(answer->body.data, answer->body.len, 0, NULL);
+    const json_t *version = json_object_get(kept, "version");
+    if (version)
+        call_set_etag(call, etag_format(json_integer_value(version), text));
+    control_answer_call(call, answer, context);
+}
+
 void schedule_put(struct call *call)
 {
     struct put p = {.call = call, .problems = {.arena = &call->arena}};
@@ -317,7 +341,7 @@ void schedule_put(struct call *call)
     if (p.problems.count > 0)
         call_fail_fields(call, ERR_VALIDATION, NULL, &p.problems);
     else
-        pool_request_send(call, p.json, "schedule.put");
+        pool_request_send_to(call, p.json, "schedule.put", on_put);
     buf_done(&p.msgpack);
     json_decref(p.json);
     json_decref(p.body);

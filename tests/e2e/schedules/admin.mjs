@@ -46,6 +46,31 @@ export function admin(shared) {
             }
         });
 
+        test('test_preconditions_then_no_operator_overwrites_what_another_has_changed', async () => {
+            const api = operatorOf(shared);
+            const company = await shared.stack.addCompany();
+            const schedule = { cron: rarely, company, type: 'project.create', body: { name: 'x' } };
+            const name = `guarded-${randomUUID().slice(0, 8)}`;
+            expectProblem(await api.put(path(name), schedule, { 'if-match': '*' }), 412, 'version-conflict');
+            const at_once = await Promise.all([1, 2, 3, 4].map(() => api.put(path(name), schedule, { 'if-none-match': '*' })));
+            assert.deepEqual(at_once.map(({ status }) => status).sort(), [201, 412, 412, 412], 'one of four creates it');
+
+            const { etag } = expectStatus(await api.get(path(name)), 200).headers;
+            assert.match(etag, /^"1\./);
+            expectStatus(await api.get(path(name), { 'if-none-match': etag }), 304);
+            const changed = expectStatus(await api.put(path(name), { ...schedule, cron: '0 5 1 1 *' }, { 'if-match': ['"nope"', etag] }), 200);
+            assert.equal(changed.headers.etag, '"2"');
+            for (const stale of [etag, 'W/"2"', '"nope"', '"1", "3"'])
+                for (const [method, at] of [['PUT', path(name)], ['DELETE', path(name)], ['POST', `${path(name)}/run`]])
+                    expectProblem(await api.call(method, at, { body: method === 'PUT' ? schedule : undefined, headers: { 'if-match': stale } }), 412, 'version-conflict');
+            expectProblem(await api.delete(path(name), { 'if-none-match': '*' }), 412, 'version-conflict');
+            expectProblem(await api.delete(path(name), { 'if-match': '2' }), 400, 'bad-request');
+            assert.equal((await show(name)).cron, '0 5 1 1 *');
+            expectStatus(await api.post(`${path(name)}/run`, undefined, { 'if-match': '"2"' }), 202);
+            expectStatus(await api.delete(path(name), { 'if-match': '"2", "9"' }), 204);
+            expectProblem(await api.delete(path(name), { 'if-none-match': '*' }), 404, 'not-found');
+        });
+
         test('test_put_then_it_is_shown_with_its_next_time_and_put_again_replaces_it', async () => {
             const company = await shared.stack.addCompany();
             const schedule = { cron: '30 6 * * mon-fri', timezone: 'Europe/Berlin', company, type: 'project.create', body: { name: 'Weekly' } };

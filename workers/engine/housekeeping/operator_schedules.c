@@ -4,6 +4,13 @@
 
 #include "workers/engine/housekeeping/operator.h"
 
+/* The conditions of the request ("if", gateway/operator/pool_request.h) against a row `s` of schedule. */
+#define IF_MATCH      "($1::jsonb->'if'->'match')"
+#define IF_NONE_MATCH "($1::jsonb->'if'->'none_match')"
+#define CONDITIONS_HOLD                                                              \
+    "(coalesce(" IF_MATCH " = '\"*\"' OR " IF_MATCH " @> to_jsonb(s.version), true)" \
+    " AND coalesce(" IF_NONE_MATCH " <> '\"*\"' AND NOT " IF_NONE_MATCH " @> to_jsonb(s.version), true))"
+
 /* $1 taken apart. */
 #define PUT_REQUEST                                      \
     "WITH q AS ("                                        \
@@ -34,7 +41,9 @@
 /* A schedule that keeps its expression and its zone keeps its next time, too: a time that is overdue still
  * gets its run. */
 #define PUT                                                                                        \
-    ", put AS ("                                                                                   \
+    ", held AS ("                                                                                  \
+    " SELECT FROM schedule AS s, q WHERE s.name = q.name FOR UPDATE OF s),"                        \
+    " put AS ("                                                                                    \
     " INSERT INTO schedule AS s"                                                                   \
     " (name, company_id, cron, timezone, type, pool, slot, actor, role,"                           \
     " subject, parent, fingerprint, body, enabled, next_at, changed_by)"                           \
@@ -44,6 +53,7 @@
     " decode(b->>'body', 'hex'), (b->>'enabled')::boolean, (b->>'next_at')::timestamptz, operator" \
     " FROM q"                                                                                      \
     " WHERE NOT EXISTS (SELECT FROM wrong)"                                                        \
+    " AND (" IF_MATCH " IS NULL OR EXISTS (SELECT FROM held))"                                     \
     " ON CONFLICT (name) DO UPDATE SET"                                                            \
     " company_id = EXCLUDED.company_id,"                                                           \
     " cron = EXCLUDED.cron,"                                                                       \
@@ -67,39 +77,50 @@
     " changed_by = EXCLUDED.changed_by,"                                                           \
     " updated_at = now(),"                                                                         \
     " version = s.version + 1"                                                                     \
-    " RETURNING name, next_at, xmax = 0 AS is_new)"                                                \
+    " WHERE " CONDITIONS_HOLD " RETURNING name, next_at, version, xmax = 0 AS is_new)"             \
     " SELECT"                                                                                      \
-    " coalesce((SELECT 'ok' FROM put), 'validation'),"                                             \
-    " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put), 422),"                    \
+    " coalesce((SELECT 'ok' FROM put),"                                                            \
+    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 'validation' ELSE 'version-conflict' END),"        \
+    " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put),"                          \
+    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 422 ELSE 412 END),"                                \
     " coalesce("                                                                                   \
-    "(SELECT json_build_object('name', name, 'next_at', next_at) FROM put),"                       \
+    "(SELECT json_build_object('name', name, 'next_at', next_at, 'version', version) FROM put),"   \
     " (SELECT json_build_object('errors',"                                                         \
-    " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong))"
+    " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong"               \
+    " HAVING count(*) > 0),"                                                                       \
+    " '{}')"
 
 #define NAMED "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"
 
-#define DELETE                                                                        \
-    NAMED                                                                             \
-    ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name RETURNING 1)" \
-    " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(204), 404), '{}'::json"   \
-    " FROM gone"
+#define NOT_DONE(name, number) "CASE WHEN EXISTS (SELECT FROM found) THEN " name " ELSE " number " END"
+
+#define FOUND \
+    ", found AS (SELECT s.*, " CONDITIONS_HOLD " AS may FROM schedule AS s, q WHERE s.name = q.name)"
+
+#define DELETE                                                                                           \
+    NAMED FOUND ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name"                     \
+                " AND " CONDITIONS_HOLD " RETURNING 1)"                                                  \
+                " SELECT coalesce(max('ok'), " NOT_DONE("'version-conflict'",                            \
+                                                        "'not-found'") "),"                              \
+                                                                       " coalesce(max(204), " NOT_DONE(  \
+                                                                           "412", "404") "), '{}'::json" \
+                                                                                         " FROM gone"
 
 /* The moment of the request tells one that comes twice from a second one. */
-#define RUN                                                                       \
-    NAMED                                                                         \
-    ", asked AS ("                                                                \
-    " UPDATE schedule AS s SET"                                                   \
-    " asked_at = (b->>'at')::timestamptz,"                                        \
-    " step_at = least(step_at, now())"                                            \
-    " FROM q"                                                                     \
-    " WHERE s.name = q.name"                                                      \
-    " AND s.asked_at IS NULL"                                                     \
-    " AND (s.last_asked_at IS NULL OR s.last_asked_at < (b->>'at')::timestamptz)" \
-    " RETURNING 1)"                                                               \
-    " SELECT coalesce(max('ok'), 'not-found'), coalesce(max(202), 404),"          \
-    " coalesce(json_agg(json_build_object('name', s.name))->0, '{}')"             \
-    " FROM schedule AS s, q"                                                      \
-    " WHERE s.name = q.name"
+#define RUN                                                                                                \
+    NAMED FOUND ", asked AS ("                                                                             \
+                " UPDATE schedule AS s SET"                                                                \
+                " asked_at = (b->>'at')::timestamptz,"                                                     \
+                " step_at = least(step_at, now())"                                                         \
+                " FROM q"                                                                                  \
+                " WHERE s.name = q.name"                                                                   \
+                " AND " CONDITIONS_HOLD " AND s.asked_at IS NULL"                                          \
+                " AND (s.last_asked_at IS NULL OR s.last_asked_at < (b->>'at')::timestamptz)"              \
+                " RETURNING 1)"                                                                            \
+                " SELECT coalesce(max(CASE WHEN may THEN 'ok' ELSE 'version-conflict' END), 'not-found')," \
+                " coalesce(max(CASE WHEN may THEN 202 ELSE 412 END), 404),"                                \
+                " coalesce(json_agg(json_build_object('name', name)) FILTER (WHERE may)->0, '{}')"         \
+                " FROM found"
 
 const struct operator_request operator_schedule_requests[] = {
     {"schedule.put",
