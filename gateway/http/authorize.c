@@ -2,6 +2,7 @@
 
 #include "gateway/auth/auth.h"
 #include "gateway/auth/roles.h"
+#include "gateway/http/field.h"
 #include "gateway/http/router.h"
 #include "gateway/limit/addresses.h"
 #include "gateway/net/conn.h"
@@ -33,16 +34,20 @@ enum err authorize_token(struct conn *conn, struct slice token, struct identity 
 
 enum err authorize_bearer(struct call *call, const char **ret_why)
 {
-    static const struct slice scheme = {"Bearer ", 7};
+    static const struct slice scheme = {"Bearer", 6};
     struct slice value = SLICE_NONE;
     bool is_one = call_header_once(call, "authorization", &value);
     if (is_one && !value.data)
         return ERR_UNAUTHENTICATED;
-    if (!is_one || value.len <= scheme.len || strncasecmp(value.data, scheme.data, scheme.len) != 0) {
+    bool is_bearer = is_one && value.len > scheme.len && field_is_blank(value.data[scheme.len]) &&
+                     strncasecmp(value.data, scheme.data, scheme.len) == 0;
+    struct slice token = is_bearer /* 1*SP (RFC 9110 11.4); some clients send a tab */
+                             ? field_trim((struct slice){value.data + scheme.len, value.len - scheme.len})
+                             : SLICE("");
+    if (token.len == 0) {
         *ret_why = "Authorization is not one bearer token";
         return ERR_UNAUTHENTICATED;
     }
-    struct slice token = {value.data + scheme.len, value.len - scheme.len};
     return authorize_token(call->conn, token, &call->identity, ret_why);
 }
 

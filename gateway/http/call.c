@@ -1,8 +1,11 @@
 #include "gateway/http/call.h"
 
 #include <stdio.h>
+#include <sys/random.h>
 
+#include "gateway/http/etag.h"
 #include "gateway/http/problem.h"
+#include "gateway/http/router.h"
 #include "gateway/http/target.h"
 
 static bool is_correlation_character(char c)
@@ -56,6 +59,30 @@ bool call_header_once(const struct call *call, const char *name, struct slice *r
     return true;
 }
 
+struct slice call_header_list(struct call *call, const char *name)
+{
+    struct slice wanted = slice_of(name), first = SLICE_NONE;
+    size_t size = 0, count = 0, len = 0;
+    for (size_t i = 0; i < call->header_count; i++)
+        if (slice_equal_nocase(call->headers[i].name, wanted)) {
+            first = count++ ? first : call->headers[i].value;
+            size += call->headers[i].value.len + 2;
+        }
+    char *list = count > 1 ? arena_alloc(&call->arena, size) : NULL;
+    if (!list)
+        return first;
+    for (size_t i = 0; i < call->header_count; i++) {
+        struct slice value = call->headers[i].value;
+        if (!slice_equal_nocase(call->headers[i].name, wanted))
+            continue;
+        memcpy(list + len, ", ", len > 0 ? 2 : 0);
+        len += len > 0 ? 2 : 0;
+        memcpy(list + len, value.data, value.len);
+        len += value.len;
+    }
+    return (struct slice){list, len};
+}
+
 struct slice call_query(struct call *call, const char *name)
 {
     return target_parameter(&call->arena, call->query, name);
@@ -77,12 +104,43 @@ void call_add_header(struct call *call, const char *name, struct slice value)
     buf_append(&call->added, "\r\n", 2);
 }
 
+void call_set_etag(struct call *call, struct slice etag)
+{
+    call->etag = arena_copy(&call->arena, etag);
+    call_add_header(call, "ETag", etag);
+}
+
 /* ---- answers ---- */
+
+static bool is_read(const struct call *call)
+{
+    return (call->method == METHOD_GET || call->method == METHOD_HEAD) && call->route &&
+           call->route->access != ACCESS_HEALTH;
+}
+
+/* Whether the conditions of a read let it have its answer; else the call has been answered. */
+static bool conditions_hold(struct call *call, struct slice body)
+{
+    char text[ETAG_SIZE];
+    if (!call->etag.data)
+        call_set_etag(call, etag_of_content(body, text));
+    struct slice if_match = call_header_list(call, "if-match"),
+                 if_none_match = call_header_list(call, "if-none-match");
+    if (if_match.data && !etag_is_matched(if_match, call->etag)) {
+        call_fail(call, ERR_VERSION_CONFLICT, NULL);
+        return false;
+    }
+    if (if_none_match.data && etag_is_named(if_none_match, call->etag)) {
+        call_respond(call, 304, NULL, SLICE_NONE);
+        return false;
+    }
+    return true;
+}
 
 static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,
                     struct slice body)
 {
-    if (call->answered)
+    if (call->answered || (status == 200 && is_read(call) && !conditions_hold(call, body)))
         return;
     call->answered = true;
     call->deliver(call, status, content_type, whole, body);
@@ -101,10 +159,31 @@ void call_respond_shared(struct call *call, int status, const char *content_type
 
 /* ---- problems ---- */
 
+struct slice call_retry_after(char text[2])
+{
+    static uint64_t state;
+    if (state == 0 && getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state))
+        state = 1;
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    text[0] = (char)('1' + (state >> 33) % 3);
+    text[1] = '\0';
+    return (struct slice){text, 1};
+}
+
 static void add_retry_after(struct call *call, const char *detail)
 {
     (void)detail;
-    call_add_header(call, "Retry-After", SLICE("1"));
+    char text[2];
+    call_add_header(call, "Retry-After", call_retry_after(text));
+}
+
+/* RFC 5789 2.2 and RFC 9110 15.5.16: what would have been accepted. */
+static void add_accepted_types(struct call *call, const char *detail)
+{
+    (void)detail;
+    call_add_header(call, "Accept", SLICE("application/json"));
+    if (call->method == METHOD_PATCH)
+        call_add_header(call, "Accept-Patch", SLICE(CALL_ACCEPT_PATCH));
 }
 
 /* RFC 6750 3: a request that came without a token gets no error code. */
@@ -125,6 +204,7 @@ static const struct {
     void (*add)(struct call *call, const char *detail);
 } companions[] = {
     {401, add_challenge},
+    {415, add_accepted_types},
     {429, add_retry_after},
     {503, add_retry_after},
 };

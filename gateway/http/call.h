@@ -28,6 +28,12 @@ struct call_header {
     struct slice name, value; /* as sent; names compare without case */
 };
 
+/* Request headers on which an answer depends (Vary, RFC 9110 12.5.5). */
+enum call_vary { VARY_ORIGIN = 1, VARY_AUTHORIZATION = 2, VARY_ACCEPT = 4 };
+
+/* The media types of a PATCH: JSON Merge Patch (RFC 7396), and the same under the name of what it looks like. */
+#define CALL_ACCEPT_PATCH "application/merge-patch+json, application/json"
+
 enum {
     CALL_PARAMS_MAX = 3,
     CALL_ADDED_MAX = 16 * 1024, /* octets of header lines that an answer may add */
@@ -51,6 +57,9 @@ struct call {
     char correlation_id[UUID_TEXT_LEN + 1];
     struct arena arena; /* freed with the call */
     struct buf added;   /* header lines for the answer */
+    struct slice etag;  /* call_set_etag */
+    unsigned vary;      /* enum call_vary */
+    const char *cache;  /* Cache-Control of the answer; NULL: as follows from route and status (caching.h) */
     bool keep_alive, is_1_0;
     /* A handler that answers later sets it: the client has gone, so the call must be forgotten. */
     void (*on_gone)(struct call *call);
@@ -75,6 +84,9 @@ struct slice call_header(const struct call *call, const char *name);
 /* The same, for a header that may be sent once: false when it is sent more often, and which of them counts is
  * anybody's guess. */
 bool call_header_once(const struct call *call, const char *name, struct slice *ret_value) MUST_CHECK;
+/* All headers of that name, joined as the one list that they are (RFC 9110 5.3); in arena memory when there are
+ * several. SLICE_NONE when absent. */
+struct slice call_header_list(struct call *call, const char *name);
 /* The decoded value of a query parameter (arena memory); SLICE_NONE when absent. */
 struct slice call_query(struct call *call, const char *name);
 
@@ -82,7 +94,11 @@ struct slice call_query(struct call *call, const char *name);
  * X-Request-Id and Connection are written anyway. A value with a line end is dropped. */
 void call_add_header(struct call *call, const char *name, struct slice value);
 
-/* Answers the call. content_type NULL: the answer has no body. An answer to HEAD has no body either.
+/* Adds the ETag of what the answer represents. Without it, call_respond makes one of a read's body. */
+void call_set_etag(struct call *call, struct slice etag);
+
+/* Answers the call. A read (GET, HEAD) that is answered with 200 becomes 304 where If-None-Match names its ETag,
+ * and 412 where If-Match does not (RFC 9110 13.2.2). content_type NULL: the answer has no body. An answer to HEAD has no body either.
  * call_respond copies the body; call_respond_shared takes a reference of its own to `whole`, of which `body`
  * is a part. The call is freed when its handler has returned or, when it is answered later, in the next turn
  * of the loop. */
@@ -90,8 +106,12 @@ void call_respond(struct call *call, int status, const char *content_type, struc
 void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole,
                          struct slice body);
 
+/* A number of seconds for Retry-After: 1 to 3, at random, so that the clients of a moment do not come back in the
+ * same moment. */
+struct slice call_retry_after(char text[2]);
+
 /* Answers the call with the problem document of `err` (problem.h) and the headers that its status needs:
- * Retry-After with 429 and 503, WWW-Authenticate with 401. detail may be NULL. */
+ * Retry-After with 429 and 503, WWW-Authenticate with 401, the accepted types with 415. detail may be NULL. */
 void call_fail(struct call *call, enum err err, const char *detail);
 void call_fail_fields(struct call *call, enum err err, const char *detail,
                       const struct msg_problems *problems);

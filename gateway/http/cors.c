@@ -25,7 +25,7 @@ void cors_allow(struct call *call)
     const struct config *config = call->gateway->config;
     if (config->cors_origins[0] == '\0')
         return;
-    call_add_header(call, "Vary", SLICE("Origin"));
+    call->vary |= VARY_ORIGIN;
     struct slice origin = call_header(call, "origin");
     if (!cors_is_allowed(config, origin))
         return;

@@ -1,10 +1,19 @@
 #include "gateway/http/etag.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+#include "common/msg/msg.h"
 
 struct slice etag_format(int64_t version, char text[ETAG_SIZE])
 {
     int len = snprintf(text, ETAG_SIZE, "\"%lld\"", (long long)version);
+    return (struct slice){text, (size_t)len};
+}
+
+struct slice etag_of_content(struct slice content, char text[ETAG_SIZE])
+{
+    int len = snprintf(text, ETAG_SIZE, "\"%016" PRIx64 "\"", msg_fingerprint(&content, 1));
     return (struct slice){text, (size_t)len};
 }
 
@@ -20,20 +29,39 @@ static struct slice skip_separators(struct slice s)
     return s;
 }
 
-bool etag_is_named(struct slice list, struct slice etag)
+struct slice etag_next(struct slice *list, bool *ret_is_weak)
 {
+    struct slice rest = skip_separators(*list);
+    *ret_is_weak = rest.len > 2 && memcmp(rest.data, "W/", 2) == 0;
+    if (*ret_is_weak)
+        rest = skip(rest, 2);
+    const char *end = rest.len > 1 && rest.data[0] == '"' ? memchr(rest.data + 1, '"', rest.len - 1) : NULL;
+    if (!end) {
+        *list = rest;
+        return SLICE_NONE;
+    }
+    struct slice tag = {rest.data, (size_t)(end - rest.data) + 1};
+    *list = skip(rest, tag.len);
+    return tag;
+}
+
+static bool has(struct slice list, struct slice etag, bool weak_counts)
+{
+    bool is_weak;
     if (slice_is(list, "*"))
         return true;
-    for (list = skip_separators(list); list.len > 0; list = skip_separators(list)) {
-        if (list.len > 2 && memcmp(list.data, "W/", 2) == 0)
-            list = skip(list, 2);
-        const char *end = list.data[0] == '"' ? memchr(list.data + 1, '"', list.len - 1) : NULL;
-        if (!end)
-            return false;
-        size_t len = (size_t)(end - list.data) + 1;
-        if (slice_equal((struct slice){list.data, len}, etag))
+    for (struct slice tag; (tag = etag_next(&list, &is_weak)).data;)
+        if (slice_equal(tag, etag) && (weak_counts || !is_weak))
             return true;
-        list = skip(list, len);
-    }
     return false;
+}
+
+bool etag_is_named(struct slice list, struct slice etag)
+{
+    return has(list, etag, true);
+}
+
+bool etag_is_matched(struct slice list, struct slice etag)
+{
+    return has(list, etag, false);
 }

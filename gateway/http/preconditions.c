@@ -1,6 +1,7 @@
 #include "gateway/http/preconditions.h"
 
 #include "common/msg/format.h"
+#include "gateway/http/etag.h"
 #include "gateway/http/field.h"
 
 /* ---- Idempotency-Key ---- */
@@ -65,7 +66,7 @@ enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_
     return ERR_OK;
 }
 
-/* ---- If-Match ---- */
+/* ---- If-Match, If-None-Match ---- */
 
 /* etagc (RFC 9110 8.8.3) */
 static bool is_opaque(struct slice inside)
@@ -93,18 +94,79 @@ static bool parse_version(struct slice text, int64_t *ret_version)
     return true;
 }
 
-enum err if_match_parse(struct slice field, int64_t *ret_version)
+/* How many tags of the list could be versions, and the last of them; weak ones count where they may match. False
+ * when the list is malformed. */
+static bool survey(struct slice list, bool weak_counts, size_t *ret_count, int64_t *ret_version)
 {
-    *ret_version = 0;
-    if (!field.data)
-        return ERR_OK;
-    field = field_trim(field);
-    if (slice_is(field, "*"))
-        return ERR_OK;
-    if (!is_quoted(field) || !is_opaque((struct slice){field.data + 1, field.len - 2}))
+    size_t tags = 0;
+    bool is_weak;
+    *ret_count = 0;
+    for (struct slice tag; (tag = etag_next(&list, &is_weak)).data; tags++) {
+        struct slice inside = {tag.data + 1, tag.len - 2};
+        if (!is_opaque(inside))
+            return false;
+        if ((weak_counts || !is_weak) && parse_version(inside, ret_version))
+            ++*ret_count;
+    }
+    return tags > 0 && list.len == 0;
+}
+
+static bool take_if_match(struct conditions *c)
+{
+    size_t count;
+    if (!c->if_match.data || slice_is(c->if_match, "*"))
+        return true;
+    if (!survey(c->if_match, false, &count, &c->version))
+        return false;
+    if (count == 0)
+        c->version = CONDITIONS_NEVER;
+    c->needs_look = count > 1;
+    return true;
+}
+
+static bool take_if_none_match(struct conditions *c)
+{
+    size_t count;
+    int64_t any;
+    char text[ETAG_SIZE];
+    if (!c->if_none_match.data)
+        return true;
+    if (slice_is(c->if_none_match, "*")) {
+        c->version = CONDITIONS_NEVER;
+        c->needs_look = false;
+        return true;
+    }
+    if (!survey(c->if_none_match, true, &count, &any))
+        return false;
+    if (count == 0 || c->version == CONDITIONS_NEVER)
+        return true;
+    if (c->version == 0)
+        c->needs_look = true;
+    else if (!c->needs_look && etag_is_named(c->if_none_match, etag_format(c->version, text)))
+        c->version = CONDITIONS_NEVER;
+    return true;
+}
+
+enum err conditions_parse(struct slice if_match, struct slice if_none_match,
+                          struct conditions *ret_conditions)
+{
+    struct conditions c = {.if_match = field_trim(if_match), .if_none_match = field_trim(if_none_match)};
+    if (!take_if_match(&c) || !take_if_none_match(&c))
         return ERR_BAD_REQUEST;
-    return parse_version((struct slice){field.data + 1, field.len - 2}, ret_version) ? ERR_OK
-                                                                                     : ERR_VERSION_CONFLICT;
+    *ret_conditions = c;
+    return ERR_OK;
+}
+
+bool conditions_allow(const struct conditions *c, struct slice present_etag)
+{
+    return (!c->if_match.data || etag_is_matched(c->if_match, present_etag)) &&
+           (!c->if_none_match.data || !etag_is_named(c->if_none_match, present_etag));
+}
+
+int64_t conditions_after_look(const struct conditions *c, int64_t present_version)
+{
+    char text[ETAG_SIZE];
+    return conditions_allow(c, etag_format(present_version, text)) ? present_version : CONDITIONS_NEVER;
 }
 
 /* ---- Cortex-Run-At ---- */

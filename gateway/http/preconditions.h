@@ -12,10 +12,25 @@ enum { IDEMPOTENCY_KEY_MAX = 255 };
 enum err idempotency_key_parse(struct slice field, char scratch[IDEMPOTENCY_KEY_MAX],
                                struct slice *ret_key) MUST_CHECK;
 
-/* If-Match (RFC 9110 13.1.1) with one strong tag. Version 0: the field is absent or "*", so any version will
- * do. ERR_BAD_REQUEST when it is malformed, weak or a list; ERR_VERSION_CONFLICT for a tag that no version of
- * ours has. */
-enum err if_match_parse(struct slice field, int64_t *ret_version) MUST_CHECK;
+/* The conditions of a write (RFC 9110 13.1): which versions of the entity it may change. A command carries one
+ * version (envelope.h), so where several would do, the one that the entity has when the request arrives is looked
+ * up and demanded. */
+struct conditions {
+    struct slice if_match, if_none_match; /* SLICE_NONE: absent */
+    int64_t version;                      /* to be demanded; 0: any, CONDITIONS_NEVER: no version will do */
+    bool needs_look; /* the version follows from the present one: conditions_after_look */
+};
+
+/* No entity has this version: the write ends with 412, or with 404 where there is nothing. */
+#define CONDITIONS_NEVER INT64_MAX
+
+/* If-Match and If-None-Match, each as one list. A weak tag never satisfies If-Match. ERR_BAD_REQUEST: one of them
+ * is malformed. */
+enum err conditions_parse(struct slice if_match, struct slice if_none_match,
+                          struct conditions *ret_conditions) MUST_CHECK;
+int64_t conditions_after_look(const struct conditions *conditions, int64_t present_version);
+/* Whether the conditions let something be changed that has this tag now. */
+bool conditions_allow(const struct conditions *conditions, struct slice present_etag);
 
 /* Cortex-Run-At: a time (RFC 3339) at most `ahead_ms` after now_ms, as milliseconds since 1970; 0: the field
  * is absent. ERR_BAD_REQUEST, and what is wrong with it, otherwise. */

@@ -63,7 +63,9 @@ static void refuse_by_verdict(struct request *request, llhttp_errno_t verdict)
 
 static int append(struct request *request, const char *at, size_t len)
 {
-    return buf_append(&request->text, at, len) ? 0 : request_refuse(request, ERR_HEADERS_TOO_LARGE, NULL);
+    return buf_append(&request->text, at + request->moved, len)
+               ? 0
+               : request_refuse(request, ERR_HEADERS_TOO_LARGE, NULL);
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
@@ -311,6 +313,19 @@ static int check_head_size(struct request *request)
                           NULL);
 }
 
+/* White space around a value may be tabs (RFC 9110 5.6.3), which llhttp does not know in the fields that it reads
+ * itself. It gets blanks instead; what is kept of the head are the octets as they were sent. NULL: there are no
+ * tabs. */
+static char *copy_without_tabs(const struct request *request, struct slice bytes)
+{
+    if (request->phase != PHASE_FIELDS || bytes.len == 0 || !memchr(bytes.data, '\t', bytes.len))
+        return NULL;
+    char *copy = xmalloc(bytes.len);
+    for (size_t i = 0; i < bytes.len; i++)
+        copy[i] = bytes.data[i] == '\t' ? ' ' : bytes.data[i];
+    return copy;
+}
+
 /* Runs the parser over as many bytes as the bound on the head allows. Returns the octets that it is done
  * with. */
 static size_t run_parser(struct request *request, struct slice bytes)
@@ -321,10 +336,13 @@ static size_t run_parser(struct request *request, struct slice bytes)
         size_t left = (size_t)request->config->max_head_bytes - request->head_bytes;
         size = size < left ? size : left;
     }
-    llhttp_errno_t verdict = llhttp_execute(&request->parser, bytes.data, size);
+    CLEANUP_FREE char *without_tabs = copy_without_tabs(request, (struct slice){bytes.data, size});
+    const char *data = without_tabs ? without_tabs : bytes.data;
+    request->moved = bytes.data - data;
+    llhttp_errno_t verdict = llhttp_execute(&request->parser, data, size);
     size_t used = size;
     if (verdict == HPE_PAUSED) {
-        used = (size_t)(llhttp_get_error_pos(&request->parser) - bytes.data);
+        used = (size_t)(llhttp_get_error_pos(&request->parser) - data);
         llhttp_resume(&request->parser);
     } else if (verdict != HPE_OK) {
         refuse_by_verdict(request, verdict);

@@ -44,6 +44,7 @@ struct request {
     size_t body_overhead; /* octets of the chunked framing */
     size_t body_bytes;    /* decoded */
     struct buf body;
+    ptrdiff_t moved;       /* from what the parser reads to the octets as they were sent */
     uint8_t protocol_seen; /* octets of "HTTP/" */
     char last_octet;       /* that the parser has taken */
     bool lead_cr;          /* the last octet was the CR of an empty line */

@@ -1,23 +1,8 @@
 /* Checks a head as a whole, beyond the grammar of the parser: the fields that decide where the message ends
  * and for whom it is. */
 
+#include "gateway/http/authority.h"
 #include "gateway/http/request_private.h"
-
-static bool is_host_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
-}
-
-/* uri-host [":" port] (RFC 9110 7.2): the characters are checked, which is as much as could confuse a reader
- * of the field. */
-static bool is_host(struct slice value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (!is_host_character(value.data[i]))
-            return false;
-    return true;
-}
 
 struct head_facts {
     size_t hosts, transfer_encodings;
@@ -28,7 +13,7 @@ static void look_at_host(struct request *request, struct head_facts *facts, stru
 {
     (void)request;
     facts->hosts++;
-    facts->host_malformed = facts->host_malformed || !is_host(value);
+    facts->host_malformed = facts->host_malformed || (value.len > 0 && !authority_is_valid(value));
 }
 
 static void look_at_transfer_encoding(struct request *request, struct head_facts *facts, struct slice value)

@@ -1,5 +1,6 @@
 #include "gateway/http/response.h"
 
+#include "gateway/http/caching.h"
 #include "gateway/http/exchange.h"
 #include "gateway/net/conn.h"
 
@@ -128,6 +129,7 @@ static void write_head(struct call *call, int status, const char *content_type, 
     }
     append_header(head, SLICE("X-Request-Id: "), slice_of(call->correlation_id));
     append_connection(head, call);
+    caching_append(head, call, status);
     buf_append_slice(head, buf_slice(&call->added));
     buf_append(head, "\r\n", 2);
     conn_write(call->conn, buf_slice(head));
@@ -193,6 +195,7 @@ void response_stream(struct call *call, struct slice head_lines, const struct co
                      void *state)
 {
     call_add_header(call, "Connection", SLICE("close"));
+    caching_append(&call->added, call, 200);
     buf_append_slice(&call->added, head_lines);
     leave_http(call, SLICE("HTTP/1.1 200 OK\r\n"), buf_slice(&call->added), protocol, state);
 }

@@ -88,15 +88,20 @@ enum err router_allow(struct call *call)
     struct slice params[CALL_PARAMS_MAX];
     bool everything = slice_is(call->path, "*");
     buf_init(&allow, 256);
+    bool patches = everything;
     for (size_t i = 0; i < table->count && !everything; i++)
-        if (matches(table->rows[i].pattern, call->path, params))
+        if (matches(table->rows[i].pattern, call->path, params)) {
             append_method(&allow, table->rows[i].method);
+            patches = patches || table->rows[i].method == METHOD_PATCH;
+        }
     if (everything)
         buf_append_text(&allow, "GET, HEAD, POST, PUT, PATCH, DELETE");
     if (buf_len(&allow) == 0)
         return ERR_NOT_FOUND;
     buf_append(&allow, ", OPTIONS", 9);
     call_add_header(call, "Allow", buf_slice(&allow));
+    if (patches)
+        call_add_header(call, "Accept-Patch", SLICE(CALL_ACCEPT_PATCH));
     return ERR_OK;
 }
 

@@ -40,7 +40,8 @@ enum err router_find(struct call *call) MUST_CHECK;
 /* "POST" is METHOD_POST; a method that no route has is METHOD_OTHER. */
 enum http_method router_method(struct slice name);
 
-/* Adds the Allow header for the call's path (RFC 9110 10.2.1); ERR_NOT_FOUND when no route has this path. */
+/* Adds the Allow header for the call's path (RFC 9110 10.2.1), and Accept-Patch where it takes PATCH (RFC 5789
+ * 3.1); ERR_NOT_FOUND when no route has this path. */
 enum err router_allow(struct call *call) MUST_CHECK;
 
 /* Whether a parameter of a pattern stands for a word: {name} and {pool} stand for 1 to 64 lower-case letters,

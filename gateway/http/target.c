@@ -1,6 +1,7 @@
 #include "gateway/http/target.h"
 
 #include "common/base/hex.h"
+#include "gateway/http/authority.h"
 
 /* The octet that "%41" stands for, or -1. */
 static int encoded_octet(struct slice text, size_t at)
@@ -19,13 +20,15 @@ static bool is_well_encoded(struct slice text)
     return true;
 }
 
-/* A path with an encoded slash would name another resource to a program that decodes it before it splits
- * it. */
-static bool hides_slash(struct slice path)
+/* A path with an encoded slash would name another resource to a program that decodes it before it splits it. And
+ * a letter, a digit or one of "-._~" need not be encoded (RFC 3986 2.3): who encodes it, as in "/v1/%61dmin",
+ * writes a path that a proxy, which compares paths as they are sent, takes for another one. */
+static bool hides_something(struct slice path)
 {
     for (size_t i = 0; i < path.len; i++) {
         int octet = path.data[i] == '%' ? encoded_octet(path, i) : 0;
-        if (octet == '/' || octet == '\\')
+        if ((octet >= 'a' && octet <= 'z') || (octet >= 'A' && octet <= 'Z') ||
+            (octet >= '0' && octet <= '9') || (octet > 0 && strchr("-._~/\\", octet)))
             return true;
     }
     return false;
@@ -78,7 +81,8 @@ static struct slice without_authority(struct slice target)
         if (begins_nocase(target, schemes[i])) {
             struct slice rest = from(target, schemes[i].len);
             size_t authority = find(rest, "/?");
-            return authority > 0 ? from(rest, authority) : SLICE_NONE;
+            return authority_is_valid((struct slice){rest.data, authority}) ? from(rest, authority)
+                                                                            : SLICE_NONE;
         }
     return SLICE_NONE;
 }
@@ -101,7 +105,7 @@ enum err target_parse(struct arena *arena, struct slice target, struct slice *re
     size_t path_len = find(target, "?");
     struct slice path = {target.data, path_len};
     struct slice query = path_len < target.len ? from(target, path_len + 1) : SLICE_NONE;
-    if (!is_well_encoded(path) || hides_slash(path) || !is_well_encoded(query))
+    if (!is_well_encoded(path) || hides_something(path) || !is_well_encoded(query))
         return ERR_BAD_REQUEST;
     if (path.len == 0)
         path = SLICE("/");

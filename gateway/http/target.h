@@ -6,7 +6,7 @@
 
 /* Splits a target into the decoded path and the query as it was sent (SLICE_NONE: there is none). It may be
  * in origin-form or absolute-form, or "*", which is its own path. ERR_BAD_REQUEST for any other form, for
- * broken percent-encoding, and for an encoded NUL or slash. */
+ * broken percent-encoding, for an encoded NUL or slash, and for an encoded letter, digit or "-._~" in the path. */
 enum err target_parse(struct arena *arena, struct slice target, struct slice *ret_path,
                       struct slice *ret_query) MUST_CHECK;
 

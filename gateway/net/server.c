@@ -56,7 +56,8 @@ static void write_refusal(struct server *server)
                        info->slug, info->title, info->http_status);
     int total = snprintf(server->refusal, sizeof(server->refusal),
                          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-                         "Content-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
+                         "Content-Length: %d\r\nRetry-After: 1\r\nCache-Control: no-store\r\n"
+                         "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s",
                          len, body);
     server->refusal_len = (size_t)total;
 }

@@ -10,32 +10,39 @@ static const char *const method_names[] = {
 };
 
 static const struct {
-    const char *name, *in, *type, *description;
+    const char *component, *in, *type, *description;
     int minimum, maximum; /* of an integer, or of the length of a text */
+    const char *name;     /* NULL: that of the component */
 } parameters[] = {
-    {"limit", "query", "integer", "The largest number of entries in the page.", 1, 1000},
-    {"after", "query", "string", "The `next` of the page before.", 1, 256},
+    {"limit", "query", "integer", "The largest number of entries in the page.", 1, 1000, NULL},
+    {"after", "query", "string", "The `next` of the page before.", 1, 256, NULL},
     {"channels", "query", "string",
      "The channels: `company:<id>` or `project:<id>`, separated by commas. Without it, the company's own "
      "channel.",
-     1, 8192},
+     1, 8192, NULL},
     {"Last-Event-ID", "header", "string",
-     "The id of the last event that the client has seen. The stream begins with the next one.", 1, 64},
+     "The id of the last event that the client has seen. The stream begins with the next one.", 1, 64, NULL},
     {"If-Match", "header", "string",
-     "Make the change only if the entity still has this ETag; otherwise answer 412.", 1, 256},
-    {"If-None-Match", "header", "string", "Answer 304 if the ETag is still this one.", 1, 1024},
+     "Make the change only if the entity still has one of these ETags; otherwise answer 412. A weak tag "
+     "never fits.",
+     1, 1024, NULL},
+    {"If-None-Match", "header", "string", "Answer 304 if the ETag is still one of these.", 1, 1024, NULL},
+    {"If-None-Match-Write", "header", "string",
+     "Make no change if the entity has one of these ETags, or with `*` if it exists; answer 412 then.", 1,
+     1024, "If-None-Match"},
     {"Idempotency-Key", "header", "string",
-     "Makes the request safe to repeat: the same key and body give the result of the first request.", 1, 255},
+     "Makes the request safe to repeat: the same key and body give the result of the first request.", 1, 255,
+     NULL},
     {"Cortex-Run-At", "header", "string",
      "Run the command at this time (RFC 3339), not before. The answer is 202, and the operation is "
      "`scheduled` "
      "until then.",
-     20, 64},
+     20, 64, NULL},
     {"Prefer", "header", "string",
      "RFC 7240. With `respond-async` the answer is 202 at once. With `wait=N` the server waits for the "
      "result for "
      "at most N seconds.",
-     1, 256},
+     1, 256, NULL},
 };
 
 static const struct {
@@ -51,8 +58,9 @@ static json_t *parameter_components(void)
     json_t *all = json_object();
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
         bool is_text = strcmp(parameters[i].type, "string") == 0;
-        json_object_set_new(all, parameters[i].name,
-                            json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i}}", "name", parameters[i].name, "in",
+        const char *name = parameters[i].name ? parameters[i].name : parameters[i].component;
+        json_object_set_new(all, parameters[i].component,
+                            json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i}}", "name", name, "in",
                                       parameters[i].in, "description", parameters[i].description, "schema",
                                       "type", parameters[i].type, is_text ? "minLength" : "minimum",
                                       parameters[i].minimum, is_text ? "maxLength" : "maximum",

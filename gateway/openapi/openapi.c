@@ -2,13 +2,10 @@
 
 #include "gateway/openapi/openapi.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "gateway/http/etag.h"
 
 static struct bytes *document;
-static char etag[24];
+static char etag[ETAG_SIZE];
 
 static void on_release(void *text)
 {
@@ -23,7 +20,7 @@ static void make_document(const struct route_table *routes)
     if (!text)
         return;
     document = bytes_wrap(slice_of(text), on_release, text);
-    snprintf(etag, sizeof(etag), "\"%016" PRIx64 "\"", msg_fingerprint(&document->slice, 1));
+    etag_of_content(document->slice, etag);
 }
 
 void openapi_document(struct call *call)
@@ -34,9 +31,6 @@ void openapi_document(struct call *call)
         call_fail(call, ERR_INTERNAL, NULL);
         return;
     }
-    call_add_header(call, "ETag", slice_of(etag));
-    if (etag_is_named(call_header(call, "If-None-Match"), slice_of(etag)))
-        call_respond(call, 304, NULL, SLICE_NONE);
-    else
-        call_respond_shared(call, 200, "application/json", document, document->slice);
+    call_set_etag(call, slice_of(etag));
+    call_respond_shared(call, 200, "application/json", document, document->slice);
 }

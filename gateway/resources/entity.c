@@ -14,12 +14,7 @@ static void on_entity(struct call *call, struct db_result *result, void *context
         return;
     }
     char text[ETAG_SIZE];
-    struct slice etag = etag_format(db_int(result, 0, 1), text);
-    call_add_header(call, "ETag", etag);
-    if (etag_is_named(call_header(call, "If-None-Match"), etag)) {
-        call_respond(call, 304, NULL, SLICE(""));
-        return;
-    }
+    call_set_etag(call, etag_format(db_int(result, 0, 1), text));
     struct bytes *json = db_share(result, 0, 0);
     call_respond_shared(call, 200, "application/json", json, json->slice);
     bytes_unref(json);

@@ -153,7 +153,7 @@ static void begin(struct call *call, struct db_result *result, const char *media
     struct slice resource = db_text(result, 0, RESOURCE), format = db_text(result, 0, FORMAT),
                  day = db_text(result, 0, DAY);
     int len = snprintf(lines, sizeof(lines),
-                       "Content-Type: %s\r\nContent-Length: %lld\r\nCache-Control: no-store\r\n"
+                       "Content-Type: %s\r\nContent-Length: %lld\r\n"
                        "Content-Disposition: attachment; filename=\"%.*ss-%.*s.%.*s\"\r\n",
                        media, (long long)db_int(result, 0, BYTES), (int)resource.len, resource.data,
                        (int)day.len, day.data, (int)format.len, format.data);

@@ -50,39 +50,59 @@ static void give_up(struct operation *operation, struct slice reason)
     operation->http_status = err_info(operation->status)->http_status;
 }
 
+/* What is shown of the operation `id`; true: it waits for a worker, so its client should ask again. */
+static bool append_operation(struct slice id, struct db_result *result, struct operation *operation,
+                             struct buf *body)
+{
+    struct operation_progress progress = {0};
+    if (operation->found == ERR_OK)
+        progress = inbox_read_progress(result);
+    if (progress.given_up.data)
+        give_up(operation, progress.given_up);
+    struct slice job = progress.job, status = status_of(operation, job, progress.waits_for);
+    if (slice_is(job, "failed")) {
+        operation->status = err_from_slug(progress.job_error.data, progress.job_error.len);
+        operation->http_status = err_info(operation->status)->http_status;
+    }
+    buf_printf(body, "{\"id\":\"%.*s\",\"status\":\"%.*s\"", (int)id.len, id.data, (int)status.len,
+               status.data);
+    bool waits_for_worker = slice_is(status, "pending") && !job.data;
+    if (job.data)
+        buf_append_slice(body, progress.job_members);
+    if (operation->is_waiting)
+        buf_append_slice(body, progress.waits_members);
+    if (operation->status && !waits_for_worker)
+        append_problem(body, operation);
+    else if (!operation->is_waiting && !waits_for_worker)
+        append_result(body, operation);
+    buf_append_char(body, '}');
+    return waits_for_worker;
+}
+
 static void on_operation(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
     struct operation operation = inbox_read(result);
-    struct operation_progress progress = {0};
-    if (operation.found == ERR_OK)
-        progress = inbox_read_progress(result);
-    if (progress.given_up.data)
-        give_up(&operation, progress.given_up);
-    struct slice job = progress.job, status = status_of(&operation, job, progress.waits_for);
-    if (slice_is(job, "failed")) {
-        operation.status = err_from_slug(progress.job_error.data, progress.job_error.len);
-        operation.http_status = err_info(operation.status)->http_status;
-    }
+    char seconds[2];
     if (operation.found == ERR_OK) /* its asker knows now of a change that a replica may not have yet */
         writers_note(call->gateway->writers, &call->identity.user);
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
-    buf_printf(&body, "{\"id\":\"%.*s\",\"status\":\"%.*s\"", (int)call->params[0].len, call->params[0].data,
-               (int)status.len, status.data);
-    if (job.data)
-        buf_append_slice(&body, progress.job_members);
-    if (operation.is_waiting)
-        buf_append_slice(&body, progress.waits_members);
-    if (slice_is(status, "pending") && !job.data)
-        call_add_header(call, "Retry-After", SLICE("1"));
-    else if (operation.status)
-        append_problem(&body, &operation);
-    else if (!operation.is_waiting)
-        append_result(&body, &operation);
-    buf_append_char(&body, '}');
+    if (append_operation(call->params[0], result, &operation, &body))
+        call_add_header(call, "Retry-After", call_retry_after(seconds));
     call_respond(call, 200, "application/json", buf_slice(&body));
     bytes_unref(operation.whole);
+}
+
+struct slice operation_etag(struct slice id, struct db_result *result, char text[ETAG_SIZE])
+{
+    struct operation operation = inbox_read(result);
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, operation.entity.len + operation.refusal.len + 1024);
+    append_operation(id, result, &operation, &body);
+    struct slice etag = etag_of_content(buf_slice(&body), text);
+    bytes_unref(operation.whole);
+    return etag;
 }
 
 /* A command that no worker has run is not in the database. It waits in the broker, or it never existed;

@@ -9,14 +9,19 @@
 #include "common/base/json.h"
 #include "common/msg/problem.h"
 #include "gateway/bus/commands.h"
+#include "gateway/bus/inbox.h"
 #include "gateway/http/preconditions.h"
+#include "gateway/resources/operation.h"
+#include "gateway/resources/plan.h"
+#include "gateway/resources/query.h"
 
 /* How the methods differ. */
 struct verb {
     const char *name;  /* of the command type: "project.create" */
     bool names_entity; /* the path ends with the id of the entity that is changed */
     bool has_body;
-    const char *body; /* the command's body when the client sends none; NULL: none */
+    bool is_of_operation; /* the path names an operation, whose tag is that of read_operation */
+    const char *body;     /* the command's body when the client sends none; NULL: none */
     enum msg_mode mode;
     const char *const *(*roles)(const struct msg_resource *resource);
 };
@@ -26,8 +31,10 @@ struct write {
     const struct verb *verb;
     struct envelope envelope;
     struct prefer prefer;
+    struct conditions conditions;
     char type[ENVELOPE_KEY_MAX];
-    struct buf body; /* msgpack */
+    struct buf body;      /* msgpack */
+    struct slice encoded; /* the same, or the copy of it that outlives the handler */
 };
 
 static const char *const *create_roles(const struct msg_resource *resource)
@@ -79,22 +86,26 @@ static bool read_header(struct write *w, const char *name, struct slice *ret_val
 {
     if (call_header_once(w->call, name, ret_value))
         return true;
-    call_fail(w->call, ERR_BAD_REQUEST,
-              "If-Match, Idempotency-Key and Cortex-Run-At may be sent only once each.");
+    call_fail(w->call, ERR_BAD_REQUEST, "Idempotency-Key and Cortex-Run-At may be sent only once each.");
     return false;
 }
 
-static bool read_if_match(struct write *w)
+static bool read_conditions(struct write *w)
 {
-    struct slice field;
+    struct call *call = w->call;
     if (!w->verb->names_entity)
         return true;
-    if (!read_header(w, "if-match", &field))
-        return false;
-    enum err err = if_match_parse(field, &w->envelope.if_match);
+    enum err err = conditions_parse(call_header_list(call, "if-match"),
+                                    call_header_list(call, "if-none-match"), &w->conditions);
+    struct conditions *c = &w->conditions;
+    w->envelope.if_match = c->version;
+    if (!err && w->verb->is_of_operation) {
+        c->needs_look = (c->if_match.data && !slice_is(c->if_match, "*")) ||
+                        (c->if_none_match.data && !slice_is(c->if_none_match, "*"));
+    }
     if (!err)
         return true;
-    call_fail(w->call, err, err == ERR_BAD_REQUEST ? "If-Match must be one strong entity tag, or *." : NULL);
+    call_fail(call, err, "If-Match and If-None-Match must be lists of entity tags, or *.");
     return false;
 }
 
@@ -211,7 +222,7 @@ static void complete(struct write *w)
     w->envelope.role = slice_of(call->identity.role);
     w->envelope.timestamp = (int64_t)ev_now(call->gateway->loop);
     w->envelope.traceparent = traceparent_is_valid(traceparent) ? traceparent : SLICE_NONE;
-    w->envelope.body = buf_slice(&w->body);
+    w->envelope.body = w->encoded;
     w->envelope.fingerprint = fingerprint(&w->envelope);
 }
 
@@ -229,15 +240,57 @@ static int64_t wait_ms(const struct write *w)
     return wanted < config->wait_max_ms ? wanted : config->wait_max_ms;
 }
 
+static void submit(struct write *w)
+{
+    complete(w);
+    commands_submit(w->call->gateway->commands, w->call, &w->envelope, wait_ms(w));
+}
+
+/* ---- conditions that several versions satisfy ---- */
+
+static void on_look(struct call *call, struct db_result *result, void *context)
+{
+    struct write *w = context;
+    char text[ETAG_SIZE];
+    if (w->verb->is_of_operation)
+        w->envelope.if_match = conditions_allow(&w->conditions, operation_etag(call->params[0], result, text))
+                                   ? 0
+                                   : CONDITIONS_NEVER;
+    else if (db_rows(result) > 0) /* else the worker says that it is not there */
+        w->envelope.if_match = conditions_after_look(&w->conditions, db_int(result, 0, 1));
+    submit(w);
+}
+
+/* Looks which version the entity has. What the command needs moves to the call's memory until then. */
+static void look_first(const struct write *w)
+{
+    struct call *call = w->call;
+    const struct plan *plan = plans_of(call->gateway->plans, call->resource);
+    const struct slice ids[] = {call->params[plan->resource->parent != NULL], call->params[0]};
+    struct write *kept = arena_alloc(&call->arena, sizeof(*kept));
+    struct slice body = arena_copy(&call->arena, w->encoded);
+    if (!kept || !body.data) {
+        call_fail(call, ERR_BODY_TOO_LARGE, NULL);
+        return;
+    }
+    *kept = *w;
+    kept->encoded = body;
+    query_start(call, QUERY_FRESH, w->verb->is_of_operation ? &inbox_follow : plan->entity, ids,
+                plan->resource->parent ? 2 : 1, on_look, kept);
+}
+
 static void run(struct call *call, const struct verb *verb)
 {
     struct write w = {.call = call, .verb = verb};
     buf_init(&w.body, (size_t)call->gateway->config->max_body_bytes * 2);
-    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_if_match(&w) &&
+    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_conditions(&w) &&
         read_idempotency_key(&w) && read_run_at(&w) && read_body(&w)) {
         read_prefer(&w);
-        complete(&w);
-        commands_submit(call->gateway->commands, call, &w.envelope, wait_ms(&w));
+        w.encoded = buf_slice(&w.body);
+        if (w.conditions.needs_look)
+            look_first(&w);
+        else
+            submit(&w);
     }
     buf_done(&w.body);
 }
@@ -268,6 +321,7 @@ void write_cancel(struct call *call)
 {
     static const struct verb verb = {.name = "cancel",
                                      .names_entity = true,
+                                     .is_of_operation = true,
                                      .body = "{\"cancel_asked\":true}",
                                      .mode = MSG_UPDATE,
                                      .roles = update_roles};

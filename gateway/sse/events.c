@@ -59,12 +59,12 @@ static enum err take_after(struct slice after, struct hub_request *request, cons
 void read_events(struct call *call)
 {
     const char *why = NULL;
-    struct slice accept = call_header(call, "accept"), after = call_query(call, "after");
+    struct slice accept = call_header_list(call, "accept"), after = call_query(call, "after");
     int stream = accept_quality(accept, "text/event-stream"),
         page = accept_quality(accept, "application/json");
     bool is_stream = stream > page || (stream == page && !after.data);
     struct hub_request request = {0};
-    call_add_header(call, "Vary", SLICE("Accept"));
+    call->vary |= VARY_ACCEPT;
     enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, &request, &why);
     if (!err && is_stream)
         take_position(call, after.data ? "after" : "last_event_id", &request);

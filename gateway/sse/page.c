@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/base/json.h"
 #include "common/db/db.h"
-#include "gateway/http/etag.h"
 #include "gateway/http/preconditions.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
@@ -155,13 +155,7 @@ static void respond(struct call *call, struct db_result *result, const char *pos
 {
     char text[POSITION_SIZE + 2];
     int len = snprintf(text, sizeof(text), "\"%s\"", position);
-    struct slice etag = {text, (size_t)len};
-    call_add_header(call, "ETag", etag);
-    call_add_header(call, "Cache-Control", SLICE("private, no-cache"));
-    if (etag_is_named(call_header(call, "if-none-match"), etag)) {
-        call_respond(call, 304, NULL, SLICE_NONE);
-        return;
-    }
+    call_set_etag(call, (struct slice){text, (size_t)len});
     struct bytes *body = db_share(result, 0, BODY);
     call_respond_shared(call, 200, "application/json", body, body->slice);
     bytes_unref(body);
@@ -221,16 +215,13 @@ static bool parse_limit(struct call *call, int64_t *ret_limit)
 {
     const struct config *config = call->gateway->config;
     struct slice text = call_query(call, "limit");
-    struct position number;
     if (!text.data) {
         *ret_limit = config->page_default;
         return true;
     }
-    if (!position_parse(text, &number) || number.epoch.len > 0 || number.offset < 1 ||
-        number.offset > config->page_max)
-        return false;
-    *ret_limit = number.offset;
-    return true;
+    CLEANUP(json_cleanup) json_t *number = json_number_of(text);
+    *ret_limit = json_integer_value(number);
+    return *ret_limit >= 1 && *ret_limit <= config->page_max;
 }
 
 /* RFC 7240 4.3: how long the client wants to wait for a page that is empty now. */

@@ -189,7 +189,6 @@ static const struct conn_protocol sse_protocol = {
 /* X-Accel-Buffering: no makes nginx, and proxies that know the header too, pass on what they have at once. */
 #define HEAD_LINES                        \
     "Content-Type: text/event-stream\r\n" \
-    "Cache-Control: no-store\r\n"         \
     "X-Accel-Buffering: no\r\n"
 
 static void write_welcome(struct sse *sse, const struct hub_start *start)
@@ -209,6 +208,7 @@ static void on_started(struct subscriber *subscriber, const struct hub_start *st
     struct sse *sse = sse_of(subscriber);
     struct call *call = TAKE(sse->call);
     bool only_head = call->method == METHOD_HEAD;
+    call->cache = "private, no-store";
     response_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
     set_state(sse, only_head ? SSE_ENDED : SSE_STREAMING);
     if (only_head) {

@@ -100,38 +100,68 @@ static void test_run_at_when_a_time_within_the_bound_is_read_and_otherwise_refus
     }
 }
 
+enum { NEVER = -1, LOOK = -2, BAD = -3 };
+
+/* What the two fields demand: a version, or one of the above; and what is demanded when the version is 7. */
 static const struct {
-    const char *field;
-    enum err err;
-    int64_t version;
-} matches[] = {
-    {"\"7\"", ERR_OK, 7},
-    {" \"123456789012345678\" ", ERR_OK, 123456789012345678},
-    {"*", ERR_OK, 0},
-    {"\"07\"", ERR_VERSION_CONFLICT, 0},
-    {"\"0\"", ERR_VERSION_CONFLICT, 0},
-    {"\"-1\"", ERR_VERSION_CONFLICT, 0},
-    {"\"\"", ERR_VERSION_CONFLICT, 0},
-    {"\"abc\"", ERR_VERSION_CONFLICT, 0},
-    {"\"99999999999999999999\"", ERR_VERSION_CONFLICT, 0},
-    {"W/\"7\"", ERR_BAD_REQUEST, 0},
-    {"7", ERR_BAD_REQUEST, 0},
-    {"\"7", ERR_BAD_REQUEST, 0},
-    {"\"", ERR_BAD_REQUEST, 0},
-    {"", ERR_BAD_REQUEST, 0},
-    {"\"7\", \"8\"", ERR_BAD_REQUEST, 0},
-    {"\"7 8\"", ERR_BAD_REQUEST, 0},
+    const char *if_match, *if_none_match;
+    int64_t version, of_seven;
+} conditions[] = {
+    {NULL, NULL, 0, 0},
+    {"\"7\"", NULL, 7, 0},
+    {" \"123456789012345678\" ", NULL, 123456789012345678, 0},
+    {"*", NULL, 0, 0},
+    {"\"07\"", NULL, NEVER, 0},
+    {"\"0\"", NULL, NEVER, 0},
+    {"\"-1\"", NULL, NEVER, 0},
+    {"\"\"", NULL, NEVER, 0},
+    {"\"abc\"", NULL, NEVER, 0},
+    {"\"99999999999999999999\"", NULL, NEVER, 0},
+    {"W/\"7\"", NULL, NEVER, 0},
+    {"W/\"7\", \"8\"", NULL, 8, 0},
+    {"\"abc\",\t\"8\" ,", NULL, 8, 0},
+    {"\"7\", \"8\"", NULL, LOOK, 7},
+    {"\"6\", \"8\"", NULL, LOOK, NEVER},
+    {"\"6\", W/\"7\", \"8\"", NULL, LOOK, NEVER},
+    {NULL, "*", NEVER, 0},
+    {"*", "*", NEVER, 0},
+    {"\"7\"", "*", NEVER, 0},
+    {NULL, "\"abc\"", 0, 0},
+    {NULL, "\"7\"", LOOK, NEVER},
+    {NULL, "\"6\", W/\"7\"", LOOK, NEVER},
+    {NULL, "\"6\"", LOOK, 7},
+    {"\"7\"", "\"6\"", 7, 0},
+    {"\"7\"", "W/\"7\"", NEVER, 0},
+    {"\"7\", \"8\"", "\"7\"", LOOK, NEVER},
+    {"\"7\", \"8\"", "\"8\"", LOOK, 7},
+    {"7", NULL, BAD, 0},
+    {"\"7", NULL, BAD, 0},
+    {"\"", NULL, BAD, 0},
+    {"", NULL, BAD, 0},
+    {"\"7 8\"", NULL, BAD, 0},
+    {"\"7\", *", NULL, BAD, 0},
+    {"\"7\", 8", NULL, BAD, 0},
+    {NULL, "7", BAD, 0},
+    {NULL, "", BAD, 0},
 };
 
-static void test_if_match_when_read_is_a_version_or_says_what_is_wrong(void **state)
+static int64_t shown(int64_t version)
+{
+    return version == CONDITIONS_NEVER ? NEVER : version;
+}
+
+static void test_conditions_of_a_write_then_the_version_that_they_demand_or_a_refusal(void **state)
 {
     (void)state;
-    int64_t version;
-    for (size_t i = 0; i < ARRAY_LEN(matches); i++)
-        if (if_match_parse(slice_of(matches[i].field), &version) != matches[i].err ||
-            version != matches[i].version)
-            fail_msg("wrong for: %s", matches[i].field);
-    assert_int_equal(if_match_parse(SLICE_NONE, &version), ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        struct conditions c;
+        enum err err =
+            conditions_parse(slice_of(conditions[i].if_match), slice_of(conditions[i].if_none_match), &c);
+        int64_t found = err ? BAD : c.needs_look ? LOOK : shown(c.version);
+        if (found != conditions[i].version ||
+            (found == LOOK && shown(conditions_after_look(&c, 7)) != conditions[i].of_seven))
+            fail_msg("wrong for: %s, %s", conditions[i].if_match, conditions[i].if_none_match);
+    }
 }
 
 static const struct {
@@ -212,6 +242,12 @@ static const struct {
     {"/%00", NULL, NULL},
     {"/a%2fb", NULL, NULL},
     {"/a%5Cb", NULL, NULL},
+    {"/v1/%61dmin", NULL, NULL},
+    {"/v1/%41dmin", NULL, NULL},
+    {"/v1/%2e%2E/admin", NULL, NULL},
+    {"/v1/a%2Db", NULL, NULL},
+    {"/v1/%31", NULL, NULL},
+    {"/a?%61=%31", "/a", "%61=%31"},
     {"/a?%00", NULL, NULL},
 };
 
@@ -254,7 +290,7 @@ int main(void)
         cmocka_unit_test(test_idempotency_key_when_well_formed_is_read_and_otherwise_refused),
         cmocka_unit_test(test_run_at_when_a_time_within_the_bound_is_read_and_otherwise_refused),
         cmocka_unit_test(test_idempotency_key_when_longer_than_the_bound_is_refused),
-        cmocka_unit_test(test_if_match_when_read_is_a_version_or_says_what_is_wrong),
+        cmocka_unit_test(test_conditions_of_a_write_then_the_version_that_they_demand_or_a_refusal),
         cmocka_unit_test(test_prefer_when_read_takes_what_it_knows_and_nothing_from_quotes),
         cmocka_unit_test(test_media_type_when_it_has_parameters_is_the_same),
         cmocka_unit_test(test_traceparent_when_not_of_its_form_is_not_valid),
