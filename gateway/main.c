@@ -5,14 +5,15 @@
 #include <stdio.h>
 
 #include "common/process/config.h"
+#include "gateway/process/check.h"
 #include "gateway/process/parent.h"
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-                                            {"help-config", no_argument, NULL, 'c'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {0}};
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},    {"help-config", no_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},   {"check-broker", no_argument, NULL, 'b'},
+        {"version", no_argument, NULL, 'v'}, {0}};
     int option = getopt_long(argc, argv, "", options, NULL);
     if (option == -1 && optind == argc)
         return parent_run();
@@ -24,7 +25,9 @@ int main(int argc, char **argv)
         config_print_help(stdout);
         return 0;
     }
-    fputs("usage: cortex-gateway [--help-config | --version]\n"
+    if (option == 'k' || option == 'b')
+        return check_run(option == 'b');
+    fputs("usage: cortex-gateway [--help-config | --check | --check-broker | --version]\n"
           "Settings come from the environment and from the file that CORTEX_CONFIG names.\n",
           option == 'h' ? stdout : stderr);
     return option == 'h' ? 0 : 2;

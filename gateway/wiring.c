@@ -134,7 +134,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         gateway->presence = presence_new(gateway);
     gateway->addresses = addresses_new(gateway->config);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
-    if (!err)
+    if (!err && listen_fd >= 0)
         err = server_new(gateway, listen_fd, &http_protocol, &gateway->server);
     return err;
 }

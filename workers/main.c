@@ -52,6 +52,7 @@ static int run_pool(int argc, char **argv, const struct config *config)
     log_init(log_name, config_log_level(config));
     log_limit(config->log_per_s);
     config_warn_renamed(config);
+    config_warn_unknown();
     return pool_run(config, pool, worker_run);
 }
 

@@ -52,7 +52,7 @@ static void declare(struct broker *broker, const char *name, const struct broker
  * harm, and RabbitMQ itself compares and refuses whoever declares another number. PostgreSQL is not: a
  * gateway may read from a replica, which lags, and a manager has no database. A process with another number
  * must not start, so the queue does not keep its limit as others do. */
-static void declare_partitions(struct broker *broker, const struct config *config)
+void topology_declare_partitions(struct broker *broker, const struct config *config)
 {
     const struct broker_header arguments[] = {
         text_argument("x-queue-type", "quorum"),
@@ -161,7 +161,7 @@ static void log_differences(void *arg)
 
 void topology_declare(struct broker *broker, const struct config *config)
 {
-    declare_partitions(broker, config); /* first: with another number nothing else is declared */
+    topology_declare_partitions(broker, config); /* first: with another number nothing else is declared */
     broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);

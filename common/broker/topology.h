@@ -43,6 +43,8 @@ enum {
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
  * dead letters, with their bindings. Call it from on_up. */
 void topology_declare(struct broker *broker, const struct config *config);
+/* The number of partitions alone. */
+void topology_declare_partitions(struct broker *broker, const struct config *config);
 /* True when `why`, as given to on_down, says that another number of partitions is recorded. *sentence names
  * both numbers and says what to do. The process must not go on. */
 bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE]);

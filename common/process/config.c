@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 
@@ -41,7 +42,19 @@ struct loading {
     struct config *config;
     bool is_set[ARRAY_LEN(settings)]; /* by its present name */
     char *why;
+    FILE *faults; /* where each is written, and the next is looked for; NULL: the first one ends it */
+    unsigned fault_count;
 };
+
+/* What a fault in `why` leads to. */
+static enum err fault(struct loading *loading)
+{
+    loading->fault_count++;
+    if (!loading->faults)
+        return ERR_BAD_REQUEST;
+    fprintf(loading->faults, "%s\n", loading->why);
+    return ERR_OK;
+}
 
 static bool is_text(const struct setting *s)
 {
@@ -81,28 +94,29 @@ static bool parse_number(const struct setting *s, const char *text, int64_t *ret
     return true;
 }
 
-/* name: what the value was given under, the present name or an old one. */
-static enum err set(struct config *config, const struct setting *s, const char *name, const char *text,
-                    char why[256])
+/* name: what the value was given under, the present name or an old one. place: where, such as " (line 3 of
+ * /etc/cortex.conf)". */
+static enum err set(struct loading *loading, const struct setting *s, const char *name, const char *text,
+                    const char *place)
 {
     if (is_text(s)) {
-        const char **field = text_field(config, s);
+        const char **field = text_field(loading->config, s);
         free((void *)(uintptr_t)*field);
         *field = xstrdup(text);
         return ERR_OK;
     }
     int64_t value;
     if (!parse_number(s, text, &value)) {
-        snprintf(why, 256, "%s=%.60s is not a number%s.", name, text,
-                 s->type == TYPE_BYTES ? " of bytes (such as 16k or 1m)" : "");
-        return ERR_BAD_REQUEST;
+        snprintf(loading->why, 256, "%s=%.60s is not a number%s%s.", name, text,
+                 s->type == TYPE_BYTES ? " of bytes (such as 16k or 1m)" : "", place);
+        return fault(loading);
     }
     if (value < s->minimum || value > s->maximum) {
-        snprintf(why, 256, "%s=%.60s must lie between %" PRId64 " and %" PRId64 ".", name, text, s->minimum,
-                 s->maximum);
-        return ERR_BAD_REQUEST;
+        snprintf(loading->why, 256, "%s=%.60s must lie between %" PRId64 " and %" PRId64 "%s.", name, text,
+                 s->minimum, s->maximum, place);
+        return fault(loading);
     }
-    *number_field(config, s) = value;
+    *number_field(loading->config, s) = value;
     return ERR_OK;
 }
 
@@ -129,7 +143,7 @@ static bool is_known(const char *name)
 }
 
 /* Takes a value from the file or the environment, under a name that is known. */
-static enum err apply(struct loading *loading, const char *name, const char *text)
+static enum err apply(struct loading *loading, const char *name, const char *text, const char *place)
 {
     const struct renamed *old = find_renamed(name);
     const struct setting *s = find(old ? old->name : name);
@@ -139,7 +153,7 @@ static enum err apply(struct loading *loading, const char *name, const char *tex
         loading->config->old_names |= UINT64_C(1) << (old - renamed);
     if (old && loading->is_set[s - settings])
         return ERR_OK;
-    return set(loading->config, s, name, text, loading->why);
+    return set(loading, s, name, text, place);
 }
 
 static char *trim(char *text)
@@ -160,15 +174,19 @@ static enum err apply_line(struct loading *loading, const char *path, int number
     char *equals = strchr(line, '=');
     if (!equals) {
         snprintf(loading->why, 256, "%.100s line %d is not NAME=value.", path, number);
-        return ERR_BAD_REQUEST;
+        return fault(loading);
     }
     *equals = '\0';
     const char *name = trim(line);
     if (!is_known(name)) {
-        snprintf(loading->why, 256, "%.100s line %d: there is no setting %.60s.", path, number, name);
-        return ERR_BAD_REQUEST;
+        const char *meant = config_nearest(name);
+        snprintf(loading->why, 256, "%.100s line %d: there is no setting %.60s%s%s.", path, number, name,
+                 meant ? "; the nearest is " : "", meant ? meant : "");
+        return fault(loading);
     }
-    return apply(loading, name, trim(equals + 1));
+    char place[128];
+    snprintf(place, sizeof(place), " (%.100s line %d)", path, number);
+    return apply(loading, name, trim(equals + 1), place);
 }
 
 static enum err apply_file(struct loading *loading, const char *path)
@@ -176,7 +194,7 @@ static enum err apply_file(struct loading *loading, const char *path)
     FILE *file = fopen(path, "re");
     if (!file) {
         snprintf(loading->why, 256, "CORTEX_CONFIG=%.100s cannot be read: %s.", path, strerror(errno));
-        return ERR_BAD_REQUEST;
+        return fault(loading);
     }
     CLEANUP_FREE char *line = NULL;
     size_t size = 0;
@@ -190,14 +208,14 @@ static enum err apply_file(struct loading *loading, const char *path)
 static enum err apply_variable(struct loading *loading, const char *name)
 {
     const char *text = getenv(name);
-    return text ? apply(loading, name, text) : ERR_OK;
+    return text ? apply(loading, name, text, " (the environment)") : ERR_OK;
 }
 
 static enum err apply_all(struct loading *loading)
 {
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < ARRAY_LEN(settings); i++)
-        err = set(loading->config, &settings[i], settings[i].name, settings[i].fallback, loading->why);
+        err = set(loading, &settings[i], settings[i].name, settings[i].fallback, "");
     const char *path = getenv("CORTEX_CONFIG");
     if (err == ERR_OK && path && *path)
         err = apply_file(loading, path);
@@ -208,25 +226,117 @@ static enum err apply_all(struct loading *loading)
     return err;
 }
 
-static enum err check_log_level(const struct config *config, char why[256])
+static enum err check_log_level(struct loading *loading)
 {
     enum log_level level;
-    if (log_level_parse(config->log_level, &level))
+    if (log_level_parse(loading->config->log_level, &level))
         return ERR_OK;
-    snprintf(why, 256, "CORTEX_LOG_LEVEL=%.60s must be debug, info, warn or error.", config->log_level);
-    return ERR_BAD_REQUEST;
+    snprintf(loading->why, 256, "CORTEX_LOG_LEVEL=%.60s must be debug, info, warn or error.",
+             loading->config->log_level);
+    return fault(loading);
+}
+
+static enum err load(struct loading *loading)
+{
+    *loading->config = (struct config){0};
+    enum err err = apply_all(loading);
+    if (err == ERR_OK)
+        err = check_log_level(loading);
+    if (loading->fault_count > 0)
+        config_done(loading->config);
+    return loading->fault_count > 0 ? ERR_BAD_REQUEST : err;
 }
 
 enum err config_load(struct config *config, char why[256])
 {
-    *config = (struct config){0};
-    struct loading loading = {.config = config, .why = why};
-    enum err err = apply_all(&loading);
-    if (err == ERR_OK)
-        err = check_log_level(config, why);
-    if (err != ERR_OK)
-        config_done(config);
+    return load(&(struct loading){.config = config, .why = why});
+}
+
+/* ---- names that nobody knows ---- */
+
+/* The next variable of the environment that looks like a setting and is none; NULL past the last. */
+static const char *next_unknown(char ***variable, char name[CONFIG_NAME_SIZE])
+{
+    for (; **variable; ++*variable) {
+        const char *text = **variable, *equals = strchr(text, '=');
+        size_t len = equals ? (size_t)(equals - text) : 0;
+        if (strncmp(text, "CORTEX_", 7) != 0 || len == 0 || len >= CONFIG_NAME_SIZE)
+            continue;
+        memcpy(name, text, len);
+        name[len] = '\0';
+        if (strcmp(name, "CORTEX_CONFIG") == 0 || is_known(name))
+            continue;
+        ++*variable;
+        return name;
+    }
+    return NULL;
+}
+
+void config_warn_unknown(void)
+{
+    char **variable = environ, name[CONFIG_NAME_SIZE];
+    while (next_unknown(&variable, name)) {
+        const char *meant = config_nearest(name);
+        log_warn("config.unknown", LOG_S("name", name), LOG_S("nearest", meant ? meant : ""),
+                 LOG_S("hint", "the environment sets it, and there is no such setting"));
+    }
+}
+
+enum err config_check(struct config *config, FILE *out)
+{
+    char why[256], **variable = environ, name[CONFIG_NAME_SIZE];
+    struct loading loading = {.config = config, .why = why, .faults = out};
+    enum err err = load(&loading);
+    while (next_unknown(&variable, name)) {
+        const char *meant = config_nearest(name);
+        if (!meant)
+            continue; /* perhaps another program's */
+        fprintf(out, "There is no setting %s (the environment); the nearest is %s.\n", name, meant);
+        if (err == ERR_OK)
+            config_done(config);
+        err = ERR_BAD_REQUEST;
+    }
     return err;
+}
+
+/* The edits (a character more, less or another) from one name to the other; more than `most` is most + 1. */
+static int edits(const char *from, const char *to, int most)
+{
+    int row[CONFIG_NAME_SIZE + 1];
+    size_t from_len = strlen(from), to_len = strlen(to);
+    if (from_len > CONFIG_NAME_SIZE || to_len > CONFIG_NAME_SIZE)
+        return most + 1;
+    for (size_t j = 0; j <= to_len; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= from_len; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= to_len; j++) {
+            int above = row[j], best = diagonal + (from[i - 1] != to[j - 1]);
+            if (above + 1 < best)
+                best = above + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = above;
+            row[j] = best;
+        }
+    }
+    return row[to_len] < most + 1 ? row[to_len] : most + 1;
+}
+
+const char *config_nearest(const char *name)
+{
+    enum { MOST = 3 };
+    const char *nearest = NULL;
+    int least = MOST + 1;
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        int distance = edits(name, settings[i].name, MOST);
+        if (distance < least) {
+            least = distance;
+            nearest = settings[i].name;
+        }
+    }
+    return nearest;
 }
 
 enum log_level config_log_level(const struct config *config)

@@ -10,6 +10,8 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 
+enum { CONFIG_NAME_SIZE = 128 };
+
 struct config {
     uint64_t old_names; /* that were found set: bit i is row i of CONFIG_RENAMED */
 #define CONFIG_STRING                                                      const char *
@@ -25,6 +27,9 @@ struct config {
  * one sentence that names the setting into `why` and returns ERR_BAD_REQUEST. Strings live until
  * config_done. */
 enum err config_load(struct config *config, char why[256]) MUST_CHECK;
+/* The same, but writes every fault, a line each: also the variables of the environment whose names begin with
+ * CORTEX_ and are nearly those of a setting. */
+enum err config_check(struct config *config, FILE *out) MUST_CHECK;
 void config_done(struct config *config);
 
 /* CORTEX_LOG_LEVEL of settings that config_load has filled in. */
@@ -32,6 +37,12 @@ enum log_level config_log_level(const struct config *config);
 
 /* Logs one warning for each old name that config_load found set. A process calls it once, after log_init. */
 void config_warn_renamed(const struct config *config);
+
+/* Logs a warning for each variable of the environment whose name begins with CORTEX_ and that is no setting.
+ * A process calls it once, after log_init. */
+void config_warn_unknown(void);
+/* The setting whose name differs in at most three characters; NULL: none. */
+const char *config_nearest(const char *name);
 
 /* Prints the values in use, secrets as "***". */
 void config_print(const struct config *config, FILE *out);

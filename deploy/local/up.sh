@@ -2,10 +2,11 @@
 # up: build and start everything on this machine; run it again after a change
 #
 # What runs already as it should is left alone. CORTEX_AMQP_URL and CORTEX_DATABASE_URL name servers to use instead of private ones;
-# CORTEX_LISTEN is the gateway's address:port (127.0.0.1:8080).
+# CORTEX_LISTEN is the gateway's address:port (127.0.0.1:8080). Settings are kept for the next `up`, and NAME= forgets one.
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
+. "$here/lib/operator.sh"
 [ $# -eq 0 ] || die "up takes no arguments; settings come from the environment (see deploy/operating.md)"
 
 all_running() {
@@ -33,7 +34,7 @@ start_servers() {
 }
 
 migrate() {
-    local url=${CORTEX_DATABASE_URL:-}
+    local url=${SETTING[CORTEX_DATABASE_URL]:-}
     ! own_database || url=$(database_url)
     CORTEX_DATABASE_URL=$url "$here/migrate.sh" >>"$STATE/log/migrate.log" 2>&1 ||
         part_failed migrate "could not bring the database up to date"
@@ -46,6 +47,19 @@ start_processes() {
         process_start "$part"
     done
     wait_ready gateway 60 gateway_is_ready
+    for part in "${PARTS[@]}"; do
+        [ "$part" = gateway ] || wait_ready "$part" 60 pool_is_ready "$part"
+    done
+}
+
+explain_token() {
+    if own_database; then
+        printf 'A token for the demo company (./cortex token prints a new one):\n  '
+        issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN"
+    else
+        printf 'The database is that of CORTEX_DATABASE_URL, and holds no demo company. A token for one of its own:\n'
+        printf '  ./cortex token --company ID --user ID --role ROLE\n'
+    fi
 }
 
 explain() {
@@ -56,8 +70,7 @@ explain() {
 
 CortexBuild answers at $url
 
-A token for the demo company (./cortex token prints a new one):
-  $(issue_token --company "$DEMO_COMPANY" --role company_admin --user "$DEMO_ADMIN")
+$(explain_token)
 
 Three commands to try:
   # create a project
@@ -80,13 +93,19 @@ flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
 
 ensure_state
 stop_orphans
+settings_load environment
 gateway_port_is_free
 packages_need build servers client
 [ -n "${CORTEX_BUILD:-}" ] || build release cortex-gateway cortex-worker cortex-token cortex-watch
+secret token_key >/dev/null
+settings_check
 start_servers
+settings_check_broker
+settings_show
+settings_keep
 migrate
 start_processes
-demo_seed
+! own_database || demo_seed
 
 if [ "$(cat "$STATE"/run/*.pid)" = "$before" ]; then
     say "Everything was up already; nothing was changed."

@@ -36,6 +36,15 @@ static enum err parse_address(const char *address, struct addrinfo **ret_info, c
     return ERR_OK;
 }
 
+enum err listen_check(const char *address, char why[256])
+{
+    struct addrinfo *info = NULL;
+    enum err err = parse_address(address, &info, why);
+    if (!err)
+        freeaddrinfo(info);
+    return err;
+}
+
 static bool prepare_socket(int fd, const struct addrinfo *info)
 {
     const int on = 1;

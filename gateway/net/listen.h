@@ -10,6 +10,8 @@ enum {
 
 /* Listens at "address:port" or "[address]:port", numeric. The socket is non-blocking. On failure `why` gets a
  * sentence. */
+/* Whether it is address:port, without opening it. */
+enum err listen_check(const char *address, char why[256]) MUST_CHECK;
 enum err listen_open(const char *address, int *ret_fd, char why[256]) MUST_CHECK;
 
 /* Whether somebody listens there already: a gateway that this one is to replace, or a mistake that

@@ -160,6 +160,7 @@ static enum err prepare(struct parent *parent, char why[256])
     log_init("gateway.parent", config_log_level(&parent->config));
     log_limit(parent->config.log_per_s);
     config_warn_renamed(&parent->config);
+    config_warn_unknown();
     err = token_keys_load(&parent->config, &parent->keys, why);
     return err ? err : listen_for_all(parent, why);
 }

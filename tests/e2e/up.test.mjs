@@ -1,8 +1,8 @@
-// ./cortex on machines that are not as tidy as ours: what a person does with `up`, `status` and `down`, in a checkout of its own.
+// ./cortex up on machines that are not as tidy as ours: what a person does with it, in a checkout of its own.
 import { after, before, describe } from 'node:test';
 
 import { Checkout } from '../lib/checkout.mjs';
-import movedTests from './up/moved.mjs';
+import settingsTests from './up/settings.mjs';
 import strangeTests from './up/strange.mjs';
 
 describe('./cortex up', () => {
@@ -11,5 +11,5 @@ describe('./cortex up', () => {
     after(() => shared.checkout.stop());
 
     strangeTests(shared);
-    movedTests(shared);
+    settingsTests(shared);
 });

@@ -17,7 +17,6 @@ import { root, state } from './servers.mjs';
 const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 const PROGRAMS = ['gateway/cortex-gateway', 'gateway/tools/cortex-token', 'gateway/tools/cortex-watch', 'workers/cortex-worker'];
 const FILES = ['cortex', 'deploy/local', 'schemas/sql', 'common/db/session.def', 'common/process/config.def'];
-export const COMPANY = '00000000-0000-7000-8000-000000000001';
 
 const open = new Set();
 process.on('exit', () => open.forEach((checkout) => checkout.remove()));
@@ -84,7 +83,9 @@ export class Checkout {
     }
 
     remove() {
-        if (existsSync(this.folder)) spawnSync(join(this.folder, 'cortex'), ['down'], { stdio: 'ignore' });
+        // CORTEX_STATE of this run would name its own servers.
+        const env = { ...process.env, CORTEX_STATE: this.state };
+        if (existsSync(this.folder)) spawnSync(join(this.folder, 'cortex'), ['down'], { env, stdio: 'ignore' });
         rmSync(this.folder, { recursive: true, force: true });
         open.delete(this);
     }

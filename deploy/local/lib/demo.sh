@@ -10,13 +10,13 @@ owner_sql() {
     if own_database; then
         database_sql cortex cortex
     else
-        external_sql
+        external_sql "${SETTING[CORTEX_DATABASE_URL]}"
     fi
 }
 
-# The password goes by the environment: everybody on the machine can read a command line.
+# external_sql URL: SQL from standard input. The password goes by the environment: everybody on the machine can read a command line.
 external_sql() {
-    local url=$CORTEX_DATABASE_URL password=
+    local url=$1 password=
     if [[ $url =~ ^(postgres(ql)?://[^:/@?]*):([^@/]*)@(.*)$ ]]; then
         url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
         password=$(printf '%b' "${BASH_REMATCH[3]//%/\\x}")

@@ -2,26 +2,13 @@
 # The gateway and the worker pools of this state. To be sourced after common.sh, broker.sh, database.sh and build.sh.
 #
 # Their settings go into STATE/secrets/<part>.conf, which CORTEX_CONFIG names to them: passwords stand in no command line and
-# in no environment. What the caller's environment sets (CORTEX_LISTEN, CORTEX_AMQP_URL, …) goes above our own.
+# in no environment. The settings of the stack (settings.sh) go above our own.
 
 # shellcheck disable=SC2034 # for the commands
 PARTS=(gateway projects) # in the order of their start; all but the gateway are worker pools
 
-own_broker() {
-    [ -z "${CORTEX_AMQP_URL:-}" ]
-}
-
-own_database() {
-    [ -z "${CORTEX_DATABASE_URL:-}" ]
-}
-
 process_role() {
     if [ "$1" = gateway ]; then echo cortex_gateway; else echo cortex_worker; fi
-}
-
-# The name of every setting, one a line; the old names too. In the table, names alone fill a pair of quotes.
-setting_names() {
-    grep -oE '"CORTEX_[A-Z0-9_]+"' "$ROOT/common/process/config.def" | tr -d '"' | sort -u
 }
 
 process_settings() {
@@ -33,9 +20,9 @@ process_settings() {
         printf 'CORTEX_DATABASE_ROLE=%s\n' "$(process_role "$part")"
     fi
     printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
-    while read -r name; do
-        [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
-    done < <(setting_names)
+    for name in $(printf '%s\n' "${!SETTING[@]}" | sort); do
+        printf '%s=%s\n' "$name" "${SETTING[$name]}"
+    done
 }
 
 # The folder of the programs: CORTEX_BUILD, or what `up` builds.
@@ -86,12 +73,19 @@ gateway_url() {
     printf 'http://%s' "$listen"
 }
 
-# Before anything is built or started for it.
+# Before anything is built or started for it. Our own gateway makes room for itself.
 gateway_port_is_free() {
-    local listen=${CORTEX_LISTEN:-127.0.0.1:8080}
-    [[ $listen =~ :[0-9]+$ ]] || die "CORTEX_LISTEN must be address:port, not $listen"
-    is_running gateway && [ "$(gateway_listen)" = "$listen" ] || ! port_taken "${listen##*:}" ||
+    local listen=${SETTING[CORTEX_LISTEN]:-127.0.0.1:8080} running
+    [[ $listen =~ :[0-9]+$ ]] ||
+        die "CORTEX_LISTEN must be address:port, not $listen (${SETTING_FROM[CORTEX_LISTEN]:-}); nothing was stopped"
+    running=$(gateway_listen)
+    is_running gateway && [ "${running##*:}" = "${listen##*:}" ] || ! port_taken "${listen##*:}" ||
         die "port ${listen##*:} is taken by another program; choose another with CORTEX_LISTEN=127.0.0.1:PORT ./cortex up"
+}
+
+# The pool's first worker is at work.
+pool_is_ready() {
+    operator GET "/v1/admin/pools/$1" | grep -q '"state":"ready"'
 }
 
 gateway_is_ready() {
@@ -100,5 +94,5 @@ gateway_is_ready() {
 
 # issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
 issue_token() {
-    as_service env CORTEX_AUTH_HS256_FILE="$STATE/secrets/token_key" "$(programs)/gateway/tools/cortex-token" "$@"
+    as_service env CORTEX_AUTH_HS256_FILE="${SETTING[CORTEX_AUTH_HS256_FILE]:-$STATE/secrets/token_key}" "$(programs)/gateway/tools/cortex-token" "$@"
 }

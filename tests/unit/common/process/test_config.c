@@ -72,13 +72,15 @@ static void assert_refused(const char *name, const char *value, const char *sent
 static void test_load_when_a_value_is_wrong_then_a_sentence_names_it(void **state)
 {
     (void)state;
-    assert_refused("CORTEX_PREFETCH", "many", "CORTEX_PREFETCH=many is not a number.");
-    assert_refused("CORTEX_PREFETCH", "0", "CORTEX_PREFETCH=0 must lie between 1 and 65535.");
-    assert_refused("CORTEX_PREFETCH", "12k", "CORTEX_PREFETCH=12k is not a number.");
+    assert_refused("CORTEX_PREFETCH", "many", "CORTEX_PREFETCH=many is not a number (the environment).");
+    assert_refused("CORTEX_PREFETCH", "0",
+                   "CORTEX_PREFETCH=0 must lie between 1 and 65535 (the environment).");
+    assert_refused("CORTEX_PREFETCH", "12k", "CORTEX_PREFETCH=12k is not a number (the environment).");
     assert_refused("CORTEX_MAX_BODY", "9t",
-                   "CORTEX_MAX_BODY=9t is not a number of bytes (such as 16k or 1m).");
+                   "CORTEX_MAX_BODY=9t is not a number of bytes (such as 16k or 1m) (the environment).");
     assert_refused("CORTEX_MAX_BODY", "9223372036854775807g",
-                   "CORTEX_MAX_BODY=9223372036854775807g is not a number of bytes (such as 16k or 1m).");
+                   "CORTEX_MAX_BODY=9223372036854775807g is not a number of bytes (such as 16k or 1m) (the "
+                   "environment).");
     assert_refused("CORTEX_CONFIG", "/nowhere",
                    "CORTEX_CONFIG=/nowhere cannot be read: No such file or directory.");
 }
@@ -92,7 +94,34 @@ static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_named(v
     write_file(path, "CORTEX_LISTEN=127.0.0.1:1\nCORTEX_LISTN=x\n");
     setenv("CORTEX_CONFIG", path, 1);
     assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
-    assert_non_null(strstr(why, "line 2: there is no setting CORTEX_LISTN."));
+    assert_non_null(strstr(why, "line 2: there is no setting CORTEX_LISTN; the nearest is CORTEX_LISTEN."));
+    unlink(path);
+}
+
+static void test_check_when_several_settings_are_wrong_then_each_has_a_line_with_its_place(void **state)
+{
+    (void)state;
+    struct config config;
+    char text[2048] = "", path[] = "/tmp/cortex-config-XXXXXX";
+    assert_true(mkstemp(path) >= 0);
+    write_file(path, "CORTEX_PREFETCH=many\nCORTEX_SOMETHING_ELSE=1\nnothing\nCORTEX_DRAIN_MS=1\n");
+    setenv("CORTEX_CONFIG", path, 1);
+    setenv("CORTEX_MAX_BODY", "9t", 1);
+    setenv("CORTEX_DATABSE_URL", "postgresql://a/b", 1);
+    setenv("CORTEX_ANOTHER_PROGRAM", "x", 1);
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    assert_int_equal(config_check(&config, out), ERR_BAD_REQUEST);
+    fclose(out);
+    assert_non_null(strstr(text, "CORTEX_PREFETCH=many is not a number (/tmp/cortex-config-"));
+    assert_non_null(strstr(text, " line 1).\n"));
+    assert_non_null(strstr(text, " line 2: there is no setting CORTEX_SOMETHING_ELSE.\n"));
+    assert_non_null(strstr(text, " line 3 is not NAME=value.\n"));
+    assert_non_null(strstr(text, "CORTEX_MAX_BODY=9t is not a number of bytes"));
+    assert_non_null(strstr(
+        text, "no setting CORTEX_DATABSE_URL (the environment); the nearest is CORTEX_DATABASE_URL.\n"));
+    assert_null(strstr(text, "ANOTHER_PROGRAM"));
+    unsetenv("CORTEX_DATABSE_URL");
+    unsetenv("CORTEX_ANOTHER_PROGRAM");
     unlink(path);
 }
 
@@ -202,7 +231,8 @@ static void test_load_when_only_new_names_are_set_then_nothing_is_logged(void **
 static void test_load_when_an_old_name_has_a_bad_value_then_the_sentence_names_it_as_written(void **state)
 {
     (void)state;
-    assert_refused("CORTEX_GOOD_LIFE_MS", "soon", "CORTEX_GOOD_LIFE_MS=soon is not a number.");
+    assert_refused("CORTEX_GOOD_LIFE_MS", "soon",
+                   "CORTEX_GOOD_LIFE_MS=soon is not a number (the environment).");
 }
 
 static void test_page_when_printed_then_each_setting_has_a_row_below_a_heading(void **state)
@@ -267,6 +297,8 @@ int main(void)
                                forget_environment),
         cmocka_unit_test_setup(test_load_when_a_value_is_wrong_then_a_sentence_names_it, forget_environment),
         cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_named,
+                               forget_environment),
+        cmocka_unit_test_setup(test_check_when_several_settings_are_wrong_then_each_has_a_line_with_its_place,
                                forget_environment),
         cmocka_unit_test_setup(test_print_when_there_are_secrets_then_they_are_hidden, forget_environment),
         cmocka_unit_test_setup(test_load_when_an_old_name_is_set_then_it_works_and_one_warning_names_both,

@@ -1,0 +1,151 @@
+#include "gateway/process/check.h"
+
+#include <ev.h>
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "common/broker/topology.h"
+#include "gateway/net/listen.h"
+#include "gateway/process/process.h"
+#include "gateway/wiring.h"
+
+static const double PATIENCE_S = 10;
+
+/* ---- the broker ---- */
+
+struct inquiry {
+    struct ev_loop *loop;
+    const struct config *config;
+    unsigned urls_left; /* each is tried once */
+    bool is_answered;
+    char why[TOPOLOGY_SENTENCE_SIZE];
+};
+
+static void on_recorded(void *arg)
+{
+    struct inquiry *inquiry = arg;
+    inquiry->is_answered = true;
+    ev_break(inquiry->loop, EVBREAK_ALL);
+}
+
+static void on_up(void *ctx, struct broker *broker)
+{
+    struct inquiry *inquiry = ctx;
+    topology_declare_partitions(broker, inquiry->config);
+    broker_after_declarations(broker, on_recorded, inquiry);
+}
+
+static void on_down(void *ctx, struct broker *broker, const char *why)
+{
+    (void)broker;
+    struct inquiry *inquiry = ctx;
+    bool disagrees = topology_disagrees(why, inquiry->config, inquiry->why);
+    if (!disagrees)
+        snprintf(inquiry->why, sizeof(inquiry->why), "CORTEX_AMQP_URL: %s", why);
+    if (disagrees || --inquiry->urls_left == 0)
+        ev_break(inquiry->loop, EVBREAK_ALL);
+}
+
+static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)timer, (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static unsigned count_urls(const char *urls)
+{
+    unsigned count = 1;
+    for (; *urls; urls++)
+        count += *urls == ',';
+    return count;
+}
+
+static enum err make_broker(struct inquiry *inquiry, struct broker **ret_broker)
+{
+    static const struct broker_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
+    const struct broker_options options = {.url = inquiry->config->amqp_url,
+                                           .name = "cortex-gateway check",
+                                           .unconfirmed_max = 1,
+                                           .unconfirmed_bytes = BROKER_BODY_MAX};
+    enum err err = broker_new(inquiry->loop, &options, &callbacks, inquiry, ret_broker);
+    if (err)
+        fputs("CORTEX_AMQP_URL must be amqp://user:password@host:port/vhost, or several, separated by "
+              "commas.\n",
+              stderr);
+    return err;
+}
+
+static bool broker_lets_us_in(struct ev_loop *loop, const struct config *config)
+{
+    struct inquiry inquiry = {.loop = loop,
+                              .config = config,
+                              .urls_left = count_urls(config->amqp_url),
+                              .why = "CORTEX_AMQP_URL: the broker does not answer"};
+    struct broker *broker;
+    if (make_broker(&inquiry, &broker))
+        return false;
+    ev_timer patience;
+    ev_timer_init(&patience, on_patience_over, PATIENCE_S, 0);
+    ev_timer_start(loop, &patience);
+    ev_run(loop, 0);
+    ev_timer_stop(loop, &patience);
+    broker_free(broker);
+    if (!inquiry.is_answered)
+        fprintf(stderr, "%s\n", inquiry.why);
+    return inquiry.is_answered;
+}
+
+/* ---- without a connection ---- */
+
+/* The parts read their settings as they are made, and say in the log what is wrong with them. */
+static bool parts_can_be_made(struct ev_loop *loop, const struct config *config, struct token_keys *keys)
+{
+    struct gateway gateway = {.config = config, .keys = keys, .loop = loop};
+    enum err err = gateway_open(&gateway, -1);
+    gateway_close(&gateway);
+    if (err)
+        fprintf(stderr, "The gateway cannot be made with these settings: %s\n", err_info(err)->name);
+    return !err;
+}
+
+static bool is_url_of_broker(struct ev_loop *loop, const struct config *config)
+{
+    struct broker *broker = NULL;
+    struct inquiry inquiry = {.loop = loop, .config = config, .urls_left = 1};
+    if (make_broker(&inquiry, &broker))
+        return false;
+    broker_free(broker);
+    return true;
+}
+
+static bool settings_are_right(struct ev_loop *loop, const struct config *config)
+{
+    char why[256] = "";
+    struct token_keys *keys = NULL;
+    if (!*config->database_url) {
+        fputs("CORTEX_DATABASE_URL is not set.\n", stderr);
+        return false;
+    }
+    if (listen_check(config->listen, why) || token_keys_load(config, &keys, why)) {
+        fprintf(stderr, "%s\n", why);
+        return false;
+    }
+    bool is_right = is_url_of_broker(loop, config) && parts_can_be_made(loop, config, keys);
+    token_keys_free(keys);
+    return is_right;
+}
+
+int check_run(bool with_broker)
+{
+    struct config config;
+    log_init("gateway.check", LOG_ERROR);
+    if (config_check(&config, stderr))
+        return 1;
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    bool is_right =
+        loop && settings_are_right(loop, &config) && (!with_broker || broker_lets_us_in(loop, &config));
+    if (loop)
+        ev_loop_destroy(loop);
+    config_done(&config);
+    return is_right ? 0 : 1;
+}
