@@ -1,5 +1,6 @@
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/json_scan.h"
 #include "gateway/centrifuge/private.h"
 #include "gateway/limit/rate.h"
 
@@ -81,9 +82,8 @@ static const struct command_row *find_row(const json_t *command, const json_t **
     return NULL;
 }
 
-static bool read_id(const json_t *command, uint32_t *ret_id)
+static bool read_id(const json_t *id, uint32_t *ret_id)
 {
-    const json_t *id = json_object_get(command, "id");
     if (!json_is_integer(id) || json_integer_value(id) < 1 || json_integer_value(id) > UINT32_MAX)
         return false;
     *ret_id = (uint32_t)json_integer_value(id);
@@ -118,11 +118,37 @@ static void run(struct session *session, const json_t *command)
         return;
     }
     const struct command_row *row = find_row(command, &params);
-    if (!row || !json_is_object(params) || !read_id(command, &id) ||
+    if (!row || !json_is_object(params) || !read_id(json_object_get(command, "id"), &id) ||
         connected == (row->handle == session_connect))
         bad_request(session);
     else if (is_in_time(session, id))
         row->handle(session, id, params);
+}
+
+/* A value that the JSON reader refuses (a lone surrogate, a number of 20 digits, too many levels) is the fault of one
+ * command, whose client may not even have written it. So that command is refused, and the socket stays, where the
+ * text still shows its id and its kind. True: it has been refused. */
+static bool refuse_alone(struct session *session, struct slice line)
+{
+    struct slice inside, name, value;
+    uint32_t id = 0;
+    bool has_id = false, is_known = false, is_good = session->state == SESSION_CONNECTED;
+    if (!json_scan_begin(line, &inside))
+        return false;
+    while (is_good && json_scan_next(&inside, &name, &value)) {
+        CLEANUP(json_cleanup) json_t *number = slice_is(name, "id") ? json_number_of(value) : NULL;
+        if (slice_is(name, "id")) {
+            is_good = !has_id && read_id(number, &id);
+            has_id = true;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            is_known = is_known || (rows[i].handle != session_connect && slice_is(name, rows[i].name));
+    }
+    if (!is_good || inside.len > 0 || !has_id || !is_known)
+        return false;
+    if (is_in_time(session, id))
+        reply_error(session, id, CENTRIFUGE_ERROR_BAD_REQUEST);
+    return true;
 }
 
 void session_on_line(struct session *session, struct slice line)
@@ -136,7 +162,8 @@ void session_on_line(struct session *session, struct slice line)
         return;
     }
     if (json_parse(line, session_gateway(session)->config->max_json_depth, &command, why) != ERR_OK) {
-        bad_request(session);
+        if (!refuse_alone(session, line))
+            bad_request(session);
         return;
     }
     if (!json_is_object(command))

@@ -55,6 +55,19 @@ export function commands(shared) {
             assert.deepEqual(publications.map(({ offset, data }) => [offset, data.id]), [[3, projects[2].id]]);
         });
 
+        test('test_rpc_when_its_body_cannot_be_read_then_it_alone_is_refused_and_the_socket_stays', async () => {
+            const speaker = await Speaker.connected(shared.stack, { company });
+            const bodies = ['"\\ud800"', '12345678901234567890', `${'['.repeat(40)}${']'.repeat(40)}`, '{"name":"x","name":"y"}'];
+            for (const [i, body] of bodies.entries()) {
+                const ids = [100 + 2 * i, 101 + 2 * i];
+                speaker.say(`{"id":${ids[0]},"rpc":{"method":"POST /v1/projects","data":{"body":${body}}}}\n{"id":${ids[1]},"rpc":{"method":"GET /v1/projects"}}`);
+                assert.equal((await speaker.next()).error.code, 107, body);
+                const answer = await speaker.next();
+                assert.deepEqual([answer.id, answer.rpc.data.status], [ids[1], 200]);
+            }
+            await speaker.close();
+        });
+
         test('test_history_when_not_subscribed_then_103', async () => {
             assert.equal(await codeOf(client.history(`project:${projects[0].id}`, { limit: 1 })), 103);
         });

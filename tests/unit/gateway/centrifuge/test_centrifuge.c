@@ -69,7 +69,9 @@ static void test_messages_when_not_of_the_protocol_then_bad_request(void **state
         "{\"id\":2,\"refresh\":{}}",
         "{\"id\":2,\"connect\":{\"token\":\"good\"}}", /* again */
         "{\"id\":2,\"id\":3,\"subscribe\":{\"channel\":\"x\"}}",
-        "{\"id\":2,\"rpc\":{\"data\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}",
+        "{\"id\":2,\"rpc\":{\"data\":[",
+        "{\"id\":2,\"rpc\":{\"data\":[[}}",
+        "{\"id\":2,\"rpc\":{\"data\":1e999}} {}",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         connect_client();

@@ -338,6 +338,43 @@ static void test_rpc_when_malformed_then_refused(void **state)
     assert_null(rpc_asked);
 }
 
+/* Values that JSON allows and its reader refuses. */
+static void test_command_when_it_has_an_unreadable_value_then_it_alone_is_refused(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "\"\\ud800\"",
+        "{\"\\udfff}\":1}",
+        "12345678901234567890",
+        "-99999999999999999999",
+        "1e999",
+        "{\"a\":1,\"a\":2}",
+        "{\"\\u0000\":1}",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+        "[1,,2]",
+    };
+    static const struct {
+        const char *before, *after;
+    } commands[] = {
+        {"{\"id\":7,\"rpc\":{\"method\":\"POST /v1/projects\",\"data\":{\"body\":", "}}}"},
+        {" {\"rpc\" : {\"data\":", "} , \"id\" : 7 } "},
+        {"{\"publish\":{\"channel\":\"x\",\"data\":", "},\"id\":7.0}"},
+        {"{\"id\":7,\"subscribe\":{\"channel\":\"x\",\"data\":", "}}"},
+        {"{\"id\":7,\"history\":", "}"},
+    };
+    config.ws_commands_burst = 1000;
+    connect_client();
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        for (size_t j = 0; j < ARRAY_LEN(values); j++) {
+            char command[256];
+            snprintf(command, sizeof(command), "%s%s%s", commands[i].before, values[j], commands[i].after);
+            say(command);
+            assert_sent("> {\"id\":7,\"error\":{\"code\":107,\"message\":\"bad request\"}}\n");
+        }
+    assert_closed(0);
+    assert_null(rpc_asked);
+}
+
 static void test_rpc_when_the_session_ends_then_the_call_is_forgotten(void **state)
 {
     (void)state;
@@ -488,6 +525,7 @@ int main(void)
         WITH_SESSION(test_rpc_when_answered_then_status_headers_and_body),
         WITH_SESSION(test_rpc_when_answered_without_a_body_or_with_text_then_so_it_says),
         WITH_SESSION(test_rpc_when_malformed_then_refused),
+        WITH_SESSION(test_command_when_it_has_an_unreadable_value_then_it_alone_is_refused),
         WITH_SESSION(test_rpc_when_the_session_ends_then_the_call_is_forgotten),
         WITH_SESSION(test_rpc_when_too_many_wait_then_111),
         WITH_SESSION(test_connect_when_the_token_names_channels_then_answered_when_they_have_started),
