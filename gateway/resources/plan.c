@@ -148,7 +148,7 @@ static void append_order(struct buf *sql)
     buf_append_text(sql, " ORDER BY t.created_at, t.id LIMIT $2");
 }
 
-/* What the index has found, or else a walk along the list. The function (schemas/sql/0018_text_search.sql)
+/* What the index has found, or else a walk along the list. The function (schemas/sql/0025_text_blocks.sql)
  * returns all ids that match; NULL: too many of them, or the text is too short for the index. Only one of the two
  * branches has rows. OFFSET 0 keeps the planner from beginning with the table. */
 static void append_found(struct buf *sql, const struct plan *plan, const struct numbers *n)

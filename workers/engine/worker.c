@@ -64,6 +64,8 @@ static void on_settled(void *ctx, struct command *command)
     }
     w->pause_s = PAUSE_MIN_S;
     let_go(w, command);
+    if (command->outcome == COMMAND_DONE)
+        housekeeping_changed(w->housekeeping);
     if (command->outcome == COMMAND_DONE && command->handler &&
         command->handler->statement.plan->begins_long_job)
         long_jobs_poke(w->long_jobs);

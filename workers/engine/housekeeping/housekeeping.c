@@ -10,6 +10,7 @@
 #include "workers/engine/housekeeping/dead_queue.h"
 #include "workers/engine/housekeeping/operator.h"
 #include "workers/engine/housekeeping/schedules.h"
+#include "workers/engine/housekeeping/text_blocks.h"
 #include "workers/engine/records/database.h"
 
 enum {
@@ -30,6 +31,7 @@ struct housekeeping {
     struct dead_queue *dead_queue;
     struct acts *acts;
     struct schedules *schedules;
+    struct text_blocks *text_blocks;
     bool hears; /* requests of operators, and dead letters of the broker */
     bool is_draining;
 };
@@ -130,6 +132,7 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
     h->dead_queue = dead_queue_new(loop, h->broker, h->db, pool, config->delivery_limit);
     h->acts = acts_new(loop, h->broker, h->db);
     h->schedules = schedules_new(loop, h->db, config);
+    h->text_blocks = text_blocks_new(loop, h->db);
     *ret_housekeeping = h;
     return ERR_OK;
 }
@@ -144,6 +147,7 @@ void housekeeping_free(struct housekeeping *h)
     dead_queue_free(h->dead_queue);
     acts_free(h->acts);
     schedules_free(h->schedules);
+    text_blocks_free(h->text_blocks);
     free(h);
 }
 
@@ -154,12 +158,18 @@ void housekeeping_drain(struct housekeeping *h)
     broker_cancel(h->broker, DEAD_QUEUE_TAG, NULL, NULL);
     broker_cancel(h->broker, ACTS_TAG, NULL, NULL);
     schedules_drain(h->schedules);
+    text_blocks_drain(h->text_blocks);
 }
 
 bool housekeeping_is_idle(const struct housekeeping *h)
 {
     return operator_open(h->operator) == 0 && broker_unconfirmed(h->broker) == 0 &&
-           schedules_is_idle(h->schedules);
+           schedules_is_idle(h->schedules) && text_blocks_is_idle(h->text_blocks);
+}
+
+void housekeeping_changed(struct housekeeping *h)
+{
+    text_blocks_changed(h->text_blocks);
 }
 
 bool housekeeping_hears(const struct housekeeping *h)

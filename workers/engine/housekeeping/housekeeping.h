@@ -6,6 +6,7 @@
  *   acts ───────────▶ what operators asked of managers, for the record (acts.h)
  *   dead.<pool> ────▶ messages that the broker gave up (dead_queue.h)
  *   schedule ───────▶ what is due by the clock, retention among it (schedules.h)
+ *   <table>_text_changed ▶ what text search has to learn (text_blocks.h)
  *
  * Every process of a pool does this; what one leaves undone when it dies, another one does. */
 
@@ -19,6 +20,8 @@ struct housekeeping;
 enum err housekeeping_new(struct ev_loop *loop, const struct config *config, const char *pool,
                           struct housekeeping **ret_housekeeping) MUST_CHECK;
 void housekeeping_free(struct housekeeping *housekeeping);
+
+void housekeeping_changed(struct housekeeping *housekeeping); /* a command of the pool was committed */
 
 void housekeeping_drain(struct housekeeping *housekeeping); /* it takes nothing more */
 bool housekeeping_is_idle(const struct housekeeping *housekeeping);

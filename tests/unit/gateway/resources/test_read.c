@@ -357,27 +357,29 @@ static int64_t count_of(const char *sql, const char *param)
     return count;
 }
 
-/* 2,500 projects, and as many of the same names in another company. Some texts are found by the index, some are in
- * too many rows for it, some are too short, and all are found as by a look at every row. */
-static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **state)
+static void compare_with_walk(struct fixture *f, struct reader *reader, const char *when)
 {
-    struct fixture *f = *state;
-    struct reader reader;
-    static const char *const texts[] = {"hall 77", "HALL",         "all 1234",     "l 7",
-                                        "7",       "b-250",        "caf\u00e9 99", "\u00e9 1",
-                                        "9 - h",   "no such hall", "b-24",         "a%0"};
-    do_sql("DELETE FROM company WHERE id = '" NEIGHBOUR "'");
-    do_sql("INSERT INTO company (id, name) VALUES ('" NEIGHBOUR "', 'N')");
-    do_sql(
-        "INSERT INTO project (company_id, id, number, name, description) SELECT c::uuid, gen_random_uuid(),"
-        " 'B-' || i, 'Hall ' || i, 'Caf\u00e9 ' || i || ' - hall' FROM generate_series(1, 2500) AS i,"
-        " unnest(ARRAY['" COMPANY "', '" NEIGHBOUR "']) AS c");
-    open_reader(&reader);
+    static const char *const texts[] = {"hall 77",
+                                        "HALL",
+                                        "all 1234",
+                                        "l 7",
+                                        "7",
+                                        "b-250",
+                                        "caf\u00e9 99",
+                                        "\u00e9 1",
+                                        "9 - h",
+                                        "no such hall",
+                                        "b-24",
+                                        "a%0",
+                                        "tower 7",
+                                        "- barn",
+                                        "rn\x1e"
+                                        "b"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct selection selection = {.limit = 4000, .text = slice_of(texts[i]), .shape = PLAN_TEXT};
         struct slice params[SELECTION_PARAMS_MAX];
         size_t count = selection_params(&f->call, &selection, f->projects, params);
-        struct db_result *result = read_rows(&reader, plan_list(f->projects, PLAN_TEXT), params, count);
+        struct db_result *result = read_rows(reader, plan_list(f->projects, PLAN_TEXT), params, count);
         int64_t found = db_rows(result),
                 there = count_of("SELECT count(*) FROM project WHERE company_id = '" COMPANY
                                  "' AND position(lower($1) IN"
@@ -385,11 +387,55 @@ static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **s
                                  texts[i]);
         db_result_release(result);
         if (found != there)
-            fail_msg("'%s': %lld rows, not %lld", texts[i], (long long)found, (long long)there);
+            fail_msg("%s, '%s': %lld rows, not %lld", when, texts[i], (long long)found, (long long)there);
     }
+}
+
+static bool fill_blocks(const char *rows)
+{
+    return count_of("SELECT project_text_fill($1::integer)::integer", rows) > 0;
+}
+
+/* 2,500 projects, and as many of the same names in another company. Some texts are found by the index, some are in
+ * too many rows for it, some are too short, and all are found as by a look at every row: before a worker has put
+ * the rows into blocks, when it has put some, and after they have changed since. */
+static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    do_sql("DELETE FROM company WHERE id = '" NEIGHBOUR "'");
+    do_sql("INSERT INTO company (id, name) VALUES ('" NEIGHBOUR "', 'N')");
+    while (fill_blocks("1000"))
+        ;
+    do_sql(
+        "INSERT INTO project (company_id, id, number, name, description) SELECT c::uuid, gen_random_uuid(),"
+        " 'B-' || i, 'Hall ' || i, 'Caf\u00e9 ' || i || ' - hall' FROM generate_series(1, 2500) AS i,"
+        " unnest(ARRAY['" COMPANY "', '" NEIGHBOUR "']) AS c");
+    open_reader(&reader);
+    compare_with_walk(f, &reader, "in no block");
+    assert_true(fill_blocks("1000"));
+    compare_with_walk(f, &reader, "some in blocks");
+    while (fill_blocks("1000"))
+        ;
+    compare_with_walk(f, &reader, "in blocks");
+    do_sql("UPDATE project SET name = 'Tower ' || right(number, 2), description = E'a \x1e barn - barn\x1e"
+           "b'"
+           " WHERE number ~ '^B-.*7'");
+    do_sql("UPDATE project SET progress = 50 WHERE number ~ '^B-.*3'");
+    do_sql("DELETE FROM project WHERE number ~ '^B-.*9'");
+    compare_with_walk(f, &reader, "changed since");
+    assert_true(fill_blocks("200"));
+    compare_with_walk(f, &reader, "some in new blocks");
+    while (fill_blocks("200"))
+        ;
+    compare_with_walk(f, &reader, "in new blocks");
     close_reader(&reader);
     do_sql("DELETE FROM project WHERE company_id = '" COMPANY "' AND number LIKE 'B-%'");
     do_sql("DELETE FROM company WHERE id = '" NEIGHBOUR "'");
+    while (fill_blocks("1000"))
+        ;
+    assert_int_equal(
+        count_of("SELECT count(*) FROM project_text_block WHERE company_id = $1::uuid", NEIGHBOUR), 0);
 }
 
 /* The function has no parameter for the company, and says nothing of any without the setting. */
