@@ -28,7 +28,8 @@ struct gateway {
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
     struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
-    char reply_key[48];              /* "reply.<uuid>": where workers answer this process */
+    char reply_key[48];              /* "slots.<uuid>": where workers answer this process */
+    char peer_key[48];               /* "reply.<uuid>": where other gateway processes answer it */
     bool is_successor;               /* another process serves this one's clients until this one is ready */
     bool unready;                    /* /readyz says no, so that load balancers send no new clients */
     bool cannot_start; /* these settings do not fit the broker: the loop ends, and so does the process */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/broker/topology.h"
 #include "common/db/db.h"
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
@@ -25,7 +26,8 @@ static void name_reply_key(struct gateway *gateway)
     struct uuid id = uuid_v7();
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&id, text);
-    snprintf(gateway->reply_key, sizeof(gateway->reply_key), "reply.%s", text);
+    snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_SLOTS_REPLY "%s", text);
+    snprintf(gateway->peer_key, sizeof(gateway->peer_key), "reply.%s", text);
 }
 
 static enum err open_reads(struct gateway *gateway)
@@ -95,6 +97,7 @@ static void on_bound(struct gateway *gateway, bool is_again)
 }
 
 static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, WRITERS_KEY, NULL};
+static const char *const slot_keys[] = {"*." REVOCATION_KEY, NULL};
 static const struct events_announcement announcements[] = {
     {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, on_presence},
     {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, on_writers},
@@ -102,6 +105,7 @@ static const struct events_announcement announcements[] = {
 };
 static const struct events_listeners listeners = {
     .keys = event_keys,
+    .slot_keys = slot_keys,
     .announcements = announcements,
     .on_event = on_event,
     .on_watched = on_watched,

@@ -54,13 +54,16 @@ struct broker_header {
 
 enum {
     BROKER_HEADERS_MAX = 24,
+    BROKER_CC_MAX = 2,
     /* max_message_size of RabbitMQ 4. A larger delivery is rejected and becomes a dead letter. */
     BROKER_BODY_MAX = 16 << 20,
 };
 
 struct broker_message {
     struct slice exchange, routing_key;
-    struct slice cc; /* one more routing key, sent as the CC header; SLICE_NONE: none */
+    /* More routing keys, sent as the CC header; SLICE_NONE: none. A queue gets the message once, however many
+     * of the keys lead to it, and by however many exchanges. */
+    struct slice cc[BROKER_CC_MAX];
     struct slice content_type, message_id, correlation_id, reply_to, type;
     int64_t timestamp; /* seconds since 1970; 0: not sent */
     bool persistent, mandatory;
@@ -163,6 +166,9 @@ typedef void broker_on_seen(void *arg, uint32_t waiting, uint32_t consumers);
 void broker_look_at_queue(struct broker *broker, const char *queue, broker_on_seen *on_seen, void *arg);
 void broker_bind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
 void broker_unbind(struct broker *broker, const char *queue, const char *exchange, const char *routing_key);
+/* What the exchange `source` gets under that key, `destination` gets as well. */
+void broker_bind_exchange(struct broker *broker, const char *destination, const char *source,
+                          const char *routing_key);
 /* Adds a consumer of a queue. A delivery names its consumer by the tag, so no two consumers have the same tag
  * at a time. prefetch: the most deliveries that this consumer holds; 0: no limit. no_ack: the server forgets
  * a delivery once it has sent it. */

@@ -326,6 +326,19 @@ void broker_unbind(struct broker *b, const char *queue, const char *exchange, co
     ask(b, AMQP_QUEUE_UNBIND_METHOD, &unbind, AMQP_QUEUE_UNBIND_OK_METHOD);
 }
 
+void broker_bind_exchange(struct broker *b, const char *destination, const char *source,
+                          const char *routing_key)
+{
+    if (!broker_has_channel(b))
+        return;
+    amqp_exchange_bind_t bind = {
+        .destination = amqp_cstring_bytes(destination),
+        .source = amqp_cstring_bytes(source),
+        .routing_key = amqp_cstring_bytes(routing_key),
+    };
+    ask(b, AMQP_EXCHANGE_BIND_METHOD, &bind, AMQP_EXCHANGE_BIND_OK_METHOD);
+}
+
 void broker_consume(struct broker *b, const char *queue, const char *consumer_tag, uint16_t prefetch,
                     bool no_ack, bool exclusive)
 {

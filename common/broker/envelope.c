@@ -101,23 +101,49 @@ enum err envelope_write_command(const struct envelope *envelope, const char *poo
     return ERR_OK;
 }
 
-static enum err address_event(const struct event *event, struct writer *w, struct broker_message *message)
+/* The key of the slot has the other one behind its first dot. */
+static enum err address_event(const struct event *event, enum event_keys keys, struct slice company,
+                              struct writer *w, struct broker_message *message)
 {
-    if (event->status != ERR_OK) {
-        message->routing_key = event->reply_to;
-        return event->reply_to.len > 0 ? ERR_OK : ERR_BAD_REQUEST;
-    }
-    message->cc = none_if_empty(event->reply_to);
+    char slot[TOPOLOGY_SLOT_SIZE];
+    struct slice slot_key, company_key;
+    enum err err = join_key(w, company, event->type, &company_key);
+    topology_event_slot_format(topology_event_slot(&event->company), slot);
+    if (!err)
+        err = join_key(w, (struct slice){slot, sizeof(slot) - 1}, company_key, &slot_key);
+    if (err)
+        return err;
+    bool is_both = keys == EVENT_KEYS_BOTH;
+    message->exchange = is_both ? SLICE(EXCHANGE_EVENTS) : SLICE(EXCHANGE_SLOTS);
+    message->routing_key = is_both ? company_key : slot_key;
+    message->cc[0] = none_if_empty(event->reply_to);
+    message->cc[1] = is_both ? slot_key : SLICE_NONE;
     message->persistent = true;
-    return join_key(w, uuid_text(w, &event->company), event->type, &message->routing_key);
+    return ERR_OK;
 }
 
-enum err envelope_write_event(const struct event *event, struct envelope_scratch *scratch,
-                              struct broker_message *ret_message)
+static enum err address_refusal(const struct event *event, struct broker_message *message)
+{
+    message->exchange = SLICE(EXCHANGE_EVENTS);
+    message->routing_key = event->reply_to;
+    return event->reply_to.len > 0 ? ERR_OK : ERR_BAD_REQUEST;
+}
+
+void envelope_company_keys(const struct uuid *company, const char *word, char key[ENVELOPE_KEY_MAX],
+                           char slot_key[ENVELOPE_KEY_MAX])
+{
+    char text[UUID_TEXT_LEN + 1], slot[TOPOLOGY_SLOT_SIZE];
+    uuid_format(company, text);
+    topology_event_slot_format(topology_event_slot(company), slot);
+    snprintf(key, ENVELOPE_KEY_MAX, "%s.%s", text, word);
+    snprintf(slot_key, ENVELOPE_KEY_MAX, "%s.%s.%s", slot, text, word);
+}
+
+enum err envelope_write_event(const struct event *event, enum event_keys keys,
+                              struct envelope_scratch *scratch, struct broker_message *ret_message)
 {
     struct writer w = {.scratch = scratch};
     struct broker_message message = {
-        .exchange = SLICE(EXCHANGE_EVENTS),
         .content_type = SLICE("application/json"),
         .message_id = uuid_text(&w, &event->command_id),
         .correlation_id = none_if_empty(event->correlation_id),
@@ -125,12 +151,15 @@ enum err envelope_write_event(const struct event *event, struct envelope_scratch
         .headers = scratch->headers,
         .body = event->body,
     };
-    enum err err = event->type.len > 0 ? address_event(event, &w, &message) : ERR_BAD_REQUEST;
+    struct slice company = uuid_text(&w, &event->company);
+    enum err err = event->type.len == 0      ? ERR_BAD_REQUEST
+                   : event->status != ERR_OK ? address_refusal(event, &message)
+                                             : address_event(event, keys, company, &w, &message);
     if (err)
         return err;
     add_text(&w, SLICE("status"), slice_of(err_info(event->status)->slug));
     add_integer(&w, SLICE("http-status"), event->http_status);
-    add_uuid(&w, SLICE("company"), &event->company);
+    add_text(&w, SLICE("company"), company);
     if (event->seq || event->status == ERR_OK)
         add_integer(&w, SLICE("seq"), event->seq);
     if (event->has_subject)

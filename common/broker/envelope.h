@@ -11,8 +11,10 @@
  *   content_type     application/msgpack
  *   headers          company, actor, role, subject, parent, if-match, fingerprint, not-before, traceparent
  *
- * An event or a reply, on the exchange `events`:
- *   routing key      an event: "<company>.<type>", with the reply key in CC; a refusal: the reply key alone
+ * An event or a reply:
+ *   exchange, key    an event: `events.slots`, "<slot>.<company>.<type>", with the reply key in CC; or, while a
+ *                    gateway may not bind slots, `events`, "<company>.<type>", with the slot's key in CC, too;
+ *                    a refusal: `events`, the reply key alone
  *   message_id       id of the command
  *   type             "project.created"; of a refusal the type of the command
  *   correlation_id   as in the command
@@ -77,8 +79,16 @@ struct event {
     int64_t entity_at;     /* offset of the entity in the body; it ends one octet before the body does */
 };
 
-/* An event goes to "<company>.<type>" with reply_to in CC; a refusal to reply_to alone (which must not be
- * empty). */
-enum err envelope_write_event(const struct event *event, struct envelope_scratch *scratch,
+enum event_keys {
+    EVENT_KEYS_BOTH, /* some gateway may still bind companies on `events` */
+    EVENT_KEYS_SLOT, /* every gateway binds slots on `events.slots` */
+};
+
+/* Of a refusal, reply_to must not be empty. */
+enum err envelope_write_event(const struct event *event, enum event_keys keys,
+                              struct envelope_scratch *scratch,
                               struct broker_message *ret_message) MUST_CHECK;
+/* Of "<company>.<word>" on `events`: the keys, the second of them with the slot in front. */
+void envelope_company_keys(const struct uuid *company, const char *word, char key[ENVELOPE_KEY_MAX],
+                           char slot_key[ENVELOPE_KEY_MAX]);
 enum err envelope_read_event(const struct broker_delivery *delivery, struct event *ret_event) MUST_CHECK;

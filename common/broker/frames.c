@@ -9,14 +9,15 @@ enum {
     HEADER_FIXED = 2 + 2 + 8,  /* class, weight, body size */
     EXCHANGE_AT = FRAME_HEAD + 4 + 2,
     FRAME_AROUND = FRAME_HEAD + FRAME_TAIL,
-    CC_FIXED = 1 + 2 + 1 + 4 + 1 + 4, /* name, kind, array size, kind, text size */
+    CC_FIXED = 1 + 2 + 1 + 4, /* name, kind, array size */
+    CC_KEY_FIXED = 1 + 4,     /* kind, text size */
 };
 
 /* The properties that are sent, and the sizes of method and properties. */
 struct layout {
     amqp_basic_properties_t properties;
     amqp_table_entry_t headers[BROKER_HEADERS_MAX + 1];
-    amqp_field_value_t cc;
+    amqp_field_value_t cc[BROKER_CC_MAX];
     size_t method_size, properties_size;
     size_t message_id_at; /* in the properties */
 };
@@ -33,9 +34,12 @@ static bool is_short(struct slice s)
 
 static bool all_short(const struct broker_message *m)
 {
-    return is_short(m->exchange) && is_short(m->routing_key) && is_short(m->cc) &&
-           is_short(m->content_type) && is_short(m->message_id) && is_short(m->correlation_id) &&
-           is_short(m->reply_to) && is_short(m->type);
+    for (size_t i = 0; i < BROKER_CC_MAX; i++)
+        if (!is_short(m->cc[i]))
+            return false;
+    return is_short(m->exchange) && is_short(m->routing_key) && is_short(m->content_type) &&
+           is_short(m->message_id) && is_short(m->correlation_id) && is_short(m->reply_to) &&
+           is_short(m->type);
 }
 
 static bool add_header(struct layout *l, const struct broker_header *header)
@@ -58,14 +62,22 @@ static bool add_header(struct layout *l, const struct broker_header *header)
     return true;
 }
 
-static void add_cc(struct layout *l, struct slice key)
+static void add_cc(struct layout *l, const struct slice *keys)
 {
-    l->cc = (amqp_field_value_t){.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_bytes_of(key)};
+    int count = 0;
+    for (size_t i = 0; i < BROKER_CC_MAX; i++)
+        if (keys[i].data) {
+            l->cc[count++] =
+                (amqp_field_value_t){.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_bytes_of(keys[i])};
+            l->properties_size += CC_KEY_FIXED + keys[i].len;
+        }
+    if (count == 0)
+        return;
     l->headers[l->properties.headers.num_entries++] = (amqp_table_entry_t){
         .key = {2, "CC"},
-        .value = {.kind = AMQP_FIELD_KIND_ARRAY, .value.array = {1, &l->cc}},
+        .value = {.kind = AMQP_FIELD_KIND_ARRAY, .value.array = {count, l->cc}},
     };
-    l->properties_size += CC_FIXED + key.len;
+    l->properties_size += CC_FIXED;
 }
 
 static void add_text(struct layout *l, amqp_bytes_t *field, amqp_flags_t flag, struct slice s)
@@ -90,8 +102,7 @@ static enum err lay_out(const struct broker_message *m, struct layout *l)
     for (size_t i = 0; i < m->header_count; i++)
         if (!add_header(l, &m->headers[i]))
             return ERR_BAD_REQUEST;
-    if (m->cc.data)
-        add_cc(l, m->cc);
+    add_cc(l, m->cc);
     if (p->headers.num_entries > 0) {
         p->_flags |= AMQP_BASIC_HEADERS_FLAG;
         l->properties_size += 4;

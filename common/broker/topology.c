@@ -159,11 +159,19 @@ static void log_differences(void *arg)
                        "(deploy/operating.md, \"Limits of the queues\")"));
 }
 
+/* Replies to one gateway and what gateways say to each other have keys of two words, and stay. */
+void topology_declare_events(struct broker *broker)
+{
+    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    broker_declare_exchange(broker, EXCHANGE_SLOTS, BROKER_TOPIC);
+    broker_bind_exchange(broker, EXCHANGE_SLOTS, EXCHANGE_EVENTS, "*.*.*.#");
+}
+
 void topology_declare(struct broker *broker, const struct config *config)
 {
     topology_declare_partitions(broker, config); /* first: with another number nothing else is declared */
     broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    topology_declare_events(broker);
     broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_CONTROL, BROKER_TOPIC);
     declare_acts_queue(broker, config);
@@ -234,6 +242,26 @@ uint16_t topology_slot(const struct uuid *company)
 unsigned topology_partition(const struct uuid *company, int64_t partitions)
 {
     return topology_slot(company) % (unsigned)partitions;
+}
+
+unsigned topology_event_slot(const struct uuid *company)
+{
+    return topology_slot(company) % TOPOLOGY_EVENT_SLOTS;
+}
+
+void topology_event_slot_format(unsigned slot, char text[TOPOLOGY_SLOT_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    text[0] = digits[slot >> 8 & 15];
+    text[1] = digits[slot >> 4 & 15];
+    text[2] = digits[slot & 15];
+    text[3] = '\0';
+}
+
+bool topology_binds_slots(struct slice reply_key)
+{
+    size_t len = sizeof(TOPOLOGY_SLOTS_REPLY) - 1;
+    return reply_key.len > len && memcmp(reply_key.data, TOPOLOGY_SLOTS_REPLY, len) == 0;
 }
 
 size_t topology_command_key(const char *pool, unsigned partition, struct slice type, char *key, size_t size)

@@ -4,8 +4,9 @@
  *
  *   commands (topic) ─ <pool>.<partition>.<resource>.<verb> ─▶ commands.<pool>.<partition> (quorum)
  *                                        └─ rejected, over the limit ─▶ dead (topic) ─▶ dead.<pool> (quorum)
- *   events (topic) ─ <company>.<resource>.<verb>, reply.<gateway> ─▶ an exclusive classic queue
- *                                                                    of each gateway process
+ *   events.slots (topic) ─ <slot>.<company>.<resource>.<verb>, slots.<gateway> ─▶ an exclusive classic queue
+ *      ▲                                                                           of each gateway process
+ *      └ three words or more ─ events (topic) ─ <company>.<resource>.<verb>, slots.<gateway>, … ─▶ the same queue
  *   control (topic) ─ admin.<pool> ─▶ control.<pool>.requests (quorum), which every worker consumes
  *              ├───── manager.<pool>, pool.<pool>, member.<pool> ─▶ an exclusive classic queue of each manager
  *              └───── member.<pool> ─▶ an exclusive classic queue of each worker
@@ -18,6 +19,12 @@
  * partitions is fixed once the queues hold something: another number sends companies to other queues while
  * their older commands still wait. So the broker records the number (in the queue commands.partitions) and
  * refuses a process that has another.
+ *
+ * A gateway process binds the slots of the companies that it watches: companies are spread over
+ * TOPOLOGY_EVENT_SLOTS of them by a hash, so that a process that watches 60,000 companies has no more bindings
+ * than that. The version before ours binds each company on `events`. What goes out while one of its processes
+ * may run goes to `events`, with the slot's key in CC, and the exchange passes it on to `events.slots`; a queue
+ * that both keys lead to gets it once. When all bind slots, events go to `events.slots` alone.
  */
 
 #include "common/base/uuid.h"
@@ -28,10 +35,18 @@ enum {
     TOPOLOGY_NAME_SIZE = 128,     /* room for the name of a queue */
     TOPOLOGY_PARTITIONS_MAX = 64, /* as in config.def */
     TOPOLOGY_SENTENCE_SIZE = 320,
+    /* All processes must agree on it. More slots cost bindings when a connection comes back (RabbitMQ 3.10
+     * makes 1,000 to 2,000 of them a second); fewer bring a process more events of companies that it does not
+     * watch. A process that watches 200 companies binds 195 of 4096 slots, and drops 1 of 20 events of the
+     * others. */
+    TOPOLOGY_EVENT_SLOTS = 4096,
+    TOPOLOGY_SLOT_SIZE = 4, /* three hexadecimal digits */
+    TOPOLOGY_REPORT_MAX_MS = 3600000,
 };
 
 #define EXCHANGE_COMMANDS "commands"
 #define EXCHANGE_EVENTS   "events"
+#define EXCHANGE_SLOTS    "events.slots"
 #define EXCHANGE_DEAD     "dead"
 #define EXCHANGE_CONTROL  "control"
 
@@ -39,6 +54,12 @@ enum {
 /* What operators have asked of managers, for the record. Any worker of any pool takes it. */
 #define TOPOLOGY_ACTS_QUEUE "acts"
 #define TOPOLOGY_ACTS_KEY   "acts"
+
+/* Gateways say on `events`, each beat, whether every gateway and worker speaks of slots (JSON):
+ *     {"slots": whether, "for_ms": for so long that is to be believed, at most TOPOLOGY_REPORT_MAX_MS} */
+#define TOPOLOGY_REPORTS_KEY "gateways.slots"
+/* With which the reply key of a gateway process that binds slots begins; "reply." before. */
+#define TOPOLOGY_SLOTS_REPLY "slots."
 
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
  * dead letters, with their bindings. Call it from on_up. */
@@ -48,6 +69,10 @@ void topology_declare_partitions(struct broker *broker, const struct config *con
 /* True when `why`, as given to on_down, says that another number of partitions is recorded. *sentence names
  * both numbers and says what to do. The process must not go on. */
 bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE]);
+
+/* The exchanges of events, and that `events` passes on what has a slot. Call from on_up, before an event is
+ * published there or a queue bound. topology_declare does it, too. */
+void topology_declare_events(struct broker *broker);
 
 /* What operators ask of the pool's workers (workers/engine/housekeeping/operator.h). Call from on_up. */
 void topology_declare_requests(struct broker *broker, const struct config *config, const char *pool);
@@ -75,6 +100,13 @@ struct retry_policy topology_retries(const char *pool, const struct config *conf
 uint16_t topology_slot(const struct uuid *company);
 /* The partition of a company: its slot modulo `partitions` (CORTEX_PARTITIONS). */
 unsigned topology_partition(const struct uuid *company, int64_t partitions);
+
+/* The slot of a company's events, below TOPOLOGY_EVENT_SLOTS. */
+unsigned topology_event_slot(const struct uuid *company);
+/* "0a3" */
+void topology_event_slot_format(unsigned slot, char text[TOPOLOGY_SLOT_SIZE]);
+/* Whether a reply key is one of a gateway process that binds slots. */
+bool topology_binds_slots(struct slice reply_key);
 
 /* Writes "projects.07.project.create". Returns its length, or 0 when it does not fit into `size` octets with
  * the NUL. */

@@ -263,10 +263,12 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
         writers_note(commands->gateway->writers, &call->identity.user);
 }
 
-enum err commands_announce(struct commands *commands, struct slice key, struct slice type, struct slice body)
+enum err commands_announce(struct commands *commands, struct slice key, struct slice cc, struct slice type,
+                           struct slice body)
 {
     const struct broker_message message = {.exchange = SLICE(EXCHANGE_EVENTS),
                                            .routing_key = key,
+                                           .cc = {cc},
                                            .content_type = SLICE("application/json"),
                                            .type = type,
                                            .body = body};

@@ -30,7 +30,7 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
 
 /* Sends a message to all gateway processes, on the exchange `events`. It is not persistent, and a process
  * that is not connected misses it. ERR_BROKER_BUSY when too many messages wait already. */
-enum err commands_announce(struct commands *commands, struct slice key, struct slice type,
+enum err commands_announce(struct commands *commands, struct slice key, struct slice cc, struct slice type,
                            struct slice body) MUST_CHECK;
 
 /* An event or a refusal of a worker: answers the call that waits for it, if there is one. */

@@ -1,85 +1,130 @@
 #include "gateway/bus/events.h"
 
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "common/base/uuid_map.h"
 #include "common/broker/topology.h"
+#include "gateway/bus/bindings.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
+#include "gateway/bus/upgrade.h"
 
-enum { NAME_SIZE = 96, KEY_SIZE = UUID_TEXT_LEN + sizeof(".#") };
+enum { NAME_SIZE = 96 };
 
+/* A company that is watched. It outlives its last reference until its binding on `events` is gone. */
 struct watch {
     struct uuid_node node; /* key: the company */
     size_t references;
+    struct slot *slot;
+    LIST_ENTRY(watch) of_slot, of_new; /* the first only while there are references */
+    struct binding company;            /* on `events`; wanted until the upgrade is over */
+    bool is_new;                       /* in the list of those */
+    bool is_told;                      /* on_watched was called, or on_bound stands for it */
 };
+LIST_HEAD(watch_list, watch);
 
-/* Bindings that the broker has not confirmed yet, in the order in which they were declared. It confirms them
- * in that order. */
-struct binding {
-    struct uuid company;
-    struct binding *next;
+struct slot {
+    struct binding binding; /* wanted while there are watches */
+    struct watch_list watches;
 };
 
 struct events {
     struct gateway *gateway;
     struct broker *broker;
     const struct events_listeners *listeners;
+    struct upgrade *upgrade;
     struct uuid_map watches;
-    struct binding *first_unconfirmed, *last_unconfirmed;
-    char queue[NAME_SIZE]; /* of this connection */
+    struct watch_list new_watches; /* told at the end of the turn, where the slot is bound already */
+    struct slot *slots;            /* TOPOLOGY_EVENT_SLOTS of them */
+    struct bindings slot_bindings, company_bindings;
+    bool slots_are_settled, companies_are_settled; /* all that were wanted when they were marked */
+    char queue[NAME_SIZE];                         /* of this connection */
     bool bound;
     bool was_bound; /* at any time: a binding after it is a reconnection */
 };
 
-/* ---- bindings ---- */
+/* ---- the bindings ---- */
 
-static void write_key(const struct uuid *company, char key[KEY_SIZE])
+static void write_slot_key(void *ctx, const struct binding *binding, char key[BINDING_KEY_SIZE])
 {
-    uuid_format(company, key);
+    const struct events *events = ctx;
+    const struct slot *slot = CONTAINER_OF(binding, const struct slot, binding);
+    topology_event_slot_format((unsigned)(slot - events->slots), key);
+    memcpy(key + TOPOLOGY_SLOT_SIZE - 1, ".#", sizeof(".#"));
+}
+
+static void write_company_key(void *ctx, const struct binding *binding, char key[BINDING_KEY_SIZE])
+{
+    (void)ctx;
+    const struct watch *watch = CONTAINER_OF(binding, const struct watch, company);
+    uuid_format(&watch->node.key, key);
     memcpy(key + UUID_TEXT_LEN, ".#", sizeof(".#"));
 }
 
-static void bind_company(struct events *events, const struct uuid *company)
+static void tell(struct events *events, struct watch *watch)
 {
-    char key[KEY_SIZE];
-    write_key(company, key);
-    broker_bind(events->broker, events->queue, EXCHANGE_EVENTS, key);
+    bool is_bound = watch->slot->binding.state == BINDING_BOUND &&
+                    (!watch->company.is_wanted || watch->company.state == BINDING_BOUND);
+    if (watch->is_told || watch->references == 0 || !is_bound)
+        return;
+    watch->is_told = true;
+    events->listeners->on_watched(events->gateway, &watch->node.key);
 }
 
-static void on_company_bound(void *arg)
+static void forget_new(struct watch *watch)
+{
+    if (watch->is_new)
+        LIST_REMOVE(watch, of_new);
+    watch->is_new = false;
+}
+
+static void tell_new(void *arg)
 {
     struct events *events = arg;
-    struct binding *binding = events->first_unconfirmed;
-    events->first_unconfirmed = binding->next;
-    if (!events->first_unconfirmed)
-        events->last_unconfirmed = NULL;
-    events->listeners->on_watched(events->gateway, &binding->company);
-    free(binding);
-}
-
-static void declare_binding(struct events *events, const struct uuid *company)
-{
-    struct binding *binding = xcalloc(1, sizeof(*binding));
-    binding->company = *company;
-    if (events->last_unconfirmed)
-        events->last_unconfirmed->next = binding;
-    else
-        events->first_unconfirmed = binding;
-    events->last_unconfirmed = binding;
-    bind_company(events, company);
-    broker_after_declarations(events->broker, on_company_bound, events);
-}
-
-static void forget_unconfirmed(struct events *events)
-{
-    while (events->first_unconfirmed) {
-        struct binding *binding = events->first_unconfirmed;
-        events->first_unconfirmed = binding->next;
-        free(binding);
+    struct watch *watch;
+    while ((watch = LIST_FIRST(&events->new_watches))) {
+        forget_new(watch);
+        tell(events, watch);
     }
-    events->last_unconfirmed = NULL;
 }
+
+static void on_slot_settled(void *ctx, struct binding *binding)
+{
+    struct slot *slot = CONTAINER_OF(binding, struct slot, binding);
+    for (struct watch *watch = LIST_FIRST(&slot->watches), *next; watch; watch = next) {
+        next = LIST_NEXT(watch, of_slot);
+        tell(ctx, watch);
+    }
+}
+
+static void free_watch(struct events *events, struct watch *watch)
+{
+    forget_new(watch);
+    uuid_map_remove(&events->watches, &watch->node);
+    free(watch);
+}
+
+static bool is_left(const struct watch *watch)
+{
+    return watch->references == 0 && watch->company.state == BINDING_FREE && !watch->company.is_waiting;
+}
+
+static void on_company_settled(void *ctx, struct binding *binding)
+{
+    struct watch *watch = CONTAINER_OF(binding, struct watch, company);
+    if (is_left(watch))
+        free_watch(ctx, watch);
+    else
+        tell(ctx, watch);
+}
+
+static const struct bindings_options slot_options = {
+    .exchange = EXCHANGE_SLOTS, .write_key = write_slot_key, .on_settled = on_slot_settled};
+static const struct bindings_options company_options = {
+    .exchange = EXCHANGE_EVENTS, .write_key = write_company_key, .on_settled = on_company_settled};
+
+/* ---- watching ---- */
 
 static struct watch *find_watch(const struct events *events, const struct uuid *company)
 {
@@ -87,56 +132,135 @@ static struct watch *find_watch(const struct events *events, const struct uuid *
     return node ? CONTAINER_OF(node, struct watch, node) : NULL;
 }
 
-void events_watch(struct events *events, const struct uuid *company)
+static struct watch *obtain_watch(struct events *events, const struct uuid *company)
 {
     struct watch *watch = find_watch(events, company);
-    if (watch) {
-        watch->references++;
-        return;
-    }
+    if (watch)
+        return watch;
     watch = xcalloc(1, sizeof(*watch));
     watch->node.key = *company;
-    watch->references = 1;
+    watch->slot = &events->slots[topology_event_slot(company)];
     uuid_map_insert(&events->watches, &watch->node);
-    if (broker_is_up(events->broker))
-        declare_binding(events, company);
+    return watch;
+}
+
+void events_watch(struct events *events, const struct uuid *company)
+{
+    struct watch *watch = obtain_watch(events, company);
+    if (watch->references++ > 0)
+        return;
+    watch->is_told = false;
+    LIST_INSERT_HEAD(&watch->slot->watches, watch, of_slot);
+    bindings_want(&events->slot_bindings, &watch->slot->binding, true);
+    bindings_want(&events->company_bindings, &watch->company, !upgrade_is_over(events->upgrade));
+    if (!broker_is_up(events->broker) || watch->is_new)
+        return;
+    if (LIST_EMPTY(&events->new_watches))
+        broker_after_declarations(events->broker, tell_new, events);
+    watch->is_new = true;
+    LIST_INSERT_HEAD(&events->new_watches, watch, of_new);
 }
 
 void events_unwatch(struct events *events, const struct uuid *company)
 {
     struct watch *watch = find_watch(events, company);
-    char key[KEY_SIZE];
-    if (!watch || --watch->references > 0)
+    if (!watch || watch->references == 0 || --watch->references > 0)
         return;
-    uuid_map_remove(&events->watches, &watch->node);
-    free(watch);
-    write_key(company, key);
-    if (broker_is_up(events->broker))
-        broker_unbind(events->broker, events->queue, EXCHANGE_EVENTS, key);
+    LIST_REMOVE(watch, of_slot);
+    if (LIST_EMPTY(&watch->slot->watches))
+        bindings_want(&events->slot_bindings, &watch->slot->binding, false);
+    bindings_want(&events->company_bindings, &watch->company, false);
+    if (is_left(watch))
+        free_watch(events, watch);
+}
+
+/* ---- all is bound ---- */
+
+static void note_settled(struct events *events)
+{
+    if (!events->slots_are_settled || !events->companies_are_settled)
+        return;
+    bool is_again = events->was_bound;
+    events->bound = events->was_bound = true;
+    log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count),
+             LOG_S("under", upgrade_is_over(events->upgrade) ? "slots" : "slots and companies"));
+    upgrade_on_bound(events->upgrade);
+    events->listeners->on_bound(events->gateway, is_again);
+}
+
+static void on_slots_settled(void *ctx)
+{
+    struct events *events = ctx;
+    events->slots_are_settled = true;
+    note_settled(events);
+}
+
+static void on_companies_settled(void *ctx)
+{
+    struct events *events = ctx;
+    events->companies_are_settled = true;
+    note_settled(events);
+}
+
+static void want_company(struct uuid_node *node, void *arg)
+{
+    struct events *events = arg;
+    struct watch *watch = CONTAINER_OF(node, struct watch, node);
+    bool is_wanted = watch->references > 0 && !upgrade_is_over(events->upgrade);
+    bindings_want(&events->company_bindings, &watch->company, is_wanted);
+}
+
+static void want_companies(struct events *events)
+{
+    uuid_map_each(&events->watches, want_company, events);
+    events->companies_are_settled = false;
+    bindings_mark(&events->company_bindings, on_companies_settled);
+}
+
+/* What was published on `events` alone before the companies are bound there has been missed: once they are,
+ * it is as after a reconnection. */
+static void on_upgrade_change(void *ctx)
+{
+    struct events *events = ctx;
+    if (!upgrade_is_over(events->upgrade))
+        want_companies(events);
+    else
+        uuid_map_each(&events->watches, want_company, events);
+}
+
+void events_hear_old(struct events *events)
+{
+    upgrade_hear_old(events->upgrade);
 }
 
 /* ---- the connection ---- */
 
-static void bind_watch(struct uuid_node *node, void *arg)
+static void declare(struct events *events)
 {
-    bind_company(arg, &node->key);
+    const struct gateway *gateway = events->gateway;
+    const struct events_listeners *listeners = events->listeners;
+    const struct broker_queue queue = {.name = events->queue, .exclusive = true, .auto_delete = true};
+    topology_declare_events(events->broker);
+    broker_declare_exchange(events->broker, EXCHANGE_CONTROL, BROKER_TOPIC);
+    broker_declare_queue(events->broker, &queue);
+    broker_bind(events->broker, events->queue, EXCHANGE_CONTROL, "member.*");
+    broker_bind(events->broker, events->queue, EXCHANGE_EVENTS, gateway->reply_key);
+    broker_bind(events->broker, events->queue, EXCHANGE_EVENTS, gateway->peer_key);
+    broker_bind(events->broker, events->queue, EXCHANGE_SLOTS, gateway->reply_key);
+    for (const char *const *key = listeners->keys; *key; key++)
+        broker_bind(events->broker, events->queue, EXCHANGE_EVENTS, *key);
+    for (const char *const *key = listeners->slot_keys; *key; key++)
+        broker_bind(events->broker, events->queue, EXCHANGE_SLOTS, *key);
+    broker_consume(events->broker, events->queue, "events", 0, true, true);
 }
 
-static void tell_watched(struct uuid_node *node, void *arg)
+static void want_slot(struct uuid_node *node, void *arg)
 {
     struct events *events = arg;
-    events->listeners->on_watched(events->gateway, &node->key);
-}
-
-static void on_bound(void *arg)
-{
-    struct events *events = arg;
-    bool is_again = events->was_bound;
-    events->bound = events->was_bound = true;
-    log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count));
-    if (!is_again)
-        uuid_map_each(&events->watches, tell_watched, events);
-    events->listeners->on_bound(events->gateway, is_again);
+    struct watch *watch = CONTAINER_OF(node, struct watch, node);
+    watch->is_told = events->was_bound;
+    if (watch->references > 0)
+        bindings_want(&events->slot_bindings, &watch->slot->binding, true);
 }
 
 /* The name has the epoch of the connection in it: the queue of a connection that broke is locked to that
@@ -146,23 +270,40 @@ static void on_up(void *ctx, struct broker *broker)
     struct events *events = ctx;
     snprintf(events->queue, sizeof(events->queue), "events.%s.%u", events->gateway->reply_key,
              broker_epoch(broker));
-    const struct broker_queue queue = {.name = events->queue, .exclusive = true, .auto_delete = true};
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
-    broker_declare_queue(broker, &queue);
-    broker_bind(broker, events->queue, EXCHANGE_EVENTS, events->gateway->reply_key);
-    for (const char *const *key = events->listeners->keys; *key; key++)
-        broker_bind(broker, events->queue, EXCHANGE_EVENTS, *key);
-    uuid_map_each(&events->watches, bind_watch, events);
-    broker_consume(broker, events->queue, "events", 0, true, true);
-    broker_after_declarations(broker, on_bound, events);
+    declare(events);
+    bindings_up(&events->slot_bindings, broker, events->queue);
+    bindings_up(&events->company_bindings, broker, events->queue);
+    uuid_map_each(&events->watches, want_slot, events);
+    bindings_mark(&events->slot_bindings, on_slots_settled);
+    want_companies(events);
+}
+
+static void forget_bindings(struct uuid_node *node, void *arg)
+{
+    struct events *events = arg;
+    struct watch *watch = CONTAINER_OF(node, struct watch, node);
+    binding_forget(&watch->company);
+    forget_new(watch);
+    if (is_left(watch))
+        free_watch(events, watch);
+}
+
+static void forget_connection(struct events *events)
+{
+    bindings_down(&events->slot_bindings);
+    bindings_down(&events->company_bindings);
+    for (size_t i = 0; i < TOPOLOGY_EVENT_SLOTS; i++)
+        if (events->slots[i].binding.state != BINDING_FREE || events->slots[i].binding.is_waiting)
+            binding_forget(&events->slots[i].binding);
+    uuid_map_each(&events->watches, forget_bindings, events);
 }
 
 static void on_down(void *ctx, struct broker *broker, const char *why)
 {
     (void)broker;
     struct events *events = ctx;
-    events->bound = false;
-    forget_unconfirmed(events);
+    events->bound = events->slots_are_settled = events->companies_are_settled = false;
+    forget_connection(events);
     log_warn("events.down", LOG_S("why", why));
 }
 
@@ -172,6 +313,10 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct events *events = ctx;
     struct event event;
     const struct events_announcement *announcement = events->listeners->announcements;
+    if (slice_is(delivery->exchange, EXCHANGE_CONTROL)) {
+        upgrade_on_member(events->upgrade, delivery->body);
+        return;
+    }
     for (; announcement->type.data; announcement++)
         if (slice_equal(delivery->type, announcement->type)) {
             announcement->on_announcement(events->gateway, delivery->body);
@@ -201,7 +346,11 @@ enum err events_new(struct gateway *gateway, const struct events_listeners *list
     struct events *events = xcalloc(1, sizeof(*events));
     events->gateway = gateway;
     events->listeners = listeners;
+    events->slots = xcalloc(TOPOLOGY_EVENT_SLOTS, sizeof(*events->slots));
     uuid_map_init(&events->watches);
+    bindings_init(&events->slot_bindings, &slot_options, events);
+    bindings_init(&events->company_bindings, &company_options, events);
+    events->upgrade = upgrade_new(gateway, on_upgrade_change, events);
     enum err err = broker_new(gateway->loop, &options, &callbacks, events, &events->broker);
     if (err) {
         events_free(events);
@@ -211,10 +360,9 @@ enum err events_new(struct gateway *gateway, const struct events_listeners *list
     return ERR_OK;
 }
 
-static void free_watch(struct uuid_node *node, void *arg)
+static void drop_watch(struct uuid_node *node, void *arg)
 {
-    uuid_map_remove(arg, node);
-    free(CONTAINER_OF(node, struct watch, node));
+    free_watch(arg, CONTAINER_OF(node, struct watch, node));
 }
 
 void events_free(struct events *events)
@@ -223,9 +371,10 @@ void events_free(struct events *events)
         return;
     if (events->broker)
         broker_free(events->broker);
-    forget_unconfirmed(events);
-    uuid_map_each(&events->watches, free_watch, &events->watches);
+    uuid_map_each(&events->watches, drop_watch, events);
     uuid_map_done(&events->watches);
+    upgrade_free(events->upgrade);
+    free(events->slots);
     free(events);
 }
 

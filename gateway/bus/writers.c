@@ -81,8 +81,8 @@ static void announce(struct writers *writers)
     }
     buf_append_text(&body, "]}");
     writers->unannounced_count = 0;
-    enum err err = commands_announce(writers->gateway->commands, SLICE(WRITERS_KEY), SLICE(WRITERS_TYPE),
-                                     buf_slice(&body));
+    enum err err = commands_announce(writers->gateway->commands, SLICE(WRITERS_KEY), SLICE_NONE,
+                                     SLICE(WRITERS_TYPE), buf_slice(&body));
     if (err) /* no command gets through either */
         log_debug("writers.unannounced", LOG_S("error", err_info(err)->name));
 }

@@ -30,6 +30,7 @@ struct work {
 
     struct broker *broker;
     struct envelope_scratch scratch;
+    enum event_keys keys;
 
     struct sockaddr_storage address;
     socklen_t address_len;
@@ -101,7 +102,7 @@ static bool publish_to_broker(struct work *w, int64_t due_us)
         .body = buf_slice(&w->body),
     };
     struct broker_message message;
-    enum err err = envelope_write_event(&event, &w->scratch, &message);
+    enum err err = envelope_write_event(&event, w->keys, &w->scratch, &message);
     return !err && broker_publish(w->broker, &message, NULL, NULL) == ERR_OK;
 }
 
@@ -250,6 +251,13 @@ static void finish(struct work *w)
         broker_free(w->broker);
 }
 
+/* The gateway of another commit (./cortex bench --against) may not bind slots. */
+static enum event_keys keys_of_side(void)
+{
+    const char *side = getenv("BENCH_SIDE");
+    return side && strcmp(side, "theirs") == 0 ? EVENT_KEYS_BOTH : EVENT_KEYS_SLOT;
+}
+
 static _Noreturn void work(struct publisher *publisher, const struct publisher_options *options, pid_t parent)
 {
     static struct work w;
@@ -258,6 +266,7 @@ static _Noreturn void work(struct publisher *publisher, const struct publisher_o
         _exit(1);
     w.options = options;
     w.publisher = publisher;
+    w.keys = keys_of_side();
     w.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     buf_init(&w.body, EVENT_MAX);
     buf_init(&w.request, EVENT_MAX + PATH_MAX_LEN * 4);

@@ -16,6 +16,7 @@ import { olderClient } from './realtime/older_client.mjs';
 import { presence } from './realtime/presence.mjs';
 import { recovery } from './realtime/recovery.mjs';
 import { revocation } from './realtime/revocation.mjs';
+import { slots } from './realtime/slots.mjs';
 import { slowness } from './realtime/slowness.mjs';
 
 const shared = {};
@@ -40,4 +41,4 @@ after(async () => {
 });
 
 // `leaving` ends gateways: it comes last.
-for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, olderClient, recovery, revocation, compression, slowness, leaving]) subject(shared);
+for (const subject of [handshake, frames, connecting, channels, commands, delivery, presence, olderClient, recovery, revocation, compression, slots, slowness, leaving]) subject(shared);

@@ -22,8 +22,8 @@ export const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 // `cortex token` signs with a key in a file; so do we.
 const secret = randomBytes(32).toString('hex');
 
-// amqpUrl: called with the name of the vhost, where the broker is not the private one of this run.
-export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined } = {}) {
+// amqpUrl: called with the name of the vhost, where the broker is not the private one of this run. from: where the programs were built.
+export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build } = {}) {
     await ensureServers();
     const unique = `${name}_${process.pid}`;
     await servers(['vhost', unique]);
@@ -34,7 +34,7 @@ export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = un
     await servers(['logins']);
     const stack = new Stack(unique);
     stack.amqpUrl = await (amqpUrl ?? broker.url)(unique);
-    await stack.prepare(gateway, worker);
+    await stack.prepare(gateway, worker, from);
     await stack.worker.start();
     await stack.gateway.start();
     return stack;
@@ -48,7 +48,7 @@ class Stack {
         this.broker = broker;
     }
 
-    async prepare(gatewaySettings, workerSettings) {
+    async prepare(gatewaySettings, workerSettings, from) {
         const keyFile = join(state, `token_key.${this.name}`);
         mkdirSync(state, { recursive: true });
         writeFileSync(keyFile, secret, { mode: 0o600 });
@@ -64,33 +64,46 @@ class Stack {
             ...gatewaySettings,
         };
         this.others = [];
-        this.gateway = this.#newGateway('gateway', this.address);
-        this.worker = new Program({
-            name: `${this.name}-projects`,
-            command: join(build, 'workers', 'cortex-worker'),
-            args: ['projects'],
-            settings: { ...common, CORTEX_DATABASE_URL: await database.url('cortex_worker', this.name), ...workerSettings },
-            ready: async () => (await this.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'cortex_worker'")).length > 0,
-        });
+        this.workerSettings = { ...common, CORTEX_DATABASE_URL: await database.url('cortex_worker', this.name), ...workerSettings };
+        this.gateway = this.#newGateway('gateway', this.address, {}, from);
+        this.worker = this.#newWorker('projects', from);
         this.company = await this.addCompany('First');
     }
 
-    #newGateway(name, address, settings = {}) {
+    #newWorker(name, from = build) {
         return new Program({
             name: `${this.name}-${name}`,
-            command: join(build, 'gateway', 'cortex-gateway'),
+            command: join(from, 'workers', 'cortex-worker'),
+            args: ['projects'],
+            settings: this.workerSettings,
+            ready: async () => (await this.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'cortex_worker'")).length > 0,
+        });
+    }
+
+    #newGateway(name, address, settings = {}, from = build) {
+        return new Program({
+            name: `${this.name}-${name}`,
+            command: join(from, 'gateway', 'cortex-gateway'),
             settings: { ...this.gatewaySettings, CORTEX_LISTEN: address, ...settings },
             ready: async () => (await send(`http://${address}/readyz`)).status === 200,
         });
     }
 
     // One more gateway, as on another host: { program, address, url }.
-    async addGateway(settings = {}) {
+    async addGateway(settings = {}, from = build) {
         const address = `127.0.0.1:${await freePort()}`;
-        const program = this.#newGateway(`gateway${this.others.length + 2}`, address, settings);
+        const program = this.#newGateway(`gateway${this.others.length + 2}`, address, settings, from);
         this.others.push(program);
         await program.start();
         return { program, address, url: `http://${address}` };
+    }
+
+    // One more pool of the same workers, as on another host.
+    async addWorker(from = build) {
+        const program = this.#newWorker(`projects${this.others.length + 2}`, from);
+        this.others.push(program);
+        await program.start();
+        return program;
     }
 
     // A tenant of its own for a test that counts things.

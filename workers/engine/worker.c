@@ -314,14 +314,16 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     if (!err)
         err = housekeeping_new(loop, config, pool, &w->housekeeping);
     if (!err)
-        err = long_jobs_new(loop, config, pool, w->publisher, &w->long_jobs);
+        w->gateways = gateways_new(w->publisher, config);
+    if (!err)
+        err = long_jobs_new(loop, config, pool, w->publisher, w->gateways, &w->long_jobs);
     if (err) {
         worker_free(w);
         return err;
     }
     w->acks = acks_new(w->consumer);
     make_engine(w);
-    w->outbox = outbox_new(loop, w->publisher, on_published, w);
+    w->outbox = outbox_new(loop, w->publisher, w->gateways, on_published, w);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
                                    prefetch_of_partition(config), &partitions_callbacks, w);
     w->members = join(w);
@@ -348,6 +350,7 @@ void worker_free(struct worker *w)
     broker_free(w->publisher);
     long_jobs_free(w->long_jobs);
     outbox_free(w->outbox);
+    gateways_free(w->gateways);
     broker_free(w->consumer);
     partitions_free(w->partitions);
     members_free(w->members);

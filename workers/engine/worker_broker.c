@@ -72,7 +72,8 @@ static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
 static void on_publisher_up(void *ctx, struct broker *broker)
 {
     struct worker *w = ctx;
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    topology_declare_events(broker);
+    gateways_up(w->gateways);
     members_up(w->members);
 }
 
@@ -88,7 +89,8 @@ static void on_publisher_delivery(void *ctx, struct broker *broker, const struct
 {
     struct worker *w = ctx;
     (void)broker;
-    members_delivery(w->members, delivery);
+    if (!gateways_delivery(w->gateways, delivery))
+        members_delivery(w->members, delivery);
 }
 
 static void on_publisher_blocked(void *ctx, struct broker *broker, bool blocked)

@@ -30,6 +30,7 @@ struct worker {
     struct db *db;
     struct intake *intake;
     struct batch *batch;
+    struct gateways *gateways;
     struct outbox *outbox;
     struct acks *acks;
     struct partitions *partitions;

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "gateway/bus/events.h"
 #include "gateway/hub/presence/private.h"
 
 enum { JSON_DEPTH_MAX = 4 };
@@ -168,6 +169,8 @@ static void handle(struct presence *presence, const json_t *message)
     if (!uuid_parse(member_of(message, "from"), &heard.from) || uuid_equal(&heard.from, &presence->self))
         return;
     peer_obtain(presence, &heard.from)->heard_at = clock_monotonic_s();
+    if (!json_is_true(json_object_get(message, "slots")))
+        events_hear_old(presence->gateway->events);
     bool has_company = uuid_parse(member_of(message, "company"), &heard.company);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (slice_is(member_of(message, "kind"), kinds[i].kind) && (has_company || !kinds[i].of_company))

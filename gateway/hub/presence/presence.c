@@ -340,7 +340,7 @@ struct presence *presence_new(struct gateway *gateway)
     struct presence *presence = xcalloc(1, sizeof(*presence));
     presence->gateway = gateway;
     presence->began_at = clock_monotonic_s();
-    if (!uuid_parse(slice_of(gateway->reply_key + sizeof("reply.") - 1), &presence->self))
+    if (!uuid_parse(slice_of(gateway->peer_key + sizeof("reply.") - 1), &presence->self))
         abort(); /* it is made of one */
     gateway->hub->listener = &hub_listener;
     uuid_map_init(&presence->rosters);

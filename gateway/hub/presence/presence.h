@@ -4,8 +4,9 @@
  * Most of the time nobody asks, and then nothing is kept or sent: a process finds its own clients on the
  * hub's lists. A process in which a client asks, or wants joins and leaves, watches the company:
  *
- *   watcher ── watch ──▶ every process ── state: its clients ──▶ watcher (by its reply key)
- *                             └── changes, gathered for PRESENCE_GATHER_MS ──▶ key <company>.presence
+ *   watcher ── watch ──▶ every process ── state: its clients ──▶ watcher (by its peer key)
+ *                             └── changes, gathered for PRESENCE_GATHER_MS ──▶ key <company>.presence, and with
+ *                                                                                 the slot in front
  *   watcher ── unwatch, PRESENCE_LINGER_S after the last request ──▶ every process
  *
  *   every process ── beat, each presence_beat_ms ──▶ every process

@@ -63,7 +63,7 @@ struct roster {
 };
 
 struct peer {
-    struct uuid_node node; /* key: the process's id, with which its reply key ends */
+    struct uuid_node node; /* key: the process's id, with which its peer key ends */
     ev_tstamp heard_at;
 };
 

@@ -1,19 +1,20 @@
 #include <stdio.h>
 
+#include "common/broker/envelope.h"
 #include "gateway/bus/commands.h"
 #include "gateway/hub/presence/private.h"
 
-/* {"from":"<process>","kind":"changes","company":"<id>",
- *  "members":[["+","project:<id>","<client>","<user>"],…]} */
-
-enum { KEY_SIZE = 64 };
+/* {"from":"<process>","slots":true,"kind":"changes","company":"<id>",
+ *  "members":[["+","project:<id>","<client>","<user>"],…]}
+ *
+ * slots: the process binds slots on `events.slots`. One of the version before does not say so. */
 
 static void begin(struct buf *body, const struct presence *presence, const char *kind)
 {
     char self[UUID_TEXT_LEN + 1];
     uuid_format(&presence->self, self);
     buf_init(body, 2 * PRESENCE_PIECE);
-    buf_printf(body, "{\"from\":\"%s\",\"kind\":\"%s\"", self, kind);
+    buf_printf(body, "{\"from\":\"%s\",\"slots\":true,\"kind\":\"%s\"", self, kind);
 }
 
 static void append_company(struct buf *body, const struct uuid *company)
@@ -23,40 +24,42 @@ static void append_company(struct buf *body, const struct uuid *company)
     buf_printf(body, ",\"company\":\"%s\"", text);
 }
 
-static enum err send(struct presence *presence, const char *key, struct buf *body)
+/* slot_key: of what goes to all who watch a company; else NULL. */
+static enum err send(struct presence *presence, const char *key, const char *slot_key, struct buf *body)
 {
     buf_append_char(body, '}');
     enum err err =
-        commands_announce(presence->gateway->commands, slice_of(key), SLICE(PRESENCE_TYPE), buf_slice(body));
+        commands_announce(presence->gateway->commands, slice_of(key),
+                          slot_key ? slice_of(slot_key) : SLICE_NONE, SLICE(PRESENCE_TYPE), buf_slice(body));
     buf_done(body);
     if (err)
         log_debug("presence.unsent", LOG_S("error", err_info(err)->name));
     return err;
 }
 
-static void key_of_peer(const struct uuid *peer, char key[KEY_SIZE])
+static void key_of_peer(const struct uuid *peer, char key[ENVELOPE_KEY_MAX])
 {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(peer, text);
-    snprintf(key, KEY_SIZE, "reply.%s", text);
+    snprintf(key, ENVELOPE_KEY_MAX, "reply.%s", text);
 }
 
 void wire_beat(struct presence *presence, bool hello)
 {
     struct buf body;
     begin(&body, presence, hello ? "hello" : "beat");
-    (void)send(presence, PRESENCE_ALL_KEY, &body);
+    (void)send(presence, PRESENCE_ALL_KEY, NULL, &body);
 }
 
 void wire_watch(struct roster *roster, const struct uuid *peer, bool watch)
 {
     struct buf body;
-    char key[KEY_SIZE] = PRESENCE_ALL_KEY;
+    char key[ENVELOPE_KEY_MAX] = PRESENCE_ALL_KEY;
     if (peer)
         key_of_peer(peer, key);
     begin(&body, roster->presence, watch ? "watch" : "unwatch");
     append_company(&body, &roster->node.key);
-    (void)send(roster->presence, key, &body);
+    (void)send(roster->presence, key, NULL, &body);
 }
 
 static void append_member(struct buf *out, const char *sign, const struct channel *channel,
@@ -72,17 +75,16 @@ static void append_member(struct buf *out, const char *sign, const struct channe
 void wire_changes_flush(struct roster *roster)
 {
     struct buf body;
-    char key[KEY_SIZE], company[UUID_TEXT_LEN + 1];
+    char key[ENVELOPE_KEY_MAX], slot_key[ENVELOPE_KEY_MAX];
     if (buf_len(&roster->changes) == 0)
         return;
-    uuid_format(&roster->node.key, company);
-    snprintf(key, sizeof(key), "%s." PRESENCE_TYPE, company);
+    envelope_company_keys(&roster->node.key, PRESENCE_TYPE, key, slot_key);
     begin(&body, roster->presence, "changes");
     append_company(&body, &roster->node.key);
     buf_append_text(&body, ",\"members\":[");
     buf_append_slice(&body, buf_slice(&roster->changes));
     buf_append_char(&body, ']');
-    if (send(roster->presence, key, &body) != ERR_OK)
+    if (send(roster->presence, key, slot_key, &body) != ERR_OK)
         roster->must_resend = true;
     buf_done(&roster->changes);
 }
@@ -102,7 +104,7 @@ void wire_change(struct roster *roster, bool joined, const struct channel *chann
 struct state {
     struct presence *presence;
     const struct uuid *company;
-    char key[KEY_SIZE];
+    char key[ENVELOPE_KEY_MAX];
     struct buf members;
     bool failed;
 };
@@ -115,7 +117,7 @@ static void send_state(struct state *state, const char *kind)
     buf_append_text(&body, ",\"members\":[");
     buf_append_slice(&body, buf_slice(&state->members));
     buf_append_char(&body, ']');
-    state->failed = send(state->presence, state->key, &body) != ERR_OK || state->failed;
+    state->failed = send(state->presence, state->key, NULL, &body) != ERR_OK || state->failed;
     buf_clear(&state->members);
 }
 

@@ -116,7 +116,8 @@ static enum err publish(struct long_jobs *r, const struct effect *effect, broker
 {
     struct broker_message message;
     struct event event = event_of(r, effect);
-    enum err err = envelope_write_event(&event, &r->scratch, &message);
+    enum event_keys keys = gateways_keys(r->gateways, SLICE_NONE);
+    enum err err = envelope_write_event(&event, keys, &r->scratch, &message);
     return err ? err : broker_publish(r->publisher, &message, on_confirm, r);
 }
 

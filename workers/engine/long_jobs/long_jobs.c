@@ -228,7 +228,7 @@ static void on_down(void *ctx, struct db *db, const char *why)
 static const struct db_callbacks db_callbacks = {.on_up = on_up, .on_down = on_down};
 
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
-                       struct broker *publisher, struct long_jobs **ret_jobs)
+                       struct broker *publisher, struct gateways *gateways, struct long_jobs **ret_jobs)
 {
     struct long_jobs *r = xcalloc(1, sizeof(*r));
     double beat_s = (double)config->job_lease_ms / 1000 / BEATS_A_LEASE;
@@ -236,6 +236,7 @@ enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const 
     r->config = config;
     r->pool = pool;
     r->publisher = publisher;
+    r->gateways = gateways;
     r->kinds = long_job_kinds_new();
     buf_init(&r->body, BODY_MAX);
     host_process(r->name);

@@ -26,12 +26,14 @@
 
 #include "common/broker/broker.h"
 #include "common/process/config.h"
+#include "workers/engine/outbox/gateways.h"
 
 struct long_jobs;
 
-/* Strings of `config` and `pool` must outlive it; the publisher is borrowed. */
+/* Strings of `config` and `pool` must outlive it; the publisher and `gateways` are borrowed. */
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
-                       struct broker *publisher, struct long_jobs **ret_jobs) MUST_CHECK;
+                       struct broker *publisher, struct gateways *gateways,
+                       struct long_jobs **ret_jobs) MUST_CHECK;
 /* Call long_jobs_close before the publisher's broker_free, which may still confirm, and long_jobs_free after
  * it. */
 void long_jobs_close(struct long_jobs *jobs);

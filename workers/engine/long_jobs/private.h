@@ -48,6 +48,7 @@ struct long_jobs {
     const struct config *config;
     const char *pool;
     struct broker *publisher;
+    struct gateways *gateways;
     struct db *db;
     struct long_job_kinds *kinds;
     enum phase phase;

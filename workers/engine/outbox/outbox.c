@@ -10,6 +10,7 @@ enum { BODY_MAX = 8 << 20 };
 struct outbox {
     struct ev_loop *loop;
     struct broker *broker;
+    struct gateways *gateways;
     void (*on_published)(void *ctx, struct command *command);
     void *ctx;
     struct command *first, **last; /* waiting to be published, in order */
@@ -146,7 +147,8 @@ static bool publish(struct outbox *o, const struct event *event, broker_on_confi
                     struct command *command, bool *is_published)
 {
     struct broker_message message;
-    enum err err = envelope_write_event(event, &o->scratch, &message);
+    enum err err =
+        envelope_write_event(event, gateways_keys(o->gateways, event->reply_to), &o->scratch, &message);
     if (!err)
         err = broker_publish(o->broker, &message, callback, arg);
     if (err == ERR_BROKER_BUSY || err == ERR_SHUTTING_DOWN)
@@ -197,12 +199,13 @@ void outbox_send(struct outbox *o, struct command *command)
 
 /* ---- the outside ---- */
 
-struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker,
+struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker, struct gateways *gateways,
                           void (*on_published)(void *ctx, struct command *command), void *ctx)
 {
     struct outbox *o = xcalloc(1, sizeof(*o));
     o->loop = loop;
     o->broker = broker;
+    o->gateways = gateways;
     o->on_published = on_published;
     o->ctx = ctx;
     o->last = &o->first;

@@ -10,12 +10,13 @@
 
 #include "common/broker/broker.h"
 #include "workers/engine/command/command.h"
+#include "workers/engine/outbox/gateways.h"
 
 struct outbox;
 
-struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker,
+struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker, struct gateways *gateways,
                           void (*on_published)(void *ctx, struct command *command), void *ctx);
-/* After its broker; frees the commands it still has. */
+/* After its broker and before `gateways`; frees the commands it still has. */
 void outbox_free(struct outbox *outbox);
 
 void outbox_send(struct outbox *outbox, struct command *command);

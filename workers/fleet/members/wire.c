@@ -17,9 +17,9 @@ void member_write(struct buf *out, const struct member_announcement *a)
     uuid_format(&a->id, id);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
-    buf_printf(out, ",\"pid\":%d,\"sent\":%" PRId64 "%s%s%s,\"holding\":[", (int)a->pid, a->sent_ms,
-               a->report.is_able ? ",\"able\":true" : "", a->report.is_troubled ? ",\"troubled\":true" : "",
-               a->report.is_deaf ? ",\"deaf\":true" : "");
+    buf_printf(out, ",\"pid\":%d,\"slots\":true,\"sent\":%" PRId64 "%s%s%s,\"holding\":[", (int)a->pid,
+               a->sent_ms, a->report.is_able ? ",\"able\":true" : "",
+               a->report.is_troubled ? ",\"troubled\":true" : "", a->report.is_deaf ? ",\"deaf\":true" : "");
     for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
             buf_printf(out, "%s%u", comma, i);

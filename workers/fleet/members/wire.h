@@ -2,8 +2,9 @@
 /* What is said about the workers of a pool on the exchange `control`, under the key member.<pool>; JSON.
  *
  *   A worker says of itself, each second, at once when something changes, and when it hears a new worker:
- *       {"id", "host", "pid", "sent", "able"?, "troubled"?, "deaf"?, "holding": [partitions],
+ *       {"id", "host", "pid", "slots": true, "sent", "able"?, "troubled"?, "deaf"?, "holding": [partitions],
  *        "open": deliveries, "oldest_ms", "parked": rows}
+ *   "slots": its events have the key of their slot; gateways look for it (gateway/bus/upgrade.h).
  *   A manager (workers/fleet/manager/wire.h) says of a worker of its host that died:
  *       {"host", "pid", "gone": true} */
 

@@ -81,7 +81,7 @@ static void test_publish_when_routed_then_confirmed_and_delivered_as_sent(void *
     const struct broker_message message = {
         .exchange = SLICE(""),
         .routing_key = slice_of(client->queue),
-        .cc = SLICE("nobody"),
+        .cc = {SLICE("nobody")},
         .content_type = SLICE("text/plain"),
         .message_id = SLICE("the id"),
         .correlation_id = SLICE("the request"),
@@ -112,7 +112,7 @@ static void test_publish_with_cc_when_the_second_key_is_bound_then_it_arrives_th
     const struct broker_message message = {
         .exchange = SLICE(""),
         .routing_key = SLICE("nowhere"),
-        .cc = slice_of(client->queue),
+        .cc = {slice_of(client->queue)},
         .mandatory = true,
     };
     assert_int_equal(broker_publish(client->broker, &message, note_confirm, &client->messages[0]), ERR_OK);

@@ -106,7 +106,7 @@ static void test_command_when_written_then_goes_to_its_partition_persistent_and_
     assert_true(slice_is(message.content_type, "application/msgpack"));
     assert_true(message.persistent);
     assert_true(message.mandatory);
-    assert_null(message.cc.data);
+    assert_null(message.cc[0].data);
 }
 
 static void test_command_when_a_text_is_missing_or_too_long_then_not_written(void **state)
@@ -291,7 +291,7 @@ static void assert_round_trip_of_event(const struct event *event)
     struct envelope_scratch scratch;
     struct broker_message message;
     struct event got;
-    assert_int_equal(envelope_write_event(event, &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_event(event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
     const struct broker_delivery delivery = delivered(&message);
     assert_int_equal(envelope_read_event(&delivery, &got), ERR_OK);
     assert_true(uuid_equal(&event->command_id, &got.command_id));
@@ -342,14 +342,31 @@ static void test_event_when_written_then_goes_to_its_company_with_the_reply_key_
     struct envelope_scratch scratch;
     struct broker_message message;
     struct event event = full_event();
-    assert_int_equal(envelope_write_event(&event, &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
     assert_true(slice_is(message.exchange, "events"));
     assert_true(slice_is(message.routing_key, "02000000-0000-0000-0000-000000000000.task.created"));
-    assert_true(slice_is(message.cc, "reply.here"));
+    assert_true(slice_is(message.cc[0], "reply.here"));
+    assert_true(slice_is(message.cc[1], "fa7.02000000-0000-0000-0000-000000000000.task.created"));
     assert_false(message.mandatory); /* nobody may be listening */
     event.reply_to = SLICE("");
-    assert_int_equal(envelope_write_event(&event, &scratch, &message), ERR_OK);
-    assert_null(message.cc.data);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
+    assert_null(message.cc[0].data);
+}
+
+static void test_event_when_written_by_slot_then_goes_to_the_slot_of_its_company_alone(void **state)
+{
+    (void)state;
+    struct envelope_scratch scratch;
+    struct broker_message message;
+    struct event event = full_event();
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_OK);
+    assert_true(slice_is(message.exchange, "events.slots"));
+    assert_true(slice_is(message.routing_key, "fa7.02000000-0000-0000-0000-000000000000.task.created"));
+    assert_true(slice_is(message.cc[0], "reply.here"));
+    assert_null(message.cc[1].data);
+    const struct broker_delivery delivery = delivered(&message);
+    assert_int_equal(envelope_read_event(&delivery, &event), ERR_OK);
+    assert_true(uuid_equal(&event.company, &B));
 }
 
 static void test_refusal_when_written_then_goes_to_the_reply_key_alone(void **state)
@@ -358,11 +375,11 @@ static void test_refusal_when_written_then_goes_to_the_reply_key_alone(void **st
     struct envelope_scratch scratch;
     struct broker_message message;
     struct event event = refusal(ERR_VERSION_CONFLICT);
-    assert_int_equal(envelope_write_event(&event, &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
     assert_true(slice_is(message.routing_key, "reply.here"));
-    assert_null(message.cc.data);
+    assert_null(message.cc[0].data);
     event.reply_to = SLICE("");
-    assert_int_equal(envelope_write_event(&event, &scratch, &message), ERR_BAD_REQUEST);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_BAD_REQUEST);
 }
 
 static const struct {
@@ -387,7 +404,7 @@ static void test_event_when_a_part_is_missing_or_malformed_then_poison(void **st
     static struct damage d;
     const struct event event = full_event();
     struct event got;
-    assert_int_equal(envelope_write_event(&event, &d.scratch, &d.message), ERR_OK);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &d.scratch, &d.message), ERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(event_damages); i++) {
         undo(&d);
         apply(&d, event_damages[i].header, event_damages[i].trick);
@@ -417,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_command_when_a_property_is_missing_or_malformed_then_poison),
         cmocka_unit_test(test_event_when_written_and_read_then_the_same),
         cmocka_unit_test(test_event_when_written_then_goes_to_its_company_with_the_reply_key_in_cc),
+        cmocka_unit_test(test_event_when_written_by_slot_then_goes_to_the_slot_of_its_company_alone),
         cmocka_unit_test(test_refusal_when_written_then_goes_to_the_reply_key_alone),
         cmocka_unit_test(test_event_when_a_part_is_missing_or_malformed_then_poison),
     };

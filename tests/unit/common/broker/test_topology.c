@@ -238,9 +238,39 @@ static void test_slot_when_asked_again_then_always_the_same(void **state)
     assert_int_equal(topology_slot(&company), 0x7f1b);
 }
 
+/* Gateways and workers of several versions must agree on it. */
+static void test_event_slot_when_asked_again_then_always_the_same(void **state)
+{
+    (void)state;
+    char text[TOPOLOGY_SLOT_SIZE];
+    struct uuid company = {{2}};
+    assert_int_equal(topology_event_slot(&company), 0xfa7);
+    topology_event_slot_format(topology_event_slot(&company), text);
+    assert_string_equal(text, "fa7");
+    topology_event_slot_format(0xa, text);
+    assert_string_equal(text, "00a");
+    topology_event_slot_format(TOPOLOGY_EVENT_SLOTS - 1, text);
+    assert_string_equal(text, "fff");
+}
+
+static void test_event_slot_when_there_are_many_companies_then_all_have_their_share(void **state)
+{
+    (void)state;
+    enum { EACH = 100 };
+    static unsigned counts[TOPOLOGY_EVENT_SLOTS];
+    for (size_t i = 0; i < TOPOLOGY_EVENT_SLOTS * EACH; i++) {
+        const struct uuid company = uuid_v7();
+        counts[topology_event_slot(&company)]++;
+    }
+    for (size_t i = 0; i < TOPOLOGY_EVENT_SLOTS; i++)
+        assert_in_range(counts[i], EACH / 3, EACH * 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_event_slot_when_asked_again_then_always_the_same),
+        cmocka_unit_test(test_event_slot_when_there_are_many_companies_then_all_have_their_share),
         cmocka_unit_test(test_pool_when_the_resource_is_known_then_its_name),
         cmocka_unit_test(test_command_queue_when_the_name_does_not_fit_then_cut),
         cmocka_unit_test(test_slot_when_asked_again_then_always_the_same),

@@ -54,7 +54,7 @@ static void reply(struct worker *worker, const struct envelope *envelope)
     }
     if (worker->play == PLAY_STRANGER)
         event.correlation_id = SLICE("0123456789abcdef.1.somebody-else");
-    assert_int_equal(envelope_write_event(&event, &scratch, &message), ERR_OK);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_OK);
     assert_int_equal(broker_publish(worker->broker, &message, NULL, NULL), ERR_OK);
 }
 

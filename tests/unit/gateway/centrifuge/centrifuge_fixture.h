@@ -164,7 +164,7 @@ static inline int set_up(void **state)
                              .drain_ms = 1000};
     gateway = (struct gateway){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV), .config = &config};
     gateway.hub = hub_new(&gateway);
-    snprintf(gateway.reply_key, sizeof(gateway.reply_key), "reply." PROJECT);
+    snprintf(gateway.peer_key, sizeof(gateway.peer_key), "reply." PROJECT);
     gateway.presence = presence_new(&gateway);
     gateway.user_counts = user_counts_new(0);
     memset(named_channels, 0, sizeof(named_channels));

@@ -38,7 +38,7 @@ static void route(struct slice key, struct slice body)
     messages++;
     size_t from = (size_t)(current - gateways);
     for (size_t i = 0; i < PROCESSES; i++) {
-        bool direct = slice_is(key, gateways[i].reply_key);
+        bool direct = slice_is(key, gateways[i].peer_key);
         bool all = key.len < 6 || memcmp(key.data, "reply.", 6) != 0;
         if (cut_off[from] || cut_off[i] || !(direct || all) || !gateways[i].presence)
             continue;
@@ -221,7 +221,7 @@ static int set_up(void **state)
         cut_off[i] = false;
         gateways[i] =
             (struct gateway){.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV), .config = &config};
-        snprintf(gateways[i].reply_key, sizeof(gateways[i].reply_key),
+        snprintf(gateways[i].peer_key, sizeof(gateways[i].peer_key),
                  "reply.0199aaaa-0000-7000-8000-00000000000%zu", i);
         gateways[i].hub = hub_new(&gateways[i]);
         gateways[i].presence = presence_new(&gateways[i]);

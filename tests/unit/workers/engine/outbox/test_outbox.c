@@ -6,6 +6,7 @@ enum { COUNT = 40 };
 /* An outbox over a connection of its own. */
 struct sender {
     struct broker *broker;
+    struct gateways *gateways;
     struct outbox *outbox;
     bool is_up;
     size_t published;
@@ -15,7 +16,7 @@ struct sender {
 static void on_sender_up(void *ctx, struct broker *broker)
 {
     struct sender *sender = ctx;
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
+    topology_declare_events(broker);
     sender->is_up = true;
 }
 
@@ -47,13 +48,15 @@ static void sender_start(struct sender *sender, struct hall *hall, int64_t windo
                                            .unconfirmed_bytes = 1 << 20};
     *sender = (struct sender){0};
     assert_int_equal(broker_new(hall->loop, &options, &callbacks, sender, &sender->broker), ERR_OK);
-    sender->outbox = outbox_new(hall->loop, sender->broker, on_published, sender);
+    sender->gateways = gateways_new(sender->broker, &hall->config);
+    sender->outbox = outbox_new(hall->loop, sender->broker, sender->gateways, on_published, sender);
 }
 
 static void sender_stop(struct sender *sender)
 {
     broker_free(sender->broker);
     outbox_free(sender->outbox);
+    gateways_free(sender->gateways);
 }
 
 /* Committed commands, out of the engine's keeping: projects, and a refusal as every fourth. */

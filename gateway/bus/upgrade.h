@@ -1,0 +1,31 @@
+#pragma once
+/* Whether a process of the version before slots may run: a worker whose events go to `events` alone, or a
+ * gateway that binds companies there. While one may, this process binds its companies on `events`, too, and
+ * workers publish under both keys (workers/engine/outbox/gateways.h).
+ *
+ *   LISTENING ── no such process was heard for UPGRADE_LISTEN_MS ──▶ SLOTS
+ *       └── one is heard ──▶ MIXED ── not for upgrade_silent_ms ──────▲ │
+ *                              ▲────────────── one is heard ────────────┘
+ *
+ * Every process is heard: workers announce themselves each second on the exchange `control`, gateways by the
+ * beats of presence. Those of this version say that they speak of slots. A process that starts later is heard
+ * as well, so an upgrade may be taken back. What it publishes before that is found by the look at the
+ * position that follows each new binding. */
+
+#include "gateway/gateway.h"
+
+enum { UPGRADE_LISTEN_MS = 3000 };
+
+struct upgrade;
+
+/* on_change is called, from the loop or from upgrade_hear, when SLOTS begins or ends. */
+struct upgrade *upgrade_new(struct gateway *gateway, void (*on_change)(void *ctx), void *ctx);
+void upgrade_free(struct upgrade *upgrade);
+
+void upgrade_on_bound(struct upgrade *upgrade); /* from now on this process hears the others */
+/* A process was heard that does not speak of slots. */
+void upgrade_hear_old(struct upgrade *upgrade);
+/* What a worker or a manager says under member.<pool>. */
+void upgrade_on_member(struct upgrade *upgrade, struct slice body);
+
+bool upgrade_is_over(const struct upgrade *upgrade); /* SLOTS */

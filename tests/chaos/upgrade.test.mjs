@@ -1,0 +1,111 @@
+// Gateways and workers of the version that binds companies on the exchange `events`, beside those that bind slots on `events.slots`, under
+// load and in every order: gateways first, then workers; and back, with a gateway of the older version that starts when nobody expects it.
+// No client misses an event or hears one twice, and no request is refused. The look at the position that would find a missed event is
+// switched off: what is heard came by the broker, or was missed between two others and read.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { Load } from '../lib/load.mjs';
+import { buildOf, hasCommit } from '../lib/older.mjs';
+import { Logged, until } from '../lib/process.mjs';
+import { Riders } from '../lib/rider.mjs';
+import { broker } from '../lib/servers.mjs';
+import { size } from '../lib/size.mjs';
+import { startStack } from '../lib/stack.mjs';
+
+const BEFORE_SLOTS = '2927044';
+const COMPANIES = 20;
+const CLIENTS = Math.max(200, size(2000));
+const SETTINGS = { CORTEX_POSITION_CHECK_MS: '3600000', CORTEX_DRAIN_MS: '2000', CORTEX_DRAIN_NOTICE_MS: '500' };
+const SOON_MS = 60_000;
+
+const isThere = await hasCommit(BEFORE_SLOTS);
+
+describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE_SLOTS}` }, () => {
+    let stack, older, companies, riders, loads, target;
+
+    before(async () => {
+        older = await buildOf(BEFORE_SLOTS);
+        stack = await startStack('upgrade', { gateway: SETTINGS, from: older });
+        companies = await stack.addCompanies(COMPANIES);
+        target = stack;
+        riders = new Riders(stack, companies, CLIENTS, () => target.address);
+        await riders.start();
+    });
+    after(async () => {
+        riders?.stop();
+        await stack?.stop();
+    });
+
+    function startLoads() {
+        loads = companies.map((company) => new Load(stack, company, { connections: 1, pause: 50, url: target.url }));
+        loads.forEach((load) => load.start());
+    }
+
+    // Everybody has heard everything, each once.
+    async function assertAllHeard(t, phase) {
+        await until(() => loads.every(({ accepted }) => accepted.length > 2), SOON_MS, 'some events');
+        await Promise.all(loads.map((load) => load.stop()));
+        const rows = await stack.query('SELECT company_id, seq FROM company_sequence');
+        const seqOf = new Map(rows.map(({ company_id: company, seq }) => [company, Number(seq)]));
+        await until(() => riders.all(companies.map((company) => seqOf.get(company))), SOON_MS, `all events at every client: ${phase}`);
+        assert.deepEqual(riders.faults, []);
+        assert.equal(riders.reloads, 0);
+        assert.deepEqual(loads.flatMap(({ others }) => others).map(({ status, error }) => error?.code ?? status), []);
+        t.diagnostic(`${phase}: ${companies.reduce((sum, company) => sum + seqOf.get(company), 0)} events heard by ${CLIENTS} clients`);
+    }
+
+    // The clients, and the load with them, go to another gateway; then the one that they were at leaves.
+    async function moveTo(next, leave) {
+        const loadsBefore = loads;
+        target = next;
+        startLoads();
+        await Promise.all(loadsBefore.map((load) => load.stop()));
+        assert.deepEqual(loadsBefore.flatMap(({ others }) => others).map(({ status, error }) => error?.code ?? status), []);
+        await leave();
+        await until(() => riders.areIn() === CLIENTS, SOON_MS, 'the clients to be back');
+    }
+
+    const bindingsOf = async (exchange) => (await broker.ctl('list_bindings', '--vhost', stack.name, '--no-table-headers', 'source_name',
+        'destination_kind', 'routing_key')).split('\n').map((line) => line.split('\t')).filter(([source, kind]) => source === exchange && kind === 'queue');
+    const isOfCompany = ([, , key]) => companies.some((company) => key === `${company}.#`);
+
+    let gateway, worker;
+
+    test('test_upgrade_when_gateways_come_first_and_then_workers_then_every_event_is_heard_once', async (t) => {
+        startLoads();
+        gateway = await stack.addGateway(SETTINGS);
+        await moveTo(gateway, () => stack.gateway.stop());
+        await assertAllHeard(t, 'gateway of this version, worker of the version before');
+        assert.ok((await bindingsOf('events')).some(isOfCompany), 'companies are bound while a worker of the version before runs');
+        startLoads();
+        worker = await stack.addWorker();
+        await stack.worker.stop();
+        const log = new Logged(worker, 'events.keys');
+        await until(() => log.of('events.keys').some(({ keys }) => keys === 'slot'), SOON_MS, 'events to go by slot alone');
+        log.close();
+        await assertAllHeard(t, 'all of this version');
+        await until(async () => !(await bindingsOf('events')).some(isOfCompany), SOON_MS, 'no company to be bound on `events`');
+        assert.ok((await bindingsOf('events.slots')).length >= COMPANIES / 2);
+    });
+
+    test('test_downgrade_when_a_gateway_of_the_version_before_starts_later_then_every_event_is_heard_once', async (t) => {
+        startLoads();
+        const back = await stack.addGateway(SETTINGS, older);
+        await moveTo(back, () => gateway.program.stop());
+        await assertAllHeard(t, 'gateway of the version before, worker of this version');
+        startLoads();
+        await stack.worker.start();
+        await worker.stop();
+        await assertAllHeard(t, 'all of the version before');
+        // And the workers first, as the operator's book has it.
+        startLoads();
+        worker = await stack.addWorker();
+        await stack.worker.stop();
+        await assertAllHeard(t, 'gateway of the version before, worker of this version, again');
+        startLoads();
+        gateway = await stack.addGateway(SETTINGS);
+        await moveTo(gateway, () => back.program.stop());
+        await assertAllHeard(t, 'all of this version, again');
+    });
+});
