@@ -63,6 +63,8 @@ static void on_settled(void *ctx, struct command *command)
         return;
     }
     w->pause_s = PAUSE_MIN_S;
+    if (command->outcome == COMMAND_REJECTED)
+        backlog_rejected(w->backlog, command);
     let_go(w, command);
     if (command->outcome == COMMAND_DONE)
         housekeeping_changed(w->housekeeping);

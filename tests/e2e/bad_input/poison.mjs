@@ -31,6 +31,7 @@ function properties(company, changes = {}) {
     };
 }
 
+const noActor = Buffer.from('{"subject":"nobody"}');
 const good = Buffer.from([0x81, 0x03, 0xa1, 0x78]); // {name: "x"}
 
 const envelopes = (company) => ({
@@ -75,6 +76,35 @@ export function poison(shared) {
                 (SELECT count(*) FROM events WHERE company_id = '${company}') AS events`);
             assert.deepEqual({ rows, events }, { rows: messages.length, events: messages.length }, 'only what came by the API');
             assert.ok(stack.worker.alive());
+        });
+
+        test('test_what_cannot_be_read_on_the_other_queues_then_it_is_a_dead_letter_or_has_an_answer', async (t) => {
+            const { stack } = shared;
+            const connection = await amqp.connect(stack.amqpUrl);
+            t.after(() => connection.close());
+            const channel = await connection.createConfirmChannel();
+
+            // What operators did.
+            const acts = [[Buffer.from('no JSON'), {}], [noActor, { messageId: randomUUID() }], [Buffer.from([0xff, 0]), { type: 'x'.repeat(200) }]];
+            for (const [body, more] of acts) channel.publish('', 'acts', body, { type: 'act.of.this.test', headers: { outcome: 'ok' }, ...more });
+            const kept = () => stack.query("SELECT encode(body, 'hex') AS body FROM dead_letter WHERE reason = 'unreadable' AND company_id IS NULL");
+            await until(async () => (await kept()).length === acts.length, 20_000, 'a dead letter of each');
+            assert.deepEqual((await kept()).map(({ body }) => body).sort(), acts.map(([body]) => body.toString('hex')).sort());
+            assert.deepEqual(await stack.query("SELECT id FROM operator_act WHERE act = 'act.of.this.test'"), []);
+
+            // What operators ask: a manager, and a worker.
+            const answers = {};
+            const { queue } = await channel.assertQueue('', { exclusive: true });
+            await channel.bindQueue(queue, 'events', 'reply.of.this.test');
+            await channel.consume(queue, ({ properties: { correlationId, headers } }) => { answers[correlationId] = headers.status; }, { noAck: true });
+            const ask = (key, type, body) => channel.publish('control', key, Buffer.from(body),
+                { correlationId: `${key} ${type}`, type, replyTo: 'reply.of.this.test' });
+            ask('manager.projects', 'pool', '{"wanted":"many"}');
+            ask('admin.projects', 'dead.replay', 'no JSON');
+            ask('admin.projects', 'dead.nothing', '{}');
+            await until(() => Object.keys(answers).length === 3, 20_000, 'the answers');
+            assert.deepEqual(answers, { 'manager.projects pool': 'bad-request', 'admin.projects dead.replay': 'bad-request',
+                'admin.projects dead.nothing': 'not-implemented' });
         });
 
         // Headers that nobody here knows, however deep, are a newer version's business.

@@ -114,9 +114,9 @@ static void retry(struct batch *b, struct command *command, enum err err)
     batch_begin(b);
 }
 
-/* The database takes nothing about the command. So it goes to the broker's dead letters, and its sender is
- * answered. */
-static void reject_at_broker(struct batch *b, struct command *command)
+/* The database takes no result of the command. So its message goes to the broker's dead letters, or its row to
+ * those of the database, and its sender is answered. */
+static void reject(struct batch *b, struct command *command)
 {
     command_refuse(command, command->verdict ? command->verdict : ERR_DATABASE_ERROR, NULL, NULL, 0);
     batch_settle(b, command, COMMAND_REJECTED);
@@ -134,7 +134,7 @@ static void fail_one(struct batch *b, enum err err)
     if (b->fault.phase <= BATCH_LOOKING || (is_decided && is_retry)) {
         back_off(b, err);
     } else if (is_decided) {
-        reject_at_broker(b, command);
+        reject(b, command);
     } else if (is_retry) {
         retry(b, command, err);
     } else {

@@ -47,7 +47,8 @@ enum command_outcome {
     COMMAND_BLOCKED,  /* rolled back, because it waited in vain for a row that another transaction has:
                          likewise, and in a batch of its own */
     COMMAND_GONE,     /* another process has run it: its row is no longer there */
-    COMMAND_REJECTED, /* nothing can be written of it: the broker gets it as a dead letter */
+    COMMAND_REJECTED, /* nothing can be written of it: the broker gets it as a dead letter, or its row becomes
+                         one */
 };
 
 /* Why a command waits in `deferred`. UNPUBLISHED: it does not wait but ran, and its row is one of

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/uuid.h"
 #include "common/broker/topology.h"
+#include "workers/engine/records/dead_letter.h"
 
 enum { PREFETCH = 16, DEPTH_MAX = 16, WHY_SIZE = 160, OUTCOME_MAX = 64 };
 
@@ -13,6 +14,7 @@ struct acts {
     struct ev_loop *loop;
     struct db *db;
     struct broker *broker;
+    struct records records;
     ev_timer again;
     bool is_resting; /* since a failure: what is delivered goes back to the queue after AGAIN_S */
 };
@@ -159,14 +161,19 @@ static bool is_act(const struct broker_delivery *delivery, const struct broker_h
     return is_good;
 }
 
+/* It is no act that we have sent, so it becomes a dead letter, which has its bytes. */
+static void keep_unreadable(struct acts *acts, const struct broker_delivery *delivery, struct note *note)
+{
+    struct command *command = command_new(delivery);
+    log_error("acts.unreadable", LOG_B("id", delivery->message_id));
+    command->reading = READING_NOTHING;
+    dead_letter_keep(&acts->records, command, SLICE("unreadable"), on_recorded, note);
+    command_free(command);
+}
+
 void acts_take(struct acts *acts, const struct broker_delivery *delivery)
 {
     const struct broker_header *outcome = broker_delivery_header(delivery, "outcome");
-    if (!is_act(delivery, outcome)) {
-        log_error("acts.unreadable", LOG_B("id", delivery->message_id));
-        broker_ack(acts->broker, delivery->epoch, delivery->tag, false);
-        return;
-    }
     if (!db_is_up(acts->db)) {
         broker_reject(acts->broker, delivery->epoch, delivery->tag, true);
         rest(acts);
@@ -175,7 +182,10 @@ void acts_take(struct acts *acts, const struct broker_delivery *delivery)
     struct note *note = xcalloc(1, sizeof(*note));
     *note = (struct note){.acts = acts, .tag = delivery->tag, .epoch = delivery->epoch};
     const struct act act = {.id = delivery->message_id, .name = delivery->type, .request = delivery->body};
-    act_record(acts->db, &act, &(struct act_outcome){.status = outcome->text}, on_recorded, note);
+    if (is_act(delivery, outcome))
+        act_record(acts->db, &act, &(struct act_outcome){.status = outcome->text}, on_recorded, note);
+    else
+        keep_unreadable(acts, delivery, note);
     db_sync(acts->db, on_committed, note);
 }
 
@@ -187,12 +197,13 @@ void acts_consume(struct acts *acts)
         broker_consume(acts->broker, TOPOLOGY_ACTS_QUEUE, ACTS_TAG, PREFETCH, false, false);
 }
 
-struct acts *acts_new(struct ev_loop *loop, struct broker *broker, struct db *db)
+struct acts *acts_new(struct ev_loop *loop, struct broker *broker, struct db *db, const char *pool)
 {
     struct acts *acts = xcalloc(1, sizeof(*acts));
     acts->loop = loop;
     acts->broker = broker;
     acts->db = db;
+    records_init(&acts->records, db, pool);
     ev_timer_init(&acts->again, on_again, 0, 0);
     return acts;
 }
@@ -202,5 +213,6 @@ void acts_free(struct acts *acts)
     if (!acts)
         return;
     ev_timer_stop(acts->loop, &acts->again);
+    records_done(&acts->records);
     free(acts);
 }

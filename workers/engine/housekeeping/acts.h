@@ -43,7 +43,8 @@ void act_record(struct db *db, const struct act *act, const struct act_outcome *
 void act_ask_outcome(struct db *db, struct slice id, db_on_result *on_done, void *arg);
 bool act_read_outcome(const struct db_result *result, struct act_outcome *ret_outcome) MUST_CHECK;
 
-struct acts *acts_new(struct ev_loop *loop, struct broker *broker, struct db *db);
+/* `pool`: of the dead letters that messages become which cannot be read. It must outlive it. */
+struct acts *acts_new(struct ev_loop *loop, struct broker *broker, struct db *db, const char *pool);
 void acts_free(struct acts *acts); /* after the broker and the db */
 
 void acts_consume(struct acts *acts); /* when the broker is up */

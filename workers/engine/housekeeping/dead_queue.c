@@ -28,7 +28,7 @@ struct dead_letter_write {
     struct dead_queue *queue;
     struct command *command;
     enum err err;
-    bool is_of_its_data; /* the failure: SQLSTATE 22 */
+    bool is_of_its_data; /* the failure: the database will not take it another time */
 };
 
 /* ---- rows ---- */
@@ -42,14 +42,22 @@ static void make_plain(struct command *command)
     command->why = SLICE("unreadable");
 }
 
+/* Data exception, program limit exceeded (PostgreSQL manual, appendix A). */
+static bool is_of_data(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "54", 2) == 0;
+}
+
 static void on_kept(void *arg, struct db_result *result)
 {
     struct dead_letter_write *write = arg;
     enum err err = db_result_error(result);
+    char id[UUID_TEXT_LEN + 1];
     write->err = err;
-    write->is_of_its_data = strncmp(db_result_sqlstate(result), "22", 2) == 0;
+    write->is_of_its_data = is_of_data(db_result_sqlstate(result));
+    uuid_format(&write->command->envelope.id, id);
     if (err && err != ERR_SHUTTING_DOWN)
-        log_warn("dead_queue.failed", LOG_S("error", err_info(err)->name),
+        log_warn("dead_queue.failed", LOG_S("error", err_info(err)->name), LOG_S("command", id),
                  LOG_S("message", db_result_message(result)));
 }
 

@@ -130,7 +130,7 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
     }
     h->operator= operator_new(loop, h->db, h->broker);
     h->dead_queue = dead_queue_new(loop, h->broker, h->db, pool, config->delivery_limit);
-    h->acts = acts_new(loop, h->broker, h->db);
+    h->acts = acts_new(loop, h->broker, h->db, pool);
     h->schedules = schedules_new(loop, h->db, config);
     h->text_blocks = text_blocks_new(loop, h->db);
     *ret_housekeeping = h;

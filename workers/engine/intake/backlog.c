@@ -5,6 +5,7 @@
 #include "workers/engine/records/command_row.h"
 #include "workers/engine/records/deferred.h"
 #include "workers/engine/records/unpublished.h"
+#include "workers/engine/records/unreadable.h"
 
 enum {
     LOADS = 8,     /* companies whose rows are requested at a time */
@@ -108,6 +109,7 @@ struct backlog {
     struct pg_rows given_up;  /* begun marks to be deleted */
     bool is_giving_up;
     struct unpublished unpublished;
+    struct unreadable unreadable;
 };
 
 static void again_after(struct ev_loop *loop, ev_timer *timer, double s)
@@ -149,12 +151,17 @@ static struct slice list_partitions(const struct backlog *b, uint64_t set, struc
 
 /* ---- rows into commands ---- */
 
-static struct command *read_row(struct db_result *result, int row)
+/* NULL: the row cannot be read, and becomes a dead letter. */
+static struct command *read_row(struct backlog *b, struct db_result *result, int row)
 {
-    struct command *command =
-        command_row_read(result, row, COMMAND, deferral_of(db_text(result, row, REASON)));
-    if (!command || !command->row) {
-        log_error("backlog.unreadable", LOG_B("reason", db_text(result, row, REASON)));
+    struct slice reason = db_text(result, row, REASON);
+    enum deferral deferral = deferral_of(reason);
+    struct command *command = deferral ? command_row_read(result, row, COMMAND, deferral) : NULL;
+    if (!command) {
+        unreadable_add(&b->unreadable, slice_is(reason, "unpublished"), db_text(result, row, COMMAND),
+                       db_text(result, row, COMMAND + 1), SLICE("unreadable"),
+                       deferral ? SLICE("The row cannot be read.")
+                                : SLICE("This worker does not know why the command waits."));
         return NULL;
     }
     struct slice error = db_text(result, row, ERROR);
@@ -175,11 +182,12 @@ static struct command *read_row(struct db_result *result, int row)
 static void on_rows(void *arg, struct db_result *result)
 {
     struct backlog *b = arg;
-    bool has_failed = note_failure(result, "rows");
+    bool has_failed = note_failure(result, "rows"), has_unreadable = false;
     note_lock(b, result);
     memset(b->rows_of, 0, sizeof(b->rows_of));
     for (int row = 0; !has_failed && row < db_rows(result); row++) {
-        struct command *command = read_row(result, row);
+        struct command *command = read_row(b, result, row);
+        has_unreadable |= !command;
         for (size_t i = 0; command && i < b->want_count; i++)
             b->rows_of[i] += uuid_equal(&b->wants[i].company, &command->envelope.company);
         if (command)
@@ -187,7 +195,7 @@ static void on_rows(void *arg, struct db_result *result)
     }
     for (size_t i = 0; i < b->want_count; i++)
         intake_loaded(b->intake, &b->wants[i].company, b->rows_of[i],
-                      !has_failed && b->rows_of[i] < INTAKE_ROWS);
+                      !has_failed && !has_unreadable && b->rows_of[i] < INTAKE_ROWS);
     b->is_loading = false;
 }
 
@@ -236,7 +244,7 @@ static bool load_due(struct backlog *b, struct db_result *result, const char *wh
     if (note_failure(result, what))
         return false;
     for (int row = 0; row < db_rows(result); row++) {
-        struct command *command = read_row(result, row);
+        struct command *command = read_row(b, result, row);
         if (!command)
             continue;
         add_due(b, command);
@@ -307,6 +315,20 @@ void backlog_settled(struct backlog *b, const struct command *command)
         }
 }
 
+/* ---- rejected ---- */
+
+void backlog_rejected(struct backlog *b, const struct command *command)
+{
+    char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
+    enum err err = command->verdict ? command->verdict : ERR_DATABASE_ERROR;
+    if (!command->row)
+        return;
+    uuid_format(&command->envelope.company, company);
+    uuid_format(&command->envelope.id, id);
+    unreadable_add(&b->unreadable, command->row == DEFER_UNPUBLISHED, slice_of(company), slice_of(id),
+                   slice_of(err_info(err)->slug), command->why);
+}
+
 /* ---- published ---- */
 
 void backlog_published(struct backlog *b, const struct command *command)
@@ -316,7 +338,8 @@ void backlog_published(struct backlog *b, const struct command *command)
 
 bool backlog_is_idle(const struct backlog *b)
 {
-    return unpublished_is_idle(&b->unpublished) && b->given_up.count == 0 && !b->is_giving_up;
+    return unpublished_is_idle(&b->unpublished) && unreadable_is_idle(&b->unreadable) &&
+           b->given_up.count == 0 && !b->is_giving_up;
 }
 
 /* ---- given up ---- */
@@ -368,6 +391,7 @@ void backlog_run(struct backlog *b)
     if (scan_run(b->scan))
         b->unpublished_is_due = true;
     unpublished_send(&b->unpublished);
+    unreadable_send(&b->unreadable);
     delete_given_up(b);
     if (b->is_stopped)
         return;
@@ -407,6 +431,7 @@ struct backlog *backlog_new(struct ev_loop *loop, struct db *db, const char *poo
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_init(&b->columns[i], ARRAY_MAX);
     unpublished_init(&b->unpublished, db);
+    unreadable_init(&b->unreadable, db, pool);
     pg_rows_init(&b->given_up, 2, GIVEN_UP_BYTES_MAX);
     pg_rows_begin(&b->given_up, 2);
     ev_timer_init(&b->poll, on_poll, 0, 0);
@@ -422,6 +447,7 @@ void backlog_free(struct backlog *b)
     for (size_t i = 0; i < ARRAY_LEN(b->columns); i++)
         pg_array_done(&b->columns[i]);
     unpublished_done(&b->unpublished);
+    unreadable_done(&b->unreadable);
     pg_rows_done(&b->given_up);
     free(b->due);
     free(b);

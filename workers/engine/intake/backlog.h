@@ -8,6 +8,8 @@
  *                its rows do not take the place of others
  *   unpublished  those that ran in a process which died before it could publish their result
  *
+ * A row that cannot be read becomes a dead letter (records/unreadable.h).
+ *
  * Rows are only read here, and marked as begun (begun_mark.h); the batch that runs a command deletes its row.
  * So when two processes bring the same row, one of them finds it gone. */
 
@@ -35,6 +37,9 @@ void backlog_run(struct backlog *backlog);
 
 /* A command has been settled, or dropped. */
 void backlog_settled(struct backlog *backlog, const struct command *command);
+/* The database takes no result of it. Its row, when it has one, becomes a dead letter; what the broker delivered
+ * goes back to the broker. */
+void backlog_rejected(struct backlog *backlog, const struct command *command);
 /* The broker has confirmed all that is published of it: its row in `unpublished` is deleted. */
 void backlog_published(struct backlog *backlog, const struct command *command);
 /* This process leaves, and did not run the command. Its row stays, and its begun mark is deleted. */

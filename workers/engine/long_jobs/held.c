@@ -134,8 +134,8 @@ static void read_event(struct long_jobs *r)
     long_jobs_ask(r, READING, false, &long_job_event, params, ARRAY_LEN(params), on_read);
 }
 
-/* An event that retention has dropped cannot be published. Recording finds out whether another process has
- * the job. */
+/* An event that retention has dropped cannot be published, nor can one that becomes no message: it stays in
+ * `events`. Recording finds out whether another process has the job. */
 void held_publish(struct long_jobs *r)
 {
     struct db_result *row = TAKE(r->event);
@@ -155,10 +155,15 @@ void held_publish(struct long_jobs *r)
         uuid_parse(db_text(row, 0, EVENT_ACTOR), &effect.actor))
         err = publish(r, &effect, on_published);
     db_result_release(row);
-    if (err)
+    if (err == ERR_BROKER_BUSY || err == ERR_SHUTTING_DOWN) {
         long_jobs_pause(r, (double)r->config->job_retry_ms / 1000);
-    else
+    } else if (err) {
+        log_error("long_job.unpublishable", LOG_S("error", err_info(err)->name),
+                  LOG_S("company", r->held.company), LOG_S("job", r->held.id), LOG_I("seq", effect.seq));
+        record_published(r);
+    } else {
         long_jobs_enter(r, PUBLISHING);
+    }
 }
 
 /* ---- steps ---- */

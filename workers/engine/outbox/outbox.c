@@ -141,8 +141,18 @@ static void on_reply_confirm(void *arg, enum err err)
     on_confirm(command, &command->reply_is_published, err);
 }
 
+static void log_unpublishable(const struct command *command, const struct event *event, enum err err)
+{
+    char id[UUID_TEXT_LEN + 1], company[UUID_TEXT_LEN + 1];
+    uuid_format(&command->envelope.id, id);
+    uuid_format(&command->envelope.company, company);
+    log_error("outbox.unpublishable", LOG_S("error", err_info(err)->name), LOG_B("type", event->type),
+              LOG_S("company", company), LOG_S("command", id), LOG_I("seq", event->seq));
+}
+
 /* Returns false when the broker takes no more for now. An event that cannot become a message is logged and
- * given up. */
+ * given up: it stays in `events`, where gateways look for a seq that is missing, and the sender asks for the
+ * operation. */
 static bool publish(struct outbox *o, const struct event *event, broker_on_confirm *callback, void *arg,
                     struct command *command, bool *is_published)
 {
@@ -154,7 +164,7 @@ static bool publish(struct outbox *o, const struct event *event, broker_on_confi
     if (err == ERR_BROKER_BUSY || err == ERR_SHUTTING_DOWN)
         return false;
     if (err)
-        log_error("outbox.unpublishable", LOG_S("error", err_info(err)->name), LOG_B("type", event->type));
+        log_unpublishable(command, event, err);
     else
         command->unconfirmed++;
     *is_published = true;

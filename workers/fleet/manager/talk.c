@@ -87,12 +87,23 @@ static void hear_announcement(struct manager *m, struct slice body)
         manager_announce(m, false);
 }
 
+static void reply(struct manager *m, const struct broker_delivery *request, enum err status)
+{
+    if (request->reply_to.len > 0)
+        publish(m, EXCHANGE_EVENTS, request->reply_to, request->correlation_id, status);
+}
+
 static void answer(struct manager *m, const struct broker_delivery *request)
 {
     struct pool_wish wish;
     const char *field, *objection;
-    if (manager_read_request(request->body, &wish)) {
-        log_warn("manager.unreadable", LOG_S("key", "manager"));
+    enum err err = manager_read_request(request->body, &wish);
+    if (err) {
+        log_warn("manager.unreadable", LOG_S("key", "manager"),
+                 LOG_B("correlation", request->correlation_id));
+        buf_clear(&m->text);
+        buf_append_text(&m->text, "{}");
+        reply(m, request, err);
         return;
     }
     objection = manager_view_objection(&m->view, &wish, &field);
@@ -103,9 +114,7 @@ static void answer(struct manager *m, const struct broker_delivery *request)
         manager_show_objection(&m->text, field, objection);
     else
         manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load, m->strays);
-    if (request->reply_to.len > 0)
-        publish(m, EXCHANGE_EVENTS, request->reply_to, request->correlation_id,
-                objection ? ERR_VALIDATION : ERR_OK);
+    reply(m, request, objection ? ERR_VALIDATION : ERR_OK);
 }
 
 /* ---- the broker ---- */

@@ -219,6 +219,112 @@ static void test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_u
     assert_no_gaps(&hall->engine->company);
 }
 
+/* ---- rows that cannot be worked on ---- */
+
+static void set_actor_types(const char *type)
+{
+    run_sqlf("DROP VIEW IF EXISTS untold");
+    for (size_t i = 0; i < 2; i++)
+        run_sqlf("ALTER TABLE %s ALTER COLUMN actor TYPE %s USING actor::%s",
+                 i == 0 ? "deferred" : "unpublished", type, type);
+    run_sqlf("CREATE VIEW untold WITH (security_invoker = true) AS SELECT * FROM unpublished");
+    run_sqlf("GRANT SELECT, INSERT, DELETE ON untold TO cortex_worker");
+}
+
+static struct uuid add_row(const struct engine *e, const char *reason, const char *actor)
+{
+    struct uuid id = uuid_v7();
+    run_sqlf("INSERT INTO deferred (company_id, command_id, pool, slot, reason, type, actor, role, "
+             "fingerprint, body)"
+             " VALUES ('%s', '%s', 'projects', %u, '%s', 'project.create', '%s', 'project_manager', 1,"
+             " '\\x8103a158')",
+             uuid_text(&e->company), uuid_text(&id), topology_slot(&e->company), reason, actor);
+    return id;
+}
+
+static const char *rows_left(const struct engine *e)
+{
+    return ask_sqlf("SELECT (SELECT count(*) FROM deferred WHERE company_id = x.id) || ' ' ||"
+                    " (SELECT count(*) FROM unpublished WHERE company_id = x.id)"
+                    " FROM company AS x WHERE x.id = '%s'",
+                    uuid_text(&e->company));
+}
+
+/* More of them than a worker has due at a time: they do not take the place of others. */
+static void test_rows_when_they_cannot_be_read_become_dead_letters_with_their_ids_and_those_beside_them_run(
+    void **state)
+{
+    enum { EACH = 150 };
+    static const char *const reasons[] = {"turn", "retry", "schedule", "of a later version"};
+    struct hall *hall = *state;
+    struct engine *e = hall->engine;
+    set_actor_types("text");
+    run_sqlf("ALTER TABLE deferred DROP CONSTRAINT deferred_reason_check");
+    run_sqlf("CREATE TEMPORARY TABLE unreadable (id uuid)");
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        for (int n = 0; n < EACH; n++) {
+            struct uuid id = add_row(e, reasons[i], i == 3 ? uuid_text(&e->user) : "nobody");
+            run_sqlf("INSERT INTO unreadable VALUES ('%s')", uuid_text(&id));
+        }
+    run_sqlf("WITH u AS (INSERT INTO unpublished (company_id, command_id, pool, slot, at, type, actor, role,"
+             " fingerprint) SELECT '%s', gen_random_uuid(), 'projects', %u, now() - interval '1 minute',"
+             " 'project.create', 'nobody', 'operative', 1 RETURNING command_id)"
+             " INSERT INTO unreadable SELECT * FROM u",
+             uuid_text(&e->company), topology_slot(&e->company));
+    for (size_t i = 0; i < 3; i++)
+        add_row(e, reasons[i], uuid_text(&e->user));
+    start_worker(hall);
+    eventually(hall, strcmp(rows_left(e), "0 0") == 0);
+    stop_worker(hall);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "3");
+    assert_string_equal(
+        ask_sqlf("SELECT count(DISTINCT command_id) || ' ' || bool_and(command_id IN (TABLE unreadable))"
+                 " || ' ' || string_agg(DISTINCT reason, ' ')"
+                 " FROM dead_letter WHERE company_id = '%s'",
+                 uuid_text(&e->company)),
+        "601 true unreadable");
+    run_sqlf("DROP TABLE unreadable");
+    set_actor_types("uuid");
+    run_sqlf("ALTER TABLE deferred ADD CONSTRAINT deferred_reason_check"
+             " CHECK (reason IN ('turn', 'retry', 'schedule'))");
+    /* One that could be read but for its reason can be run again. */
+    assert_string_equal(ask_sqlf("SELECT dead_letter_replay(array_agg(id)) FROM dead_letter"
+                                 " WHERE company_id = '%s'",
+                                 uuid_text(&e->company)),
+                        "150");
+    run_sqlf("DELETE FROM deferred");
+}
+
+static void test_row_when_the_database_takes_no_result_of_it_becomes_a_dead_letter_and_its_sender_is_answered(
+    void **state)
+{
+    struct hall *hall = *state;
+    struct engine *e = hall->engine;
+    run_sqlf("CREATE FUNCTION no_result() RETURNS trigger LANGUAGE plpgsql AS"
+             " $$ BEGIN RAISE EXCEPTION 'no result'; END $$");
+    run_sqlf("CREATE TRIGGER no_result BEFORE INSERT ON inbox FOR EACH ROW WHEN (NEW.company_id = '%s')"
+             " EXECUTE FUNCTION no_result()",
+             uuid_text(&e->company));
+    struct uuid id = add_row(e, "retry", uuid_text(&e->user));
+    run_sqlf("UPDATE deferred SET reply_to = '%s', correlation_id = command_id::text WHERE command_id = '%s'",
+             hall->reply_key, uuid_text(&id));
+    start_worker(hall);
+    eventually(hall, strcmp(rows_left(e), "0 0") == 0 && reply_to(hall, &id));
+    assert_int_equal(reply_to(hall, &id)->status, ERR_DATABASE_ERROR);
+    run_sqlf("DROP FUNCTION no_result() CASCADE");
+    assert_string_equal(ask_sqlf("SELECT reason || ' ' || (detail LIKE '%%no result') || ' ' || attempts"
+                                 " FROM dead_letter WHERE command_id = '%s'",
+                                 uuid_text(&id)),
+                        "database-error true 0");
+    run_sqlf("SELECT dead_letter_replay(array_agg(id)) FROM dead_letter WHERE command_id = '%s'",
+             uuid_text(&id));
+    eventually(hall, hall->event_count > 0);
+    eventually(hall,
+               strcmp(ask_sqlf("SELECT count(*) FROM dead_letter WHERE command_id = '%s'", uuid_text(&id)),
+                      "0") == 0);
+}
+
 int main(void)
 {
     if (apply_migrations() != 0)
@@ -235,6 +341,9 @@ int main(void)
         TEST(test_worker_when_a_command_is_poisoned_replies_records_it_and_writes_a_dead_letter),
         TEST(test_worker_when_an_error_passes_retries_and_succeeds),
         TEST(test_worker_when_an_error_stays_ends_in_the_dead_letters_and_holds_up_nobody),
+        TEST(test_rows_when_they_cannot_be_read_become_dead_letters_with_their_ids_and_those_beside_them_run),
+        TEST(
+            test_row_when_the_database_takes_no_result_of_it_becomes_a_dead_letter_and_its_sender_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
