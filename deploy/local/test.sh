@@ -50,8 +50,21 @@ run_node() {
 run_node_file() {
     local seconds=900
     [ "${CORTEX_TEST_SIZE:-}" != 1 ] || seconds=7200
-    results_of "$(basename "$1" .test.mjs)" timeout "$seconds" node --test-reporter="$ROOT/tests/lib/reporter.mjs" \
-        --test-reporter-destination=stdout "$1"
+    results_of "$(basename "$1" .test.mjs)" node_file "$seconds" "$1"
+}
+
+# node_file SECONDS FILE: fails, too, when it leaves processes behind.
+node_file() {
+    local status=0 left
+    timeout --kill-after=30 "$1" node --test-reporter="$ROOT/tests/lib/reporter.mjs" --test-reporter-destination=stdout "$2" || status=$?
+    wait_until 5 nothing_left || true
+    left=$(end_left_behind)
+    [ -z "$left" ] || printf 'FAIL  %s  leaves processes behind:\n%s\n' "$(basename "$2" .test.mjs)" "$left"
+    return "$status"
+}
+
+nothing_left() {
+    [ -z "$(left_behind)" ]
 }
 
 node_packages() {
@@ -161,7 +174,7 @@ reap_abandoned() {
 stop_all_of() {
     local state
     for state in "$1" "$1"/checkouts/*/.cortex; do
-        [ ! -d "$state/run" ] || CORTEX_STATE=$state "$here/down.sh" >/dev/null
+        [ ! -d "$state/run" ] || CORTEX_STATE=$state "$here/down.sh" >/dev/null 2>&1
     done
 }
 
@@ -169,8 +182,8 @@ stop_all_of() {
 finish() {
     local status=$?
     trap - EXIT ERR
-    broker_stop
-    database_stop
+    stop_all_of "$STATE"
+    end_left_behind >/dev/null
     rm -rf "$STATE/broker" "$STATE/database" "$STATE/secrets"
     [ "$status" -ne 0 ] || rm -rf "$STATE"
     exit "$status"

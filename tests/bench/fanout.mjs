@@ -1,9 +1,9 @@
 // Runs of fanout (many WebSockets) against ours, the usual Node server, and nginx with nchan: each with the same listeners,
 // and the same events by way of what each is published through.
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { startChild } from '../lib/children.mjs';
 import { freePort } from '../lib/port.mjs';
 import { startNchan } from './nginx.mjs';
 import { cpuBetween, cpuSample, family } from './processes.mjs';
@@ -31,7 +31,7 @@ export async function usualNode() {
         await run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: USUAL });
     }
     const port = await freePort();
-    const child = spawn('node', [path.join(USUAL, 'sockets.mjs')], {
+    const child = startChild('node', [path.join(USUAL, 'sockets.mjs')], {
         stdio: ['ignore', 'pipe', 'inherit'],
         env: { ...process.env, NODE_ENV: 'production', USUAL_PORT: `${port}`, USUAL_KEY_FILE: path.join(stack.state, 'secrets', 'token_key') },
     });
@@ -64,7 +64,7 @@ export async function nchan() {
 // part has cost in the measured time.
 export async function listen(server, args, { companyCount = 1, seconds = stack.seconds, parts = {} } = {}) {
     const file = await companies(companyCount);
-    const child = spawn(path.join(stack.programs, 'fanout'), [
+    const child = startChild(path.join(stack.programs, 'fanout'), [
         ...server.args, '--companies', file, '--listeners', `${LISTENERS}`, '--warmup', `${WARMUP}`, '--duration', `${seconds}`, ...args,
     ], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, CORTEX_AUTH_HS256_FILE: path.join(stack.state, 'secrets', 'token_key') } });
     const closed = new Promise((resolve) => child.once('close', resolve));

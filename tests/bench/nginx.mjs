@@ -1,9 +1,11 @@
 // A private nginx: one that serves a small file at /healthz, and one with nchan that fans out to WebSockets.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import path from 'node:path';
 
+import { startChild } from '../lib/children.mjs';
 import { freePort } from '../lib/port.mjs';
-import { run, stack } from './stack.mjs';
+import { pause, stack } from './stack.mjs';
 
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
@@ -11,7 +13,7 @@ const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 function configuration(folder, port, processes, cache) {
     return `
 worker_processes ${processes};
-daemon on;
+daemon off;
 pid ${folder}/pid;
 error_log ${folder}/error.log;
 events { worker_connections 4096; multi_accept on; }
@@ -41,7 +43,7 @@ function nchanConfiguration(folder, port, processes) {
 load_module ${NCHAN};
 worker_processes ${processes};
 worker_rlimit_nofile 20000;
-daemon on;
+daemon off;
 pid ${folder}/pid;
 error_log ${folder}/error.log;
 events { worker_connections 15000; multi_accept on; }
@@ -66,17 +68,35 @@ http {
 `;
 }
 
+// Each in a folder of its own, so that none meets the files of one before it. It is told to end, and has ended, before stop returns.
 async function start(name, port, configuration) {
-    const folder = path.join(stack.state, name);
+    const folder = path.join(stack.state, `${name}-${port}`);
     mkdirSync(path.join(folder, 'www'), { recursive: true });
     writeFileSync(path.join(folder, 'nginx.conf'), configuration(folder));
-    const args = ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', path.join(folder, 'error.log')];
-    await run('nginx', args);
+    const nginx = startChild('nginx', ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', path.join(folder, 'error.log')],
+        { stdio: ['ignore', 'ignore', 'inherit'] });
+    const ended = new Promise((resolve, reject) => nginx.once('error', reject).once('exit', resolve));
+    const early = ended.then((code) => Promise.reject(new Error(`${name} ended with status ${code}; see ${folder}/error.log`)));
+    early.catch(() => {}); // after the start it may end
+    await Promise.race([listens(port), early]);
     return {
         url: `http://127.0.0.1:${port}`,
-        pid: () => Number(readFileSync(path.join(folder, 'pid'), 'latin1')),
-        stop: () => run('nginx', [...args, '-s', 'stop']),
+        pid: () => nginx.pid,
+        stop: async () => {
+            nginx.kill('SIGTERM');
+            await ended;
+        },
     };
+}
+
+async function listens(port) {
+    for (;;) {
+        const socket = connect(port, '127.0.0.1');
+        const is = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)));
+        socket.destroy();
+        if (is) return;
+        await pause(0.05);
+    }
 }
 
 export async function startNginx(processes, cache, body) {

@@ -1,8 +1,8 @@
 // The stack that is measured: where it answers, which processes it is made of, and the programs that measure it.
 // bench.sh sets the environment.
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { startChild } from '../lib/children.mjs';
 import { cpuBetween, cpuSample } from './processes.mjs';
 
 export { median } from './median.mjs';
@@ -44,7 +44,7 @@ function finished(child) {
 
 // Runs a program to its end and returns what it prints; throws when it fails.
 export async function run(command, args, options = {}) {
-    const { code, output } = await finished(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options }));
+    const { code, output } = await finished(startChild(command, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options }));
     if (code !== 0) throw new Error(`${path.basename(command)} failed (${code}) ${output}`);
     return output;
 }
@@ -55,7 +55,7 @@ const WARMUP = 1; // seconds before the measured ones
 // in the measured time. Returns {output, cpu}.
 export async function measured(command, args, { seconds = stack.seconds, timed, others = {} } = {}) {
     const times = timed ? timed(WARMUP, seconds) : ['--warmup', `${WARMUP}`, '--duration', `${seconds}`];
-    const child = spawn(command, [...args, ...times], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = startChild(command, [...args, ...times], { stdio: ['ignore', 'pipe', 'inherit'] });
     const end = finished(child);
     const parts = { ...others, client: child.pid };
     for (const [name, file] of Object.entries(PARTS)) parts[name] = partPid(file);

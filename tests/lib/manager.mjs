@@ -1,10 +1,11 @@
 // Plays a service manager: opens a datagram socket for NOTIFY_SOCKET and keeps what is said on it, line by line. Node has no such sockets,
 // Python does.
-import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+
+import { startChild } from './children.mjs';
 
 const program = `
 import socket, sys
@@ -20,9 +21,13 @@ export class Manager {
         const manager = new Manager();
         manager.socket = join(tmpdir(), `cortex-${name}-${process.pid}.notify`);
         manager.said = []; // in order, as "READY=1"
-        manager.child = spawn('/usr/bin/python3', ['-c', program, manager.socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+        manager.child = startChild('/usr/bin/python3', ['-c', program, manager.socket], { stdio: ['ignore', 'pipe', 'inherit'] });
         const lines = createInterface({ input: manager.child.stdout });
-        await new Promise((resolve) => lines.once('line', resolve));
+        await new Promise((resolve, reject) => {
+            lines.once('line', resolve);
+            manager.child.once('error', reject);
+            manager.child.once('exit', (code) => reject(new Error(`the service manager of the test ended with status ${code}`)));
+        });
         lines.on('line', (line) => manager.said.push(line));
         return manager;
     }

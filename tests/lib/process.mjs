@@ -1,8 +1,8 @@
 // One program under test: started with its settings in the environment, its output kept in a log, killed and started again at will.
-import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { signalChild, startChild } from './children.mjs';
 import { state } from './servers.mjs';
 
 const sanitizers = {
@@ -10,7 +10,6 @@ const sanitizers = {
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
 };
 const running = new Set();
-process.on('exit', () => running.forEach((program) => program.signal('SIGKILL')));
 
 export class Program {
     // `ready`: called until it resolves to true, after each start.
@@ -22,10 +21,9 @@ export class Program {
 
     async start() {
         const log = openSync(this.log, 'a');
-        this.child = spawn(this.command, this.args, {
+        this.child = startChild(this.command, this.args, {
             env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizers, ...this.settings },
             stdio: ['ignore', log, log],
-            detached: true, // a group of its own: signals reach its children too
         });
         closeSync(log);
         running.add(this);
@@ -43,11 +41,7 @@ export class Program {
     }
 
     signal(name) {
-        try {
-            process.kill(-this.child.pid, name);
-        } catch (error) {
-            if (error.code !== 'ESRCH') throw error;
-        }
+        signalChild(this.child, name);
     }
 
     // As by `kill -9` of all its processes.

@@ -78,13 +78,11 @@ measure_side() {
 
 # Whatever an earlier run has left, or this one: programs, stacks, folders.
 clean_up() {
-    local pid
     [ -z "$running" ] || kill -- "-$running" 2>/dev/null || true
-    for pid in "$STATE"/{nginx,nginx-cache,nchan}/pid "$THEIR_STATE"/{nginx,nginx-cache,nchan}/pid; do
-        [ ! -s "$pid" ] || kill "$(cat "$pid")" 2>/dev/null || true
-    done
     stop_stack "$ROOT" "$STATE"
     stop_stack "$THEIR_TREE" "$THEIR_STATE"
+    end_left_behind >/dev/null
+    end_left_behind "$THEIR_STATE" >/dev/null
     rm -rf "$STATE" "$AGAINST"
 }
 

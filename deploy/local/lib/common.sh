@@ -280,6 +280,43 @@ session_of() {
     done
 }
 
+# left_behind [STATE]: "pid command" of each process that was started for it (its environment names the folder) and belongs neither to our
+# servers nor to this script.
+left_behind() {
+    local state=${1:-$STATE} file pid part
+    local -A ours=([$$]=1) parent=()
+    for part in broker database replica epmd; do
+        pid=$(pid_of "$part") && ours[$pid]=1
+    done
+    while read -r pid part; do
+        parent[$pid]=$part
+    done < <(ps -e -o pid=,ppid=)
+    while IFS= read -r file; do
+        pid=${file//[!0-9]/}
+        ! descends "$pid" && [ -d "/proc/$pid" ] || continue
+        printf '%s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c 1-100)"
+    done < <(grep -lsz -e "=$state/" -e "=$state\$" /proc/[0-9]*/environ || true)
+}
+
+# Whether one of `ours` is the process or has started it, as `parent` knows.
+descends() {
+    local pid=$1
+    while [ -n "$pid" ] && [ "$pid" -gt 1 ]; do
+        [ -z "${ours[$pid]:-}" ] || return 0
+        pid=${parent[$pid]:-}
+    done
+    return 1
+}
+
+# end_left_behind [STATE]: kills them, and prints them.
+end_left_behind() {
+    local pid name
+    while read -r pid name; do
+        kill -s KILL "$pid" 2>/dev/null || continue
+        printf '%s %s\n' "$pid" "$name"
+    done < <(left_behind "$@")
+}
+
 # wait_until SECONDS COMMAND…
 wait_until() {
     local deadline=$((SECONDS + $1))

@@ -3,11 +3,11 @@
 // the noise's partition behind them all, and first park them; how long that holds up others is a row of its own.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { spawn } from 'node:child_process';
 import { startPool, stopPool } from '../pool.mjs';
 import { PROJECT, median, onlyStatus, pause, run, sql, stack } from '../stack.mjs';
 import { PARTITIONS } from '../../lib/partition.mjs';
 import { addTenants } from '../tenants.mjs';
+import { startChild } from '../../lib/children.mjs';
 
 const NOISE = Number(process.env.BENCH_NOISE ?? 100_000); // commands
 const OTHERS = 20;
@@ -30,7 +30,7 @@ function groupsOf(others) {
 // The others begin; `stop` ends them and returns {near, far}: what each group waited.
 function startOthers(groups) {
     const runs = groups.map(({ count, file }) => {
-        const child = spawn(load, [...creates, '--tokens', file, '--rate', `${count * PER_SECOND}`, '--connections', `${count * 4}`,
+        const child = startChild(load, [...creates, '--tokens', file, '--rate', `${count * PER_SECOND}`, '--connections', `${count * 4}`,
             '--header', 'Prefer: wait=60', '--duration', `${DONE_WITHIN_S}`], { stdio: ['ignore', 'pipe', 'inherit'] });
         let output = '';
         child.stdout.setEncoding('utf8').on('data', (text) => (output += text));

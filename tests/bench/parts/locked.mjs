@@ -1,9 +1,9 @@
 // What 20 tenants do in a second while somebody with psql holds rows of one more, which keeps on sending: against the same without the
 // lock. Once the sequence is held, which a batch passes over at once, and once a row that a batch has to wait for.
-import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { PROJECT, alternate, median, pause, run, sql, stack } from '../stack.mjs';
 import { addTenants, createByAll } from '../tenants.mjs';
+import { startChild } from '../../lib/children.mjs';
 
 const OTHERS = 20;
 const LOCKS = {
@@ -13,7 +13,7 @@ const LOCKS = {
 
 // Resolves to what lets go.
 async function hold(statement) {
-    const session = spawn(path.join(stack.postgresBin, 'psql'), ['-XAtq'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const session = startChild(path.join(stack.postgresBin, 'psql'), ['-XAtq'], { stdio: ['pipe', 'pipe', 'inherit'] });
     const end = new Promise((resolve) => session.on('close', resolve));
     session.stdin.write(`BEGIN; ${statement}; SELECT 'held';\n`);
     await new Promise((resolve) => session.stdout.on('data', (text) => `${text}`.includes('held') && resolve()));
@@ -25,7 +25,7 @@ async function hold(statement) {
 
 // The tenant sends all the while, and is answered 202 where its commands wait.
 function send({ token }) {
-    const load = spawn(path.join(stack.programs, 'load'), ['--json', '--url', `${stack.url}/v1/projects`, '--body', PROJECT, '--connections', '1',
+    const load = startChild(path.join(stack.programs, 'load'), ['--json', '--url', `${stack.url}/v1/projects`, '--body', PROJECT, '--connections', '1',
         '--rate', '50', '--header', 'Prefer: respond-async', '--duration', '600'],
         { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CORTEX_TOKEN: token } });
     const end = new Promise((resolve) => load.on('close', resolve));

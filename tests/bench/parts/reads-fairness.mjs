@@ -3,9 +3,9 @@
 // is too short for it, so that each search walks all rows of the company.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { spawn } from 'node:child_process';
 import { median, onlyStatus, pause, run, sql, stack } from '../stack.mjs';
 import { addTenants } from '../tenants.mjs';
+import { startChild } from '../../lib/children.mjs';
 
 const ROWS = Number(process.env.BENCH_SEARCHED ?? 200_000);
 const SEARCHERS = 16;
@@ -28,7 +28,7 @@ async function readsOf({ id, token }) {
 
 // Searches until it is ended; returns how many were answered in a second, with whatever status.
 function search({ token }, text) {
-    const child = spawn(load, ['--json', '--url', `${stack.url}/v1/projects?text=${text}`, '--connections', `${SEARCHERS}`, '--duration', '600'],
+    const child = startChild(load, ['--json', '--url', `${stack.url}/v1/projects?text=${text}`, '--connections', `${SEARCHERS}`, '--duration', '600'],
         { stdio: ['ignore', 'pipe', 'inherit'], ...environment(token) });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (part) => (output += part));

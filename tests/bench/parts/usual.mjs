@@ -1,17 +1,17 @@
 // Create and read against a usual Node service of the same shape (Fastify, amqplib, pg, one transaction a message) on the same
 // servers: what the batches and the C are worth.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { costs } from '../costs.mjs';
 import { alternate, load, median, onlyStatus, PROJECT, projectPaths, run, stack } from '../stack.mjs';
+import { startChild } from '../../lib/children.mjs';
 
 const FOLDER = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '..', 'usual');
 
 // Starts a program of the folder and waits for its first line.
 async function start(program) {
     const environment = { ...process.env, NODE_ENV: 'production', USUAL_KEY_FILE: path.join(stack.state, 'secrets', 'token_key') };
-    const child = spawn('node', [path.join(FOLDER, program)], { stdio: ['ignore', 'pipe', 'inherit'], env: environment });
+    const child = startChild('node', [path.join(FOLDER, program)], { stdio: ['ignore', 'pipe', 'inherit'], env: environment });
     const line = await new Promise((resolve, reject) => {
         child.stdout.setEncoding('utf8').once('data', (text) => resolve(text.trim()));
         child.once('close', () => reject(new Error(`${program} ended`)));

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 
+import { startChild } from '../../lib/children.mjs';
 import { Load } from '../../lib/load.mjs';
 import { until } from '../../lib/process.mjs';
 import { newProject, newTask } from '../api/expect.mjs';
@@ -191,7 +191,7 @@ export function events(shared) {
 
         test('test_curl_when_given_the_address_then_it_simply_works', async () => {
             const { company, api } = await aCompany();
-            const curl = spawn('curl', ['-sSN', `${shared.stack.url}/v1/events`, '-H', `Authorization: Bearer ${shared.stack.token({ company })}`]);
+            const curl = startChild('curl', ['--disable', '-sSN', '--noproxy', '*', `${shared.stack.url}/v1/events`, '-H', `Authorization: Bearer ${shared.stack.token({ company })}`]);
             let text = '';
             curl.stdout.on('data', (part) => (text += part));
             await until(() => text.includes('event: ready'), 10_000, 'the stream');
