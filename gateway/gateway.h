@@ -34,4 +34,7 @@ struct gateway {
     bool unready;                    /* /readyz says no, so that load balancers send no new clients */
     bool cannot_start; /* these settings do not fit the broker: the loop ends, and so does the process */
     bool draining;     /* the open connections are being closed */
+
+    /* full_companies.h: whose commands are refused because too many of them wait */
+    struct full_companies *full_companies;
 };

@@ -9,6 +9,7 @@
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
+#include "gateway/bus/full_companies.h"
 #include "gateway/bus/writers.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
@@ -129,6 +130,8 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     if (!err)
         gateway->revocations = revocations_new(gateway, close_revoked);
     if (!err)
+        gateway->full_companies = full_companies_new(gateway);
+    if (!err)
         err = commands_new(gateway, &gateway->commands);
     if (!err)
         err = events_new(gateway, &listeners, &gateway->events);
@@ -138,7 +141,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         gateway->presence = presence_new(gateway);
     gateway->addresses = addresses_new(gateway->config);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
-    if (!err && listen_fd >= 0)
+    if (!err)
         err = server_new(gateway, listen_fd, &http_protocol, &gateway->server);
     return err;
 }
@@ -155,6 +158,7 @@ void gateway_close(struct gateway *gateway)
     writers_free(gateway->writers);
     events_free(gateway->events);
     commands_free(gateway->commands);
+    full_companies_free(gateway->full_companies);
     control_free(gateway->control);
     revocations_free(gateway->revocations);
     plans_free(gateway->plans);

@@ -4,11 +4,15 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "gateway/bus/full_companies.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
 #include "gateway/bus/pending.h"
 #include "gateway/bus/refusals.h"
 #include "gateway/bus/writers.h"
+
+#define FULL_COMPANY \
+    "The commands of the company that wait hold too many bytes. Try again when some are done."
 
 struct commands {
     struct gateway *gateway;
@@ -211,25 +215,27 @@ static void on_due(struct deadline *deadline)
 
 /* ---- submitting ---- */
 
+/* NULL: no pool takes it. */
+static const char *pool_of(const struct envelope *envelope)
+{
+    char resource[ENVELOPE_KEY_MAX];
+    const char *dot = memchr(envelope->type.data, '.', envelope->type.len);
+    size_t resource_len = dot ? (size_t)(dot - envelope->type.data) : 0;
+    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, envelope->type.data);
+    return topology_pool(resource);
+}
+
 static enum err publish(struct commands *commands, struct pending *pending, const struct envelope *envelope)
 {
     struct envelope_scratch scratch;
     struct broker_message message;
     char correlation[PENDING_CORRELATION_SIZE];
-    char resource[ENVELOPE_KEY_MAX];
-    const char *dot = memchr(envelope->type.data, '.', envelope->type.len);
-    size_t resource_len = dot ? (size_t)(dot - envelope->type.data) : 0;
-    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, envelope->type.data);
-    const char *pool = topology_pool(resource);
-    if (!pool)
-        return ERR_UNROUTABLE;
-    pending->pool = pool;
     pending_correlation(&commands->pending, pending, correlation);
     struct envelope addressed = *envelope;
     addressed.correlation_id = slice_of(correlation);
     addressed.reply_to = pending->is_async ? SLICE_NONE : slice_of(commands->gateway->reply_key);
-    enum err err =
-        envelope_write_command(&addressed, pool, commands->gateway->config->partitions, &scratch, &message);
+    enum err err = envelope_write_command(&addressed, pending->pool, commands->gateway->config->partitions,
+                                          &scratch, &message);
     if (!err)
         err = broker_publish(commands->publisher, &message, on_confirm, pending);
     pending->in_flight += err == ERR_OK;
@@ -244,8 +250,18 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
         call_fail(call, ERR_BROKER_BUSY, NULL);
         return;
     }
+    const char *pool = pool_of(envelope);
+    if (!pool) {
+        call_fail(call, ERR_UNROUTABLE, NULL);
+        return;
+    }
+    if (full_companies_have(commands->gateway->full_companies, &envelope->company, pool)) {
+        call_fail(call, ERR_TOO_MANY_REQUESTS, FULL_COMPANY);
+        return;
+    }
     struct pending *pending = pending_add(&commands->pending, call);
     pending->commands = commands;
+    pending->pool = pool;
     pending->id = envelope->id;
     pending->company = envelope->company;
     pending->fingerprint = envelope->fingerprint;

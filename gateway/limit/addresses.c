@@ -228,9 +228,7 @@ static void set_strangers(struct addresses *addresses, struct address *address, 
     address->strangers = strangers;
     if (strangers > 0)
         link_equal(addresses, address);
-    if (strangers > addresses->most_strangers)
-        addresses->most_strangers = strangers;
-    else if (!addresses->by_strangers[addresses->most_strangers].first)
+    if (strangers > addresses->most_strangers || !addresses->by_strangers[addresses->most_strangers].first)
         addresses->most_strangers = strangers;
 }
 

@@ -240,10 +240,27 @@ static const struct db_statement set_up = {
     " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)",
 };
 
+/* What a company may fill in bytes, for the triggers and functions that count it (0028_quotas.sql). */
+static const struct db_statement set_quotas = {
+    "worker.set_quotas",
+    "SELECT set_config('cortex.deferred_bytes', $1, false), set_config('cortex.export_bytes', $2, false),"
+    " set_config('cortex.export_total_bytes', $3, false)",
+};
+
+static void send_quotas(struct worker *w, struct db *db)
+{
+    char deferred[DB_NUMBER_SIZE], export[DB_NUMBER_SIZE], exports[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(w->config->deferred_bytes, deferred),
+                                   db_number(w->config->export_max_bytes, export),
+                                   db_number(w->config->export_total_bytes, exports)};
+    db_send(db, &set_quotas, params, ARRAY_LEN(params), NULL, NULL);
+}
+
 static void on_db_up(void *ctx, struct db *db)
 {
     struct worker *w = ctx;
     db_send(db, &set_up, NULL, 0, NULL, NULL);
+    send_quotas(w, db);
     db_sync(db, NULL, NULL);
     database_limit_lock_waits(db, w->config->lock_timeout_ms);
     log_info("database.up");

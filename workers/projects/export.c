@@ -59,6 +59,11 @@ static const struct resource_rule create_rules[] = {
      "(SELECT count(*) FROM long_job AS j"
      " WHERE j.company_id = :company AND j.pool = 'projects' AND j.due_at IS NOT NULL AND j.ended_at IS NULL)"
      " >= " TEXT_OF(EXPORTS_OPEN_MAX)},
+    {ERR_CONFLICT, NULL,
+     "The exports of the company hold too many bytes, those included that others may still write. Delete "
+     "some, or"
+     " wait until they have ended or expired.",
+     "NOT export_has_room(:company)"},
     {0},
 };
 
