@@ -58,8 +58,8 @@ process_start() {
 }
 
 gateway_listen() {
-    local listen
-    listen=$(sed -n 's/^CORTEX_LISTEN=//p' "$STATE/secrets/gateway.conf" 2>/dev/null | tail -n 1)
+    local listen=
+    [ ! -r "$STATE/secrets/gateway.conf" ] || listen=$(sed -n 's/^CORTEX_LISTEN=//p' "$STATE/secrets/gateway.conf" | tail -n 1)
     printf '%s' "${listen:-127.0.0.1:8080}"
 }
 

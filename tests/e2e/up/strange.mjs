@@ -28,6 +28,7 @@ export default function strangeTests(shared) {
         const cortex = async (...args) => {
             const { status, stdout, stderr } = await shared.checkout.try(args, { ...STRANGE, HOME: shared.checkout.folder });
             assert.equal(status, 0, `./cortex ${args.join(' ')}: ${stderr}`);
+            assert.doesNotMatch(stderr, /unexpected failure/);
             return stdout;
         };
 
