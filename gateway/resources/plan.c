@@ -150,7 +150,16 @@ static void append_order(struct buf *sql)
 
 /* What the index has found, or else a walk along the list. The function (schemas/sql/0025_text_blocks.sql)
  * returns all ids that match; NULL: too many of them, or the text is too short for the index. Only one of the two
- * branches has rows. OFFSET 0 keeps the planner from beginning with the table. */
+ * branches has rows. OFFSET 0 keeps the planner from beginning with the table.
+ *
+ * A walk may read every row of the company, and takes a processor for as long. The walks of one company wait for each
+ * other, whichever process they come from: every process has a connection for them. A walk that waits longer than an
+ * expensive read may take ends like one that takes longer. */
+#define WALK                                                                               \
+    " AND (SELECT CASE WHEN ids IS NULL"                                                   \
+    " THEN pg_advisory_xact_lock(hashtext('cortex.walk'), hashtext($1::text)) IS NOT NULL" \
+    " ELSE false END FROM found)"
+
 static void append_found(struct buf *sql, const struct plan *plan, const struct numbers *n)
 {
     const char *table = plan->resource->table;
@@ -175,7 +184,7 @@ static struct db_statement *list_statement(const struct plan *plan, unsigned sha
     append_entries(&sql, plan->resource);
     append_from(&sql, plan->resource->table);
     if (n.text)
-        buf_append_text(&sql, " AND (SELECT ids IS NULL FROM found)");
+        buf_append_text(&sql, WALK);
     append_conditions(&sql, plan, &n);
     if (n.text)
         append_search(&sql, plan->resource, n.text);

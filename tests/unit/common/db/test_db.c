@@ -483,6 +483,7 @@ static const struct {
     {"gin_fuzzy_search_limit", "1"},
     {"default_transaction_isolation", "serializable"},
     {"default_transaction_deferrable", "on"},
+    {"max_parallel_workers_per_gather", "8"},
     {"exit_on_error", "on"},
     {"lock_timeout", "1ms"},
     {"idle_session_timeout", "50ms"},

@@ -226,16 +226,23 @@ struct reader {
     struct db_pool *pool;
 };
 
-static void open_reader(struct reader *r)
+static void open_reader_with(struct reader *r, int64_t statement_timeout_ms)
 {
     r->loop = ev_loop_new(EVFLAG_AUTO);
     journal_init(&r->journal, r->loop);
-    const struct db_pool_options options = {
-        .db = {.url = test_url(), .role = "cortex_gateway", .read_only = true},
-        .connections = 1,
-        .queue_max = 10000,
-        .deadline_ms = 20000};
+    const struct db_pool_options options = {.db = {.url = test_url(),
+                                                   .role = "cortex_gateway",
+                                                   .read_only = true,
+                                                   .statement_timeout_ms = statement_timeout_ms},
+                                            .connections = 1,
+                                            .queue_max = 10000,
+                                            .deadline_ms = 20000};
     assert_int_equal(db_pool_new(r->loop, &options, &r->pool), ERR_OK);
+}
+
+static void open_reader(struct reader *r)
+{
+    open_reader_with(r, 0);
 }
 
 static void close_reader(struct reader *r)
@@ -244,10 +251,11 @@ static void close_reader(struct reader *r)
     ev_loop_destroy(r->loop);
 }
 
-static struct db_result *read_rows(struct reader *r, const struct db_statement *statement,
-                                   const struct slice *params, size_t count)
+static struct db_result *try_rows(struct reader *r, struct slice company,
+                                  const struct db_statement *statement, const struct slice *params,
+                                  size_t count)
 {
-    struct slice all[SELECTION_PARAMS_MAX + 1] = {SLICE(COMPANY)};
+    struct slice all[SELECTION_PARAMS_MAX + 1] = {company};
     struct kept kept = {.journal = &r->journal};
     for (size_t i = 0; i < count; i++)
         all[i + 1] = params[i];
@@ -260,9 +268,16 @@ static struct db_result *read_rows(struct reader *r, const struct db_statement *
                                    .arg = &kept};
     assert_int_equal(db_pool_query(r->pool, &query, NULL), ERR_OK);
     journal_await(&r->journal, 1);
-    if (db_result_error(kept.result))
-        fail_msg("%s: %s", statement->sql, db_result_message(kept.result));
     return kept.result;
+}
+
+static struct db_result *read_rows(struct reader *r, const struct db_statement *statement,
+                                   const struct slice *params, size_t count)
+{
+    struct db_result *result = try_rows(r, SLICE(COMPANY), statement, params, count);
+    if (db_result_error(result))
+        fail_msg("%s: %s", statement->sql, db_result_message(result));
+    return result;
 }
 
 static void test_entity_when_read_is_json_with_every_field_of_the_schema(void **state)
@@ -438,6 +453,41 @@ static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **s
         count_of("SELECT count(*) FROM project_text_block WHERE company_id = $1::uuid", NEIGHBOUR), 0);
 }
 
+/* Somebody walks the rows of the company, and does not come to an end. */
+static void test_walk_when_the_company_has_another_one_waits_and_nobody_else_does(void **state)
+{
+    struct fixture *f = *state;
+    struct reader walker, reader;
+    static const struct db_statement walk = {
+        "walk", "SELECT pg_advisory_lock(hashtext('cortex.walk'), hashtext($1))"};
+    static const struct {
+        struct slice company, text;
+        enum err err;
+    } searches[] = {
+        {SLICE(COMPANY), SLICE("7"), ERR_TIMEOUT},
+        {SLICE(COMPANY), SLICE("quay"), ERR_OK}, /* the index finds it */
+        {SLICE("0000000c-0000-7000-8000-0000000000fe"), SLICE("7"), ERR_OK},
+    };
+    open_reader(&walker);
+    db_result_release(read_rows(&walker, &walk, NULL, 0));
+    for (size_t i = 0; i < ARRAY_LEN(searches); i++) {
+        struct selection selection = {.limit = 10, .text = searches[i].text, .shape = PLAN_TEXT};
+        struct slice params[SELECTION_PARAMS_MAX];
+        size_t count = selection_params(&f->call, &selection, f->projects, params);
+        open_reader_with(&reader, searches[i].err ? 500 : 0);
+        struct db_result *result =
+            try_rows(&reader, searches[i].company, plan_list(f->projects, PLAN_TEXT), params, count);
+        if (db_result_error(result) != searches[i].err)
+            fail_msg("search %zu: %s", i, db_result_message(result));
+        db_result_release(result);
+        close_reader(&reader);
+    }
+    close_reader(&walker); /* and its lock is gone */
+    open_reader(&reader);
+    assert_int_equal(count_rows(f, &reader, f->projects, "text=7"), 1);
+    close_reader(&reader);
+}
+
 /* The function has no parameter for the company, and says nothing of any without the setting. */
 static void test_text_when_the_index_is_asked_directly_it_knows_one_company(void **state)
 {
@@ -550,6 +600,7 @@ int main(void)
         TEST(test_lists_when_asked_in_every_shape_are_statements_that_run),
         TEST(test_text_when_it_holds_wildcards_or_other_case_finds_what_is_written),
         TEST(test_text_when_the_index_finds_it_is_what_a_walk_would_find),
+        TEST(test_walk_when_the_company_has_another_one_waits_and_nobody_else_does),
         TEST(test_text_when_the_index_is_asked_directly_it_knows_one_company),
         TEST(test_shape_when_it_reads_more_than_it_returns_is_expensive),
         TEST(test_pages_when_times_are_equal_go_on_by_id),
