@@ -8,7 +8,7 @@
 # ports of their own and go away again; what `up` runs is not touched.
 set -euo pipefail
 here=$(dirname "$0")
-for file in common packages build broker database results; do
+for file in common packages build broker database results debian13; do
     # shellcheck source=/dev/null
     . "$here/lib/$file.sh"
 done
@@ -197,6 +197,14 @@ start_servers() {
     broker_ctl set_permissions --vhost tests cortex '.*' '.*' '.*'
 }
 
+# What chaos/cluster needs of Debian 13 is made while other tests run: it waits for it, and says why there is none.
+prepare_debian13() {
+    case " $* " in *' chaos '* | *' chaos/cluster '* | *' long '*) ;; *) return 0 ;; esac
+    am_root || return 0
+    packages_need debian13
+    (debian13_need rabbitmq-server) >"$STATE/log/debian13.log" 2>&1 &
+}
+
 needs_servers() {
     local part
     for part; do
@@ -219,7 +227,9 @@ started=$SECONDS
 if needs_servers "$@"; then
     packages_need build servers client test
     ensure_state
+    prepare_debian13 "$@"
     build asan
+    [[ " $* " != *' long '* && "${CORTEX_TEST_SIZE:-}" != 1 ]] || build release # whose rate is measured
     node_packages
     start_servers
 fi

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
+import { send } from '../lib/http.mjs';
 import { until } from '../lib/process.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { newProject } from './api/expect.mjs';
@@ -35,6 +36,9 @@ const isOf = (program) => (pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').
 test('test_programs_when_the_reader_of_their_standard_error_stands_still_go_on', async () => {
     const api = stack.client();
     const lines = PIPE_BYTES / 100; // more than the pipe has room for, of each program
+    // Nobody hears the gateway say that all its processes are ready.
+    await until(async () => (await Promise.all(Array.from({ length: 20 }, () => send(`${stack.url}/readyz`, { agent: false }))))
+        .every(({ status }) => status === 200), 60_000, 'every process to be ready');
     for (let i = 0; i < lines; i += 20) await Promise.all(Array.from({ length: 20 }, () => newProject(api)));
 
     // The parents log the death of a child, and replace it.

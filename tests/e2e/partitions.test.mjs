@@ -85,15 +85,17 @@ describe('partitions', () => {
         setNumber('worker', 8);
     });
 
-    test('test_number_when_it_is_changed_as_the_book_says_then_all_go_on_with_the_new_one', async () => {
+    test('test_number_when_it_is_changed_as_the_book_says_then_all_go_on_with_the_new_one', async (t) => {
         const operator = stack.client({ role: 'super_admin' });
+        const connection = await amqp.connect(stack.amqpUrl);
+        t.after(() => connection.close());
+        const channel = await connection.createChannel();
         const change = async (number) => {
             await stack.gateway.stop();
             await until(async () => [...(await stack.queues())].every(([name, { ready, unacknowledged }]) =>
                 !name.startsWith('commands.') || ready + unacknowledged === 0), 30_000, 'the queues to be empty');
             await stack.worker.stop();
-            for (const [name] of await stack.queues())
-                if (name.startsWith('commands.')) await broker.ctl('delete_queue', '--vhost', stack.name, name);
+            for (const [name] of await stack.queues()) if (name.startsWith('commands.')) await channel.deleteQueue(name);
             setNumber('gateway', number);
             setNumber('worker', number);
             await stack.worker.start();

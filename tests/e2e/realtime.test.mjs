@@ -27,6 +27,7 @@ before(async () => {
         CORTEX_DRAIN_MS: '2000',
         CORTEX_HEAD_TIMEOUT_MS: '5000',
         CORTEX_MAX_OUTPUT: '256k',
+        CORTEX_WS_CLOSE_MS: '60000', // a reader that has stalled reads why it was closed when the others have heard everything
         CORTEX_WS_DEFLATE: '1', // `ws` asks for it unless it is told not to
         CORTEX_WS_MAX_CHANNELS: '4',
         CORTEX_WS_MAX_MESSAGE: '4k',

@@ -1,5 +1,5 @@
 // One program under test: started with its settings in the environment, its output kept in a log, killed and started again at will.
-import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { signalChild, startChild } from './children.mjs';
@@ -21,6 +21,7 @@ export class Program {
 
     async start() {
         const log = openSync(this.log, 'a');
+        this.logBegins = fstatSync(log).size; // that of this start
         this.child = startChild(this.command, this.args, {
             env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizers, ...this.settings },
             stdio: ['ignore', log, log],
@@ -63,6 +64,11 @@ export class Program {
     async restart() {
         await this.stop();
         await this.start();
+    }
+
+    // Since it was started.
+    hasLogged(event) {
+        return readFileSync(this.log).includes(`"event":"${event}"`, this.logBegins);
     }
 
     tail(lines = 40) {

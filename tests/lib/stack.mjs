@@ -40,6 +40,10 @@ export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = un
     return stack;
 }
 
+// It logs too little, or elsewhere, to be heard.
+const isSilent = ({ command, settings: { CORTEX_LOG_LEVEL = 'info' } }) =>
+    !command.endsWith('cortex-gateway') || !['debug', 'info'].includes(CORTEX_LOG_LEVEL);
+
 class Stack {
     constructor(name) {
         this.name = name;
@@ -81,12 +85,14 @@ class Stack {
     }
 
     #newGateway(name, address, settings = {}, from = build) {
-        return new Program({
+        // One process answers for itself; the parent says when all of them are ready.
+        const program = new Program({
             name: `${this.name}-${name}`,
             command: join(from, 'gateway', 'cortex-gateway'),
             settings: { ...this.gatewaySettings, CORTEX_LISTEN: address, ...settings },
-            ready: async () => (await send(`http://${address}/readyz`)).status === 200,
+            ready: async () => (await send(`http://${address}/readyz`)).status === 200 && (isSilent(program) || program.hasLogged('parent.ready')),
         });
+        return program;
     }
 
     // One more gateway, as on another host: { program, address, url }.

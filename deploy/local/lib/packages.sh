@@ -35,7 +35,7 @@ lint     clang-format                           clang-format
 lint     clang-tidy                             clang-tidy
 lint     shellcheck                             shellcheck
 lint     systemd-analyze                        systemd
-debian13 debootstrap                            debootstrap
+debian13 mmdebstrap                             mmdebstrap
 bench    wrk                                    wrk
 bench    nginx                                  nginx-light|nginx
 bench    -                                      libnginx-mod-nchan

@@ -7,10 +7,11 @@ const opened = new Set();
 export const closeAll = () => opened.forEach((stream) => stream.close());
 
 // The published client; the token goes where all tokens go, in a header, by way of its own fetch.
-export function eventSource(stack, who, query = '') {
+// `ready`: each connection waits for it, as behind a balancer that looks at /readyz. By its standard an EventSource gives up at a 503.
+export function eventSource(stack, who, query = '', ready = async () => {}) {
     const token = stack.token(who);
     const source = new EventSource(`${stack.url}/v1/events${query}`, {
-        fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }),
+        fetch: async (input, init) => (await ready(), fetch(input, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })),
     });
     opened.add(source);
     return source;

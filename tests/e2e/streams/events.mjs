@@ -175,16 +175,20 @@ export function events(shared) {
         test('test_eventsource_when_cut_off_again_and_again_under_load_then_nothing_is_missed_or_repeated', async () => {
             const { company } = await aCompany();
             const heard = [];
-            const source = eventSource(shared.stack, { company });
+            let restarted;
+            const source = eventSource(shared.stack, { company }, '', () => restarted);
             source.addEventListener('project.created', ({ data }) => heard.push(JSON.parse(data).seq));
             await new Promise((resolve) => source.addEventListener('ready', resolve, { once: true }));
             const load = new Load(shared.stack, company, { connections: 8, limit: 300 });
             load.start();
             await until(() => heard.length > 50, 30_000, 'some events');
+            let isReady;
+            restarted = new Promise((resolve) => (isReady = resolve));
             await shared.stack.gateway.kill();
             await shared.stack.gateway.start();
+            isReady();
             await load.finished();
-            await until(() => heard.length >= load.accepted.length, 30_000, 'all events');
+            await until(() => heard.length >= load.accepted.length, 60_000, 'all events');
             source.close();
             assert.deepEqual(heard, upTo(load.accepted.length));
         });
