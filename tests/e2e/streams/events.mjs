@@ -23,7 +23,7 @@ export function events(shared) {
             const stream = await Stream.open(shared.stack, { who, query: `?channels=company:${company}` });
             assert.equal(stream.status, 200);
             assert.equal(stream.headers['content-type'], 'text/event-stream');
-            assert.equal(stream.headers['cache-control'], 'no-store');
+            assert.equal(stream.headers['cache-control'], 'private, no-store');
             assert.equal(stream.headers['content-encoding'], undefined);
             assert.ok(stream.headers.vary.includes('Accept'), stream.headers.vary);
             const ready = await stream.next();
