@@ -8,36 +8,40 @@
 #include "common/base/uuid_map.h"
 #include "common/db/db.h"
 
-enum { JSON_DEPTH_MAX = 4, AGAIN_S = 1, PERIOD_S = 60 };
+enum {
+    JSON_DEPTH_MAX = 4,
+    AGAIN_S = 1,
+    PERIOD_S = 60,
+    MARGIN_S = 3600, /* for clocks that differ, and for transactions that take long */
+};
 
 /* The revocation of one user of one company. Of several, the latest moment counts. */
 struct revoked {
     struct uuid_node node; /* key: the user */
     struct revoked *next;  /* the same user id in another company */
     struct uuid company;
-    int64_t before, ends_at; /* seconds */
+    int64_t before; /* seconds */
 };
 
 struct revocations {
     struct gateway *gateway;
     void (*on_news)(struct gateway *gateway);
     struct uuid_map users;
-    ev_timer timer; /* the next reading */
+    ev_timer timer;     /* the next reading */
+    int64_t asked_at_s; /* the present reading; seconds */
+    int64_t since_s;    /* the next reading asks for those that were made since then; 0: for all */
     bool is_reading, are_known;
 };
 
 /* A company that does not exist: for it the policy of the table shows the revocations of all companies. */
 #define NO_COMPANY "00000000-0000-0000-0000-000000000000"
 
-/* $1: for how many seconds a token that was made before it may still be valid (hold_s). */
+/* $1: those that were made since then. The index revocation_age finds them. */
 static const struct db_statement all_statement = {
     "revocations",
-    "SELECT company_id, user_id, floor(extract(epoch FROM max(before)))::bigint,"
-    " ceil(extract(epoch FROM max(ends_at)))::bigint"
-    " FROM (SELECT company_id, user_id, before,"
-    " greatest(expires_at, before + $1::bigint * interval '1 s', created_at + $1::bigint * interval '1 s')"
-    " AS ends_at FROM revocation) AS r"
-    " WHERE ends_at > now()"
+    "SELECT company_id, user_id, floor(extract(epoch FROM max(before)))::bigint"
+    " FROM revocation"
+    " WHERE greatest(created_at, before) >= to_timestamp($1::bigint)"
     " GROUP BY company_id, user_id",
 };
 
@@ -74,56 +78,21 @@ static struct revoked *obtain(struct revocations *r, const struct uuid *company,
 }
 
 /* True when it revokes tokens that were not revoked before. */
-static bool add(struct revocations *r, const struct uuid *company, const struct uuid *user, int64_t before,
-                int64_t ends_at)
+static bool add(struct revocations *r, const struct uuid *company, const struct uuid *user, int64_t before)
 {
     struct revoked *revoked = obtain(r, company, user);
     bool is_new = before > revoked->before;
     revoked->before = is_new ? before : revoked->before;
-    revoked->ends_at = ends_at > revoked->ends_at ? ends_at : revoked->ends_at;
     return is_new;
 }
 
-/* How long a token may be accepted after it was made. Whatever a revocation says of its own end, it holds that
- * long, or a token would come back to life. */
-static int64_t hold_s(const struct revocations *r)
-{
-    const struct config *config = r->gateway->config;
-    return (config->auth_max_life_ms + 2 * config->auth_leeway_ms) / 1000 + 1;
-}
-
-static int64_t now_s(const struct revocations *r)
-{
-    return (int64_t)ev_now(r->gateway->loop);
-}
-
+/* A token that does not say when it was made may be older than any revocation. */
 bool revocations_have(const struct revocations *r, const struct identity *identity)
 {
     if (!r || r->users.count == 0)
         return false;
     const struct revoked *revoked = find(r, &identity->company, &identity->user);
-    return revoked && identity->issued_at <= revoked->before && now_s(r) < revoked->ends_at;
-}
-
-/* ---- forgetting ---- */
-
-static void drop_expired(struct uuid_node *node, void *arg)
-{
-    struct revocations *r = arg;
-    struct revoked *first = CONTAINER_OF(node, struct revoked, node);
-    for (struct revoked **at = &first->next; *at;) {
-        struct revoked *revoked = *at;
-        if (now_s(r) < revoked->ends_at) {
-            at = &revoked->next;
-            continue;
-        }
-        *at = revoked->next;
-        free(revoked);
-    }
-    if (now_s(r) < first->ends_at || first->next)
-        return;
-    uuid_map_remove(&r->users, node);
-    free(first);
+    return revoked && identity->issued_at <= revoked->before;
 }
 
 /* ---- reading ---- */
@@ -139,7 +108,7 @@ static bool add_row(struct revocations *r, const struct db_result *result, int r
 {
     struct uuid company, user;
     return uuid_parse(db_text(result, row, 0), &company) && uuid_parse(db_text(result, row, 1), &user) &&
-           add(r, &company, &user, db_int(result, row, 2), db_int(result, row, 3));
+           add(r, &company, &user, db_int(result, row, 2));
 }
 
 static void on_rows(void *arg, struct db_result *result)
@@ -156,19 +125,20 @@ static void on_rows(void *arg, struct db_result *result)
         return;
     }
     r->are_known = true;
+    r->since_s = r->asked_at_s > MARGIN_S ? r->asked_at_s - MARGIN_S : 0;
     for (int row = 0; row < db_rows(result); row++)
         news |= add_row(r, result, row);
-    uuid_map_each(&r->users, drop_expired, r);
     if (news)
         r->on_news(r->gateway);
 }
 
 void revocations_read(struct revocations *r)
 {
-    char hold[DB_NUMBER_SIZE];
-    const struct slice params[] = {db_number(hold_s(r), hold)};
+    char since[DB_NUMBER_SIZE];
+    const struct slice params[] = {db_number(r->since_s, since)};
     if (r->is_reading)
         return;
+    r->asked_at_s = (int64_t)ev_now(r->gateway->loop);
     r->is_reading = db_pool_query(r->gateway->reads,
                                   &(struct db_query){.kind = DB_QUERY_EXPENSIVE,
                                                      .is_fresh = true,
@@ -220,15 +190,8 @@ static bool read_time(const json_t *value, int64_t *ret_seconds)
     return true;
 }
 
-static int64_t later(int64_t a, int64_t b)
+static bool read_entity_of(const struct event *event, struct uuid *user, int64_t *before)
 {
-    return a > b ? a : b;
-}
-
-static bool read_entity_of(const struct revocations *r, const struct event *event, struct uuid *user,
-                           int64_t *before, int64_t *ends_at)
-{
-    int64_t created_at = 0, expires_at = 0;
     char why[160];
     json_t *json = NULL;
     struct slice text = {event->body.data + event->entity_at, event->body.len - (size_t)event->entity_at - 1};
@@ -236,10 +199,7 @@ static bool read_entity_of(const struct revocations *r, const struct event *even
         return false;
     const json_t *user_id = json_object_get(json, "user_id");
     bool is_whole = json_is_string(user_id) && uuid_parse(slice_of(json_string_value(user_id)), user) &&
-                    read_time(json_object_get(json, "before"), before) &&
-                    read_time(json_object_get(json, "expires_at"), &expires_at) &&
-                    read_time(json_object_get(json, "created_at"), &created_at);
-    *ends_at = later(expires_at, later(*before, created_at) + hold_s(r));
+                    read_time(json_object_get(json, "before"), before);
     json_decref(json);
     return is_whole;
 }
@@ -247,15 +207,15 @@ static bool read_entity_of(const struct revocations *r, const struct event *even
 void revocations_on_event(struct revocations *r, const struct event *event)
 {
     struct uuid user;
-    int64_t before = 0, ends_at = 0;
+    int64_t before = 0;
     if (!r || event->status != ERR_OK || event->entity_at <= 0 || !slice_is(event->type, REVOCATION_EVENT))
         return;
-    if (!read_entity_of(r, event, &user, &before, &ends_at)) {
+    if (!read_entity_of(event, &user, &before)) {
         log_warn("revocations.malformed");
         revocations_read(r);
         return;
     }
-    if (add(r, &event->company, &user, before, ends_at))
+    if (add(r, &event->company, &user, before))
         r->on_news(r->gateway);
 }
 

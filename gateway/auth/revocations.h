@@ -1,13 +1,13 @@
 #pragma once
 /* Revoked tokens (resource `revocation`). Every gateway process knows those of every company.
  *
- *   start, every binding of the queue, each minute ─▶ all revocations that have not expired are read
+ *   start ─▶ all revocations are read, the last one of each user
+ *   every binding of the queue, each minute ─▶ those of the last hour, or since the last reading, are read
  *   event revocation.created, for which every process binds its queue ─▶ one is added
  *
- * Until the first reading, /readyz says no, and nobody is believed (auth.h). A
- * revocation holds until no token that it speaks of can be valid any more (CORTEX_AUTH_MAX_LIFE_MS), whatever
- * its expires_at says. A reading only adds, and what has ended is forgotten, so a
- * replica of the database that is behind takes nothing away.
+ * Until the first reading, /readyz says no, and nobody is believed (auth.h). A revocation holds for good, whatever
+ * its expires_at says: a token with an iat is dead after CORTEX_AUTH_MAX_LIFE_MS anyway, and of one without an iat
+ * nobody knows how old it is. A reading only adds, so a replica of the database that is behind takes nothing away.
  */
 
 #include "common/broker/envelope.h"

@@ -107,6 +107,27 @@ describe('what is open when a token is revoked', () => {
         expectStatus(await person.api.get('/v1/projects'), 401);
     });
 
+    test('test_token_without_iat_when_its_user_was_revoked_then_dead_for_good_however_long_ago_that_was', async () => {
+        const person = await aPerson();
+        const undated = stack.client({ ...person.who, iat: undefined }), other = stack.client({ company: person.company, iat: undefined });
+        expectStatus(await undated.get('/v1/projects'), 200); // nobody has been revoked
+        await revoke(person);
+        await until(async () => (await undated.get('/v1/projects')).status === 401, 2000, 'the revocation');
+        await stack.run(`UPDATE revocation SET before = before - interval '3 years', created_at = created_at - interval '3 years',
+            expires_at = expires_at - interval '3 years' WHERE user_id = '${person.who.user}'`);
+        const operator = stack.client({ role: 'super_admin' }), path = '/v1/admin/schedules/revocation.retention';
+        const runs = (await operator.get(path)).body.runs;
+        expectStatus(await operator.post(`${path}/run`), 202);
+        await until(async () => { const { body } = await operator.get(path); return body.runs > runs && body.last.outcome === 'succeeded'; }, 30_000, 'retention');
+        await stack.gateway.kill();
+        await stack.gateway.start();
+        for (let i = 0; i < 8; i += 1) {
+            expectProblem(await undated.get('/v1/projects'), 401, 'unauthenticated');
+            expectStatus(await person.api.get('/v1/projects'), 200); // its iat is later than that
+            expectStatus(await other.get('/v1/projects'), 200);
+        }
+    });
+
     test('test_token_when_it_lives_longer_than_the_bound_or_is_of_the_future_then_401', async () => {
         const claims = claimsOf({ company: stack.company });
         for (const others of [{ exp: nowS() + 40 * 86400 }, { iat: nowS() + 3600 }, { iat: undefined, exp: nowS() + 40 * 86400 }]) {
@@ -138,30 +159,63 @@ describe('commands that wait when their sender is revoked', () => {
         assert.deepEqual(body.data.map(({ name }) => name), ['Fine']);
     });
 
-    test('test_schedule_when_its_actor_is_revoked_then_its_commands_are_refused_until_it_is_put_again', async () => {
-        const person = await aPerson();
-        const operator = stack.client({ role: 'super_admin' });
-        const name = `revoked-${randomUUID()}`;
-        const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'Again' } };
-        const path = `/v1/admin/schedules/${name}`;
-        const runs = async () => {
-            const count = (await operator.get(path)).body.runs;
-            expectStatus(await operator.post(`${path}/run`), 202);
-            return until(async () => {
-                const { body } = await operator.get(path);
-                return body.runs > count && ['failed', 'succeeded'].includes(body.last.outcome) && body.last;
-            }, 30_000, 'the run');
-        };
-        expectStatus(await operator.put(path, schedule), 201);
-        assert.equal((await runs()).outcome, 'succeeded');
-        await sleep(1000); // a revocation and what is done in the same second: the revocation wins
-        await revoke(person);
-        const last = await runs();
-        assert.deepEqual([last.outcome, last.error], ['failed', 'revoked']);
-        await sleep(1000);
-        expectStatus(await operator.put(path, schedule), 200);
-        assert.equal((await runs()).outcome, 'succeeded');
-        expectStatus(await operator.delete(path), 204);
+    // → a function that runs the schedule, and says how that ended.
+    const runner = (operator, path) => async () => {
+        const count = (await operator.get(path)).body.runs;
+        expectStatus(await operator.post(`${path}/run`), 202);
+        return until(async () => {
+            const { body } = await operator.get(path);
+            return body.runs > count && ['failed', 'succeeded'].includes(body.last.outcome) && [body.last.outcome, body.last.error];
+        }, 30_000, 'the run');
+    };
+
+    // Of a schedule in somebody's name two may be sent away: that person, and the operator who put it, who is of another company.
+    for (const revoked of ['actor', 'operator'])
+        test(`test_schedule_when_its_${revoked}_is_revoked_then_its_commands_are_refused_until_it_is_put_again`, async () => {
+            const person = await aPerson(), boss = await aPerson('super_admin');
+            const other = stack.client({ role: 'super_admin' });
+            const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'Again' } };
+            const path = `/v1/admin/schedules/revoked-${randomUUID()}`;
+            const run = runner(other, path);
+            expectStatus(await boss.api.put(path, schedule), 201);
+            assert.deepEqual(await run(), ['succeeded', null]);
+            // The same user id in another company is somebody else.
+            await revoke({ who: boss.who, admin: person.admin });
+            await sleep(1000); // a revocation and what is done in the same second: the revocation wins
+            assert.deepEqual(await run(), ['succeeded', null]);
+            await revoke(revoked === 'actor' ? person : boss);
+            assert.deepEqual(await run(), ['failed', 'revoked']);
+            await sleep(1000);
+            expectStatus(await other.put(path, schedule), 200);
+            assert.deepEqual(await run(), ['succeeded', null]);
+            expectStatus(await other.delete(path), 204);
+        });
+
+    test('test_replay_when_an_operator_asks_for_it_then_the_command_keeps_who_acted', async () => {
+        const company = await stack.addCompany('Replaying');
+        const api = stack.client({ company }), user = randomUUID();
+        const trap = `trap_${company.replaceAll('-', '')}`;
+        await stack.run(`CREATE FUNCTION ${trap}() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF NEW.company_id = '${company}' THEN RAISE EXCEPTION 'trapped'; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER ${trap} BEFORE INSERT ON project FOR EACH ROW EXECUTE FUNCTION ${trap}()`);
+        expectStatus(await api.post('/v1/projects', { name: 'Trapped' }), 500);
+        const letter = async () => (await stack.query(`SELECT id, acted_by, acted_company, acted_at, jsonb_array_length(history) AS deaths,
+            is_replaying FROM dead_letter WHERE company_id = '${company}'`))[0];
+        const { id, acted_by: nobody } = await letter();
+        assert.equal(nobody, null);
+        const operator = stack.client({ role: 'super_admin', user });
+        const asked = nowS();
+        let deaths = 0;
+        for (const ask of [() => operator.post(`/v1/admin/dead-letters/${id}/replay`), () => operator.post('/v1/admin/dead-letters/replay', { company })]) {
+            await stack.run(`UPDATE dead_letter SET acted_by = NULL WHERE id = '${id}'`);
+            expectStatus(await ask(), 200);
+            deaths += 1;
+            const again = await until(async () => { const row = await letter(); return row.deaths === deaths && !row.is_replaying && row; }, 20_000, 'it to be back');
+            assert.deepEqual([again.acted_by, again.acted_company], [user, stack.company]);
+            assert.ok(Number(again.acted_at) >= asked);
+        }
+        await stack.run(`DROP FUNCTION ${trap}() CASCADE`);
+        expectStatus(await operator.delete(`/v1/admin/dead-letters/${id}`), 204);
     });
 });
 

@@ -87,6 +87,13 @@ enum command_finding {
     FINDING_GONE,       /* its row is no longer there */
 };
 
+/* An operator who has it run in its sender's name: who put its schedule, or replayed its dead letter. */
+struct acted {
+    bool is_known; /* false: nobody but its sender */
+    struct uuid by, company;
+    int64_t at; /* seconds since 1970 */
+};
+
 struct command {
     struct command *next; /* in the list of whoever has it */
     struct envelope envelope;
@@ -102,6 +109,7 @@ struct command {
     enum command_reading reading;
     int64_t place;        /* of a row whose reason is TURN */
     bool has_dead_letter; /* there is a row of `dead_letter` for it */
+    struct acted acted;
 
     /* In the intake. */
     struct company *company;

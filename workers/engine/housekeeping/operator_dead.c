@@ -1,8 +1,11 @@
 /* What operators do with dead letters: replay or drop them, one or many. A replay moves dead letters to
  * `deferred` in one transaction: a process that dies meanwhile has done all of it or nothing. The functions are
- * in schemas/sql/0023_dead_letters_without_waiting.sql. */
+ * in schemas/sql/0023_dead_letters_without_waiting.sql and 0029_acted_by.sql. */
 
 #include "workers/engine/housekeeping/operator.h"
+
+/* Who replays. */
+#define OPERATOR "($1::jsonb->>'actor')::uuid, ($1::jsonb->>'operator_company')::uuid"
 
 #define LETTER                                                           \
     "WITH letter AS ("                                                   \
@@ -42,7 +45,7 @@
 
 #define COUNTED(function)                                                            \
     " SELECT 'ok', 200, json_build_object("                                          \
-    "'count', (SELECT " function "(coalesce(ids, '{}')) FROM chosen),"               \
+    "'count', (SELECT " function " FROM chosen),"                                    \
     " 'locked', (SELECT count(*) FROM seen WHERE id NOT IN (SELECT id FROM taken))," \
     " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound),"              \
     " 'before', (SELECT before FROM bound))"
@@ -56,7 +59,8 @@
 #define REPLAY_ONE                                                                                      \
     LETTER                                                                                              \
     ", done AS MATERIALIZED ("                                                                          \
-    " SELECT id, is_replaying, dead_letter_replay(ARRAY[id]) AS count FROM letter WHERE is_readable),"  \
+    " SELECT id, is_replaying, dead_letter_replay(ARRAY[id], " OPERATOR                                 \
+    ") AS count FROM letter WHERE is_readable),"                                                        \
     " answer AS ("                                                                                      \
     " SELECT 'database-locked' AS slug, 503 AS status, json_build_object('detail', '" HELD "') AS body" \
     " FROM done WHERE count = 0 AND NOT is_replaying"                                                   \
@@ -85,8 +89,11 @@
 
 const struct operator_request operator_dead_requests[] = {
     {"dead.replay", {"operator.dead_replay", REPLAY_ONE}},
-    {"dead.replay_many", {"operator.dead_replay_many", CHOSEN(IS_READABLE) COUNTED("dead_letter_replay")}},
+    {"dead.replay_many",
+     {"operator.dead_replay_many",
+      CHOSEN(IS_READABLE) COUNTED("dead_letter_replay(coalesce(ids, '{}'), " OPERATOR ")")}},
     {"dead.drop", {"operator.dead_drop", DROP_ONE}},
-    {"dead.drop_many", {"operator.dead_drop_many", CHOSEN("true") COUNTED("dead_letter_drop")}},
+    {"dead.drop_many",
+     {"operator.dead_drop_many", CHOSEN("true") COUNTED("dead_letter_drop(coalesce(ids, '{}'))")}},
     {0},
 };

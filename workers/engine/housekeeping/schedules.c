@@ -54,7 +54,7 @@ enum {
 
 /* In the transaction that holds the locks. $1: this process. Arrays: name, the next_at that follows, the id of
  * the command, whose `sent` is the time at which the schedule was last put: since then nobody has asked
- * whether the actor was revoked. */
+ * whether the actor, or the operator who put it, was revoked. */
 static const struct db_statement claim_taken = {
     "schedules.claim",
     "WITH claimed AS ("
@@ -77,9 +77,10 @@ static const struct db_statement claim_taken = {
     " waiting AS ("
     " INSERT INTO deferred"
     " (company_id, command_id, pool, slot, reason, due_at, type, actor,"
-    " role, subject, parent, fingerprint, sent, body)"
+    " role, subject, parent, fingerprint, sent, body, acted_by, acted_company, acted_at)"
     " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor,"
-    " role, subject, parent, fingerprint, floor(extract(epoch FROM updated_at))::bigint, body"
+    " role, subject, parent, fingerprint, floor(extract(epoch FROM updated_at))::bigint, body,"
+    " changed_by, changed_by_company, floor(extract(epoch FROM updated_at))::bigint"
     " FROM claimed"
     " WHERE company_id IS NOT NULL"
     " ON CONFLICT DO NOTHING)"

@@ -17,12 +17,13 @@ enum {
 
 /* What is read of a row: its wait, whether a begun mark stands that is not of this statement, and the
  * command. */
-#define ROW_COLUMNS                                                                      \
-    "f.reason, f.place, f.attempts, f.error,"                                            \
-    " to_char(f.first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"      \
-    " f.is_replay, m.command_id IS NOT NULL,"                                            \
-    " f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent," \
-    " f.if_match, f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body"
+#define ROW_COLUMNS                                                                            \
+    "f.reason, f.place, f.attempts, f.error,"                                                  \
+    " to_char(f.first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"            \
+    " f.is_replay, m.command_id IS NOT NULL,"                                                  \
+    " f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent,"       \
+    " f.if_match, f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body," \
+    " f.acted_by, f.acted_company, f.acted_at"
 
 enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, WAS_BEGUN, COMMAND };
 
@@ -73,7 +74,7 @@ static const struct db_statement find_unpublished = {
     "backlog.unpublished",
     "SELECT 'unpublished', 0, 0, NULL,"
     " to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea"
+    " false, false, " COMMAND_HEAD_COLUMNS ", ''::bytea, NULL, NULL, NULL"
     " FROM unpublished AS f"
     " WHERE pool = $1 AND at < now() - interval '2 seconds'"
     " AND slot % $2::integer = ANY ($3::integer[])"

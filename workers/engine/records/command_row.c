@@ -40,6 +40,12 @@ struct pg_array *command_row_add(struct pg_array *column, const struct command *
     add_text_if(column++, envelope->reply_to);
     add_text_if(column++, envelope->traceparent);
     pg_array_add_bytes(column++, envelope->body);
+    add_uuid_if(column++, command->acted.is_known, &command->acted.by);
+    add_uuid_if(column++, command->acted.is_known, &command->acted.company);
+    if (command->acted.is_known)
+        pg_array_add_i64(column++, command->acted.at);
+    else
+        pg_array_add_null(column++);
     return column;
 }
 
@@ -60,7 +66,10 @@ enum {
     CORRELATION_ID,
     REPLY_TO,
     TRACEPARENT,
-    BODY
+    BODY,
+    ACTED_BY,
+    ACTED_COMPANY,
+    ACTED_AT
 };
 
 static bool read_uuid(struct slice text, struct uuid *ret_uuid)
@@ -101,6 +110,10 @@ struct command *command_row_read(struct db_result *result, int row, int column, 
     if (!is_good)
         return NULL;
     struct command *command = command_new_of_row(&envelope, reason);
+    command->acted.is_known =
+        read_uuid(db_text(result, row, column + ACTED_BY), &command->acted.by) &&
+        read_uuid(db_text(result, row, column + ACTED_COMPANY), &command->acted.company);
+    command->acted.at = db_int(result, row, column + ACTED_AT);
     if (read_bytes(&command->arena, db_text(result, row, column + BODY), &command->envelope.body))
         return command;
     command_free(command);

@@ -7,7 +7,7 @@ enum { COLUMNS = COMMAND_COLUMN_COUNT + 4 };
 #define INSERT                                                                                       \
     "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"   \
     " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"     \
-    " FROM unnest(" COMMAND_ARRAYS ", $17::text[], $18::text[], $19::integer[], $20::timestamptz[])" \
+    " FROM unnest(" COMMAND_ARRAYS ", $20::text[], $21::text[], $22::integer[], $23::timestamptz[])" \
     " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"                                \
     " ON CONFLICT ON CONSTRAINT dead_letter_command"
 

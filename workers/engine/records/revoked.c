@@ -2,11 +2,11 @@
 
 enum { FRESH_S = 5 }; /* a delivery that was sent no longer ago was let in by a gateway that had just asked */
 
-/* `before` is compared with the time at which the command was sent, in whole seconds: a token that sent it was made
- * no later. */
+/* `before` is compared with the time at which the command was sent, or at which somebody acted, in whole seconds:
+ * the token that did it was made no later. */
 static const struct db_statement find_revoked = {
     "revoked.find",
-    "SELECT k.i FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[])"
+    "SELECT DISTINCT k.i FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[])"
     " AS k (i, company_id, actor, sent)"
     " WHERE EXISTS (SELECT FROM revocation AS r"
     " WHERE r.company_id = k.company_id AND r.user_id = k.actor AND r.before >= to_timestamp(k.sent))",
@@ -19,6 +19,16 @@ static bool has_waited(const struct command *command, int64_t now_s)
            (is_row || command->backoffs > 0 || command->envelope.timestamp < now_s - FRESH_S);
 }
 
+static void add_person(struct records *records, size_t i, const struct uuid *company, const struct uuid *user,
+                       int64_t at)
+{
+    struct pg_array *column = pg_rows_add(&records->rows);
+    pg_array_add_i64(column++, (int64_t)i);
+    pg_array_add_uuid(column++, company);
+    pg_array_add_uuid(column++, user);
+    pg_array_add_i64(column++, at);
+}
+
 void revoked_ask(struct records *records, struct command *const *commands, size_t count, int64_t now_s,
                  db_on_result *on_asked, void *arg)
 {
@@ -26,11 +36,11 @@ void revoked_ask(struct records *records, struct command *const *commands, size_
     for (size_t i = 0; i < count; i++) {
         if (!has_waited(commands[i], now_s))
             continue;
-        struct pg_array *column = pg_rows_add(&records->rows);
-        pg_array_add_i64(column++, (int64_t)i);
-        pg_array_add_uuid(column++, &commands[i]->envelope.company);
-        pg_array_add_uuid(column++, &commands[i]->envelope.actor);
-        pg_array_add_i64(column++, commands[i]->envelope.timestamp);
+        const struct acted *acted = &commands[i]->acted;
+        add_person(records, i, &commands[i]->envelope.company, &commands[i]->envelope.actor,
+                   commands[i]->envelope.timestamp);
+        if (acted->is_known)
+            add_person(records, i, &acted->company, &acted->by, acted->at);
     }
     pg_rows_send(&records->rows, records->db, &find_revoked, NULL, on_asked, arg);
 }

@@ -538,6 +538,45 @@ static void test_batch_when_the_sender_was_revoked_since_then_an_old_delivery_is
     run_sqlf("DELETE FROM revocation WHERE company_id = '%s'", uuid_text(&e->company));
 }
 
+/* Somebody else had it run in the sender's name: put its schedule, or replayed its dead letter. */
+static void test_batch_when_who_acted_was_revoked_since_then_what_waited_is_refused(void **state)
+{
+    struct engine *e = *state;
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct uuid elsewhere = uuid_v7();
+    for (int revoked = 0; revoked <= 3; revoked++) {
+        struct command *command =
+            make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"x\"}"});
+        struct acted acted = {.is_known = true,
+                              .by = e->stranger,
+                              .company = revoked == 3 ? elsewhere : e->company,
+                              .at = now_s - 50};
+        command->deferral = DEFER_RETRY;
+        command->delay_ms = 0;
+        command->envelope.timestamp = now_s - 100;
+        command->acted = acted;
+        run_commands(e, &command, 1); /* each wait keeps who acted */
+        command = take_settled(e, 0);
+        assert_string_equal(
+            ask_sqlf("SELECT (acted_by = '%s' AND acted_company = '%s' AND acted_at = %lld)::text"
+                     " FROM deferred WHERE command_id = '%s'",
+                     uuid_text(&acted.by), uuid_text(&acted.company), (long long)acted.at,
+                     uuid_text(&command->envelope.id)),
+            "true");
+        if (revoked >= 2) /* 3: the same user id, in a company that is not that of the token */
+            revoke_tokens(e, &e->stranger, now_s - 40);
+        if (revoked == 1)
+            revoke_tokens(e, &e->stranger, now_s - 60); /* before the operator acted */
+        command = as_row(command, DEFER_RETRY);
+        command->acted = acted;
+        run_commands(e, &command, 1);
+        command = take_settled(e, 0);
+        assert_int_equal(command->status, revoked == 2 ? ERR_REVOKED : ERR_OK);
+        command_free(command);
+        run_sqlf("DELETE FROM revocation WHERE company_id = '%s'", uuid_text(&e->company));
+    }
+}
+
 static void test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history(
     void **state)
 {
@@ -999,6 +1038,7 @@ int main(void)
         TEST(test_batch_when_an_error_is_worth_a_retry_holds_its_company_then_waits_then_is_a_dead_letter),
         TEST(test_batch_when_the_sender_was_revoked_since_then_what_waited_is_refused),
         TEST(test_batch_when_the_sender_was_revoked_since_then_an_old_delivery_is_refused),
+        TEST(test_batch_when_who_acted_was_revoked_since_then_what_waited_is_refused),
         TEST(test_batch_when_a_dead_letter_is_replayed_success_removes_it_and_failure_adds_to_its_history),
         TEST(test_batch_when_a_command_is_to_be_parked_it_becomes_a_row_and_is_run_from_it_once),
         TEST(test_batch_when_too_many_commands_of_a_company_wait_for_their_time_refuses_more),
