@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/base/base64url.h"
+#include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 
@@ -172,7 +173,7 @@ static enum err load_secret(const char *path, struct token_keys *keys, char why[
 {
     uint8_t secret[SECRET_MAX];
     struct token_key key = {.until = INT64_MAX};
-    FILE *file = fopen(path, "re");
+    FILE *file = file_open(path);
     size_t len = file ? fread(secret, 1, sizeof(secret), file) : 0;
     bool is_whole = file && feof(file);
     key.since = changed_at(file);
@@ -194,7 +195,7 @@ static enum err load_public_key(const char *path, char *id, const char *setting,
                                 char why[WHY_SIZE])
 {
     struct token_key key = {.id = id, .algorithm = KEY_EDDSA, .until = INT64_MAX};
-    FILE *file = fopen(path, "re");
+    FILE *file = file_open(path);
     if (file) {
         key.public_key = PEM_read_PUBKEY(file, NULL, NULL, NULL);
         key.since = changed_at(file);
@@ -298,7 +299,7 @@ static enum err add_jwk(struct token_keys *keys, const json_t *jwk, int64_t sinc
 static enum err read_whole(const char *path, char **ret_text, size_t *ret_len, int64_t *ret_since,
                            char why[WHY_SIZE])
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = file_open(path);
     char *text = file ? xmalloc(FILE_MAX) : NULL;
     size_t len = file ? fread(text, 1, FILE_MAX, file) : 0;
     bool is_whole = file && feof(file) && !ferror(file);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 
 enum setting_type { TYPE_STRING, TYPE_SECRET, TYPE_INT, TYPE_BYTES, TYPE_MS };
@@ -191,7 +192,7 @@ static enum err apply_line(struct loading *loading, const char *path, int number
 
 static enum err apply_file(struct loading *loading, const char *path)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = file_open(path);
     if (!file) {
         snprintf(loading->why, 256, "CORTEX_CONFIG=%.100s cannot be read: %s.", path, strerror(errno));
         return fault(loading);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/file.h"
 #include "common/base/macros.h"
 #include "common/time/calendar.h"
 
@@ -312,7 +313,7 @@ static FILE *open_file(const char *folder, struct slice name)
 {
     char path[PATH_MAX];
     int len = snprintf(path, sizeof(path), "%s/%.*s", folder, (int)name.len, name.data);
-    return len < (int)sizeof(path) ? fopen(path, "re") : NULL;
+    return len < (int)sizeof(path) ? file_open(path) : NULL;
 }
 
 enum err time_zone_open(struct slice name, struct time_zone **ret_zone)
