@@ -29,6 +29,15 @@ static struct tenant *tenant_of(const struct subscriber *subscriber)
 
 static void on_pace(struct ev_loop *loop, ev_timer *timer, int events);
 
+/* Ours are shorter, and have no NUL: one that is longer or has one is none of ours, and must not become one by
+ * being cut off. */
+static void copy_epoch(struct slice epoch, char copy[EPOCH_SIZE])
+{
+    static const char never[] = "?";
+    bool is_possible = epoch.len < EPOCH_SIZE && !memchr(epoch.data, '\0', epoch.len);
+    memcpy(copy, is_possible ? epoch.data : never, is_possible ? epoch.len : sizeof(never));
+}
+
 struct start *start_new(struct subscriber *subscriber, const struct hub_request *request)
 {
     struct start *start = xcalloc(1, sizeof(*start));
@@ -36,10 +45,8 @@ struct start *start_new(struct subscriber *subscriber, const struct hub_request 
     start->recover = request->recover;
     start->offset = request->offset;
     start->page = HUB_PAGE;
-    /* Ours are shorter: a longer one, cut off here, never matches. */
-    size_t len = request->epoch.len < EPOCH_SIZE ? request->epoch.len : EPOCH_SIZE - 1;
-    if (len > 0)
-        memcpy(start->epoch, request->epoch.data, len);
+    if (request->epoch.len > 0)
+        copy_epoch(request->epoch, start->epoch);
     ev_timer_init(&start->pace, on_pace, 0., 0.);
     return start;
 }

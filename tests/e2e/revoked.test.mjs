@@ -8,6 +8,7 @@ import amqp from 'amqplib';
 
 import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
 import { closeAll, once, Speaker } from './realtime/clients.mjs';
+import { claims } from './revoked/claims.mjs';
 import { keys } from './revoked/keys.mjs';
 import { starting } from './revoked/starting.mjs';
 import { Described } from '../lib/described.mjs';
@@ -429,5 +430,6 @@ describe('roles', () => {
     });
 });
 
+claims(shared);
 keys(shared);
 starting(shared);

@@ -54,7 +54,8 @@ export function recovery(shared) {
             const company = await shared.stack.addCompany('Restored');
             await newProject(shared.stack.client({ company }));
             const { speaker, result: { epoch } } = await subscribe(company, `company:${company}`);
-            for (const position of [since('other', 0), since(epoch, 1000), since('x'.repeat(100), 0)]) {
+            for (const position of [since('other', 0), since(epoch, 1000), since('x'.repeat(100), 0),
+                since('\0', 0), since(`${epoch}\0`, 0)]) {
                 const { speaker: other, result } = await subscribe(company, `company:${company}`, position);
                 assert.equal(result.recovered, false);
                 assert.equal(result.offset, 1);
