@@ -20,10 +20,12 @@ struct text_blocks {
     ev_timer look;
     struct buf sql;
     struct db_statement fill;
-    int64_t commands; /* since the last look */
-    int64_t changes;  /* before that, and not filled in yet */
-    ev_tstamp begun;  /* when the open step was sent */
-    bool is_open, is_more, is_draining;
+    int64_t commands;        /* since the last look */
+    int64_t changes;         /* before that, and not filled in yet */
+    ev_tstamp looked, begun; /* the last look; the last step */
+    bool is_open, is_draining;
+    bool is_more; /* the last step has left something, or something came meanwhile */
+    bool is_late; /* so much has gathered that it is filled although many commands come */
 };
 
 static void look_in(struct text_blocks *t, double seconds)
@@ -45,6 +47,8 @@ static void on_filled(void *arg, struct db_result *result)
     struct text_blocks *t = arg;
     enum err err = db_result_error(result);
     t->is_more = !err && slice_is(db_text(result, 0, 0), "t");
+    t->changes = t->is_more && t->changes > STEP_ROWS ? t->changes - STEP_ROWS : 0;
+    t->is_late &= t->changes > 0;
     if (err && err != ERR_SHUTTING_DOWN)
         log_at(err_info(err)->level, "text_blocks.failed", LOG_S("error", err_info(err)->name),
                LOG_S("message", db_result_message(result)));
@@ -65,21 +69,29 @@ static void step(struct text_blocks *t)
 {
     char rows[DB_NUMBER_SIZE];
     const struct slice params[] = {db_number(STEP_ROWS, rows)};
-    t->changes = 0;
     t->is_open = true;
     t->begun = ev_now(t->loop);
     db_send(t->db, &t->fill, params, ARRAY_LEN(params), on_filled, t);
     db_sync(t->db, on_synced, t);
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+/* While many commands come, at most one step a second: for what others have changed, such as an import. */
+static bool is_to_wait(struct text_blocks *t, double elapsed)
 {
-    (void)loop, (void)events;
-    struct text_blocks *t = CONTAINER_OF(timer, struct text_blocks, look);
-    bool are_few = t->is_more || (double)t->commands <= FEW_PER_S * LOOK_S;
+    bool are_many = (double)t->commands > FEW_PER_S * elapsed;
     t->changes += t->commands;
     t->commands = 0;
-    if (!db_is_up(t->db) || (!are_few && t->changes < CHANGES_MAX))
+    t->is_late |= t->changes >= CHANGES_MAX;
+    return are_many && !t->is_late && !(t->is_more && t->looked - t->begun >= LOOK_S);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct text_blocks *t = CONTAINER_OF(timer, struct text_blocks, look);
+    double elapsed = ev_now(loop) - t->looked;
+    t->looked = ev_now(loop);
+    if (is_to_wait(t, elapsed) || !db_is_up(t->db))
         look_in(t, LOOK_S);
     else
         step(t);
@@ -115,6 +127,7 @@ struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db)
     struct text_blocks *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     t->db = db;
+    t->looked = ev_now(loop);
     make_statement(t);
     ev_timer_init(&t->look, on_look, 0, 0);
     look_in(t, LOOK_S);
