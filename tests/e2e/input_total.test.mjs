@@ -1,10 +1,15 @@
 // What clients send and do not finish is bounded in sum (CORTEX_INPUT_TOTAL): heads, bodies, WebSocket messages in one frame or in fragments,
 // and requests that wait for their answers. Thousands of connections fill it, and a client that does finish is served all the same.
+//
+// The same clients may leave unread what they are answered: that is bounded in the process (CORTEX_OUTPUT_TOTAL) and, socket by socket, in the
+// kernel, whose buffers would grow to tcp_rmem and tcp_wmem for each of them.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { expectStatus } from './api/expect.mjs';
 import { Logged, sleep, until } from '../lib/process.mjs';
@@ -12,7 +17,9 @@ import { size } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
 
 const CONNECTIONS = size(20_000), KIB = 1024, MIB = 1024 * KIB;
-const TOTAL = 16 * MIB;
+const TOTAL = 16 * MIB, OUTPUT_TOTAL = 32 * MIB;
+// Of a socket whose client has shown no token: the receive and the send buffer, each twice what was asked for (socket(7)).
+const UNREAD_MOST = 2 * 16 * KIB, UNACKED_MOST = 2 * 32 * KIB;
 // The program, the connections, and what the build for tests adds to each allocation.
 const BESIDES = 192 * MIB + CONNECTIONS * 16 * KIB;
 
@@ -21,6 +28,7 @@ before(async () => {
     stack = await startStack('input_total', {
         gateway: {
             CORTEX_GATEWAY_PROCESSES: '1', CORTEX_INPUT_TOTAL: `${TOTAL}`, CORTEX_MAX_CONNECTIONS: '40000', CORTEX_ADDRESS_SHARE: '100',
+            CORTEX_OUTPUT_TOTAL: `${OUTPUT_TOTAL}`, CORTEX_WRITE_TIMEOUT_MS: '600000',
             CORTEX_BODY_TIMEOUT_MS: '600000', CORTEX_HEAD_TIMEOUT_MS: '600000',
             ASAN_OPTIONS: 'exitcode=99:quarantine_size_mb=1', // or freed memory would count
         },
@@ -57,6 +65,14 @@ async function fill(bytes, count = CONNECTIONS) {
     }
     return clients;
 }
+
+// What the kernel holds for the gateway's connections: [{ unread, unreadMost, unacked, unackedMost }], in bytes of its memory.
+async function heldByKernel() {
+    const { stdout } = await promisify(execFile)('ss', ['-tmnH', 'state', 'established', `sport = :${stack.address.split(':')[1]}`], { maxBuffer: 64 * MIB });
+    return [...stdout.matchAll(/skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f\d+,w(\d+)/g)].map(([, unread, unreadMost, , unackedMost, unacked]) =>
+        ({ unread: Number(unread), unreadMost: Number(unreadMost), unacked: Number(unacked), unackedMost: Number(unackedMost) }));
+}
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
 const authorization = () => `Host: x\r\nAuthorization: Bearer ${stack.token({ company: stack.company, role: 'project_manager' })}\r\n`;
 const body = (octets) => Buffer.concat([
@@ -122,6 +138,35 @@ describe('input total', () => {
         const client = send(Buffer.concat([Buffer.from(upgrade), frame(20 * KIB)]));
         await until(() => client.closed, 10_000, 'it to be closed');
         assert.ok(client.text.includes('\x03\xf1message too big'), client.text); // 1009
+    });
+
+    test('test_answers_when_unread_on_many_connections_then_bounded_in_the_process_and_in_the_kernel', async (t) => {
+        const [host, port] = stack.address.split(':');
+        const requests = Buffer.from('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10_000));
+        const sockets = [];
+        for (let i = 0; i < CONNECTIONS; i++) {
+            const socket = connect(Number(port), host).on('error', () => {});
+            socket.pause().write(requests); // and nothing is ever read
+            sockets.push(socket);
+            if (i % 50 === 49) await sleep(1);
+        }
+        let held = [];
+        await until(async () => {
+            const all = await heldByKernel(); // of those that have not been ended for their output
+            held = all.filter(({ unacked }) => unacked > 0);
+            return held.length >= CONNECTIONS / 20 && held.length >= all.length * 0.9;
+        }, 120_000, 'answers to wait');
+        expectStatus(await stack.client().post('/v1/projects', { name: 'Beside answers' }), 201);
+        const rss = memory();
+        const kernel = sum(held.map(({ unread, unacked }) => unread + unacked));
+        t.diagnostic(`${held.length} of ${CONNECTIONS} connections are left that read nothing of what they asked for; the process has ` +
+            `${Math.round(rss / MIB)} MiB, the kernel ${Math.round(kernel / MIB)} MiB for them, ${Math.round(kernel / held.length / KIB)} KiB each`);
+        assert.ok(rss < TOTAL + OUTPUT_TOTAL + BESIDES, `${rss}`);
+        for (const { unreadMost, unackedMost } of held) {
+            assert.ok(unreadMost <= UNREAD_MOST, `${unreadMost} for what is not read`);
+            assert.ok(unackedMost <= UNACKED_MOST, `${unackedMost} for what is not taken`);
+        }
+        for (const socket of sockets) socket.destroy();
     });
 
     test('test_strangers_when_they_fill_it_then_clients_with_a_token_finish', async (t) => {
