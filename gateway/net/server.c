@@ -128,11 +128,19 @@ static enum accepted accept_one(struct server *server)
     }
 }
 
+/* While the table is full, each new client ends another one. So they come a few at a time, and what one of them
+ * has sent is read before it is the oldest. */
+static size_t accepts_per_turn(const struct server *server)
+{
+    size_t part = (size_t)server->gateway->config->max_connections / 32 + 1;
+    return is_full(server) && part < ACCEPTS_PER_TURN ? part : ACCEPTS_PER_TURN;
+}
+
 static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int revents)
 {
     (void)loop;
     (void)revents;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++)
+    for (size_t left = accepts_per_turn(io->data); left > 0; left--)
         if (accept_one(io->data) != ACCEPTED)
             return;
 }

@@ -26,6 +26,7 @@ client   psql                                   postgresql-client
 client   curl                                   curl
 test     /usr/include/cmocka.h                  libcmocka-dev
 test     node                                   nodejs
+test     ss                                     iproute2
 test     npm                                    npm
 test     -                                      python3-websockets
 test     -                                      python3-autobahn
