@@ -34,6 +34,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
     });
     after(async () => {
         riders?.stop();
+        await Promise.all((loads ?? []).map((load) => load.stop()));
         await stack?.stop();
     });
 
