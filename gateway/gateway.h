@@ -27,6 +27,7 @@ struct gateway {
     struct addresses *addresses;     /* addresses.h: what each network address may do */
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
+    struct tickets *tickets;         /* sse/tickets.h: open one stream of events each, without a token */
     struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];              /* "slots.<uuid>": where workers answer this process */
     char peer_key[48];               /* "reply.<uuid>": where other gateway processes answer it */

@@ -13,6 +13,7 @@
 #include "gateway/resources/operation.h"
 #include "gateway/resources/write.h"
 #include "gateway/sse/events.h"
+#include "gateway/sse/tickets.h"
 
 static const struct route rows[] = {
     {METHOD_GET, ACCESS_HEALTH, "/healthz", NULL, healthz, "healthz", "Say that the process answers."},
@@ -54,8 +55,10 @@ static const struct route rows[] = {
      "List the company's revocations, oldest first."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations/{id}", "revocation", read_entity, "get",
      "Get a revocation."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/events", NULL, read_events, "events",
+    {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "events",
      "Read events: as a stream of Server-Sent Events, or page by page."},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/tickets", NULL, ticket_create, "createTicket",
+     "Get a ticket, with which a page's EventSource, which cannot send a token, opens one stream of events."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations", NULL, read_operations, "listOperations",
      "List the commands that wait: the caller's own, or for admins those of the company."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations/{id}", NULL, read_operation, "getOperation",

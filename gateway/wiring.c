@@ -20,6 +20,7 @@
 #include "gateway/net/server.h"
 #include "gateway/resources/plan.h"
 #include "gateway/routes.h"
+#include "gateway/sse/tickets.h"
 #include "gateway/ws/deflate.h"
 
 static void name_reply_key(struct gateway *gateway)
@@ -72,6 +73,16 @@ static void on_presence(struct gateway *gateway, struct slice body)
     presence_on_message(gateway->presence, body);
 }
 
+static void on_ticket_take(struct gateway *gateway, struct slice body)
+{
+    tickets_on_take(gateway->tickets, body);
+}
+
+static void on_ticket_taken(struct gateway *gateway, struct slice body)
+{
+    tickets_on_answer(gateway->tickets, body);
+}
+
 static void on_writers(struct gateway *gateway, struct slice body)
 {
     writers_on_message(gateway->writers, body);
@@ -102,6 +113,8 @@ static const char *const slot_keys[] = {"*." REVOCATION_KEY, NULL};
 static const struct events_announcement announcements[] = {
     {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, on_presence},
     {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, on_writers},
+    {{TICKET_TAKE, sizeof(TICKET_TAKE) - 1}, on_ticket_take},
+    {{TICKET_TAKEN, sizeof(TICKET_TAKEN) - 1}, on_ticket_taken},
     {SLICE_NONE, NULL},
 };
 static const struct events_listeners listeners = {
@@ -139,6 +152,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
         gateway->hub = hub_new(gateway);
     if (!err)
         gateway->presence = presence_new(gateway);
+    gateway->tickets = tickets_new(gateway);
     gateway->addresses = addresses_new(gateway->config);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
     if (!err)
@@ -153,6 +167,7 @@ void gateway_close(struct gateway *gateway)
     server_free(gateway->server);
     hub_free(gateway->hub);
     presence_free(gateway->presence);
+    tickets_free(gateway->tickets);
     db_pool_free(gateway->reads);
     db_pool_free(gateway->primary);
     writers_free(gateway->writers);

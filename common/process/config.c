@@ -7,6 +7,8 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/network.h"
+#include "common/base/origin.h"
 
 enum setting_type { TYPE_STRING, TYPE_SECRET, TYPE_INT, TYPE_BYTES, TYPE_MS };
 
@@ -237,12 +239,48 @@ static enum err check_log_level(struct loading *loading)
     return fault(loading);
 }
 
+/* A list of origins with an entry that no browser's Origin can equal lets nobody in, and nobody sees why. */
+static enum err check_origins(struct loading *loading)
+{
+    char origin[ORIGIN_SIZE];
+    struct slice list = slice_of(loading->config->cors_origins);
+    for (struct slice entry; (entry = origin_next(&list)).data;)
+        if (!slice_is(entry, "*") && !origin_normalize(entry, origin).data) {
+            snprintf(loading->why, 256,
+                     "CORTEX_CORS_ORIGINS: \"%.*s\" is no origin. It must be a scheme, a host and, where it "
+                     "is not "
+                     "the scheme's own, a port, as in https://app.example:8443, or *.",
+                     (int)(entry.len < 80 ? entry.len : 80), entry.data);
+            return fault(loading);
+        }
+    return ERR_OK;
+}
+
+/* A list of networks, such as "10.0.0.0/8 ::1". */
+static enum err check_proxies(struct loading *loading)
+{
+    struct slice list = slice_of(loading->config->proxies);
+    for (struct slice entry; (entry = origin_next(&list)).data;)
+        if (!network_is_valid(entry)) {
+            snprintf(loading->why, 256,
+                     "CORTEX_PROXIES: \"%.*s\" is neither an address nor a network such as 10.0.0.0/8 or "
+                     "fd00::/8.",
+                     (int)(entry.len < 80 ? entry.len : 80), entry.data);
+            return fault(loading);
+        }
+    return ERR_OK;
+}
+
 static enum err load(struct loading *loading)
 {
     *loading->config = (struct config){0};
     enum err err = apply_all(loading);
     if (err == ERR_OK)
         err = check_log_level(loading);
+    if (err == ERR_OK)
+        err = check_origins(loading);
+    if (err == ERR_OK)
+        err = check_proxies(loading);
     if (loading->fault_count > 0)
         config_done(loading->config);
     return loading->fault_count > 0 ? ERR_BAD_REQUEST : err;

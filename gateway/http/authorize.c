@@ -1,6 +1,7 @@
 #include "gateway/http/authorize.h"
 
 #include "gateway/auth/auth.h"
+#include "gateway/auth/revocations.h"
 #include "gateway/auth/roles.h"
 #include "gateway/http/field.h"
 #include "gateway/http/router.h"
@@ -49,6 +50,26 @@ enum err authorize_bearer(struct call *call, const char **ret_why)
         return ERR_UNAUTHENTICATED;
     }
     return authorize_token(call->conn, token, &call->identity, ret_why);
+}
+
+enum err authorize_known(struct call *call, const struct identity *identity, const char **ret_why)
+{
+    struct gateway *gateway = call->gateway;
+    const ev_tstamp leeway_s = (ev_tstamp)gateway->config->auth_leeway_ms / 1000.;
+    if (!identity)
+        *ret_why = "the ticket is not valid, has expired, or was used before";
+    else if ((ev_tstamp)identity->expires_at + leeway_s <= ev_now(gateway->loop))
+        *ret_why = "the token of the ticket has expired";
+    else if (revocations_have(gateway->revocations, identity))
+        *ret_why = auth_why_revoked;
+    else
+        call->identity = *identity;
+    if (!*ret_why) {
+        conn_set_known(call->conn);
+        return authorize_role(call, ret_why);
+    }
+    note_refused(call->conn, *ret_why);
+    return ERR_UNAUTHENTICATED;
 }
 
 enum err authorize_role(const struct call *call, const char **ret_why)

@@ -15,3 +15,7 @@ enum err authorize_token(struct conn *conn, struct slice token, struct identity 
 
 /* ERR_FORBIDDEN unless the role of call->identity may use call->route. */
 enum err authorize_role(const struct call *call, const char **ret_why) MUST_CHECK;
+
+/* Who has come without a token, and is known otherwise: ERR_UNAUTHENTICATED where `identity` is NULL, has expired or was
+ * revoked, ERR_TOO_MANY_REQUESTS as above; else call->identity is set. */
+enum err authorize_known(struct call *call, const struct identity *identity, const char **ret_why) MUST_CHECK;

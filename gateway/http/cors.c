@@ -1,37 +1,58 @@
 #include "gateway/http/cors.h"
 
+#include "common/base/origin.h"
 #include "gateway/http/router.h"
 
-static bool list_contains(const char *list, struct slice word)
+/* What a page may read of an answer, besides the headers that every page may (Fetch standard, CORS-safelisted). */
+#define EXPOSED                                                                                           \
+    "Accept-Patch, Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, " \
+    "Link, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
+
+/* What a page may send. The four of tracing are sent by the browser parts of OpenTelemetry and Sentry. */
+#define ALLOWED                                                                                      \
+    "Accept, Authorization, Baggage, Cache-Control, Content-Type, Cortex-Run-At, Idempotency-Key, "  \
+    "If-Match, "                                                                                     \
+    "If-None-Match, If-Range, Last-Event-ID, Prefer, Range, Sentry-Trace, Traceparent, Tracestate, " \
+    "X-Request-Id"
+
+static bool is_on(const struct config *config)
 {
-    while (*list) {
-        size_t len = strcspn(list, " ");
-        if (slice_equal((struct slice){list, len}, word))
-            return true;
-        list += len;
-        list += strspn(list, " ");
-    }
-    return false;
+    return config->cors_origins[0] != '\0';
 }
 
 bool cors_is_allowed(const struct config *config, struct slice origin)
 {
-    return origin.len > 0 &&
-           (list_contains(config->cors_origins, SLICE("*")) || list_contains(config->cors_origins, origin));
+    char wanted[ORIGIN_SIZE], listed[ORIGIN_SIZE];
+    struct slice sent = origin.len > 0 ? origin_normalize(origin, wanted) : SLICE_NONE;
+    struct slice list = slice_of(config->cors_origins);
+    for (struct slice entry; (entry = origin_next(&list)).data;)
+        if (origin.len > 0 &&
+            (slice_is(entry, "*") || (sent.data && slice_equal(origin_normalize(entry, listed), sent))))
+            return true;
+    return false;
+}
+
+static void allow(struct call *call, struct slice origin)
+{
+    call_add_header(call, "Access-Control-Allow-Origin", origin);
+    call_add_header(call, "Access-Control-Expose-Headers", SLICE(EXPOSED));
 }
 
 void cors_allow(struct call *call)
 {
     const struct config *config = call->gateway->config;
-    if (config->cors_origins[0] == '\0')
+    if (!is_on(config))
         return;
     call->vary |= VARY_ORIGIN;
     struct slice origin = call_header(call, "origin");
-    if (!cors_is_allowed(config, origin))
-        return;
-    call_add_header(call, "Access-Control-Allow-Origin", origin);
-    call_add_header(call, "Access-Control-Expose-Headers",
-                    SLICE("ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id"));
+    if (cors_is_allowed(config, origin))
+        allow(call, origin);
+}
+
+void cors_allow_unknown(struct call *call)
+{
+    if (is_on(call->gateway->config))
+        allow(call, SLICE("*"));
 }
 
 static bool is_preflight(const struct call *call)
@@ -49,11 +70,7 @@ void cors_options(struct call *call)
     }
     if (is_preflight(call)) {
         call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
-        call_add_header(call, "Access-Control-Allow-Headers",
-                        SLICE("Authorization, Content-Type, Cortex-Run-At, Idempotency-Key, If-Match, "
-                              "If-None-Match, "
-                              "Last-Event-ID, Prefer, "
-                              "Traceparent, X-Request-Id"));
+        call_add_header(call, "Access-Control-Allow-Headers", SLICE(ALLOWED));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));
     }
     call_respond(call, 204, NULL, SLICE_NONE);

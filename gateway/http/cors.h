@@ -4,13 +4,16 @@
 
 #include "gateway/http/call.h"
 
-/* Whether pages of this origin may call us: cors_origins is "*" or has the origin in its list. An absent
- * origin may not. */
+/* Whether pages of this origin may call us: cors_origins has "*" or the origin in its list. They are compared as
+ * URLs: without regard to case, a port that is the scheme's own, or a slash at the end. An absent origin may not. */
 bool cors_is_allowed(const struct config *config, struct slice origin);
 
 /* Adds the headers that let the browser show the answer to its page, if the request names an allowed
  * origin. */
 void cors_allow(struct call *call);
+/* The same for a request that is refused before its head is complete, so that its origin may still be missing: every
+ * page may read the refusal, which holds nothing of anybody. */
+void cors_allow_unknown(struct call *call);
 
 /* Answers OPTIONS: a preflight, or the methods that are allowed at this path. */
 void cors_options(struct call *call);

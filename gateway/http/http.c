@@ -5,6 +5,7 @@
 #include "gateway/http/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/field.h"
 #include "gateway/http/response.h"
 #include "gateway/http/router.h"
 #include "gateway/http/target.h"
@@ -39,10 +40,20 @@ static enum err take_headers(struct call *call, const struct request *request)
     call->headers = arena_alloc(&call->arena, (request->field_count + 1) * sizeof(*call->headers));
     if (!call->headers)
         return ERR_HEADERS_TOO_LARGE;
-    for (size_t i = 0; i < request->field_count; i++)
-        call->headers[i] = (struct call_header){request_name(request, i), request_value(request, i)};
-    call->header_count = request->field_count;
+    size_t count = request->field_count; /* the last one may be cut while the head is incomplete */
+    if (!request->has_head && count > 0)
+        count--;
+    for (size_t i = 0; i < count; i++)
+        call->headers[i] =
+            (struct call_header){request_name(request, i), field_trim(request_value(request, i))};
+    call->header_count = count;
     return ERR_OK;
+}
+
+static bool shows_ticket(struct call *call)
+{
+    return call->route->access == ACCESS_TICKET && !call_header(call, "authorization").data &&
+           call_query(call, "ticket").data;
 }
 
 /* Finds the handler and who is calling. What can be refused by the head alone is refused before the body is
@@ -58,6 +69,7 @@ static enum err look_at_head(struct exchange *exchange)
     call_give_correlation_id(call);
     if (err)
         return err;
+    cors_allow(call);
     if (call->method == METHOD_OTHER) {
         call->keep_alive = false; /* what follows a CONNECT is not HTTP */
         exchange->why = "the method is not supported";
@@ -70,12 +82,15 @@ static enum err look_at_head(struct exchange *exchange)
         exchange->why = "the request target is malformed";
         return err;
     }
-    cors_allow(call);
     if (call->method == METHOD_OPTIONS)
         return ERR_OK;
     err = router_find(call);
     if (!err && conn_is_guest(call->conn) && call->route->access != ACCESS_HEALTH)
         return ERR_TOO_MANY_CONNECTIONS;
+    if (!err && shows_ticket(call)) {
+        call->has_ticket = true;
+        return ERR_OK;
+    }
     if (!err && route_asks_token(call->route)) {
         err = authorize_bearer(call, &exchange->why);
         if (!err)
@@ -107,13 +122,25 @@ static void finish(struct exchange *exchange)
         conn_close(conn);
 }
 
+/* The head is malformed, too large or late: what has arrived of it says whose the request is. */
+static void look_at_part_of_head(struct exchange *exchange)
+{
+    struct call *call = &exchange->call;
+    if (take_headers(call, &exchange->request) == ERR_OK)
+        call_give_correlation_id(call);
+    if (call_header(call, "origin").data || exchange->request.has_head)
+        cors_allow(call);
+    else
+        cors_allow_unknown(call);
+}
+
 /* Answers with a refusal and closes, since what follows on this connection cannot be understood or is not
  * wanted. */
 static void refuse(struct exchange *exchange, enum err err, const char *why)
 {
     struct call *call = &exchange->call;
-    if (call->correlation_id[0] == '\0')
-        call_give_correlation_id(call);
+    if (!call->headers)
+        look_at_part_of_head(exchange);
     call->keep_alive = false;
     exchange->in_handler = true;
     call_fail(call, err, why);

@@ -140,6 +140,7 @@ static int on_headers_complete(llhttp_t *parser)
 {
     struct request *request = parser->data;
     request->phase = PHASE_BODY;
+    request->has_head = true;
     return HPE_PAUSED;
 }
 

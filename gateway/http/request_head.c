@@ -1,7 +1,7 @@
 /* Checks a head as a whole, beyond the grammar of the parser: the fields that decide where the message ends
  * and for whom it is. */
 
-#include "gateway/http/authority.h"
+#include "common/base/authority.h"
 #include "gateway/http/request_private.h"
 
 struct head_facts {

@@ -6,6 +6,7 @@
 enum route_access {
     ACCESS_HEALTH, /* anybody, also while the process takes no other connections */
     ACCESS_PUBLIC,
+    ACCESS_TICKET, /* a token, or a ticket in the query, which the handler takes (sse/tickets.h) */
     ACCESS_TOKEN,
     ACCESS_OPERATOR
 };
@@ -25,7 +26,7 @@ struct route {
 
 static inline bool route_asks_token(const struct route *route)
 {
-    return route->access >= ACCESS_TOKEN;
+    return route->access >= ACCESS_TICKET;
 }
 
 struct route_table {

@@ -1,7 +1,7 @@
 #include "gateway/http/target.h"
 
+#include "common/base/authority.h"
 #include "common/base/hex.h"
-#include "gateway/http/authority.h"
 
 /* The octet that "%41" stands for, or -1. */
 static int encoded_octet(struct slice text, size_t at)

@@ -58,11 +58,12 @@ static void write_refusal(struct server *server)
     char body[256];
     int len = snprintf(body, sizeof(body), "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%d}",
                        info->slug, info->title, info->http_status);
+    const char *cors = server->gateway->config->cors_origins[0] ? "Access-Control-Allow-Origin: *\r\n" : "";
     int total = snprintf(server->refusal, sizeof(server->refusal),
                          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
                          "Content-Length: %d\r\nRetry-After: 1\r\nCache-Control: no-store\r\n"
-                         "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s",
-                         len, body);
+                         "X-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n%s",
+                         len, cors, body);
     server->refusal_len = (size_t)total;
 }
 

@@ -203,10 +203,12 @@ static json_t *response_components(void)
 
 static json_t *components(void)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schema_components(),
-                     "responses", response_components(), "parameters", parameter_components(), "headers",
-                     header_components(), "securitySchemes", "bearer", "type", "http", "scheme", "bearer",
-                     "bearerFormat", "JWT");
+    return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}}", "schemas",
+                     schema_components(), "responses", response_components(), "parameters",
+                     parameter_components(), "headers", header_components(), "securitySchemes", "bearer",
+                     "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "ticket", "type", "apiKey",
+                     "in", "query", "name", "ticket", "description",
+                     "Of POST /v1/tickets; it opens one request.");
 }
 
 static json_t *paths(const struct route_table *routes)

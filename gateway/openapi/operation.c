@@ -224,6 +224,13 @@ static const struct kind {
      .parameters = {"channels", "limit", "after", "Last-Event-ID", "Prefer", "If-None-Match"},
      .headers = {"ETag"},
      .refusals = {304, 400, 401, 403, 404, 406, 410, 412, 500, 503}},
+    {.verb = "createTicket",
+     .status = 201,
+     .meaning = "The ticket: it opens one stream of these channels within 60 seconds",
+     .msg_request = "ticket",
+     .body = BODY_DOCUMENT,
+     .document = "Ticket",
+     .refusals = {400, 401, 403, 413, 415, 422, 429, 500, 503}},
     {.verb = "healthz", .status = 200, .meaning = "The process answers", .body = BODY_TEXT},
     {.verb = "readyz",
      .status = 200,
@@ -454,5 +461,7 @@ json_t *openapi_operation(const struct route *route)
         add_msg_request(operation, kind->msg_request, kind->apart);
     if (!route_asks_token(route))
         json_object_set_new(operation, "security", json_array());
+    if (route->access == ACCESS_TICKET)
+        json_object_set_new(operation, "security", json_pack("[{s:[]}, {s:[]}]", "bearer", "ticket"));
     return operation;
 }

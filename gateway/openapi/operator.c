@@ -145,6 +145,9 @@ static const struct member {
     {"Act", "correlation_id", TEXT, MAY_BE_NULL, NULL},
     {"Act", "outcome", TEXT, 0, NULL},
 
+    {"Ticket", "ticket", TEXT, 0, NULL},
+    {"Ticket", "expires_at", TIME, 0, NULL},
+
     {"WaitingList", "data", LIST, 0, "Waiting"},
     {"WaitingList", "next", TEXT, MAY_BE_NULL, NULL},
 

@@ -1,14 +1,16 @@
 #include "gateway/sse/events.h"
 
 #include "gateway/http/accept.h"
+#include "gateway/http/authorize.h"
 #include "gateway/hub/position.h"
 #include "gateway/sse/page.h"
 #include "gateway/sse/sse.h"
+#include "gateway/sse/tickets.h"
 
-/* The channels that the query names, or the company's own. */
-static enum err take_channels(struct call *call, struct hub_request *request, const char **ret_why)
+/* The channels of these names, or without any the company's own. */
+static enum err take_channels(struct call *call, struct slice names, struct hub_request *request,
+                              const char **ret_why)
 {
-    struct slice names = call_query(call, "channels");
     size_t max = (size_t)call->gateway->config->ws_max_channels;
     request->company = request->id = call->identity.company;
     request->kind = CHANNEL_COMPANY;
@@ -56,7 +58,7 @@ static enum err take_after(struct slice after, struct hub_request *request, cons
 }
 
 /* A client that accepts both equally, as curl does, gets a page when it sends `after`, else the stream. */
-void read_events(struct call *call)
+static void answer(struct call *call, struct slice channels)
 {
     const char *why = NULL;
     struct slice accept = call_header_list(call, "accept"), after = call_query(call, "after");
@@ -65,7 +67,7 @@ void read_events(struct call *call)
     bool is_stream = stream > page || (stream == page && !after.data);
     struct hub_request request = {0};
     call->vary |= VARY_ACCEPT;
-    enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, &request, &why);
+    enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, channels, &request, &why);
     if (!err && is_stream)
         take_position(call, after.data ? "after" : "last_event_id", &request);
     else if (!err)
@@ -76,4 +78,28 @@ void read_events(struct call *call)
         sse_start(call, &request);
     else
         event_page(call, &request);
+}
+
+/* The query need not repeat the channels of a ticket, and must name no others. */
+static void on_ticket(struct call *call, const struct identity *identity, struct slice channels)
+{
+    const char *why = NULL;
+    enum err err = authorize_known(call, identity, &why);
+    struct slice named = call_query(call, "channels");
+    if (!err && named.data && !slice_equal(named, channels)) {
+        err = ERR_FORBIDDEN;
+        why = "The ticket is for other channels.";
+    }
+    if (err)
+        call_fail(call, err, why);
+    else
+        answer(call, channels.len > 0 ? channels : named);
+}
+
+void read_events(struct call *call)
+{
+    if (call->has_ticket)
+        tickets_take(call, on_ticket);
+    else
+        answer(call, call_query(call, "channels"));
 }

@@ -1,9 +1,13 @@
 #include "gateway/ws/handshake.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 
+#include "common/base/network.h"
+#include "common/base/origin.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/field.h"
+#include "gateway/net/conn.h"
 #include "gateway/ws/deflate.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -52,27 +56,40 @@ static void add_upgrade_headers(struct call *call)
     call_add_header(call, "Sec-WebSocket-Version", SLICE("13"));
 }
 
-/* "https://app.example:8443" → "app.example:8443". The scheme is not compared: TLS may end at a proxy
- * before us. */
-static struct slice authority_of(struct slice origin)
+/* The host that the client asked for. A listed proxy says what it was (X-Forwarded-Host: its first entry is the
+ * one that the client sent); from others the field means nothing. */
+static struct slice own_host(struct call *call)
 {
-    const char *mark = memmem(origin.data, origin.len, "://", 3);
-    if (!mark)
-        return SLICE_NONE;
-    size_t skip = (size_t)(mark - origin.data) + 3;
-    return (struct slice){origin.data + skip, origin.len - skip};
+    struct slice proxies = slice_of(call->gateway->config->proxies);
+    for (struct slice entry; (entry = origin_next(&proxies)).data;) {
+        struct slice forwarded = call_header_list(call, "x-forwarded-host");
+        if (forwarded.data && network_contains(entry, conn_peer(call->conn)))
+            return field_next(&forwarded, ',');
+    }
+    return call_header(call, "host");
+}
+
+/* Whether the origin's host and port are those of the gateway. The scheme is not compared: TLS may end at a proxy
+ * before us. A port that is the own one of the origin's scheme may be left out. */
+static bool is_own(struct call *call, struct slice origin)
+{
+    char sent[ORIGIN_SIZE], own[ORIGIN_SIZE], url[ORIGIN_SIZE];
+    struct slice page = origin_normalize(origin, sent), host = own_host(call);
+    if (!page.data || slice_is(page, "null"))
+        return false;
+    size_t scheme = page.len - origin_authority(page).len;
+    int len = snprintf(url, sizeof(url), "%.*s%.*s", (int)scheme, page.data, (int)host.len, host.data);
+    return len > 0 && (size_t)len < sizeof(url) &&
+           slice_equal(origin_normalize((struct slice){url, (size_t)len}, own), page);
 }
 
 /* A browser opens a WebSocket to any site without a CORS preflight and only sends the page's origin (RFC
  * 6455 10.2). Pages of our own host and of the origins that may call the API are allowed. Clients that are
  * no browsers send no Origin. */
-static bool origin_may(const struct call *call)
+static bool origin_may(struct call *call)
 {
     struct slice origin = call_header(call, "origin");
-    if (!origin.data || cors_is_allowed(call->gateway->config, origin))
-        return true;
-    struct slice authority = authority_of(origin);
-    return authority.len > 0 && slice_equal_nocase(authority, call_header(call, "host"));
+    return !origin.data || cors_is_allowed(call->gateway->config, origin) || is_own(call, origin);
 }
 
 enum err ws_handshake_check(struct call *call, const char **ret_detail)

@@ -23,7 +23,8 @@ const shared = {};
 before(async () => {
     const gateway = {
         CORTEX_AUTH_LEEWAY_MS: '2000',
-        CORTEX_CORS_ORIGINS: 'https://app.example https://other.example',
+        CORTEX_CORS_ORIGINS: 'https://app.example:443/, https://OTHER.example',
+        CORTEX_PROXIES: '127.0.0.0/8 ::1',
         CORTEX_DRAIN_MS: '2000',
         CORTEX_HEAD_TIMEOUT_MS: '5000',
         CORTEX_MAX_OUTPUT: '256k',

@@ -5,6 +5,7 @@ import { startStack } from '../lib/stack.mjs';
 import { closeAll } from './streams/clients.mjs';
 import { events } from './streams/events.mjs';
 import { pages } from './streams/pages.mjs';
+import { tickets } from './streams/tickets.mjs';
 
 const shared = {};
 before(async () => {
@@ -24,4 +25,4 @@ after(async () => {
 });
 
 // `events` ends gateways: it comes last.
-for (const subject of [pages, events]) subject(shared);
+for (const subject of [pages, tickets, events]) subject(shared);

@@ -75,8 +75,22 @@ export function handshake(shared) {
         });
 
         test('test_upgrade_when_from_a_page_of_its_own_host_then_101', async () => {
-            for (const [Host, Origin] of [['localhost', 'http://localhost'], ['Build.example:8443', 'https://build.example:8443']])
-                assert.equal((await ask({ Host, Origin })).status, 101);
+            for (const [Host, Origin] of [['localhost', 'http://localhost'], ['Build.example:8443', 'https://build.example:8443'],
+                ['build.example', 'https://build.example:443'], ['build.example:80', 'http://Build.example'], ['build.example:443', 'https://build.example']])
+                assert.equal((await ask({ Host, Origin })).status, 101, `${Origin} at ${Host}`);
+            for (const [Host, Origin] of [['build.example:80', 'https://build.example'], ['build.example', 'https://build.example:8443']])
+                assert.equal((await ask({ Host, Origin })).status, 403, `${Origin} at ${Host}`);
+        });
+
+        test('test_upgrade_when_from_a_page_of_an_allowed_origin_written_otherwise_then_101', async () => {
+            for (const Origin of ['HTTPS://App.Example', 'https://app.example:443']) assert.equal((await ask({ Origin })).status, 101, Origin);
+            for (const Origin of ['http://app.example', 'https://app.example:8443']) assert.equal((await ask({ Origin })).status, 403, Origin);
+        });
+
+        test('test_upgrade_when_a_listed_proxy_names_the_host_then_that_is_its_own', async () => {
+            const forwarded = { Host: '10.0.0.7:8080', 'X-Forwarded-Host': 'Build.example, inner.example' };
+            assert.equal((await ask({ ...forwarded, Origin: 'https://build.example' })).status, 101);
+            for (const Origin of ['https://inner.example', 'http://10.0.0.7:8080']) assert.equal((await ask({ ...forwarded, Origin })).status, 403, Origin);
         });
 
         test('test_subprotocol_when_ours_is_offered_then_echoed', async () => {

@@ -202,6 +202,52 @@ static void test_load_when_old_and_new_name_are_set_then_the_new_one_wins(void *
     unlink(path);
 }
 
+static void test_load_when_an_origin_or_a_proxy_can_match_nothing_then_it_is_named(void **state)
+{
+    (void)state;
+    static const char *const bad_origins[] = {"app.example",
+                                              "https://app.example/path",
+                                              "https://*.example",
+                                              "https://",
+                                              "https://user@app.example",
+                                              "https://app.example:x",
+                                              "https://b\xc3\xbc"
+                                              "cher.example",
+                                              "file:///",
+                                              "https://a b.example"};
+    static const char *const good_origins[] = {"",
+                                               "*",
+                                               "https://app.example",
+                                               "HTTPS://App.Example:443/, http://localhost:3000",
+                                               "capacitor://localhost null",
+                                               "http://[::1]:8080"};
+    static const char *const bad_proxies[] = {"10.0.0.0/33", "10.0.0",    "proxy.example",
+                                              "::1/129",     "10.0.0.0/", "1.2.3.4/x"};
+    struct config config;
+    char why[256];
+    for (size_t i = 0; i < ARRAY_LEN(bad_origins); i++) {
+        setenv("CORTEX_CORS_ORIGINS", bad_origins[i], 1);
+        if (config_load(&config, why) != ERR_BAD_REQUEST || !strstr(why, "CORTEX_CORS_ORIGINS"))
+            fail_msg("accepted: %s", bad_origins[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good_origins); i++) {
+        setenv("CORTEX_CORS_ORIGINS", good_origins[i], 1);
+        if (config_load(&config, why))
+            fail_msg("refused: %s", why);
+        config_done(&config);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad_proxies); i++) {
+        setenv("CORTEX_PROXIES", bad_proxies[i], 1);
+        if (config_load(&config, why) != ERR_BAD_REQUEST || !strstr(why, "CORTEX_PROXIES"))
+            fail_msg("accepted: %s", bad_proxies[i]);
+    }
+    setenv("CORTEX_PROXIES", "10.0.0.0/8, ::1 fd00::/8", 1);
+    assert_int_equal(config_load(&config, why), ERR_OK);
+    config_done(&config);
+    unsetenv("CORTEX_PROXIES");
+    unsetenv("CORTEX_CORS_ORIGINS");
+}
+
 static void test_load_when_the_log_level_is_unknown_then_it_says_which_there_are(void **state)
 {
     (void)state;
@@ -307,6 +353,7 @@ int main(void)
                                forget_environment),
         cmocka_unit_test_setup(test_load_when_only_new_names_are_set_then_nothing_is_logged,
                                forget_environment),
+        cmocka_unit_test(test_load_when_an_origin_or_a_proxy_can_match_nothing_then_it_is_named),
         cmocka_unit_test_setup(test_load_when_the_log_level_is_unknown_then_it_says_which_there_are,
                                forget_environment),
         cmocka_unit_test_setup(

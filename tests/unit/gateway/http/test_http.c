@@ -247,11 +247,68 @@ static void test_cors_when_the_origin_is_listed_allows_it_and_no_other(void **st
     assert_int_equal(reply.status, 204);
     assert_has(reply.head, "\r\nAccess-Control-Allow-Origin: https://app.example\r\n");
     assert_has(reply.head, "\r\nAccess-Control-Allow-Methods: ");
+    static const char *const tracing[] = {"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", "Range"};
+    for (size_t i = 0; i < ARRAY_LEN(tracing); i++)
+        assert_has(reply.head, tracing[i]);
+    assert_has(reply.head, "Content-Disposition");
     assert_has(reply.head, "\r\nVary: Origin\r\n");
     assert_has_not(reply.head, "Content-Length");
     client_send(rig, &client,
                 SLICE("GET /healthz HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example.evil\r\n\r\n"), 65536);
     assert_has_not(await_reply(rig, &client, &at).head, "Access-Control");
+    client_close(&client);
+}
+
+/* A page must be able to read why it was refused. */
+static void test_cors_when_refused_early_then_the_page_may_read_it(void **state)
+{
+    static const struct {
+        const char *request, *allowed;
+    } early[] = {
+        {"POST /v1/projects HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\nContent-Length: "
+         "999999999\r\n\r\n",
+         "https://app.example"},
+        {"GET /%zz HTTP/1.1\r\nHost: a\r\nOrigin: HTTPS://App.Example:443/\r\n\r\n",
+         "HTTPS://App.Example:443/"},
+        {"PROPFIND / HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\n\r\n", "https://app.example"},
+        {"GET / HTTP/1.1\r\nHost: a b\r\nOrigin: https://app.example\r\n\r\n", "https://app.example"},
+        {"GET / HTTP/1.1\r\nOrigin: https://app.example\r\nX: y\r\nbad header\r\n\r\n",
+         "https://app.example"},
+        {"GET / HTTP/1.1\r\nbad header\r\nOrigin: https://app.example\r\n\r\n", "*"},
+        {"GET / HTTP/1.1\r\nHost: a b\r\nOrigin: https://evil.example\r\n\r\n", NULL},
+        {"GET /v1/projects HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\n\r\n",
+         "https://app.example"},
+        {"GET /v1/nothing HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\n\r\n", "https://app.example"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(early); i++) {
+        struct client client = client_open(*state);
+        size_t at = 0;
+        char wanted[128];
+        snprintf(wanted, sizeof(wanted), "\r\nAccess-Control-Allow-Origin: %s\r\n",
+                 early[i].allowed ? early[i].allowed : "");
+        client_send(*state, &client, slice_of(early[i].request), 65536);
+        struct reply reply = await_reply(*state, &client, &at);
+        assert_true(reply.status >= 400);
+        if (early[i].allowed)
+            assert_has(reply.head, wanted);
+        else
+            assert_has_not(reply.head, "Access-Control");
+        client_close(&client);
+    }
+}
+
+static void test_cors_when_the_head_is_too_large_then_the_page_may_read_it(void **state)
+{
+    enum { HEAD = 70000 };
+    CLEANUP_FREE char *request = xmalloc(HEAD);
+    int len = snprintf(request, HEAD, "GET / HTTP/1.1\r\nHost: a\r\nCookie: ");
+    memset(request + len, 'x', (size_t)(HEAD - len));
+    struct client client = client_open(*state);
+    size_t at = 0;
+    client_send(*state, &client, (struct slice){request, HEAD}, 65536);
+    struct reply reply = await_reply(*state, &client, &at);
+    assert_int_equal(reply.status, 431);
+    assert_has(reply.head, "\r\nAccess-Control-Allow-Origin: *\r\n");
     client_close(&client);
 }
 
@@ -1112,6 +1169,8 @@ int main(void)
         TEST(test_method_when_not_allowed_is_told_what_is),
         TEST(test_token_when_wrong_is_challenged_with_the_reason),
         TEST(test_cors_when_the_origin_is_listed_allows_it_and_no_other),
+        TEST(test_cors_when_refused_early_then_the_page_may_read_it),
+        TEST(test_cors_when_the_head_is_too_large_then_the_page_may_read_it),
         TEST(test_request_when_malformed_is_refused_and_the_connection_closed),
         TEST(test_request_when_malformed_behind_a_good_one_is_refused_alone),
         TEST(test_head_when_larger_than_the_bound_is_refused_and_up_to_it_is_not),

@@ -1,4 +1,4 @@
-#include "gateway/http/authority.h"
+#include "common/base/authority.h"
 
 #include <arpa/inet.h>
 
