@@ -6,7 +6,7 @@
 
 enum {
     STEP_ROWS = 1000,    /* about 20 ms of PostgreSQL */
-    FEW_PER_S = 500,     /* commands: so many leave time for a step */
+    FEW_PER_S = 100,     /* commands: so many leave time for a step */
     CHANGES_MAX = 10000, /* of this process; then it fills although many come */
     REST = 1,            /* after a step, in durations of that step */
     SQL_MAX = 4096,
