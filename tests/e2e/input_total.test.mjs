@@ -13,7 +13,7 @@ import { promisify } from 'node:util';
 
 import { expectStatus } from './api/expect.mjs';
 import { Logged, sleep, until } from '../lib/process.mjs';
-import { size } from '../lib/size.mjs';
+import { size, within } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
 
 const CONNECTIONS = size(20_000), KIB = 1024, MIB = 1024 * KIB;
@@ -155,7 +155,7 @@ describe('input total', () => {
             const all = await heldByKernel(); // of those that have not been ended for their output
             held = all.filter(({ unacked }) => unacked > 0);
             return held.length >= CONNECTIONS / 20 && held.length >= all.length * 0.9;
-        }, 120_000, 'answers to wait');
+        }, within(120_000), 'answers to wait');
         expectStatus(await stack.client().post('/v1/projects', { name: 'Beside answers' }), 201);
         const rss = memory();
         const kernel = sum(held.map(({ unread, unacked }) => unread + unacked));
