@@ -16,6 +16,11 @@ static bool broker_is_ready(const struct gateway *gateway)
            events_ready(gateway->events);
 }
 
+static bool queues_take_commands(const struct gateway *gateway)
+{
+    return !commands_are_refused(gateway->commands);
+}
+
 static bool database_is_ready(const struct gateway *gateway)
 {
     return gateway->reads && db_pool_is_up(gateway->reads);
@@ -38,6 +43,8 @@ static const struct {
 } parts[] = {
     {ERR_SHUTTING_DOWN, is_staying, "draining"},
     {ERR_BROKER_UNAVAILABLE, broker_is_ready, "the broker is not connected, or blocks publishers"},
+    {ERR_BROKER_UNAVAILABLE, queues_take_commands,
+     "the queues of commands refuse what is sent, although they are not full"},
     {ERR_DATABASE_UNAVAILABLE, database_is_ready, "the database is not connected"},
     {ERR_DATABASE_UNAVAILABLE, revocations_are_read, "the revoked tokens have not been read yet"},
 };

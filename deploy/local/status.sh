@@ -57,10 +57,40 @@ row() {
     printf '%-10s %-10s %8s  %-19s %8s  %-21s %s\n' "$@"
 }
 
-# What the managers of the pools say is wrong: "pool sentence" a line.
-problems=
-! gateway_is_ready || problems=$(operator GET /v1/admin/pools 2>/dev/null | grep -oE '"name":"[a-z_]+"|"problems":\[[^]]*\]' |
-    awk -F'"' '$2 == "name" { pool = $4 } $2 == "problems" { for (i = 4; i < NF; i += 2) print pool, $i }') || true
+# What the managers of the pools say.
+pools=
+! gateway_is_ready || pools=$(operator GET /v1/admin/pools 2>/dev/null) || true
+
+# What they say is wrong: "pool sentence" a line.
+problems=$({ grep -oE '"name":"[a-z_]+"|"problems":\[[^]]*\]' <<<"$pools" || true; } |
+    awk -F'"' '$2 == "name" { pool = $4 } $2 == "problems" { for (i = 4; i < NF; i += 2) print pool, $i }')
+
+# "; 2 of 3 workers ready", over all hosts.
+size_of() {
+    { grep -oE '"name":"[a-z_]+"|"wanted":[0-9]+|"state":"[a-z]+"' <<<"$pools" || true; } | awk -F'[":]+' -v pool="$1" '
+        $2 == "name" { ours = $3 == pool }
+        ours && $2 == "wanted" { wanted = $3 }
+        ours && $2 == "state" && $3 == "ready" { ready++ }
+        END { if (wanted) printf "; %d of %d workers ready", ready, wanted }'
+}
+
+alarms_in() {
+    { grep -oE 'memory|disk|file_descriptor_limit' || true; } | sort -u
+}
+
+# What RabbitMQ and the gateway say: a sentence a line.
+troubles() {
+    local alarm detail
+    if is_running broker; then
+        for alarm in $(broker_ctl eval 'rabbit_alarm:get_alarms().' 2>/dev/null | alarms_in); do
+            printf 'broker: An alarm (%s) stops every write until RabbitMQ has enough again; ./cortex logs broker says how much it wants.\n' "$alarm"
+        done
+    fi
+    if is_running gateway && ! gateway_is_ready; then
+        detail=$(local_http --max-time 2 "$(gateway_url)/readyz" 2>/dev/null | sed -n 's/.*"detail":"\([^"]*\)".*/\1/p') || detail=
+        printf 'gateway: It is not ready%s.\n' "${detail:+: $detail}"
+    fi
+}
 
 # A pool whose managers do not answer runs its commands all the same.
 state_of_pool() {
@@ -80,7 +110,7 @@ show() {
     *) how=$(state_of_pool "$part") ;;
     esac
     row "$part" "$how" "$pid" "$(date -d "@$(stat -c %Y "$STATE/run/$part.pid")" '+%Y-%m-%d %H:%M:%S')" \
-        "$(memory_of "$pid")" "$(address_of "$part")" "$(waiting_of "$part")"
+        "$(memory_of "$pid")" "$(address_of "$part")" "$(waiting_of "$part")$(size_of "$part")"
 }
 
 row PART STATE PID SINCE MEMORY ADDRESS QUEUE
@@ -90,6 +120,7 @@ done
 while read -r pool sentence; do
     [ -z "$pool" ] || say "$pool: $sentence"
 done <<<"$problems"
+troubles
 ! has_moved broker && ! has_moved database || say "The folder has moved to $STATE while its servers run: ./cortex up starts them again there."
 # The count comes from our own database only; with another one, ./cortex dead asks the gateway.
 dead=0

@@ -14,10 +14,13 @@
 #define FULL_COMPANY \
     "The commands of the company that wait hold too many bytes. Try again when some are done."
 
+static const double PROBE_S = 1;
+
 struct commands {
     struct gateway *gateway;
     struct broker *publisher;
     struct refusals *refusals;
+    ev_timer probe;
     bool is_declared;                    /* and so the broker agrees with our number of partitions */
     uint64_t published, published_bytes; /* commands of this process so far, and their bodies */
     struct pending_table pending;
@@ -126,6 +129,8 @@ static void on_confirm(void *arg, enum err err)
     pending->in_flight--;
     pending->confirmed = err == ERR_OK;
     pending->refusal = err;
+    if (!err)
+        refusals_taken(pending->commands->refusals);
     if (!pending->call)
         pending_release(pending);
     else if (err == ERR_QUEUE_FULL && !pending->asking)
@@ -343,6 +348,20 @@ static void on_blocked(void *ctx, struct broker *broker, bool blocked)
              LOG_I("unconfirmed", broker_unconfirmed(broker)));
 }
 
+/* RabbitMQ says that it is blocked (an alarm of memory or disk) only to a connection that publishes. So one that has
+ * nothing to send sends a message that goes to no queue. */
+static void on_probe(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct commands *commands = CONTAINER_OF(timer, struct commands, probe);
+    const struct broker_message nothing = {.exchange = SLICE(""), .routing_key = SLICE("no queue")};
+    if (!commands->is_declared || broker_is_blocked(commands->publisher) ||
+        broker_unconfirmed(commands->publisher) > 0)
+        return;
+    if (broker_publish(commands->publisher, &nothing, NULL, NULL))
+        log_debug("commands.probe_failed");
+}
+
 static enum err open_publisher(struct commands *commands)
 {
     static const struct broker_callbacks callbacks = {
@@ -368,6 +387,8 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
         return err;
     }
     commands->refusals = refusals_new(commands->publisher);
+    ev_timer_init(&commands->probe, on_probe, PROBE_S, PROBE_S);
+    ev_timer_start(gateway->loop, &commands->probe);
     *ret_commands = commands;
     return ERR_OK;
 }
@@ -378,8 +399,10 @@ void commands_free(struct commands *commands)
 {
     if (!commands)
         return;
-    if (commands->refusals)
+    if (commands->refusals) {
+        ev_timer_stop(commands->gateway->loop, &commands->probe);
         refusals_down(commands->refusals);
+    }
     if (commands->publisher)
         broker_free(commands->publisher);
     refusals_free(commands->refusals);
@@ -390,6 +413,11 @@ void commands_free(struct commands *commands)
 bool commands_ready(const struct commands *commands)
 {
     return commands->is_declared && !broker_is_blocked(commands->publisher);
+}
+
+bool commands_are_refused(const struct commands *commands)
+{
+    return refusals_are_all(commands->refusals);
 }
 
 size_t commands_waiting(const struct commands *commands)

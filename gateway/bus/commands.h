@@ -18,6 +18,8 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands) M
 void commands_free(struct commands *commands);
 /* The connection to the broker is up, and the broker accepts messages. */
 bool commands_ready(const struct commands *commands);
+/* The queues refuse whatever is sent, although they are not full. */
+bool commands_are_refused(const struct commands *commands);
 size_t commands_waiting(const struct commands *commands); /* calls that wait for a result */
 /* The connection, for messages that are no commands. */
 struct broker *commands_publisher(const struct commands *commands);

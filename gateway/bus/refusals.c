@@ -28,6 +28,7 @@ struct refused {
 struct refusals {
     struct broker *publisher;
     struct refused *queues;
+    int64_t first_ms, last_ms; /* refusals without a message that was taken in between; 0: none */
 };
 
 static void settle(struct refused *refused, enum err reason)
@@ -58,6 +59,26 @@ static void reconnect_when_due(struct refused *refused, uint32_t waiting)
     broker_reconnect(refused->all->publisher, why);
 }
 
+static void note_trouble(struct refusals *refusals)
+{
+    int64_t now = clock_monotonic_ms();
+    if (!refusals->first_ms || now - refusals->last_ms >= REFUSALS_FORGET_MS)
+        refusals->first_ms = now;
+    refusals->last_ms = now;
+}
+
+void refusals_taken(struct refusals *refusals)
+{
+    refusals->first_ms = 0;
+}
+
+bool refusals_are_all(const struct refusals *refusals)
+{
+    int64_t now = clock_monotonic_ms();
+    return refusals->first_ms && refusals->last_ms - refusals->first_ms >= REFUSALS_TROUBLE_MS &&
+           now - refusals->last_ms < REFUSALS_FORGET_MS;
+}
+
 /* RabbitMQ takes messages again once a full queue has come down to four fifths of its limit. */
 static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
 {
@@ -65,8 +86,10 @@ static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
     (void)consumers;
     bool is_full = waiting >= refused->limit - refused->limit / 5;
     settle(refused, is_full ? ERR_QUEUE_FULL : ERR_BROKER_UNAVAILABLE);
-    if (!is_full)
+    if (!is_full) {
+        note_trouble(refused->all);
         reconnect_when_due(refused, waiting);
+    }
 }
 
 static struct refused *find(struct refusals *refusals, const char *queue)

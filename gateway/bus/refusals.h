@@ -10,7 +10,12 @@
 
 #include "common/broker/broker.h"
 
-enum { REFUSALS_SPACING_MIN_MS = 1000, REFUSALS_SPACING_MAX_MS = 30000 };
+enum {
+    REFUSALS_SPACING_MIN_MS = 1000,
+    REFUSALS_SPACING_MAX_MS = 30000,
+    REFUSALS_TROUBLE_MS = 3000,
+    REFUSALS_FORGET_MS = 30000,
+};
 
 struct refusals;
 
@@ -24,5 +29,10 @@ void refusals_free(struct refusals *refusals); /* nobody may wait for a reason a
 /* limit: how many messages the queue holds when it is full. on_reason is called once, perhaps from in here. It may be NULL. */
 void refusals_explain(struct refusals *refusals, const char *queue, int64_t limit,
                       refusals_on_reason *on_reason, void *arg);
+/* A queue has taken a message. */
+void refusals_taken(struct refusals *refusals);
+/* For REFUSALS_TROUBLE_MS and longer, every message was refused by a queue that is not full. It is false again once
+ * a queue takes one, or when nothing was sent for REFUSALS_FORGET_MS: then somebody has to try. */
+bool refusals_are_all(const struct refusals *refusals);
 /* The connection is gone, and with it the answers. */
 void refusals_down(struct refusals *refusals);

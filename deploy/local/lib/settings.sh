@@ -115,7 +115,7 @@ shown() {
         esac
     elif [[ $1 = *_URL ]]; then
         # shellcheck disable=SC2001 # each of several URLs has a password
-        sed 's,://[^/@]*@,://***@,g; s,\([?&][a-z]*password=\)[^&]*,\1***,g' <<<"$value"
+        sed 's,://[^/]*@,://***@,g; s,\([?&][a-z]*password=\)[^&]*,\1***,g' <<<"$value"
     elif grep -q "SECRET, \"$1\"" "$ROOT/common/process/config.def"; then
         printf '***'
     else
