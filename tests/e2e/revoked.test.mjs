@@ -17,9 +17,11 @@ import { send } from '../lib/http.mjs';
 import { until } from '../lib/process.mjs';
 import { broker } from '../lib/servers.mjs';
 import { startStack } from '../lib/stack.mjs';
+import { Stall } from '../lib/stall.mjs';
 import { claimsOf, sign } from '../lib/token.mjs';
 
 const revocations = '/v1/admin/revocations';
+const PATIENCE_MS = 90_000; // the broker is asked by rabbitmqctl, which takes long on a machine with other work
 const nowS = () => Math.floor(Date.now() / 1000);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -27,7 +29,7 @@ const shared = {};
 let stack;
 before(async () => {
     shared.stack = stack = await startStack('revoked', {
-        gateway: { CORTEX_WAIT_MAX_MS: '60000', CORTEX_ADMIN_WAIT_MS: '60000' }, worker: { CORTEX_ADMIN_WAIT_MS: '60000', CORTEX_STUCK_MS: '0' },
+        gateway: { CORTEX_WAIT_MAX_MS: '60000', CORTEX_ADMIN_WAIT_MS: '300000' }, worker: { CORTEX_ADMIN_WAIT_MS: '300000', CORTEX_STUCK_MS: '0' },
     });
 });
 after(async () => {
@@ -49,10 +51,11 @@ describe('what is open when a token is revoked', () => {
         const person = await aPerson();
         const answer = person.api.get('/v1/events?after=0', { prefer: 'wait=30', accept: 'application/json' });
         await sleep(200);
-        const began = Date.now();
+        const began = Date.now(), stall = new Stall();
         await revoke(person);
         expectProblem(await answer, 401, 'unauthenticated');
-        assert.ok(Date.now() - began < 1000, `it took ${Date.now() - began} ms`);
+        const took = Date.now() - began, late = stall.end();
+        assert.ok(took < 1000 + late, `it took ${took} ms, and this process was held up for ${late} ms`);
     });
 
     test('test_download_when_its_token_is_revoked_then_is_cut_within_a_second', async () => {
@@ -99,7 +102,7 @@ describe('what is open when a token is revoked', () => {
         const person = await aPerson();
         const expires = new Date(Date.now() + 1000).toISOString();
         expectCreated(await person.admin.post(revocations, { user_id: person.who.user, expires_at: expires }), revocations);
-        await until(async () => (await person.api.get('/v1/projects')).status === 401, 2000, 'the revocation');
+        await until(async () => (await person.api.get('/v1/projects')).status === 401, 15_000, 'the revocation');
         await sleep(1500);
         for (let i = 0; i < 8; i += 1) expectStatus(await person.api.get('/v1/projects'), 401);
         await revoke({ ...person, who: { user: randomUUID() } }); // what has expired goes now
@@ -390,16 +393,16 @@ describe('acts of operators', () => {
         t.after(goOn);
         const waiting = async () => (await stack.queues()).get('control.projects.requests');
         const gone = operator.delete(path);
-        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 1; }, 15_000, 'the request to wait');
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 1; }, PATIENCE_MS, 'the request to wait');
         await sleep(1100); // into another second
         const connections = (await broker.ctl('list_connections', '--no-table-headers', 'pid', 'client_properties', 'vhost')).split('\n')
             .filter((line) => line.includes('gateway events') && line.includes(stack.name));
         assert.ok(connections.length > 0);
         for (const line of connections) await broker.ctl('close_connection', line.split('\t')[0], 'for a test');
-        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 2; }, 15_000, 'the request to be sent again');
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 2; }, PATIENCE_MS, 'the request to be sent again');
         goOn();
         expectStatus(await gone, 204);
-        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged === 0; }, 15_000, 'both to be taken');
+        await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged === 0; }, PATIENCE_MS, 'both to be taken');
         const acts = (await operator.get(`/v1/admin/acts?actor=${who.user}&act=schedule.delete`)).body.data;
         assert.deepEqual(acts.map(({ outcome }) => outcome), ['ok']);
     });

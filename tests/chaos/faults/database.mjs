@@ -76,7 +76,7 @@ export function database(shared) {
                 // `probe` first: the disk is full for everybody from the first command on.
                 const end = await trigger(['probe', 'inbox', 'events', 'project'],
                     `RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'`);
-                await until(() => failures('53100') > before && troubles() >= calm + 5, 30_000, 'the trouble');
+                await until(() => failures('53100') > before && troubles() >= calm + 5, 90_000, 'the trouble');
                 const [{ rows }] = await shared.stack.query('SELECT count(*) AS rows FROM deferred');
                 assert.equal(rows, 0, 'nobody was put off');
                 await end();

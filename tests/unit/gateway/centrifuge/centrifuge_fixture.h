@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge/centrifuge.h"
 #include "gateway/centrifuge/socket.h"
@@ -29,7 +30,7 @@ struct ws {
     struct session session;
     struct buf sent;
     int closed;
-    int64_t limit_ms;
+    int64_t limit_ms, late_ms; /* late_ms: since the step of the test that set the limit began */
     size_t backlog;
 };
 
@@ -37,6 +38,12 @@ static struct config config;
 static struct gateway gateway;
 static struct ws socket_of_test;
 static int64_t token_expires_at;
+static int64_t step_began_ms;
+
+static inline void begin_step(void)
+{
+    step_began_ms = clock_monotonic_ms();
+}
 
 struct gateway *ws_gateway(const struct ws *ws)
 {
@@ -80,6 +87,7 @@ void ws_close(struct ws *ws, int code, const char *reason)
 void ws_limit(struct ws *ws, int64_t ms)
 {
     ws->limit_ms = ms;
+    ws->late_ms = clock_monotonic_ms() - step_began_ms;
 }
 
 /* Tokens are words here: what they are made of is token.c's business. */
@@ -173,6 +181,7 @@ static inline int set_up(void **state)
     token_expires_at = (int64_t)ev_now(gateway.loop) + 3600;
     socket_of_test = (struct ws){0};
     buf_init(&socket_of_test.sent, 1 << 20);
+    begin_step();
     session_init(&socket_of_test.session, &socket_of_test);
     assert_true(
         uuid_parse(SLICE(USER), &socket_of_test.session.client)); /* a client id that tests can foresee */
@@ -195,7 +204,14 @@ static inline int tear_down(void **state)
 
 static inline void say(const char *message)
 {
+    begin_step();
     session_on_message(&socket_of_test.session, slice_of(message));
+}
+
+/* The limit is what is left of a time: that much, less what has passed since the step began. */
+static inline void assert_limit(int64_t ms)
+{
+    assert_in_range(socket_of_test.limit_ms, ms - socket_of_test.late_ms - 2, ms);
 }
 
 static inline void forget_sent(void)
@@ -240,6 +256,7 @@ static inline void event(int64_t seq)
 
 static inline void pass_to(ev_tstamp seconds)
 {
+    begin_step();
     socket_of_test.session.due_at -= seconds;
     session_on_time(&socket_of_test.session);
 }
