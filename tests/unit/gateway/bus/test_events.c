@@ -5,6 +5,7 @@
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
+#include "gateway/bus/upgrade.h"
 #include "tests/unit/common/broker/amqp_proxy.h"
 
 enum {
@@ -226,6 +227,15 @@ static void await_silence(void (*publish_one)(const struct uuid *company))
     }
 }
 
+/* Watches the first company until the process has listened long enough and binds slots alone. */
+static void watch_until_by_slot(void)
+{
+    watch(0, 1);
+    eventually(stage->watched == 1);
+    let_pass_ms(UPGRADE_LISTEN_MS); /* before that, silence may only mean that the binding is still on its way */
+    await_silence(publish_by_company);
+}
+
 /* A worker of the version before says each second that it lives. */
 static void on_second(struct ev_loop *l, ev_timer *timer, int events)
 {
@@ -244,8 +254,7 @@ static void test_reconnect_when_60000_companies_are_watched_then_all_are_bound_a
 {
     (void)state;
     const struct uuid *const heard[] = {&stage->companies[0], &stage->companies[COMPANIES - 1]};
-    watch(0, 1);
-    await_silence(publish_by_company);
+    watch_until_by_slot();
     watch(1, COMPANIES);
     eventually(stage->watched == COMPANIES);
     for (int round = 1; round <= 2; round++) {
@@ -268,8 +277,7 @@ static void test_worker_of_the_version_before_when_heard_then_companies_are_boun
 {
     (void)state;
     const struct uuid *const heard[] = {&stage->companies[0], &stage->companies[BY_COMPANY - 1]};
-    watch(0, 1);
-    await_silence(publish_by_company);
+    watch_until_by_slot();
     watch(1, BY_COMPANY);
     eventually(stage->watched == BY_COMPANY);
     announce_member(
