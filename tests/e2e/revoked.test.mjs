@@ -392,7 +392,7 @@ describe('acts of operators', () => {
         const goOn = () => { for (const { pid } of workers) process.kill(pid, 'SIGCONT'); };
         t.after(goOn);
         const waiting = async () => (await stack.queues()).get('control.projects.requests');
-        const gone = operator.delete(path);
+        const gone = send(stack.url + path, { method: 'DELETE', headers: { authorization: `Bearer ${operator.token}` }, timeout: 4 * PATIENCE_MS });
         await until(async () => { const queue = await waiting(); return queue.ready + queue.unacknowledged >= 1; }, PATIENCE_MS, 'the request to wait');
         await sleep(1100); // into another second
         const connections = (await broker.ctl('list_connections', '--no-table-headers', 'pid', 'client_properties', 'vhost')).split('\n')
