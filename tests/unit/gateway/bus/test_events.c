@@ -232,7 +232,8 @@ static void watch_until_by_slot(void)
 {
     watch(0, 1);
     eventually(stage->watched == 1);
-    let_pass_ms(UPGRADE_LISTEN_MS); /* before that, silence may only mean that the binding is still on its way */
+    let_pass_ms(
+        UPGRADE_LISTEN_MS); /* before that, silence may only mean that the binding is still on its way */
     await_silence(publish_by_company);
 }
 
