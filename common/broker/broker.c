@@ -83,10 +83,11 @@ static void start_watchers(struct broker *b)
 enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
                     const struct broker_callbacks *callbacks, void *ctx, struct broker **ret_broker)
 {
-    struct broker_url *urls = NULL;
+    struct amqp_url *urls = NULL;
+    char why[256];
     size_t url_count = 0;
-    if (!broker_urls_parse(options->url ? options->url : "", &urls, &url_count))
-        return ERR_BAD_REQUEST;
+    if (!amqp_urls_parse(options->url ? options->url : "", &urls, &url_count, why))
+        return ERR_BAD_REQUEST; /* config_load has said why */
     int64_t min_ms = options->reconnect_min_ms ? options->reconnect_min_ms : RECONNECT_MIN_MS;
     int64_t max_ms = options->reconnect_max_ms ? options->reconnect_max_ms : RECONNECT_MAX_MS;
     struct broker *b = xcalloc(1, sizeof(*b));
@@ -137,7 +138,7 @@ void broker_free(struct broker *b)
     ev_prepare_stop(b->loop, &b->prepare);
     broker_confirms_done(b);
     broker_declarations_done(b);
-    broker_urls_free(b->urls, b->url_count);
+    amqp_urls_free(b->urls, b->url_count);
     buf_done(&b->control);
     broker_content_done(&b->content);
     empty_amqp_pool(&b->pool);

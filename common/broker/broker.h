@@ -33,7 +33,7 @@
 struct broker;
 
 struct broker_options {
-    /* amqp://user:password@host[:port][/vhost]; several separated by commas are tried in turn. */
+    /* amqp://user:password@host:port/vhost?heartbeat=30 (common/base/amqp_url.h); several are tried in turn. */
     const char *url;
     const char *name;        /* shown in the management UI (connection_name) */
     int64_t unconfirmed_max; /* messages */

@@ -11,9 +11,15 @@
 
 enum { STEP_LIMIT_S = 10, ROUNDS_MAX = 16 };
 
-static const struct broker_url *url_now(const struct broker *b)
+static const struct amqp_url *url_now(const struct broker *b)
 {
     return &b->urls[b->url_at];
+}
+
+/* Each step: the look-up, the connection, the handshake. */
+static double step_limit_s(const struct broker *b)
+{
+    return url_now(b)->timeout_ms > 0 ? url_now(b)->timeout_ms / 1000. : STEP_LIMIT_S;
 }
 
 /* Half of the time is fixed and half random, so that the clients of a restarted server do not all come back
@@ -58,7 +64,7 @@ void broker_connect_plan(struct broker *b)
 static void open_socket(struct broker *b)
 {
     const struct broker_address *address = &b->addresses[b->address_at];
-    broker_set_state(b, BROKER_CONNECTING, STEP_LIMIT_S);
+    broker_set_state(b, BROKER_CONNECTING, step_limit_s(b));
     b->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (b->fd < 0) {
         broker_fail(b, "socket: %s", strerror(errno));
@@ -124,7 +130,7 @@ void broker_connect_begin(struct broker *b)
         open_socket(b);
         return;
     }
-    broker_set_state(b, BROKER_RESOLVING, STEP_LIMIT_S);
+    broker_set_state(b, BROKER_RESOLVING, step_limit_s(b));
     b->resolve = resolve_start(b->loop, url_now(b)->host, on_resolved, b);
     if (!b->resolve)
         broker_fail(b, "looking up %s: no thread could be started", url_now(b)->host);
@@ -142,7 +148,7 @@ void broker_connect_writable(struct broker *b)
     }
     ev_io_stop(b->loop, &b->io_write);
     ev_io_start(b->loop, &b->io_read);
-    broker_set_state(b, BROKER_HANDSHAKE, STEP_LIMIT_S);
+    broker_set_state(b, BROKER_HANDSHAKE, step_limit_s(b));
     broker_handshake_begin(b);
 }
 
@@ -153,8 +159,8 @@ void broker_connect_timed_out(struct broker *b)
         [BROKER_CONNECTING] = "connecting to",
         [BROKER_HANDSHAKE] = "the handshake with",
     };
-    broker_fail(b, "%s %s:%d took longer than %d s", steps[b->state], url_now(b)->host, url_now(b)->port,
-                STEP_LIMIT_S);
+    broker_fail(b, "%s %s:%d took longer than %g s", steps[b->state], url_now(b)->host, url_now(b)->port,
+                step_limit_s(b));
 }
 
 void broker_connect_close(struct broker *b)

@@ -53,7 +53,7 @@ static void send_start_ok(struct broker *b)
         {amqp_cstring_bytes("capabilities"),
          {.kind = AMQP_FIELD_KIND_TABLE, .value.table = {(int)ARRAY_LEN(capabilities), capabilities}}},
     };
-    const struct broker_url *url = &b->urls[b->url_at];
+    const struct amqp_url *url = &b->urls[b->url_at];
     size_t user = strlen(url->user), password = strlen(url->password);
     CLEANUP_FREE char *response = xcalloc(1, user + password + 2);
     memcpy(response + 1, url->user, user);
@@ -97,7 +97,8 @@ static void on_tune(struct broker *b, const void *method)
         return;
     }
     b->frame_max = frame_max;
-    b->heartbeat_s = (int)lesser(tune->heartbeat, (uint32_t)b->heartbeat_wanted_s);
+    int url_s = b->urls[b->url_at].heartbeat_s;
+    b->heartbeat_s = (int)lesser(tune->heartbeat, (uint32_t)(url_s >= 0 ? url_s : b->heartbeat_wanted_s));
     amqp_connection_tune_ok_t tune_ok = {
         .channel_max = CHANNEL,
         .frame_max = frame_max,

@@ -13,7 +13,6 @@
  *   confirms.c    the ring of unconfirmed messages
  *   frames.c      one message as frames
  *   properties.c  properties and headers of a delivery
- *   url.c         amqp:// URLs
  *   state.c       the state of the connection, and why it failed
  */
 
@@ -28,6 +27,7 @@
 #include <endian.h>
 #include <sys/socket.h>
 
+#include "common/base/amqp_url.h"
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
 #include "common/net/resolve.h"
@@ -55,12 +55,6 @@ enum broker_state {
     BROKER_UP,
     BROKER_BLOCKED,
     BROKER_CLOSED,
-};
-
-struct broker_url {
-    char *text; /* owns the text that the others point to */
-    const char *host, *user, *password, *vhost;
-    int port;
 };
 
 struct broker_address {
@@ -171,7 +165,7 @@ struct broker {
     bool has_failed; /* set by broker_fail; the connection ends when the current watcher is done */
     char why[512];   /* the last failure, in words */
 
-    struct broker_url *urls;
+    struct amqp_url *urls;
     size_t url_count, url_at;
     bool at_once;           /* the next connection goes to the same address, without a back-off */
     size_t urls_failed;     /* of this round */
@@ -267,8 +261,6 @@ void broker_fail(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* url.c */
 /* Parses "amqp://…,amqp://…" into an array. Returns false when one of them does not parse. */
-bool broker_urls_parse(const char *text, struct broker_url **ret_urls, size_t *ret_count) MUST_CHECK;
-void broker_urls_free(struct broker_url *urls, size_t count);
 
 /* connect.c */
 void broker_connect_plan(struct broker *b); /* chooses the next address or URL, and when to try it */

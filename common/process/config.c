@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "common/base/amqp_url.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/network.h"
@@ -271,12 +272,28 @@ static enum err check_proxies(struct loading *loading)
     return ERR_OK;
 }
 
+static enum err check_amqp_url(struct loading *loading)
+{
+    struct amqp_url *urls = NULL;
+    size_t count = 0;
+    char reason[256];
+    if (amqp_urls_parse(loading->config->amqp_url, &urls, &count, reason)) {
+        amqp_urls_free(urls, count);
+        return ERR_OK;
+    }
+    snprintf(loading->why, 256,
+             "CORTEX_AMQP_URL, %.180s (amqp://user:password@host:port/vhost?heartbeat=30).", reason);
+    return fault(loading);
+}
+
 static enum err load(struct loading *loading)
 {
     *loading->config = (struct config){0};
     enum err err = apply_all(loading);
     if (err == ERR_OK)
         err = check_log_level(loading);
+    if (err == ERR_OK)
+        err = check_amqp_url(loading);
     if (err == ERR_OK)
         err = check_origins(loading);
     if (err == ERR_OK)
