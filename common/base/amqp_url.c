@@ -1,70 +1,40 @@
 #include "common/base/amqp_url.h"
 
-#include <stdio.h>
-
-#include "common/base/authority.h"
-#include "common/base/hex.h"
 #include "common/base/macros.h"
+#include "common/base/url.h"
 
-enum { DEFAULT_PORT = 5672, PORT_MAX = 65535, HEARTBEAT_MAX = 65535, TIMEOUT_MAX = 600000 };
+enum { DEFAULT_PORT = 5672, HEARTBEAT_MAX = 65535, TIMEOUT_MAX = 600000 };
 
 struct reading {
-    const char *all; /* what the places count from */
-    char *out;       /* where the next decoded text goes, in url->text */
+    struct url_reading at;
+    char *out; /* where the next decoded text goes, in url->text */
     struct amqp_url *url;
-    char *why;
 };
 
-static bool fail(struct reading *r, const char *at, const char *reason)
+static bool fail(const struct reading *r, const char *at, const char *reason)
 {
-    snprintf(r->why, 256, "character %zu: %s", (size_t)(at - r->all) + 1, reason);
-    return false;
+    return url_fail(&r->at, at, reason);
 }
 
-/* Decodes "%2f" and the like; *ret_text has a NUL behind it. */
+/* *ret_text has a NUL behind it. */
 static bool decode(struct reading *r, struct slice text, const char **ret_text)
 {
     *ret_text = r->out;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '%') {
-            int high = i + 2 < text.len ? hex_value(text.data[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_value(text.data[i + 2]) : -1;
-            if (high < 0 || low < 0 || (high | low) == 0)
-                return fail(r, text.data + i,
-                            "% must be followed by two hexadecimal digits, and %00 is not allowed");
-            c = (char)(high << 4 | low);
-            i += 2;
-        }
-        *r->out++ = c;
-    }
-    *r->out++ = '\0';
-    return true;
-}
-
-static bool read_number(struct slice text, long most, int *ret_number)
-{
-    long number = 0;
-    for (size_t i = 0; i < text.len && number <= most; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        number = number * 10 + (text.data[i] - '0');
-    }
-    *ret_number = (int)number;
-    return text.len > 0 && number <= most;
+    r->out = url_decode(&r->at, text, r->out);
+    return r->out;
 }
 
 /* ---- the query ---- */
 
 static bool take_heartbeat(struct reading *r, struct slice value)
 {
-    return read_number(value, HEARTBEAT_MAX, &r->url->heartbeat_s) ||
+    return url_number(value, HEARTBEAT_MAX, &r->url->heartbeat_s) ||
            fail(r, value.data, "heartbeat must be a number of seconds from 0 to 65535");
 }
 
 static bool take_timeout(struct reading *r, struct slice value)
 {
-    return (read_number(value, TIMEOUT_MAX, &r->url->timeout_ms) && r->url->timeout_ms > 0) ||
+    return (url_number(value, TIMEOUT_MAX, &r->url->timeout_ms) && r->url->timeout_ms > 0) ||
            fail(r, value.data, "connection_timeout must be a number of milliseconds from 1 to 600000");
 }
 
@@ -113,31 +83,15 @@ static const struct {
     {"ssl_options", refuse_tls},
 };
 
-static bool take_parameter(struct reading *r, struct slice pair)
+static bool take_parameter(void *arg, struct slice name, struct slice value)
 {
-    const char *equals = memchr(pair.data, '=', pair.len);
-    size_t len = equals ? (size_t)(equals - pair.data) : pair.len;
-    if (!equals)
-        return fail(r, pair.data, "a parameter must have a value: name=value");
+    struct reading *r = arg;
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
-        if (slice_is((struct slice){pair.data, len}, parameters[i].name))
-            return parameters[i].take(r, (struct slice){equals + 1, pair.len - len - 1});
-    return fail(r, pair.data,
+        if (slice_is(name, parameters[i].name))
+            return parameters[i].take(r, value);
+    return fail(r, name.data,
                 "there is no such parameter; heartbeat (seconds) and connection_timeout (milliseconds) have "
                 "a meaning");
-}
-
-static bool read_query(struct reading *r, struct slice query)
-{
-    while (query.len > 0) {
-        const char *end = memchr(query.data, '&', query.len);
-        struct slice pair = {query.data, end ? (size_t)(end - query.data) : query.len};
-        if (pair.len > 0 && !take_parameter(r, pair))
-            return false;
-        size_t used = pair.len + (end ? 1 : 0);
-        query = (struct slice){query.data + used, query.len - used};
-    }
-    return true;
 }
 
 /* ---- the rest ---- */
@@ -152,23 +106,16 @@ static bool read_user(struct reading *r, struct slice info)
 
 static bool read_host(struct reading *r, struct slice authority)
 {
-    bool is_literal = authority.len > 0 && authority.data[0] == '[';
-    const char *colon = memrchr(authority.data, ':', authority.len);
-    const char *close = is_literal ? memchr(authority.data, ']', authority.len) : NULL;
-    if (is_literal && !close)
-        return fail(r, authority.data, "[ is not closed by ]");
-    if (close && colon < close)
-        colon = NULL;
-    size_t len = colon ? (size_t)(colon - authority.data) : authority.len;
-    struct slice port = {colon ? colon + 1 : "", colon ? authority.len - len - 1 : 0};
-    if (colon && (!read_number(port, PORT_MAX, &r->url->port) || r->url->port == 0))
-        return fail(r, port.data, "the port must be a number from 1 to 65535");
-    if (len == 0)
+    struct slice host;
+    int port;
+    if (!url_host(&r->at, authority, &host, &port))
+        return false;
+    if (port > 0)
+        r->url->port = port;
+    if (host.len == 0)
         return true; /* the default */
-    if (!authority_is_valid((struct slice){authority.data, len}))
-        return fail(r, authority.data, "the host is neither a name nor an address");
-    struct slice host =
-        is_literal ? (struct slice){authority.data + 1, len - 2} : (struct slice){authority.data, len};
+    if (host.data[0] == '[')
+        host = (struct slice){host.data + 1, host.len - 2};
     return decode(r, host, &r->url->host);
 }
 
@@ -183,19 +130,6 @@ static bool read_vhost(struct reading *r, struct slice path)
     return decode(r, (struct slice){path.data + 1, path.len - 1}, &r->url->vhost);
 }
 
-static size_t until(struct slice text, const char *any)
-{
-    size_t len = 0;
-    while (len < text.len && !strchr(any, text.data[len]))
-        len++;
-    return len;
-}
-
-static struct slice from(struct slice text, size_t at)
-{
-    return (struct slice){text.data + at, text.len - at};
-}
-
 static bool read_one(struct reading *r, struct slice text)
 {
     static const struct slice scheme = {"amqp://", 7}, secure = {"amqps://", 8};
@@ -203,24 +137,23 @@ static bool read_one(struct reading *r, struct slice text)
         return fail(r, text.data, "amqps:// (TLS) is not supported");
     if (text.len < scheme.len || strncasecmp(text.data, scheme.data, scheme.len) != 0)
         return fail(r, text.data, "a URL must begin with amqp://");
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.data[i] <= ' ' || text.data[i] == '\x7f')
-            return fail(r, text.data + i, "there is a blank or a control character");
-    text = from(text, scheme.len);
-    size_t hash = until(text, "#");
+    if (!url_is_printable(&r->at, text))
+        return false;
+    text = url_from(text, scheme.len);
+    size_t hash = url_until(text, "#");
     if (hash < text.len)
         return fail(r, text.data + hash, "# must be written as %23");
-    struct slice authority = {text.data, until(text, "/?")};
-    struct slice path = from(text, authority.len);
-    struct slice query = from(path, until(path, "?"));
+    struct slice authority = {text.data, url_until(text, "/?")};
+    struct slice path = url_from(text, authority.len);
+    struct slice query = url_from(path, url_until(path, "?"));
     path.len -= query.len;
     const char *at = memrchr(authority.data, '@', authority.len);
     if (at && !read_user(r, (struct slice){authority.data, (size_t)(at - authority.data)}))
         return false;
     if (at)
-        authority = from(authority, (size_t)(at - authority.data) + 1);
+        authority = url_from(authority, (size_t)(at - authority.data) + 1);
     return read_host(r, authority) && read_vhost(r, path) &&
-           read_query(r, query.len > 0 ? from(query, 1) : query);
+           url_query(&r->at, query.len > 0 ? url_from(query, 1) : query, take_parameter, r);
 }
 
 bool amqp_urls_parse(const char *text, struct amqp_url **ret_urls, size_t *ret_count, char why[256])
@@ -231,7 +164,7 @@ bool amqp_urls_parse(const char *text, struct amqp_url **ret_urls, size_t *ret_c
         struct slice one = {at, strcspn(at, ",")};
         const char *end = at + one.len;
         while (one.len > 0 && one.data[0] == ' ')
-            one = from(one, 1);
+            one = url_from(one, 1);
         while (one.len > 0 && one.data[one.len - 1] == ' ')
             one.len--;
         urls = xrealloc(urls, (count + 1) * sizeof(*urls));
@@ -244,7 +177,7 @@ bool amqp_urls_parse(const char *text, struct amqp_url **ret_urls, size_t *ret_c
                                  .port = DEFAULT_PORT,
                                  .heartbeat_s = -1,
                                  .timeout_ms = -1};
-        if (!read_one(&(struct reading){.all = text, .out = url->text, .url = url, .why = why}, one)) {
+        if (!read_one(&(struct reading){.at = {text, why}, .out = url->text, .url = url}, one)) {
             amqp_urls_free(urls, count);
             return false;
         }

@@ -128,6 +128,11 @@ static void send_close(struct broker *b)
     (void)!send(b->fd, buf_data(&b->control), buf_len(&b->control), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+size_t broker_url_count(const struct broker *b)
+{
+    return b->url_count;
+}
+
 void broker_free(struct broker *b)
 {
     if (!b)

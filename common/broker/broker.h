@@ -113,6 +113,7 @@ typedef void broker_on_confirm(void *arg, enum err err);
 enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
                     const struct broker_callbacks *callbacks, void *ctx,
                     struct broker **ret_broker) MUST_CHECK;
+size_t broker_url_count(const struct broker *broker); /* of its options; each is tried in turn */
 void broker_free(struct broker *broker); /* closes at once; never call it from its own callbacks */
 
 /* Ends this connection within one turn of the loop and connects again. Every delivery that is not acked yet

@@ -259,9 +259,6 @@ void broker_set_state(struct broker *b, enum broker_state state, double after_s)
  * from anywhere. The caller returns after it; no further frame is read. */
 void broker_fail(struct broker *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* url.c */
-/* Parses "amqp://…,amqp://…" into an array. Returns false when one of them does not parse. */
-
 /* connect.c */
 void broker_connect_plan(struct broker *b); /* chooses the next address or URL, and when to try it */
 void broker_connect_begin(struct broker *b);

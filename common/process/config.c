@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/amqp_url.h"
+#include "common/base/database_url.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/network.h"
@@ -286,6 +287,16 @@ static enum err check_amqp_url(struct loading *loading)
     return fault(loading);
 }
 
+/* Empty: the process needs none, or says itself that it does. */
+static enum err check_database_url(struct loading *loading, const char *name, const char *url)
+{
+    char reason[256];
+    if (!*url || database_url_check(url, reason))
+        return ERR_OK;
+    snprintf(loading->why, 256, "%s, %.140s (postgresql://user:password@host:port/name).", name, reason);
+    return fault(loading);
+}
+
 static enum err load(struct loading *loading)
 {
     *loading->config = (struct config){0};
@@ -294,6 +305,10 @@ static enum err load(struct loading *loading)
         err = check_log_level(loading);
     if (err == ERR_OK)
         err = check_amqp_url(loading);
+    if (err == ERR_OK)
+        err = check_database_url(loading, "CORTEX_DATABASE_URL", loading->config->database_url);
+    if (err == ERR_OK)
+        err = check_database_url(loading, "CORTEX_READ_DATABASE_URL", loading->config->read_database_url);
     if (err == ERR_OK)
         err = check_origins(loading);
     if (err == ERR_OK)

@@ -16,7 +16,7 @@ static const double PATIENCE_S = 10;
 struct inquiry {
     struct ev_loop *loop;
     const struct config *config;
-    unsigned urls_left; /* each is tried once */
+    size_t urls_left; /* each is tried once */
     bool is_answered;
     char why[TOPOLOGY_SENTENCE_SIZE];
 };
@@ -52,38 +52,19 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
-static unsigned count_urls(const char *urls)
-{
-    unsigned count = 1;
-    for (; *urls; urls++)
-        count += *urls == ',';
-    return count;
-}
-
-static enum err make_broker(struct inquiry *inquiry, struct broker **ret_broker)
+static bool broker_lets_us_in(struct ev_loop *loop, const struct config *config)
 {
     static const struct broker_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
-    const struct broker_options options = {.url = inquiry->config->amqp_url,
+    const struct broker_options options = {.url = config->amqp_url,
                                            .name = "cortex-gateway check",
                                            .unconfirmed_max = 1,
                                            .unconfirmed_bytes = BROKER_BODY_MAX};
-    enum err err = broker_new(inquiry->loop, &options, &callbacks, inquiry, ret_broker);
-    if (err)
-        fputs("CORTEX_AMQP_URL must be amqp://user:password@host:port/vhost, or several, separated by "
-              "commas.\n",
-              stderr);
-    return err;
-}
-
-static bool broker_lets_us_in(struct ev_loop *loop, const struct config *config)
-{
-    struct inquiry inquiry = {.loop = loop,
-                              .config = config,
-                              .urls_left = count_urls(config->amqp_url),
-                              .why = "CORTEX_AMQP_URL: the broker does not answer"};
+    struct inquiry inquiry = {
+        .loop = loop, .config = config, .why = "CORTEX_AMQP_URL: the broker does not answer"};
     struct broker *broker;
-    if (make_broker(&inquiry, &broker))
+    if (broker_new(loop, &options, &callbacks, &inquiry, &broker))
         return false;
+    inquiry.urls_left = broker_url_count(broker);
     ev_timer patience;
     ev_timer_init(&patience, on_patience_over, PATIENCE_S, 0);
     ev_timer_start(loop, &patience);
@@ -108,16 +89,6 @@ static bool parts_can_be_made(struct ev_loop *loop, const struct config *config,
     return !err;
 }
 
-static bool is_url_of_broker(struct ev_loop *loop, const struct config *config)
-{
-    struct broker *broker = NULL;
-    struct inquiry inquiry = {.loop = loop, .config = config, .urls_left = 1};
-    if (make_broker(&inquiry, &broker))
-        return false;
-    broker_free(broker);
-    return true;
-}
-
 static bool settings_are_right(struct ev_loop *loop, const struct config *config)
 {
     char why[256] = "";
@@ -130,7 +101,7 @@ static bool settings_are_right(struct ev_loop *loop, const struct config *config
         fprintf(stderr, "%s\n", why);
         return false;
     }
-    bool is_right = is_url_of_broker(loop, config) && parts_can_be_made(loop, config, keys);
+    bool is_right = parts_can_be_made(loop, config, keys);
     token_keys_free(keys);
     return is_right;
 }

@@ -96,6 +96,11 @@ export default function settingsTests(shared) {
         refused('a_key_cannot_be_read', () => ({ CORTEX_AUTH_HS256_FILE: '/nowhere/key' }), /CORTEX_AUTH_HS256_FILE.*\/nowhere\/key/);
         refused('the_address_is_none', () => ({ CORTEX_LISTEN: 'here' }), /CORTEX_LISTEN.*here/);
         refused('the_url_of_the_broker_is_none', () => ({ CORTEX_AMQP_URL: 'http://127.0.0.1' }), /CORTEX_AMQP_URL.*amqp:.*\(the environment\)/);
+        refused('a_parameter_of_the_url_is_misspelt', () => ({ CORTEX_AMQP_URL: 'amqp://a:secret@127.0.0.1/?hartbeat=30' }),
+            /CORTEX_AMQP_URL, character 28: there is no such parameter.*\(the environment\)/, /^(?!.*secret)/s);
+        refused('the_url_of_the_database_is_none', () => ({ CORTEX_DATABASE_URL: 'postgresql://a:sec/ret@127.0.0.1/c' }),
+            /CORTEX_DATABASE_URL, character 19: a \/ in the user or the password must be written as %2F.*\(the environment\)/,
+            /^(?!.*ret@)/s);
         refused('the_broker_does_not_answer', () => ({ CORTEX_AMQP_URL: 'amqp://a:b@127.0.0.1:9/' }),
             /CORTEX_AMQP_URL: .*Connection refused.*\(the environment\)/);
         refused('the_database_does_not_answer', () => ({ CORTEX_DATABASE_URL: 'postgresql://a:b@127.0.0.1:9/c' }),

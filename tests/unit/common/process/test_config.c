@@ -85,6 +85,21 @@ static void test_load_when_a_value_is_wrong_then_a_sentence_names_it(void **stat
                    "CORTEX_CONFIG=/nowhere cannot be read: No such file or directory.");
 }
 
+static void test_load_when_a_url_is_wrong_then_the_setting_the_place_and_the_reason(void **state)
+{
+    (void)state;
+    assert_refused("CORTEX_AMQP_URL", "amqp://u:secret@host/?hartbeat=30",
+                   "CORTEX_AMQP_URL, character 23: there is no such parameter; heartbeat (seconds) and "
+                   "connection_timeout (milliseconds) have a meaning "
+                   "(amqp://user:password@host:port/vhost?heartbeat=30).");
+    assert_refused("CORTEX_DATABASE_URL", "postgresql://u:secret@host:x/name",
+                   "CORTEX_DATABASE_URL, character 28: the port must be a number from 1 to 65535 "
+                   "(postgresql://user:password@host:port/name).");
+    assert_refused("CORTEX_READ_DATABASE_URL", "host",
+                   "CORTEX_READ_DATABASE_URL, character 1: a URL must begin with postgresql:// "
+                   "(postgresql://user:password@host:port/name).");
+}
+
 static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_named(void **state)
 {
     (void)state;
@@ -342,6 +357,8 @@ int main(void)
         cmocka_unit_test_setup(test_load_when_file_and_environment_differ_then_the_environment_wins,
                                forget_environment),
         cmocka_unit_test_setup(test_load_when_a_value_is_wrong_then_a_sentence_names_it, forget_environment),
+        cmocka_unit_test_setup(test_load_when_a_url_is_wrong_then_the_setting_the_place_and_the_reason,
+                               forget_environment),
         cmocka_unit_test_setup(test_load_when_the_file_has_an_unknown_name_then_its_line_is_named,
                                forget_environment),
         cmocka_unit_test_setup(test_check_when_several_settings_are_wrong_then_each_has_a_line_with_its_place,
