@@ -4,7 +4,7 @@
 
 /* The last seq of the company's stream. */
 static const struct db_statement position_statement = {
-    "hub.position", "SELECT epoch, seq FROM company_sequence WHERE company_id = $1"};
+    "hub.position", "SELECT epoch, seq, pg_is_in_recovery() FROM company_sequence WHERE company_id = $1"};
 
 static void proceed(struct channel *channel, void *unused)
 {
@@ -22,7 +22,25 @@ bool catch_up_knows_position(const struct tenant *tenant)
     return tenant->epoch[0] != '\0';
 }
 
-static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq)
+/* Every event is committed before it is heard of. So a primary that knows less than this process had heard
+ * before it asked has lost some: an older state of the database was restored, and its epochs were not renewed.
+ * A replica may be late. */
+static bool has_gone_back(const struct tenant *tenant, int64_t seq, bool is_replica)
+{
+    return !is_replica && seq < tenant->heard_before;
+}
+
+static void say_gone_back(const struct tenant *tenant, int64_t seq)
+{
+    log_error("events.gone_back", LOG_S("company", tenant->company), LOG_I("seq", seq),
+              LOG_I("heard", tenant->stream.last),
+              LOG_S("hint",
+                    "the database was restored, and the epochs of its events were not renewed: clients "
+                    "that are away now will miss events without noticing; run the statement of "
+                    "deploy/operating.md, \"Restore by your own means\""));
+}
+
+static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq, bool is_replica)
 {
     if (!catch_up_knows_position(tenant)) {
         snprintf(tenant->epoch, sizeof(tenant->epoch), "%.*s", (int)epoch.len, epoch.data);
@@ -30,6 +48,10 @@ static void take_position(struct tenant *tenant, struct slice epoch, int64_t seq
         stream_begin(&tenant->stream, seq);
     } else if (!slice_is(epoch, tenant->epoch)) {
         tenant_lost(tenant, "the epoch has changed");
+        return;
+    } else if (has_gone_back(tenant, seq, is_replica)) {
+        say_gone_back(tenant, seq);
+        tenant_lost(tenant, "its sequence has gone back");
         return;
     } else {
         /* The read may come from a replica that is behind this process; then nothing changes. */
@@ -48,7 +70,8 @@ static void on_position(void *owner, struct db_result *result)
     tenant->check_again = false;
     tenant->positions++;
     if (err == ERR_OK)
-        take_position(tenant, db_text(result, 0, 0), db_int(result, 0, 1));
+        take_position(tenant, db_text(result, 0, 0), db_int(result, 0, 1),
+                      slice_is(db_text(result, 0, 2), "t"));
     else if (err == ERR_NOT_FOUND && catch_up_knows_position(tenant))
         tenant_lost(tenant, "the company is gone");
     if (again && !tenant->position_query && catch_up_check(tenant) != ERR_OK)
@@ -66,6 +89,7 @@ enum err catch_up_check(struct tenant *tenant)
         return ERR_OK;
     }
     struct slice company = slice_of(tenant->company);
+    tenant->heard_before = catch_up_knows_position(tenant) ? tenant->stream.last : 0;
     return hub_query_send(tenant->hub, company, &position_statement, &company, 1, on_position, tenant,
                           &tenant->position_query);
 }

@@ -137,7 +137,7 @@ struct subscriber_protocol {
 
 /*   OUT ── hub_subscribe ──▶ WAITING ──▶ RECOVERING ──▶ LIVE
  *    ▲                        │  │           │            ▲  │
- *    │                        │  └─ no recovery ──────────┘  │
+ *    │                        │  └─ no recovery ──────────┘  │     (lost before on_started: WAITING again)
  *    └── hub_unsubscribe, on_refused ────────┴── or on_lost ─┘
  */
 enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_WAITING, SUBSCRIBER_RECOVERING, SUBSCRIBER_LIVE };

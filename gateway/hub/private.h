@@ -87,6 +87,7 @@ struct tenant {
     ev_tstamp gap_since;   /* when gap_from began to be missing */
     ev_tstamp retry;       /* seconds until the next try */
     uint64_t positions;    /* answers to position_query */
+    int64_t heard_before;  /* the stream's last event when position_query was sent */
     ev_tstamp empty_since; /* 0: has subscribers */
 };
 
@@ -119,7 +120,8 @@ void tenant_sweep(struct tenant *tenant); /* frees the channels that have no sub
 void tenant_each_channel(struct tenant *tenant, void (*visit)(struct channel *channel, void *arg), void *arg);
 /* Compares the position with the database in so many seconds, instead of when it would have. */
 void tenant_schedule_check(struct tenant *tenant, ev_tstamp seconds);
-/* Every subscriber gets on_lost, and the position is unknown again. */
+/* Every subscriber that has started gets on_lost. The position is unknown again, and asked for if others
+ * wait for it. */
 void tenant_lost(struct tenant *tenant, const char *why);
 
 /* catch_up.c */
@@ -164,6 +166,8 @@ enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub
 /* start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_request *request);
 void start_free(struct start *start);
+/* Back to WAITING, as if it had just subscribed. False: on_started has been called, so that is too late. */
+bool start_again(struct subscriber *subscriber) MUST_CHECK;
 /* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
 void start_begin(struct subscriber *subscriber);
 

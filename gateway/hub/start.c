@@ -61,6 +61,19 @@ void start_free(struct start *start)
     free(start);
 }
 
+bool start_again(struct subscriber *subscriber)
+{
+    struct start *start = subscriber->start;
+    if (start->answered)
+        return false;
+    hub_query_forget(&start->read);
+    ev_timer_stop(tenant_of(subscriber)->hub->gateway->loop, &start->pace);
+    start->asked = false;
+    start->page = HUB_PAGE;
+    subscriber_set_state(subscriber, SUBSCRIBER_WAITING);
+    return true;
+}
+
 /* Becomes live. It has all events up to `after` already. */
 static void go_live(struct subscriber *subscriber, int64_t after)
 {

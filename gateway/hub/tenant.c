@@ -66,14 +66,29 @@ void tenant_touch(struct tenant *tenant)
     tenant->hub->dirty = tenant;
 }
 
+static void lose(struct subscriber *subscriber)
+{
+    subscriber_leave(subscriber);
+    subscriber->protocol->on_lost(subscriber);
+}
+
+/* Those that have not been told anything yet are started when the position is known again. */
 static void lose_subscribers(struct channel *channel, void *unused)
 {
     (void)unused;
-    struct subscriber *subscriber;
-    while ((subscriber = channel->live ? channel->live : channel->waiting)) {
-        subscriber_leave(subscriber);
-        subscriber->protocol->on_lost(subscriber);
+    while (channel->live)
+        lose(channel->live);
+    for (struct subscriber *subscriber = channel->waiting, *next; subscriber; subscriber = next) {
+        next = subscriber->next;
+        if (!start_again(subscriber))
+            lose(subscriber);
     }
+}
+
+static void proceed(struct channel *channel, void *unused)
+{
+    (void)unused;
+    channel_proceed(channel);
 }
 
 void tenant_lost(struct tenant *tenant, const char *why)
@@ -87,6 +102,7 @@ void tenant_lost(struct tenant *tenant, const char *why)
     hub_query_forget(&tenant->fill_query);
     catch_up_progress(tenant);
     tenant_each_channel(tenant, lose_subscribers, NULL);
+    tenant_each_channel(tenant, proceed, NULL);
 }
 
 void tenant_schedule_check(struct tenant *tenant, ev_tstamp seconds)

@@ -12,17 +12,19 @@
 enum { BODY, EPOCH, NEXT, COUNT, KEPT, OWNED, LAST };
 
 /* $1 company, $2 after, $3 limit, $4 the projects (of_projects). It is one statement, so that the position
- * and the events belong to one snapshot. */
-#define PAGE(owned, of_channel)                                                                           \
-    "WITH page AS (SELECT seq, event_text(events) AS event FROM events"                                   \
-    " WHERE company_id = $1 AND seq > $2::bigint" of_channel " ORDER BY seq LIMIT $3::bigint),"           \
-    " answer AS (SELECT epoch, seq, count, events,"                                                       \
-    " CASE WHEN count = $3::bigint THEN last ELSE greatest(seq, $2::bigint) END AS next"                  \
-    " FROM company_sequence, (SELECT count(*) AS count, max(seq) AS last,"                                \
-    " string_agg(event, ',' ORDER BY seq) AS events FROM page) AS gathered WHERE company_id = $1)"        \
-    " SELECT '{\"data\":[' || coalesce(events, '') || '],\"next\":' || to_json(epoch || ':' || next) ||"  \
-    " ',\"more\":' || (next < seq) || '}', epoch, next, count,"                                           \
-    " ($2::bigint >= seq OR EXISTS (SELECT FROM events WHERE company_id = $1 AND seq = $2::bigint + 1))," \
+ * and the events belong to one snapshot. A position past the last event is none of this stream's, unless a
+ * replica says so, which may be late. */
+#define PAGE(owned, of_channel)                                                                          \
+    "WITH page AS (SELECT seq, event_text(events) AS event FROM events"                                  \
+    " WHERE company_id = $1 AND seq > $2::bigint" of_channel " ORDER BY seq LIMIT $3::bigint),"          \
+    " answer AS (SELECT epoch, seq, count, events,"                                                      \
+    " CASE WHEN count = $3::bigint THEN last ELSE greatest(seq, $2::bigint) END AS next"                 \
+    " FROM company_sequence, (SELECT count(*) AS count, max(seq) AS last,"                               \
+    " string_agg(event, ',' ORDER BY seq) AS events FROM page) AS gathered WHERE company_id = $1)"       \
+    " SELECT '{\"data\":[' || coalesce(events, '') || '],\"next\":' || to_json(epoch || ':' || next) ||" \
+    " ',\"more\":' || (next < seq) || '}', epoch, next, count,"                                          \
+    " CASE WHEN $2::bigint > seq THEN pg_is_in_recovery() WHEN $2::bigint = seq THEN true"               \
+    " ELSE EXISTS (SELECT FROM events WHERE company_id = $1 AND seq = $2::bigint + 1) END,"              \
     " " owned ", seq FROM answer"
 
 static const struct db_statement of_company = {"read.events", PAGE("0", "")};
@@ -161,15 +163,12 @@ static void respond(struct call *call, struct db_result *result, const char *pos
     bytes_unref(body);
 }
 
-/* The events after the client's position are no longer kept. A client that has read everything anew goes
- * on from the position in the Link header. */
-static void refuse_position(struct poll *poll, struct db_result *result, const char *why)
+void event_position_gone(struct call *call, const char *epoch, int64_t last, const char *why)
 {
-    struct call *call = poll->call;
-    struct slice channels = call_query(call, "channels"), epoch = db_text(result, 0, EPOCH);
+    struct slice channels = call_query(call, "channels");
     size_t size = sizeof("<?channels=&after=>; rel=\"current\"") + channels.len + POSITION_SIZE;
     char position[POSITION_SIZE], *link = arena_alloc(&call->arena, size);
-    position_format(epoch.data, db_int(result, 0, LAST), position);
+    position_format(epoch, last, position);
     if (link) {
         int len = snprintf(link, size, "<?%s%.*s%safter=%s>; rel=\"current\"",
                            channels.data ? "channels=" : "", (int)channels.len,
@@ -177,6 +176,11 @@ static void refuse_position(struct poll *poll, struct db_result *result, const c
         call_add_header(call, "Link", (struct slice){link, (size_t)len});
     }
     call_fail(call, ERR_POSITION_GONE, why);
+}
+
+static void refuse_position(struct poll *poll, struct db_result *result, const char *why)
+{
+    event_position_gone(poll->call, db_text(result, 0, EPOCH).data, db_int(result, 0, LAST), why);
 }
 
 static void on_page(struct call *call, struct db_result *result, void *context)
@@ -192,7 +196,8 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     else if (poll->request.epoch.len > 0 && !slice_equal(poll->request.epoch, epoch))
         refuse_position(poll, result, "The company's events have been numbered anew since then.");
     else if (!slice_is(db_text(result, 0, KEPT), "t"))
-        refuse_position(poll, result, NULL);
+        refuse_position(poll, result,
+                        poll->request.offset > db_int(result, 0, LAST) ? EVENT_POSITION_AHEAD : NULL);
     else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
         wait_for_events(poll, epoch, db_int(result, 0, NEXT));
     else

@@ -8,6 +8,7 @@
 #include "gateway/hub/event_text.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
+#include "gateway/sse/page.h"
 
 enum {
     PIECE_MAX = 64 * 1024 * 1024, /* of the events of one turn; the hub splits them long before */
@@ -25,6 +26,7 @@ struct sse {
     struct call *call; /* while ASKING; then NULL */
     struct conn *conn;
     struct identity identity; /* of the token: its expiry, and whether it was revoked */
+    int64_t offset;           /* that was asked for */
     enum sse_state state;
 };
 
@@ -203,11 +205,28 @@ static void write_welcome(struct sse *sse, const struct hub_start *start)
     conn_write(sse->conn, (struct slice){text, (size_t)len});
 }
 
+/* A position that the stream has not reached: the client has seen events that are not, as after the database
+ * was restored. Nothing that could follow would be right for it. */
+static void refuse_ahead(struct sse *sse, struct call *call, const struct hub_start *start)
+{
+    char epoch[EPOCH_SIZE];
+    int64_t last = start->offset;
+    snprintf(epoch, sizeof(epoch), "%s", start->epoch);
+    hub_unsubscribe(&sse->subscriber);
+    call->on_gone = NULL;
+    free(sse);
+    event_position_gone(call, epoch, last, EVENT_POSITION_AHEAD);
+}
+
 static void on_started(struct subscriber *subscriber, const struct hub_start *start)
 {
     struct sse *sse = sse_of(subscriber);
     struct call *call = TAKE(sse->call);
     bool only_head = call->method == METHOD_HEAD;
+    if (start->recover && !start->recovered && sse->offset > start->offset) {
+        refuse_ahead(sse, call, start);
+        return;
+    }
     call->cache = "private, no-store";
     response_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
     set_state(sse, only_head ? SSE_ENDED : SSE_STREAMING);
@@ -283,6 +302,7 @@ void sse_start(struct call *call, const struct hub_request *request)
     sse->call = call;
     sse->conn = call->conn;
     sse->identity = call->identity;
+    sse->offset = request->offset;
     call->on_gone = on_gone;
     call->waiter = sse;
     hub_subscribe(call->gateway->hub, &sse->subscriber, request);

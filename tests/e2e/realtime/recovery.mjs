@@ -65,6 +65,26 @@ export function recovery(shared) {
             await speaker.close();
         });
 
+        test('test_recover_when_the_sequence_has_gone_back_unsaid_then_all_are_told_to_reload', async () => {
+            const company = await shared.stack.addCompany('Restored by hand');
+            const api = shared.stack.client({ company });
+            for (let i = 0; i < 3; i++) await newProject(api);
+            const { speaker, result: { epoch, offset } } = await subscribe(company, `company:${company}`);
+            await shared.stack.run(`DELETE FROM events WHERE company_id = '${company}' AND seq > 1;
+                UPDATE company_sequence SET seq = 1 WHERE company_id = '${company}'`);
+            let told;
+            speaker.next().then((message) => (told = message));
+            await until(async () => { // whichever process has the other socket
+                const { speaker: back, result } = await subscribe(company, `company:${company}`, since(epoch, offset));
+                assert.equal(result.recovered, false);
+                assert.equal(result.offset, 1);
+                await back.close();
+                return told;
+            }, 60_000, 'the socket that was there before is told, too');
+            assert.equal(told.push.unsubscribe.code, 2500);
+            await speaker.close();
+        });
+
         test('test_recover_when_more_was_missed_than_a_page_then_the_rest_follows_in_order', async () => {
             const company = await shared.stack.addCompany('Long away');
             const { speaker, result: { epoch } } = await subscribe(company, `company:${company}`);

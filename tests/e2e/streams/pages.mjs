@@ -93,6 +93,20 @@ export function pages(shared) {
             assert.deepEqual(seqs(await api.get(path(2))), [3]);
         });
 
+        test('test_page_when_its_position_is_past_the_last_event_then_410_and_the_way_on', async () => {
+            const { api } = await aCompany(1);
+            const { next } = (await api.get(path(0))).body;
+            for (const more of ['', '&limit=1']) {
+                assert.equal((await api.get(path(next, more))).status, 200);
+                for (const after of [2, next.replace(':1', ':2')]) {
+                    const gone = await api.get(path(after, more), { prefer: 'wait=5' });
+                    assert.equal(gone.status, 410);
+                    assert.match(gone.body.detail, /past the company's last event/);
+                    assert.match(gone.headers.link, new RegExp(`after=${next}>; rel="current"`));
+                }
+            }
+        });
+
         test('test_page_when_its_parameters_are_wrong_then_400', async () => {
             const { api } = await aCompany();
             for (const query of ['after=x', 'after=-1', 'after=1:', 'after=', 'after=0&limit=0', 'after=0&limit=201', 'after=0&limit=x',

@@ -522,6 +522,69 @@ static void test_gap_when_the_epoch_has_changed_then_lost(void **state)
     client_done(&client);
 }
 
+/* The statement runs on the primary, or on a replica, which may be late. */
+static void position_of(const char *epoch, const char *seq, bool is_replica)
+{
+    struct db_result *result = xcalloc(1, sizeof(*result));
+    result->rows = 1;
+    snprintf(result->text[0][0], SCRIPT_TEXT, "%s", epoch);
+    snprintf(result->text[0][1], SCRIPT_TEXT, "%s", seq);
+    snprintf(result->text[0][2], SCRIPT_TEXT, "%s", is_replica ? "t" : "f");
+    script_answer(script_expect("hub.position"), result);
+    free(result);
+}
+
+static void test_gap_when_the_sequence_has_gone_back_then_lost_unless_a_replica_says_so(void **state)
+{
+    (void)state;
+    struct client client;
+    subscribe_at(&client, "5");
+    event(6);
+    turn();
+    hub_on_reconnect(gateway.hub);
+    script_wait(&gateway, position_asked);
+    position_of("e1", "3", true);
+    assert_heard(&client, "[5] 6");
+    hub_on_reconnect(gateway.hub);
+    script_wait(&gateway, position_asked);
+    position_of("e1", "5", false);
+    assert_heard(&client, "[5] 6 lost");
+    client_done(&client);
+}
+
+/* The event came after the question, and the answer was written before it. */
+static void test_gap_when_an_event_overtakes_the_position_then_the_sequence_has_not_gone_back(void **state)
+{
+    (void)state;
+    struct client client;
+    subscribe_at(&client, "5");
+    hub_on_reconnect(gateway.hub);
+    script_wait(&gateway, position_asked);
+    event(6);
+    turn();
+    position_of("e1", "5", false);
+    assert_heard(&client, "[5] 6");
+    client_done(&client);
+}
+
+static void test_recover_when_the_sequence_has_gone_back_then_who_asks_is_answered_and_the_others_are_lost(
+    void **state)
+{
+    (void)state;
+    struct client live, client;
+    subscribe_at(&live, "50");
+    client_init(&client);
+    subscribe(&client, since(ask_company(), "e1", 70));
+    position_of("e1", "8", false);
+    assert_heard(&live, "[50] lost");
+    assert_heard(&client, "");
+    position_of("e1", "8", false);
+    position_of("e1", "8", false);
+    assert_heard(&client, "[8-]");
+    client_done(&live);
+    client_done(&client);
+}
+
 static void test_events_when_bodies_have_newlines_then_they_become_blanks(void **state)
 {
     (void)state;
@@ -1151,6 +1214,10 @@ int main(void)
         WITH_HUB(test_recover_when_the_socket_takes_part_of_a_page_then_only_so_much_is_read_next),
         WITH_HUB(test_recover_when_the_socket_is_full_already_then_nothing_is_added),
         WITH_HUB(test_recover_when_too_much_was_missed_then_not),
+        WITH_HUB(test_gap_when_the_sequence_has_gone_back_then_lost_unless_a_replica_says_so),
+        WITH_HUB(test_gap_when_an_event_overtakes_the_position_then_the_sequence_has_not_gone_back),
+        WITH_HUB(
+            test_recover_when_the_sequence_has_gone_back_then_who_asks_is_answered_and_the_others_are_lost),
         WITH_HUB(test_recover_when_of_another_epoch_then_not),
         WITH_HUB(test_recover_when_the_events_were_dropped_then_not),
         WITH_HUB(test_recover_when_the_database_fails_then_refused_for_now),
