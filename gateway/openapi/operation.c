@@ -382,8 +382,11 @@ static void add_filters(json_t *parameters, const struct msg_resource *resource)
                                 is_archived ? archived_schema() : openapi_filter_schema(resource, field));
     }
     if (searchable)
-        add_query_parameter(parameters, "text", "Lists only entities whose texts contain this one.",
-                            json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200));
+        add_query_parameter(
+            parameters, "text",
+            "Lists only entities whose texts contain this one, whatever its case and however its "
+            "accents are encoded (Unicode's full case folding, NFC).",
+            json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 200));
 }
 
 /* Adds the fields of a request that comes as a query. */

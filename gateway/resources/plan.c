@@ -73,18 +73,18 @@ static struct db_statement *parent_statement(const struct msg_resource *resource
     return statement_of(resource->name, "parent", 0, &sql);
 }
 
-/* One lower() over all fields costs a quarter of an ILIKE on each (3.5 µs a row against 13). The unit
- * separator keeps a pattern from matching across two fields. */
+/* One text_fold (0030_text_fold.sql) over all fields costs a row less than an ILIKE on each, and finds whatever case and
+ * encoding. The unit separator keeps a pattern from matching across two fields. */
 static void append_search(struct buf *sql, const struct msg_resource *resource, unsigned parameter)
 {
-    buf_append_text(sql, " AND lower(concat_ws(E'\\x1f'");
+    buf_append_text(sql, " AND text_fold(concat_ws(E'\\x1f'");
     for (size_t i = 0; i < resource->object->field_count; i++)
         if (resource->object->fields[i].search) {
             buf_append_text(sql, ", ");
             resource_sql_column("t", resource->object->fields[i].column, sql);
         }
     /* The sub-select is computed once, not for each row. */
-    buf_printf(sql, ")) LIKE (SELECT lower($%u::text))", parameter);
+    buf_printf(sql, ")) LIKE (SELECT text_fold($%u::text))", parameter);
 }
 
 bool plan_is_expensive(const struct plan *plan, unsigned shape, bool asks_archived)

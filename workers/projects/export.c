@@ -144,7 +144,8 @@ static void append_filter(struct buf *sql, const char *filter, const char *colum
 static void append_search(struct buf *sql, const struct msg_object *object)
 {
     buf_append_text(
-        sql, " AND (x.filter_text IS NULL OR position(lower(x.filter_text) IN lower(concat_ws(E'\\x1f'");
+        sql,
+        " AND (x.filter_text IS NULL OR position(text_fold(x.filter_text) IN text_fold(concat_ws(E'\\x1f'");
     for (size_t i = 0; i < object->field_count; i++)
         if (object->fields[i].search) {
             buf_append_text(sql, ", ");

@@ -453,6 +453,72 @@ static void test_text_when_the_index_finds_it_is_what_a_walk_would_find(void **s
         count_of("SELECT count(*) FROM project_text_block WHERE company_id = $1::uuid", NEIGHBOUR), 0);
 }
 
+/* Short texts are walked for, the others go by the blocks once the rows are in some. */
+static void expect_folded(struct fixture *f, struct reader *reader, const char *when)
+{
+    static const struct {
+        const char *text;
+        size_t rows;
+    } searches[] = {
+        {"caf\u00e9", 2},
+        {"cafe\u0301", 2},
+        {"CAFE\u0301", 2},
+        {"cafe", 0},
+        {"f\u00e9", 2},
+        {"fe\u0301", 2},
+        {"strasse", 2},
+        {"STRA\u00dfE", 2},
+        {"stra\u1e9ee", 2},
+        {"\u00df", 2},
+        {"sse", 2},
+        {"\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c3", 2},
+        {"\u03a3\u038a\u03a3\u03a5\u03a6\u039f\u03a3", 2},
+        {"\u03c6\u03bf\u03c2", 2},
+        {"\u03c2", 2},
+        {"i\u0307stanbul", 1},
+        {"\u0130STANBUL", 1},
+        {"istanbul", 0},
+        {"\u0131s\u0131", 1},
+        {"isi", 0},
+        {"\ud55c\uad6d", 2},
+        {"\u1112\u1161\u11ab\u1100\u116e\u11a8", 2},
+        {"\u212bngstr\u00f6m", 1},
+        {"a\u030angstro\u0308m", 1},
+        {"waffle", 1},
+        {"wa\ufb04e", 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(searches); i++) {
+        struct selection selection = {.limit = 4000, .text = slice_of(searches[i].text), .shape = PLAN_TEXT};
+        struct slice params[SELECTION_PARAMS_MAX];
+        size_t count = selection_params(&f->call, &selection, f->projects, params);
+        struct db_result *result = read_rows(reader, plan_list(f->projects, PLAN_TEXT), params, count);
+        if ((size_t)db_rows(result) != searches[i].rows)
+            fail_msg("%s: '%s' is found in %d rows", when, searches[i].text, (int)db_rows(result));
+        db_result_release(result);
+    }
+}
+
+static void test_text_when_case_or_encoding_differs_then_it_is_found_as_unicode_folds(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    do_sql(
+        "INSERT INTO project (company_id, id, number, name) SELECT '" COMPANY
+        "', gen_random_uuid(), 'F-' || n, name"
+        " FROM unnest(ARRAY['Caf\u00e9', 'CAFE\u0301', 'Hauptstra\u00dfe', 'HAUPTSTRASSE',"
+        " '\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2', '\u03a3\u0399\u0301\u03a3\u03a5\u03a6\u039f\u03a3',"
+        " '\u0130stanbul', '\u0131s\u0131', '\ud55c\uad6d', '\u1112\u1161\u11ab\u1100\u116e\u11a8',"
+        " '\u00c5ngstr\u00f6m', 'Wa\ufb04e'])"
+        " WITH ORDINALITY AS t (name, n)");
+    open_reader(&reader);
+    expect_folded(f, &reader, "in no block");
+    while (fill_blocks("1000"))
+        ;
+    expect_folded(f, &reader, "in blocks");
+    close_reader(&reader);
+    do_sql("DELETE FROM project WHERE company_id = '" COMPANY "' AND number LIKE 'F-%'");
+}
+
 /* Somebody walks the rows of the company, and does not come to an end. */
 static void test_walk_when_the_company_has_another_one_waits_and_nobody_else_does(void **state)
 {
@@ -600,6 +666,7 @@ int main(void)
         TEST(test_lists_when_asked_in_every_shape_are_statements_that_run),
         TEST(test_text_when_it_holds_wildcards_or_other_case_finds_what_is_written),
         TEST(test_text_when_the_index_finds_it_is_what_a_walk_would_find),
+        TEST(test_text_when_case_or_encoding_differs_then_it_is_found_as_unicode_folds),
         TEST(test_walk_when_the_company_has_another_one_waits_and_nobody_else_does),
         TEST(test_text_when_the_index_is_asked_directly_it_knows_one_company),
         TEST(test_shape_when_it_reads_more_than_it_returns_is_expensive),
