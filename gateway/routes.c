@@ -3,6 +3,7 @@
 #include "gateway/centrifuge/socket.h"
 #include "gateway/health.h"
 #include "gateway/openapi/openapi.h"
+#include "gateway/openapi/problems.h"
 #include "gateway/operator/acts.h"
 #include "gateway/operator/dead_letters.h"
 #include "gateway/operator/pools.h"
@@ -16,13 +17,17 @@
 #include "gateway/sse/tickets.h"
 
 static const struct route rows[] = {
-    {METHOD_GET, ACCESS_HEALTH, "/healthz", NULL, healthz, "healthz", "Say that the process answers."},
-    {METHOD_GET, ACCESS_HEALTH, "/readyz", NULL, readyz, "readyz",
+    {METHOD_GET, ACCESS_HEALTH, "/healthz", NULL, healthz, "getHealth", "Say that the process answers."},
+    {METHOD_GET, ACCESS_HEALTH, "/readyz", NULL, readyz, "getReadiness",
      "Say whether the process can do its work: the broker and the database are connected, and it is not "
      "leaving."},
-    {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "openapi", "Get this document."},
-    {METHOD_GET, ACCESS_PUBLIC, "/connection/websocket", NULL, ws_upgrade, "realtime",
+    {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "getDocument", "Get this document."},
+    {METHOD_GET, ACCESS_PUBLIC, "/connection/websocket", NULL, ws_upgrade, "connectWebSocket",
      "Open a WebSocket for events in real time (Centrifuge client protocol)."},
+    {METHOD_GET, ACCESS_PUBLIC, "/problems", NULL, problems_show, "listProblemTypes",
+     "List the types of problems."},
+    {METHOD_GET, ACCESS_PUBLIC, "/problems/{name}", NULL, problem_show, "getProblemType",
+     "Say what a type of problem means."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/projects/{id}", "project", read_entity, "get", "Get a project."},
     {METHOD_POST, ACCESS_TOKEN, "/v1/projects", "project", write_create, "create", "Create a project."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/projects", "project", read_list, "list",
@@ -55,7 +60,7 @@ static const struct route rows[] = {
      "List the company's revocations, oldest first."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations/{id}", "revocation", read_entity, "get",
      "Get a revocation."},
-    {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "events",
+    {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "listEvents",
      "Read events: as a stream of Server-Sent Events, or page by page."},
     {METHOD_POST, ACCESS_TOKEN, "/v1/tickets", NULL, ticket_create, "createTicket",
      "Get a ticket, with which a page's EventSource, which cannot send a token, opens one stream of events."},

@@ -40,6 +40,14 @@ struct msg_shape {
     const struct msg_object *object;
 };
 
+/* A value of a status may become each of `to`, and stay. */
+struct msg_transition {
+    const char *from;
+    const char *const *to; /* NULL-terminated */
+};
+
+enum { MSG_TRANSITIONS_MAX = 16 }; /* most values of a field with transitions; schemac refuses more */
+
 struct msg_field {
     const char *name;
     uint32_t id;          /* x-id: stable for ever */
@@ -50,6 +58,9 @@ struct msg_field {
     bool search;          /* `?text=` searches in it */
     const char *column;   /* in the table of the resource; the name, unless x-column gives another */
     const char *fallback; /* default, as text for PostgreSQL; NULL: none */
+    /* x-transitions: a row for each value, ends with an empty row. An update that changes the value otherwise
+     * is an ILLEGAL_TRANSITION. NULL: it may become any other. */
+    const struct msg_transition *transitions;
     struct msg_shape shape;
 };
 

@@ -1,4 +1,5 @@
-/* The document: the operations, and the components that several of them share. */
+/* The document: the operations, and the components that several of them share. What no operation uses is left
+ * out. */
 
 #include "gateway/openapi/openapi.h"
 
@@ -11,10 +12,10 @@ static const char *const method_names[] = {
 
 static const struct {
     const char *component, *in, *type, *description;
-    int minimum, maximum; /* of an integer, or of the length of a text */
+    int minimum, maximum; /* of an integer, or of the length of a text; 0: the largest page */
     const char *name;     /* NULL: that of the component */
 } parameters[] = {
-    {"limit", "query", "integer", "The largest number of entries in the page.", 1, 1000, NULL},
+    {"limit", "query", "integer", "The largest number of entries in the page.", 1, 0, NULL},
     {"after", "query", "string", "The `next` of the page before.", 1, 256, NULL},
     {"channels", "query", "string",
      "The channels: `company:<id>` or `project:<id>`, separated by commas. Without it, the company's own "
@@ -51,9 +52,17 @@ static const struct {
     {"ETag", "The version of the entity, to be sent in If-Match or If-None-Match."},
     {"Link", "The address of the next page with rel=next, if there is one (RFC 8288)."},
     {"Location", "The address of the entity or the operation."},
+    {"Retry-After", "Seconds after which the client may try again."},
 };
 
-static json_t *parameter_components(void)
+/* The bounds of a page are the server's settings. */
+static json_t *limit_schema(const struct config *config)
+{
+    return json_pack("{s:s, s:i, s:I, s:I}", "type", "integer", "minimum", 1, "maximum",
+                     (json_int_t)config->page_max, "default", (json_int_t)config->page_default);
+}
+
+static json_t *parameter_components(const struct config *config)
 {
     json_t *all = json_object();
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
@@ -66,6 +75,7 @@ static json_t *parameter_components(void)
                                       parameters[i].minimum, is_text ? "maxLength" : "maximum",
                                       parameters[i].maximum));
     }
+    json_object_set_new(json_object_get(all, "limit"), "schema", limit_schema(config));
     return all;
 }
 
@@ -86,7 +96,8 @@ static json_t *problem_schema(void)
 {
     static const char text[] =
         "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{"
-        "\"type\":{\"type\":\"string\",\"format\":\"uri-reference\"},"
+        "\"type\":{\"type\":\"string\",\"format\":\"uri-reference\","
+        "\"description\":\"What is wrong. It is an address that says more. Later versions may add types.\"},"
         "\"title\":{\"type\":\"string\"},"
         "\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},"
         "\"detail\":{\"type\":\"string\"},"
@@ -96,7 +107,25 @@ static json_t *problem_schema(void)
         "\"pointer\":{\"type\":\"string\",\"description\":\"What is wrong: a JSON Pointer (RFC 6901) into "
         "the body, ?name for a query parameter, or the name of a header.\"},"
         "\"detail\":{\"type\":\"string\"}}}}}}";
-    return json_loads(text, 0, NULL);
+    json_t *schema = json_loads(text, 0, NULL), *types = json_array();
+    for (enum err err = ERR_OK; err < ERR_COUNT; err++)
+        if (err_info(err)->http_status >= 400)
+            json_array_append_new(types, json_sprintf("/problems/%s", err_info(err)->slug));
+    json_object_set_new(json_object_get(json_object_get(schema, "properties"), "type"), "enum", types);
+    return schema;
+}
+
+/* The result of a command is the entity of one of the resources. */
+static json_t *result_schema(void)
+{
+    char title[64];
+    json_t *any = json_array();
+    for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
+        json_array_append_new(
+            any, json_pack("{s:s+}", "$ref", "#/components/schemas/", openapi_title(*resource, title)));
+    json_array_append_new(any, json_pack("{s:s}", "type", "null"));
+    return json_pack("{s:s, s:o}", "description",
+                     "The entity, when the command has succeeded; null when it was deleted.", "anyOf", any);
 }
 
 static json_t *operation_schema(void)
@@ -123,25 +152,17 @@ static json_t *operation_schema(void)
         "\"percent\":{\"type\":\"integer\"}}},"
         "\"started_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
         "\"ended_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-        "\"result\":{\"type\":[\"object\",\"null\"],"
-        "\"description\":\"The entity, when the command has succeeded.\"},"
         "\"problem\":{\"$ref\":\"#/components/schemas/Problem\"}}}";
-    return json_loads(text, 0, NULL);
+    json_t *schema = json_loads(text, 0, NULL);
+    json_object_set_new(json_object_get(schema, "properties"), "result", result_schema());
+    return schema;
 }
 
 static json_t *event_page_schema(void)
 {
     static const char text[] =
         "{\"type\":\"object\",\"required\":[\"data\",\"next\",\"more\"],\"properties\":{"
-        "\"data\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
-        "\"required\":[\"type\",\"seq\",\"id\",\"actor\",\"at\",\"data\"],\"properties\":{"
-        "\"type\":{\"type\":\"string\"},"
-        "\"seq\":{\"type\":\"integer\",\"minimum\":1},"
-        "\"id\":{\"type\":\"string\",\"format\":\"uuid\"},"
-        "\"project\":{\"type\":\"string\",\"format\":\"uuid\"},"
-        "\"actor\":{\"type\":\"string\",\"format\":\"uuid\"},"
-        "\"at\":{\"type\":\"string\",\"format\":\"date-time\"},"
-        "\"data\":{\"description\":\"The entity after the event.\"}}}},"
+        "\"data\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Event\"}},"
         "\"next\":{\"type\":\"string\","
         "\"description\":\"The position after this page: the `after` of the next one.\"},"
         "\"more\":{\"type\":\"boolean\","
@@ -151,19 +172,41 @@ static json_t *event_page_schema(void)
 
 /* clang-format on */
 
-static json_t *schema_components(void)
+static json_t *problem_type_list_schema(void)
+{
+    static const char text[] =
+        "{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{\"data\":{"
+        "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/ProblemType\"}}}}";
+    return json_loads(text, 0, NULL);
+}
+
+/* What a problem document always says of its type. */
+static json_t *problem_type_schema(void)
+{
+    static const char text[] =
+        "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{"
+        "\"type\":{\"type\":\"string\",\"format\":\"uri-reference\"},"
+        "\"title\":{\"type\":\"string\"},"
+        "\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599}}}";
+    return json_loads(text, 0, NULL);
+}
+
+static json_t *schema_components(const struct route_table *routes)
 {
     json_t *all = json_object();
     json_object_set_new(all, "Problem", problem_schema());
     json_object_set_new(all, "Operation", operation_schema());
     json_object_set_new(all, "EventPage", event_page_schema());
+    json_object_set_new(all, "ProblemType", problem_type_schema());
+    json_object_set_new(all, "ProblemTypeList", problem_type_list_schema());
+    openapi_add_events(all, routes);
     openapi_add_operator_schemas(all);
     for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
         openapi_add_schemas(all, *resource);
     return all;
 }
 
-/* Joins the titles of all errors in err.def that have this status. */
+/* Joins the types and titles of all errors in err.def that have this status. */
 static void describe_status(int status, char *text, size_t size)
 {
     size_t len = 0;
@@ -171,25 +214,36 @@ static void describe_status(int status, char *text, size_t size)
     for (enum err err = ERR_OK; err < ERR_COUNT; err++) {
         const struct err_info *info = err_info(err);
         if (info->http_status == status && len < size)
-            len += (size_t)snprintf(text + len, size - len, "%s%s", len ? "; " : "", info->title);
+            len += (size_t)snprintf(text + len, size - len, "%s`%s`: %s", len ? "; " : "", info->slug,
+                                    info->title);
     }
+}
+
+static json_t *problem_response(const char *description)
+{
+    return json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", description, "content",
+                     "application/problem+json", "schema", "$ref", "#/components/schemas/Problem");
 }
 
 static json_t *response_components(void)
 {
     json_t *all = json_object();
     for (enum err err = ERR_OK; err < ERR_COUNT; err++) {
-        char status[16], description[512];
+        char status[16], description[2048];
         int http_status = err_info(err)->http_status;
         if (http_status < 400)
             continue;
         snprintf(status, sizeof(status), "%d", http_status);
         describe_status(http_status, description, sizeof(description));
-        json_object_set_new(all, status,
-                            json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", description, "content",
-                                      "application/problem+json", "schema", "$ref",
-                                      "#/components/schemas/Problem"));
+        json_t *response = problem_response(description);
+        if (http_status == 429 || http_status == 503)
+            json_object_set_new(
+                response, "headers",
+                json_pack("{s:{s:s}}", "Retry-After", "$ref", "#/components/headers/Retry-After"));
+        json_object_set_new(all, status, response);
     }
+    json_object_set_new(all, "Problem",
+                        problem_response("Any other refusal. Its status and its `type` say why."));
     json_object_set_new(all, "304",
                         json_pack("{s:s}", "description", "Not modified: the entity still has this ETag"));
     json_object_set_new(
@@ -201,37 +255,118 @@ static json_t *response_components(void)
     return all;
 }
 
-static json_t *components(void)
+static json_t *components(const struct route_table *routes, const struct config *config)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}}", "schemas",
-                     schema_components(), "responses", response_components(), "parameters",
-                     parameter_components(), "headers", header_components(), "securitySchemes", "bearer",
-                     "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "ticket", "type", "apiKey",
-                     "in", "query", "name", "ticket", "description",
+                     schema_components(routes), "responses", response_components(), "parameters",
+                     parameter_components(config), "headers", header_components(), "securitySchemes",
+                     "bearer", "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "ticket", "type",
+                     "apiKey", "in", "query", "name", "ticket", "description",
                      "Of POST /v1/tickets; it opens one request.");
 }
 
-static json_t *paths(const struct route_table *routes)
+static void bound_limit(json_t *operation, const struct config *config)
+{
+    size_t i;
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation, "parameters"), i, parameter)
+    {
+        const char *name = json_string_value(json_object_get(parameter, "name"));
+        if (name && strcmp(name, "limit") == 0)
+            json_object_set_new(parameter, "schema", limit_schema(config));
+    }
+}
+
+static json_t *paths(const struct route_table *routes, const struct config *config)
 {
     json_t *all = json_object();
     for (const struct route *route = routes->rows; route < routes->rows + routes->count; route++) {
-        json_t *path = json_object_get(all, route->pattern);
+        json_t *path = json_object_get(all, route->pattern), *operation = openapi_operation(route);
+        if (!operation)
+            continue;
+        if (route->method == METHOD_GET)
+            bound_limit(operation, config);
         if (!path) {
             path = json_object();
             json_object_set_new(all, route->pattern, path);
         }
-        json_object_set_new(path, method_names[route->method], openapi_operation(route));
+        json_object_set_new(path, method_names[route->method], operation);
     }
     return all;
 }
 
-json_t *openapi_build(const struct route_table *routes)
+/* ---- what is not used ---- */
+
+static void collect_references(const json_t *value, json_t *used)
 {
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o}", "openapi", "3.1.0", "info",
-                     "title", "CortexBuild", "version", CORTEX_VERSION, "description",
-                     "Construction management. Every write is a command. Its answer is the result, or 202 "
-                     "and the address of the "
-                     "operation that will have the result. Every error is a problem document (RFC 9457).",
-                     "servers", "url", "/", "security", "bearer", "paths", paths(routes), "components",
-                     components());
+    size_t i;
+    const char *name;
+    json_t *inner;
+    if (json_is_string(json_object_get(value, "$ref")))
+        json_object_set_new(used, json_string_value(json_object_get(value, "$ref")), json_true());
+    json_object_foreach((json_t *)value, name, inner) collect_references(inner, used);
+    json_array_foreach(value, i, inner) collect_references(inner, used);
+}
+
+static bool drop_unused(json_t *components, const char *section, const json_t *used)
+{
+    bool dropped = false;
+    void *next;
+    const char *name;
+    json_t *component;
+    json_object_foreach_safe(json_object_get(components, section), next, name, component)
+    {
+        char reference[192];
+        snprintf(reference, sizeof(reference), "#/components/%s/%s", section, name);
+        if (json_object_get(used, reference))
+            continue;
+        json_object_del(json_object_get(components, section), name);
+        dropped = true;
+    }
+    return dropped;
+}
+
+/* A component may be used by one that is not used itself, so this goes on until all are. */
+static void drop_all_unused(json_t *document)
+{
+    static const char *const sections[] = {"schemas", "responses", "parameters", "headers"};
+    for (bool dropped = true; dropped;) {
+        json_t *used = json_object();
+        collect_references(document, used);
+        dropped = false;
+        for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+            dropped = drop_unused(json_object_get(document, "components"), sections[i], used) || dropped;
+        json_decref(used);
+    }
+}
+
+/* ---- the whole ---- */
+
+static json_t *info(void)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:{s:s}, s:{s:s, s:s}}", "title", "CortexBuild", "version", CORTEX_VERSION,
+        "description",
+        "Construction management. Every write is a command. Its answer is the result, or 202 and the address "
+        "of "
+        "the operation that will have the result. Every error is a problem document (RFC 9457), whose `type` "
+        "is "
+        "an address at `/problems`. A token has one role: `super_admin`, `company_admin`, `project_manager`, "
+        "`supervisor`, `operative` or `developer`; `x-roles` of an operation names those that may use it. "
+        "Events "
+        "come in real time by the Centrifuge client protocol, over a WebSocket at `/connection/websocket`, "
+        "which "
+        "OpenAPI cannot describe, or as Server-Sent Events.",
+        "contact", "name", "The operators of this server", "license", "name", "Proprietary", "identifier",
+        "LicenseRef-Proprietary");
+}
+
+json_t *openapi_build(const struct route_table *routes, const struct config *config)
+{
+    json_t *document =
+        json_pack("{s:s, s:o, s:[{s:s}], s:[{s:[]}], s:o, s:o, s:o}", "openapi", "3.1.0", "info", info(),
+                  "servers", "url", "/", "security", "bearer", "tags", openapi_tags(routes), "paths",
+                  paths(routes, config), "components", components(routes, config));
+    drop_all_unused(document);
+    return document;
 }

@@ -12,9 +12,9 @@ static void on_release(void *text)
     free(text);
 }
 
-static void make_document(const struct route_table *routes)
+static void make_document(const struct gateway *gateway)
 {
-    json_t *json = openapi_build(routes);
+    json_t *json = openapi_build(gateway->routes, gateway->config);
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
     if (!text)
@@ -26,7 +26,7 @@ static void make_document(const struct route_table *routes)
 void openapi_document(struct call *call)
 {
     if (!document)
-        make_document(call->gateway->routes);
+        make_document(call->gateway);
     if (!document) {
         call_fail(call, ERR_INTERNAL, NULL);
         return;

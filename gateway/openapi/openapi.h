@@ -9,7 +9,7 @@
 void openapi_document(struct call *call); /* openapi.c: GET /openapi.json */
 
 /* document.c: the whole document. The caller owns it (json_decref). */
-json_t *openapi_build(const struct route_table *routes);
+json_t *openapi_build(const struct route_table *routes, const struct config *config);
 
 /* schema.c: adds the variants of one resource to `schemas`: Project (in answers), ProjectCreate,
  * ProjectUpdate and ProjectList. */
@@ -25,5 +25,13 @@ void openapi_add_operator_schemas(json_t *schemas);
 /* The schema of a request, without the keywords that only our own code reads. The caller owns it. */
 json_t *openapi_request_schema(const struct msg_request *request);
 
-/* operation.c: one row of the route table as an operation. The caller owns it. */
+/* event.c: adds Event, and the schema of each type of event: ProjectCreated, … */
+void openapi_add_events(json_t *schemas, const struct route_table *routes);
+
+/* operation.c: one row of the route table as an operation; NULL: OpenAPI cannot describe it (a WebSocket). The
+ * caller owns it. */
 json_t *openapi_operation(const struct route *route);
+
+/* tag.c: the group of the route, and all groups with what they are. The caller owns the array. */
+const char *openapi_tag(const struct route *route);
+json_t *openapi_tags(const struct route_table *routes);

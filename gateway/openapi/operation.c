@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
-enum { REFUSALS_MAX = 16, PARAMETERS_MAX = 6 };
+#include "gateway/auth/roles.h"
+
+enum { REFUSALS_MAX = 16, PARAMETERS_MAX = 6, OPERATION_ID_SIZE = 128 };
 
 enum body {
     BODY_NONE,
@@ -21,6 +23,7 @@ enum body {
 /* Components are named as in document.c. */
 static const struct kind {
     const char *verb;    /* the route's; the operationId begins with it: "create" and the resource's title */
+    const char *id;      /* the operationId where it is another; NULL: as above */
     const char *meaning; /* the description of the answer when the request succeeds */
     const char *request; /* the body's schema: a suffix of the resource's; NULL: none of a resource */
     const char *msg_request; /* the schema of the body, or of the query where there is no body; NULL: none */
@@ -75,6 +78,7 @@ static const struct kind {
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
     {.verb = "cancel",
+     .id = "cancelOperation",
      .status = 202,
      .meaning = "The waiting command will never run, or the long job will end at its next step",
      .body = BODY_ENTITY,
@@ -217,7 +221,7 @@ static const struct kind {
      .document = "ScheduleAsked",
      .parameters = {"If-Match", "If-None-Match-Write"},
      .refusals = {400, 401, 403, 404, 412, 500, 503}},
-    {.verb = "events",
+    {.verb = "listEvents",
      .status = 200,
      .meaning = "A page of events, or a stream of them that stays open until one side closes it",
      .body = BODY_EVENTS,
@@ -231,18 +235,39 @@ static const struct kind {
      .body = BODY_DOCUMENT,
      .document = "Ticket",
      .refusals = {400, 401, 403, 413, 415, 422, 429, 500, 503}},
-    {.verb = "healthz", .status = 200, .meaning = "The process answers", .body = BODY_TEXT},
-    {.verb = "readyz",
+    {.verb = "getHealth",
+     .status = 200,
+     .meaning = "The process answers",
+     .body = BODY_TEXT,
+     .refusals = {400}},
+    {.verb = "getReadiness",
      .status = 200,
      .meaning = "The process can serve requests",
      .body = BODY_TEXT,
-     .refusals = {503}},
-    {.verb = "openapi",
+     .refusals = {400, 503}},
+    {.verb = "getDocument",
      .status = 200,
      .meaning = "This document",
      .body = BODY_DOCUMENT,
-     .headers = {"ETag"}},
-    {.verb = "realtime", .status = 101, .meaning = "The WebSocket is open", .refusals = {400, 403, 426, 503}},
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 412}},
+    {.verb = "listProblemTypes",
+     .status = 200,
+     .meaning = "All types of problems",
+     .body = BODY_DOCUMENT,
+     .document = "ProblemTypeList",
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 412}},
+    {.verb = "getProblemType",
+     .status = 200,
+     .meaning = "The type of problem",
+     .body = BODY_DOCUMENT,
+     .document = "ProblemType",
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 404, 412}},
 };
 
 static const struct kind *kind_of(const struct route *route)
@@ -335,6 +360,7 @@ static json_t *responses_of(const struct route *route, const struct kind *kind)
         snprintf(status, sizeof(status), "%d", *refusal);
         json_object_set_new(responses, status, component("responses", status));
     }
+    json_object_set_new(responses, "default", component("responses", "Problem"));
     return responses;
 }
 
@@ -426,11 +452,39 @@ static void add_request(json_t *operation, const struct route *route, const stru
     json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content", media));
 }
 
-static const char *tag_of(const struct route *route, const struct msg_resource *resource)
+/* The roles that may use the route; NULL: all. */
+static const char *const *roles_of(const struct route *route, const struct msg_resource *resource)
 {
+    static const char *const operators[] = {OPERATOR_ROLE, NULL};
     if (route->access == ACCESS_OPERATOR)
-        return "operators";
-    return resource ? resource->collection : "service";
+        return operators;
+    if (!resource || route->method == METHOD_GET)
+        return NULL;
+    return route->method == METHOD_POST    ? resource->create_roles
+           : route->method == METHOD_PATCH ? resource->update_roles
+                                           : resource->delete_roles;
+}
+
+/* Says who may use the route, in words and in x-roles. */
+static void add_roles(json_t *operation, const struct route *route, const struct msg_resource *resource)
+{
+    const char *const *roles = roles_of(route, resource);
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, 1024);
+    buf_append_text(&text, !route_asks_token(route)         ? "Needs no token."
+                           : route->access == ACCESS_TICKET ? "Needs a token of any role, or a ticket."
+                           : !roles                         ? "Needs a token of any role."
+                                                            : "Needs a token with the role ");
+    json_t *names = roles ? json_array() : NULL;
+    for (const char *const *role = roles; role && *role; role++) {
+        buf_printf(&text, "%s`%s`", role == roles ? "" : role[1] ? ", " : " or ", *role);
+        json_array_append_new(names, json_string(*role));
+    }
+    if (roles) {
+        buf_append_char(&text, '.');
+        json_object_set_new(operation, "x-roles", names);
+    }
+    json_object_set_new(operation, "description", json_stringn(buf_data(&text), buf_len(&text)));
 }
 
 /* The body is required when one of its members is. */
@@ -446,14 +500,38 @@ static void add_msg_request(json_t *operation, const char *request, const char *
         json_pack("{s:b, s:o}", "required", required, "content", content("application/json", schema)));
 }
 
+/* "listProjects", "createProject": a list has the name of the collection, everything else that of one entity. */
+static void operation_id(const struct kind *kind, const struct msg_resource *resource,
+                         char id[OPERATION_ID_SIZE])
+{
+    char title[64];
+    if (kind->id || !resource)
+        snprintf(id, OPERATION_ID_SIZE, "%s", kind->id ? kind->id : kind->verb);
+    else if (kind->body != BODY_LIST)
+        snprintf(id, OPERATION_ID_SIZE, "%s%s", kind->verb, openapi_title(resource, title));
+    else {
+        size_t len = (size_t)snprintf(id, OPERATION_ID_SIZE, "%s", kind->verb);
+        bool upper = true;
+        for (const char *c = resource->collection; *c && len + 1 < OPERATION_ID_SIZE; c++) {
+            if (*c != '_')
+                id[len++] = upper ? (char)(*c - 'a' + 'A') : *c;
+            upper = *c == '_';
+        }
+        id[len] = '\0';
+    }
+}
+
 json_t *openapi_operation(const struct route *route)
 {
-    char title[64], id[128];
+    char id[OPERATION_ID_SIZE];
     const struct kind *kind = kind_of(route);
     const struct msg_resource *resource = resource_of(route);
-    snprintf(id, sizeof(id), "%s%s", kind->verb, resource ? openapi_title(resource, title) : "");
+    if (strcmp(route->verb, "connectWebSocket") == 0)
+        return NULL;
+    operation_id(kind, resource, id);
     json_t *operation = json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary,
-                                  "tags", tag_of(route, resource), "responses", responses_of(route, kind));
+                                  "tags", openapi_tag(route), "responses", responses_of(route, kind));
+    add_roles(operation, route, resource);
     json_t *parameters = parameters_of(route, kind);
     if (json_array_size(parameters))
         json_object_set(operation, "parameters", parameters);

@@ -53,6 +53,42 @@ static json_t *property_of(const json_t *schema, const struct msg_field *field)
     return property;
 }
 
+static void append_description(json_t *property, const char *text)
+{
+    const char *before = json_string_value(json_object_get(property, "description"));
+    json_object_set_new(property, "description",
+                        before ? json_sprintf("%s %s", before, text) : json_string(text));
+}
+
+/* A multiple of 0.01 cannot be said of a binary number: 19.99 / 0.01 is none, so validators that compute with
+ * doubles refuse it. The server counts decimals; the document says so in words. */
+static void decimals_in_words(json_t *property, const struct msg_shape *shape)
+{
+    char text[64];
+    int decimals = 0;
+    double step = shape->multiple_of;
+    if (step == 0 || step >= 1)
+        return;
+    for (; step < 0.999; step *= 10)
+        decimals++;
+    json_object_del(property, "multipleOf");
+    snprintf(text, sizeof(text), "At most %d decimals.", decimals);
+    append_description(property, text);
+}
+
+/* Generators of clients take a property with a default for one that is always there, and then a create without it
+ * does not compile. */
+static void default_in_words(json_t *property)
+{
+    const json_t *value = json_object_get(property, "default");
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL, words[96];
+    if (!text)
+        return;
+    snprintf(words, sizeof(words), "When left out: %s.", text);
+    append_description(property, words);
+    free(text);
+}
+
 static json_t *variant_of(const struct msg_resource *resource, const json_t *schema, enum variant variant)
 {
     json_t *properties = json_object(), *required = json_array();
@@ -61,8 +97,15 @@ static json_t *variant_of(const struct msg_resource *resource, const json_t *sch
         if (!belongs_in(variant, field))
             continue;
         json_t *property = property_of(schema, field);
-        if (variant != VARIANT_CREATE) /* only a create gives a missing field its default */
-            json_object_del(property, "default");
+        if (variant == VARIANT_CREATE) {
+            default_in_words(property);
+            json_object_del(property, "x-transitions"); /* a create begins with any value */
+        }
+        json_object_del(property, "default");
+        decimals_in_words(property, &field->shape);
+        if (field->transitions && variant != VARIANT_CREATE)
+            append_description(property,
+                               "x-transitions says what each value may become; another change is 409.");
         json_object_set_new(properties, field->name, property);
         if (is_required(variant, field))
             json_array_append_new(required, json_string(field->name));
@@ -117,6 +160,8 @@ json_t *openapi_filter_schema(const struct msg_resource *resource, const struct 
     }
     json_object_del(property, "default");
     json_object_del(property, "readOnly");
+    json_object_del(property, "x-transitions");
+    decimals_in_words(property, &field->shape);
     json_decref(schema);
     return property;
 }

@@ -13,7 +13,7 @@ struct emitter {
 
 /* Numbers of the tables that a shape points to; 0: none. */
 struct parts {
-    unsigned allowed, items, object;
+    unsigned allowed, items, object, transitions;
 };
 
 static unsigned emit_object(struct emitter *e, const struct msg_object *object);
@@ -111,6 +111,25 @@ static struct parts emit_parts(struct emitter *e, const struct msg_shape *shape)
     return parts;
 }
 
+static unsigned emit_transitions(struct emitter *e, const struct msg_transition *transitions)
+{
+    size_t count = 0;
+    unsigned to[MSG_TRANSITIONS_MAX];
+    if (!transitions)
+        return 0;
+    for (; transitions[count].from; count++)
+        to[count] = emit_strings(e, "allowed", transitions[count].to);
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_transition transitions_%u[] = {", number);
+    for (size_t i = 0; i < count; i++) {
+        fputs("{", e->out);
+        emit_string(e, transitions[i].from);
+        fprintf(e->out, ", allowed_%u}, ", to[i]);
+    }
+    fputs("{NULL, NULL}};\n", e->out);
+    return number;
+}
+
 static void emit_field(struct emitter *e, const struct msg_field *field, const struct parts *parts)
 {
     static const char *const flag[] = {"false", "true"};
@@ -122,6 +141,7 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     emit_string(e, field->column);
     fputs(", .fallback = ", e->out);
     emit_string(e, field->fallback);
+    emit_reference(e, "transitions", "transitions", parts->transitions);
     fputs(",\n     .shape = ", e->out);
     emit_initializer(e, &field->shape, parts);
     fputs("},\n", e->out);
@@ -130,8 +150,10 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
 static unsigned emit_object(struct emitter *e, const struct msg_object *object)
 {
     CLEANUP_FREE struct parts *parts = xcalloc(object->field_count, sizeof(*parts));
-    for (size_t i = 0; i < object->field_count; i++)
+    for (size_t i = 0; i < object->field_count; i++) {
         parts[i] = emit_parts(e, &object->fields[i].shape);
+        parts[i].transitions = emit_transitions(e, object->fields[i].transitions);
+    }
     unsigned number = ++e->last;
     fprintf(e->out, "static const struct msg_field fields_%u[] = {\n", number);
     for (size_t i = 0; i < object->field_count; i++)

@@ -97,6 +97,64 @@ static bool check_flags(struct compiler *c, const struct spot *spot, const struc
     return true;
 }
 
+static const char *value_named(const struct msg_shape *shape, const char *name)
+{
+    for (const char *const *value = shape->allowed; value && name && *value; value++)
+        if (strcmp(*value, name) == 0)
+            return *value;
+    return NULL;
+}
+
+/* Reads what a value may become: an array of other values. */
+static bool read_transition(struct compiler *c, const struct spot *at, const struct msg_shape *shape,
+                            const char *const **ret_to)
+{
+    size_t count = json_array_size(at->json);
+    const char **to = compiler_alloc(c, count + 1, sizeof(*to));
+    if (!json_is_array(at->json))
+        return refuse(c, at, "must be an array of what the value may become");
+    for (size_t i = 0; i < count; i++) {
+        struct spot entry = spot_at(c, at, i, json_array_get(at->json, i));
+        to[i] = value_named(shape, json_string_value(entry.json));
+        if (!to[i])
+            return refuse(c, &entry, "must be a value of the enum");
+    }
+    *ret_to = to;
+    return true;
+}
+
+/* Every value of the enum has its row, so that none is forgotten when one is added. */
+static bool read_transitions(struct compiler *c, const struct spot *spot, struct msg_field *field)
+{
+    const json_t *rows = json_object_get(spot->json, "x-transitions");
+    struct spot at = spot_below(c, spot, "x-transitions", rows);
+    const char *name;
+    json_t *value;
+    size_t count = 0;
+    if (!rows)
+        return true;
+    if (!json_is_object(rows) || !field->shape.allowed || field->shape.nullable)
+        return refuse(c, &at, "must be an object, of a field that has an enum and is never null");
+    json_object_foreach((json_t *)rows, name, value)
+    {
+        if (!value_named(&field->shape, name))
+            return refuse(c, &at, "`%s` is no value of the enum", name);
+    }
+    if (json_object_size(rows) > MSG_TRANSITIONS_MAX)
+        return refuse(c, &at, "has more than %d values", MSG_TRANSITIONS_MAX);
+    struct msg_transition *transitions = compiler_alloc(c, json_object_size(rows) + 1, sizeof(*transitions));
+    for (const char *const *from = field->shape.allowed; *from; from++) {
+        struct spot row = spot_below(c, &at, *from, json_object_get(rows, *from));
+        if (!row.json)
+            return refuse(c, &at, "`%s` is missing: what it may become", *from);
+        transitions[count].from = *from;
+        if (!read_transition(c, &row, &field->shape, &transitions[count++].to))
+            return false;
+    }
+    field->transitions = transitions;
+    return true;
+}
+
 bool compile_field(struct compiler *c, const struct spot *spot, const char *name, struct msg_field *ret_field)
 {
     struct msg_field field = {.name = name, .column = name};
@@ -109,7 +167,8 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
         (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
          read_flag(c, spot, "x-create-only", &field.create_only) &&
          read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-search", &field.search) &&
-         read_column(c, spot, &field) && read_default(c, spot, &field) && check_flags(c, spot, &field));
+         read_column(c, spot, &field) && read_default(c, spot, &field) && read_transitions(c, spot, &field) &&
+         check_flags(c, spot, &field));
     *ret_field = field;
     return ok;
 }

@@ -201,6 +201,7 @@ static const struct keyword {
     {"x-filter", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-search", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-column", NULL, ANY_TYPE, ROLE_FIELD, true},
+    {"x-transitions", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"$schema", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$id", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$defs", NULL, ANY_TYPE, ROLE_ROOT, true},

@@ -19,4 +19,9 @@ export class Described {
         const validate = this.ajv.compile({ $ref: `https://cortex.example/openapi.json${$ref}` });
         assert.ok(validate(body), `${operationId}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(body)}`);
     }
+    // A value that a client sends or gets.
+    expectSchema(name, value) {
+        const validate = this.ajv.compile({ $ref: `https://cortex.example/openapi.json#/components/schemas/${name}` });
+        assert.ok(validate(value), `${name}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(value)}`);
+    }
 }

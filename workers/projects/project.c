@@ -1,4 +1,4 @@
-/* Projects: SQL and rules.
+/* Projects: SQL and rules. x-transitions of the schema says what a status may become:
  *
  *   planning ⇄ active ⇄ on-hold       (on-hold ⇄ planning too; each of the three may be cancelled)
  *      ⇅          ⇅
@@ -10,15 +10,6 @@
 
 #define NOT_A_USER \
     "NOT EXISTS (SELECT FROM app_user AS u WHERE u.company_id = :company AND u.id = new.manager_id)"
-
-static const struct resource_transition transitions[] = {
-    {"planning", {"active", "on-hold", "cancelled"}},
-    {"active", {"on-hold", "completed", "cancelled"}},
-    {"on-hold", {"active", "planning", "cancelled"}},
-    {"completed", {"active"}},
-    {"cancelled", {"planning"}},
-    {0},
-};
 
 static const struct resource_rule create_rules[] = {
     {ERR_VALIDATION, "/end_date", "must not be before start_date", "new.end_date < new.start_date"},
@@ -58,7 +49,6 @@ const struct resource_plan project_create = {
 
 const struct resource_plan project_update = {
     .verb = RESOURCE_UPDATE,
-    .transitions = transitions,
     .rules = update_rules,
 };
 

@@ -14,15 +14,6 @@
     "NOT EXISTS (SELECT FROM task AS p WHERE p.company_id = :company AND p.id = new.parent_task_id" \
     " AND p.project_id = :parent)"
 
-static const struct resource_transition transitions[] = {
-    {"todo", {"in-progress", "review", "completed", "blocked"}},
-    {"in-progress", {"todo", "review", "completed", "blocked"}},
-    {"review", {"todo", "in-progress", "completed", "blocked"}},
-    {"completed", {"todo", "in-progress", "review"}},
-    {"blocked", {"todo", "in-progress", "review"}},
-    {0},
-};
-
 static const struct resource_rule create_rules[] = {
     {ERR_CONFLICT, NULL, "The project is completed or cancelled and takes no new work.",
      "parent.status IN ('completed', 'cancelled')"},
@@ -114,7 +105,6 @@ const struct resource_plan task_create = {
 
 const struct resource_plan task_update = {
     .verb = RESOURCE_UPDATE,
-    .transitions = transitions,
     .rules = update_rules,
     .computed = update_computed,
     .follow = &with_this_one,

@@ -293,6 +293,11 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
     "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"}"
 #define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
 
+#define STATUS(transitions)                                                                                  \
+    HEAD("a.json")                                                                                           \
+    "," RESOURCE("a") "," ROLES "," OBJECT(SERVER ",\"s\":{\"x-id\":5,\"type\":\"string\",\"enum\":[\"on\"," \
+                                                  "\"off\"],\"x-transitions\":" transitions "}") "}"
+
 struct folder {
     char path[64];
 };
@@ -374,6 +379,14 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
         {HEAD("a.json") "," RESOURCE("a") "," ROLES
                                           "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
          "c.json:-1:-1: unable to open"},
+        {STATUS("{\"on\":[\"off\"]}"),
+         "a.json#/properties/s/x-transitions: `off` is missing: what it may become"},
+        {STATUS("{\"on\":[\"of\"],\"off\":[]}"),
+         "a.json#/properties/s/x-transitions/on/0: must be a value of the enum"},
+        {STATUS("{\"on\":[],\"off\":[],\"dim\":[]}"),
+         "a.json#/properties/s/x-transitions: `dim` is no value of the enum"},
+        {STATUS("{\"on\":\"off\",\"off\":[]}"),
+         "a.json#/properties/s/x-transitions/on: must be an array of what the value may become"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct schema_set set;

@@ -40,14 +40,6 @@ struct resource_rule {
     const char *broken_when; /* SQL condition */
 };
 
-/* A status `from` may become each of `to`. A change that is not listed is an ILLEGAL_TRANSITION of the field
- * `status`. */
-enum { RESOURCE_TRANSITIONS_MAX = 6 };
-struct resource_transition {
-    const char *from;
-    const char *to[RESOURCE_TRANSITIONS_MAX];
-};
-
 /* A column whose value is computed, not taken from the client. */
 struct resource_column {
     const char *column;
@@ -73,7 +65,6 @@ struct resource_number {
 /* Arrays end with an empty element. */
 struct resource_plan {
     enum resource_verb verb;
-    const struct resource_transition *transitions;
     const struct resource_rule *rules;
     const struct resource_column *computed;
     const struct resource_number *number; /* create */
@@ -95,6 +86,8 @@ struct resource_statement {
     size_t param_count;
     const struct resource_rule *rules[RESOURCE_RULES_MAX];
     size_t rule_count;
+    struct resource_rule *transitions; /* those of the rules that follow from x-transitions; heap */
+    size_t transition_count;
 };
 
 /* `name` is the command's type and becomes the statement's name; it must outlive the statement. A plan that

@@ -117,23 +117,53 @@ static void write_rule(struct sql_writer *w, const struct resource_rule *rule)
     end_rule(w, rule);
 }
 
+/* "may become active, on-hold or cancelled": the caller frees the text. */
+static char *transition_detail(const struct msg_transition *row)
+{
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, 1024);
+    buf_printf(&text, row->to[0] ? "is %s and may become " : "is %s and stays so", row->from);
+    for (const char *const *to = row->to; *to; to++)
+        buf_printf(&text, "%s%s", to == row->to ? "" : to[1] ? ", " : " or ", *to);
+    buf_append_char(&text, '\0');
+    return xstrdup(buf_data(&text));
+}
+
+/* One rule for each value that the field has now, so that a refusal can name what the value may become. */
+static void write_transition(struct sql_writer *w, const struct msg_field *field,
+                             const struct msg_transition *row)
+{
+    struct resource_statement *s = w->statement;
+    CLEANUP(buf_done) struct buf pointer;
+    buf_init(&pointer, 128);
+    buf_printf(&pointer, "/%s%c", field->name, '\0');
+    struct resource_rule *rule = &s->transitions[s->transition_count++];
+    *rule = (struct resource_rule){
+        .err = ERR_ILLEGAL_TRANSITION,
+        .pointer = xstrdup(buf_data(&pointer)),
+        .detail = transition_detail(row),
+    };
+    begin_rule(w);
+    sql_write_column(w, "old", field->column);
+    buf_printf(&w->text, " = '%s' AND ", row->from);
+    sql_write_column(w, "new", field->column);
+    buf_printf(&w->text, " NOT IN ('%s'", row->from);
+    for (const char *const *to = row->to; *to; to++)
+        buf_printf(&w->text, ", '%s'", *to);
+    buf_append_char(&w->text, ')');
+    end_rule(w, rule);
+}
+
 static void write_transitions(struct sql_writer *w)
 {
-    static const struct resource_rule rule = {
-        .err = ERR_ILLEGAL_TRANSITION,
-        .pointer = "/status",
-        .detail = "does not follow from the present status",
-    };
-    if (!w->plan->transitions)
+    if (w->plan->verb != RESOURCE_UPDATE)
         return;
-    begin_rule(w);
-    buf_append_text(&w->text, "new.status <> old.status AND (old.status, new.status) NOT IN (");
-    const char *separator = "";
-    for (const struct resource_transition *t = w->plan->transitions; t->from; t++)
-        for (size_t i = 0; i < RESOURCE_TRANSITIONS_MAX && t->to[i]; i++, separator = ", ")
-            buf_printf(&w->text, "%s('%s', '%s')", separator, t->from, t->to[i]);
-    buf_append_char(&w->text, ')');
-    end_rule(w, &rule);
+    w->statement->transitions = xcalloc(RESOURCE_RULES_MAX, sizeof(*w->statement->transitions));
+    for (size_t i = 0; i < w->resource->object->field_count; i++) {
+        const struct msg_field *field = &w->resource->object->fields[i];
+        for (const struct msg_transition *row = field->transitions; row && row->from; row++)
+            write_transition(w, field, row);
+    }
 }
 
 static void write_broken(struct sql_writer *w)
@@ -375,4 +405,9 @@ void resource_statement_init(struct resource_statement *statement, const char *n
 void resource_statement_done(struct resource_statement *statement)
 {
     free((char *)(uintptr_t)statement->statement.sql);
+    for (size_t i = 0; i < statement->transition_count; i++) {
+        free((char *)(uintptr_t)statement->transitions[i].pointer);
+        free((char *)(uintptr_t)statement->transitions[i].detail);
+    }
+    free(statement->transitions);
 }

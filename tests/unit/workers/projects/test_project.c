@@ -162,6 +162,20 @@ static void test_project_update_when_the_status_changes_follows_the_table(void *
         }
 }
 
+static void test_project_update_when_the_status_is_refused_names_what_it_may_become(void **state)
+{
+    struct engine *e = *state;
+    struct uuid id = make_project(e, "{\"name\":\"X\"}");
+    struct command *command = UPDATE(e, id, "{\"status\":\"completed\"}");
+    static const char allowed_next[] = "is planning and may become active, on-hold or cancelled";
+    assert_refusal(command, ERR_ILLEGAL_TRANSITION, "/status");
+    assert_non_null(memmem(command->refusal.data, command->refusal.len, allowed_next, strlen(allowed_next)));
+    assert_status(UPDATE(e, id, "{\"status\":\"cancelled\"}"), ERR_OK);
+    command = UPDATE(e, id, "{\"status\":\"active\"}");
+    assert_non_null(
+        memmem(command->refusal.data, command->refusal.len, "is cancelled and may become planning", 36));
+}
+
 static void test_project_update_when_only_one_date_is_said_looks_at_the_other(void **state)
 {
     struct engine *e = *state;
@@ -229,6 +243,7 @@ int main(void)
         TEST(test_project_update_when_it_does_not_exist_or_is_anothers_is_not_found),
         TEST(test_project_update_when_the_version_is_stale_refuses_and_says_only_that),
         TEST(test_project_update_when_the_status_changes_follows_the_table),
+        TEST(test_project_update_when_the_status_is_refused_names_what_it_may_become),
         TEST(test_project_update_when_only_one_date_is_said_looks_at_the_other),
         TEST(test_project_update_when_the_manager_has_left_minds_only_a_new_one),
         TEST(test_project_delete_when_it_is_there_tells_its_id_and_the_version_after_the_last),
