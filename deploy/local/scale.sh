@@ -9,7 +9,9 @@ here=$(dirname "$0")
 
 # Our own JSON: one line a worker, cut at the braces.
 number() {
-    grep -o "\"$1\":[0-9]*" <<<"$2" | head -n 1 | cut -d: -f2
+    local found
+    found=$(grep -o "\"$1\":[0-9][0-9]*" <<<"$2" | head -n 1 | cut -d: -f2) || found='?'
+    printf '%s' "$found"
 }
 
 # ", from 2 to 8 (depth)" of a pool whose size follows what waits.

@@ -18,6 +18,11 @@ bool role_is_defined(const char *role)
     return false;
 }
 
+const char *role_list(void)
+{
+    return OPERATOR_ROLE ", company_admin, project_manager, supervisor, operative and developer";
+}
+
 bool role_sees_the_company(const char *role)
 {
     return strcmp(role, OPERATOR_ROLE) == 0 || strcmp(role, "company_admin") == 0;

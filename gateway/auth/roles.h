@@ -8,5 +8,8 @@
 /* A token with another role says who somebody is, and lets nobody do anything. */
 bool role_is_defined(const char *role);
 
+/* All roles, separated by commas, for people. */
+const char *role_list(void);
+
 /* Whether the role sees what others of the company have sent. */
 bool role_sees_the_company(const char *role);

@@ -54,3 +54,14 @@ int accept_quality(struct slice accept, const char *type)
     }
     return quality;
 }
+
+bool accept_names(struct slice accept, const char *type)
+{
+    while (accept.len > 0) {
+        struct slice parameters = field_next(&accept, ',');
+        struct slice range = parameters.len > 0 ? field_next(&parameters, ';') : parameters;
+        if (specificity(range, slice_of(type)) == 3 && weight_of(parameters) > 0)
+            return true;
+    }
+    return false;
+}

@@ -9,3 +9,6 @@ enum { ACCEPT_MOST = 1000 };
  * An absent or empty field accepts everything. Parameters other than q are ignored, as no two of our variants
  * differ in them, and a malformed range names nothing. */
 int accept_quality(struct slice accept, const char *type);
+
+/* Whether the field names the type itself, and not only a range that holds it. */
+bool accept_names(struct slice accept, const char *type);

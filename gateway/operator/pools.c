@@ -128,6 +128,15 @@ static void record(struct call *call, const struct survey *survey, struct slice 
     control_record_act(call, &survey->act, SLICE("pool.resize"), request, outcome);
 }
 
+static bool is_pool(struct slice name)
+{
+    const char *pool;
+    for (size_t i = 0; (pool = topology_pool_at(i)); i++)
+        if (slice_is(name, pool))
+            return true;
+    return false;
+}
+
 static void on_view(struct call *call, const struct control_answer *answer, void *context)
 {
     struct survey *survey = context;
@@ -137,6 +146,8 @@ static void on_view(struct call *call, const struct control_answer *answer, void
         add_to_list(call, survey, answer);
     else if (is_view(answer))
         respond(call, merge(&call->arena, answer->body, survey->counts[0]));
+    else if (answer->err == ERR_UNROUTABLE && !is_pool(survey->names[0]))
+        call_fail(call, ERR_NOT_FOUND, "There is no such pool.");
     else
         control_answer_call(call, answer, NULL);
 }
@@ -214,6 +225,25 @@ static void refuse_empty(struct call *call)
     call_fail_fields(call, ERR_VALIDATION, NULL, &problems);
 }
 
+/* A worker beyond the partitions would have nothing to do. */
+static bool fits_partitions(struct call *call, const json_t *size)
+{
+    static const char *const members[] = {"wanted", "min", "max"};
+    struct msg_problems problems = {.arena = &call->arena};
+    int64_t partitions = call->gateway->config->partitions;
+    char detail[160];
+    snprintf(detail, sizeof(detail),
+             "must not be more than %lld: the pool has so many partitions (CORTEX_PARTITIONS), and each is "
+             "worked on by one worker",
+             (long long)partitions);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (json_integer_value(json_object_get(size, members[i])) > partitions)
+            msg_problem_add(&problems, &(struct msg_place){.name = members[i]}, detail);
+    if (problems.first)
+        call_fail_fields(call, ERR_VALIDATION, NULL, &problems);
+    return !problems.first;
+}
+
 void pool_resize(struct call *call)
 {
     CLEANUP(json_cleanup) json_t *size = NULL;
@@ -223,6 +253,8 @@ void pool_resize(struct call *call)
         refuse_empty(call);
         return;
     }
+    if (!fits_partitions(call, size))
+        return;
     CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
     struct slice request = arena_copy(&call->arena, slice_of(body));
     if (request.data)

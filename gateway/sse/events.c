@@ -57,14 +57,22 @@ static enum err take_after(struct slice after, struct hub_request *request, cons
     return ERR_OK;
 }
 
-/* A client that accepts both equally, as curl does, gets a page when it sends `after`, else the stream. */
+/* A stream never ends, so only a client that names it gets it. One that accepts both equally and names both gets
+ * a page when it sends `after`. */
+static bool wants_stream(struct slice accept, bool has_after)
+{
+    static const char stream[] = "text/event-stream", page[] = "application/json";
+    int welcome = accept_quality(accept, page), more = accept_quality(accept, stream) - welcome;
+    return welcome == 0 || (accept_names(accept, stream) && (more > 0 || (more == 0 && !has_after)));
+}
+
 static void answer(struct call *call, struct slice channels)
 {
     const char *why = NULL;
     struct slice accept = call_header_list(call, "accept"), after = call_query(call, "after");
     int stream = accept_quality(accept, "text/event-stream"),
         page = accept_quality(accept, "application/json");
-    bool is_stream = stream > page || (stream == page && !after.data);
+    bool is_stream = wants_stream(accept, after.data != NULL);
     struct hub_request request = {0};
     call->vary |= VARY_ACCEPT;
     enum err err = stream + page == 0 ? ERR_NOT_ACCEPTABLE : take_channels(call, channels, &request, &why);

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/crypto/token.h"
 #include "common/process/config.h"
+#include "gateway/auth/roles.h"
 
 enum { TTL_DEFAULT_S = 24 * 60 * 60 };
 
@@ -44,6 +45,12 @@ static bool take_option(int option, const char *value, struct identity *identity
     default:
         return false;
     }
+}
+
+static int refuse_role(const char *role)
+{
+    fprintf(stderr, "cortex-token: there is no role \"%s\"; the roles are %s.\n", role, role_list());
+    return 2;
 }
 
 static int print_token(const struct identity *identity)
@@ -91,6 +98,8 @@ int main(int argc, char **argv)
     }
     if (optind != argc || identity.role[0] == '\0')
         return usage();
+    if (!role_is_defined(identity.role))
+        return refuse_role(identity.role);
     identity.issued_at = clock_wall_ms() / 1000;
     identity.expires_at = identity.issued_at + ttl_s;
     return print_token(&identity);

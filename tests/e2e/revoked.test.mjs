@@ -300,7 +300,7 @@ describe('acts of operators', () => {
         expectStatus(await operator.post(`/v1/admin/dead-letters/${randomUUID()}/replay`), 404);
         expectStatus(await operator.delete(`/v1/admin/dead-letters?company=${person.company}`), 200);
         expectStatus(await operator.put('/v1/admin/pools/projects', { wanted: 1 }), 200);
-        expectStatus(await operator.put('/v1/admin/pools/nothing', { wanted: 1 }), 503); // no manager takes it
+        expectStatus(await operator.put('/v1/admin/pools/nothing', { wanted: 1 }), 404);
         expectCreated(await operator.post(revocations, { user_id: person.who.user }), revocations);
         const acts = await until(async () => {
             const answer = await operator.get(`/v1/admin/acts?actor=${who.user}`);

@@ -31,7 +31,8 @@ die() {
 
 # A script that stops for a reason that nobody foresaw says at least where.
 set -o errtrace
-trap 'warn "unexpected failure in ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+# What fails in $(…) stops nothing by itself; where it does, the command around it fails here.
+trap '[ "$BASH_SUBSHELL" -gt 0 ] || warn "unexpected failure in ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
 
 am_root() {
     [ "$(id -u)" -eq 0 ]

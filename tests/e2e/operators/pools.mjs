@@ -27,7 +27,13 @@ export function pools(shared) {
             const operator = operatorOf(shared);
             for (const body of [{ wanted: 0 }, { wanted: 257 }, { wanted: '3' }, {}])
                 assert.deepEqual(pointersOf(expectProblem(await operator.put('/v1/admin/pools/projects', body), 422, 'validation')), ['/wanted']);
-            expectProblem(await operator.get('/v1/admin/pools/nobody'), 503, 'unroutable');
+            expectProblem(await operator.get('/v1/admin/pools/nobody'), 404, 'not-found');
+            expectProblem(await operator.put('/v1/admin/pools/nobody', { wanted: 1 }), 404, 'not-found');
+            for (const [body, at] of [[{ wanted: 9 }, '/wanted'], [{ min: 1, max: 99 }, '/max']]) {
+                const refused = expectProblem(await operator.put('/v1/admin/pools/projects', body), 422, 'validation');
+                assert.deepEqual(pointersOf(refused), [at]);
+                assert.match(refused.body.errors[0].detail, /more than 8: the pool has so many partitions/);
+            }
         });
 
         test('test_pools_when_listed_then_each_says_what_waits_and_what_each_worker_holds', async () => {

@@ -210,7 +210,8 @@ export function events(shared) {
 
         test('test_curl_when_given_the_address_then_it_simply_works', async () => {
             const { company, api } = await aCompany();
-            const curl = startChild('curl', ['--disable', '-sSN', '--noproxy', '*', `${shared.stack.url}/v1/events`, '-H', `Authorization: Bearer ${shared.stack.token({ company })}`]);
+            const curl = startChild('curl', ['--disable', '-sSN', '--noproxy', '*', `${shared.stack.url}/v1/events`, '-H', `Authorization: Bearer ${shared.stack.token({ company })}`,
+                '-H', 'Accept: text/event-stream']);
             let text = '';
             curl.stdout.on('data', (part) => (text += part));
             await until(() => text.includes('event: ready'), 10_000, 'the stream');

@@ -41,7 +41,8 @@ export function pages(shared) {
         test('test_page_when_asked_in_different_words_then_as_accept_and_after_say', async () => {
             const { api } = await aCompany(1);
             const json = [[path(0), '*/*'], ['/v1/events', 'application/json'], [path(0), undefined],
-                ['/v1/events', 'text/event-stream;q=0.5, application/*']];
+                ['/v1/events', 'text/event-stream;q=0.5, application/*'], ['/v1/events', undefined], ['/v1/events', '*/*'],
+                ['/v1/events', 'text/*, */*;q=0.8'], [path(0), 'text/event-stream, application/json']];
             for (const [where, accept] of json) {
                 const answer = await api.get(where, accept ? { accept } : {});
                 assert.equal(answer.headers['content-type'], 'application/json', `${where} ${accept}`);

@@ -1,0 +1,52 @@
+// What the commands of ./cortex refuse, and how they say so.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const build = process.env.CORTEX_BUILD ?? join(root, "build/asan");
+const somebody = "0190a0a0-0000-7000-8000-000000000001";
+let folder;
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), "commands-"));
+  writeFileSync(join(folder, "key"), "0123456789abcdef0123456789abcdef", { mode: 0o600 });
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function token(role) {
+  return spawnSync(join(build, "gateway/tools/cortex-token"), ["--company", somebody, "--user", somebody, "--role", role],
+    { encoding: "utf8", env: { ...process.env, CORTEX_AUTH_HS256_FILE: join(folder, "key") } });
+}
+
+test("test_token_when_there_is_no_such_role_then_refused_and_the_roles_are_named", () => {
+  for (const role of ["nobody", "Developer", "company_admin ", "super-admin"]) {
+    const refused = token(role);
+    assert.notEqual(refused.status, 0, role);
+    assert.equal(refused.stdout, "");
+    assert.match(refused.stderr, /there is no role ".*"; the roles are super_admin, company_admin, .* and developer\.$/m);
+  }
+  assert.equal(token("developer").status, 0);
+});
+
+// Sources what all commands share, in a state folder of its own, and runs the script.
+function script(text) {
+  writeFileSync(join(folder, "script.sh"), `set -euo pipefail\n. deploy/local/lib/common.sh\n${text}\n`);
+  return spawnSync("bash", [join(folder, "script.sh")],
+    { cwd: root, encoding: "utf8", env: { ...process.env, CORTEX_STATE: folder } });
+}
+
+test("test_script_when_only_a_part_of_it_finds_nothing_then_no_unexpected_failure", () => {
+  for (const text of ['printf "%s\\n" "$(grep x /dev/null | head -n 1)"', 'x=$(grep x /dev/null) || x=none; echo "$x"',
+    'f() { y=$(false; echo y); echo "$y"; }; f || true'])
+    assert.deepEqual([script(text).status, script(text).stderr], [0, ""], text);
+});
+
+test("test_script_when_it_stops_for_no_known_reason_then_it_says_where", () => {
+  for (const text of ["false", "x=$(false)", "f() { false; }; f"])
+    assert.match(script(text).stderr, /^cortex: unexpected failure in .* line \d+: /m, text);
+});
