@@ -42,7 +42,9 @@ async function listen(t, company, channel) {
 describe('exports', () => {
     test('test_export_when_csv_is_asked_for_then_it_is_rfc_4180_and_no_formula', async () => {
         const { api } = await newCompany();
-        const names = ['Harbour, "east"', '=HYPERLINK("http://x")', '+1', '-1', '@x', 'plain', 'a\r\nb', 'Brücke'];
+        const formulas = ['=HYPERLINK("http://x")', '+1', '-1', '@x', '\t=1', '\r\nx', ' =1', '\u00a0@x', '\u3000\u200b+1', '\ufeff=1',
+            '\uff1d1', '\uff0b1', '\uff0d1', '\uff20x', ' \uff1d1', '\ufe66\uff11', '\u22121'];
+        const names = ['Harbour, "east"', ...formulas, 'plain', 'a\r\nb', 'Brücke', 'a=1', ' a', '(=1)', '1-1'];
         for (const name of names) assert.equal((await api.post('/v1/projects', { name, budget: 12.5 })).status, 201);
         const id = await begin(api, { resource: 'project' });
         const seen = await ended(api, id);
@@ -54,8 +56,24 @@ describe('exports', () => {
         assert.match(file.headers['content-disposition'], /^attachment; filename="projects-\d{4}-\d\d-\d\d\.csv"$/);
         const [header, ...rows] = parseCsv(file.text);
         assert.deepEqual(rows.map((row) => row[header.indexOf('name')]),
-            names.map((name) => (/^[=+@-]/.test(name) ? `'${name}` : name)));
+            names.map((name) => (formulas.includes(name) ? `'${name}` : name)));
         assert.ok(rows.every((row) => row.length === header.length && row[header.indexOf('budget')] === '12.50'));
+    });
+
+    test('test_export_when_a_byte_order_mark_is_asked_for_then_the_csv_begins_with_one_and_ndjson_has_none', async () => {
+        const { api } = await newCompany();
+        for (const name of ['STRASSE', 'Stra\u00dfe', 'Stra\u00dfle', 'Cafe\u0301 Stra\u1e9ee'])
+            assert.equal((await api.post('/v1/projects', { name })).status, 201);
+        const id = await begin(api, { resource: 'project', bom: true, filter_text: 'stra\u00dfe' });
+        const seen = await ended(api, id);
+        assert.deepEqual([seen.status, seen.bom, seen.rows], ['completed', true, 3]);
+        const { text } = await content(api, id);
+        assert.equal(seen.bytes, Buffer.byteLength(text));
+        assert.equal(text[0], '\ufeff');
+        assert.equal(text.lastIndexOf('\ufeff'), 0);
+        assert.equal(parseCsv(text.slice(1)).length, 4);
+        const refused = await api.post('/v1/exports', { resource: 'project', format: 'ndjson', bom: true });
+        assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '/bom']);
     });
 
     test('test_export_when_ndjson_is_asked_for_then_each_line_is_what_get_shows', async () => {

@@ -55,6 +55,7 @@ static const struct resource_rule create_rules[] = {
     {ERR_VALIDATION, "/project_id", "must be a project of the company",
      "new.project_id IS NOT NULL AND NOT EXISTS (SELECT FROM project AS p"
      " WHERE p.company_id = :company AND p.id = new.project_id)"},
+    {ERR_VALIDATION, "/bom", "is for csv", "new.format = 'ndjson' AND new.bom"},
     {ERR_CONFLICT, NULL, "The company has " TEXT_OF(EXPORTS_OPEN_MAX) " exports that have not ended.",
      "(SELECT count(*) FROM long_job AS j"
      " WHERE j.company_id = :company AND j.pool = 'projects' AND j.due_at IS NOT NULL AND j.ended_at IS NULL)"
@@ -197,7 +198,9 @@ static void append_step(struct buf *sql, const struct export_shape *shape)
              " WHERE n = 1 OR bytes IS NULL OR bytes <= $6::bigint),"
              " lines AS (SELECT ");
     if (shape->is_csv) {
-        buf_append_text(sql, "CASE WHEN (SELECT pieces FROM j) = 0 THEN ");
+        buf_append_text(sql, "CASE WHEN (SELECT pieces FROM j) = 0 THEN"
+                             " (SELECT CASE WHEN x.bom THEN U&'\\FEFF' ELSE '' END FROM export AS x"
+                             " WHERE x.company_id = $1::uuid AND x.id = $2::uuid) || ");
         append_csv_header(sql, resource->object);
         buf_append_text(sql, " ELSE '' END || ");
     }
