@@ -67,13 +67,39 @@ static size_t value_length(struct slice s)
     return s.data[0] == '{' || s.data[0] == '[' ? container_length(s) : scalar_length(s);
 }
 
-bool json_scan_begin(struct slice text, struct slice *ret_inside)
+static bool begin(struct slice text, char bracket, struct slice *ret_inside)
 {
     text = skip_blanks(text);
-    size_t len = text.len > 0 && text.data[0] == '{' ? container_length(text) : 0;
+    size_t len = text.len > 0 && text.data[0] == bracket ? container_length(text) : 0;
     if (len == 0 || skip_blanks(from(text, len)).len > 0)
         return false;
     *ret_inside = (struct slice){text.data + 1, len - 2};
+    return true;
+}
+
+bool json_scan_begin(struct slice text, struct slice *ret_inside)
+{
+    return begin(text, '{', ret_inside);
+}
+
+bool json_scan_begin_array(struct slice text, struct slice *ret_inside)
+{
+    return begin(text, '[', ret_inside);
+}
+
+bool json_scan_next_item(struct slice *inside, struct slice *ret_value)
+{
+    struct slice rest = skip_blanks(*inside);
+    size_t len = value_length(rest);
+    *inside = rest;
+    if (len == 0)
+        return false;
+    struct slice value = {rest.data, len};
+    rest = skip_blanks(from(rest, len));
+    if (rest.len > 0 && rest.data[0] != ',')
+        return false;
+    *inside = rest.len > 0 ? from(rest, 1) : rest;
+    *ret_value = value;
     return true;
 }
 
@@ -88,16 +114,10 @@ bool json_scan_next(struct slice *inside, struct slice *ret_name, struct slice *
     rest = skip_blanks(from(rest, name_len));
     if (rest.len == 0 || rest.data[0] != ':')
         return false;
-    rest = skip_blanks(from(rest, 1));
-    size_t value_len = value_length(rest);
-    if (value_len == 0)
+    rest = from(rest, 1);
+    if (!json_scan_next_item(&rest, ret_value))
         return false;
-    struct slice value = {rest.data, value_len};
-    rest = skip_blanks(from(rest, value_len));
-    if (rest.len > 0 && rest.data[0] != ',')
-        return false;
-    *inside = rest.len > 0 ? from(rest, 1) : rest;
+    *inside = rest;
     *ret_name = name;
-    *ret_value = value;
     return true;
 }

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/protobuf.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/limit/user_counts.h"
 
@@ -52,7 +53,7 @@ void session_schedule(struct session *session, enum session_due due, int64_t ms)
 
 static void send_ping(struct session *session)
 {
-    ws_send(session->ws, SLICE("{}"));
+    reply_ping(session);
     session->owes_pong = true;
     session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
 }
@@ -111,16 +112,31 @@ static void each_line(struct session *session, struct slice text)
     }
 }
 
-void session_on_message(struct session *session, struct slice text)
+static void each_message(struct session *session, struct slice bytes)
 {
-    if (text.len == 0) {
+    struct slice message;
+    while (bytes.len > 0 && session->state != SESSION_ENDED) {
+        if (!protobuf_next(&bytes, &message)) {
+            session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
+            return;
+        }
+        session_on_protobuf(session, message);
+    }
+}
+
+void session_on_message(struct session *session, struct slice message)
+{
+    if (message.len == 0) {
         session_disconnect(session, CENTRIFUGE_DISCONNECT_BAD_REQUEST);
         return;
     }
     struct buf batch;
     buf_init(&batch, (size_t)session_gateway(session)->config->max_output_bytes);
     session->batch = &batch;
-    each_line(session, text);
+    if (form_info(session->form)->is_protobuf)
+        each_message(session, message);
+    else
+        each_line(session, message);
     reply_flush(session);
     session->batch = NULL;
     buf_done(&batch);
@@ -156,9 +172,9 @@ void session_on_revoked(struct session *session)
         session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN);
 }
 
-void session_init(struct session *session, struct ws *ws)
+void session_init(struct session *session, struct ws *ws, enum form form)
 {
-    *session = (struct session){.ws = ws, .client = uuid_v7()};
+    *session = (struct session){.ws = ws, .form = (uint8_t)form, .client = uuid_v7()};
     session_schedule(session, DUE_CONNECT, session_gateway(session)->config->head_timeout_ms);
 }
 

@@ -1,20 +1,22 @@
 #pragma once
-/* A session of the Centrifuge client protocol (JSON form) on one WebSocket: commands in, replies and pushes
- * out.
+/* A session of the Centrifuge client protocol on one WebSocket: commands in, replies and pushes out, in the form in
+ * which the socket began (form.h). Handlers know JSON only: what comes and goes in Protobuf is turned into it and
+ * from it at the edge (protobuf.h), but for publications, which are encoded once for each form.
  *
  * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the reply to connect
  * subscribes the session to them, and a push subscribes it to those of a refreshed token.
  *
- * A message has one command a line. The replies that are ready at once go back in one message, a line each.
+ * A message has one or more commands. The replies that are ready at once go back in one message.
  * Publications are pushes; the hub has them framed once a turn for all subscribers of a channel (hub.h).
  *
- * The clock of a session: the client must connect within head_timeout_ms. Then it gets a ping (`{}`) every
- * ws_ping_ms and must answer it (`{}`) within ws_pong_ms. The session ends auth_leeway_ms after the token's
+ * The clock of a session: the client must connect within head_timeout_ms. Then it gets a ping (an empty reply)
+ * every ws_ping_ms and must answer it (with an empty command) within ws_pong_ms. The session ends auth_leeway_ms after the token's
  * exp unless the client refreshes the token. When the process drains, each session is closed in its turn
  * (conn_set_drain).
  */
 
 #include "common/crypto/token.h"
+#include "gateway/centrifuge/form.h"
 #include "gateway/hub/hub.h"
 
 struct ws;
@@ -62,16 +64,17 @@ struct session {
     uint16_t work_count;
     uint8_t state; /* enum session_state */
     uint8_t due;   /* enum session_due */
+    uint8_t form;  /* enum form */
     bool owes_pong;
     bool is_counted; /* in user_counts */
 };
 
-void session_init(struct session *session, struct ws *ws);
+void session_init(struct session *session, struct ws *ws, enum form form);
 /* Leaves all channels and sends nothing more. The memory stays until session_done. */
 void session_end(struct session *session);
 void session_done(struct session *session);
 
-void session_on_message(struct session *session, struct slice text);
+void session_on_message(struct session *session, struct slice message);
 void session_on_time(struct session *session);  /* the time that ws_limit was given has passed */
 void session_on_slow(struct session *session);  /* more output waits for the client than max_output_bytes */
 void session_on_flood(struct session *session); /* the process holds too much of what clients send */

@@ -2,6 +2,7 @@
 #include "common/base/json.h"
 #include "common/base/json_scan.h"
 #include "gateway/centrifuge/private.h"
+#include "gateway/centrifuge/protobuf.h"
 #include "gateway/limit/rate.h"
 
 /* Clients of this protocol version ping with `{}`, so the command `ping` is not offered. */
@@ -151,6 +152,44 @@ static bool refuse_alone(struct session *session, struct slice line)
     return true;
 }
 
+static void take(struct session *session, const json_t *command)
+{
+    if (!json_is_object(command))
+        bad_request(session);
+    else if (json_object_size(command) == 0)
+        on_pong(session);
+    else
+        run(session, command);
+}
+
+/* The same for a command of the Protobuf form: only the data of an rpc is JSON. */
+static bool refuse_rpc(struct session *session, const json_t *command)
+{
+    uint32_t id = 0;
+    if (session->state != SESSION_CONNECTED || !read_id(json_object_get(command, "id"), &id))
+        return false;
+    if (is_in_time(session, id))
+        reply_error(session, id, CENTRIFUGE_ERROR_BAD_REQUEST);
+    return true;
+}
+
+void session_on_protobuf(struct session *session, struct slice message)
+{
+    CLEANUP(json_cleanup) json_t *command = NULL;
+    bool is_whole = true;
+    if (session->state == SESSION_REFUSED)
+        return;
+    if (message.len == 0) {
+        on_pong(session);
+        return;
+    }
+    int64_t depth = session_gateway(session)->config->max_json_depth;
+    if (protobuf_read_command(message, depth, &command, &is_whole) != ERR_OK)
+        bad_request(session);
+    else if (is_whole || !refuse_rpc(session, command))
+        take(session, command);
+}
+
 void session_on_line(struct session *session, struct slice line)
 {
     char why[160];
@@ -166,11 +205,6 @@ void session_on_line(struct session *session, struct slice line)
             bad_request(session);
         return;
     }
-    if (!json_is_object(command))
-        bad_request(session);
-    else if (json_object_size(command) == 0)
-        on_pong(session);
-    else
-        run(session, command);
+    take(session, command);
     json_decref(command);
 }

@@ -10,8 +10,10 @@
  *   presence.c    who is on a channel
  *   rpc.c         rpc: a request of the HTTP API
  *   work.c        commands that are answered later
- *   reply.c       JSON text of replies
- *   push.c        JSON text and frames of publications
+ *   reply.c       JSON text of replies, and its way out in the session's form
+ *   push.c        publications in each form
+ *   form.c        how messages stand on a connection
+ *   protobuf.c    the Protobuf form into JSON, and back
  */
 
 #include <jansson.h>
@@ -29,8 +31,9 @@ void session_set_state(struct session *session, enum session_state state);
 void session_schedule(struct session *session, enum session_due due, int64_t ms);
 void session_arm(struct session *session); /* the token's exp has changed */
 
-/* command.c: one line of a message. */
+/* command.c: one command of a message. */
 void session_on_line(struct session *session, struct slice line);
+void session_on_protobuf(struct session *session, struct slice message);
 
 /* Handlers of commands. `params` is an object. Each replies to command `id`, at once or later, or
  * disconnects. */
@@ -110,11 +113,19 @@ void reply_end(struct buf *reply, struct session *session);
 void reply_error(struct session *session, uint32_t id, enum centrifuge_error error);
 void reply_client(struct buf *reply, const struct session *session); /* "client":…,"version":…, and its ttl */
 void reply_flush(struct session *session);                           /* sends the replies gathered so far */
+/* Sends a push after the replies that were made earlier. `push` is JSON, and is freed. */
+void reply_push(struct buf *push, struct session *session);
+void reply_ping(struct session *session);
 
-/* push.c: each makes one frame, with a reference for the caller. */
-struct bytes *push_publications(const struct channel *channel, const struct publication *const *publications,
-                                size_t count);
-struct bytes *push_members(const struct channel *channel, const struct member_change *changes, size_t count);
+/* push.c: each makes one piece of bytes for all sessions of a form (form_new), with a reference for the caller. */
+#define PUSH_FORM(form)                                                                                     \
+    struct bytes *push_##form(const struct channel *channel, const struct publication *const *publications, \
+                              size_t count);                                                                \
+    struct bytes *push_members_##form(const struct channel *channel, const struct member_change *changes,   \
+                                      size_t count);
+PUSH_FORM(json)
+PUSH_FORM(protobuf)
+#undef PUSH_FORM
 /* "client":"…","user":"…" */
 void push_append_member(struct buf *out, const struct member *member);
 /* {"data":…,"offset":7} */

@@ -1,5 +1,5 @@
 #include "gateway/centrifuge/private.h"
-#include "gateway/ws/frame.h"
+#include "gateway/centrifuge/protobuf.h"
 
 /* {"push":{"channel":"company:…","pub":{"data":…,"offset":42}}}, a line each, in one frame. */
 
@@ -49,8 +49,8 @@ static size_t put_line(char *at, struct slice name, const struct publication *pu
     return len + PUT(at + len, AFTER_OFFSET);
 }
 
-struct bytes *push_publications(const struct channel *channel, const struct publication *const *publications,
-                                size_t count)
+struct bytes *push_json(const struct channel *channel, const struct publication *const *publications,
+                        size_t count)
 {
     char name[CHANNEL_NAME_SIZE];
     channel_name(channel, name);
@@ -58,13 +58,27 @@ struct bytes *push_publications(const struct channel *channel, const struct publ
     for (size_t i = 0; i < count; i++)
         size += line_size(publications[i], strlen(name));
     char *at;
-    struct bytes *frame = ws_frame_new(size, &at);
+    struct bytes *frame = form_new(FORM_JSON, size, &at);
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             *at++ = '\n';
         at += put_line(at, slice_of(name), publications[i]);
     }
     return frame;
+}
+
+struct bytes *push_protobuf(const struct channel *channel, const struct publication *const *publications,
+                            size_t count)
+{
+    char name[CHANNEL_NAME_SIZE], *at;
+    size_t size = 0;
+    channel_name(channel, name);
+    for (size_t i = 0; i < count; i++)
+        size += protobuf_publication_size(name, publications[i]);
+    struct bytes *piece = form_new(FORM_PROTOBUF, size, &at);
+    for (size_t i = 0; i < count; i++)
+        at += protobuf_put_publication(name, publications[i], at);
+    return piece;
 }
 
 void push_append_publication(struct buf *out, const struct publication *publication)
@@ -84,21 +98,37 @@ void push_append_member(struct buf *out, const struct member *member)
     buf_printf(out, "\"client\":\"%s\",\"user\":\"%s\"", client, user);
 }
 
-/* {"push":{"channel":"company:…","join":{"info":{"client":"…","user":"…"}}}}, a line each, in one frame. */
-struct bytes *push_members(const struct channel *channel, const struct member_change *changes, size_t count)
+/* {"push":{"channel":"company:…","join":{"info":{"client":"…","user":"…"}}}}, each after the other. */
+static struct bytes *members(enum form form, const struct channel *channel,
+                             const struct member_change *changes, size_t count)
 {
-    enum { LINE_MAX = 256 };
+    enum { PUSH_MAX = 256 };
     char name[CHANNEL_NAME_SIZE], *at;
-    CLEANUP(buf_done) struct buf lines;
+    CLEANUP(buf_done) struct buf pushes, push;
     channel_name(channel, name);
-    buf_init(&lines, count * LINE_MAX);
+    buf_init(&pushes, count * PUSH_MAX);
+    buf_init(&push, PUSH_MAX);
     for (size_t i = 0; i < count; i++) {
-        buf_printf(&lines, "%s{\"push\":{\"channel\":\"%s\",\"%s\":{\"info\":{", i > 0 ? "\n" : "", name,
+        buf_clear(&push);
+        buf_printf(&push, "{\"push\":{\"channel\":\"%s\",\"%s\":{\"info\":{", name,
                    changes[i].joined ? "join" : "leave");
-        push_append_member(&lines, &changes[i].member);
-        buf_append_text(&lines, "}}}}");
+        push_append_member(&push, &changes[i].member);
+        buf_append_text(&push, "}}}}");
+        form_append(form, &pushes, buf_slice(&push));
     }
-    struct bytes *frame = ws_frame_new(buf_len(&lines), &at);
-    memcpy(at, buf_data(&lines), buf_len(&lines));
-    return frame;
+    struct bytes *piece = form_new(form, buf_len(&pushes), &at);
+    memcpy(at, buf_data(&pushes), buf_len(&pushes));
+    return piece;
+}
+
+struct bytes *push_members_json(const struct channel *channel, const struct member_change *changes,
+                                size_t count)
+{
+    return members(FORM_JSON, channel, changes, count);
+}
+
+struct bytes *push_members_protobuf(const struct channel *channel, const struct member_change *changes,
+                                    size_t count)
+{
+    return members(FORM_PROTOBUF, channel, changes, count);
 }

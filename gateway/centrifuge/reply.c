@@ -27,9 +27,33 @@ static void gather(struct session *session, struct slice line)
 {
     if (buf_len(session->batch) + line.len > BATCH_BYTES)
         reply_flush(session);
-    if (buf_len(session->batch) > 0)
-        buf_append_char(session->batch, '\n');
-    buf_append_slice(session->batch, line);
+    form_append(session->form, session->batch, line);
+}
+
+/* JSON as it is; other forms through a buffer. */
+static void send_alone(struct session *session, struct slice line)
+{
+    struct buf message;
+    if (!form_info(session->form)->is_protobuf) {
+        ws_send(session->ws, line);
+        return;
+    }
+    buf_init(&message, (size_t)session_gateway(session)->config->max_output_bytes);
+    form_append(session->form, &message, line);
+    ws_send(session->ws, buf_slice(&message));
+    buf_done(&message);
+}
+
+void reply_push(struct buf *push, struct session *session)
+{
+    reply_flush(session);
+    send_alone(session, buf_slice(push));
+    buf_done(push);
+}
+
+void reply_ping(struct session *session)
+{
+    send_alone(session, SLICE("{}"));
 }
 
 static void send_line(struct buf *reply, struct session *session)
@@ -39,7 +63,7 @@ static void send_line(struct buf *reply, struct session *session)
     else if (session->batch)
         gather(session, buf_slice(reply));
     else
-        ws_send(session->ws, buf_slice(reply));
+        send_alone(session, buf_slice(reply));
     buf_done(reply);
 }
 

@@ -57,13 +57,13 @@ static void send_control(struct ws *ws, enum ws_opcode opcode, struct slice payl
     conn_write(ws->conn, (struct slice){(const char *)frame, len + payload.len});
 }
 
-void ws_send(struct ws *ws, struct slice text)
+void ws_send(struct ws *ws, struct slice messages)
 {
     if (ws->state != WS_OPEN)
         return;
     char *payload;
-    struct bytes *frame = ws_frame_new(text.len, &payload);
-    memcpy(payload, text.data, text.len);
+    struct bytes *frame = form_new(ws->session.form, messages.len, &payload);
+    memcpy(payload, messages.data, messages.len);
     ws_send_frames(ws, frame);
     bytes_unref(frame);
 }
@@ -116,7 +116,7 @@ static void fail(struct ws *ws, int code)
         const char *reason;
     } reasons[] = {
         {WS_CODE_PROTOCOL_ERROR, "protocol error"},
-        {WS_CODE_UNSUPPORTED_DATA, "only text messages"},
+        {WS_CODE_UNSUPPORTED_DATA, "only messages of the form that was negotiated"},
         {WS_CODE_INVALID_PAYLOAD, "not valid UTF-8"},
         {WS_CODE_TOO_BIG, "message too big"},
     };
@@ -136,7 +136,7 @@ static size_t most_of_message(const struct ws *ws)
     return (size_t)(is_less ? config->ws_max_connect : config->ws_max_message);
 }
 
-static bool on_text(void *ctx, struct slice message)
+static bool on_message(void *ctx, struct slice message)
 {
     struct ws *ws = ctx;
     bool was_connected = ws->session.state == SESSION_CONNECTED;
@@ -178,11 +178,12 @@ static bool on_close(void *ctx, int code, struct slice reason)
 
 static size_t on_bytes(struct conn *conn, void *state, struct slice bytes)
 {
-    static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
+    static const struct ws_reader_callbacks callbacks = {on_message, on_ping, on_pong, on_close};
     (void)conn;
     struct ws *ws = state;
     if (!ws->reader)
-        ws->reader = ws_reader_new(most_of_message(ws), ws->deflate);
+        ws->reader = ws_reader_new(form_info(ws->session.form)->is_protobuf ? WS_BINARY : WS_TEXT,
+                                   most_of_message(ws), ws->deflate);
     int code = ws_reader_feed(ws->reader, bytes, &callbacks, ws);
     if (code != 0)
         fail(ws, code);
@@ -291,6 +292,9 @@ void ws_upgrade(struct call *call)
     struct ws *ws = xcalloc(1, sizeof(*ws));
     ws->conn = call->conn;
     ws->deflate = deflates ? call->gateway->deflate : NULL;
+    const char *subprotocol = ws_handshake_subprotocol(call);
+    enum form form =
+        subprotocol && strcmp(subprotocol, WS_SUBPROTOCOL_PROTOBUF) == 0 ? FORM_PROTOBUF : FORM_JSON;
     response_upgrade(call, lines, &ws_protocol, ws);
-    session_init(&ws->session, ws);
+    session_init(&ws->session, ws, form);
 }

@@ -17,8 +17,8 @@ struct gateway *ws_gateway(const struct ws *ws);
 const char *ws_peer(const struct ws *ws);
 
 /* These two send nothing once the socket is CLOSING. */
-void ws_send(struct ws *ws, struct slice text); /* one text message, copied */
-/* Sends a frame of ws_frame_new, compressed where that was negotiated. Takes a reference of its own. */
+void ws_send(struct ws *ws, struct slice messages); /* in the session's form; copied, as one frame */
+/* Sends a frame of form_new, compressed where that was negotiated. Takes a reference of its own. */
 void ws_send_frames(struct ws *ws, struct bytes *frame);
 size_t ws_backlog(const struct ws *ws); /* bytes that the peer has not taken */
 

@@ -61,9 +61,7 @@ static void push_begin(struct buf *push, const struct subscription *subscription
 static void push_end(struct buf *push, struct session *session)
 {
     buf_append_text(push, "}}}");
-    reply_flush(session); /* replies that were made earlier are sent earlier */
-    ws_send(session->ws, buf_slice(push));
-    buf_done(push);
+    reply_push(push, session);
 }
 
 static void push_unsubscribe(struct session *session, const struct subscription *subscription, int code,
@@ -169,15 +167,17 @@ static bool member(const struct subscriber *subscriber, struct member *ret_membe
     return true;
 }
 
-static const struct subscriber_protocol session_subscriber = {
-    .encode = push_publications,
-    .on_started = on_started,
-    .on_publications = on_publications,
-    .on_refused = on_refused,
-    .on_lost = on_lost,
-    .backlog = backlog,
-    .member = member,
-    .encode_members = push_members,
+/* One for each form, so that the hub has each event encoded once for all sessions of a form. */
+#define SUBSCRIBER(form_publications, form_members)                                                  \
+    {                                                                                                \
+        .encode = (form_publications), .on_started = on_started, .on_publications = on_publications, \
+        .on_refused = on_refused, .on_lost = on_lost, .backlog = backlog, .member = member,          \
+        .encode_members = (form_members),                                                            \
+    }
+
+static const struct subscriber_protocol subscribers[] = {
+    [FORM_JSON] = SUBSCRIBER(push_json, push_members_json),
+    [FORM_PROTOBUF] = SUBSCRIBER(push_protobuf, push_members_protobuf),
 };
 
 /* Commands. */
@@ -195,7 +195,7 @@ static struct subscription *add(struct session *session, uint32_t id, const stru
                                 enum subscription_origin origin)
 {
     struct subscription *subscription = xcalloc(1, sizeof(*subscription));
-    subscription->subscriber.protocol = &session_subscriber;
+    subscription->subscriber.protocol = &subscribers[session->form];
     subscription->session = session;
     subscription->command = id;
     subscription->kind = (uint8_t)request->kind;

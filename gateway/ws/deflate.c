@@ -20,8 +20,10 @@ static const char tail[TAIL_LEN + 1] = "\x00\x00\xff\xff";
 
 struct ws_deflate {
     z_stream out, in;
-    size_t min;                       /* shorter payloads are not compressed */
-    struct bytes *frame, *compressed; /* the last frame and its compressed twin, perhaps itself */
+    size_t min; /* shorter payloads are not compressed */
+    struct twins {
+        struct bytes *frame, *compressed; /* the last frame and its compressed twin, perhaps itself */
+    } texts, binaries;                    /* a channel's subscribers may be of both kinds, in any order */
     struct buf message;
 };
 
@@ -129,21 +131,26 @@ static struct bytes *compress_frame(struct ws_deflate *deflate, struct bytes *fr
     if (!deflate_into(&deflate->out, payload, space, payload.len, &len))
         return bytes_ref(frame);
     char *at;
-    struct bytes *compressed = ws_frame_new_deflated(len, &at);
+    struct bytes *compressed = ws_frame_new_deflated(ws_frame_kind(frame), len, &at);
     memcpy(at, space, len);
     return compressed;
 }
 
+static void twins_drop(struct twins *twins)
+{
+    bytes_unref(twins->compressed);
+    bytes_unref(twins->frame);
+}
+
 struct bytes *ws_deflate_frame(struct ws_deflate *deflate, struct bytes *frame)
 {
-    if (frame != deflate->frame) {
+    struct twins *last = ws_frame_kind(frame) == WS_TEXT ? &deflate->texts : &deflate->binaries;
+    if (frame != last->frame) {
         struct bytes *compressed = compress_frame(deflate, frame);
-        bytes_unref(deflate->compressed);
-        bytes_unref(deflate->frame);
-        deflate->frame = bytes_ref(frame);
-        deflate->compressed = compressed;
+        twins_drop(last);
+        *last = (struct twins){bytes_ref(frame), compressed};
     }
-    return bytes_ref(deflate->compressed);
+    return bytes_ref(last->compressed);
 }
 
 /* ---- in ---- */
@@ -209,8 +216,8 @@ void ws_deflate_free(struct ws_deflate *deflate)
         return;
     (void)deflateEnd(&deflate->out);
     (void)inflateEnd(&deflate->in);
-    bytes_unref(deflate->compressed);
-    bytes_unref(deflate->frame);
+    twins_drop(&deflate->texts);
+    twins_drop(&deflate->binaries);
     buf_done(&deflate->message);
     free(deflate);
 }

@@ -9,7 +9,7 @@
 
 enum { WSLAY_MEMORY = 4200 }; /* octets of a frame context of libwslay, most of them its buffer */
 
-enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40 };
+enum { LENGTH_16 = 126, LENGTH_64 = 127, FIN = 0x80, RSV1 = 0x40, OPCODE = 0x0f };
 
 struct ws_reader {
     wslay_frame_context_ptr frames;
@@ -20,6 +20,7 @@ struct ws_reader {
     uint64_t got;               /* payload octets of the present frame that wslay has returned */
     bool begun;                 /* wslay has returned a piece of the present frame */
     bool deflated;              /* the present message is compressed */
+    uint8_t kind;               /* WS_TEXT or WS_BINARY: of the messages that may come */
     uint8_t opcode;             /* of the message that is being put together; 0: none */
     struct buf message;
     size_t checked; /* so many octets of the message are valid, whole UTF-8 sequences */
@@ -43,12 +44,13 @@ static ssize_t take_input(uint8_t *space, size_t size, int flags, void *arg)
     return (ssize_t)len;
 }
 
-struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate)
+struct ws_reader *ws_reader_new(enum ws_opcode kind, size_t max_message, struct ws_deflate *deflate)
 {
     struct ws_reader *reader = xcalloc(1, sizeof(*reader));
     const struct wslay_frame_callbacks callbacks = {.recv_callback = take_input};
     if (wslay_frame_context_init(&reader->frames, &callbacks, reader) != 0)
         abort(); /* the call fails only without memory */
+    reader->kind = (uint8_t)kind;
     reader->max_message = max_message;
     reader->deflate = deflate;
     buf_init(&reader->message, max_message);
@@ -96,7 +98,7 @@ static bool is_control(uint8_t opcode)
 static int check_head(const struct ws_reader *reader, const struct wslay_frame_iocb *frame)
 {
     /* RFC 7692 6: RSV1 is allowed on the first frame of a message, where compression was negotiated. */
-    uint8_t allowed = reader->deflate && frame->opcode == WS_TEXT ? WSLAY_RSV1_BIT : 0;
+    uint8_t allowed = reader->deflate && frame->opcode == reader->kind ? WSLAY_RSV1_BIT : 0;
     if (!frame->mask || (frame->rsv & ~allowed) != 0)
         return WS_CODE_PROTOCOL_ERROR;
     switch (frame->opcode) {
@@ -104,9 +106,10 @@ static int check_head(const struct ws_reader *reader, const struct wslay_frame_i
     case WS_PING:
     case WS_PONG:
         return 0;
-    case WS_BINARY:
-        return WS_CODE_UNSUPPORTED_DATA;
     case WS_TEXT:
+    case WS_BINARY:
+        if (frame->opcode != reader->kind)
+            return WS_CODE_UNSUPPORTED_DATA;
         if (reader->opcode != 0)
             return WS_CODE_PROTOCOL_ERROR;
         break;
@@ -169,9 +172,9 @@ static int end_message(const struct ws_reader *reader, struct slice message,
     int code = reader->deflated ? ws_inflate(reader->deflate, message, reader->max_message, &message) : 0;
     if (code != 0)
         return code;
-    if (!utf8_valid(message))
+    if (reader->kind == WS_TEXT && !utf8_valid(message))
         return WS_CODE_INVALID_PAYLOAD;
-    *ret_more = callbacks->on_text(ctx, message);
+    *ret_more = callbacks->on_message(ctx, message);
     return 0;
 }
 
@@ -185,13 +188,13 @@ static void keep_control(struct ws_reader *reader, struct slice piece)
 
 /* RFC 6455 8.1: invalid UTF-8 fails the connection as soon as it is seen, before the message is complete.
  * A compressed message is checked when it is complete. */
-static bool keep_text(struct ws_reader *reader, struct slice piece, int *ret_code)
+static bool keep_piece(struct ws_reader *reader, struct slice piece, int *ret_code)
 {
     size_t whole;
     *ret_code = WS_CODE_TOO_BIG;
     if (!buf_append_slice(&reader->message, piece))
         return false;
-    if (reader->deflated)
+    if (reader->deflated || reader->kind != WS_TEXT)
         return true;
     struct slice message = buf_slice(&reader->message);
     struct slice unchecked = {message.data + reader->checked, message.len - reader->checked};
@@ -211,7 +214,7 @@ static int on_data(struct ws_reader *reader, const struct wslay_frame_iocb *fram
     int code = 0;
     if (reader->opcode == 0)
         reader->opcode = frame->opcode;
-    if (!keep_text(reader, piece, &code))
+    if (!keep_piece(reader, piece, &code))
         return code;
     if (!complete || !frame->fin)
         return 0;
@@ -228,7 +231,7 @@ static int on_piece(struct ws_reader *reader, const struct wslay_frame_iocb *fra
     int code = reader->begun ? 0 : check_head(reader, frame);
     if (code != 0)
         return code;
-    if (!reader->begun && frame->opcode == WS_TEXT)
+    if (!reader->begun && frame->opcode == reader->kind)
         reader->deflated = frame->rsv != 0;
     struct slice piece = {(const char *)frame->data, frame->data_length};
     reader->begun = true;
@@ -276,10 +279,10 @@ size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_
     return 2 + octets;
 }
 
-static struct bytes *new_frame(uint8_t flags, size_t payload_len, char **ret_payload)
+static struct bytes *new_frame(enum ws_opcode kind, uint8_t flags, size_t payload_len, char **ret_payload)
 {
     uint8_t head[WS_HEAD_MAX];
-    size_t head_len = ws_frame_head(WS_TEXT, payload_len, head);
+    size_t head_len = ws_frame_head(kind, payload_len, head);
     head[0] |= flags;
     char *space;
     struct bytes *frame = bytes_new(head_len + payload_len, &space);
@@ -288,14 +291,19 @@ static struct bytes *new_frame(uint8_t flags, size_t payload_len, char **ret_pay
     return frame;
 }
 
-struct bytes *ws_frame_new(size_t payload_len, char **ret_payload)
+struct bytes *ws_frame_new(enum ws_opcode kind, size_t payload_len, char **ret_payload)
 {
-    return new_frame(0, payload_len, ret_payload);
+    return new_frame(kind, 0, payload_len, ret_payload);
 }
 
-struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload)
+struct bytes *ws_frame_new_deflated(enum ws_opcode kind, size_t payload_len, char **ret_payload)
 {
-    return new_frame(RSV1, payload_len, ret_payload);
+    return new_frame(kind, RSV1, payload_len, ret_payload);
+}
+
+enum ws_opcode ws_frame_kind(const struct bytes *frame)
+{
+    return (enum ws_opcode)((uint8_t)frame->slice.data[0] & OPCODE);
 }
 
 struct slice ws_frame_payload(const struct bytes *frame)

@@ -24,7 +24,7 @@ enum { WS_HEAD_MAX = 10, WS_CONTROL_MAX = 125, WS_REASON_MAX = WS_CONTROL_MAX - 
 
 /* Each returns false to stop reading. The slices are valid during the call. */
 struct ws_reader_callbacks {
-    bool (*on_text)(void *ctx, struct slice message); /* whole, valid UTF-8 */
+    bool (*on_message)(void *ctx, struct slice message); /* whole; a text is valid UTF-8 */
     bool (*on_ping)(void *ctx, struct slice payload);
     bool (*on_pong)(void *ctx, struct slice payload);
     bool (*on_close)(void *ctx, int code,
@@ -34,11 +34,11 @@ struct ws_reader_callbacks {
 struct ws_reader;
 struct ws_deflate;
 
-/* A message may have max_message octets, after decompression too. deflate NULL: compression was not
- * negotiated. */
-struct ws_reader *ws_reader_new(size_t max_message, struct ws_deflate *deflate);
+/* `kind` is that of the messages that the client may send: WS_TEXT or WS_BINARY. A message may have max_message
+ * octets, after decompression too. deflate NULL: compression was not negotiated. */
+struct ws_reader *ws_reader_new(enum ws_opcode kind, size_t max_message, struct ws_deflate *deflate);
 void ws_reader_free(struct ws_reader *reader);
-/* From the next frame on a message may have so many octets; it may be called from on_text. */
+/* From the next frame on a message may have so many octets; it may be called from on_message. */
 void ws_reader_allow(struct ws_reader *reader, size_t max_message);
 size_t ws_reader_memory(const struct ws_reader *reader); /* octets */
 
@@ -51,11 +51,13 @@ bool ws_reader_at_rest(const struct ws_reader *reader);
 /* Writes the head of a final, unmasked frame and returns its length. */
 size_t ws_frame_head(enum ws_opcode opcode, size_t payload_len, uint8_t head[WS_HEAD_MAX]);
 
-/* A whole text frame; the caller fills in its payload. */
-struct bytes *ws_frame_new(size_t payload_len, char **ret_payload);
+/* A whole frame of that kind, WS_TEXT or WS_BINARY; the caller fills in its payload. */
+struct bytes *ws_frame_new(enum ws_opcode kind, size_t payload_len, char **ret_payload);
 /* The same for a payload that deflate.c has compressed: the frame has RSV1 set. */
-struct bytes *ws_frame_new_deflated(size_t payload_len, char **ret_payload);
-struct slice ws_frame_payload(const struct bytes *frame); /* of a frame of either function */
+struct bytes *ws_frame_new_deflated(enum ws_opcode kind, size_t payload_len, char **ret_payload);
+/* Of a frame of either function. */
+enum ws_opcode ws_frame_kind(const struct bytes *frame);
+struct slice ws_frame_payload(const struct bytes *frame);
 
 /* Writes the payload of a close frame, with the reason cut at WS_REASON_MAX, and returns its length. */
 size_t ws_close_payload(int code, struct slice reason, char payload[WS_CONTROL_MAX]);

@@ -126,6 +126,23 @@ void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1])
     EVP_EncodeBlock((unsigned char *)accept, digest, 20);
 }
 
+const char *ws_handshake_subprotocol(const struct call *call)
+{
+    static const char *const ours[] = {WS_SUBPROTOCOL_JSON, WS_SUBPROTOCOL_PROTOBUF};
+    for (size_t i = 0; i < call->header_count; i++) {
+        struct slice list = call->headers[i].value;
+        if (!slice_equal_nocase(call->headers[i].name, SLICE("sec-websocket-protocol")))
+            continue;
+        while (list.len > 0) {
+            struct slice offered = field_next(&list, ',');
+            for (size_t k = 0; k < ARRAY_LEN(ours); k++)
+                if (slice_equal_nocase(offered, slice_of(ours[k])))
+                    return ours[k];
+        }
+    }
+    return NULL;
+}
+
 /* Answers the first header that has an offer which we can accept. */
 static bool accept_deflate(const struct call *call, char answer[WS_DEFLATE_ANSWER_MAX])
 {
@@ -142,16 +159,16 @@ struct slice ws_handshake_lines(struct call *call, bool *ret_deflates)
     char deflate[WS_DEFLATE_ANSWER_MAX];
     char accept[WS_ACCEPT_LEN + 1];
     ws_handshake_accept(call_header(call, "sec-websocket-key"), accept);
-    const char *subprotocol = header_has(call, "sec-websocket-protocol", SLICE(WS_SUBPROTOCOL))
-                                  ? "Sec-WebSocket-Protocol: " WS_SUBPROTOCOL "\r\n"
-                                  : "";
+    const char *subprotocol = ws_handshake_subprotocol(call);
     *ret_deflates = accept_deflate(call, deflate);
     char *lines = arena_alloc(&call->arena, LINES_MAX);
     if (!lines)
         return SLICE_NONE;
-    int len = snprintf(lines, LINES_MAX,
-                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s%s%s%s",
-                       accept, subprotocol, *ret_deflates ? "Sec-WebSocket-Extensions: " : "",
-                       *ret_deflates ? deflate : "", *ret_deflates ? "\r\n" : "");
+    int len =
+        snprintf(lines, LINES_MAX,
+                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s",
+                 accept, subprotocol ? "Sec-WebSocket-Protocol: " : "", subprotocol ? subprotocol : "",
+                 subprotocol ? "\r\n" : "", *ret_deflates ? "Sec-WebSocket-Extensions: " : "",
+                 *ret_deflates ? deflate : "", *ret_deflates ? "\r\n" : "");
     return (struct slice){lines, (size_t)len};
 }

@@ -3,7 +3,8 @@
 
 #include "gateway/http/call.h"
 
-#define WS_SUBPROTOCOL "centrifuge-json"
+#define WS_SUBPROTOCOL_JSON     "centrifuge-json"
+#define WS_SUBPROTOCOL_PROTOBUF "centrifuge-protobuf"
 
 enum { WS_KEY_LEN = 24, WS_ACCEPT_LEN = 28 };
 
@@ -14,6 +15,9 @@ enum err ws_handshake_check(struct call *call, const char **ret_detail) MUST_CHE
 
 /* Writes Sec-WebSocket-Accept for a key, and a NUL. */
 void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1]);
+
+/* The subprotocol of ours that the client would rather speak: the first one in its list; NULL: it names none. */
+const char *ws_handshake_subprotocol(const struct call *call);
 
 /* The head lines of the 101 response, in the call's arena; SLICE_NONE when the arena is full.
  * ret_deflates: they accept permessage-deflate. */

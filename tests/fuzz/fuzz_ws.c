@@ -1,8 +1,8 @@
-/* Fuzzes what a WebSocket client sends after its handshake. The first octet says in what portions the rest arrives, and whether
- * it is frames or one message of commands.
+/* Fuzzes what a WebSocket client sends after its handshake. The first octet says in what portions the rest arrives, whether
+ * it is frames or one message of commands, and in which form.
  *
  * The reader of frames must come to the same messages and the same verdict, whatever the portions. Whatever the
- * commands say, each answer must be lines of JSON, and nothing may follow a goodbye.
+ * commands say, each answer must be lines of JSON or a list of Protobuf messages, and nothing may follow a goodbye.
  */
 
 #include <jansson.h>
@@ -11,6 +11,7 @@
 #include "common/base/buf.h"
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge/centrifuge.h"
+#include "gateway/centrifuge/protobuf.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/http/rpc_call.h"
 #include "gateway/hub/presence/presence.h"
@@ -57,7 +58,7 @@ static bool note(struct heard *heard, char what, struct slice payload)
     return true;
 }
 
-static bool on_text(void *ctx, struct slice message)
+static bool on_message(void *ctx, struct slice message)
 {
     must(message.len <= MESSAGE_MAX, "a message is within its limit");
     return note(ctx, 't', message);
@@ -83,10 +84,10 @@ static bool on_close(void *ctx, int code, struct slice reason)
     return false;
 }
 
-static void read_frames(struct slice bytes, size_t portion, struct buf *trace)
+static void read_frames(enum ws_opcode kind, struct slice bytes, size_t portion, struct buf *trace)
 {
-    static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
-    struct ws_reader *reader = ws_reader_new(MESSAGE_MAX, NULL);
+    static const struct ws_reader_callbacks callbacks = {on_message, on_ping, on_pong, on_close};
+    struct ws_reader *reader = ws_reader_new(kind, MESSAGE_MAX, NULL);
     struct heard heard = {.trace = trace};
     int code = 0;
     buf_init(trace, TRACE_MAX);
@@ -99,11 +100,11 @@ static void read_frames(struct slice bytes, size_t portion, struct buf *trace)
     ws_reader_free(reader);
 }
 
-static void fuzz_frames(struct slice bytes, size_t portion)
+static void fuzz_frames(enum ws_opcode kind, struct slice bytes, size_t portion)
 {
     struct buf whole, parts;
-    read_frames(bytes, bytes.len ? bytes.len : 1, &whole);
-    read_frames(bytes, portion, &parts);
+    read_frames(kind, bytes, bytes.len ? bytes.len : 1, &whole);
+    read_frames(kind, bytes, portion, &parts);
     must(slice_equal(buf_slice(&whole), buf_slice(&parts)), "portions change nothing");
     buf_done(&whole);
     buf_done(&parts);
@@ -130,9 +131,20 @@ static void must_be_json(struct slice line)
     json_decref(json);
 }
 
+static void must_be_messages(struct slice bytes)
+{
+    struct slice message;
+    while (bytes.len > 0)
+        must(protobuf_next(&bytes, &message), "an answer is a list of messages");
+}
+
 void ws_send(struct ws *ws, struct slice text)
 {
     must(!ws->closed, "nothing follows a goodbye");
+    if (ws->session.form == FORM_PROTOBUF) {
+        must_be_messages(text);
+        return;
+    }
     while (text.len > 0) {
         const char *newline = memchr(text.data, '\n', text.len);
         size_t len = newline ? (size_t)(newline - text.data) : text.len;
@@ -168,11 +180,10 @@ void ws_limit(struct ws *ws, int64_t ms)
     must(ms > 0, "the clock goes on");
 }
 
-enum err auth_verify(struct auth *auth, struct slice token, struct identity *ret_identity,
-                     const char **ret_why)
+enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity, const char **ret_why)
 {
-    (void)auth;
-    *ret_identity = (struct identity){.expires_at = INT32_MAX};
+    (void)ws;
+    *ret_identity = (struct identity){.role = "developer", .expires_at = INT32_MAX};
     *ret_why = token.data[0] == 'e' ? token_why_expired : "no";
     return token.data[0] == 'g' ? ERR_OK : ERR_UNAUTHENTICATED;
 }
@@ -196,6 +207,11 @@ void rpc_call_start(struct gateway *owner, const struct rpc_request *request, st
                                              .body = {"{\n}", 3}};
     if (request->line.len % 2 == 0)
         rpc->on_answer(rpc, &answer);
+}
+
+size_t rpc_request_memory(const struct rpc_request *request)
+{
+    return request->line.len + request->body.len;
 }
 
 void rpc_call_forget(struct rpc_call *rpc)
@@ -257,12 +273,16 @@ void hub_unsubscribe(struct subscriber *subscriber)
     subscriber->state = SUBSCRIBER_OUT;
 }
 
-static void fuzz_commands(struct slice message, bool connected)
+static void fuzz_commands(struct slice message, bool connected, enum form form)
 {
+    static const struct slice connects[] = {
+        [FORM_JSON] = {"{\"id\":1,\"connect\":{\"token\":\"good\"}}", 35},
+        [FORM_PROTOBUF] = {"\x0a\x08\x01\x22\x06\x0a\x04good", 11},
+    };
     struct ws ws = {0};
-    session_init(&ws.session, &ws);
+    session_init(&ws.session, &ws, form);
     if (connected)
-        session_on_message(&ws.session, SLICE("{\"id\":1,\"connect\":{\"token\":\"good\"}}"));
+        session_on_message(&ws.session, connects[form]);
     if (!ws.closed)
         session_on_message(&ws.session, message);
     if (!ws.closed)
@@ -288,9 +308,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data + 1, size - 1);
     struct slice bytes = {copy, size - 1};
     if (data[0] >= 128)
-        fuzz_commands(bytes, data[0] & 1);
+        fuzz_commands(bytes, data[0] & 1, data[0] & 2 ? FORM_PROTOBUF : FORM_JSON);
     else
-        fuzz_frames(bytes, (size_t)data[0] + 1);
+        fuzz_frames(data[0] & 64 ? WS_BINARY : WS_TEXT, bytes, (size_t)(data[0] & 63) + 1);
     free(copy);
     return 0;
 }

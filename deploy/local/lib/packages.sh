@@ -19,6 +19,8 @@ build    /usr/include/systemd/sd-daemon.h       libsystemd-dev
 build    /usr/share/zoneinfo/UTC                tzdata
 build    -                                      librabbitmq-dev
 build    /usr/include/llhttp.h                  libllhttp-dev
+build    /usr/include/protobuf-c/protobuf-c.h   libprotobuf-c-dev
+build    protoc-c                               protobuf-c-compiler
 servers  /usr/lib/rabbitmq/bin/rabbitmq-server  rabbitmq-server
 servers  /usr/lib/postgresql/*/bin/postgres     postgresql
 servers  openssl                                openssl

@@ -1,5 +1,6 @@
 // Clients for the tests of real time.
 import { Centrifuge } from 'centrifuge';
+import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
 
 export const endpoint = (stack) => `ws://${stack.address}/connection/websocket`;
@@ -8,10 +9,38 @@ export const endpoint = (stack) => `ws://${stack.address}/connection/websocket`;
 const opened = new Set();
 export const closeAll = () => opened.forEach((client) => client.disconnect());
 
+// In the Protobuf form `data` is octets, which are JSON text here. With this the tests of the JSON build run on the other one.
+const octets = (value) => (value === undefined ? undefined : new TextEncoder().encode(JSON.stringify(value)));
+const value = (data) => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
+function speakJson(codec) {
+    const { encodeCommands, decodeReplies } = codec;
+    const readAll = (publications) => publications?.forEach((publication) => { publication.data = value(publication.data); });
+    codec.encodeCommands = (commands) =>
+        encodeCommands.call(codec, commands.map((command) => (command.rpc ? { ...command, rpc: { ...command.rpc, data: octets(command.rpc.data) } } : command)));
+    codec.decodeReplies = (bytes) => {
+        const replies = decodeReplies.call(codec, bytes);
+        for (const { rpc, push, subscribe, history, connect } of replies) {
+            if (rpc) rpc.data = value(rpc.data);
+            if (push?.pub) readAll([push.pub]);
+            [subscribe, history, ...Object.values(connect?.subs ?? {})].forEach((result) => readAll(result?.publications));
+        }
+        return replies;
+    };
+}
+
+// The published client's builds and ways to the server; each test runs with the one that is in use.
+export const kinds = {
+    json: { Build: Centrifuge, to: endpoint },
+    protobuf: { Build: CentrifugeProtobuf, to: endpoint },
+};
+let kind = kinds.json;
+export const use = (name) => { kind = kinds[name]; };
+
 // The published client. `options` are its own.
 export function newCentrifuge(stack, options) {
     const settings = { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200, ...options };
-    const client = new Centrifuge(endpoint(stack), settings);
+    const client = new kind.Build(kind.to(stack), settings);
+    if (kind.Build === CentrifugeProtobuf) speakJson(client._codec);
     opened.add(client);
     return client;
 }

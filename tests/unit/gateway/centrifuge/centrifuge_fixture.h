@@ -182,7 +182,7 @@ static inline int set_up(void **state)
     socket_of_test = (struct ws){0};
     buf_init(&socket_of_test.sent, 1 << 20);
     begin_step();
-    session_init(&socket_of_test.session, &socket_of_test);
+    session_init(&socket_of_test.session, &socket_of_test, FORM_JSON);
     assert_true(
         uuid_parse(SLICE(USER), &socket_of_test.session.client)); /* a client id that tests can foresee */
     return 0;

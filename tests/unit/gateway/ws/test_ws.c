@@ -27,7 +27,7 @@ static bool note(struct heard *heard, const char *what, struct slice payload)
     return true;
 }
 
-static bool on_text(void *ctx, struct slice message)
+static bool on_message(void *ctx, struct slice message)
 {
     struct heard *heard = ctx;
     note(heard, "text:", message);
@@ -52,7 +52,7 @@ static bool on_close(void *ctx, int code, struct slice reason)
     return false;
 }
 
-static const struct ws_reader_callbacks callbacks = {on_text, on_ping, on_pong, on_close};
+static const struct ws_reader_callbacks callbacks = {on_message, on_ping, on_pong, on_close};
 
 /* A client's frame: `first` is FIN, RSV and opcode. */
 static void add_frame(struct buf *wire, uint8_t first, bool masked, const char *payload, size_t len)
@@ -95,7 +95,7 @@ static int feed(size_t step, bool *ret_rest, char **ret_log)
 {
     struct heard heard = {0};
     buf_init(&heard.log, 1 << 20);
-    struct ws_reader *reader = ws_reader_new(MAX_MESSAGE, NULL);
+    struct ws_reader *reader = ws_reader_new(WS_TEXT, MAX_MESSAGE, NULL);
     int code = 0;
     for (size_t at = 0; at < buf_len(&wire) && code == 0; at += step) {
         size_t left = buf_len(&wire) - at;
@@ -334,7 +334,7 @@ static void test_reader_when_cut_anywhere_then_not_at_rest_and_no_error(void **s
     for (size_t len = 1; len < whole; len++) {
         struct heard heard = {0};
         buf_init(&heard.log, 4096);
-        struct ws_reader *reader = ws_reader_new(MAX_MESSAGE, NULL);
+        struct ws_reader *reader = ws_reader_new(WS_TEXT, MAX_MESSAGE, NULL);
         assert_int_equal(ws_reader_feed(reader, (struct slice){buf_data(&wire), len}, &callbacks, &heard), 0);
         assert_false(ws_reader_at_rest(reader));
         ws_reader_free(reader);
@@ -349,7 +349,7 @@ static void test_reader_when_told_to_stop_then_hears_no_more(void **state)
     add(&wire, 0x81, "two");
     struct heard heard = {.stop_at_text = true};
     buf_init(&heard.log, 4096);
-    struct ws_reader *reader = ws_reader_new(MAX_MESSAGE, NULL);
+    struct ws_reader *reader = ws_reader_new(WS_TEXT, MAX_MESSAGE, NULL);
     assert_int_equal(ws_reader_feed(reader, buf_slice(&wire), &callbacks, &heard), 0);
     assert_true(slice_is(buf_slice(&heard.log), "text:one"));
     ws_reader_free(reader);

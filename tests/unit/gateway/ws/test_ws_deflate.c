@@ -87,7 +87,7 @@ static void test_level_when_zero_then_there_is_nothing_to_negotiate(void **state
 static struct bytes *frame_of(struct slice text)
 {
     char *payload;
-    struct bytes *frame = ws_frame_new(text.len, &payload);
+    struct bytes *frame = ws_frame_new(WS_TEXT, text.len, &payload);
     memcpy(payload, text.data, text.len);
     return frame;
 }
@@ -208,7 +208,7 @@ static void test_message_when_not_deflate_then_invalid(void **state)
 
 static char heard[64];
 
-static bool on_text(void *ctx, struct slice message)
+static bool on_message(void *ctx, struct slice message)
 {
     (void)ctx;
     snprintf(heard, sizeof(heard), "%.*s", (int)message.len, message.data);
@@ -230,8 +230,8 @@ static bool on_close(void *ctx, int code, struct slice reason)
 /* Octet by octet, masked with zeros. */
 static int read_frames(struct ws_deflate *with, struct slice frames)
 {
-    static const struct ws_reader_callbacks callbacks = {on_text, on_control, on_control, on_close};
-    struct ws_reader *reader = ws_reader_new(MAX_MESSAGE, with);
+    static const struct ws_reader_callbacks callbacks = {on_message, on_control, on_control, on_close};
+    struct ws_reader *reader = ws_reader_new(WS_TEXT, MAX_MESSAGE, with);
     int code = 0;
     heard[0] = '\0';
     for (size_t i = 0; i < frames.len && code == 0; i++)
