@@ -19,6 +19,7 @@ struct gateway {
     struct db_pool *primary;          /* where `reads` is a replica; NULL: it is none */
     struct writers *writers;   /* writers.h: whose reads a late replica must not serve; NULL: no replica */
     struct plans *plans;       /* resources/plan.h: the SQL of each resource's reads */
+    struct columns *columns;   /* resources/columns.h: whether the database has what the schemas say */
     struct commands *commands; /* commands.h: publishes, waits for results (pending) */
     struct events *events;     /* events.h: replies and events of the workers */
     struct control *control;   /* control.h: requests of operators to workers and managers */

@@ -18,6 +18,7 @@
 #include "gateway/limit/user_counts.h"
 #include "gateway/net/conn.h"
 #include "gateway/net/server.h"
+#include "gateway/resources/columns.h"
 #include "gateway/resources/plan.h"
 #include "gateway/routes.h"
 #include "gateway/sse/tickets.h"
@@ -145,6 +146,8 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     if (!err)
         gateway->full_companies = full_companies_new(gateway);
     if (!err)
+        gateway->columns = columns_new(gateway);
+    if (!err)
         err = commands_new(gateway, &gateway->commands);
     if (!err)
         err = events_new(gateway, &listeners, &gateway->events);
@@ -176,6 +179,7 @@ void gateway_close(struct gateway *gateway)
     full_companies_free(gateway->full_companies);
     control_free(gateway->control);
     revocations_free(gateway->revocations);
+    columns_free(gateway->columns);
     plans_free(gateway->plans);
     ws_deflate_free(gateway->deflate);
     http_free(gateway->http);

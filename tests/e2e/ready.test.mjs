@@ -1,4 +1,5 @@
-// Readiness looks at what writes need, before any client has tried: alarms of the broker, and queues that refuse.
+// Readiness looks at what requests need, before any client has tried: alarms of the broker, queues that refuse, and the columns of
+// the database.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -28,6 +29,28 @@ describe('readiness', () => {
         await stack.broker.alarm(false);
         await untilReady(true);
     });
+
+    for (const [what, away, back, says] of [
+        ['a_column_is_missing', 'ALTER TABLE task RENAME COLUMN position TO gone', 'ALTER TABLE task RENAME COLUMN gone TO position',
+            /the database lacks task\.position: a migration/],
+        ['a_table_is_missing', 'ALTER TABLE export RENAME TO gone', 'ALTER TABLE gone RENAME TO export', /the database lacks export\./],
+        ['a_column_may_not_be_read', 'REVOKE SELECT ON task FROM cortex_gateway; GRANT SELECT (company_id) ON task TO cortex_gateway',
+            'REVOKE SELECT (company_id) ON task FROM cortex_gateway; GRANT SELECT ON task TO cortex_gateway', /may not read task\.\S+.*grant it SELECT/],
+        ['the_newest_migration_is_missing', 'UPDATE schema_migration SET name = name || \'?\' WHERE version = (SELECT max(version) FROM schema_migration)',
+            'UPDATE schema_migration SET name = rtrim(name, \'?\')', /migration 0\d+_\w+ has not been applied.*migrate\.sh/],
+    ])
+        test(`test_ready_when_${what}_then_503_that_names_it_until_it_is_mended`, async () => {
+            await stack.run(`${away};`);
+            try {
+                const { url, program } = await stack.addGateway({}, undefined, (answer) => answer.status === 503 && says.test(answer.body?.detail));
+                assert.ok(program.hasLogged('schema.missing'));
+                await stack.run(`${back};`);
+                await until(async () => (await send(`${url}/readyz`)).status === 200, 60_000, 'readiness');
+                await program.stop();
+            } finally {
+                await stack.run(`${back};`).catch(() => {});
+            }
+        });
 
     test('test_ready_when_the_broker_has_an_alarm_of_disk_and_nobody_writes_then_503_until_it_is_over', async () => {
         await stack.broker.ctl('set_disk_free_limit', '1000000GB');

@@ -95,10 +95,11 @@ class Stack {
         return program;
     }
 
-    // One more gateway, as on another host: { program, address, url }.
-    async addGateway(settings = {}, from = build) {
+    // One more gateway, as on another host: { program, address, url }. `answers`: how /readyz answers it, where it is not to be ready.
+    async addGateway(settings = {}, from = build, answers = undefined) {
         const address = `127.0.0.1:${await freePort()}`;
         const program = this.#newGateway(`gateway${this.others.length + 2}`, address, settings, from);
+        if (answers) program.ready = async () => answers(await send(`http://${address}/readyz`));
         this.others.push(program);
         await program.start();
         return { program, address, url: `http://${address}` };
