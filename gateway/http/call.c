@@ -118,12 +118,8 @@ static bool is_read(const struct call *call)
            call->route->access != ACCESS_HEALTH;
 }
 
-/* Whether the conditions of a read let it have its answer; else the call has been answered. */
-static bool conditions_hold(struct call *call, struct slice body)
+bool call_conditions_hold(struct call *call)
 {
-    char text[ETAG_SIZE];
-    if (!call->etag.data)
-        call_set_etag(call, etag_of_content(body, text));
     struct slice if_match = call_header_list(call, "if-match"),
                  if_none_match = call_header_list(call, "if-none-match");
     if (if_match.data && !etag_is_matched(if_match, call->etag)) {
@@ -135,6 +131,14 @@ static bool conditions_hold(struct call *call, struct slice body)
         return false;
     }
     return true;
+}
+
+static bool conditions_hold(struct call *call, struct slice body)
+{
+    char text[ETAG_SIZE];
+    if (!call->etag.data)
+        call_set_etag(call, etag_of_content(body, text));
+    return call_conditions_hold(call);
 }
 
 static void respond(struct call *call, int status, const char *content_type, struct bytes *whole,

@@ -107,6 +107,10 @@ void call_respond(struct call *call, int status, const char *content_type, struc
 void call_respond_shared(struct call *call, int status, const char *content_type, struct bytes *whole,
                          struct slice body);
 
+/* For handlers that do not answer by call_respond: whether the conditions of a read let it have its answer, once
+ * call_set_etag has been called; else the call has been answered with 304 or 412. */
+bool call_conditions_hold(struct call *call);
+
 /* A number of seconds for Retry-After: 1 to 3, at random, so that the clients of a moment do not come back in the
  * same moment. */
 struct slice call_retry_after(char text[2]);

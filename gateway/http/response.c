@@ -53,10 +53,12 @@ static const struct status_line {
             "HTTP/1.1 " #number " " reason "\r\n", sizeof("HTTP/1.1 " #number " " reason "\r\n") - 1 \
         }                                                                                            \
     }
+    STATUS(101, "Switching Protocols"),
     STATUS(200, "OK"),
     STATUS(201, "Created"),
     STATUS(202, "Accepted"),
     STATUS(204, "No Content"),
+    STATUS(206, "Partial Content"),
     STATUS(304, "Not Modified"),
     STATUS(400, "Bad Request"),
     STATUS(401, "Unauthorized"),
@@ -71,6 +73,7 @@ static const struct status_line {
     STATUS(413, "Content Too Large"),
     STATUS(414, "URI Too Long"),
     STATUS(415, "Unsupported Media Type"),
+    STATUS(416, "Range Not Satisfiable"),
     STATUS(417, "Expectation Failed"),
     STATUS(422, "Unprocessable Content"),
     STATUS(426, "Upgrade Required"),
@@ -168,7 +171,7 @@ void response_deliver(struct call *call, int status, const char *content_type, s
 
 /* ---- leaving HTTP ---- */
 
-static void leave_http(struct call *call, struct slice status_line, struct slice head_lines,
+static void leave_http(struct call *call, int status, struct slice head_lines,
                        const struct conn_protocol *protocol, void *state)
 {
     struct exchange *exchange = exchange_of(call);
@@ -176,7 +179,7 @@ static void leave_http(struct call *call, struct slice status_line, struct slice
     struct buf *head = empty_head(writer);
     call->answered = true;
     call->on_gone = NULL;
-    buf_append_slice(head, status_line);
+    append_status_line(head, status);
     append_header(head, SLICE("Date: "), date_of(writer));
     append_header(head, SLICE("X-Request-Id: "), slice_of(call->correlation_id));
     buf_append_slice(head, head_lines);
@@ -191,17 +194,17 @@ static void leave_http(struct call *call, struct slice status_line, struct slice
     }
 }
 
-void response_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                     void *state)
+void response_stream(struct call *call, int status, struct slice head_lines,
+                     const struct conn_protocol *protocol, void *state)
 {
     call_add_header(call, "Connection", SLICE("close"));
-    caching_append(&call->added, call, 200);
+    caching_append(&call->added, call, status);
     buf_append_slice(&call->added, head_lines);
-    leave_http(call, SLICE("HTTP/1.1 200 OK\r\n"), buf_slice(&call->added), protocol, state);
+    leave_http(call, status, buf_slice(&call->added), protocol, state);
 }
 
 void response_upgrade(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
                       void *state)
 {
-    leave_http(call, SLICE("HTTP/1.1 101 Switching Protocols\r\n"), head_lines, protocol, state);
+    leave_http(call, 101, head_lines, protocol, state);
 }

@@ -22,10 +22,10 @@ void response_writer_done(struct response_writer *writer);
 void response_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
                       struct slice body);
 
-/* An answer without an end: 200, the given head lines (each with its CRLF) and those that were added. Then
- * the connection belongs to the protocol, and the body ends when that closes it. Frees the call. */
-void response_stream(struct call *call, struct slice head_lines, const struct conn_protocol *protocol,
-                     void *state);
+/* An answer without an end: the status (200 or 206), the given head lines (each with its CRLF) and those that were
+ * added. Then the connection belongs to the protocol, and the body ends when that closes it. Frees the call. */
+void response_stream(struct call *call, int status, struct slice head_lines,
+                     const struct conn_protocol *protocol, void *state);
 
 /* Leaves HTTP: 101 and the given head lines (each with its CRLF). Then the connection belongs to the
  * protocol. Frees the call. */

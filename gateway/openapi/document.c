@@ -31,6 +31,12 @@ static const struct {
     {"If-None-Match-Write", "header", "string",
      "Make no change if the entity has one of these ETags, or with `*` if it exists; answer 412 then.", 1,
      1024, "If-None-Match"},
+    {"Range", "header", "string",
+     "Answer 206 with this part alone, as in `bytes=1000-` or `bytes=-500`. Several parts are answered with "
+     "the whole.",
+     1, 256, NULL},
+    {"If-Range", "header", "string",
+     "Let Range count only if this is the ETag; otherwise answer with the whole.", 1, 256, NULL},
     {"Idempotency-Key", "header", "string",
      "Makes the request safe to repeat: the same key and body give the result of the first request.", 1, 255,
      NULL},
@@ -49,6 +55,8 @@ static const struct {
 static const struct {
     const char *name, *description;
 } headers[] = {
+    {"Accept-Ranges", "`bytes`: Range may ask for a part."},
+    {"Content-Range", "Which octets of the file these are, and how many it has."},
     {"ETag", "The version of the entity, to be sent in If-Match or If-None-Match."},
     {"Link", "The address of the next page with rel=next, if there is one (RFC 8288)."},
     {"Location", "The address of the entity or the operation."},
@@ -246,6 +254,12 @@ static json_t *response_components(void)
                         problem_response("Any other refusal. Its status and its `type` say why."));
     json_object_set_new(all, "304",
                         json_pack("{s:s}", "description", "Not modified: the entity still has this ETag"));
+    json_object_set_new(all, "206",
+                        json_pack("{s:s, s:{s:{s:s}}, s:{s:{s:{s:s}}, s:{s:{s:s}}}}", "description",
+                                  "The part of the file that Range asks for", "headers", "Content-Range",
+                                  "$ref", "#/components/headers/Content-Range", "content", "text/csv",
+                                  "schema", "type", "string", "application/x-ndjson", "schema", "type",
+                                  "string"));
     json_object_set_new(
         all, "Accepted",
         json_pack("{s:s, s:{s:{s:s}}, s:{s:{s:{s:s}}}}", "description",

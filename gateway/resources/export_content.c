@@ -4,7 +4,8 @@
  *
  *   the export's row ─▶ head ─▶ query ─ piece ─▶ write ─ taken ─▶ query … the last piece ─▶ closed
  *
- * The head has the file's length, so a client that gets less knows that the file was cut.
+ * The head has the length, so a client that gets less knows that the file was cut; it can ask for the rest (Range). A
+ * part begins with the piece that its first octet is in.
  */
 
 #include "gateway/resources/export_content.h"
@@ -12,20 +13,32 @@
 #include <stdio.h>
 
 #include "gateway/auth/revocations.h"
+#include "gateway/http/etag.h"
 #include "gateway/http/response.h"
 #include "gateway/net/conn.h"
 #include "gateway/resources/query.h"
+#include "gateway/resources/range.h"
 
-enum { STATUS, RESOURCE, FORMAT, BYTES, PIECES, IS_EXPIRED, DAY };
+enum { STATUS, RESOURCE, FORMAT, BYTES, IS_EXPIRED, DAY };
+enum { CONTENT, N, SKIPPED }; /* of a piece */
 
 static const struct db_statement find = {
     "read.export_content",
-    "SELECT status, resource, format, bytes, pieces, expires_at < now(),"
+    "SELECT status, resource, format, bytes, expires_at < now(),"
     " to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM export WHERE company_id = $1 AND id = $2"};
+
+/* The piece that has the octet, and how many octets are before it in the piece. Lengths are known without the content. */
+static const struct db_statement read_piece_at = {
+    "read.export_piece_at",
+    "SELECT p.content, p.n, $3::bigint - s.before FROM (SELECT n, length,"
+    " sum(length) OVER (ORDER BY n) - length AS before FROM (SELECT n, octet_length(content) AS length"
+    " FROM export_piece WHERE company_id = $1 AND export_id = $2) AS s) AS s"
+    " JOIN export_piece AS p ON p.company_id = $1 AND p.export_id = $2 AND p.n = s.n"
+    " WHERE $3::bigint >= s.before AND $3::bigint < s.before + s.length"};
 
 static const struct db_statement read_piece = {
     "read.export_piece",
-    "SELECT content FROM export_piece WHERE company_id = $1 AND export_id = $2 AND n = $3"};
+    "SELECT content, n, 0 FROM export_piece WHERE company_id = $1 AND export_id = $2 AND n = $3"};
 
 static const struct {
     const char *format, *media;
@@ -39,11 +52,27 @@ struct download {
     struct gateway *gateway;
     struct identity identity; /* of the token */
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
-    int64_t next, pieces;
+    struct range left;        /* of the file, to be sent */
+    int64_t next;             /* piece; -1: the one that `left` begins in is not known yet */
     struct pool_query *query; /* NULL: none has been sent and not answered */
 };
 
 static void read_next(struct download *download);
+
+static void write_part(struct download *download, struct db_result *result)
+{
+    struct slice part = db_text(result, 0, CONTENT);
+    size_t skipped = (size_t)db_int(result, 0, SKIPPED);
+    part = (struct slice){part.data + skipped, part.len - skipped};
+    if ((int64_t)part.len > download->left.length)
+        part.len = (size_t)download->left.length;
+    struct bytes *content = db_share(result, 0, CONTENT);
+    conn_write_part(download->conn, content, part);
+    bytes_unref(content);
+    download->next = db_int(result, 0, N) + 1;
+    download->left.start += (int64_t)part.len;
+    download->left.length -= (int64_t)part.len;
+}
 
 static void on_piece(void *arg, struct db_result *result)
 {
@@ -57,10 +86,7 @@ static void on_piece(void *arg, struct db_result *result)
         conn_abort(conn);
         return;
     }
-    struct bytes *content = db_share(result, 0, 0);
-    conn_write_shared(conn, content);
-    bytes_unref(content);
-    download->next++;
+    write_part(download, result);
     read_next(download);
 }
 
@@ -69,17 +95,18 @@ static void read_next(struct download *download)
 {
     if (download->query || conn_is_congested(download->conn))
         return;
-    if (download->next == download->pieces) {
+    if (download->left.length == 0) {
         conn_close(download->conn);
         return;
     }
+    bool is_placed = download->next >= 0;
     char n[24];
-    int len = snprintf(n, sizeof(n), "%lld", (long long)download->next);
+    int len = snprintf(n, sizeof(n), "%lld", (long long)(is_placed ? download->next : download->left.start));
     const struct slice params[] = {slice_of(download->company), slice_of(download->id), {n, (size_t)len}};
     const struct db_query query = {.kind = DB_QUERY_EXPENSIVE,
                                    .expects_row = true,
                                    .company = params[0],
-                                   .statement = &read_piece,
+                                   .statement = is_placed ? &read_piece : &read_piece_at,
                                    .params = params,
                                    .param_count = ARRAY_LEN(params),
                                    .on_result = on_piece,
@@ -147,25 +174,63 @@ static const struct conn_protocol protocol = {
 
 /* ---- the answer ---- */
 
-static void begin(struct call *call, struct db_result *result, const char *media)
+static void start(struct call *call, int status, struct slice lines, struct range range)
 {
-    char lines[512];
-    struct slice resource = db_text(result, 0, RESOURCE), format = db_text(result, 0, FORMAT),
-                 day = db_text(result, 0, DAY);
-    int len = snprintf(lines, sizeof(lines),
-                       "Content-Type: %s\r\nContent-Length: %lld\r\n"
-                       "Content-Disposition: attachment; filename=\"%.*ss-%.*s.%.*s\"\r\n",
-                       media, (long long)db_int(result, 0, BYTES), (int)resource.len, resource.data,
-                       (int)day.len, day.data, (int)format.len, format.data);
     struct download *download = xcalloc(1, sizeof(*download));
     download->conn = call->conn;
     download->gateway = call->gateway;
     download->identity = call->identity;
-    download->pieces = call->method == METHOD_HEAD ? 0 : db_int(result, 0, PIECES);
+    download->left = range;
+    download->next = range.start > 0 ? -1 : 0;
+    if (call->method == METHOD_HEAD)
+        download->left.length = 0;
     uuid_format(&call->identity.company, download->company);
     snprintf(download->id, sizeof(download->id), "%.*s", (int)call->params[0].len, call->params[0].data);
-    response_stream(call, (struct slice){lines, (size_t)len}, &protocol, download);
+    response_stream(call, status, lines, &protocol, download);
     read_next(download);
+}
+
+/* Of GET alone (RFC 9110 14.2). */
+static enum range_answer range_of(struct call *call, int64_t size, struct range *ret_range)
+{
+    bool counts = call->method == METHOD_GET && range_is_current(call_header(call, "if-range"), call->etag);
+    return range_parse(counts ? call_header_list(call, "range") : SLICE_NONE, size, ret_range);
+}
+
+static void add_content_range(struct call *call, const struct range *range, int64_t size)
+{
+    char text[96];
+    int len = range ? snprintf(text, sizeof(text), "bytes %lld-%lld/%lld", (long long)range->start,
+                               (long long)(range->start + range->length - 1), (long long)size)
+                    : snprintf(text, sizeof(text), "bytes */%lld", (long long)size);
+    call_add_header(call, "Content-Range", (struct slice){text, (size_t)len});
+}
+
+static void begin(struct call *call, struct db_result *result, const char *media)
+{
+    char lines[512], etag[ETAG_SIZE];
+    struct slice resource = db_text(result, 0, RESOURCE), format = db_text(result, 0, FORMAT),
+                 day = db_text(result, 0, DAY);
+    int64_t size = db_int(result, 0, BYTES);
+    struct range range;
+    call_set_etag(call,
+                  etag_of_content(call->params[0], etag)); /* an export never changes when it has completed */
+    call_add_header(call, "Accept-Ranges", SLICE("bytes"));
+    if (!call_conditions_hold(call))
+        return;
+    enum range_answer answer = range_of(call, size, &range);
+    if (answer != RANGE_WHOLE)
+        add_content_range(call, answer == RANGE_PART ? &range : NULL, size);
+    if (answer == RANGE_NOT_SATISFIED) {
+        call_fail(call, ERR_RANGE_NOT_SATISFIABLE, NULL);
+        return;
+    }
+    int len = snprintf(lines, sizeof(lines),
+                       "Content-Type: %s\r\nContent-Length: %lld\r\n"
+                       "Content-Disposition: attachment; filename=\"%.*ss-%.*s.%.*s\"\r\n",
+                       media, (long long)range.length, (int)resource.len, resource.data, (int)day.len,
+                       day.data, (int)format.len, format.data);
+    start(call, answer == RANGE_PART ? 206 : 200, (struct slice){lines, (size_t)len}, range);
 }
 
 static const char *media_of(struct slice format)

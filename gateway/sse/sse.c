@@ -228,7 +228,7 @@ static void on_started(struct subscriber *subscriber, const struct hub_start *st
         return;
     }
     call->cache = "private, no-store";
-    response_stream(call, SLICE(HEAD_LINES), &sse_protocol, sse);
+    response_stream(call, 200, SLICE(HEAD_LINES), &sse_protocol, sse);
     set_state(sse, only_head ? SSE_ENDED : SSE_STREAMING);
     if (only_head) {
         hub_unsubscribe(subscriber);

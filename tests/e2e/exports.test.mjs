@@ -87,6 +87,49 @@ describe('exports', () => {
         assert.deepEqual(file.text.trimEnd().split('\n').map((line) => JSON.parse(line)), list);
     });
 
+    test('test_download_when_a_range_is_asked_for_then_that_part_alone', async () => {
+        const { company, api } = await newCompany();
+        await addProjects(stack, company, 12_000);
+        const id = await begin(api, { resource: 'project', bom: true });
+        const { bytes } = await ended(api, id);
+        const pieces = (await stack.query(`SELECT octet_length(content) AS length FROM export_piece WHERE export_id = '${id}' ORDER BY n`))
+            .map(({ length }) => Number(length));
+        assert.ok(pieces.length > 2, `${pieces.length} pieces`);
+        const path = `/v1/exports/${id}/content`;
+        const whole = await api.get(path);
+        const file = Buffer.from(whole.text);
+        assert.deepEqual([whole.status, file.length, whole.headers['accept-ranges']], [200, bytes, 'bytes']);
+        const { etag } = whole.headers;
+        assert.match(etag, /^"[^"]+"$/);
+        const ask = (range, headers = {}) => api.get(path, { range, ...headers });
+        const border = pieces[0];
+        const parts = [[0, 2], [0, bytes - 1], [border - 1, border], [border, border], [border - 5, border + pieces[1] + 5],
+            [3, border + 7], [bytes - 1, bytes - 1]];
+        for (const [first, last] of parts) {
+            const part = await ask(`bytes=${first}-${last}`);
+            assert.deepEqual([part.status, part.headers['content-range'], Number(part.headers['content-length'])],
+                [206, `bytes ${first}-${last}/${bytes}`, last - first + 1]);
+            assert.ok(Buffer.from(part.text).equals(file.subarray(first, last + 1)), `${first}-${last}`);
+            assert.equal(part.headers.etag, etag);
+        }
+        const end = await ask('bytes=-100');
+        assert.deepEqual([end.status, end.text], [206, file.subarray(-100).toString()]);
+        const rest = await ask(`bytes=${border}-`, { 'If-Range': etag });
+        assert.deepEqual([rest.status, Buffer.byteLength(rest.text)], [206, bytes - border]);
+        for (const [range, headers] of [['bytes=0-1,5-6'], ['bytes=5-1'], ['lines=1-2'], ['bytes=0-1', { 'If-Range': '"other"' }],
+            ['bytes=0-1', { 'If-Range': new Date().toUTCString() }]]) {
+            const all = await ask(range, headers);
+            assert.deepEqual([all.status, all.headers['content-range'], Buffer.byteLength(all.text)], [200, undefined, bytes], range);
+        }
+        const beyond = await ask(`bytes=${bytes}-`);
+        assert.deepEqual([beyond.status, beyond.headers['content-range'], beyond.body.type],
+            [416, `bytes */${bytes}`, '/problems/range-not-satisfiable']);
+        assert.equal((await ask('bytes=0-1', { 'If-None-Match': etag })).status, 304);
+        assert.equal((await ask('bytes=0-1', { 'If-Match': '"other"' })).status, 412);
+        const head = await api.head(path, { range: 'bytes=0-1' });
+        assert.deepEqual([head.status, Number(head.headers['content-length']), head.text], [200, bytes, '']);
+    });
+
     test('test_export_when_of_tasks_then_filters_and_the_project_count', async () => {
         const { api } = await newCompany();
         const projects = [];

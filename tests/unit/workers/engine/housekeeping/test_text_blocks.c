@@ -68,7 +68,8 @@ static void expect_blocks(const struct engine *e)
         " LATERAL unnest(b.ids, string_to_array(b.body, E'\\x1e')) AS part (id, body) WHERE company_id = "
         "'%s')"
         " SELECT count(*) FROM part FULL JOIN (SELECT * FROM project WHERE company_id = '%s') AS p USING (id)"
-        " WHERE part.body IS DISTINCT FROM text_fold(concat_ws(E'\\x1f', number, name, description, address))",
+        " WHERE part.body IS DISTINCT FROM text_fold(concat_ws(E'\\x1f', number, name, description, "
+        "address))",
         uuid_text(&e->company), uuid_text(&e->company));
     assert_string_equal(wrong, "0");
     const char *rows = ask_sqlf(
