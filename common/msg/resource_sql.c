@@ -18,6 +18,15 @@ void resource_sql_column(const char *alias, const char *column, struct buf *out)
     append_quoted(out, column);
 }
 
+/* Times have the one form of time_text (schemas/sql/0015_event_text.sql). */
+static void append_value(const char *alias, const struct msg_field *field, struct buf *out)
+{
+    bool is_time = field->shape.format == MSG_FORMAT_DATE_TIME;
+    buf_append_text(out, is_time ? "time_text(" : "");
+    resource_sql_column(alias, field->column, out);
+    buf_append_text(out, is_time ? ")" : "");
+}
+
 void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out)
 {
     buf_append_text(out, "row_to_json((SELECT r FROM (SELECT ");
@@ -25,7 +34,7 @@ void resource_sql_json(const struct msg_resource *resource, const char *alias, s
         const struct msg_field *field = &resource->object->fields[i];
         if (i > 0)
             buf_append_text(out, ", ");
-        resource_sql_column(alias, field->column, out);
+        append_value(alias, field, out);
         buf_append_text(out, " AS ");
         append_quoted(out, field->name);
     }

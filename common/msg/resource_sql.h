@@ -2,8 +2,7 @@
 /* SQL that follows from the description of a resource. A worker that stores an event and a GET that answers
  * use the same expression, so their JSON is the same.
  *
- * Sessions must run with TimeZone UTC (every `struct db` does): times come as
- * "2026-01-31T09:15:00.123456+00:00". */
+ * Times come as "2026-01-31T09:15:00.123456Z", as in events and everywhere else. */
 
 #include "common/base/buf.h"
 #include "common/msg/msg.h"

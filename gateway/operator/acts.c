@@ -9,7 +9,7 @@
 static const struct page_list list = {
     .statement = {"read.acts",
                   "SELECT json_build_object("
-                  "'id', a.id, 'at', a.at, 'actor', a.actor, 'company', a.company_id,"
+                  "'id', a.id, 'at', time_text(a.at), 'actor', a.actor, 'company', a.company_id,"
                   " 'act', a.act, 'subject', a.subject, 'on_behalf_of', a.on_behalf_of,"
                   " 'request', a.request, 'correlation_id', a.correlation_id,"
                   " 'outcome', a.outcome)::text,"

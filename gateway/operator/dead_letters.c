@@ -18,7 +18,7 @@ enum { DEAD_LETTER_MAX = 64 << 20 };
     " 'company', d.company_id, 'command', d.command_id,"         \
     " 'reason', d.reason, 'detail', d.detail,"                   \
     " 'attempts', d.attempts,"                                   \
-    " 'first_at', d.first_at, 'last_at', d.last_at,"             \
+    " 'first_at', time_text(d.first_at), 'last_at', time_text(d.last_at)," \
     " 'replays', d.replays, 'is_replaying', d.is_replaying,"     \
     " 'size', octet_length(d.body)"
 
@@ -54,7 +54,7 @@ static const struct db_statement one = {
     "read.dead_letter",
     "SELECT " DEAD_LETTER ","
     " 'actor', d.actor, 'role', d.role, 'subject', d.subject, 'parent', d.parent,"
-    " 'if_match', nullif(d.if_match, 0), 'sent_at', to_timestamp(nullif(d.sent, 0)),"
+    " 'if_match', nullif(d.if_match, 0), 'sent_at', time_text(to_timestamp(nullif(d.sent, 0))),"
     " 'correlation_id', d.correlation_id, 'traceparent', d.traceparent,"
     " 'history', d.history)::text,"
     " d.type,"

@@ -40,11 +40,12 @@ enum { POINTER_SIZE = 256, SCHEDULE_MAX = 64 << 20 };
     "json_build_object("                                         \
     "'name', s.name, 'company', s.company_id, 'type', s.type,"   \
     " 'cron', s.cron, 'timezone', s.timezone,"                   \
-    " 'enabled', s.enabled, 'next_at', s.next_at, 'asked_at', s.asked_at," \
+    " 'enabled', s.enabled, 'next_at', time_text(s.next_at)," \
+    " 'asked_at', time_text(s.asked_at)," \
     " 'runs', s.runs,"                                           \
     " 'last', CASE WHEN s.last_at IS NOT NULL THEN json_build_object(" \
-    "'at', s.last_at, 'begun_at', s.last_begun_at,"              \
-    " 'ended_at', coalesce(s.last_ended_at, i.at),"              \
+    "'at', time_text(s.last_at), 'begun_at', time_text(s.last_begun_at)," \
+    " 'ended_at', time_text(coalesce(s.last_ended_at, i.at)),"              \
     " 'by', s.last_by, 'command', s.last_command,"               \
     " 'outcome', " OUTCOME ","                                   \
     " 'error', coalesce(s.last_error, nullif(i.status, 'ok'))) END," \
@@ -82,7 +83,7 @@ static const struct db_statement one = {
     "read.schedule",
     "SELECT " SCHEDULE ","
     " 'actor', s.actor, 'subject', s.subject, 'parent', s.parent, 'changed_by', s.changed_by,"
-    " 'created_at', s.created_at, 'updated_at', s.updated_at)::text,"
+    " 'created_at', time_text(s.created_at), 'updated_at', time_text(s.updated_at))::text,"
     " s.type,"
     " encode(s.body, 'hex'),"
     " s.version"

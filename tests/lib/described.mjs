@@ -7,6 +7,7 @@ import formats from 'ajv-formats';
 export class Described {
     constructor(document) {
         this.ajv = formats.default(new Ajv.default({ strict: false, allErrors: true }));
+        this.ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/); // the one form that our times have
         this.ajv.addSchema({ $id: 'https://cortex.example/openapi.json', ...document });
         this.document = document;
     }

@@ -31,8 +31,10 @@ die() {
 
 # A script that stops for a reason that nobody foresaw says at least where.
 set -o errtrace
-# What fails in $(…) stops nothing by itself; where it does, the command around it fails here.
-trap '[ "$BASH_SUBSHELL" -gt 0 ] || warn "unexpected failure in ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+# What fails in $(…) stops nothing by itself; where it does, the command around it fails here. A function that has said
+# why it fails sets reason_is_told.
+reason_is_told=
+trap '[ "$BASH_SUBSHELL" -gt 0 ] || [ -n "$reason_is_told" ] || warn "unexpected failure in ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
 
 am_root() {
     [ "$(id -u)" -eq 0 ]

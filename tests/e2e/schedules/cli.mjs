@@ -18,6 +18,7 @@ export function cli(shared) {
                 const gone = await cortex.try('schedules', 'show', 'by-hand');
                 assert.notEqual(gone.status, 0);
                 assert.match(gone.stderr, /not-found/);
+                assert.doesNotMatch(gone.stderr, /unexpected failure/);
                 const wrong = await cortex.try('schedules', 'put', 'by-hand', '{"cron": "61 * * * *", "type": "inbox.retention"}');
                 assert.notEqual(wrong.status, 0);
                 assert.match(wrong.stderr, /61 is not within 0 to 59/);

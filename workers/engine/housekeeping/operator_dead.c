@@ -48,7 +48,7 @@
     "'count', (SELECT " function " FROM chosen),"                                    \
     " 'locked', (SELECT count(*) FROM seen WHERE id NOT IN (SELECT id FROM taken))," \
     " 'more', (SELECT count(*) FROM found) > (SELECT most FROM bound),"              \
-    " 'before', (SELECT before FROM bound))"
+    " 'before', (SELECT time_text(before) FROM bound))"
 
 #define HELD "Another transaction holds the dead letter at this moment."
 #define END_OF_ANSWER                                                             \

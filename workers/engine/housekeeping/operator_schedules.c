@@ -41,56 +41,56 @@
 
 /* A schedule that keeps its expression and its zone keeps its next time, too: a time that is overdue still
  * gets its run. */
-#define PUT                                                                                         \
-    ", held AS ("                                                                                   \
-    " SELECT FROM schedule AS s, q WHERE s.name = q.name FOR UPDATE OF s),"                         \
-    " put AS ("                                                                                     \
-    " INSERT INTO schedule AS s"                                                                    \
-    " (name, company_id, cron, timezone, type, pool, slot, actor, role,"                            \
-    " subject, parent, fingerprint, body, enabled, next_at, changed_by, changed_by_company)"        \
-    " SELECT name, company, b->>'cron', b->>'timezone', type, b->>'pool', (b->>'slot')::integer,"   \
-    " (b->>'actor')::uuid, b->>'role',"                                                             \
-    " (b->>'subject')::uuid, (b->>'parent')::uuid, (b->>'fingerprint')::bigint,"                    \
-    " decode(b->>'body', 'hex'), (b->>'enabled')::boolean, (b->>'next_at')::timestamptz, operator," \
-    " operator_company"                                                                             \
-    " FROM q"                                                                                       \
-    " WHERE NOT EXISTS (SELECT FROM wrong)"                                                         \
-    " AND (" IF_MATCH " IS NULL OR EXISTS (SELECT FROM held))"                                      \
-    " ON CONFLICT (name) DO UPDATE SET"                                                             \
-    " company_id = EXCLUDED.company_id,"                                                            \
-    " cron = EXCLUDED.cron,"                                                                        \
-    " timezone = EXCLUDED.timezone,"                                                                \
-    " type = EXCLUDED.type,"                                                                        \
-    " pool = EXCLUDED.pool,"                                                                        \
-    " slot = EXCLUDED.slot,"                                                                        \
-    " actor = EXCLUDED.actor,"                                                                      \
-    " role = EXCLUDED.role,"                                                                        \
-    " subject = EXCLUDED.subject,"                                                                  \
-    " parent = EXCLUDED.parent,"                                                                    \
-    " fingerprint = EXCLUDED.fingerprint,"                                                          \
-    " body = EXCLUDED.body,"                                                                        \
-    " enabled = EXCLUDED.enabled,"                                                                  \
-    " next_at = CASE WHEN s.enabled AND EXCLUDED.enabled"                                           \
-    " AND s.cron = EXCLUDED.cron AND s.timezone = EXCLUDED.timezone"                                \
-    " THEN s.next_at ELSE EXCLUDED.next_at END,"                                                    \
-    " run_at = CASE WHEN s.type = EXCLUDED.type THEN s.run_at END,"                                 \
-    " step_at = now(),"                                                                             \
-    " last_error = NULL,"                                                                           \
-    " changed_by = EXCLUDED.changed_by,"                                                            \
-    " changed_by_company = EXCLUDED.changed_by_company,"                                            \
-    " updated_at = now(),"                                                                          \
-    " version = s.version + 1"                                                                      \
-    " WHERE " CONDITIONS_HOLD " RETURNING name, next_at, version, xmax = 0 AS is_new)"              \
-    " SELECT"                                                                                       \
-    " coalesce((SELECT 'ok' FROM put),"                                                             \
-    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 'validation' ELSE 'version-conflict' END),"         \
-    " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put),"                           \
-    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 422 ELSE 412 END),"                                 \
-    " coalesce("                                                                                    \
-    "(SELECT json_build_object('name', name, 'next_at', next_at, 'version', version) FROM put),"    \
-    " (SELECT json_build_object('errors',"                                                          \
-    " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong"                \
-    " HAVING count(*) > 0),"                                                                        \
+#define PUT                                                                                                 \
+    ", held AS ("                                                                                           \
+    " SELECT FROM schedule AS s, q WHERE s.name = q.name FOR UPDATE OF s),"                                 \
+    " put AS ("                                                                                             \
+    " INSERT INTO schedule AS s"                                                                            \
+    " (name, company_id, cron, timezone, type, pool, slot, actor, role,"                                    \
+    " subject, parent, fingerprint, body, enabled, next_at, changed_by, changed_by_company)"                \
+    " SELECT name, company, b->>'cron', b->>'timezone', type, b->>'pool', (b->>'slot')::integer,"           \
+    " (b->>'actor')::uuid, b->>'role',"                                                                     \
+    " (b->>'subject')::uuid, (b->>'parent')::uuid, (b->>'fingerprint')::bigint,"                            \
+    " decode(b->>'body', 'hex'), (b->>'enabled')::boolean, (b->>'next_at')::timestamptz, operator,"         \
+    " operator_company"                                                                                     \
+    " FROM q"                                                                                               \
+    " WHERE NOT EXISTS (SELECT FROM wrong)"                                                                 \
+    " AND (" IF_MATCH " IS NULL OR EXISTS (SELECT FROM held))"                                              \
+    " ON CONFLICT (name) DO UPDATE SET"                                                                     \
+    " company_id = EXCLUDED.company_id,"                                                                    \
+    " cron = EXCLUDED.cron,"                                                                                \
+    " timezone = EXCLUDED.timezone,"                                                                        \
+    " type = EXCLUDED.type,"                                                                                \
+    " pool = EXCLUDED.pool,"                                                                                \
+    " slot = EXCLUDED.slot,"                                                                                \
+    " actor = EXCLUDED.actor,"                                                                              \
+    " role = EXCLUDED.role,"                                                                                \
+    " subject = EXCLUDED.subject,"                                                                          \
+    " parent = EXCLUDED.parent,"                                                                            \
+    " fingerprint = EXCLUDED.fingerprint,"                                                                  \
+    " body = EXCLUDED.body,"                                                                                \
+    " enabled = EXCLUDED.enabled,"                                                                          \
+    " next_at = CASE WHEN s.enabled AND EXCLUDED.enabled"                                                   \
+    " AND s.cron = EXCLUDED.cron AND s.timezone = EXCLUDED.timezone"                                        \
+    " THEN s.next_at ELSE EXCLUDED.next_at END,"                                                            \
+    " run_at = CASE WHEN s.type = EXCLUDED.type THEN s.run_at END,"                                         \
+    " step_at = now(),"                                                                                     \
+    " last_error = NULL,"                                                                                   \
+    " changed_by = EXCLUDED.changed_by,"                                                                    \
+    " changed_by_company = EXCLUDED.changed_by_company,"                                                    \
+    " updated_at = now(),"                                                                                  \
+    " version = s.version + 1"                                                                              \
+    " WHERE " CONDITIONS_HOLD " RETURNING name, next_at, version, xmax = 0 AS is_new)"                      \
+    " SELECT"                                                                                               \
+    " coalesce((SELECT 'ok' FROM put),"                                                                     \
+    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 'validation' ELSE 'version-conflict' END),"                 \
+    " coalesce((SELECT CASE WHEN is_new THEN 201 ELSE 200 END FROM put),"                                   \
+    " CASE WHEN EXISTS (SELECT FROM wrong) THEN 422 ELSE 412 END),"                                         \
+    " coalesce("                                                                                            \
+    "(SELECT json_build_object('name', name, 'next_at', time_text(next_at), 'version', version) FROM put)," \
+    " (SELECT json_build_object('errors',"                                                                  \
+    " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong"                        \
+    " HAVING count(*) > 0),"                                                                                \
     " '{}')"
 
 #define NAMED "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"

@@ -16,7 +16,7 @@ static const struct db_statement add = {
     "dead_letter.add",
     INSERT " DO UPDATE SET"
            " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END"
-           " || jsonb_build_object('at', l.last_at, 'reason', l.reason, 'detail', l.detail,"
+           " || jsonb_build_object('at', time_text(l.last_at), 'reason', l.reason, 'detail', l.detail,"
            " 'attempts', l.attempts),"
            " reason = EXCLUDED.reason,"
            " detail = EXCLUDED.detail,"

@@ -21,7 +21,7 @@ enum { COLUMNS = 4, COLUMN_BYTES_MAX = 4 << 20 };
     " g.traceparent, " body ", g.slug, g.why, " attempts ", " first_at " FROM gone AS g"                     \
     " ON CONFLICT ON CONSTRAINT dead_letter_command DO UPDATE SET"                                           \
     " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END"          \
-    " || jsonb_build_object('at', l.last_at, 'reason', l.reason, 'detail', l.detail,"                        \
+    " || jsonb_build_object('at', time_text(l.last_at), 'reason', l.reason, 'detail', l.detail,"             \
     " 'attempts', l.attempts),"                                                                              \
     " reason = EXCLUDED.reason, detail = EXCLUDED.detail, attempts = EXCLUDED.attempts,"                     \
     " last_at = now(), is_replaying = false"                                                                 \

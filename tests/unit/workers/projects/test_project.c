@@ -112,7 +112,7 @@ static void test_project_update_when_a_field_is_mentioned_changes_that_alone(voi
     assert_string_equal(member(command->effects, "address"), "a");
     assert_int_equal(strtol(member(command->effects, "budget"), NULL, 10), 10);
     assert_string_equal(member(command->effects, "updated_at"),
-                        ask_sqlf("SELECT (to_json(updated_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00' FROM"
+                        ask_sqlf("SELECT time_text(updated_at) FROM"
                                  " project WHERE id = '%s' AND updated_at > created_at",
                                  uuid_text(&id)));
 }
