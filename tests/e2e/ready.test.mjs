@@ -63,4 +63,25 @@ describe('readiness', () => {
         const { status } = await stack.client().post('/v1/projects', { name: 'After the alarm' });
         assert.equal(status, 201);
     });
+
+    test('test_ready_when_queues_that_are_not_full_refuse_steadily_then_503_until_they_take_commands_again', async () => {
+        const api = stack.client();
+        const policy = (...args) => stack.broker.ctl(args[0], '--vhost', stack.name, ...args.slice(1));
+        await untilReady(true);
+        await stack.worker.kill();
+        await policy('set_policy', '--apply-to', 'queues', 'refuse', '^commands\\.', '{"max-length": 1}');
+        try {
+            await until(async () => {
+                const answer = await api.post('/v1/projects', { name: 'Refused' }, { prefer: 'respond-async' });
+                assert.ok(answer.status === 202 || answer.body.type !== '/problems/queue-full', answer.text);
+                return /refuse what is sent, although they are not full/.test((await readiness()).body?.detail);
+            }, 60_000, 'readiness to say that the queues refuse');
+            assert.equal((await readiness()).status, 503);
+        } finally {
+            await policy('clear_policy', 'refuse');
+            await stack.worker.start();
+        }
+        await until(async () => (await api.post('/v1/projects', { name: 'Taken' })).status === 201, 60_000, 'a write');
+        await untilReady(true);
+    });
 });
