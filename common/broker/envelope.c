@@ -170,6 +170,8 @@ enum err envelope_write_event(const struct event *event, enum event_keys keys,
         add_integer(&w, SLICE("version"), event->version);
     if (event->entity_at)
         add_integer(&w, SLICE("entity-at"), event->entity_at);
+    if (event->is_replayed)
+        add_integer(&w, SLICE("replayed"), 1);
     message.header_count = w.headers;
     *ret_message = message;
     return ERR_OK;
@@ -311,6 +313,7 @@ enum err envelope_read_event(const struct broker_delivery *delivery, struct even
     event.has_project = read_uuid(&r, "project", OPTIONAL, &event.project);
     event.version = read_natural(&r, "version", OPTIONAL);
     event.entity_at = read_entity_at(&r);
+    event.is_replayed = read_natural(&r, "replayed", OPTIONAL) != 0;
     if (r.poison)
         return ERR_POISON;
     *ret_event = event;

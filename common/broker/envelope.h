@@ -19,7 +19,7 @@
  *   type             "project.created"; of a refusal the type of the command
  *   correlation_id   as in the command
  *   content_type     application/json
- *   headers          status, http-status, company, seq, subject, project, version, entity-at
+ *   headers          status, http-status, company, seq, subject, project, version, entity-at, replayed
  */
 
 #include "common/base/uuid.h"
@@ -73,6 +73,7 @@ struct event {
     struct uuid subject;
     struct uuid project; /* its channel `project:<id>` gets the event too */
     int64_t version;     /* of the entity; its ETag */
+    bool is_replayed;    /* the command had run already, for a request before this one */
     struct slice correlation_id;
     struct slice reply_to; /* empty: nobody waits */
     struct slice body;     /* the event as JSON text; its last member, "data", is the entity */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "common/broker/topology.h"
 #include "common/db/db.h"
 #include "gateway/bus/full_companies.h"
@@ -70,6 +71,8 @@ void commands_on_event(struct commands *commands, const struct event *event)
     }
     if (event->has_subject)
         uuid_format(&event->subject, subject);
+    if (event->is_replayed)
+        outcome_note_replay(pending->call);
     struct outcome outcome = {.status = event->status,
                               .http_status = event->http_status,
                               .version = event->version,
@@ -171,10 +174,20 @@ static void answer_operation(struct pending *pending, const struct operation *op
     answer(pending, &outcome);
 }
 
+/* Without the reply only the time says whose request the command ran for. */
+static void note_replay(struct pending *pending, const struct operation *operation)
+{
+    bool is_same = operation->found == ERR_OK && operation->fingerprint == pending->fingerprint;
+    if (is_same && operation->at_ms > 0 && operation->at_ms < pending->since_ms)
+        outcome_note_replay(pending->call);
+}
+
 static void on_operation(void *arg, const struct operation *operation)
 {
     struct pending *pending = arg;
     pending->asking = false;
+    if (pending->call)
+        note_replay(pending, operation);
     if (!pending->call)
         pending_release(pending);
     else if (operation->found == ERR_OK && pending->is_async &&
@@ -270,6 +283,7 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     pending->id = envelope->id;
     pending->company = envelope->company;
     pending->fingerprint = envelope->fingerprint;
+    pending->since_ms = clock_wall_ms();
     pending->is_async = wait_ms == 0;
     pending->is_scheduled = envelope->not_before != 0;
     commands->published++;

@@ -8,6 +8,7 @@ enum {
     TYPE,
     SUBJECT,
     VERSION,
+    AT_MS,
     DATA,
     JOB_STATUS,
     JOB_ERROR,
@@ -19,7 +20,7 @@ enum {
 
 #define RESULT                                                                                        \
     "i.status, i.http_status, coalesce(i.fingerprint, d.fingerprint), i.refusal, e.type, e.subject, " \
-    "e.version"
+    "e.version, (extract(epoch FROM i.at) * 1000)::bigint"
 /* One row if the command has a result or waits; else none. */
 #define FROM_COMMAND                                                                          \
     " FROM (SELECT $1::uuid AS company_id, $2::uuid AS command_id) AS k"                      \
@@ -69,6 +70,7 @@ struct operation inbox_read(struct db_result *result)
         .type = db_text(result, 0, TYPE),
         .subject = db_text(result, 0, SUBJECT),
         .version = db_int(result, 0, VERSION),
+        .at_ms = db_int(result, 0, AT_MS),
         .refusal = db_text(result, 0, REFUSAL),
         .entity = db_text(result, 0, DATA),
     };

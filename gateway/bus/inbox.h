@@ -17,6 +17,7 @@ struct operation {
     struct slice type; /* of its event: "project.created"; SLICE_NONE for a refusal */
     struct slice subject; /* the entity's id, as text */
     int64_t version;      /* of the entity: its ETag */
+    int64_t at_ms;        /* since 1970, when the command ran; 0: it has not */
     struct bytes *whole;  /* for call_respond_shared; NULL when there is no entity */
     struct slice entity;  /* JSON; for a delete {"id":…,"version":…} */
     struct slice refusal; /* {"detail":…,"errors":[…]}; SLICE_NONE when there is none */

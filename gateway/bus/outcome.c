@@ -35,6 +35,21 @@ static void take_errors(struct call *call, const json_t *errors, struct msg_prob
     }
 }
 
+static void add_etag(struct call *call, int64_t version)
+{
+    char etag[ETAG_SIZE];
+    if (version > 0 && !call->etag_is_of_content)
+        call_add_header(call, "ETag", etag_format(version, etag));
+}
+
+/* RFC 9110 13.1.1: the client sees by it whether somebody else has made the same change. */
+static void add_present_etag(struct call *call, const json_t *refusal)
+{
+    add_etag(call, json_integer_value(json_object_get(refusal, "version")));
+    if (call->etag_is_of_content && call->etag.data)
+        call_add_header(call, "ETag", call->etag);
+}
+
 static void answer_refusal(struct call *call, const struct outcome *outcome)
 {
     CLEANUP(json_cleanup) json_t *json = NULL;
@@ -45,6 +60,8 @@ static void answer_refusal(struct call *call, const struct outcome *outcome)
         json = NULL;
     }
     take_errors(call, json_object_get(json, "errors"), &problems);
+    if (outcome->status == ERR_VERSION_CONFLICT)
+        add_present_etag(call, json);
     call_fail_fields(call, outcome->status, text_of(json, "detail").data, &problems);
 }
 
@@ -60,7 +77,6 @@ static void add_location(struct call *call, struct slice subject)
 
 void outcome_answer(struct call *call, const struct outcome *outcome)
 {
-    char etag[ETAG_SIZE];
     if (outcome->status != ERR_OK) {
         answer_refusal(call, outcome);
         return;
@@ -71,8 +87,13 @@ void outcome_answer(struct call *call, const struct outcome *outcome)
     }
     if (outcome->http_status == 201)
         add_location(call, outcome->subject);
-    call_add_header(call, "ETag", etag_format(outcome->version, etag));
+    add_etag(call, outcome->version);
     call_respond_shared(call, outcome->http_status, "application/json", outcome->whole, outcome->entity);
+}
+
+void outcome_note_replay(struct call *call)
+{
+    call_add_header(call, "Idempotent-Replayed", SLICE("true"));
 }
 
 void outcome_answer_accepted(struct call *call, const struct uuid *command_id, bool preferred)

@@ -27,6 +27,7 @@ struct pending {
     struct call *call;    /* that waits; NULL: none (any more) */
     struct uuid id, company;
     uint64_t fingerprint;
+    int64_t since_ms;   /* since 1970 */
     bool is_async;      /* 202 as soon as the broker has it */
     bool is_scheduled;  /* is_async because the command is to run later, not because the client prefers it */
     unsigned in_flight; /* messages of it that the broker has neither confirmed nor refused */

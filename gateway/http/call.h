@@ -55,11 +55,12 @@ struct call {
     /* Names the request in logs, messages and the answer (X-Request-Id): the client's own id, or one that is
      * made here. */
     char correlation_id[UUID_TEXT_LEN + 1];
-    struct arena arena; /* freed with the call */
-    struct buf added;   /* header lines for the answer */
-    struct slice etag;  /* call_set_etag */
-    unsigned vary;      /* enum call_vary */
-    const char *cache;  /* Cache-Control of the answer; NULL: as follows from route and status (caching.h) */
+    struct arena arena;      /* freed with the call */
+    struct buf added;        /* header lines for the answer */
+    struct slice etag;       /* call_set_etag */
+    bool etag_is_of_content; /* of what a write changes: it follows from no version (an operation's) */
+    unsigned vary;           /* enum call_vary */
+    const char *cache; /* Cache-Control of the answer; NULL: as follows from route and status (caching.h) */
     bool keep_alive, is_1_0;
     bool has_ticket; /* in place of a token: there is no identity until the handler has taken it */
     /* A handler that answers later sets it: the client has gone, so the call must be forgotten. */

@@ -58,6 +58,8 @@ static const struct {
     {"Accept-Ranges", "`bytes`: Range may ask for a part."},
     {"Content-Range", "Which octets of the file these are, and how many it has."},
     {"ETag", "The version of the entity, to be sent in If-Match or If-None-Match."},
+    {"Idempotent-Replayed",
+     "`true`: the command had run for an earlier request with the same Idempotency-Key. Absent otherwise."},
     {"Link", "The address of the next page with rel=next, if there is one (RFC 8288)."},
     {"Location", "The address of the entity or the operation."},
     {"Retry-After", "Seconds after which the client may try again."},
@@ -114,7 +116,10 @@ static json_t *problem_schema(void)
         "\"required\":[\"pointer\",\"detail\"],\"properties\":{"
         "\"pointer\":{\"type\":\"string\",\"description\":\"What is wrong: a JSON Pointer (RFC 6901) into "
         "the body, ?name for a query parameter, or the name of a header.\"},"
-        "\"detail\":{\"type\":\"string\"}}}}}}";
+        "\"detail\":{\"type\":\"string\"}}}},"
+        "\"version\":{\"type\":\"integer\",\"description\":\"In the operation of a command whose If-Match "
+        "failed: "
+        "the version that the entity had. The answer to a request has it as its ETag.\"}}}";
     json_t *schema = json_loads(text, 0, NULL), *types = json_array();
     for (enum err err = ERR_OK; err < ERR_COUNT; err++)
         if (err_info(err)->http_status >= 400)
@@ -248,6 +253,9 @@ static json_t *response_components(void)
             json_object_set_new(
                 response, "headers",
                 json_pack("{s:{s:s}}", "Retry-After", "$ref", "#/components/headers/Retry-After"));
+        if (http_status == 412)
+            json_object_set_new(response, "headers",
+                                json_pack("{s:{s:s}}", "ETag", "$ref", "#/components/headers/ETag"));
         json_object_set_new(all, status, response);
     }
     json_object_set_new(all, "Problem",

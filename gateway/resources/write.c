@@ -100,8 +100,8 @@ static bool read_conditions(struct write *w)
     struct conditions *c = &w->conditions;
     w->envelope.if_match = c->version;
     if (!err && w->verb->is_of_operation) {
-        c->needs_look = (c->if_match.data && !slice_is(c->if_match, "*")) ||
-                        (c->if_none_match.data && !slice_is(c->if_none_match, "*"));
+        call->etag_is_of_content = true;
+        c->needs_look = (c->if_match.data && !slice_is(c->if_match, "*")) || c->if_none_match.data;
     }
     if (!err)
         return true;
@@ -252,11 +252,10 @@ static void on_look(struct call *call, struct db_result *result, void *context)
 {
     struct write *w = context;
     char text[ETAG_SIZE];
-    if (w->verb->is_of_operation)
-        w->envelope.if_match = conditions_allow(&w->conditions, operation_etag(call->params[0], result, text))
-                                   ? 0
-                                   : CONDITIONS_NEVER;
-    else if (db_rows(result) > 0) /* else the worker says that it is not there */
+    if (w->verb->is_of_operation) {
+        call->etag = arena_copy(&call->arena, operation_etag(call->params[0], result, text));
+        w->envelope.if_match = conditions_allow(&w->conditions, call->etag) ? 0 : CONDITIONS_NEVER;
+    } else if (db_rows(result) > 0) /* else the worker says that it is not there */
         w->envelope.if_match = conditions_after_look(&w->conditions, db_int(result, 0, 1));
     submit(w);
 }

@@ -40,3 +40,9 @@ export async function newTask(api, project, fields = {}) {
     const path = `/v1/projects/${project.id}/tasks`;
     return expectCreated(await api.post(path, { title: 'Dig', ...fields }), path);
 }
+
+// 412 says which version the entity has, and so does what the client reads next.
+export async function expectConflict(answer, present) {
+    expectProblem(await answer, 412, 'version-conflict');
+    assert.equal((await answer).headers.etag, present);
+}

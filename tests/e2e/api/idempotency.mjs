@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
+import { until } from '../../lib/process.mjs';
 import { expectCreated, expectProblem, expectStatus, newProject } from './expect.mjs';
+
+const isReplayed = ({ headers }) => {
+    assert.ok([undefined, 'true'].includes(headers['idempotent-replayed']));
+    return 'idempotent-replayed' in headers;
+};
 
 export function idempotency(shared) {
     describe('Idempotency-Key', () => {
@@ -29,6 +35,28 @@ export function idempotency(shared) {
             expectProblem(await api.post('/v1/projects', { name: 'Twice' }, headers), 422, 'idempotency-mismatch');
         });
 
+        test('test_a_replayed_answer_then_a_header_says_so_and_no_other_answer_has_it', async () => {
+            const api = shared.stack.client();
+            const asked = async (count, ask) => {
+                const answers = [];
+                for (let i = 0; i < count; i++) answers.push(await ask());
+                return answers.map(isReplayed);
+            };
+            const key = () => ({ 'idempotency-key': randomUUID() });
+            const [made, changed, stale, gone, late] = [key(), key(), { ...key(), 'if-match': '"7"' }, key(), { ...key(), prefer: 'respond-async' }];
+            const { id } = expectCreated(await api.post('/v1/projects', { name: 'Once' }, made), '/v1/projects');
+            const path = `/v1/projects/${id}`;
+            assert.deepEqual(await asked(2, () => api.post('/v1/projects', { name: 'Once' }, made)), [true, true]);
+            assert.deepEqual(await asked(1, () => api.post('/v1/projects', { name: 'Other' }, made)), [false], 'a mismatch is no replay');
+            assert.deepEqual(await asked(2, () => api.patch(path, { name: 'x' }, changed)), [false, true]);
+            assert.deepEqual(await asked(2, () => api.patch(path, { name: 'x' }, stale)), [false, true]);
+            assert.deepEqual(await asked(2, () => api.patch(path, { name: 'x' })), [false, false], 'without a key');
+            assert.deepEqual(await asked(2, () => api.delete(path, gone)), [false, true]);
+            const { location } = expectStatus(await api.post('/v1/projects', { name: 'Late' }, late), 202).headers;
+            await until(async () => (await api.get(location)).body.status === 'succeeded', 15_000, 'the command to run');
+            assert.deepEqual(await asked(1, () => api.post('/v1/projects', { name: 'Late' }, late)), [true]);
+        });
+
         test('test_key_sent_twice_then_400', async () => {
             const api = shared.stack.client();
             expectProblem(await api.post('/v1/projects', { name: 'x' }, { 'idempotency-key': ['one', 'two'] }), 400, 'bad-request');
@@ -49,6 +77,7 @@ export function idempotency(shared) {
             const answers = await Promise.all(Array.from({ length: 50 }, () => api.post('/v1/projects', { name: 'Crane' }, key)));
             const made = answers.map((answer) => expectCreated(answer, '/v1/projects'));
             assert.equal(new Set(made.map((project) => project.id)).size, 1);
+            assert.equal(answers.filter(isReplayed).length, 49, 'all answers but that of the request that ran');
             const [{ projects, events, seq }] = await shared.stack.query(`SELECT
                 (SELECT count(*) FROM project WHERE company_id = '${company}') AS projects,
                 (SELECT count(*) FROM events WHERE company_id = '${company}') AS events,

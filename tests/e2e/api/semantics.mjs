@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { send } from '../../lib/http.mjs';
 import { until } from '../../lib/process.mjs';
 import { exchange, statuses } from '../../lib/raw.mjs';
-import { expectProblem, expectStatus, newProject, newTask } from './expect.mjs';
+import { expectConflict, expectProblem, expectStatus, newProject, newTask } from './expect.mjs';
 
 const NEVER = ['W/"1"', '"nope"', '"99", W/"1"', ['"98"', '"99"']];
 const FITS = ['"99", "1"', 'W/"1", "1"', ['"99"', '"1"'], '"1",\t"nope"', '*'];
@@ -17,8 +17,8 @@ export function semantics(shared) {
             const api = shared.stack.client();
             const project = await newProject(api);
             const path = `/v1/projects/${project.id}`, any = { 'if-none-match': '*' };
-            expectProblem(await api.patch(path, { name: 'x' }, any), 412, 'version-conflict');
-            expectProblem(await api.delete(path, any), 412, 'version-conflict');
+            await expectConflict(api.patch(path, { name: 'x' }, any), '"1"');
+            await expectConflict(api.delete(path, any), '"1"');
             assert.equal(expectStatus(await api.get(path), 200).body.version, 1);
             expectProblem(await api.patch(`/v1/projects/${randomUUID()}`, { name: 'x' }, any), 404, 'not-found');
         });
@@ -27,8 +27,8 @@ export function semantics(shared) {
             const api = shared.stack.client();
             for (const tags of NEVER) {
                 const project = await newProject(api);
-                expectProblem(await api.patch(`/v1/projects/${project.id}`, { name: 'x' }, { 'if-match': tags }), 412, 'version-conflict');
-                expectProblem(await api.delete(`/v1/projects/${project.id}`, { 'if-match': tags }), 412, 'version-conflict');
+                await expectConflict(api.patch(`/v1/projects/${project.id}`, { name: 'x' }, { 'if-match': tags }), '"1"');
+                await expectConflict(api.delete(`/v1/projects/${project.id}`, { 'if-match': tags }), '"1"');
             }
             for (const tags of FITS) {
                 const project = await newProject(api);
@@ -42,7 +42,7 @@ export function semantics(shared) {
             const project = await newProject(api);
             const task = await newTask(api, project);
             const path = `/v1/projects/${project.id}/tasks/${task.id}`;
-            expectProblem(await api.patch(path, { title: 'x' }, { 'if-match': '"8", "9"' }), 412, 'version-conflict');
+            await expectConflict(api.patch(path, { title: 'x' }, { 'if-match': '"8", "9"' }), '"1"');
             expectStatus(await api.patch(path, { title: 'x' }, { 'if-match': '"1", "9"' }), 200);
             expectStatus(await api.delete(path, { 'if-match': ['"1"', '"2"'] }), 204);
         });
@@ -52,7 +52,7 @@ export function semantics(shared) {
             const project = await newProject(api);
             const path = `/v1/projects/${project.id}`;
             for (const tags of ['"1"', 'W/"1"', ['"7"', '"1"']])
-                expectProblem(await api.patch(path, { name: 'x' }, { 'if-none-match': tags }), 412, 'version-conflict');
+                await expectConflict(api.patch(path, { name: 'x' }, { 'if-none-match': tags }), '"1"');
             expectStatus(await api.patch(path, { name: 'x' }, { 'if-none-match': '"7", "nope"' }), 200);
         });
 
@@ -63,6 +63,28 @@ export function semantics(shared) {
             for (let i = 0; i < 2; i++) {
                 const answer = expectStatus(await api.patch(`/v1/projects/${project.id}`, { name: 'x' }, headers), 200);
                 assert.equal(answer.body.version, 2);
+            }
+        });
+
+        test('test_412_then_its_etag_is_that_of_the_entity_and_lets_the_next_try_in', async () => {
+            const api = shared.stack.client();
+            const project = await newProject(api);
+            const task = await newTask(api, project);
+            const below = `/v1/projects/${project.id}/tasks/${task.id}`, above = `/v1/projects/${project.id}`;
+            for (const [path, change] of [[below, { title: 'y' }], [above, { name: 'y' }]]) {
+                expectStatus(await api.patch(path, change), 200);
+                const stale = { 'if-match': '"1"', 'idempotency-key': randomUUID() };
+                for (let i = 0; i < 2; i++) await expectConflict(api.patch(path, change, stale), '"2"');
+                const { etag } = (await api.get(path)).headers;
+                expectProblem(await api.get(path, { 'if-match': '"1"' }), 412, 'version-conflict');
+                await expectConflict(api.get(path, { 'if-match': '"1"' }), etag);
+                const late = await api.patch(path, change, { 'if-match': '"1"', prefer: 'respond-async' });
+                const { problem } = await until(async () => {
+                    const { body } = await api.get(expectStatus(late, 202).headers.location);
+                    return body.status === 'failed' && body;
+                }, 15_000, 'the operation to fail');
+                assert.equal(problem.version, 2);
+                expectStatus(await api.delete(path, { 'if-match': etag, prefer: 'wait=30' }), 204);
             }
         });
 
@@ -82,7 +104,7 @@ export function semantics(shared) {
                 return answer.body.status === 'scheduled' && answer.headers;
             }, 15_000, 'the command to be scheduled');
             for (const headers of [{ 'if-match': '"98", "99"' }, { 'if-match': `W/${etag}` }, { 'if-none-match': etag }, { 'if-none-match': '*' }])
-                expectProblem(await api.delete(location, headers), 412, 'version-conflict');
+                await expectConflict(api.delete(location, headers), etag);
             expectStatus(await api.delete(location, { 'if-match': ['"98"', etag] }), 202);
         });
     });

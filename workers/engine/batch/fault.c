@@ -218,6 +218,8 @@ static void lose(struct batch *b)
         b->to = b->from + 1;
     }
     batch_enter(b, BATCH_HELD);
+    for (size_t i = b->from; i < b->to; i++)
+        b->commands[i]->may_have_run = true;
     struct command *command = b->commands[b->from];
     if (b->unit != UNIT_COMMAND || command->deferral || command->verdict || b->fault.phase < BATCH_RUNNING)
         return;

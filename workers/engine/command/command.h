@@ -129,6 +129,7 @@ struct command {
     bool was_begun;      /* a process has begun it, and ended before it did: it runs alone in its batch */
     bool has_begun_mark; /* this process has begun it: a row of `begun_mark` says so */
     bool is_counted;     /* that row counts the present run, in which it is alone */
+    bool may_have_run; /* this process lost its database while the command ran: it may have been committed */
 
     /* A command with a deferral does not run but becomes a row of `deferred`. */
     enum deferral deferral;
@@ -177,6 +178,14 @@ static inline bool command_is_dead(const struct command *command)
 static inline bool command_is_waiting(const struct command *command)
 {
     return command->finding == FINDING_IN_TURN || command->finding == FINDING_WAITING;
+}
+
+/* true when the result is that of a request before this one: the command ran when it came with another message.
+ * A message that comes again, and a row that is left to be published, bring the answer to their own request. */
+static inline bool command_is_replayed(const struct command *command)
+{
+    return command->finding == FINDING_REPLAY && command->row == DEFER_NONE && !command->is_redelivered &&
+           !command->may_have_run;
 }
 
 /* true when the database knows no reason why the command should not run. */

@@ -43,7 +43,7 @@
  * gets its run. */
 #define PUT                                                                                                 \
     ", held AS ("                                                                                           \
-    " SELECT FROM schedule AS s, q WHERE s.name = q.name FOR UPDATE OF s),"                                 \
+    " SELECT s.version FROM schedule AS s, q WHERE s.name = q.name FOR UPDATE OF s),"                       \
     " put AS ("                                                                                             \
     " INSERT INTO schedule AS s"                                                                            \
     " (name, company_id, cron, timezone, type, pool, slot, actor, role,"                                    \
@@ -91,23 +91,26 @@
     " (SELECT json_build_object('errors',"                                                                  \
     " json_agg(json_build_object('pointer', pointer, 'detail', detail))) FROM wrong"                        \
     " HAVING count(*) > 0),"                                                                                \
+    " (SELECT json_build_object('version', version) FROM held),"                                            \
     " '{}')"
 
 #define NAMED "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"
 
 #define NOT_DONE(name, number) "CASE WHEN EXISTS (SELECT FROM found) THEN " name " ELSE " number " END"
 
+#define PRESENT_VERSION "SELECT json_build_object('version', version) FROM found WHERE NOT may"
+
 #define FOUND \
     ", found AS (SELECT s.*, " CONDITIONS_HOLD " AS may FROM schedule AS s, q WHERE s.name = q.name)"
 
-#define DELETE                                                                                           \
-    NAMED FOUND ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name"                     \
-                " AND " CONDITIONS_HOLD " RETURNING 1)"                                                  \
-                " SELECT coalesce(max('ok'), " NOT_DONE("'version-conflict'",                            \
-                                                        "'not-found'") "),"                              \
-                                                                       " coalesce(max(204), " NOT_DONE(  \
-                                                                           "412", "404") "), '{}'::json" \
-                                                                                         " FROM gone"
+#define DELETE                                                                                             \
+    NAMED FOUND                                                                                            \
+        ", gone AS (DELETE FROM schedule AS s USING q WHERE s.name = q.name"                               \
+        " AND " CONDITIONS_HOLD " RETURNING 1)"                                                            \
+        " SELECT coalesce(max('ok'), " NOT_DONE(                                                           \
+            "'version-conflict'",                                                                          \
+            "'not-found'") "), coalesce(max(204), " NOT_DONE("412", "404") "), coalesce((" PRESENT_VERSION \
+                                                                           "), '{}') FROM gone"
 
 /* The moment of the request tells one that comes twice from a second one. */
 #define RUN                                                                                                \
@@ -122,7 +125,8 @@
                 " RETURNING 1)"                                                                            \
                 " SELECT coalesce(max(CASE WHEN may THEN 'ok' ELSE 'version-conflict' END), 'not-found')," \
                 " coalesce(max(CASE WHEN may THEN 202 ELSE 412 END), 404),"                                \
-                " coalesce(json_agg(json_build_object('name', name)) FILTER (WHERE may)->0, '{}')"         \
+                " coalesce(json_agg(json_build_object('name', name)) FILTER (WHERE may)->0,"               \
+                " (" PRESENT_VERSION "), '{}')"                                                            \
                 " FROM found"
 
 const struct operator_request operator_schedule_requests[] = {

@@ -217,7 +217,8 @@ static void refuse_missing(const struct resource_statement *s, struct command *c
     command_refuse(command, ERR_NOT_FOUND, detail, NULL, 0);
 }
 
-static void refuse_broken(const struct resource_statement *s, struct command *command, int64_t broken)
+static void refuse_broken(const struct resource_statement *s, struct command *command, int64_t broken,
+                          int64_t version)
 {
     struct refusal_point points[RESOURCE_RULES_MAX];
     size_t count = 0;
@@ -233,7 +234,10 @@ static void refuse_broken(const struct resource_statement *s, struct command *co
         else
             detail = detail ? detail : rule->detail;
     }
-    command_refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);
+    if (first && first->err == ERR_VERSION_CONFLICT)
+        command_refuse_version(command, version);
+    else
+        command_refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);
 }
 
 static struct slice deleted_data(const struct command *command, int64_t version, char text[96])
@@ -281,7 +285,7 @@ static void read_row(const struct resource_statement *s, struct command *command
         [RESOURCE_CREATE] = 201, [RESOURCE_UPDATE] = 200, [RESOURCE_DELETE] = 204};
     int64_t broken = db_int(result, row, ANSWER_BROKEN), version = db_int(result, row, ANSWER_VERSION);
     if (broken || version == 0) {
-        refuse_broken(s, command, broken);
+        refuse_broken(s, command, broken, version);
         return;
     }
     char text[96];

@@ -227,7 +227,7 @@ static void write_which_old(struct sql_writer *w)
 
 static void write_new_of_update(struct sql_writer *w)
 {
-    buf_append_text(&w->text, "WITH new AS (SELECT new.*, ");
+    buf_append_text(&w->text, "WITH new AS (SELECT new.*, old.version AS _old_version, ");
     write_broken(w);
     buf_append_text(&w->text, " FROM ");
     write_old(w);
@@ -238,7 +238,8 @@ static void write_new_of_update(struct sql_writer *w)
 
 static void write_new_of_delete(struct sql_writer *w)
 {
-    buf_append_text(&w->text, "WITH new AS (SELECT old.version + 1 AS version, ");
+    buf_append_text(&w->text,
+                    "WITH new AS (SELECT old.version + 1 AS version, old.version AS _old_version, ");
     write_broken(w);
     buf_append_text(&w->text, " FROM ");
     write_old(w);
@@ -365,7 +366,10 @@ static void write_answer(struct sql_writer *w)
                                   " UNION ALL SELECT _id, broken, NULL, NULL FROM new WHERE broken <> 0");
         return;
     }
-    buf_append_text(&w->text, " SELECT made.id, new.broken, made.version, made.json");
+    bool is_create = w->plan->verb == RESOURCE_CREATE;
+    buf_printf(&w->text, " SELECT made.id, new.broken, %s, made.json",
+               is_create ? "made.version"
+                         : "CASE WHEN new.broken = 0 THEN made.version ELSE new._old_version END");
     if (w->plan->follow)
         buf_append_text(&w->text, ", follow.id, follow.version, follow.json");
     buf_append_text(&w->text, " FROM new LEFT JOIN made ON true");

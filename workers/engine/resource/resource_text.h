@@ -21,7 +21,7 @@ enum resource_param {
 enum resource_answer {
     ANSWER_ID, /* of many: the command that the row answers */
     ANSWER_BROKEN,
-    ANSWER_VERSION,
+    ANSWER_VERSION, /* that was made; of a change that is refused, the present one */
     ANSWER_ENTITY,
     ANSWER_FOLLOW_ID,
     ANSWER_FOLLOW_VERSION,

@@ -283,6 +283,7 @@ static struct event full_event(void)
         .reply_to = SLICE("reply.here"),
         .body = SLICE("{\"data\":{}}"),
         .entity_at = 8,
+        .is_replayed = true,
     };
 }
 
@@ -308,6 +309,7 @@ static void assert_round_trip_of_event(const struct event *event)
     assert_true(slice_equal(event->correlation_id, got.correlation_id));
     assert_true(slice_equal(event->body, got.body));
     assert_int_equal(event->entity_at, got.entity_at);
+    assert_int_equal(event->is_replayed, got.is_replayed);
 }
 
 static struct event refusal(enum err err)
@@ -396,6 +398,7 @@ static const struct {
     {"project", MALFORM, true},    {"version", DROP, false},
     {"version", NEGATIVE, true},   {"entity-at", DROP, false},
     {"entity-at", NEGATIVE, true}, {"entity-at", CHANGE_KIND, true},
+    {"replayed", DROP, false},     {"replayed", NEGATIVE, true},
 };
 
 static void test_event_when_a_part_is_missing_or_malformed_then_poison(void **state)
