@@ -55,7 +55,7 @@ unknown)
         say "Commands that wait in the queues of CORTEX_AMQP_URL are not in the file."
     fi
     ;;
-*) say "$waited commands waited in RabbitMQ's queues or were in work; those that were not done by the moment of the dump are not in the file." ;;
+*) say "${waited^} commands waited in RabbitMQ's queues or were in work; those that were not done by the moment of the dump are not in the file." ;;
 esac
 if [ -n "${SETTING[CORTEX_AUTH_KEYS]:-}${SETTING[CORTEX_AUTH_HS256_FILE]:-}${SETTING[CORTEX_AUTH_EDDSA_FILE]:-}${CONFIG_FILE}" ]; then
     say "Files that the settings name (keys, CORTEX_CONFIG) are not in it."

@@ -141,7 +141,7 @@ put_secrets
 say "Restored: the state of $(manifest_value at). What was done after that is gone, and clients are told to read anew."
 [ -z "$existed" ] || say "The database that was there before is set aside as $REPLACED, until the next restore."
 [ "$(manifest_value in_queues)" = 0 ] || say "Commands in RabbitMQ's queues when the backup was made ($(manifest_value in_queues)) were not in it, if they were not done by then."
-[ "$waiting" = 0 ] || say "$waiting accepted commands wait in RabbitMQ's queues; they run against the restored database (deploy/operating.md, \"Restore\")."
+[ "$waiting" = 0 ] || say "${waiting^} accepted commands wait in RabbitMQ's queues; they run against the restored database (deploy/operating.md, \"Restore\")."
 if [ -n "$stopped" ]; then
     step "starting everything again"
     exec 9>&-
