@@ -84,7 +84,7 @@ static bool goes_aside(const struct batch *b, const struct command *command, con
 {
     if (company)
         return uuid_equal(&command->envelope.company, company);
-    return sequence_of(&b->sequences, command)->is_held && !command->is_parked;
+    return sequence_of(&b->sequences, command)->is_awaited;
 }
 
 /* The last one is settled first, so that whoever takes them back puts each in front of the one before. */
@@ -114,6 +114,10 @@ void batch_put_company_aside(struct batch *b, struct uuid company, enum command_
 
 void batch_put_held_aside(struct batch *b)
 {
+    for (size_t i = b->from; i < b->to; i++) {
+        struct sequence *sequence = sequence_of(&b->sequences, b->commands[i]);
+        sequence->is_awaited |= sequence->is_held && !b->commands[i]->is_parked;
+    }
     if (b->unit != UNIT_COMMAND)
         put_aside(b, b->to, NULL, COMMAND_LOCKED);
     else if (b->to > b->from && goes_aside(b, b->commands[b->from], NULL))

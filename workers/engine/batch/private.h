@@ -91,9 +91,10 @@ size_t batch_unit_end(const struct batch *b);
 void batch_divide(struct batch *b, enum batch_unit unit);
 /* Settles all commands of the company that are left, and takes them out of the batch. */
 void batch_put_company_aside(struct batch *b, struct uuid company, enum command_outcome outcome);
-/* Settles those of the transaction whose companies' sequences are held, as LOCKED. Those that are to be parked
- * stay: they become rows without the sequence, in their order, since a row of a command that has its result
- * already only brings that result when its turn comes. */
+/* Settles those of the transaction whose companies' sequences are held, as LOCKED. A company of which all are to
+ * be parked stays: they become rows without the sequence, in their order, since a row of a command that has its
+ * result already only brings that result when its turn comes. Behind one that goes back, nothing may become a
+ * row: rows run before deliveries. */
 void batch_put_held_aside(struct batch *b);
 
 /* run.c */

@@ -17,6 +17,7 @@ struct sequence {
     size_t commands; /* of the batch */
     bool is_known;   /* the company has a row */
     bool is_held;    /* another transaction has it locked */
+    bool is_awaited; /* so commands that were to run go back */
     bool has_moved;
     int64_t seq; /* of its last event */
     /* Its commands that wait for their time, and their bodies; counted when the batch may bring another one. */

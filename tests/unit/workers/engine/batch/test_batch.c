@@ -888,6 +888,37 @@ static void test_batch_when_a_sequence_is_held_parks_the_surplus_of_its_company_
     assert_string_equal(row_of(e->settled[0]), "turn 0");
 }
 
+static struct command *make_surplus(struct engine *e, struct uuid company)
+{
+    const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}", .company = company};
+    struct command *command = make_command(e, &request);
+    command->deferral = DEFER_TURN;
+    command->is_parked = true;
+    return command;
+}
+
+/* Rows run before deliveries: as a row, the surplus would overtake the command that goes back. */
+static void test_batch_when_a_sequence_is_held_no_surplus_is_parked_behind_a_command_that_goes_back(
+    void **state)
+{
+    struct engine *e = *state;
+    struct uuid other = add_company();
+    const struct request request = {.type = "project.create", .json = "{\"name\":\"X\"}"};
+    struct command *const commands[] = {make_command(e, &request), make_surplus(e, other),
+                                        make_surplus(e, e->company), make_surplus(e, e->company)};
+    hold(e, "company_sequence", &e->company);
+    run_commands(e, (struct command **)commands, ARRAY_LEN(commands));
+    let_go();
+    static const size_t last_first[] = {3, 2, 0};
+    for (size_t i = 0; i < ARRAY_LEN(last_first); i++) {
+        assert_true(e->settled[i] == commands[last_first[i]]);
+        assert_int_equal(e->settled[i]->outcome, COMMAND_LOCKED);
+    }
+    assert_int_equal(commands[1]->outcome, COMMAND_DEFERRED);
+    assert_string_equal(
+        ask_sqlf("SELECT count(*) FROM deferred WHERE company_id = '%s'", uuid_text(&e->company)), "0");
+}
+
 static const char *counted_runs(const struct command *command)
 {
     return ask_sqlf("SELECT coalesce(max(alone), 0) FROM begun_mark WHERE command_id = '%s'",
@@ -1053,6 +1084,7 @@ int main(void)
         TEST(test_batch_when_a_row_of_one_company_is_held_gives_that_company_back_and_runs_the_others),
         TEST(test_batch_when_a_deferred_row_of_one_company_is_held_each_company_gets_a_transaction),
         TEST(test_batch_when_a_sequence_is_held_parks_the_surplus_of_its_company_all_the_same),
+        TEST(test_batch_when_a_sequence_is_held_no_surplus_is_parked_behind_a_command_that_goes_back),
         TEST(test_batch_when_a_suspect_finds_its_company_locked_again_and_again_counts_no_run),
         TEST(test_batch_when_a_suspect_is_rolled_back_for_a_retry_takes_its_count_back),
         TEST(test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once),
