@@ -10,10 +10,13 @@
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},    {"help-config", no_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},   {"check-broker", no_argument, NULL, 'b'},
-        {"version", no_argument, NULL, 'v'}, {0}};
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                            {"help-config", no_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"check-broker", no_argument, NULL, 'b'},
+                                            {"check-queues", no_argument, NULL, 'q'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {0}};
     int option = getopt_long(argc, argv, "", options, NULL);
     if (option == -1 && optind == argc)
         return parent_run();
@@ -25,9 +28,9 @@ int main(int argc, char **argv)
         config_print_help(stdout);
         return 0;
     }
-    if (option == 'k' || option == 'b')
-        return check_run(option == 'b');
-    fputs("usage: cortex-gateway [--help-config | --check | --check-broker | --version]\n"
+    if (option == 'k' || option == 'b' || option == 'q')
+        return check_run(option == 'k' ? CHECK_SETTINGS : option == 'b' ? CHECK_BROKER : CHECK_QUEUES);
+    fputs("usage: cortex-gateway [--help-config | --check | --check-broker | --check-queues | --version]\n"
           "Settings come from the environment and from the file that CORTEX_CONFIG names.\n",
           option == 'h' ? stdout : stderr);
     return option == 'h' ? 0 : 2;

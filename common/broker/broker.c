@@ -96,6 +96,7 @@ enum err broker_new(struct ev_loop *loop, const struct broker_options *options,
         .callbacks = *callbacks,
         .ctx = ctx,
         .name = xstrdup(options->name ? options->name : "cortex"),
+        .keeps_shapes = options->keeps_shapes,
         .heartbeat_wanted_s = options->heartbeat_s ? options->heartbeat_s : HEARTBEAT_S,
         .reconnect_min_s = (double)min_ms / 1000,
         .reconnect_max_s = (double)max_ms / 1000,
@@ -142,7 +143,7 @@ void broker_free(struct broker *b)
     broker_set_state(b, BROKER_CLOSED, 0);
     ev_prepare_stop(b->loop, &b->prepare);
     broker_confirms_done(b);
-    broker_declarations_done(b);
+    broker_kept_done(b);
     amqp_urls_free(b->urls, b->url_count);
     buf_done(&b->control);
     broker_content_done(&b->content);

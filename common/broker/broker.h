@@ -41,6 +41,8 @@ struct broker_options {
     int heartbeat_s;          /* seconds that we ask for; 0: 10 */
     int64_t reconnect_min_ms; /* 0: 100 */
     int64_t reconnect_max_ms; /* 0: 5000 */
+    /* Of a broker that only looks: a queue of another shape is kept as one with other limits is. */
+    bool keeps_shapes;
 };
 
 /* A header of a message is text or a 64-bit integer. An argument of a queue may be a boolean, too. */
@@ -161,6 +163,8 @@ void broker_declare_queue(struct broker *broker, const struct broker_queue *queu
 const char *broker_queue_difference(const struct broker *broker, const char *queue);
 /* How many queues are used as they are, and the server's words on one of them. */
 size_t broker_differing_queues(const struct broker *broker, const char **ret_example);
+/* The server's words on the i-th of them, where it differs in more than a limit (keeps_shapes); else NULL. */
+const char *broker_differing_shape(const struct broker *broker, size_t i);
 /* How many messages wait in a queue (those that no consumer holds), and how many consumers it has. on_seen
  * never comes when the connection breaks first, which it does where there is no such queue. */
 typedef void broker_on_seen(void *arg, uint32_t waiting, uint32_t consumers);

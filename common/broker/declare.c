@@ -147,66 +147,7 @@ void broker_declarations_clear(struct broker *b)
 
 /* ---- queues that keep their limits ---- */
 
-static struct broker_kept_queue *find_kept(const struct broker *b, const char *queue)
-{
-    for (size_t i = 0; i < b->kept_count; i++)
-        if (strcmp(b->kept[i].name, queue) == 0)
-            return &b->kept[i];
-    return NULL;
-}
-
-const char *broker_queue_difference(const struct broker *b, const char *queue)
-{
-    const struct broker_kept_queue *kept = find_kept(b, queue);
-    return kept ? kept->difference : NULL;
-}
-
-size_t broker_differing_queues(const struct broker *b, const char **ret_example)
-{
-    *ret_example = b->kept_count > 0 ? b->kept[0].difference : NULL;
-    return b->kept_count;
-}
-
-static char *text_of(struct slice s)
-{
-    char *text = xcalloc(1, s.len + 1);
-    memcpy(text, s.data, s.len);
-    return text;
-}
-
-static void keep(struct broker *b, const char *queue, struct slice difference)
-{
-    b->kept = xrealloc(b->kept, (b->kept_count + 1) * sizeof(*b->kept));
-    b->kept[b->kept_count++] = (struct broker_kept_queue){xstrdup(queue), text_of(difference)};
-}
-
-static void keep_no_longer(struct broker *b, struct broker_kept_queue *kept)
-{
-    free(kept->name);
-    free(kept->difference);
-    *kept = b->kept[--b->kept_count];
-}
-
-static bool mentions(struct slice text, const char *word)
-{
-    return memmem(text.data, text.len, word, strlen(word)) != NULL;
-}
-
-/* "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue …": any other difference is another kind
- * of queue. */
-static bool is_of_a_limit(struct slice text)
-{
-    static const char *const limits[] = {"inequivalent arg 'x-max-length'",
-                                         "inequivalent arg 'x-max-length-bytes'",
-                                         "inequivalent arg 'x-delivery-limit'",
-                                         "inequivalent arg 'x-message-ttl'", "inequivalent arg 'x-expires'"};
-    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
-        if (mentions(text, limits[i]))
-            return true;
-    return false;
-}
-
-static struct broker_declaration *first_unanswered(const struct broker_declarations *d)
+static const struct broker_declaration *first_unanswered(const struct broker_declarations *d)
 {
     for (size_t i = d->begin; i < d->end; i++)
         if (!d->items[i].is_answered && !d->items[i].consumer)
@@ -218,24 +159,9 @@ bool broker_declarations_refused(struct broker *b, const amqp_channel_close_t *c
 {
     const struct broker_declaration *refused = first_unanswered(&b->declarations);
     amqp_method_number_t method = (amqp_method_number_t)close->class_id << 16 | close->method_id;
-    struct slice text = slice_of_amqp(close->reply_text);
     if (method != AMQP_QUEUE_DECLARE_METHOD || !refused || !refused->queue)
         return false;
-    struct broker_kept_queue *kept = find_kept(b, refused->queue);
-    bool is_gone = close->reply_code == AMQP_NOT_FOUND && kept;
-    bool differs = close->reply_code == AMQP_PRECONDITION_FAILED && !kept && is_of_a_limit(text);
-    if (is_gone)
-        keep_no_longer(b, kept);
-    if (differs)
-        keep(b, refused->queue, text);
-    return is_gone || differs;
-}
-
-void broker_declarations_done(struct broker *b)
-{
-    while (b->kept_count > 0)
-        keep_no_longer(b, b->kept);
-    free(TAKE(b->kept));
+    return broker_kept_refused(b, refused->queue, close->reply_code, slice_of_amqp(close->reply_text));
 }
 
 /* ---- declaring ---- */
@@ -270,16 +196,18 @@ void broker_declare_queue(struct broker *b, const struct broker_queue *queue)
 {
     if (!broker_has_channel(b))
         return;
+    struct broker_header adapted[BROKER_HEADERS_MAX];
     amqp_table_entry_t arguments[BROKER_HEADERS_MAX];
-    size_t count = queue->argument_count < BROKER_HEADERS_MAX ? queue->argument_count : BROKER_HEADERS_MAX;
+    bool is_passive;
+    size_t count = broker_kept_arguments(b, queue, adapted, &is_passive);
     for (size_t i = 0; i < count; i++)
         arguments[i] = (amqp_table_entry_t){
-            .key = amqp_bytes_of(queue->arguments[i].name),
-            .value = argument_value(&queue->arguments[i]),
+            .key = amqp_bytes_of(adapted[i].name),
+            .value = argument_value(&adapted[i]),
         };
     amqp_queue_declare_t declare = {
         .queue = amqp_cstring_bytes(queue->name),
-        .passive = find_kept(b, queue->name) != NULL,
+        .passive = is_passive,
         .durable = queue->durable,
         .exclusive = queue->exclusive,
         .auto_delete = queue->auto_delete,

@@ -8,6 +8,7 @@
  *   handshake.c   leads from the protocol header to the open channel in confirm mode
  *   content.c     puts a delivery or a return together: its method, its properties and its body
  *   declare.c     declarations and consumers, answered in order
+ *   kept.c        queues that exist with other limits
  *   heartbeat.c   heartbeats both ways
  *   output.c      acks, methods and messages to the socket, once per turn of the loop
  *   confirms.c    the ring of unconfirmed messages
@@ -109,9 +110,19 @@ struct broker_declaration {
     uint32_t messages, consumers; /* that the server told of, in its answer */
 };
 
-/* A queue that exists with other limits than those declared. */
+enum { BROKER_LIMITS = 5 }; /* that a queue may have: kept.c */
+
+/* A limit of a queue that exists. */
+struct broker_known_limit {
+    bool is_known, is_set;
+    int64_t value;
+};
+
+/* A queue that exists with other limits than those declared, or in another shape (keeps_shapes). */
 struct broker_kept_queue {
     char *name, *difference;
+    bool is_adapted; /* declared with its own limits, to see whether more differs; else passively */
+    struct broker_known_limit known[BROKER_LIMITS];
 };
 
 /* The parts of an answer that are used. */
@@ -190,6 +201,7 @@ struct broker {
     struct broker_confirms confirms;
     struct broker_declarations declarations;
     struct broker_kept_queue *kept; /* for the life of the broker */
+    bool keeps_shapes;
     size_t kept_count;
     struct broker_acks acks;
     struct broker_consumer *consumers;
@@ -308,7 +320,15 @@ bool broker_has_consumer(const struct broker *b, struct slice tag);
 /* The server closes the channel over the first declaration that it has not answered. True when the next
  * connection will fare better: a queue's limits differ, or a queue that was only looked up is gone. */
 bool broker_declarations_refused(struct broker *b, const amqp_channel_close_t *close);
-void broker_declarations_done(struct broker *b); /* at the end of the broker */
+
+/* ---- kept.c: queues that exist with other limits ---- */
+
+/* Records what the server said of a declaration that it has refused. True when the next one will fare better. */
+bool broker_kept_refused(struct broker *b, const char *queue, int code, struct slice text);
+/* The arguments with which the queue is to be declared now; returns how many. */
+size_t broker_kept_arguments(const struct broker *b, const struct broker_queue *queue,
+                             struct broker_header arguments[BROKER_HEADERS_MAX], bool *ret_passive);
+void broker_kept_done(struct broker *b); /* at the end of the broker */
 
 /* output.c */
 void broker_output_method(struct broker *b, uint16_t channel, amqp_method_number_t id, void *method);

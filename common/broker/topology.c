@@ -75,7 +75,8 @@ static int64_t current_in(const char *difference)
 
 bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE])
 {
-    if (strncmp(why, "406 ", 4) != 0 || !strstr(why, "'" TOPOLOGY_PARTITIONS_QUEUE "'"))
+    if (strncmp(why, "406 ", 4) != 0 || !strstr(why, "'" TOPOLOGY_PARTITIONS_QUEUE "'") ||
+        !strstr(why, "'x-max-length'"))
         return false;
     snprintf(sentence, TOPOLOGY_SENTENCE_SIZE,
              "CORTEX_PARTITIONS is %lld here, and %lld is recorded for this broker's queues: set it to %lld, "

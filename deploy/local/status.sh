@@ -87,7 +87,7 @@ troubles() {
         done
     fi
     if is_running gateway && ! gateway_is_ready; then
-        detail=$(local_http --max-time 2 "$(gateway_url)/readyz" 2>/dev/null | sed -n 's/.*"detail":"\([^"]*\)".*/\1/p') || detail=
+        detail=$(gateway_why) || detail=
         printf 'gateway: It is not ready%s.\n' "${detail:+: $detail}"
     fi
 }

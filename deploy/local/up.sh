@@ -41,12 +41,35 @@ migrate() {
     ! own_database || database_logins
 }
 
+# Queues of another shape, as a version before ours declared them, are refused to every process. Those that are empty are replaced, when
+# the processes that use them have stopped.
+replace_queues() {
+    local queue part full
+    queues_of_another_shape
+    [ ${#OTHER_SHAPES[@]} -gt 0 ] || return 0
+    own_broker || die "the broker of CORTEX_AMQP_URL has queues of another shape: ${OTHER_SHAPES[*]}; delete them there when they are" \
+        "empty and no process of the version before runs (deploy/operating.md, \"Queues of another shape\"); nothing was stopped"
+    full=$(not_empty "${OTHER_SHAPES[@]}") || die "RabbitMQ does not say whether its queues are empty; nothing was stopped"
+    [ -z "$full" ] || die "these queues have another shape and are not empty: $full; let the version before empty" \
+        "them, or see deploy/operating.md, \"Queues of another shape\"; nothing was stopped"
+    for part in "${PARTS[@]}"; do
+        stop_process "$part" TERM 30
+    done
+    full=$(not_empty "${OTHER_SHAPES[@]}") || die "RabbitMQ does not say whether its queues are empty; ./cortex up tries again"
+    [ -z "$full" ] || die "these queues have another shape and are not empty any more: $full; ./cortex up tries again"
+    for queue in "${OTHER_SHAPES[@]}"; do
+        step "replacing the empty queue $queue, which has another shape"
+        broker_ctl delete_queue "$queue" >/dev/null
+    done
+}
+
 start_processes() {
     local part
     for part in "${PARTS[@]}"; do
         process_start "$part"
     done
-    wait_ready gateway 60 gateway_is_ready
+    wait_ready gateway 60 gateway_has_settled
+    gateway_is_ready || die "gateway: $(gateway_why)"
     for part in "${PARTS[@]}"; do
         [ "$part" = gateway ] || wait_ready "$part" 60 pool_is_ready "$part"
     done
@@ -103,6 +126,7 @@ start_servers
 settings_check_broker
 settings_show
 settings_keep
+replace_queues
 migrate
 start_processes
 ! own_database || demo_seed

@@ -3,6 +3,7 @@ import { after, before, describe } from 'node:test';
 
 import { Checkout } from '../lib/checkout.mjs';
 import settingsTests from './up/settings.mjs';
+import shapesTests from './up/shapes.mjs';
 import strangeTests from './up/strange.mjs';
 
 describe('./cortex up', () => {
@@ -12,4 +13,5 @@ describe('./cortex up', () => {
 
     strangeTests(shared);
     settingsTests(shared);
+    shapesTests(shared);
 });

@@ -163,6 +163,14 @@ broker_ctl() {
     broker_command rabbitmqctl "$@"
 }
 
+# not_empty QUEUE…: those of them that hold messages, waiting or in work, as "name (5 messages)", with commas. Fails when RabbitMQ does not say.
+not_empty() {
+    local all
+    all=$(broker_ctl list_queues --no-table-headers name messages) || return
+    awk -v queues=" $* " 'index(queues, " " $1 " ") && $2 != 0 {
+        printf "%s%s (%s messages)", sep, $1, $2; sep = ", " }' <<<"$all"
+}
+
 # broker_command PROGRAM ARGUMENTS…: one of RabbitMQ's own command lines.
 broker_command() {
     local program=$1

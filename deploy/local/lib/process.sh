@@ -92,6 +92,23 @@ gateway_is_ready() {
     local_http --fail --max-time 2 --output /dev/null "$(gateway_url)/readyz" 2>/dev/null
 }
 
+# Why it is not ready, as it says itself; nothing when it is, or does not answer.
+gateway_why() {
+    local_http --max-time 2 "$(gateway_url)/readyz" 2>/dev/null | sed -n 's/.*"detail":"\(\([^"\\]\|\\.\)*\)".*/\1/p'
+}
+
+# It is ready, or has said for five seconds that the database lacks something, which no waiting mends.
+GATEWAY_LACKS_SINCE=''
+gateway_has_settled() {
+    gateway_is_ready && return
+    if [[ $(gateway_why) =~ ^'the database lacks'|^'the migration '|^'the role of' ]]; then
+        GATEWAY_LACKS_SINCE=${GATEWAY_LACKS_SINCE:-$SECONDS}
+    else
+        GATEWAY_LACKS_SINCE=''
+    fi
+    [ -n "$GATEWAY_LACKS_SINCE" ] && [ $((SECONDS - GATEWAY_LACKS_SINCE)) -ge 5 ]
+}
+
 # issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
 issue_token() {
     as_service env CORTEX_AUTH_HS256_FILE="${SETTING[CORTEX_AUTH_HS256_FILE]:-$STATE/secrets/token_key}" "$(programs)/gateway/tools/cortex-token" "$@"

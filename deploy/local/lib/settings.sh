@@ -214,6 +214,14 @@ settings_check() {
     done
 }
 
+# OTHER_SHAPES: the queues that exist and were declared in another way than this version does.
+queues_of_another_shape() {
+    local said
+    said=$(gateway_check --check-queues) || settings_wrong "$said"
+    # shellcheck disable=SC2034 # for up
+    mapfile -t OTHER_SHAPES < <(sed -n "s/.* for queue '\([^']*\)' in vhost.*/\1/p" <<<"$said")
+}
+
 # When the private broker runs, if it is to be that.
 settings_check_broker() {
     local said

@@ -545,14 +545,14 @@ static void test_declare_when_refused_then_the_servers_text_is_reported_and_it_i
     client_free(client);
 }
 
-static int64_t limit_wanted;
-static const char *limited_queue;
+static int64_t limit_wanted, expiry_wanted = 60000;
+static const char *limited_queue, *limited_type = "quorum";
 
 static void declare_limited(struct client *client)
 {
     const struct broker_header arguments[] = {
-        {.name = SLICE("x-queue-type"), .text = SLICE("quorum")},
-        {.name = SLICE("x-expires"), .is_integer = true, .integer = 60000},
+        {.name = SLICE("x-queue-type"), .text = slice_of(limited_type)},
+        {.name = SLICE("x-expires"), .is_integer = true, .integer = expiry_wanted},
         {.name = SLICE("x-max-length"), .is_integer = true, .integer = limit_wanted},
     };
     const struct broker_queue queue = {.name = limited_queue,
@@ -587,6 +587,37 @@ static void test_declare_when_a_limit_differs_then_the_queue_is_used_as_it_is(vo
     assert_int_equal(second->downs, 2);
     client_free(first);
     client_free(second);
+}
+
+/* RabbitMQ names the limits first. */
+static void test_declare_when_only_shapes_are_looked_at_then_limits_do_not_hide_another_shape(void **state)
+{
+    (void)state;
+    char name[64], id[UUID_TEXT_LEN + 1];
+    for (int i = 0; i < 2; i++) {
+        struct uuid unique = uuid_v7();
+        uuid_format(&unique, id);
+        snprintf(name, sizeof(name), "shaped.%s", id);
+        limited_queue = name;
+        limit_wanted = 10;
+        expiry_wanted = 60000;
+        limited_type = i == 0 ? "quorum" : "classic";
+        struct client *first = client_new(server_url(), declare_limited);
+        eventually(first->marks == 1);
+        limit_wanted = 20;
+        expiry_wanted = 61000;
+        limited_type = "quorum";
+        struct broker_options options = client_options(server_url());
+        options.keeps_shapes = true;
+        struct client *second = client_new_with(&options, declare_limited);
+        eventually(second->marks == 1);
+        const char *example, *shape;
+        assert_int_equal(broker_differing_queues(second->broker, &example), 1);
+        shape = broker_differing_shape(second->broker, 0);
+        assert_true(i == 0 ? !shape : shape && strstr(shape, "x-queue-type") && strstr(shape, name));
+        client_free(first);
+        client_free(second);
+    }
 }
 
 struct seen {
@@ -797,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_bind_when_undone_then_events_stop),
         cmocka_unit_test(test_declare_when_refused_then_the_servers_text_is_reported_and_it_is_tried_again),
         cmocka_unit_test(test_declare_when_a_limit_differs_then_the_queue_is_used_as_it_is),
+        cmocka_unit_test(test_declare_when_only_shapes_are_looked_at_then_limits_do_not_hide_another_shape),
         cmocka_unit_test(test_look_at_queue_when_it_has_a_consumer_then_both_are_counted),
         cmocka_unit_test(test_ack_when_the_tag_is_unknown_then_the_servers_text_is_reported),
         cmocka_unit_test(test_connect_when_the_password_is_wrong_then_reported),

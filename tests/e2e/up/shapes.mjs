@@ -1,0 +1,82 @@
+// What `up` does where the database or the broker is not of the shape that this version needs.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import amqp from 'amqplib';
+
+import { until } from '../../lib/process.mjs';
+
+const run = promisify(execFile);
+
+export default function shapesTests(shared) {
+    const servers = async (...args) =>
+        (await run('bash', [join(shared.checkout.folder, 'deploy/local/servers.sh'), ...args],
+            { env: { ...process.env, CORTEX_STATE: shared.checkout.state } })).stdout;
+    const sql = (statement) =>
+        run('bash', ['-c', 'bash "$0" sql cortex cortex <<<"$1"', join(shared.checkout.folder, 'deploy/local/servers.sh'), statement],
+            { env: { ...process.env, CORTEX_STATE: shared.checkout.state } });
+    const onBroker = async (work) => {
+        const connection = await amqp.connect((await servers('url', 'broker')).trim());
+        const channel = await connection.createConfirmChannel();
+        try {
+            return await work(channel);
+        } finally {
+            await connection.close();
+        }
+    };
+    const writes = async (name) => {
+        const { status, text } = await shared.checkout.request('POST', '/v1/projects', { name });
+        assert.equal(status, 201, text);
+    };
+
+    describe('shapes', () => {
+        before(() => shared.checkout.cortex('up'));
+
+        test('test_up_when_a_migration_is_forgotten_then_it_and_status_name_the_column_and_up_does_not_wait_for_long', async () => {
+            await sql('ALTER TABLE task RENAME COLUMN position TO gone');
+            try {
+                process.kill(shared.checkout.pid('gateway'), 'SIGTERM');
+                const { status, stderr } = await shared.checkout.try(['up']);
+                assert.notEqual(status, 0);
+                assert.match(stderr, /gateway: the database lacks task\.position: a migration/);
+                assert.doesNotMatch(stderr, /did not answer/);
+                assert.match(await shared.checkout.cortex('status'), /^gateway: It is not ready: the database lacks task\.position/m);
+            } finally {
+                await sql('ALTER TABLE task RENAME COLUMN gone TO position');
+            }
+            await shared.checkout.cortex('up');
+            await writes('After the migration');
+        });
+
+        test('test_up_when_queues_have_another_shape_then_the_empty_are_replaced_and_those_that_are_not_are_named', async () => {
+            await shared.checkout.cortex('up');
+            for (const pid of ['gateway', 'projects'].map((part) => shared.checkout.pid(part))) { // they would declare them again
+                process.kill(pid, 'SIGTERM');
+                await until(async () => !existsSync(`/proc/${pid}`), 60_000, `the end of ${pid}`);
+            }
+            const others = ['commands.projects.03', 'commands.projects.05', 'dead.projects']; // the last differs in limits first
+            await onBroker(async (channel) => {
+                for (const queue of others) {
+                    await channel.deleteQueue(queue);
+                    await channel.assertQueue(queue, { durable: true });
+                }
+                channel.sendToQueue(others[1], Buffer.from('x'));
+                await channel.waitForConfirms();
+            });
+            const { status, stderr } = await shared.checkout.try(['up']);
+            assert.notEqual(status, 0);
+            assert.match(stderr, /not empty: commands\.projects\.05 \(1 messages\); .*nothing was stopped/);
+            await onBroker((channel) => channel.purgeQueue(others[1]));
+            const up = await shared.checkout.try(['up']);
+            assert.equal(up.status, 0, up.stderr);
+            for (const queue of others) assert.match(up.stderr, new RegExp(`replacing the empty queue ${queue}`));
+            await writes('After the queues');
+            const { stdout } = await shared.checkout.try(['up']);
+            assert.match(stdout, /nothing was changed/);
+        });
+    });
+}
