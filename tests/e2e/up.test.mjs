@@ -4,6 +4,7 @@ import { after, before, describe } from 'node:test';
 import { Checkout } from '../lib/checkout.mjs';
 import settingsTests from './up/settings.mjs';
 import shapesTests from './up/shapes.mjs';
+import statusTests from './up/status.mjs';
 import strangeTests from './up/strange.mjs';
 
 describe('./cortex up', () => {
@@ -12,6 +13,7 @@ describe('./cortex up', () => {
     after(() => shared.checkout.stop());
 
     strangeTests(shared);
+    statusTests(shared);
     settingsTests(shared);
     shapesTests(shared);
 });
