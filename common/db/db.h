@@ -128,9 +128,10 @@ bool db_pool_is_up(const struct db_pool *pool); /* at least one connection for c
 enum db_query_kind {
     DB_QUERY_CHEAP,     /* a few rows by a key or an index */
     DB_QUERY_EXPENSIVE, /* reads more rows than it returns, or long ones */
+    DB_QUERY_STEP,      /* an expensive one that can be done without: DB_STEP_MS instead of deadline_ms */
     DB_QUERY_HURRIED, /* a cheap one whose asker has waited long enough: DB_HURRIED_MS instead of deadline_ms */
 };
-enum { DB_HURRIED_MS = 400 };
+enum { DB_STEP_MS = 1000, DB_HURRIED_MS = 400 };
 
 struct db_query {
     enum db_query_kind kind;

@@ -28,6 +28,7 @@ enum pool_lane { LANE_CHEAP, LANE_EXPENSIVE, LANE_COUNT };
 static const enum pool_lane lane_of_kind[] = {
     [DB_QUERY_CHEAP] = LANE_CHEAP,
     [DB_QUERY_EXPENSIVE] = LANE_EXPENSIVE,
+    [DB_QUERY_STEP] = LANE_EXPENSIVE,
     [DB_QUERY_HURRIED] = LANE_CHEAP,
 };
 enum { KIND_COUNT = ARRAY_LEN(lane_of_kind) };
@@ -413,6 +414,8 @@ enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options
         TAILQ_INIT(&pool->patience[kind].living);
         pool->patience[kind].seconds = (double)options->deadline_ms / 1000;
     }
+    if (options->deadline_ms > DB_STEP_MS)
+        pool->patience[DB_QUERY_STEP].seconds = (double)DB_STEP_MS / 1000;
     if (options->deadline_ms > DB_HURRIED_MS)
         pool->patience[DB_QUERY_HURRIED].seconds = (double)DB_HURRIED_MS / 1000;
     ev_timer_init(&pool->timer, on_timer, 0, 0);

@@ -50,12 +50,13 @@ enum { MSG_TRANSITIONS_MAX = 16 }; /* most values of a field with transitions; s
 
 struct msg_field {
     const char *name;
-    uint32_t id;          /* x-id: stable for ever */
-    bool required;        /* on create */
-    bool read_only;       /* the server sets it; refused from clients */
-    bool create_only;     /* refused in an update */
-    bool filter;          /* a list can be filtered by it */
-    bool search;          /* `?text=` searches in it */
+    uint32_t id;      /* x-id: stable for ever */
+    bool required;    /* on create */
+    bool read_only;   /* the server sets it; refused from clients */
+    bool create_only; /* refused in an update */
+    bool filter;      /* a list can be filtered by it */
+    bool indexed; /* that list has an index: (company_id, id of the parent, this column, created_at, id) */
+    bool search;  /* `?text=` searches in it */
     const char *column;   /* in the table of the resource; the name, unless x-column gives another */
     const char *fallback; /* default, as text for PostgreSQL; NULL: none */
     /* x-transitions: a row for each value, ends with an empty row. An update that changes the value otherwise

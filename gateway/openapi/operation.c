@@ -46,7 +46,8 @@ static const struct kind {
      .refusals = {304, 400, 401, 403, 404, 412, 500, 503}},
     {.verb = "list",
      .status = 200,
-     .meaning = "One page of the list, oldest first",
+     .meaning =
+         "One page of the list, oldest first. A list has ended when `next` is null, not when a page is short",
      .body = BODY_LIST,
      .parameters = {"limit", "after", "If-None-Match"},
      .headers = {"ETag", "Link"},

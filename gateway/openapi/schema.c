@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /* Keywords that only our own code reads. */
-static const char *const internal[] = {"x-id",     "x-create-only", "x-filter", "x-search",
-                                       "x-column", "x-request",     NULL};
+static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",  "x-indexed",
+                                       "x-search", "x-column",      "x-request", NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -127,10 +127,13 @@ static json_t *reference(const char *title)
 
 static json_t *list_of(const char *title)
 {
-    return json_pack("{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}}}", "type", "object", "required",
-                     "data", "next", "properties", "data", "type", "array", "items", reference(title), "next",
-                     "type", "string", "null", "description",
-                     "The `after` of the next page; null on the last one.");
+    return json_pack(
+        "{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}, s:{s:s, s:b, s:s}}}", "type", "object",
+        "required", "data", "next", "properties", "data", "type", "array", "items", reference(title), "next",
+        "type", "string", "null", "description", "The `after` of the next page; null on the last one.",
+        "partial", "type", "boolean", "const", 1, "description",
+        "Present when looking for entries that match took so long that the page was ended before it was "
+        "full. It may be empty. `next` goes on where looking ended.");
 }
 
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)

@@ -1,15 +1,38 @@
-/* GET of a collection, a page at a time, oldest first. */
-
 #include "gateway/resources/list.h"
 
+#include "common/base/clock.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 #include "gateway/resources/selection.h"
 
+/* How many rows a step looks at. A step with a text costs ten times as much a row. */
+enum { LOOK_AT_FIRST = 1000, LOOK_AT_FIRST_WITH_TEXT = 250, LOOK_AT_MAX = 65536 };
+enum { STEPS_MAX = 64 };
+
+static const double STEP_QUICK_S = 0.012, STEP_SLOW_S = 0.1;
+
 struct listing {
-    const struct plan *plan;
-    int64_t limit;
+    struct plan *plan;
+    struct selection selection; /* its `after` moves on with each step */
+    int64_t look_at;            /* rows, by the next step */
+    double began, step_began;
+    struct db_result *results[STEPS_MAX]; /* those that have entries; held */
+    size_t result_count;
+    int64_t found; /* entries in them */
+    unsigned steps;
+    bool has_looked; /* up to selection.after */
 };
+
+static void release(struct listing *l)
+{
+    while (l->result_count > 0)
+        db_result_release(l->results[--l->result_count]);
+}
+
+static void on_gone(void *context)
+{
+    release(context);
+}
 
 static void on_parent(struct call *call, struct db_result *result, void *context)
 {
@@ -20,14 +43,140 @@ static void on_parent(struct call *call, struct db_result *result, void *context
         call_respond(call, 200, "application/json", SLICE("{\"data\":[],\"next\":null}"));
 }
 
-/* An empty page may mean that the parent does not exist. Only then the database is asked for it. */
-static void on_page(struct call *call, struct db_result *result, void *context)
+/* is_end: the list has no more entries, or the page has enough. An empty list may mean that the parent does not
+ * exist. Only then the database is asked for it. */
+static void finish(struct call *call, struct listing *l, bool is_end)
 {
-    const struct listing *page = context;
-    if (db_rows(result) == 0 && page->plan->parent)
-        query_start(call, QUERY_ROW, page->plan->parent, call->params, 1, on_parent, NULL);
+    const struct page page = {.results = l->results,
+                              .result_count = l->result_count,
+                              .limit = l->selection.limit,
+                              .stopped_at = is_end ? NULL : &l->selection.after};
+    if (l->found == 0 && !l->has_looked && l->plan->parent)
+        query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, NULL);
     else
-        page_respond(call, result, page->limit);
+        page_respond_all(call, &page);
+    release(l);
+}
+
+/* Without a word of what went wrong, when there is something to answer with. */
+static void fail(struct call *call, struct listing *l, enum err err)
+{
+    if (l->has_looked) {
+        finish(call, l, false);
+        return;
+    }
+    release(l);
+    call_fail(call, err, NULL);
+}
+
+/* ---- steps ---- */
+
+static void step(struct call *call, struct listing *l);
+
+static void hold(struct listing *l, struct db_result *result, int64_t entries)
+{
+    if (entries == 0)
+        return;
+    l->results[l->result_count++] = db_result_hold(result);
+    l->found += entries;
+}
+
+/* Steps grow as long as they are quick, the time included that they wait for their turn. */
+static void pace(struct listing *l, double now)
+{
+    double took = now - l->step_began;
+    if (took < STEP_QUICK_S && l->look_at < LOOK_AT_MAX)
+        l->look_at *= 4;
+    else if (took > STEP_SLOW_S && l->look_at > LOOK_AT_FIRST_WITH_TEXT)
+        l->look_at /= 2;
+}
+
+static void on_step(struct call *call, struct db_result *result, void *context)
+{
+    struct listing *l = context;
+    if (db_result_error(result)) {
+        fail(call, l, db_result_error(result));
+        return;
+    }
+    int rows = db_rows(result), entries = page_entries(result);
+    hold(l, result, entries);
+    if (rows == entries) {
+        finish(call, l, true);
+        return;
+    }
+    struct cursor last = {.created_us = db_int(result, entries, 1)};
+    if (!uuid_parse(db_text(result, entries, 2), &last.id)) {
+        fail(call, l, ERR_INTERNAL);
+        return;
+    }
+    selection_go_on(&l->selection, &last);
+    l->has_looked = true;
+    double now = clock_monotonic_s();
+    if (++l->steps == STEPS_MAX || (now - l->began) * 1000 >= (double)call->gateway->config->read_walk_ms) {
+        finish(call, l, false);
+        return;
+    }
+    pace(l, now);
+    step(call, l);
+}
+
+static bool is_complete(const struct slice *params, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!params[i].data)
+            return false; /* the call's memory is used up */
+    return true;
+}
+
+static void step(struct call *call, struct listing *l)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    bool is_short = l->steps == 0 && !(l->selection.shape & PLAN_TEXT);
+    enum query_need need = is_short ? QUERY_LIST : l->has_looked ? QUERY_STEP : QUERY_EXPENSIVE;
+    size_t count = selection_step_params(call, &l->selection, l->plan, l->selection.limit + 1 - l->found,
+                                         l->look_at, !is_short, params);
+    l->step_began = clock_monotonic_s();
+    if (is_complete(params, count))
+        query_try(call, need, plan_step(l->plan, l->selection.shape), params, count, on_step, on_gone, l);
+    else
+        fail(call, l, ERR_HEADERS_TOO_LARGE);
+}
+
+static void walk(struct call *call, struct listing *l)
+{
+    l->began = clock_monotonic_s();
+    l->look_at = l->selection.shape & PLAN_TEXT ? LOOK_AT_FIRST_WITH_TEXT : LOOK_AT_FIRST;
+    step(call, l);
+}
+
+/* ---- text search ---- */
+
+/* A search that takes long looks at many rows that do not match. Then a walk takes less, for it ends early. */
+static void on_search(struct call *call, struct db_result *result, void *context)
+{
+    struct listing *l = context;
+    enum err err = db_result_error(result);
+    bool is_no_help =
+        err ? err == ERR_TIMEOUT || err == ERR_DATABASE_BUSY : page_entries(result) < db_rows(result);
+    if (is_no_help) {
+        walk(call, l);
+    } else if (err) {
+        call_fail(call, err, NULL);
+    } else {
+        hold(l, result, db_rows(result));
+        finish(call, l, true);
+    }
+}
+
+static void search(struct call *call, struct listing *l)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    size_t count = selection_params(call, &l->selection, l->plan, l->selection.limit + 1, params);
+    if (is_complete(params, count))
+        query_try(call, QUERY_STEP, plan_search(l->plan, l->selection.shape), params, count, on_search, NULL,
+                  l);
+    else
+        call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
 }
 
 void read_list(struct call *call)
@@ -40,16 +189,14 @@ void read_list(struct call *call)
         call_fail_fields(call, err, "The query does not fit this list.", &problems);
         return;
     }
-    struct listing *page = arena_alloc(&call->arena, sizeof(*page));
-    if (!page) {
+    struct listing *l = arena_alloc(&call->arena, sizeof(*l));
+    if (!l) {
         call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
         return;
     }
-    *page = (struct listing){plan, selection.limit};
-    struct slice params[SELECTION_PARAMS_MAX];
-    size_t count = selection_params(call, &selection, plan, params);
-    query_start(call,
-                plan_is_expensive(plan, selection.shape, selection.asks_archived) ? QUERY_EXPENSIVE
-                                                                                  : QUERY_LIST,
-                plan_list(plan, selection.shape), params, count, on_page, page);
+    *l = (struct listing){.plan = plan, .selection = selection};
+    if (selection.shape & PLAN_TEXT)
+        search(call, l);
+    else
+        walk(call, l);
 }

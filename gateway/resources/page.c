@@ -52,45 +52,110 @@ static size_t put(char *at, struct slice s)
     return s.len;
 }
 
-/* The rows' JSON with commas between, then `closing`. Takes one allocation and one copy. */
-static struct bytes *page_body(const struct db_result *result, int rows, struct slice closing)
+int page_entries(const struct db_result *result)
 {
-    size_t size = opening.len + closing.len;
-    for (int row = 0; row < rows; row++)
-        size += db_text(result, row, 0).len + (row > 0);
+    int rows = db_rows(result);
+    return rows > 0 && !db_text(result, rows - 1, 0).data ? rows - 1 : rows;
+}
+
+/* The entries of a page that are answered, one after the other. */
+struct entries {
+    const struct page *page;
+    size_t at; /* result */
+    int row;
+    int64_t left;
+};
+
+static struct entries entries_of(const struct page *page)
+{
+    return (struct entries){.page = page, .left = page->limit};
+}
+
+/* Returns the result that has the next entry, in row `ret_row`; NULL: that was the last one. */
+static const struct db_result *next_entry(struct entries *e, int *ret_row)
+{
+    while (e->at < e->page->result_count && e->row == page_entries(e->page->results[e->at])) {
+        e->at++;
+        e->row = 0;
+    }
+    if (e->at == e->page->result_count || e->left == 0)
+        return NULL;
+    e->left--;
+    *ret_row = e->row++;
+    return e->page->results[e->at];
+}
+
+/* The entries' JSON with commas between, then `closing`. Takes one allocation and one copy. */
+static struct bytes *page_body(const struct page *page, struct slice closing)
+{
+    size_t size = opening.len + closing.len, count = 0;
+    const struct db_result *result;
+    int row;
+    for (struct entries e = entries_of(page); (result = next_entry(&e, &row));)
+        size += db_text(result, row, 0).len + (count++ > 0);
     char *at;
     struct bytes *body = bytes_new(size, &at);
     at += put(at, opening);
-    for (int row = 0; row < rows; row++) {
-        if (row > 0)
-            *at++ = ',';
+    for (struct entries e = entries_of(page); (result = next_entry(&e, &row));) {
         at += put(at, db_text(result, row, 0));
+        if (--count > 0)
+            *at++ = ',';
     }
     put(at, closing);
     return body;
 }
 
-void page_respond(struct call *call, const struct db_result *result, int64_t limit)
+enum ending { END_LAST, END_NEXT, END_PARTIAL };
+
+/* How the page ends, and where the next one begins. */
+static bool find_ending(const struct page *page, enum ending *ret_ending, struct cursor *ret_next)
 {
-    char closing[64];
-    char cursor[CURSOR_LEN + 1];
-    int rows = db_rows(result);
-    bool has_next = rows > limit;
-    if (has_next) {
-        rows = (int)limit;
-        struct cursor last = {.created_us = db_int(result, rows - 1, 1)};
-        if (!uuid_parse(db_text(result, rows - 1, 2), &last.id)) {
-            call_fail(call, ERR_INTERNAL, NULL);
-            return;
-        }
-        cursor_format(&last, cursor);
-        add_link(call, cursor);
+    int64_t found = 0;
+    const struct db_result *last = NULL, *result;
+    int row, last_row = 0;
+    for (struct entries e = entries_of(page); (result = next_entry(&e, &row)); found++) {
+        last = result;
+        last_row = row;
     }
-    int len = has_next ? snprintf(closing, sizeof(closing), "],\"next\":\"%s\"}", cursor)
-                       : snprintf(closing, sizeof(closing), "],\"next\":null}");
-    struct bytes *body = page_body(result, rows, (struct slice){closing, (size_t)len});
+    int64_t all = 0;
+    for (size_t i = 0; i < page->result_count; i++)
+        all += page_entries(page->results[i]);
+    *ret_ending = END_LAST;
+    if (all > page->limit) {
+        *ret_ending = END_NEXT;
+        ret_next->created_us = db_int(last, last_row, 1);
+        return uuid_parse(db_text(last, last_row, 2), &ret_next->id);
+    }
+    if (page->stopped_at) {
+        *ret_ending = found < page->limit ? END_PARTIAL : END_NEXT;
+        *ret_next = *page->stopped_at;
+    }
+    return true;
+}
+
+void page_respond_all(struct call *call, const struct page *page)
+{
+    char closing[80], cursor[CURSOR_LEN + 1];
+    enum ending ending;
+    struct cursor next = {0};
+    if (!find_ending(page, &ending, &next)) {
+        call_fail(call, ERR_INTERNAL, NULL);
+        return;
+    }
+    cursor_format(&next, cursor);
+    if (ending != END_LAST)
+        add_link(call, cursor);
+    int len = ending == END_LAST ? snprintf(closing, sizeof(closing), "],\"next\":null}")
+                                 : snprintf(closing, sizeof(closing), "],\"next\":\"%s\"%s}", cursor,
+                                            ending == END_PARTIAL ? ",\"partial\":true" : "");
+    struct bytes *body = page_body(page, (struct slice){closing, (size_t)len});
     call_respond_shared(call, 200, "application/json", body, body->slice);
     bytes_unref(body);
+}
+
+void page_respond(struct call *call, struct db_result *result, int64_t limit)
+{
+    page_respond_all(call, &(struct page){.results = &result, .result_count = 1, .limit = limit});
 }
 
 /* ---- lists that are not of a resource ---- */

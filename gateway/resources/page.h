@@ -2,14 +2,29 @@
 /* One page of a list, and where the next one begins:
  *
  *   {"data":[…],"next":"<cursor>"}   Link: </v1/projects?status=active&after=<cursor>>; rel="next" (RFC 8288)
+ *
+ * A partial page has `"partial":true` besides: looking for entries ended before the page was full. It may be empty, and
+ * its `next` goes on where looking ended.
  */
 
 #include "common/db/db.h"
 #include "gateway/http/call.h"
+#include "gateway/resources/cursor.h"
 
-/* Answers with the rows of a result: the entry as JSON, its time in microseconds, its id. One row more
- * than `limit` shows that there is a next page. */
-void page_respond(struct call *call, const struct db_result *result, int64_t limit);
+/* The rows of several results, one behind the other: the entry as JSON, its time in microseconds, its id. One entry
+ * more than `limit` shows that there is a next page. A last row of a result that has no JSON is no entry. */
+struct page {
+    struct db_result *const *results;
+    size_t result_count;
+    int64_t limit;
+    const struct cursor *stopped_at; /* looking ended there, and there may be more; NULL: there are none */
+};
+
+/* How many rows of the result are entries. */
+int page_entries(const struct db_result *result);
+void page_respond_all(struct call *call, const struct page *page);
+/* The same for a list that is one result. */
+void page_respond(struct call *call, struct db_result *result, int64_t limit);
 
 enum { PAGE_FILTERS_MAX = 6 };
 

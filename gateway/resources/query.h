@@ -13,6 +13,7 @@ typedef void query_on_rows(struct call *call, struct db_result *result, void *co
 enum query_need {
     QUERY_ROW,       /* one row, by its key; no row means 404 */
     QUERY_LIST,      /* a page by an index */
+    QUERY_STEP,      /* as QUERY_EXPENSIVE, of a list that is read in steps: it gets less time (DB_STEP_MS) */
     QUERY_EXPENSIVE, /* reads more than it returns, or returns much: not beside other reads, and in less time */
     QUERY_FRESH,     /* what a worker has just written, whoever asks: never from a replica that may be late */
     QUERY_AT_ONCE,   /* as QUERY_FRESH, for a call that has waited already */
@@ -22,6 +23,13 @@ enum query_need {
  * the call itself when the query cannot be sent. */
 void query_start(struct call *call, enum query_need need, const struct db_statement *statement,
                  const struct slice *params, size_t param_count, query_on_rows *on_rows, void *context);
+
+/* As query_start, for a call that can be answered without the rows: `result` has the error when there are none. on_gone,
+ * which may be NULL, is called when the client goes away first. */
+typedef void query_on_gone(void *context);
+void query_try(struct call *call, enum query_need need, const struct db_statement *statement,
+               const struct slice *params, size_t param_count, query_on_rows *on_rows, query_on_gone *on_gone,
+               void *context);
 
 /* As query_start_as_operator, for a call that can be answered without the rows: `result` is NULL when the
  * database fails. */

@@ -169,8 +169,7 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     struct parsing p = {.call = call, .plan = plan, .selection = &selection, .problems = problems};
     for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
         take_pair(&p, pair);
-    selection.asks_archived = plan->archived >= 0 && p.seen & 1U << plan->archived;
-    if (plan->archived >= 0 && !selection.asks_archived) {
+    if (plan->archived >= 0 && !(p.seen & 1U << plan->archived)) {
         selection.filters[plan->archived] = SLICE("false");
         selection.shape |= 1U << plan->archived;
     }
@@ -195,13 +194,24 @@ static struct slice pattern_of(struct call *call, struct slice text)
     return arena_copy(&call->arena, (struct slice){pattern, len});
 }
 
+void selection_go_on(struct selection *selection, const struct cursor *after)
+{
+    selection->after = *after;
+    selection->shape |= PLAN_AFTER;
+}
+
+static struct slice arena_number(struct call *call, int64_t number)
+{
+    char text[DB_NUMBER_SIZE];
+    return arena_copy(&call->arena, db_number(number, text));
+}
+
 size_t selection_params(struct call *call, const struct selection *selection, const struct plan *plan,
-                        struct slice params[SELECTION_PARAMS_MAX])
+                        int64_t rows, struct slice params[SELECTION_PARAMS_MAX])
 {
     size_t count = 0;
     char text[CLOCK_TEXT_SIZE > UUID_TEXT_LEN + 1 ? CLOCK_TEXT_SIZE : UUID_TEXT_LEN + 1];
-    snprintf(text, sizeof(text), "%lld", (long long)selection->limit + 1);
-    params[count++] = arena_text(call, text);
+    params[count++] = arena_number(call, rows);
     if (plan->resource->parent)
         params[count++] = call->params[0];
     for (size_t i = 0; i < plan->filter_count; i++)
@@ -215,5 +225,17 @@ size_t selection_params(struct call *call, const struct selection *selection, co
         uuid_format(&selection->after.id, text);
         params[count++] = arena_text(call, text);
     }
+    return count;
+}
+
+size_t selection_step_params(struct call *call, const struct selection *selection, const struct plan *plan,
+                             int64_t rows, int64_t look_at, bool in_turn,
+                             struct slice params[SELECTION_PARAMS_MAX])
+{
+    size_t count = selection_params(call, selection, plan, rows, params);
+    if (!plan_compares(plan, selection->shape))
+        return count;
+    params[count++] = arena_number(call, look_at);
+    params[count++] = in_turn ? SLICE("true") : SLICE("false");
     return count;
 }

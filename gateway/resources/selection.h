@@ -8,12 +8,11 @@
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/plan.h"
 
-enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = PLAN_FILTERS_MAX + 5 };
+enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = PLAN_FILTERS_MAX + 7 };
 
 struct selection {
     int64_t limit;
     unsigned shape;
-    bool asks_archived;                     /* the client said which, so `archived` is a filter of its own */
     struct slice filters[PLAN_FILTERS_MAX]; /* the values of the filters in the shape */
     struct slice text;                      /* as the client sent it */
     struct cursor after;
@@ -24,7 +23,13 @@ struct selection {
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
                          struct msg_problems *problems) MUST_CHECK;
 
-/* Fills in the parameters of plan_list(shape) after the company, and returns their number. The limit is
- * one more than the page's, so that a last row shows that there is a next page. */
+/* The page begins after this entry. */
+void selection_go_on(struct selection *selection, const struct cursor *after);
+
+/* Fills in the parameters of plan_search(shape) after the company, and returns their number. rows: the most to return. */
 size_t selection_params(struct call *call, const struct selection *selection, const struct plan *plan,
-                        struct slice params[SELECTION_PARAMS_MAX]);
+                        int64_t rows, struct slice params[SELECTION_PARAMS_MAX]);
+/* The same of plan_step(shape). look_at, in_turn: where plan_compares. */
+size_t selection_step_params(struct call *call, const struct selection *selection, const struct plan *plan,
+                             int64_t rows, int64_t look_at, bool in_turn,
+                             struct slice params[SELECTION_PARAMS_MAX]);

@@ -137,7 +137,8 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     emit_string(e, field->name);
     fprintf(e->out, ", .id = %" PRIu32 ", .required = %s, .read_only = %s, .create_only = %s,\n", field->id,
             flag[field->required], flag[field->read_only], flag[field->create_only]);
-    fprintf(e->out, "     .filter = %s, .search = %s, .column = ", flag[field->filter], flag[field->search]);
+    fprintf(e->out, "     .filter = %s, .indexed = %s, .search = %s, .column = ", flag[field->filter],
+            flag[field->indexed], flag[field->search]);
     emit_string(e, field->column);
     fputs(", .fallback = ", e->out);
     emit_string(e, field->fallback);

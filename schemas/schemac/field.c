@@ -90,6 +90,11 @@ static bool check_flags(struct compiler *c, const struct spot *spot, const struc
 {
     if (field->filter && !is_scalar(&field->shape))
         return refuse(c, spot, "x-filter is for single values");
+    if (field->indexed && !field->filter)
+        return refuse(c, spot, "x-indexed is for fields with x-filter");
+    /* Row-level security keeps comparisons of numeric from every index: they are not leakproof. */
+    if (field->indexed && field->shape.type == MSG_NUMBER)
+        return refuse(c, spot, "x-indexed is not for numbers");
     if (field->search && field->shape.type != MSG_STRING)
         return refuse(c, spot, "x-search is for strings");
     if (field->read_only && field->create_only)
@@ -166,9 +171,9 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
         !is_message(c) ||
         (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
          read_flag(c, spot, "x-create-only", &field.create_only) &&
-         read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-search", &field.search) &&
-         read_column(c, spot, &field) && read_default(c, spot, &field) && read_transitions(c, spot, &field) &&
-         check_flags(c, spot, &field));
+         read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-indexed", &field.indexed) &&
+         read_flag(c, spot, "x-search", &field.search) && read_column(c, spot, &field) &&
+         read_default(c, spot, &field) && read_transitions(c, spot, &field) && check_flags(c, spot, &field));
     *ret_field = field;
     return ok;
 }

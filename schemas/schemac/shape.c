@@ -199,6 +199,7 @@ static const struct keyword {
     {"x-id", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-create-only", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-filter", NULL, ANY_TYPE, ROLE_FIELD, true},
+    {"x-indexed", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-search", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-column", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-transitions", NULL, BIT(MSG_STRING), ROLE_FIELD, true},

@@ -103,7 +103,7 @@ test("test_project_variants_when_derived_then_server_fields_are_only_in_answers"
   assert.equal(ProjectCreate.properties.budget.maximum, 999999999999.99);
   assert.equal(ProjectCreate.additionalProperties, false);
   assert.equal(ProjectList.properties.data.items.$ref, "#/components/schemas/Project");
-  assert.doesNotMatch(JSON.stringify(document), /"x-(id|filter|search|column|create-only)"/);
+  assert.doesNotMatch(JSON.stringify(document), /"x-(id|filter|indexed|search|column|create-only)"/);
 });
 
 test("test_lists_when_described_then_their_filters_are_query_parameters", () => {

@@ -1,0 +1,366 @@
+#include "tests/unit/common/db/db_fixture.h"
+
+#include <jansson.h>
+#include <math.h>
+
+#include "gateway/resources/list.h"
+#include "gateway/resources/page.h"
+#include "gateway/resources/plan.h"
+#include "gateway/resources/selection.h"
+#include "gateway/routes.h"
+
+/* Every list of the API is filled with many rows of one company that are all alike, as far as its schema goes, so that what the
+ * statistics say of a value is worth nothing. Then each shape of the list is asked for, for values that every row has and
+ * for values that none has, and PostgreSQL says what it looked at. */
+
+#define COMPANY   "0000000c-0000-7000-8000-000000000011"
+#define NEIGHBOUR "0000000c-0000-7000-8000-000000000012"
+#define PARENT    "0000000d-0000-7000-8000-000000000011"
+#define NOBODY    "0000000e-0000-7000-8000-000000000011"
+
+enum { LIMIT = 10, LOOK_AT = 300 };
+
+/* CORTEX_TEST_SIZE: the share of a million rows. */
+static long row_count(void)
+{
+    const char *share = getenv("CORTEX_TEST_SIZE");
+    return share && *share ? lround(1e6 * atof(share)) : 20000;
+}
+
+static bool is_list(const struct route *route)
+{
+    return route->handler == read_list;
+}
+
+/* ---- rows, whatever the table ---- */
+
+static const struct msg_field *field_of(const struct msg_resource *resource, const char *column)
+{
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (strcmp(resource->object->fields[i].column, column) == 0)
+            return &resource->object->fields[i];
+    return NULL;
+}
+
+static bool is_parent_column(const struct msg_resource *resource, const char *column)
+{
+    size_t len = resource->parent ? strlen(resource->parent) : 0;
+    return len > 0 && strncmp(column, resource->parent, len) == 0 && strcmp(column + len, "_id") == 0;
+}
+
+/* What a column gets that has no default and must not be NULL. */
+static void append_value(struct buf *sql, const struct msg_resource *resource, const char *column,
+                         const char *type)
+{
+    const struct msg_field *field = field_of(resource, column);
+    if (strcmp(column, "company_id") == 0)
+        buf_append_text(sql, "$1::uuid");
+    else if (is_parent_column(resource, column))
+        buf_append_text(sql, "'" PARENT "'");
+    else if (field && field->shape.allowed)
+        buf_printf(sql, "'%s'", field->shape.allowed[0]);
+    else if (strcmp(type, "uuid") == 0)
+        buf_append_text(sql, "gen_random_uuid()");
+    else if (strcmp(type, "text") == 0)
+        buf_append_text(sql, "'Row ' || i");
+    else if (strncmp(type, "timestamp", 9) == 0 || strcmp(type, "date") == 0)
+        buf_append_text(sql, "now()");
+    else
+        buf_append_text(sql, "1");
+}
+
+/* The rows have pairs of equal times. */
+static void fill(const struct msg_resource *resource, const char *company, const char *from)
+{
+    struct buf columns, values, sql;
+    buf_init(&columns, 65536);
+    buf_init(&values, 65536);
+    buf_init(&sql, 65536);
+    struct db_result *needed =
+        run_sql("SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = $1::regclass"
+                " AND attnum > 0 AND NOT attisdropped AND attnotnull AND (NOT atthasdef OR attname = 'id')"
+                " AND attidentity = '' AND attgenerated = ''",
+                resource->table);
+    for (int row = 0; row < db_rows(needed); row++) {
+        const char *column = db_text(needed, row, 0).data;
+        buf_printf(&columns, "\"%s\", ", column);
+        append_value(&values, resource, column, db_text(needed, row, 1).data);
+        buf_append_text(&values, ", ");
+    }
+    db_result_release(needed);
+    buf_printf(&sql, "ALTER TABLE \"%s\" DISABLE TRIGGER USER", resource->table);
+    buf_append_char(&sql, '\0');
+    do_sql(buf_data(&sql));
+    buf_clear(&sql);
+    buf_printf(&sql,
+               "INSERT INTO \"%s\" (%.*s created_at) SELECT %.*s"
+               " timestamptz '2026-01-01' + i / 2 * interval '1 second' FROM %s AS i",
+               resource->table, (int)buf_len(&columns), buf_data(&columns), (int)buf_len(&values),
+               buf_data(&values), from);
+    buf_append_char(&sql, '\0');
+    db_result_release(run_sql(buf_data(&sql), company));
+    buf_done(&columns);
+    buf_done(&values);
+    buf_done(&sql);
+}
+
+static void done_with(const struct msg_resource *resource)
+{
+    char sql[256];
+    snprintf(sql, sizeof(sql), "DELETE FROM \"%s\" WHERE company_id IN ('" COMPANY "', '" NEIGHBOUR "')",
+             resource->table);
+    do_sql(sql);
+    snprintf(sql, sizeof(sql), "ALTER TABLE \"%s\" ENABLE TRIGGER USER", resource->table);
+    do_sql(sql);
+}
+
+static void make_parent(const struct msg_resource *resource)
+{
+    char sql[256];
+    const struct msg_resource *parent = msg_resource_by_name(slice_of(resource->parent));
+    fill(parent, COMPANY, "generate_series(1, 1)");
+    fill(parent, NEIGHBOUR, "generate_series(1, 1)");
+    snprintf(sql, sizeof(sql),
+             "UPDATE \"%s\" SET id = '" PARENT "' WHERE company_id IN ('" COMPANY "', '" NEIGHBOUR "')",
+             parent->table);
+    do_sql(sql);
+}
+
+static void fill_list(const struct msg_resource *resource)
+{
+    char many[64], sql[128];
+    if (resource->parent)
+        make_parent(resource);
+    snprintf(many, sizeof(many), "generate_series(1, %ld)", row_count());
+    fill(resource, COMPANY, many);
+    fill(resource, NEIGHBOUR, "generate_series(1, 100)");
+    snprintf(sql, sizeof(sql), "ANALYZE \"%s\"", resource->table);
+    do_sql(sql);
+}
+
+/* ---- what PostgreSQL looked at ---- */
+
+struct asker {
+    struct ev_loop *loop;
+    struct journal journal;
+    struct db *db;
+};
+
+static void open_asker(struct asker *a)
+{
+    a->loop = ev_loop_new(EVFLAG_AUTO);
+    journal_init(&a->journal, a->loop);
+    const struct db_options options = {.url = test_url(), .role = "cortex_gateway", .read_only = true};
+    assert_int_equal(db_new(a->loop, &options, &noting, &a->journal, &a->db), ERR_OK);
+    journal_await(&a->journal, 1);
+}
+
+static void close_asker(struct asker *a)
+{
+    db_free(a->db);
+    ev_loop_destroy(a->loop);
+}
+
+/* Each text is prepared under a name of its own, for a statement is named once. */
+static struct db_result *ask(struct asker *a, const char *sql)
+{
+    static unsigned long long last;
+    static struct db_statement statements[16384];
+    static char names[ARRAY_LEN(statements)][24];
+    struct kept kept = {.journal = &a->journal};
+    assert_true(last < ARRAY_LEN(statements));
+    snprintf(names[last], sizeof(names[last]), "ask.%llu", last);
+    statements[last] = (struct db_statement){names[last], sql};
+    journal_clear(&a->journal);
+    db_send(a->db, &statements[last++], NULL, 0, keep_result, &kept);
+    db_sync(a->db, NULL, NULL);
+    journal_await(&a->journal, 1);
+    if (db_result_error(kept.result))
+        fail_msg("%s: %s", sql, db_result_message(kept.result));
+    return kept.result;
+}
+
+static void tell(struct asker *a, const char *sql)
+{
+    db_result_release(ask(a, sql));
+}
+
+struct looked {
+    double rows, blocks;
+    const char *wrong; /* a node that a list must not have */
+};
+
+static double number_of(const json_t *node, const char *name)
+{
+    return json_number_value(json_object_get(node, name));
+}
+
+static void look_at_node(const json_t *node, struct looked *looked)
+{
+    static const char *const wrong[] = {"Seq Scan", "Sort", "Incremental Sort", "Bitmap Heap Scan"};
+    const char *type = json_string_value(json_object_get(node, "Node Type"));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (strcmp(type, wrong[i]) == 0)
+            looked->wrong = wrong[i];
+    if (json_object_get(node, "Relation Name"))
+        looked->rows += number_of(node, "Actual Loops") *
+                        (number_of(node, "Actual Rows") + number_of(node, "Rows Removed by Filter") +
+                         number_of(node, "Rows Removed by Index Recheck"));
+    size_t i;
+    const json_t *child;
+    json_array_foreach(json_object_get(node, "Plans"), i, child)
+    {
+        look_at_node(child, looked);
+    }
+}
+
+static json_t *explain(struct asker *a, const struct db_statement *statement, const struct slice *params,
+                       size_t count)
+{
+    struct buf sql;
+    buf_init(&sql, 256 * 1024);
+    buf_printf(&sql, "PREPARE asked AS %s", statement->sql);
+    buf_append_char(&sql, '\0');
+    tell(a, buf_data(&sql));
+    buf_clear(&sql);
+    buf_append_text(&sql, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE asked('" COMPANY "'");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&sql, ", '%.*s'", (int)params[i].len, params[i].data);
+    buf_append_text(&sql, ")");
+    buf_append_char(&sql, '\0');
+    struct db_result *result = ask(a, buf_data(&sql));
+    json_t *plan = json_loads(db_text(result, 0, 0).data, 0, NULL);
+    assert_non_null(plan);
+    db_result_release(result);
+    buf_done(&sql);
+    tell(a, "DEALLOCATE asked");
+    return plan;
+}
+
+/* ---- every shape ---- */
+
+struct fixture {
+    struct call call;
+    struct asker asker;
+    struct plan *plan;
+    bool is_there; /* the values that every row has are asked for; else values that none has */
+};
+
+/* A value that all rows have, or that none has: NULL, when there is none such. */
+static const char *value_of(const struct msg_field *field, bool is_there)
+{
+    const struct msg_shape *shape = &field->shape;
+    if (shape->format == MSG_FORMAT_UUID)
+        return is_there && !field->required ? NULL : NOBODY;
+    if (shape->type == MSG_BOOLEAN)
+        return is_there ? "false" : "true";
+    const char *there = field->fallback ? field->fallback : shape->allowed[0];
+    for (const char *const *value = shape->allowed; *value; value++)
+        if ((strcmp(*value, there) == 0) == is_there)
+            return *value;
+    return NULL;
+}
+
+static bool select_shape(struct fixture *f, unsigned shape, struct selection *ret_selection)
+{
+    static const struct cursor middle = {.created_us = INT64_C(1767225600000000) + 50 * 1000000};
+    *ret_selection =
+        (struct selection){.limit = LIMIT, .shape = shape, .text = SLICE("w 9"), .after = middle};
+    for (size_t i = 0; i < f->plan->filter_count; i++)
+        if (shape & 1U << i) {
+            const char *value = value_of(f->plan->filters[i], f->is_there);
+            if (!value)
+                return false;
+            ret_selection->filters[i] = slice_of(value);
+        }
+    return true;
+}
+
+static void look_at_shape(struct fixture *f, unsigned shape)
+{
+    struct selection selection;
+    struct slice params[SELECTION_PARAMS_MAX];
+    struct looked looked = {0};
+    if (!select_shape(f, shape, &selection))
+        return;
+    const struct db_statement *statement = plan_step(f->plan, shape);
+    size_t count = selection_step_params(&f->call, &selection, f->plan, LIMIT + 1, LOOK_AT, false, params);
+    json_t *explained = explain(&f->asker, statement, params, count);
+    const json_t *root = json_object_get(json_array_get(explained, 0), "Plan");
+    look_at_node(root, &looked);
+    looked.blocks = number_of(root, "Shared Hit Blocks") + number_of(root, "Shared Read Blocks");
+    /* A step looks at its rows, and at their keys for the last one; at no more than it returns when the index knows all. */
+    double most = plan_compares(f->plan, shape) ? 2 * LOOK_AT : LIMIT + 1;
+    if (looked.wrong || looked.rows > most || looked.blocks > most + 50) {
+        char *text = json_dumps(explained, JSON_INDENT(1));
+        fail_msg("%s looked at %g rows in %g blocks; %s\n%s\n%s", statement->name, looked.rows, looked.blocks,
+                 looked.wrong ? looked.wrong : "", statement->sql, text);
+    }
+    json_decref(explained);
+    arena_reset(&f->call.arena);
+}
+
+static void look_at_every_shape(struct fixture *f)
+{
+    unsigned filters = 1U << f->plan->filter_count;
+    for (unsigned shape = 0; shape < filters; shape++)
+        for (unsigned bits = 0; bits < 4; bits++)
+            if (f->plan->has_search || !(bits & 1))
+                look_at_shape(f, shape | (bits & 1 ? PLAN_TEXT : 0) | (bits & 2 ? PLAN_AFTER : 0));
+}
+
+static void look_at_list(struct fixture *f, struct plans *plans, const struct msg_resource *resource)
+{
+    static const char *const modes[] = {"SET plan_cache_mode = force_generic_plan",
+                                        "SET plan_cache_mode = force_custom_plan"};
+    f->plan = plans_of(plans, resource);
+    fill_list(resource);
+    open_asker(&f->asker);
+    tell(&f->asker, "SET cortex.company = '" COMPANY "'");
+    for (size_t mode = 0; mode < ARRAY_LEN(modes); mode++)
+        for (int is_there = 0; is_there < 2; is_there++) {
+            tell(&f->asker, modes[mode]);
+            f->is_there = is_there;
+            look_at_every_shape(f);
+        }
+    close_asker(&f->asker);
+    done_with(resource);
+    if (resource->parent)
+        done_with(msg_resource_by_name(slice_of(resource->parent)));
+}
+
+static void test_list_when_nothing_or_everything_matches_looks_at_a_bounded_number_of_rows(void **state)
+{
+    (void)state;
+    struct fixture f = {.call.params = {SLICE(PARENT)}};
+    struct plans *plans = plans_new();
+    size_t lists = 0;
+    arena_init(&f.call.arena, 4096, 0);
+    for (size_t i = 0; i < routes.count; i++)
+        if (is_list(&routes.rows[i])) {
+            look_at_list(&f, plans, msg_resource_by_name(slice_of(routes.rows[i].resource)));
+            lists++;
+        }
+    assert_true(lists >= 4);
+    arena_done(&f.call.arena);
+    plans_free(plans);
+}
+
+static int load(void **state)
+{
+    (void)state;
+    log_threshold = LOG_ERROR;
+    if (apply_migrations() != 0)
+        return -1;
+    do_sql("DELETE FROM company WHERE id IN ('" COMPANY "', '" NEIGHBOUR "')");
+    do_sql("INSERT INTO company (id, name) VALUES ('" COMPANY "', 'C'), ('" NEIGHBOUR "', 'N')");
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_list_when_nothing_or_everything_matches_looks_at_a_bounded_number_of_rows),
+    };
+    return cmocka_run_group_tests(tests, load, NULL);
+}
