@@ -21,7 +21,7 @@ enum {
     DEPTH_MAX = 4,
 };
 
-static const char REPLY_KEY[] = "reply."; /* gateway->reply_key begins with it; the rest is in the ticket */
+static const char REPLY_KEY[] = "reply."; /* gateway->peer_key begins with it; the rest is in the ticket */
 
 /* A ticket: "<secret in hexadecimal>.<uuid of the process>". */
 struct ticket {
@@ -146,7 +146,7 @@ static void answer_created(struct call *call, const struct ticket *ticket)
     char at[CLOCK_TEXT_SIZE], body[256];
     clock_format(clock_wall_us() + (int64_t)((ticket->until - clock_monotonic_s()) * 1e6), at);
     int len = snprintf(body, sizeof(body), "{\"ticket\":\"%s.%s\",\"expires_at\":\"%s\"}", ticket->secret,
-                       call->gateway->reply_key + sizeof(REPLY_KEY) - 1, at);
+                       call->gateway->peer_key + sizeof(REPLY_KEY) - 1, at);
     call->cache = "private, no-store";
     call_respond(call, 201, "application/json", (struct slice){body, (size_t)len});
 }
@@ -251,7 +251,7 @@ static void take_there(struct call *call, const char *key, struct slice secret, 
     char body[256];
     int64_t number = ++tickets->last_number;
     int len = snprintf(body, sizeof(body), "{\"secret\":\"%.*s\",\"number\":%lld,\"reply_to\":\"%s\"}",
-                       (int)secret.len, secret.data, (long long)number, call->gateway->reply_key);
+                       (int)secret.len, secret.data, (long long)number, call->gateway->peer_key);
     enum err err = commands_announce(call->gateway->commands, slice_of(key), SLICE_NONE, SLICE(TICKET_TAKE),
                                      (struct slice){body, (size_t)len});
     if (err) {
@@ -290,7 +290,7 @@ void tickets_take(struct call *call, tickets_on_taken *on_taken)
     }
     uuid_format(&owner, id);
     snprintf(key, sizeof(key), "%s%s", REPLY_KEY, id);
-    if (strcmp(key, call->gateway->reply_key) == 0)
+    if (strcmp(key, call->gateway->peer_key) == 0)
         take_here(call, secret, on_taken);
     else
         take_there(call, key, secret, on_taken);
