@@ -23,12 +23,14 @@ struct gateway {
     struct commands *commands; /* commands.h: publishes, waits for results (pending) */
     struct events *events;     /* events.h: replies and events of the workers */
     struct control *control;   /* control.h: requests of operators to workers and managers */
+    struct peers *peers;       /* bus/peers.h: questions to other gateway processes */
     struct presence *presence; /* presence.h: who is on the channels, over all processes */
     struct revocations *revocations; /* revocations.h: revoked tokens */
     struct addresses *addresses;     /* addresses.h: what each network address may do */
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */
     struct tickets *tickets;         /* sse/tickets.h: open one stream of events each, without a token */
+    struct http_streams *streams;    /* centrifuge/http_stream.h: sessions that stand on HTTP answers */
     struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
     char reply_key[48];              /* "slots.<uuid>": where workers answer this process */
     char peer_key[48];               /* "reply.<uuid>": where other gateway processes answer it */

@@ -1,5 +1,7 @@
 #include "gateway/routes.h"
 
+#include "gateway/centrifuge/emulation.h"
+#include "gateway/centrifuge/http_stream.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/health.h"
 #include "gateway/openapi/openapi.h"
@@ -22,8 +24,15 @@ static const struct route rows[] = {
      "Say whether the process can do its work: the broker and the database are connected, and it is not "
      "leaving."},
     {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "getDocument", "Get this document."},
-    {METHOD_GET, ACCESS_PUBLIC, "/connection/websocket", NULL, ws_upgrade, "connectWebSocket",
+    {METHOD_GET, ACCESS_PUBLIC, "/connection/websocket", NULL, socket_upgrade, "connectWebSocket",
      "Open a WebSocket for events in real time (Centrifuge client protocol)."},
+    {METHOD_POST, ACCESS_PUBLIC, "/connection/http_stream", NULL, http_stream_open, "connectHttpStream",
+     "Open an answer without an end for events in real time, where WebSockets do not get through (Centrifuge "
+     "client protocol)."},
+    {METHOD_GET, ACCESS_PUBLIC, "/connection/sse", NULL, http_stream_open_sse, "connectSse",
+     "The same as Server-Sent Events."},
+    {METHOD_POST, ACCESS_PUBLIC, "/emulation", NULL, emulation_post, "connectEmulation",
+     "Send commands to the session of such an answer."},
     {METHOD_GET, ACCESS_PUBLIC, "/problems", NULL, problems_show, "listProblemTypes",
      "List the types of problems."},
     {METHOD_GET, ACCESS_PUBLIC, "/problems/{name}", NULL, problem_show, "getProblemType",

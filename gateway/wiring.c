@@ -10,7 +10,10 @@
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
 #include "gateway/bus/full_companies.h"
+#include "gateway/bus/peers.h"
 #include "gateway/bus/writers.h"
+#include "gateway/centrifuge/emulation.h"
+#include "gateway/centrifuge/http_stream.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
 #include "gateway/hub/presence/presence.h"
@@ -112,11 +115,12 @@ static void on_bound(struct gateway *gateway, bool is_again)
 static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, WRITERS_KEY, NULL};
 static const char *const slot_keys[] = {"*." REVOCATION_KEY, NULL};
 static const struct events_announcement announcements[] = {
-    {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, on_presence},
-    {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, on_writers},
-    {{TICKET_TAKE, sizeof(TICKET_TAKE) - 1}, on_ticket_take},
-    {{TICKET_TAKEN, sizeof(TICKET_TAKEN) - 1}, on_ticket_taken},
-    {SLICE_NONE, NULL},
+    {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, .on_announcement = on_presence},
+    {{EMULATION_TYPE, sizeof(EMULATION_TYPE) - 1}, .on_question = emulation_on_question},
+    {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, .on_announcement = on_writers},
+    {{TICKET_TAKE, sizeof(TICKET_TAKE) - 1}, .on_announcement = on_ticket_take},
+    {{TICKET_TAKEN, sizeof(TICKET_TAKEN) - 1}, .on_announcement = on_ticket_taken},
+    {.type = SLICE_NONE},
 };
 static const struct events_listeners listeners = {
     .keys = event_keys,
@@ -141,6 +145,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     if (!err)
         err = open_reads(gateway);
     gateway->control = control_new(gateway);
+    gateway->peers = peers_new(gateway);
     if (!err)
         gateway->revocations = revocations_new(gateway, close_revoked);
     if (!err)
@@ -156,6 +161,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     if (!err)
         gateway->presence = presence_new(gateway);
     gateway->tickets = tickets_new(gateway);
+    gateway->streams = http_streams_new();
     gateway->addresses = addresses_new(gateway->config);
     gateway->user_counts = user_counts_new(gateway->config->ws_user_connections);
     if (!err)
@@ -171,6 +177,7 @@ void gateway_close(struct gateway *gateway)
     hub_free(gateway->hub);
     presence_free(gateway->presence);
     tickets_free(gateway->tickets);
+    http_streams_free(gateway->streams);
     db_pool_free(gateway->reads);
     db_pool_free(gateway->primary);
     writers_free(gateway->writers);
@@ -178,6 +185,7 @@ void gateway_close(struct gateway *gateway)
     commands_free(gateway->commands);
     full_companies_free(gateway->full_companies);
     control_free(gateway->control);
+    peers_free(gateway->peers);
     revocations_free(gateway->revocations);
     columns_free(gateway->columns);
     plans_free(gateway->plans);

@@ -8,6 +8,7 @@
 #include "gateway/bus/bindings.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
+#include "gateway/bus/peers.h"
 #include "gateway/bus/upgrade.h"
 
 enum { NAME_SIZE = 96 };
@@ -307,22 +308,30 @@ static void on_down(void *ctx, struct broker *broker, const char *why)
     log_warn("events.down", LOG_S("why", why));
 }
 
+static bool hear_process(const struct events *events, const struct broker_delivery *delivery)
+{
+    struct gateway *gateway = events->gateway;
+    const struct events_announcement *announcement = events->listeners->announcements;
+    while (announcement->type.data && !slice_equal(delivery->type, announcement->type))
+        announcement++;
+    if (announcement->on_question)
+        peers_reply(gateway, delivery, announcement->on_question(gateway, delivery->body));
+    else if (announcement->on_announcement)
+        announcement->on_announcement(gateway, delivery->body);
+    return announcement->type.data != NULL;
+}
+
 static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     (void)broker;
     struct events *events = ctx;
     struct event event;
-    const struct events_announcement *announcement = events->listeners->announcements;
     if (slice_is(delivery->exchange, EXCHANGE_CONTROL)) {
         upgrade_on_member(events->upgrade, delivery->body);
         return;
     }
-    for (; announcement->type.data; announcement++)
-        if (slice_equal(delivery->type, announcement->type)) {
-            announcement->on_announcement(events->gateway, delivery->body);
-            return;
-        }
-    if (control_on_reply(events->gateway->control, delivery))
+    if (hear_process(events, delivery) || control_on_reply(events->gateway->control, delivery) ||
+        peers_on_reply(events->gateway->peers, delivery))
         return;
     enum err err = envelope_read_event(delivery, &event);
     if (err) {

@@ -14,10 +14,12 @@
 
 struct events;
 
-/* What gateway processes send each other (commands_announce), by its type. */
+/* What gateway processes send each other, by its type: an announcement (commands_announce), or a question (peers.h), whose
+ * answer is the error. */
 struct events_announcement {
     struct slice type;
     void (*on_announcement)(struct gateway *gateway, struct slice body);
+    enum err (*on_question)(struct gateway *gateway, struct slice body); /* in place of on_announcement */
 };
 
 /* Who hears what arrives; wiring.c fills it in. It must outlive the events, and every member is set. */

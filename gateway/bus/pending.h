@@ -40,6 +40,8 @@ struct pending {
     void (*on_answer)(struct call *call, const struct control_answer *answer, void *context);
     void *context;
     struct control_message *message; /* in the arena of the call */
+    /* Of a question: peers.h. */
+    void (*on_peer_answer)(struct call *call, enum err err, const char *detail);
 };
 
 enum { PENDING_CORRELATION_SIZE = 128 };

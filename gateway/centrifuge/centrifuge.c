@@ -2,14 +2,14 @@
 
 #include "common/base/clock.h"
 #include "gateway/auth/revocations.h"
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
 #include "gateway/centrifuge/protobuf.h"
-#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/user_counts.h"
 
 struct gateway *session_gateway(const struct session *session)
 {
-    return ws_gateway(session->ws);
+    return link_gateway(session->link);
 }
 
 void session_set_state(struct session *session, enum session_state state)
@@ -21,8 +21,8 @@ void session_set_state(struct session *session, enum session_state state)
         [SESSION_ENDED] = "ended",
     };
     if (session->state != (uint8_t)state)
-        log_debug("session.state", LOG_S("peer", ws_peer(session->ws)), LOG_S("from", names[session->state]),
-                  LOG_S("to", names[state]));
+        log_debug("session.state", LOG_S("peer", link_peer(session->link)),
+                  LOG_S("from", names[session->state]), LOG_S("to", names[state]));
     session->state = (uint8_t)state;
 }
 
@@ -41,7 +41,7 @@ void session_arm(struct session *session)
     if (session->state == SESSION_CONNECTED && left_of_token(session) < left)
         left = left_of_token(session);
     ev_tstamp ms = left * 1000.;
-    ws_limit(session->ws, ms > 1. ? (int64_t)ms : 1);
+    link_limit(session->link, ms > 1. ? (int64_t)ms : 1);
 }
 
 void session_schedule(struct session *session, enum session_due due, int64_t ms)
@@ -62,7 +62,7 @@ static void miss_pong(struct session *session)
 {
     /* Output is still unsent, so the ping may not have reached the client: net's limit for slow readers
      * decides. */
-    if (ws_backlog(session->ws) > 0)
+    if (link_backlog(session->link) > 0)
         session_schedule(session, DUE_PONG, session_gateway(session)->config->ws_pong_ms);
     else
         session_disconnect(session, CENTRIFUGE_DISCONNECT_NO_PONG);
@@ -149,10 +149,10 @@ void session_disconnect(struct session *session, enum centrifuge_disconnect disc
     const struct centrifuge_disconnect_info *info = centrifuge_disconnect_info(disconnect);
     if (session->state == SESSION_ENDED)
         return;
-    log_debug("session.disconnected", LOG_S("peer", ws_peer(session->ws)), LOG_I("code", info->code),
+    log_debug("session.disconnected", LOG_S("peer", link_peer(session->link)), LOG_I("code", info->code),
               LOG_S("reason", info->reason));
     reply_flush(session);
-    ws_close(session->ws, info->code, info->reason);
+    link_close(session->link, info->code, info->reason);
 }
 
 void session_on_slow(struct session *session)
@@ -172,9 +172,9 @@ void session_on_revoked(struct session *session)
         session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN);
 }
 
-void session_init(struct session *session, struct ws *ws, enum form form)
+void session_init(struct session *session, struct link *link, enum form form)
 {
-    *session = (struct session){.ws = ws, .form = (uint8_t)form, .client = uuid_v7()};
+    *session = (struct session){.link = link, .form = (uint8_t)form, .client = uuid_v7()};
     session_schedule(session, DUE_CONNECT, session_gateway(session)->config->head_timeout_ms);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-/* A session of the Centrifuge client protocol on one WebSocket: commands in, replies and pushes out, in the form in
- * which the socket began (form.h). Handlers know JSON only: what comes and goes in Protobuf is turned into it and
+/* A session of the Centrifuge client protocol on one connection (link.h): commands in, replies and pushes out, in the form in
+ * which it began (form.h). Handlers know JSON only: what comes and goes in Protobuf is turned into it and
  * from it at the edge (protobuf.h), but for publications, which are encoded once for each form.
  *
  * A token may name channels (claims `channels` and `subs`, as Centrifugo has them): the reply to connect
@@ -19,7 +19,7 @@
 #include "gateway/centrifuge/form.h"
 #include "gateway/hub/hub.h"
 
-struct ws;
+struct link;
 
 /*   NEW ── connect ──▶ CONNECTED ── token expired, no pong, slow, drain, bad request ───────▶ ENDED
  *    │└─ connect without a valid token, or the database failed: error reply ──▶ REFUSED ──┐
@@ -48,9 +48,9 @@ struct subscription {
 struct session_welcome;
 struct session_work;
 
-/* A part of struct ws. It is kept for as long as the socket is open, so it is small. */
+/* A part of struct link. It is kept for as long as the connection is open, so it is small. */
 struct session {
-    struct ws *ws;
+    struct link *link;
     struct buf *batch; /* replies to the message that is being handled; NULL between messages */
     struct subscription *subscriptions;
     struct session_welcome *welcome; /* until connect is answered */
@@ -69,13 +69,13 @@ struct session {
     bool is_counted; /* in user_counts */
 };
 
-void session_init(struct session *session, struct ws *ws, enum form form);
+void session_init(struct session *session, struct link *link, enum form form);
 /* Leaves all channels and sends nothing more. The memory stays until session_done. */
 void session_end(struct session *session);
 void session_done(struct session *session);
 
 void session_on_message(struct session *session, struct slice message);
-void session_on_time(struct session *session);  /* the time that ws_limit was given has passed */
+void session_on_time(struct session *session);  /* the time that link_limit was given has passed */
 void session_on_slow(struct session *session);  /* more output waits for the client than max_output_bytes */
 void session_on_flood(struct session *session); /* the process holds too much of what clients send */
 void session_on_drain(struct session *session);

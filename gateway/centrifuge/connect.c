@@ -1,14 +1,14 @@
 #include "gateway/auth/auth.h"
 #include "gateway/auth/roles.h"
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
-#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/user_counts.h"
 
 /* True when the token is valid; otherwise the client has been answered or disconnected. */
 static bool verify(struct session *session, uint32_t id, struct slice token, struct identity *ret_identity)
 {
     const char *why = NULL;
-    enum err err = ws_authorize(session->ws, token, ret_identity, &why);
+    enum err err = link_authorize(session->link, token, ret_identity, &why);
     if (err == ERR_OK && role_is_defined(ret_identity->role))
         return true;
     if (err == ERR_OK && !role_is_defined(ret_identity->role))

@@ -13,6 +13,8 @@
  *   reply.c       JSON text of replies, and its way out in the session's form
  *   push.c        publications in each form
  *   form.c        how messages stand on a connection
+ *   link.c        the connection, of either kind: socket.c, http_stream.c
+ *   emulation.c   what the clients of streams say
  *   protobuf.c    the Protobuf form into JSON, and back
  */
 
@@ -125,6 +127,9 @@ void reply_ping(struct session *session);
                                       size_t count);
 PUSH_FORM(json)
 PUSH_FORM(protobuf)
+PUSH_FORM(json_stream)
+PUSH_FORM(protobuf_stream)
+PUSH_FORM(sse)
 #undef PUSH_FORM
 /* "client":"…","user":"…" */
 void push_append_member(struct buf *out, const struct member *member);

@@ -149,6 +149,28 @@ enum err protobuf_read_command(struct slice message, int64_t max_depth, json_t *
     return ERR_OK;
 }
 
+/* Text that the client may leave out. */
+static struct slice text_of(const char *text)
+{
+    return text ? slice_of(text) : SLICE("");
+}
+
+bool protobuf_read_emulation(struct slice message, struct uuid *ret_node, struct uuid *ret_session,
+                             struct slice *ret_commands)
+{
+    Centrifuge__Emulation *read =
+        centrifuge__emulation__unpack(NULL, message.len, (const uint8_t *)message.data);
+    bool is_good = read && read->data.len > 0 && uuid_parse(text_of(read->node), ret_node) &&
+                   uuid_parse(text_of(read->session), ret_session);
+    /* The library has copied them; where they stand in the message is found by their text. */
+    const char *at = is_good ? memmem(message.data, message.len, read->data.data, read->data.len) : NULL;
+    if (at)
+        *ret_commands = (struct slice){at, read->data.len};
+    if (read)
+        centrifuge__emulation__free_unpacked(read, NULL);
+    return at != NULL;
+}
+
 /* ---- replies ---- */
 
 static size_t put_varint(uint64_t value, char octets[VARINT_MAX])

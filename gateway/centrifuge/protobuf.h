@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/base/uuid.h"
 
 struct publication;
 
@@ -16,6 +17,10 @@ bool protobuf_next(struct slice *bytes, struct slice *ret_message) MUST_CHECK;
  * (json.h, with max_depth) is left out, and *ret_is_whole is false. */
 enum err protobuf_read_command(struct slice message, int64_t max_depth, json_t **ret_command,
                                bool *ret_is_whole) MUST_CHECK;
+
+/* Reads the request of POST /emulation; false: it is none. The commands are a part of `message`. */
+bool protobuf_read_emulation(struct slice message, struct uuid *ret_node, struct uuid *ret_session,
+                             struct slice *ret_commands) MUST_CHECK;
 
 /* Appends a reply or push, behind its length. `json` is text of our own, and in order. */
 void protobuf_append_reply(struct buf *out, struct slice json);

@@ -49,33 +49,34 @@ static size_t put_line(char *at, struct slice name, const struct publication *pu
     return len + PUT(at + len, AFTER_OFFSET);
 }
 
-struct bytes *push_json(const struct channel *channel, const struct publication *const *publications,
-                        size_t count)
+static struct bytes *json_pushes(enum form form, const struct channel *channel,
+                                 const struct publication *const *publications, size_t count)
 {
+    struct slice between = form_info(form)->between;
     char name[CHANNEL_NAME_SIZE];
     channel_name(channel, name);
-    size_t size = count - 1; /* newlines between */
+    size_t size = (count - 1) * between.len;
     for (size_t i = 0; i < count; i++)
         size += line_size(publications[i], strlen(name));
     char *at;
-    struct bytes *frame = form_new(FORM_JSON, size, &at);
+    struct bytes *frame = form_new(form, size, &at);
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            *at++ = '\n';
+            at += put(at, between.data, between.len);
         at += put_line(at, slice_of(name), publications[i]);
     }
     return frame;
 }
 
-struct bytes *push_protobuf(const struct channel *channel, const struct publication *const *publications,
-                            size_t count)
+static struct bytes *protobuf_pushes(enum form form, const struct channel *channel,
+                                     const struct publication *const *publications, size_t count)
 {
     char name[CHANNEL_NAME_SIZE], *at;
     size_t size = 0;
     channel_name(channel, name);
     for (size_t i = 0; i < count; i++)
         size += protobuf_publication_size(name, publications[i]);
-    struct bytes *piece = form_new(FORM_PROTOBUF, size, &at);
+    struct bytes *piece = form_new(form, size, &at);
     for (size_t i = 0; i < count; i++)
         at += protobuf_put_publication(name, publications[i], at);
     return piece;
@@ -121,14 +122,19 @@ static struct bytes *members(enum form form, const struct channel *channel,
     return piece;
 }
 
-struct bytes *push_members_json(const struct channel *channel, const struct member_change *changes,
-                                size_t count)
-{
-    return members(FORM_JSON, channel, changes, count);
-}
-
-struct bytes *push_members_protobuf(const struct channel *channel, const struct member_change *changes,
-                                    size_t count)
-{
-    return members(FORM_PROTOBUF, channel, changes, count);
-}
+#define PUSH_FORM(name, form, encode)                                                                       \
+    struct bytes *push_##name(const struct channel *channel, const struct publication *const *publications, \
+                              size_t count)                                                                 \
+    {                                                                                                       \
+        return encode(form, channel, publications, count);                                                  \
+    }                                                                                                       \
+    struct bytes *push_members_##name(const struct channel *channel, const struct member_change *changes,   \
+                                      size_t count)                                                         \
+    {                                                                                                       \
+        return members(form, channel, changes, count);                                                      \
+    }
+PUSH_FORM(json, FORM_JSON, json_pushes)
+PUSH_FORM(protobuf, FORM_PROTOBUF, protobuf_pushes)
+PUSH_FORM(json_stream, FORM_JSON_STREAM, json_pushes)
+PUSH_FORM(protobuf_stream, FORM_PROTOBUF_STREAM, protobuf_pushes)
+PUSH_FORM(sse, FORM_SSE, json_pushes)

@@ -1,5 +1,5 @@
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
-#include "gateway/centrifuge/socket.h"
 
 enum { BATCH_BYTES = 65536 }; /* replies of one message go out together up to about this size */
 
@@ -19,7 +19,7 @@ void reply_flush(struct session *session)
 {
     if (!session->batch || buf_len(session->batch) == 0)
         return;
-    ws_send(session->ws, buf_slice(session->batch));
+    link_send(session->link, buf_slice(session->batch));
     buf_clear(session->batch);
 }
 
@@ -35,12 +35,12 @@ static void send_alone(struct session *session, struct slice line)
 {
     struct buf message;
     if (!form_info(session->form)->is_protobuf) {
-        ws_send(session->ws, line);
+        link_send(session->link, line);
         return;
     }
     buf_init(&message, (size_t)session_gateway(session)->config->max_output_bytes);
     form_append(session->form, &message, line);
-    ws_send(session->ws, buf_slice(&message));
+    link_send(session->link, buf_slice(&message));
     buf_done(&message);
 }
 

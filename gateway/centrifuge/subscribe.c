@@ -1,6 +1,6 @@
 #include "common/base/clock.h"
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
-#include "gateway/centrifuge/socket.h"
 #include "gateway/limit/rate.h"
 
 static struct subscription *subscription_of(struct subscriber *subscriber)
@@ -112,7 +112,7 @@ static void on_publications(struct subscriber *subscriber, struct bytes *frames)
         return;
     }
     reply_flush(session); /* replies that were made earlier are sent earlier */
-    ws_send_frames(session->ws, frames);
+    link_send_shared(session->link, frames);
 }
 
 /* Answers for a subscription that the hub refused: its command gets an error, the welcome goes on without
@@ -157,7 +157,8 @@ static void on_lost(struct subscriber *subscriber)
 static size_t backlog(const struct subscriber *subscriber)
 {
     const struct session *session = CONTAINER_OF(subscriber, const struct subscription, subscriber)->session;
-    return ws_backlog(session->ws) + (session->batch ? buf_len(session->batch) : 0) + welcome_bytes(session);
+    return link_backlog(session->link) + (session->batch ? buf_len(session->batch) : 0) +
+           welcome_bytes(session);
 }
 
 static bool member(const struct subscriber *subscriber, struct member *ret_member)
@@ -178,6 +179,9 @@ static bool member(const struct subscriber *subscriber, struct member *ret_membe
 static const struct subscriber_protocol subscribers[] = {
     [FORM_JSON] = SUBSCRIBER(push_json, push_members_json),
     [FORM_PROTOBUF] = SUBSCRIBER(push_protobuf, push_members_protobuf),
+    [FORM_JSON_STREAM] = SUBSCRIBER(push_json_stream, push_members_json_stream),
+    [FORM_PROTOBUF_STREAM] = SUBSCRIBER(push_protobuf_stream, push_members_protobuf_stream),
+    [FORM_SSE] = SUBSCRIBER(push_sse, push_members_sse),
 };
 
 /* Commands. */

@@ -1,5 +1,5 @@
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
-#include "gateway/centrifuge/socket.h"
 
 struct session_welcome {
     uint32_t command;
@@ -42,6 +42,18 @@ static void begin_pings(struct session *session)
     session_schedule(session, DUE_PING, interval / 2 + (int64_t)(drand48() * (double)interval / 2));
 }
 
+/* Where the client of a stream sends its commands. */
+static void append_emulation(struct buf *reply, const struct session *session)
+{
+    const struct uuid *secret = link_secret(session->link);
+    const char *node = strchr(session_gateway(session)->peer_key, '.');
+    char text[UUID_TEXT_LEN + 1];
+    if (!secret || !node)
+        return;
+    uuid_format(secret, text);
+    buf_printf(reply, ",\"session\":\"%s\",\"node\":\"%s\"", text, node + 1);
+}
+
 static void answer(struct session *session)
 {
     struct session_welcome *welcome = session->welcome;
@@ -50,6 +62,7 @@ static void answer(struct session *session)
     reply_begin(&reply, session, welcome->command, "connect");
     reply_client(&reply, session);
     buf_printf(&reply, ",\"ping\":%lld,\"pong\":true", (long long)ping_s);
+    append_emulation(&reply, session);
     if (buf_len(&welcome->subs) > 0) {
         buf_append_text(&reply, ",\"subs\":{");
         buf_append_slice(&reply, buf_slice(&welcome->subs));
@@ -60,7 +73,7 @@ static void answer(struct session *session)
     if (welcome->held_count > 0)
         reply_flush(session);
     for (size_t i = 0; i < welcome->held_count; i++)
-        ws_send_frames(session->ws, welcome->held[i]);
+        link_send_shared(session->link, welcome->held[i]);
 }
 
 static void settle(struct session *session)

@@ -9,7 +9,7 @@
 #include "gateway/net/conn.h"
 
 /* Never the token: it may be one that another gateway accepts. */
-static void note_refused(struct conn *conn, const char *why)
+void authorize_refused(struct conn *conn, const char *why)
 {
     struct gateway *gateway = conn_gateway(conn);
     uint64_t count = 0;
@@ -18,18 +18,23 @@ static void note_refused(struct conn *conn, const char *why)
                  LOG_I("count", count));
 }
 
+bool authorize_may_try(const struct conn *conn)
+{
+    const struct gateway *gateway = conn_gateway(conn);
+    return addresses_may_try(gateway->addresses, conn_address(conn), ev_now(gateway->loop));
+}
+
 enum err authorize_token(struct conn *conn, struct slice token, struct identity *ret_identity,
                          const char **ret_why)
 {
     struct gateway *gateway = conn_gateway(conn);
-    if (!addresses_may_try(gateway->addresses, conn_address(conn), ev_now(gateway->loop)) &&
-        !auth_remembers(gateway->auth, token)) {
+    if (!authorize_may_try(conn) && !auth_remembers(gateway->auth, token)) {
         *ret_why = "too many tokens of this address were refused";
         return ERR_TOO_MANY_REQUESTS;
     }
     enum err err = auth_verify(gateway->auth, token, ret_identity, ret_why);
     if (err == ERR_UNAUTHENTICATED)
-        note_refused(conn, *ret_why);
+        authorize_refused(conn, *ret_why);
     return err;
 }
 
@@ -68,7 +73,7 @@ enum err authorize_known(struct call *call, const struct identity *identity, con
         conn_set_known(call->conn);
         return authorize_role(call, ret_why);
     }
-    note_refused(call->conn, *ret_why);
+    authorize_refused(call->conn, *ret_why);
     return ERR_UNAUTHENTICATED;
 }
 

@@ -13,6 +13,11 @@ enum err authorize_bearer(struct call *call, const char **ret_why) MUST_CHECK;
 enum err authorize_token(struct conn *conn, struct slice token, struct identity *ret_identity,
                          const char **ret_why) MUST_CHECK;
 
+/* For what stands in place of a token, such as the secret of a stream: whether the address of this connection may still
+ * show one that the process does not know, and that it was wrong. It counts as a refused token. */
+bool authorize_may_try(const struct conn *conn);
+void authorize_refused(struct conn *conn, const char *why);
+
 /* ERR_FORBIDDEN unless the role of call->identity may use call->route. */
 enum err authorize_role(const struct call *call, const char **ret_why) MUST_CHECK;
 

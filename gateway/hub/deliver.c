@@ -3,8 +3,8 @@
 #include "gateway/hub/private.h"
 
 /* Events are encoded for the first subscriber of a protocol and shared by the others. There are few
- * protocols (WebSockets, streams, polls), and a channel's list has their subscribers mixed. */
-enum { PROTOCOLS_MAX = 4 };
+ * protocols (the forms of sessions, streams, polls), and a channel's list has their subscribers mixed. */
+enum { PROTOCOLS_MAX = 8 };
 
 struct delivery {
     const struct publication *const *publications;

@@ -226,6 +226,11 @@ void conn_set_known(struct conn *conn)
     setsockopt(conn->io.fd, SOL_SOCKET, SO_BUF_LOCK, &by_kernel, sizeof(by_kernel));
 }
 
+bool conn_is_known(const struct conn *conn)
+{
+    return conn->known;
+}
+
 size_t conn_output(const struct conn *conn)
 {
     return conn->output.bytes;

@@ -88,12 +88,15 @@ void conn_set_long_lived(struct conn *conn);
 /* The client has shown a valid token. Until then it is a stranger: the kernel and this connection hold less output
  * for it, it is ended before others when memory is short, and it makes room for others when the table is full. */
 void conn_set_known(struct conn *conn);
+bool conn_is_known(const struct conn *conn);
 
 /* Output is gathered and written once per turn of the loop. */
 void conn_write(struct conn *conn, struct slice bytes);         /* copied */
 void conn_write_shared(struct conn *conn, struct bytes *bytes); /* takes one reference of its own */
 /* The same for a part of the bytes. */
 void conn_write_part(struct conn *conn, struct bytes *bytes, struct slice part);
+/* Asks the protocol anew how much input it holds (input): it has got some that did not come by its socket. */
+void conn_count_input(struct conn *conn);
 size_t conn_output(const struct conn *conn); /* bytes that the kernel has not accepted yet */
 /* So much output waits for the peer that nothing more is read or offered until the peer has taken some of
  * it. */

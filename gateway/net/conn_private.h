@@ -110,7 +110,6 @@ void conn_make_guest(struct conn *conn);
 void conn_forget_guest(struct conn *conn);
 
 /* conn_input_total.c */
-void conn_count_input(struct conn *conn); /* after something that may have changed what it holds */
 /* Ends the connections with the most input until all of it fits input_total_bytes. */
 void conn_set_bound_input(struct conn_set *set);
 

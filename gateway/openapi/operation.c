@@ -530,7 +530,8 @@ json_t *openapi_operation(const struct route *route)
     char id[OPERATION_ID_SIZE];
     const struct kind *kind = kind_of(route);
     const struct msg_resource *resource = resource_of(route);
-    if (strcmp(route->verb, "connectWebSocket") == 0)
+    if (strncmp(route->verb, "connect", strlen("connect")) ==
+        0) /* the Centrifuge protocol, which this document does not describe */
         return NULL;
     operation_id(kind, resource, id);
     json_t *operation = json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary", route->summary,

@@ -86,7 +86,7 @@ static bool is_own(struct call *call, struct slice origin)
 /* A browser opens a WebSocket to any site without a CORS preflight and only sends the page's origin (RFC
  * 6455 10.2). Pages of our own host and of the origins that may call the API are allowed. Clients that are
  * no browsers send no Origin. */
-static bool origin_may(struct call *call)
+bool ws_origin_may(struct call *call)
 {
     struct slice origin = call_header(call, "origin");
     return !origin.data || cors_is_allowed(call->gateway->config, origin) || is_own(call, origin);
@@ -107,7 +107,7 @@ enum err ws_handshake_check(struct call *call, const char **ret_detail)
                !is_key(call_header(call, "sec-websocket-key"))) {
         *ret_detail = "Sec-WebSocket-Key must be sent once and be 16 octets in base64.";
         err = ERR_BAD_REQUEST;
-    } else if (!origin_may(call)) {
+    } else if (!ws_origin_may(call)) {
         *ret_detail = "Pages of this origin are not allowed to connect.";
         err = ERR_FORBIDDEN;
     }

@@ -13,6 +13,10 @@ enum { WS_KEY_LEN = 24, WS_ACCEPT_LEN = 28 };
  * host that the configuration does not allow). */
 enum err ws_handshake_check(struct call *call, const char **ret_detail) MUST_CHECK;
 
+/* Whether a page of the request's origin may connect: there is none, or it is our own host's, or one that may call
+ * the API. */
+bool ws_origin_may(struct call *call);
+
 /* Writes Sec-WebSocket-Accept for a key, and a NUL. */
 void ws_handshake_accept(struct slice key, char accept[WS_ACCEPT_LEN + 1]);
 

@@ -19,10 +19,10 @@ import { revocation } from './realtime/revocation.mjs';
 import { slots } from './realtime/slots.mjs';
 import { slowness } from './realtime/slowness.mjs';
 
-const shared = {};
+const shared = { leewayMs: 2000 };
 before(async () => {
     const gateway = {
-        CORTEX_AUTH_LEEWAY_MS: '2000',
+        CORTEX_AUTH_LEEWAY_MS: String(shared.leewayMs),
         CORTEX_CORS_ORIGINS: 'https://app.example:443/, https://OTHER.example',
         CORTEX_PROXIES: '127.0.0.0/8 ::1',
         CORTEX_DRAIN_MS: '2000',

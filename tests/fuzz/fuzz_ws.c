@@ -11,8 +11,8 @@
 #include "common/base/buf.h"
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge/centrifuge.h"
+#include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/protobuf.h"
-#include "gateway/centrifuge/socket.h"
 #include "gateway/http/rpc_call.h"
 #include "gateway/hub/presence/presence.h"
 #include "gateway/limit/user_counts.h"
@@ -21,7 +21,7 @@
 
 enum { TRACE_MAX = 1 << 20, MESSAGE_MAX = 4096 };
 
-struct ws {
+struct link {
     struct session session;
     bool closed;
     size_t backlog;
@@ -112,15 +112,15 @@ static void fuzz_frames(enum ws_opcode kind, struct slice bytes, size_t portion)
 
 /* ---- commands ---- */
 
-struct gateway *ws_gateway(const struct ws *ws)
+struct gateway *link_gateway(const struct link *link)
 {
-    (void)ws;
+    (void)link;
     return &gateway;
 }
 
-const char *ws_peer(const struct ws *ws)
+const char *link_peer(const struct link *link)
 {
-    (void)ws;
+    (void)link;
     return "fuzz";
 }
 
@@ -138,10 +138,10 @@ static void must_be_messages(struct slice bytes)
         must(protobuf_next(&bytes, &message), "an answer is a list of messages");
 }
 
-void ws_send(struct ws *ws, struct slice text)
+void link_send(struct link *link, struct slice text)
 {
-    must(!ws->closed, "nothing follows a goodbye");
-    if (ws->session.form == FORM_PROTOBUF) {
+    must(!link->closed, "nothing follows a goodbye");
+    if (link->session.form == FORM_PROTOBUF) {
         must_be_messages(text);
         return;
     }
@@ -154,35 +154,42 @@ void ws_send(struct ws *ws, struct slice text)
     }
 }
 
-void ws_send_frames(struct ws *ws, struct bytes *frames)
+void link_send_shared(struct link *link, struct bytes *frames)
 {
     (void)frames;
-    must(!ws->closed, "nothing follows a goodbye");
+    must(!link->closed, "nothing follows a goodbye");
 }
 
-size_t ws_backlog(const struct ws *ws)
+size_t link_backlog(const struct link *link)
 {
-    return ws->backlog;
+    return link->backlog;
 }
 
-void ws_close(struct ws *ws, int code, const char *reason)
+void link_close(struct link *link, int code, const char *reason)
 {
-    must(!ws->closed, "goodbye is said once");
+    must(!link->closed, "goodbye is said once");
     must(code >= 3000 && code < 4000 && strlen(reason) <= WS_REASON_MAX,
          "a goodbye has a code of the protocol");
-    session_end(&ws->session);
-    ws->closed = true;
+    session_end(&link->session);
+    link->closed = true;
 }
 
-void ws_limit(struct ws *ws, int64_t ms)
+const struct uuid *link_secret(const struct link *link)
 {
-    (void)ws;
+    (void)link;
+    return NULL;
+}
+
+void link_limit(struct link *link, int64_t ms)
+{
+    (void)link;
     must(ms > 0, "the clock goes on");
 }
 
-enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity, const char **ret_why)
+enum err link_authorize(struct link *link, struct slice token, struct identity *ret_identity,
+                        const char **ret_why)
 {
-    (void)ws;
+    (void)link;
     *ret_identity = (struct identity){.role = "developer", .expires_at = INT32_MAX};
     *ret_why = token.data[0] == 'e' ? token_why_expired : "no";
     return token.data[0] == 'g' ? ERR_OK : ERR_UNAUTHENTICATED;
@@ -279,7 +286,7 @@ static void fuzz_commands(struct slice message, bool connected, enum form form)
         [FORM_JSON] = {"{\"id\":1,\"connect\":{\"token\":\"good\"}}", 35},
         [FORM_PROTOBUF] = {"\x0a\x08\x01\x22\x06\x0a\x04good", 11},
     };
-    struct ws ws = {0};
+    struct link ws = {0};
     session_init(&ws.session, &ws, form);
     if (connected)
         session_on_message(&ws.session, connects[form]);
@@ -289,6 +296,16 @@ static void fuzz_commands(struct slice message, bool connected, enum form form)
         session_on_time(&ws.session);
     session_end(&ws.session);
     session_done(&ws.session);
+}
+
+static void fuzz_emulation(struct slice message)
+{
+    struct uuid node, session;
+    struct slice commands;
+    if (protobuf_read_emulation(message, &node, &session, &commands))
+        must(commands.len > 0 && commands.data >= message.data &&
+                 commands.data + commands.len <= message.data + message.len,
+             "the commands are a part of the message");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -307,7 +324,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *copy = xmalloc(size); /* of its very size, so that reading past its end is seen */
     memcpy(copy, data + 1, size - 1);
     struct slice bytes = {copy, size - 1};
-    if (data[0] >= 128)
+    if (data[0] >= 128 && data[0] & 4)
+        fuzz_emulation(bytes);
+    else if (data[0] >= 128)
         fuzz_commands(bytes, data[0] & 1, data[0] & 2 ? FORM_PROTOBUF : FORM_JSON);
     else
         fuzz_frames(data[0] & 64 ? WS_BINARY : WS_TEXT, bytes, (size_t)(data[0] & 63) + 1);

@@ -1,6 +1,7 @@
 // Clients for the tests of real time.
 import { Centrifuge } from 'centrifuge';
 import { Centrifuge as CentrifugeProtobuf } from 'centrifuge/build/protobuf';
+import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
 export const endpoint = (stack) => `ws://${stack.address}/connection/websocket`;
@@ -28,22 +29,34 @@ function speakJson(codec) {
     };
 }
 
+// Where WebSockets do not get through: the first address answers no upgrade.
+function fallback(transport) {
+    return (stack) => [{ transport: 'websocket', endpoint: `ws://${stack.address}/readyz` }, { transport, endpoint: `${stack.url}/connection/${transport}` }];
+}
+
 // The published client's builds and ways to the server; each test runs with the one that is in use.
 export const kinds = {
     json: { Build: Centrifuge, to: endpoint },
     protobuf: { Build: CentrifugeProtobuf, to: endpoint },
+    'http_stream': { Build: Centrifuge, to: fallback('http_stream') },
+    'http_stream in Protobuf': { Build: CentrifugeProtobuf, to: fallback('http_stream') },
+    sse: { Build: Centrifuge, to: fallback('sse') },
 };
 let kind = kinds.json;
 export const use = (name) => { kind = kinds[name]; };
 
 // The published client. `options` are its own.
 export function newCentrifuge(stack, options) {
-    const settings = { websocket: WebSocket, minReconnectDelay: 20, maxReconnectDelay: 200, ...options };
+    const fallbacks = { fetch, eventsource: EventSource, readableStream: ReadableStream, emulationEndpoint: `${stack.url}/emulation` };
+    const settings = { websocket: WebSocket, ...fallbacks, minReconnectDelay: 20, maxReconnectDelay: 200, ...options };
     const client = new kind.Build(kind.to(stack), settings);
     if (kind.Build === CentrifugeProtobuf) speakJson(client._codec);
     opened.add(client);
     return client;
 }
+
+// As a network does. The transports are the client's own, and each has a `close`.
+export const breakOff = ({ _transport: transport }) => transport.close();
 
 // The protocol by hand, on the published `ws`: commands are said, replies and pushes are heard one by one, pings are answered.
 export class Speaker {

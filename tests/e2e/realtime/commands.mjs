@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { newProject } from '../api/expect.mjs';
-import { newCentrifuge, once, Speaker } from './clients.mjs';
+import { breakOff, newCentrifuge, once, Speaker } from './clients.mjs';
 
 const codeOf = (promise) => promise.then(() => 0, (error) => error.code);
 
@@ -173,7 +173,7 @@ export function commands(shared) {
             named.connect();
             await named.ready(5000);
             const recovered = new Promise((resolve) => named.on('subscribed', ({ wasRecovering, recovered: all }) => wasRecovering && resolve(all)));
-            named._transport._transport.close();
+            breakOff(named);
             const missed = [await newProject(api), await newProject(api)].map(({ id }) => id);
             assert.equal(await recovered, true);
             while (ids.length < missed.length) await once(named, 'publication');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
-import { sleep } from '../../lib/process.mjs';
+import { sleep, until } from '../../lib/process.mjs';
 import { claimsOf, sign } from '../../lib/token.mjs';
 import { newCentrifuge, once, Speaker } from './clients.mjs';
 
@@ -98,11 +98,13 @@ export function connecting(shared) {
                 token: shared.stack.token({ user, ttl: 2 }),
                 getToken: async () => (asked++, shared.stack.token({ user, ttl: 100 })),
             });
+            const firstOneEnds = Date.now() + 2000 + shared.leewayMs;
             const breaks = [];
             client.on('connecting', ({ code }) => code !== 0 && breaks.push(code));
             client.connect();
             await client.ready(5000);
-            await sleep(5000);
+            await until(() => asked === 1);
+            await sleep(firstOneEnds + 500 - Date.now());
             assert.equal(client.state, 'connected');
             assert.equal(asked, 1);
             assert.deepEqual(breaks, []);

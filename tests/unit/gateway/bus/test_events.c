@@ -5,6 +5,7 @@
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
+#include "gateway/bus/peers.h"
 #include "gateway/bus/upgrade.h"
 #include "tests/unit/common/broker/amqp_proxy.h"
 
@@ -55,7 +56,7 @@ static void on_bound(struct gateway *gateway, bool is_again)
 }
 
 static const char *const no_keys[] = {NULL};
-static const struct events_announcement no_announcements[] = {{SLICE_NONE, NULL}};
+static const struct events_announcement no_announcements[] = {{.type = SLICE_NONE}};
 static const struct events_listeners listeners = {
     .keys = no_keys,
     .slot_keys = no_keys,
@@ -93,6 +94,7 @@ static int setup(void **state)
     stage->gateway = (struct gateway){.loop = loop, .config = &stage->config};
     name_keys(&stage->gateway);
     stage->gateway.control = control_new(&stage->gateway);
+    stage->gateway.peers = peers_new(&stage->gateway);
     assert_int_equal(commands_new(&stage->gateway, &stage->gateway.commands), ERR_OK);
     stage->proxy = proxy_new(server_url());
     const char *straight = stage->config.amqp_url;
@@ -113,6 +115,7 @@ static int teardown(void **state)
     commands_free(stage->gateway.commands);
     events_free(stage->gateway.events);
     control_free(stage->gateway.control);
+    peers_free(stage->gateway.peers);
     proxy_free(stage->proxy);
     config_done(&stage->config);
     free(stage);

@@ -14,7 +14,7 @@
 #include "common/base/clock.h"
 #include "gateway/auth/auth.h"
 #include "gateway/centrifuge/centrifuge.h"
-#include "gateway/centrifuge/socket.h"
+#include "gateway/centrifuge/link.h"
 #include "gateway/http/rpc_call.h"
 #include "gateway/hub/presence/presence.h"
 #include "gateway/limit/user_counts.h"
@@ -26,7 +26,7 @@
 #define PROJECT "0199aaaa-0000-7000-8000-00000000000a"
 
 /* The socket under a session: what was sent, a message a line after "> ", the close code, the timer. */
-struct ws {
+struct link {
     struct session session;
     struct buf sent;
     int closed;
@@ -36,7 +36,7 @@ struct ws {
 
 static struct config config;
 static struct gateway gateway;
-static struct ws socket_of_test;
+static struct link socket_of_test;
 static int64_t token_expires_at;
 static int64_t step_began_ms;
 
@@ -45,55 +45,62 @@ static inline void begin_step(void)
     step_began_ms = clock_monotonic_ms();
 }
 
-struct gateway *ws_gateway(const struct ws *ws)
+struct gateway *link_gateway(const struct link *link)
 {
-    (void)ws;
+    (void)link;
     return &gateway;
 }
 
-const char *ws_peer(const struct ws *ws)
+const char *link_peer(const struct link *link)
 {
-    (void)ws;
+    (void)link;
     return "test";
 }
 
-void ws_send(struct ws *ws, struct slice text)
+void link_send(struct link *link, struct slice text)
 {
-    if (ws->closed)
+    if (link->closed)
         return;
-    buf_append_text(&ws->sent, "> ");
-    buf_append_slice(&ws->sent, text);
-    buf_append_char(&ws->sent, '\n');
+    buf_append_text(&link->sent, "> ");
+    buf_append_slice(&link->sent, text);
+    buf_append_char(&link->sent, '\n');
 }
 
-void ws_send_frames(struct ws *ws, struct bytes *frames)
+void link_send_shared(struct link *link, struct bytes *frames)
 {
     size_t head = (frames->slice.data[1] & 0x7f) < 126 ? 2 : 4;
-    ws_send(ws, (struct slice){frames->slice.data + head, frames->slice.len - head});
+    link_send(link, (struct slice){frames->slice.data + head, frames->slice.len - head});
 }
 
-size_t ws_backlog(const struct ws *ws)
+size_t link_backlog(const struct link *link)
 {
-    return ws->backlog;
+    return link->backlog;
 }
 
-void ws_close(struct ws *ws, int code, const char *reason)
+void link_close(struct link *link, int code, const char *reason)
 {
     (void)reason;
-    session_end(&ws->session);
-    ws->closed = code;
+    session_end(&link->session);
+    link->closed = code;
 }
 
-void ws_limit(struct ws *ws, int64_t ms)
+const struct uuid *link_secret(const struct link *link)
 {
-    ws->limit_ms = ms;
-    ws->late_ms = clock_monotonic_ms() - step_began_ms;
+    (void)link;
+    return NULL;
+}
+
+void link_limit(struct link *link, int64_t ms)
+{
+    link->limit_ms = ms;
+    link->late_ms = clock_monotonic_ms() - step_began_ms;
 }
 
 /* Tokens are words here: what they are made of is token.c's business. */
-enum err ws_authorize(struct ws *ws, struct slice token, struct identity *ret_identity, const char **ret_why)
+enum err link_authorize(struct link *link, struct slice token, struct identity *ret_identity,
+                        const char **ret_why)
 {
-    (void)ws;
+    (void)link;
     *ret_identity = (struct identity){.role = "developer", .expires_at = token_expires_at};
     assert_true(uuid_parse(SLICE(USER), &ret_identity->user));
     assert_true(uuid_parse(SLICE(COMPANY), &ret_identity->company));
@@ -179,7 +186,7 @@ static inline int set_up(void **state)
     rpc_asked = NULL;
     rpc_forgotten = 0;
     token_expires_at = (int64_t)ev_now(gateway.loop) + 3600;
-    socket_of_test = (struct ws){0};
+    socket_of_test = (struct link){0};
     buf_init(&socket_of_test.sent, 1 << 20);
     begin_step();
     session_init(&socket_of_test.session, &socket_of_test, FORM_JSON);

@@ -173,6 +173,32 @@ static void test_publication_when_encoded_then_the_octets_of_its_json(void **sta
     }
 }
 
+#define NODE   "0199aaaa-0000-7000-8000-00000000000a"
+#define SECRET "f1ffffff-0000-0000-0000-00000000000b"
+
+static void test_emulation_when_read_then_node_session_and_commands(void **state)
+{
+    (void)state;
+    struct uuid node, session;
+    struct slice commands;
+    char text[UUID_TEXT_LEN + 1];
+    struct slice message = BYTES("\x0a\x24" NODE "\x12\x24" SECRET "\x1a\x02\x01\x00");
+    assert_true(protobuf_read_emulation(message, &node, &session, &commands));
+    uuid_format(&node, text);
+    assert_string_equal(text, NODE);
+    uuid_format(&session, text);
+    assert_string_equal(text, SECRET);
+    assert_ptr_equal(commands.data, message.data + message.len - 2);
+    assert_int_equal(commands.len, 2);
+    static const struct slice wrong[] = {{"", 0},
+                                         {"\xff", 1},
+                                         {"\x0a\x24" NODE "\x12\x24" SECRET, 76},
+                                         {"\x0a\x24" NODE "\x1a\x01x", 41},
+                                         {"\x0a\x01x\x12\x24" SECRET "\x1a\x01x", 44}};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_false(protobuf_read_emulation(wrong[i], &node, &session, &commands));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_messages_when_listed_then_each_behind_its_length),
         cmocka_unit_test(test_reply_when_written_then_of_the_protocols_numbers),
         cmocka_unit_test(test_reply_when_long_then_each_length_grows),
+        cmocka_unit_test(test_emulation_when_read_then_node_session_and_commands),
         cmocka_unit_test(test_publication_when_encoded_then_the_octets_of_its_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
