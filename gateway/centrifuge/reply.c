@@ -83,9 +83,12 @@ void reply_error(struct session *session, uint32_t id, enum centrifuge_error err
     send_line(&reply, session);
 }
 
+/* The client asks for its next token when these seconds are over. They are rounded down, so that it does so before the
+ * token expires and not up to a second later: then the session would live on the leeway alone, which may be 0. */
 static void append_ttl(struct buf *reply, const struct session *session)
 {
-    int64_t ttl = session->identity.expires_at - (int64_t)ev_now(session_gateway(session)->loop);
+    ev_tstamp left = (ev_tstamp)session->identity.expires_at - ev_now(session_gateway(session)->loop);
+    int64_t ttl = (int64_t)left;
     buf_printf(reply, "\"expires\":true,\"ttl\":%lld", ttl > 1 ? (long long)ttl : 1LL);
 }
 
