@@ -205,6 +205,10 @@ prepare_debian13() {
     (debian13_need rabbitmq-server) >"$STATE/log/debian13.log" 2>&1 &
 }
 
+needs_browser() {
+    case " $* " in *' e2e '* | *' e2e/browser '*) ;; *) return 1 ;; esac
+}
+
 needs_servers() {
     local part
     for part; do
@@ -226,6 +230,7 @@ started=$SECONDS
 
 if needs_servers "$@"; then
     packages_need build servers client test
+    ! needs_browser "$@" || packages_need browser
     ensure_state
     prepare_debian13 "$@"
     build asan

@@ -33,6 +33,7 @@ test     npm                                    npm
 test     -                                      python3-websockets
 test     -                                      python3-autobahn
 test     -                                      libtest-json-schema-acceptance-perl
+browser  -                                      chromium-headless-shell
 fuzz     clang                                  clang
 lint     clang-format                           clang-format
 lint     clang-tidy                             clang-tidy
