@@ -55,20 +55,22 @@ void cors_allow_unknown(struct call *call)
         allow(call, SLICE("*"));
 }
 
-static bool is_preflight(const struct call *call)
+bool cors_is_preflight(const struct call *call)
 {
-    return call_header(call, "origin").data && call_header(call, "access-control-request-method").data &&
+    return call->method == METHOD_OPTIONS && call_header(call, "origin").data &&
+           call_header(call, "access-control-request-method").data &&
            cors_is_allowed(call->gateway->config, call_header(call, "origin"));
 }
 
 void cors_options(struct call *call)
 {
-    enum err err = router_allow(call);
-    if (err) {
+    bool is_preflight = cors_is_preflight(call);
+    enum err err = call->path.data ? router_allow(call) : ERR_OK;
+    if (err && !is_preflight) {
         call_fail(call, err, NULL);
         return;
     }
-    if (is_preflight(call)) {
+    if (is_preflight) {
         call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
         call_add_header(call, "Access-Control-Allow-Headers", SLICE(ALLOWED));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));

@@ -15,5 +15,9 @@ void cors_allow(struct call *call);
  * page may read the refusal, which holds nothing of anybody. */
 void cors_allow_unknown(struct call *call);
 
+/* The browser asks whether a page of an allowed origin may send a request. It may whatever becomes of that request: a
+ * refusal of the preflight itself (no such path, a malformed target) would keep from the page why its request is refused. */
+bool cors_is_preflight(const struct call *call);
+
 /* Answers OPTIONS: a preflight, or the methods that are allowed at this path. */
 void cors_options(struct call *call);

@@ -78,6 +78,8 @@ static enum err look_at_head(struct exchange *exchange)
     err = target_parse(&call->arena, request_target(request), &call->path, &call->query);
     if (!err && slice_is(call->path, "*") && call->method != METHOD_OPTIONS) /* RFC 9112 3.2.4 */
         err = ERR_BAD_REQUEST;
+    if (cors_is_preflight(call))
+        return ERR_OK;
     if (err) {
         exchange->why = "the request target is malformed";
         return err;

@@ -259,6 +259,31 @@ static void test_cors_when_the_origin_is_listed_allows_it_and_no_other(void **st
     client_close(&client);
 }
 
+/* A refusal of the preflight would keep from the page why its request is refused. */
+static void test_cors_when_the_request_will_be_refused_then_its_preflight_is_not(void **state)
+{
+    struct rig *rig = *state;
+    struct client client = client_open(rig);
+    size_t at = 0;
+    static const char *const targets[] = {"/nothing", "/v1/%61dmin", "/%"};
+    for (size_t i = 0; i < ARRAY_LEN(targets); i++)
+        for (size_t allowed = 0; allowed < 2; allowed++) {
+            char text[256];
+            snprintf(text, sizeof(text),
+                     "OPTIONS %s HTTP/1.1\r\nHost: a\r\nOrigin: https://%s.example\r\n"
+                     "Access-Control-Request-Method: GET\r\n\r\n",
+                     targets[i], allowed ? "app" : "evil");
+            client_send(rig, &client, slice_of(text), 65536);
+            struct reply reply = await_reply(rig, &client, &at);
+            assert_int_equal(reply.status, allowed ? 204 : (i < 1 ? 404 : 400));
+            if (allowed)
+                assert_has(reply.head, "\r\nAccess-Control-Allow-Headers: ");
+            else
+                assert_has_not(reply.head, "\r\nAccess-Control-Allow-");
+        }
+    client_close(&client);
+}
+
 /* A page must be able to read why it was refused. */
 static void test_cors_when_refused_early_then_the_page_may_read_it(void **state)
 {
@@ -1169,6 +1194,7 @@ int main(void)
         TEST(test_method_when_not_allowed_is_told_what_is),
         TEST(test_token_when_wrong_is_challenged_with_the_reason),
         TEST(test_cors_when_the_origin_is_listed_allows_it_and_no_other),
+        TEST(test_cors_when_the_request_will_be_refused_then_its_preflight_is_not),
         TEST(test_cors_when_refused_early_then_the_page_may_read_it),
         TEST(test_cors_when_the_head_is_too_large_then_the_page_may_read_it),
         TEST(test_request_when_malformed_is_refused_and_the_connection_closed),
