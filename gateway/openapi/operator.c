@@ -150,6 +150,7 @@ static const struct member {
 
     {"WaitingList", "data", LIST, 0, "Waiting"},
     {"WaitingList", "next", TEXT, MAY_BE_NULL, NULL},
+    {"WaitingList", "partial", TRUTH, MAY_BE_ABSENT, NULL},
 
     {"Waiting", "id", UUID, 0, NULL},
     {"Waiting", "status", TEXT, 0, NULL},

@@ -54,7 +54,7 @@ static void finish(struct call *call, struct listing *l, bool is_end)
     if (l->found == 0 && !l->has_looked && l->plan->parent)
         query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, NULL);
     else
-        page_respond_all(call, &page);
+        page_respond(call, &page);
     release(l);
 }
 

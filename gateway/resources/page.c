@@ -133,7 +133,7 @@ static bool find_ending(const struct page *page, enum ending *ret_ending, struct
     return true;
 }
 
-void page_respond_all(struct call *call, const struct page *page)
+void page_respond(struct call *call, const struct page *page)
 {
     char closing[80], cursor[CURSOR_LEN + 1];
     enum ending ending;
@@ -151,11 +151,6 @@ void page_respond_all(struct call *call, const struct page *page)
     struct bytes *body = page_body(page, (struct slice){closing, (size_t)len});
     call_respond_shared(call, 200, "application/json", body, body->slice);
     bytes_unref(body);
-}
-
-void page_respond(struct call *call, struct db_result *result, int64_t limit)
-{
-    page_respond_all(call, &(struct page){.results = &result, .result_count = 1, .limit = limit});
 }
 
 /* ---- lists that are not of a resource ---- */
@@ -192,7 +187,18 @@ static int64_t limit_of(const struct call *call, const json_t *selection)
 static void on_page(struct call *call, struct db_result *result, void *context)
 {
     const int64_t *limit = context;
-    page_respond(call, result, *limit);
+    int entries = page_entries(result);
+    struct page page = {.results = &result, .result_count = 1, .limit = *limit};
+    struct cursor last = {0};
+    if (entries < db_rows(result)) {
+        last.created_us = db_int(result, entries, 1);
+        if (!uuid_parse(db_text(result, entries, 2), &last.id)) {
+            call_fail(call, ERR_INTERNAL, NULL);
+            return;
+        }
+        page.stopped_at = &last;
+    }
+    page_respond(call, &page);
 }
 
 static void start(struct call *call, const struct page_list *list, const struct page_forced *forced,

@@ -22,15 +22,13 @@ struct page {
 
 /* How many rows of the result are entries. */
 int page_entries(const struct db_result *result);
-void page_respond_all(struct call *call, const struct page *page);
-/* The same for a list that is one result. */
-void page_respond(struct call *call, struct db_result *result, int64_t limit);
+void page_respond(struct call *call, const struct page *page);
 
 enum { PAGE_FILTERS_MAX = 6 };
 
 /* A list that is not one of a resource. Its statement's parameters are the company where the list is one of a
  * company, the filters, then the time and the id after which the page begins (NULL: at the first entry), then
- * the number of rows. */
+ * the number of rows. A last row without JSON is where the statement has stopped looking: the page is partial. */
 struct page_list {
     struct db_statement statement;
     const char *request;                   /* the msg_request that its query must fit, apart from `after` */

@@ -86,6 +86,22 @@ describe('filters that match next to nothing', () => {
         assert.deepEqual(numbers((await api.get('/v1/projects?priority=high&archived=any')).body.data), rare);
     });
 
+    test('test_operations_when_nearly_none_fits_the_filter_then_all_that_do_and_partial_pages', async () => {
+        const company = await stack.addCompany();
+        const admin = stack.client({ company, role: 'company_admin' });
+        const ids = [1, 6000, 12_000].map((n) => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`);
+        await stack.run(`INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor, role, fingerprint, body)
+            SELECT '${company}', ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'projects', 0,
+                CASE WHEN n IN (1, 6000, 12000) THEN 'retry' ELSE 'schedule' END, '2099-01-01', 'project.create', '${company}', 'company_admin', 0, ''
+            FROM generate_series(1, 12000) AS n`);
+        const { entries, partial } = await walk('/v1/operations?status=pending', 'listOperations', admin);
+        assert.deepEqual(entries.map(({ id }) => id), ids);
+        assert.equal(partial, 2);
+        const all = await walk('/v1/operations?limit=200', 'listOperations', admin);
+        assert.equal(all.entries.length, 12_000);
+        assert.equal(all.partial, 0);
+    });
+
     test('test_filter_when_the_project_does_not_exist_then_404_and_when_it_has_no_tasks_an_empty_list', async () => {
         expectStatus(await api.get(`/v1/projects/${stack.company}/tasks?status=blocked`), 404);
         const [{ id }] = await stack.query(`SELECT id FROM project WHERE company_id = '${stack.company}' AND number = 'F-2'`);
