@@ -219,19 +219,32 @@ size_t db_outstanding(const struct db *db)
     return db->pipeline.statements;
 }
 
-/* Makes C strings of the values; libpq copies them. */
-static void terminate_params(struct db *db, const struct slice *params, size_t count,
-                             const char *values[DB_PARAMS_MAX])
+/* The parameters as libpq wants them. It copies them. */
+struct params {
+    const char *values[DB_PARAMS_MAX];
+    int lengths[DB_PARAMS_MAX], formats[DB_PARAMS_MAX];
+};
+
+static bool is_text(uint64_t binary, size_t i)
+{
+    return (binary >> i & 1) == 0;
+}
+
+/* Makes C strings of the texts. Binary values stay where they are. */
+static void make_params(struct db *db, const struct slice *params, size_t count, uint64_t binary,
+                        struct params *ret_params)
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
-        size += params[i].len + 1;
+        size += is_text(binary, i) ? params[i].len + 1 : 0;
     buf_clear(&db->scratch);
     char *at = buf_reserve(&db->scratch, size + 1);
     assert(at); /* the process would have ended for lack of memory */
     for (size_t i = 0; i < count; i++) {
-        values[i] = params[i].data ? at : NULL;
-        if (!params[i].data)
+        ret_params->formats[i] = !is_text(binary, i);
+        ret_params->lengths[i] = (int)params[i].len; /* libpq does not look at that of a text */
+        ret_params->values[i] = params[i].data && is_text(binary, i) ? at : params[i].data;
+        if (!params[i].data || !is_text(binary, i))
             continue;
         memcpy(at, params[i].data, params[i].len);
         at += params[i].len;
@@ -256,16 +269,16 @@ static bool send_prepare(struct db *db, struct db_prepared *prepared)
 }
 
 static bool send_statement(struct db *db, const struct db_statement *statement, const struct slice *params,
-                           size_t param_count)
+                           size_t param_count, uint64_t binary)
 {
     struct db_prepared *prepared = db_statements_get(&db->statements, statement);
     if (!send_prepare(db, prepared))
         return false;
-    const char *values[DB_PARAMS_MAX];
-    terminate_params(db, params, param_count, values);
+    struct params made;
+    make_params(db, params, param_count, binary, &made);
     char name[DB_PREPARED_NAME_MAX];
     db_prepared_name(prepared, name);
-    return PQsendQueryPrepared(db->conn, name, (int)param_count, values, NULL, NULL, 0);
+    return PQsendQueryPrepared(db->conn, name, (int)param_count, made.values, made.lengths, made.formats, 0);
 }
 
 /* Returns whether what is sent now goes over the connection. If not, it only waits for its failure. */
@@ -277,8 +290,8 @@ static bool takes(struct db *db)
     return false;
 }
 
-void db_send(struct db *db, const struct db_statement *statement, const struct slice *params,
-             size_t param_count, db_on_result *on_result, void *arg)
+void db_send_binary(struct db *db, const struct db_statement *statement, const struct slice *params,
+                    size_t param_count, uint64_t binary, db_on_result *on_result, void *arg)
 {
     assert(param_count <= DB_PARAMS_MAX);
     struct db_entry entry = {.kind = ENTRY_STATEMENT,
@@ -289,11 +302,17 @@ void db_send(struct db *db, const struct db_statement *statement, const struct s
     db->in_transaction = true;
     if (!entry.sent)
         db->transaction_lost = true;
-    else if (send_statement(db, statement, params, param_count))
+    else if (send_statement(db, statement, params, param_count, binary))
         db->unflushed = true;
     else
         db_fault(db, "libpq refused to send a statement");
     db_pipeline_push(&db->pipeline, &entry);
+}
+
+void db_send(struct db *db, const struct db_statement *statement, const struct slice *params,
+             size_t param_count, db_on_result *on_result, void *arg)
+{
+    db_send_binary(db, statement, params, param_count, 0, on_result, arg);
 }
 
 static void ask_for_answers(struct db *db)

@@ -73,6 +73,9 @@ typedef void db_on_sync(void *arg, enum err err);
  * contain a NUL, which PostgreSQL text cannot have: what follows it is lost. on_result may be NULL. */
 void db_send(struct db *db, const struct db_statement *statement, const struct slice *params,
              size_t param_count, db_on_result *on_result, void *arg);
+/* The same, with those parameters in the binary form whose bit of `binary` is set. */
+void db_send_binary(struct db *db, const struct db_statement *statement, const struct slice *params,
+                    size_t param_count, uint64_t binary, db_on_result *on_result, void *arg);
 /* Asks the server to answer what was sent so far without ending the transaction. */
 void db_ask(struct db *db);
 /* Ends the implicit transaction. on_sync gets OK when it is committed, or else the first error in it. */

@@ -27,6 +27,15 @@ void pg_rows_begin(struct pg_rows *rows, size_t width)
         pg_array_clear(&rows->columns[i]);
 }
 
+void pg_rows_begin_binary(struct pg_rows *rows, const enum pg_element *elements, size_t width)
+{
+    assert(width <= rows->capacity);
+    rows->width = width;
+    rows->count = 0;
+    for (size_t i = 0; i < width; i++)
+        pg_array_begin(&rows->columns[i], elements[i]);
+}
+
 struct pg_array *pg_rows_add(struct pg_rows *rows)
 {
     rows->count++;
@@ -37,13 +46,16 @@ bool pg_rows_send(struct pg_rows *rows, struct db *db, const struct db_statement
                   const char *first, db_on_result *on_result, void *arg)
 {
     struct slice params[DB_PARAMS_MAX];
+    uint64_t binary = 0;
     size_t count = 0;
     if (rows->count == 0)
         return false;
     if (first)
         params[count++] = slice_of(first);
-    for (size_t i = 0; i < rows->width; i++)
+    for (size_t i = 0; i < rows->width; i++) {
+        binary |= (uint64_t)pg_array_is_binary(&rows->columns[i]) << count;
         params[count++] = pg_array_end(&rows->columns[i]);
-    db_send(db, statement, params, count, on_result, arg);
+    }
+    db_send_binary(db, statement, params, count, binary, on_result, arg);
     return true;
 }

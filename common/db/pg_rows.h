@@ -24,13 +24,15 @@ struct pg_rows {
     size_t count;    /* its rows */
 };
 
-/* capacity: the most columns that one batch has, below DB_PARAMS_MAX. max_bytes bounds the text of each
+/* capacity: the most columns that one batch has, below DB_PARAMS_MAX. max_bytes bounds the bytes of each
  * column. */
 void pg_rows_init(struct pg_rows *rows, size_t capacity, size_t max_bytes);
 void pg_rows_done(struct pg_rows *rows);
 
-/* Empties the arrays for a batch of `width` columns. */
+/* Empties the arrays for a batch of `width` columns in the text form. */
 void pg_rows_begin(struct pg_rows *rows, size_t width);
+/* The same for the binary form: the type of each column (pg_array.h says what the statement must do). */
+void pg_rows_begin_binary(struct pg_rows *rows, const enum pg_element *elements, size_t width);
 
 /* Counts one more row and returns its first column; the caller adds one element to each of the `width`
  * columns. */

@@ -102,7 +102,7 @@ struct db {
     ev_prepare prepare; /* flushes what was sent in this turn */
     double up_since, heard_at;
     bool unflushed;
-    struct buf scratch; /* the parameters, each with a NUL behind it */
+    struct buf scratch; /* the texts among the parameters, each with a NUL behind it */
     const char *fault;  /* why the connection must end at the next turn; NULL: it need not */
     char why[512];
 

@@ -14,6 +14,7 @@ static const struct {
     {"0A000", ERR_DATABASE_CONFLICT},  /* a migration changed its result type; likewise */
     {"57014", ERR_TIMEOUT},            /* query_canceled */
     {"57P", ERR_DATABASE_UNAVAILABLE}, /* shutdown, crash, cannot connect now */
+    {"08P01", ERR_DATABASE_ERROR},     /* protocol_violation: a binary parameter that cannot be read */
     {"08", ERR_DATABASE_UNAVAILABLE},  /* connection exceptions */
     {"53", ERR_DATABASE_UNAVAILABLE},  /* out of disk, memory, connections */
     {"58", ERR_DATABASE_UNAVAILABLE},  /* system errors */

@@ -64,7 +64,8 @@ static void add_key(struct records *records, const struct command *command)
 void begun_mark_keep(struct records *records, struct command *const *commands, size_t count,
                      db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++)
         if (commands[i]->was_begun && commands[i]->deferral == DEFER_TURN)
             add_key(records, commands[i]);
@@ -74,7 +75,8 @@ void begun_mark_keep(struct records *records, struct command *const *commands, s
 void begun_mark_delete(struct records *records, struct command *const *commands, size_t count,
                        db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++)
         if (commands[i]->has_begun_mark && !(commands[i]->was_begun && commands[i]->deferral == DEFER_TURN))
             add_key(records, commands[i]);

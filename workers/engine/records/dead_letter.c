@@ -2,7 +2,7 @@
 
 #include "workers/engine/records/command_row.h"
 
-enum { COLUMNS = COMMAND_COLUMN_COUNT + 4 };
+static const enum pg_element columns_of_row[] = {COMMAND_ELEMENTS, PG_TEXT, PG_TEXT, PG_INTEGER, PG_AS_TEXT};
 
 #define INSERT                                                                                       \
     "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"   \
@@ -64,7 +64,7 @@ static bool is_to_be_added(const struct command *command)
 void dead_letter_add(struct records *records, struct command *const *commands, size_t count,
                      db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, COLUMNS);
+    pg_rows_begin_binary(&records->rows, columns_of_row, ARRAY_LEN(columns_of_row));
     for (size_t i = 0; i < count; i++)
         if (is_to_be_added(commands[i]))
             add_row(records, commands[i], slice_of(err_info(commands[i]->verdict)->slug));
@@ -80,7 +80,8 @@ static bool is_to_be_removed(const struct command *command)
 void dead_letter_remove(struct records *records, struct command *const *commands, size_t count,
                         db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         if (!is_to_be_removed(commands[i]))
             continue;
@@ -123,7 +124,7 @@ void dead_letter_keep(struct records *records, const struct command *command, st
         send_unaddressed(records, command, reason, on_done, arg);
         return;
     }
-    pg_rows_begin(&records->rows, COLUMNS);
+    pg_rows_begin_binary(&records->rows, columns_of_row, ARRAY_LEN(columns_of_row));
     add_row(records, command, reason);
     pg_rows_send(&records->rows, records->db, &keep_addressed, records->pool, on_done, arg);
 }

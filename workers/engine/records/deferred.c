@@ -29,7 +29,8 @@ static const struct db_statement put = {
     " ORDER BY n.i"
     " ON CONFLICT (company_id, command_id) DO NOTHING",
 };
-enum { PUT_COLUMNS = COMMAND_COLUMN_COUNT + 7 };
+static const enum pg_element put_columns[] = {COMMAND_ELEMENTS, PG_TEXT,    PG_BIGINT,  PG_INTEGER,
+                                              PG_TEXT,          PG_AS_TEXT, PG_BOOLEAN, PG_BIGINT};
 
 static const struct db_statement readdress = {
     "deferred.readdress",
@@ -52,7 +53,8 @@ static const char *const names[] = {
 void deferred_claim(struct records *records, struct command *const *commands, size_t count,
                     db_on_result *on_claimed, void *arg)
 {
-    pg_rows_begin(&records->rows, 3);
+    static const enum pg_element columns[] = {PG_BIGINT, PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         if (commands[i]->finding != FINDING_GONE)
             continue;
@@ -91,7 +93,7 @@ static void add_row(struct records *records, const struct command *command, size
 void deferred_put(struct records *records, struct command *const *commands, size_t count,
                   db_on_result *on_put, void *arg)
 {
-    pg_rows_begin(&records->rows, PUT_COLUMNS);
+    pg_rows_begin_binary(&records->rows, put_columns, ARRAY_LEN(put_columns));
     for (size_t i = 0; i < count; i++)
         if (commands[i]->deferral)
             add_row(records, commands[i], i);
@@ -103,7 +105,8 @@ void deferred_put(struct records *records, struct command *const *commands, size
 void deferred_readdress(struct records *records, struct command *const *commands, size_t count,
                         db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 4);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID, PG_TEXT, PG_TEXT};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         const struct envelope *envelope = &commands[i]->envelope;
         if (!command_is_waiting(commands[i]) || envelope->reply_to.len == 0)

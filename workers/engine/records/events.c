@@ -20,7 +20,7 @@ enum { I, SEQ, AT, TYPE, SUBJECT, PROJECT, ACTOR, VERSION, DATA };
 
 static const struct db_statement insert_events = {
     "events.add",
-    "INSERT INTO events (company_id, seq, at, command_id, type, subject, project, actor, version, data)"
+    "INSERT INTO events (" EVENTS_COLUMNS ")"
     " SELECT n.company_id, n.seq, $1::timestamptz, n.command_id, n.type, n.subject, n.project, n.actor,"
     " n.version, n.data"
     " FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[],"
@@ -32,7 +32,8 @@ static const struct db_statement insert_events = {
 
 void events_recall_begin(struct records *records)
 {
-    pg_rows_begin(&records->rows, 5);
+    static const enum pg_element columns[] = {PG_BIGINT, PG_UUID, PG_UUID, PG_BIGINT, PG_AS_TEXT};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
 }
 
 void events_recall_add(struct records *records, int64_t ordinal, const struct command *command, int64_t seq,
@@ -102,7 +103,9 @@ static void add_event(struct records *records, const struct command *command, co
 void events_add(struct records *records, struct command *const *commands, size_t count, const char *at,
                 db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 9);
+    static const enum pg_element columns[] = {PG_UUID, PG_BIGINT, PG_UUID,   PG_TEXT, PG_UUID,
+                                              PG_UUID, PG_UUID,   PG_BIGINT, PG_JSON};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         if (!command_has_result(commands[i]))
             continue;

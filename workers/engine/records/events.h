@@ -7,6 +7,8 @@
 #include "workers/engine/command/command.h"
 #include "workers/engine/records/records.h"
 
+#define EVENTS_COLUMNS "company_id, seq, at, command_id, type, subject, project, actor, version, data"
+
 /* The recall: begin, name each command by its ordinal in the batch (from 1) with the number and the time of
  * its first event, and send. Nothing else may use `records` in between. */
 void events_recall_begin(struct records *records);

@@ -17,7 +17,7 @@ enum { I, FINGERPRINT, STATUS, HTTP_STATUS, REFUSAL, SEQ, AT, REASON };
 
 static const struct db_statement insert_results = {
     "inbox.add",
-    "INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, seq, refusal, at)"
+    "INSERT INTO inbox (" INBOX_COLUMNS ")"
     " SELECT n.company_id, n.command_id, n.fingerprint, n.status, n.http_status, n.seq, n.refusal,"
     " $1::timestamptz"
     " FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::smallint[], $7::bigint[], $8::json[])"
@@ -36,7 +36,8 @@ static const struct db_statement delete_replaced = {
 void inbox_look(struct records *records, struct command *const *commands, size_t count,
                 db_on_result *on_found, void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         struct pg_array *column = pg_rows_add(&records->rows);
         pg_array_add_uuid(column++, &commands[i]->envelope.company);
@@ -138,7 +139,8 @@ size_t inbox_read_found(struct records *records, struct command *const *commands
 static void replace(struct records *records, struct command *const *commands, size_t count,
                     db_on_result *on_done, void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         if (!command_has_result(commands[i]) || commands[i]->finding != FINDING_REPLACE)
             continue;
@@ -168,7 +170,9 @@ void inbox_add(struct records *records, struct command *const *commands, size_t 
                db_on_result *on_done, void *arg)
 {
     replace(records, commands, count, on_done, arg);
-    pg_rows_begin(&records->rows, 7);
+    static const enum pg_element columns[] = {PG_UUID,     PG_UUID,   PG_BIGINT, PG_TEXT,
+                                              PG_SMALLINT, PG_BIGINT, PG_JSON};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++)
         if (command_has_result(commands[i]))
             add_result(records, commands[i]);

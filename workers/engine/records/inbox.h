@@ -9,6 +9,8 @@
 #include "workers/engine/command/command.h"
 #include "workers/engine/records/records.h"
 
+#define INBOX_COLUMNS "company_id, command_id, fingerprint, status, http_status, seq, refusal, at"
+
 void inbox_look(struct records *records, struct command *const *commands, size_t count,
                 db_on_result *on_found, void *arg);
 

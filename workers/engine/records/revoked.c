@@ -32,7 +32,8 @@ static void add_person(struct records *records, size_t i, const struct uuid *com
 void revoked_ask(struct records *records, struct command *const *commands, size_t count, int64_t now_s,
                  db_on_result *on_asked, void *arg)
 {
-    pg_rows_begin(&records->rows, 4);
+    static const enum pg_element columns[] = {PG_BIGINT, PG_UUID, PG_UUID, PG_BIGINT};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
         if (!has_waited(commands[i], now_s))
             continue;

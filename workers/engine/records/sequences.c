@@ -87,7 +87,8 @@ void sequences_lock(struct sequences *sequences, struct records *records, struct
     find_companies(sequences, commands, count);
     for (size_t i = 0; i < count; i++)
         is_scheduling = is_scheduling || commands[i]->envelope.not_before > 0;
-    pg_rows_begin(&records->rows, 1);
+    static const enum pg_element columns[] = {PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < sequences->count; i++)
         pg_array_add_uuid(pg_rows_add(&records->rows), &sequences->rows[i].company);
     pg_rows_send(&records->rows, records->db, is_scheduling ? &lock_and_count : &lock_rows, NULL, on_locked,
@@ -127,7 +128,8 @@ void sequences_number(struct sequences *sequences, struct command *const *comman
 void sequences_advance(const struct sequences *sequences, struct records *records, db_on_result *on_done,
                        void *arg)
 {
-    pg_rows_begin(&records->rows, 2);
+    static const enum pg_element columns[] = {PG_UUID, PG_BIGINT};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < sequences->count; i++) {
         if (!sequences->rows[i].has_moved)
             continue;

@@ -19,7 +19,8 @@ struct sequence {
     bool is_held;    /* another transaction has it locked */
     bool is_awaited; /* so commands that were to run go back */
     bool has_moved;
-    int64_t seq; /* of its last event */
+    int64_t seq;      /* of its last event */
+    int64_t promised; /* numbers after it that a statement was given beforehand */
     /* Its commands that wait for their time, and their bodies; counted when the batch may bring another one. */
     int64_t scheduled, scheduled_bytes;
 };

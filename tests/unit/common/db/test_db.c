@@ -667,6 +667,71 @@ static void test_rows_when_sent_arrive_as_they_were_added_and_none_send_nothing(
     pg_rows_done(&rows);
 }
 
+static void add_row_of_each_type(struct pg_rows *rows, bool is_null)
+{
+    static const char uuid_text[] = "01900000-0000-7000-8000-0000000000ff", bytes[] = {0, 1, (char)0xff};
+    struct uuid uuid;
+    assert_true(uuid_parse(SLICE(uuid_text), &uuid));
+    struct pg_array *column = pg_rows_add(rows);
+    if (is_null) {
+        for (size_t i = 0; i < rows->width; i++)
+            pg_array_add_null(column++);
+        return;
+    }
+    pg_array_add_uuid(column++, &uuid);
+    pg_array_add_i64(column++, INT64_MIN);
+    pg_array_add_i64(column++, INT32_MIN);
+    pg_array_add_i64(column++, INT16_MAX);
+    pg_array_add_text(column++, SLICE("NULL,\"\\ é"));
+    pg_array_add_bool(column++, true);
+    pg_array_add_bytes(column++, (struct slice){bytes, sizeof(bytes)});
+    pg_array_add_text(column++, SLICE("{\"a\": 1}"));
+    pg_array_add_text(column++, SLICE("2026-03-01 00:00:00Z"));
+}
+
+/* Every type that a column can have in the binary form, beside one in the text form. */
+static void test_rows_when_binary_arrive_as_they_were_added(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement read = {
+        "read", "SELECT string_agg(coalesce(row(n.*)::text, '-'), ' ' ORDER BY i) FROM unnest($1::uuid[],"
+                " $2::bigint[], $3::integer[], $4::smallint[], $5::text[], $6::boolean[], $7::bytea[],"
+                " $8::json[], $9::timestamptz[]) WITH ORDINALITY AS n (a, b, c, d, e, f, g, h, k, i)"};
+    static const enum pg_element elements[] = {PG_UUID,    PG_BIGINT, PG_INTEGER, PG_SMALLINT, PG_TEXT,
+                                               PG_BOOLEAN, PG_BYTEA,  PG_JSON,    PG_AS_TEXT};
+    struct kept kept = {.journal = &f->journal};
+    struct pg_rows rows;
+    pg_rows_init(&rows, ARRAY_LEN(elements), 1 << 16);
+    pg_rows_begin_binary(&rows, elements, ARRAY_LEN(elements));
+    for (int i = 0; i < 3; i++)
+        add_row_of_each_type(&rows, i == 1);
+    assert_true(pg_rows_send(&rows, f->db, &read, NULL, keep_result, &kept));
+    db_sync(f->db, NULL, NULL);
+    journal_await(&f->journal, 1);
+#define ROW                                                                         \
+    "(01900000-0000-7000-8000-0000000000ff,-9223372036854775808,-2147483648,32767," \
+    "\"NULL,\"\"\\\\ é\",t,\"\\\\x0001ff\",\"{\"\"a\"\": 1}\",\"2026-03-01 00:00:00+00\","
+    assert_string_equal(db_text(kept.result, 0, 0).data, ROW "1) (,,,,,,,,,2) " ROW "3)");
+#undef ROW
+    db_result_release(kept.result);
+    pg_rows_done(&rows);
+}
+
+/* Unlike a broken connection, it is the statement's own fault. */
+static void test_binary_value_when_the_server_cannot_read_it_fails_its_statement_only(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement read = {"read_one", "SELECT $1::bigint[]"};
+    struct kept kept = {.journal = &f->journal};
+    db_send_binary(f->db, &read, &SLICE("short"), 1, 1, keep_result, &kept);
+    commit(f);
+    run(f, &one, NULL, 1);
+    commit(f);
+    journal_await(&f->journal, 4);
+    assert_string_equal(f->journal.text, "kept:DATABASE_ERROR sync:DATABASE_ERROR b:OK sync:OK");
+    db_result_release(kept.result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -701,6 +766,8 @@ int main(void)
         TEST(test_url_when_it_does_not_parse_is_refused),
         TEST(test_statement_when_a_migration_changes_its_type_is_prepared_again),
         TEST(test_rows_when_sent_arrive_as_they_were_added_and_none_send_nothing),
+        TEST(test_rows_when_binary_arrive_as_they_were_added),
+        TEST(test_binary_value_when_the_server_cannot_read_it_fails_its_statement_only),
     };
     return cmocka_run_group_tests(tests, migrate, NULL);
 }

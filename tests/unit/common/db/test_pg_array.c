@@ -45,13 +45,35 @@ static void test_pg_array_when_elements_are_special_quotes_them(void **state)
     pg_array_done(&array);
 }
 
+/* test_db.c has the server read the other types. */
+static void test_pg_array_when_binary_has_head_and_elements_behind_their_lengths(void **state)
+{
+    (void)state;
+    static const char expected[] = "\0\0\0\1\0\0\0\1\0\0\0\27\0\0\0\3\0\0\0\1"
+                                   "\0\0\0\4\0\0\1\2\377\377\377\377\0\0\0\4\377\377\377\376";
+    struct pg_array array;
+    pg_array_init(&array, 1024);
+    for (int i = 0; i < 2; i++) {
+        pg_array_begin(&array, PG_INTEGER);
+        pg_array_add_i64(&array, 258);
+        pg_array_add_null(&array);
+        pg_array_add_i64(&array, -2);
+        struct slice binary = pg_array_end(&array);
+        assert_int_equal(binary.len, sizeof(expected) - 1);
+        assert_memory_equal(binary.data, expected, binary.len);
+    }
+    pg_array_begin(&array, PG_UUID);
+    assert_int_equal(pg_array_end(&array).len, 12);
+    pg_array_done(&array);
+}
+
 static void test_pg_array_when_full_says_so(void **state)
 {
     (void)state;
     struct pg_array array;
     pg_array_init(&array, 8);
     pg_array_add_text(&array, SLICE("0123456789"));
-    assert_true(array.text.truncated);
+    assert_true(array.content.truncated);
     pg_array_done(&array);
 }
 
@@ -60,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pg_array_when_empty_has_braces_only),
         cmocka_unit_test(test_pg_array_when_elements_are_special_quotes_them),
+        cmocka_unit_test(test_pg_array_when_binary_has_head_and_elements_behind_their_lengths),
         cmocka_unit_test(test_pg_array_when_full_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
