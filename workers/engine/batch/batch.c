@@ -5,7 +5,7 @@
 
 #include "common/base/log.h"
 
-enum { RUNS_BLOCK = 8 << 10 };
+enum { RUNS_BLOCK = 8 << 10, BATCHES_BY_STEPS = 8 };
 
 /* ---- the end of a transaction ---- */
 
@@ -42,6 +42,7 @@ void batch_advance(struct batch *b)
         return;
     }
     b->count = b->from = b->to = 0;
+    b->goes_by_steps = false;
     batch_enter(b, BATCH_IDLE);
     if (b->callbacks.on_idle)
         b->callbacks.on_idle(b->ctx);
@@ -66,10 +67,21 @@ static void committed(struct batch *b)
 static void on_sync(void *arg, enum err err)
 {
     struct batch *b = arg;
-    if (err == ERR_OK && b->fault.err == ERR_OK)
-        committed(b);
-    else
+    if (err || b->fault.err) {
+        b->goes_by_steps = true; /* the smaller transactions that follow find out whose fault it is */
         batch_failed(b, err);
+    } else if (b->has_missed) {
+        b->goes_by_steps = true;
+        b->batches_by_steps = BATCHES_BY_STEPS;
+        batch_begin(b);
+    } else {
+        committed(b);
+    }
+}
+
+void batch_commit(struct batch *b)
+{
+    db_sync(b->db, on_sync, b);
 }
 
 void batch_roll_back(struct batch *b)
@@ -229,7 +241,7 @@ static void look(struct batch *b)
 {
     batch_enter(b, BATCH_LOOKING);
     b->fault = (struct fault){0};
-    b->has_rows = false;
+    b->has_missed = b->has_rows = false;
     struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
     for (size_t i = 0; i < count; i++) {
@@ -359,6 +371,8 @@ void batch_start(struct batch *b, struct command *commands)
     b->to = b->count;
     b->unit = UNIT_ALL;
     b->losses = 0;
+    b->goes_by_steps = b->batches_by_steps > 0;
+    b->batches_by_steps -= b->goes_by_steps;
     batch_begin(b);
 }
 

@@ -11,7 +11,8 @@
  *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone
  *   LOOKING    locks the sequences, claims the rows of `deferred`, asks whether the senders of those that have
  *              waited were revoked, looks the commands up in the inbox
- *   RUNNING    sends the prepared statements of the commands that are new, in order
+ *   RUNNING    sends the prepared statements of the commands that are new, in order; when all of them are of one
+ *              kind that takes many, one statement that also records them, and commits without an answer
  *   RECORDING  writes events, inbox rows, sequences, waits and dead letters, and commits
  *   UNMARKING  takes back the count of a run that has come to nothing
  *   PROBING    the error may be the server's: a transaction without any command tells

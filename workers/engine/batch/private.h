@@ -43,7 +43,7 @@ struct fault {
     char why[WHY_SIZE];
 };
 
-/* Neighbouring commands that share a statement. */
+/* Neighbouring commands that share a statement. They may be of several companies. */
 struct run {
     struct batch *batch;
     const struct handler *handler;
@@ -63,6 +63,11 @@ struct batch {
     size_t count, capacity;
     size_t from, to; /* the commands of the transaction at work */
     enum batch_unit unit;
+    /* When all commands of the transaction are in one run of many, its statement records them, too, and is sent
+     * with the commit. It does nothing when it would refuse one of them: then the transaction begins again by
+     * steps, and so do the next batches, because refusals seldom come alone. */
+    bool goes_by_steps, has_missed;
+    unsigned batches_by_steps;
     bool has_rows;   /* among them are rows of `deferred`, to be claimed */
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers of runs */
@@ -82,6 +87,7 @@ static inline void batch_enter(struct batch *b, enum batch_state state)
 /* batch.c */
 void batch_begin(struct batch *b);   /* the transaction of the commands from `from` to `to` */
 void batch_record(struct batch *b);  /* its end */
+void batch_commit(struct batch *b);  /* likewise, when everything is recorded */
 void batch_advance(struct batch *b); /* those are settled: the next ones, or the end of the batch */
 void batch_roll_back(struct batch *b);
 void batch_settle(struct batch *b, struct command *command, enum command_outcome outcome);

@@ -25,7 +25,7 @@ struct handlers *handlers_new(void)
         struct handler *handler = &handlers->rows[i];
         handler->type = table[i].type;
         handler->event = table[i].event;
-        resource_statement_init(&handler->statement, table[i].type, resource, table[i].plan);
+        resource_statement_init(&handler->statement, table[i].type, table[i].event, resource, table[i].plan);
     }
     return handlers;
 }

@@ -167,8 +167,55 @@ static bool is_array(const struct resource_statement *s, size_t i)
     return s->plan->many && resource_param_is_own(s->params[i]);
 }
 
+static enum pg_element element_of(uint8_t param)
+{
+    switch (param) {
+    case PARAM_COMPANY:
+    case PARAM_ID:
+    case PARAM_ACTOR:
+    case PARAM_PARENT:
+        return PG_UUID;
+    case PARAM_SEQ:
+    case PARAM_FINGERPRINT:
+        return PG_BIGINT;
+    default:
+        assert(param >= PARAM_FIELD);
+        return PG_TEXT;
+    }
+}
+
+static void add_element(struct pg_array *column, const struct command *command, int64_t seq,
+                        const struct msg_object *object, const struct msg_value *values, uint8_t param)
+{
+    const struct envelope *envelope = &command->envelope;
+    switch (param) {
+    case PARAM_COMPANY:
+        pg_array_add_uuid(column, &envelope->company);
+        break;
+    case PARAM_ID:
+        pg_array_add_uuid(column, &envelope->id);
+        break;
+    case PARAM_ACTOR:
+        pg_array_add_uuid(column, &envelope->actor);
+        break;
+    case PARAM_PARENT:
+        pg_array_add_uuid(column, &envelope->parent);
+        break;
+    case PARAM_SEQ:
+        pg_array_add_i64(column, seq);
+        break;
+    case PARAM_FINGERPRINT:
+        pg_array_add_i64(column, (int64_t)envelope->fingerprint);
+        break;
+    default:
+        pg_array_add_text(column,
+                          field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD]));
+    }
+}
+
 enum err resource_write(struct resource_writer *w, const struct resource_statement *s,
-                        const struct command *command, const struct resource_moment *moment, char why[160])
+                        const struct command *command, int64_t seq, const struct resource_moment *moment,
+                        char why[160])
 {
     struct msg_value *values = NULL;
     arena_reset(&w->scratch);
@@ -178,27 +225,35 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
     if (err)
         return err;
     for (size_t i = 0; i < s->param_count; i++) {
-        if (!is_array(s, i) && w->count > 0)
-            continue;
-        struct slice param = make_param(s, command, moment, values, s->params[i], &w->texts);
-        if (is_array(s, i))
-            pg_array_add_text(&w->columns[i], param);
-        else
-            w->params[i] = param;
+        if (is_array(s, i)) {
+            if (w->count == 0)
+                pg_array_begin(&w->columns[i], element_of(s->params[i]));
+            add_element(&w->columns[i], command, seq, s->resource->object, values, s->params[i]);
+        } else if (w->count == 0) {
+            w->params[i] = make_param(s, command, moment, values, s->params[i], &w->texts);
+        }
     }
     w->count++;
     return ERR_OK;
 }
 
-void resource_send(struct resource_writer *w, const struct resource_statement *s, struct db *db,
-                   db_on_result *on_result, void *arg)
+void resource_drop(struct resource_writer *w)
 {
-    for (size_t i = 0; i < s->param_count; i++)
-        if (is_array(s, i))
-            w->params[i] = pg_array_end(&w->columns[i]);
-    db_send(db, &s->statement, w->params, s->param_count, on_result, arg);
-    for (size_t i = 0; i < s->param_count; i++)
-        pg_array_clear(&w->columns[i]);
+    w->count = 0;
+}
+
+void resource_send(struct resource_writer *w, const struct resource_statement *s, bool is_recorded,
+                   struct db *db, db_on_result *on_result, void *arg)
+{
+    uint64_t binary = 0;
+    for (size_t i = 0; i < s->param_count; i++) {
+        if (!is_array(s, i))
+            continue;
+        binary |= UINT64_C(1) << i;
+        w->params[i] = pg_array_end(&w->columns[i]);
+    }
+    db_send_binary(db, is_recorded ? &s->recorded : &s->statement, w->params, s->param_count, binary,
+                   on_result, arg);
     w->count = 0;
 }
 
@@ -302,15 +357,18 @@ static void read_row(const struct resource_statement *s, struct command *command
     add_follow(s, command, moment, result);
 }
 
-/* Rows come in the order of the commands, except that those of refused commands come last. */
+/* Rows come in the order of the commands, except that those of refused commands come last. Two companies may use
+ * the same id. */
 static struct command *command_of_row(struct command *const *commands, size_t count, size_t *at,
                                       const struct db_result *result, int row)
 {
-    struct uuid id;
-    if (!uuid_parse(db_text(result, row, ANSWER_ID), &id))
+    struct uuid id, company;
+    if (!uuid_parse(db_text(result, row, ANSWER_ID), &id) ||
+        !uuid_parse(db_text(result, row, ANSWER_COMPANY), &company))
         return NULL;
     for (size_t i = 0; i < count; i++, *at = (*at + 1) % count)
-        if (uuid_equal(&commands[*at]->envelope.id, &id))
+        if (uuid_equal(&commands[*at]->envelope.id, &id) &&
+            uuid_equal(&commands[*at]->envelope.company, &company))
             return commands[*at];
     return NULL;
 }

@@ -15,6 +15,10 @@
  * for each statement (start the executor, read the table's constraints and policies) was measured as half the
  * cost of a create.
  *
+ * A plan that takes many has a second statement, `recorded`, which also writes the events, the inbox rows and the
+ * sequences of its commands: instead of the statements of records/, which would wait for its answer first. It
+ * takes all of its commands or none: when one of them is refused, it does nothing and answers with no rows.
+ *
  * Names that the SQL of a plan may use:
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
  *   :parent                     the entity above (the project of a task)
@@ -82,6 +86,7 @@ struct resource_statement {
     const struct msg_resource *resource;
     const struct resource_plan *plan;
     struct db_statement statement;
+    struct db_statement recorded;  /* of many; it has the same parameters */
     uint8_t params[DB_PARAMS_MAX]; /* PARAM_… of resource_text.h */
     size_t param_count;
     const struct resource_rule *rules[RESOURCE_RULES_MAX];
@@ -90,9 +95,10 @@ struct resource_statement {
     size_t transition_count;
 };
 
-/* `name` is the command's type and becomes the statement's name; it must outlive the statement. A plan that
+/* `name` is the command's type and becomes the statement's name; it must outlive the statement. `event` is the
+ * type of its event. A plan that
  * does not make sense ends the process, because it is a bug that every test meets. */
-void resource_statement_init(struct resource_statement *statement, const char *name,
+void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
                              const struct msg_resource *resource, const struct resource_plan *plan);
 void resource_statement_done(struct resource_statement *statement);
 
@@ -108,15 +114,18 @@ struct resource_writer;
 struct resource_writer *resource_writer_new(void);
 void resource_writer_free(struct resource_writer *writer);
 
-/* Adds the command to the run that is being written. The run must be of the same statement and company, and
- * empty unless the plan takes many. When the body or the metadata do not fit, it adds nothing, writes a
+/* Adds the command to the run that is being written. The run must be of the same statement, and empty unless the
+ * plan takes many; then it may be of several companies, and commands of one company are neighbours. `seq` is the
+ * number that the command's event gets when the statement records it. When the body or the metadata do not fit, it adds nothing, writes a
  * sentence into `why`, and returns ERR_POISON. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,
-                        const struct command *command, const struct resource_moment *moment,
+                        const struct command *command, int64_t seq, const struct resource_moment *moment,
                         char why[160]) MUST_CHECK;
-/* Sends the run (at least one command), and begins the next one. */
-void resource_send(struct resource_writer *writer, const struct resource_statement *statement, struct db *db,
-                   db_on_result *on_result, void *arg);
+/* Forgets the run that is being written. */
+void resource_drop(struct resource_writer *writer);
+/* Sends the run (at least one command) by the statement or by its `recorded`, and begins the next one. */
+void resource_send(struct resource_writer *writer, const struct resource_statement *statement,
+                   bool is_recorded, struct db *db, db_on_result *on_result, void *arg);
 
 /* Turns the statement's answer, which must not be an error, into effects or refusals of the commands.
  * `commands` are those of the run, in the order in which they were written. */

@@ -59,7 +59,7 @@ static void write_new_fields(struct sql_writer *w)
         write_new_field(w, i);
         separator = ", ";
     }
-    buf_append_text(&w->text, w->plan->number ? ", 1 AS _i) AS new" : ") AS new");
+    buf_append_text(&w->text, w->plan->verb == RESOURCE_CREATE ? ", 1 AS _i) AS new" : ") AS new");
 }
 
 static void write_array_param(struct sql_writer *w, unsigned param, const char *type)
@@ -68,30 +68,62 @@ static void write_array_param(struct sql_writer *w, unsigned param, const char *
     buf_append_text(&w->text, "[]");
 }
 
-/* Writes unnest($1::uuid[], …) WITH ORDINALITY AS new (_id, …, _i). */
+/* Calls `write` for each field that the client may give. */
+static void each_given(struct sql_writer *w, void (*write)(struct sql_writer *w, size_t index))
+{
+    for (size_t i = 0; i < w->resource->object->field_count; i++)
+        if (is_given(w, &w->resource->object->fields[i]))
+            write(w, i);
+}
+
+static void write_array_of_field(struct sql_writer *w, size_t index)
+{
+    buf_append_text(&w->text, ", ");
+    write_array_param(w, PARAM_FIELD + (unsigned)index, "text");
+}
+
+static void write_name_of_field(struct sql_writer *w, size_t index)
+{
+    buf_printf(&w->text, ", \"%s\"", w->resource->object->fields[index].column);
+}
+
+/* The value as its own type: resource.c writes every field as text. */
+static void write_cast_of_field(struct sql_writer *w, size_t index)
+{
+    const struct msg_field *field = &w->resource->object->fields[index];
+    buf_append_text(&w->text, ", ");
+    sql_write_column(w, "r", field->column);
+    buf_printf(&w->text, "::%s AS \"%s\"", sql_type_of(field), field->column);
+}
+
+/* Writes (SELECT r._company, …, r."end_date"::date AS "end_date" … FROM unnest($1::uuid[], …) …) AS new. */
 static void write_new_rows(struct sql_writer *w)
 {
-    const struct msg_object *object = w->resource->object;
-    buf_append_text(&w->text, "unnest(");
-    write_array_param(w, PARAM_ID, "uuid");
-    buf_append_text(&w->text, ", ");
-    write_array_param(w, PARAM_ACTOR, "uuid");
-    if (w->resource->parent) {
-        buf_append_text(&w->text, ", ");
-        write_array_param(w, PARAM_PARENT, "uuid");
+    static const struct {
+        unsigned param;
+        const char *name, *type;
+    } own[] = {
+        {PARAM_COMPANY, "_company", "uuid"},
+        {PARAM_ID, "_id", "uuid"},
+        {PARAM_ACTOR, "_actor", "uuid"},
+        {PARAM_SEQ, "_seq", "bigint"},
+        {PARAM_FINGERPRINT, "_fingerprint", "bigint"},
+        {PARAM_PARENT, "_parent", "uuid"},
+    };
+    size_t count = w->resource->parent ? ARRAY_LEN(own) : ARRAY_LEN(own) - 1;
+    buf_append_text(&w->text, "(SELECT r._i");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&w->text, ", r.%s", own[i].name);
+    each_given(w, write_cast_of_field);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_text(&w->text, i == 0 ? " FROM unnest(" : ", ");
+        write_array_param(w, own[i].param, own[i].type);
     }
-    for (size_t i = 0; i < object->field_count; i++)
-        if (is_given(w, &object->fields[i])) {
-            buf_append_text(&w->text, ", ");
-            write_array_param(w, PARAM_FIELD + (unsigned)i, sql_type_of(&object->fields[i]));
-        }
-    buf_append_text(&w->text, ") WITH ORDINALITY AS new (_id, _actor");
-    if (w->resource->parent)
-        buf_append_text(&w->text, ", _parent");
-    for (size_t i = 0; i < object->field_count; i++)
-        if (is_given(w, &object->fields[i]))
-            buf_printf(&w->text, ", \"%s\"", object->fields[i].column);
-    buf_append_text(&w->text, ", _i)");
+    each_given(w, write_array_of_field);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&w->text, i == 0 ? ") WITH ORDINALITY AS r (%s" : ", %s", own[i].name);
+    each_given(w, write_name_of_field);
+    buf_append_text(&w->text, ", _i)) AS new");
 }
 
 /* ---- rules ---- */
@@ -248,7 +280,10 @@ static void write_new_of_delete(struct sql_writer *w)
 
 static void write_returning_entity(struct sql_writer *w)
 {
-    buf_append_text(&w->text, w->plan->follow ? " RETURNING t.*, " : " RETURNING t.id, t.version, ");
+    buf_append_text(&w->text, " RETURNING ");
+    if (w->plan->many)
+        buf_append_text(&w->text, "t.company_id, ");
+    buf_append_text(&w->text, w->plan->follow ? "t.*, " : "t.id, t.version, ");
     resource_sql_json(w->resource, "t", &w->text);
     buf_append_text(&w->text, " AS json)");
 }
@@ -256,29 +291,32 @@ static void write_returning_entity(struct sql_writer *w)
 static void write_counter(struct sql_writer *w)
 {
     sql_write(w, "number AS (INSERT INTO counter AS c (company_id, scope, value)"
-                 " SELECT :company, new._scope, count(*) FROM new WHERE new.broken = 0 GROUP BY new._scope"
+                 " SELECT :company, new._scope, count(*) FROM fit AS new GROUP BY 1, 2 ORDER BY 1, 2"
                  " ON CONFLICT (company_id, scope) DO UPDATE SET value = c.value + excluded.value"
-                 " RETURNING c.scope, c.value), ");
+                 " RETURNING c.company_id, c.scope, c.value), ");
 }
 
-/* Writes the rows that are inserted, in order; their numbers are counted backwards from the counter's
- * value. */
+/* Writes the rows that are inserted, in order. Their numbers are counted backwards from the counter's value. The
+ * values are found by the rank of (company, scope), since a join would look at each of them for each row. */
 static void write_accepted(struct sql_writer *w)
 {
-    if (w->plan->number)
-        buf_append_text(&w->text,
-                        "(SELECT new.*, (number.value - count(*) OVER (PARTITION BY new._scope)"
-                        " + row_number() OVER (PARTITION BY new._scope ORDER BY new._i))::text AS _number"
-                        " FROM new JOIN number ON number.scope = new._scope WHERE new.broken = 0) AS new");
-    else
-        buf_append_text(&w->text, "new WHERE new.broken = 0");
+    if (w->plan->number) {
+        sql_write(w,
+                  "(SELECT new.*, ((SELECT array_agg(number.value ORDER BY number.company_id, number.scope)"
+                  " FROM number))[(dense_rank() OVER (ORDER BY :company, new._scope))::integer]"
+                  " - count(*) OVER one + row_number() OVER (one ORDER BY new._i) AS _number"
+                  " FROM fit AS new WINDOW one AS (PARTITION BY :company, new._scope)) AS new");
+    } else {
+        buf_append_text(&w->text, "fit AS new");
+    }
+    buf_append_text(&w->text, " ORDER BY new._i");
 }
 
 static void write_number(struct sql_writer *w)
 {
     buf_append_text(&w->text, ", ");
     sql_write(w, w->plan->number->prefix);
-    buf_append_text(&w->text, " || lpad(new._number, greatest(4, length(new._number)), '0')");
+    buf_append_text(&w->text, " || lpad(new._number::text, greatest(4, length(new._number::text)), '0')");
 }
 
 static void write_insert(struct sql_writer *w)
@@ -362,8 +400,9 @@ static void write_follow(struct sql_writer *w)
 static void write_answer(struct sql_writer *w)
 {
     if (w->plan->many) {
-        buf_append_text(&w->text, " SELECT id, 0, version, json FROM made"
-                                  " UNION ALL SELECT _id, broken, NULL, NULL FROM new WHERE broken <> 0");
+        buf_append_text(&w->text,
+                        " SELECT id, 0, version, json, company_id FROM made"
+                        " UNION ALL SELECT _id, broken, NULL, NULL, _company FROM new WHERE broken <> 0");
         return;
     }
     bool is_create = w->plan->verb == RESOURCE_CREATE;
@@ -377,38 +416,71 @@ static void write_answer(struct sql_writer *w)
         buf_append_text(&w->text, " LEFT JOIN follow ON true");
 }
 
+static void write_fit_and_insert(struct sql_writer *w)
+{
+    buf_append_text(&w->text, "fit AS (SELECT new.* FROM new WHERE new.broken = 0), ");
+    write_insert(w);
+}
+
 static const struct {
     void (*write_new)(struct sql_writer *w);
     void (*write_made)(struct sql_writer *w);
 } by_verb[] = {
-    [RESOURCE_CREATE] = {write_new_of_create, write_insert},
+    [RESOURCE_CREATE] = {write_new_of_create, write_fit_and_insert},
     [RESOURCE_UPDATE] = {write_new_of_update, write_update},
     [RESOURCE_DELETE] = {write_new_of_delete, write_delete},
 };
 
-void resource_statement_init(struct resource_statement *statement, const char *name,
+static char *end_text(struct sql_writer *w)
+{
+    buf_append_char(&w->text, '\0');
+    assert(!w->text.truncated);
+    return xstrdup(buf_data(&w->text));
+}
+
+/* The two statements begin in the same way, and have the same parameters. */
+static void write_recorded(struct sql_writer *w, const struct buf *beginning, const char *name,
+                           const char *event)
+{
+    CLEANUP(buf_done) struct buf names;
+    buf_init(&names, 128);
+    buf_printf(&names, "%s.recorded%c", name, '\0');
+    buf_clear(&w->text);
+    buf_append_slice(&w->text, buf_slice(beginning));
+    resource_write_fit_or_nothing(w);
+    write_insert(w);
+    resource_write_records(w, event);
+    w->statement->recorded = (struct db_statement){.name = xstrdup(buf_data(&names)), .sql = end_text(w)};
+}
+
+void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
                              const struct msg_resource *resource, const struct resource_plan *plan)
 {
     assert(resource->object->field_count <= 62); /* bits of :has */
     assert(!plan->many || (plan->verb == RESOURCE_CREATE && !plan->follow));
     *statement = (struct resource_statement){.resource = resource, .plan = plan};
     struct sql_writer w = {.statement = statement, .resource = resource, .plan = plan};
+    CLEANUP(buf_done) struct buf beginning;
     buf_init(&w.text, RESOURCE_STATEMENT_MAX);
+    buf_init(&beginning, RESOURCE_STATEMENT_MAX);
     by_verb[plan->verb].write_new(&w);
     buf_append_text(&w.text, ", ");
+    buf_append_slice(&beginning, buf_slice(&w.text));
     by_verb[plan->verb].write_made(&w);
     if (plan->follow)
         write_follow(&w);
     write_answer(&w);
-    buf_append_char(&w.text, '\0');
-    assert(!w.text.truncated);
-    statement->statement = (struct db_statement){.name = name, .sql = xstrdup(buf_data(&w.text))};
+    statement->statement = (struct db_statement){.name = name, .sql = end_text(&w)};
+    if (plan->many)
+        write_recorded(&w, &beginning, name, event);
     buf_done(&w.text);
 }
 
 void resource_statement_done(struct resource_statement *statement)
 {
     free((char *)(uintptr_t)statement->statement.sql);
+    free((char *)(uintptr_t)statement->recorded.name);
+    free((char *)(uintptr_t)statement->recorded.sql);
     for (size_t i = 0; i < statement->transition_count; i++) {
         free((char *)(uintptr_t)statement->transitions[i].pointer);
         free((char *)(uintptr_t)statement->transitions[i].detail);

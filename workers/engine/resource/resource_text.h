@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "workers/engine/resource/sql_writer.h"
+
 enum resource_param {
     PARAM_COMPANY,
     PARAM_ID,
@@ -12,9 +14,11 @@ enum resource_param {
     PARAM_PARENT,
     PARAM_YEAR,
     PARAM_IF_MATCH,
-    PARAM_MAY,   /* the types of the commands that the command's role may send */
-    PARAM_HAS,   /* bits of the fields that a merge patch mentions */
-    PARAM_FIELD, /* + index in the schema's table */
+    PARAM_MAY,         /* the types of the commands that the command's role may send */
+    PARAM_SEQ,         /* of many: the number of the command's event */
+    PARAM_FINGERPRINT, /* of many */
+    PARAM_HAS,         /* bits of the fields that a merge patch mentions */
+    PARAM_FIELD,       /* + index in the schema's table */
 };
 
 /* Columns of the answer. */
@@ -24,6 +28,7 @@ enum resource_answer {
     ANSWER_VERSION, /* that was made; of a change that is refused, the present one */
     ANSWER_ENTITY,
     ANSWER_FOLLOW_ID,
+    ANSWER_COMPANY = ANSWER_FOLLOW_ID, /* of many */
     ANSWER_FOLLOW_VERSION,
     ANSWER_FOLLOW,
 };
@@ -31,5 +36,10 @@ enum resource_answer {
 /* true when each command of a run has a value of its own (an array, where the plan takes many). */
 static inline bool resource_param_is_own(unsigned param)
 {
-    return param != PARAM_COMPANY && param != PARAM_AT && param != PARAM_YEAR;
+    return param != PARAM_AT && param != PARAM_YEAR;
 }
+
+/* recorded.c: the parts of a statement that also records what it does (resource.h). They come behind
+ * `fit` and `made`, or instead of the `fit` of the other statement. */
+void resource_write_fit_or_nothing(struct sql_writer *w);
+void resource_write_records(struct sql_writer *w, const char *event);

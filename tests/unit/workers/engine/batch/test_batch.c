@@ -1040,6 +1040,164 @@ static void test_batch_when_a_command_ends_the_connection_each_time_gives_it_bac
     remove_trap("deadly");
 }
 
+/* ---- creates that one statement does and records ---- */
+
+static void on_prepared_counted(void *arg, struct db_result *result)
+{
+    int64_t *count = arg;
+    assert_int_equal(db_result_error(result), ERR_OK);
+    *count = db_int(result, 0, 0);
+}
+
+static void on_prepared_synced(void *arg, enum err err)
+{
+    (void)err;
+    ev_break(((struct engine *)arg)->loop, EVBREAK_ALL);
+}
+
+/* Whether the engine's connection has used the statement. */
+static bool has_used(struct engine *e, const char *name)
+{
+    static const struct db_statement find = {"test.find_prepared",
+                                             "SELECT count(*) FROM pg_prepared_statements WHERE name = $1"};
+    const struct slice params[] = {slice_of(name)};
+    int64_t count = -1;
+    db_send(e->db, &find, params, ARRAY_LEN(params), on_prepared_counted, &count);
+    db_sync(e->db, on_prepared_synced, e);
+    while (count < 0)
+        ev_run(e->loop, EVRUN_ONCE);
+    ev_run(e->loop, EVRUN_NOWAIT);
+    return count > 0;
+}
+
+/* Two companies use the same ids, which their clients make. What the commands of two batches leave behind is the
+ * same, whether one statement writes all of it or one after the other does. */
+static void test_creates_when_nothing_else_is_in_the_batch_are_done_and_recorded_by_one_statement(
+    void **state)
+{
+    struct engine *e = *state;
+    struct uuid companies[3] = {e->company, add_company(), add_company()}, ids[4];
+    struct request requests[12];
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        ids[i] = uuid_v7();
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+        requests[i] =
+            (struct request){.type = "project.create",
+                             .json = i % 2 ? "{\"name\":\"X\",\"budget\":12.5,\"end_date\":\"2026-03-01\"}"
+                                           : "{\"name\":\"Y, \\\"{}\\\\\"}",
+                             .id = ids[i / 3],
+                             .company = companies[i % 3]};
+    run_requests(e, requests, ARRAY_LEN(requests));
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        assert_status(e->ran[i], ERR_OK);
+        assert_int_equal(e->ran[i]->http_status, 201);
+        assert_int_equal(e->ran[i]->effects->seq, i / 3 + 1);
+        assert_true(uuid_equal(&e->ran[i]->effects->subject, &ids[i / 3]));
+        assert_string_equal(member(e->ran[i]->effects, "name"), i % 2 ? "X" : "Y, \"{}\\");
+    }
+    assert_true(has_used(e, "project.create.recorded"));
+    assert_false(has_used(e, "project.create") || has_used(e, "inbox.add") || has_used(e, "events.add"));
+    for (size_t i = 0; i < ARRAY_LEN(companies); i++) {
+        const char *company = uuid_text(&companies[i]);
+        assert_no_gaps(&companies[i]);
+        assert_string_equal(
+            ask_sqlf("SELECT string_agg(right(p.number, 4) || e.seq, ' ' ORDER BY p.id) FROM project AS p"
+                     " JOIN inbox AS i ON i.company_id = p.company_id AND i.command_id = p.id"
+                     " JOIN events AS e ON e.company_id = p.company_id AND e.command_id = p.id"
+                     " WHERE p.company_id = '%s' AND i.status = 'ok' AND i.http_status = 201"
+                     " AND i.seq = e.seq AND i.at = e.at AND p.created_at = e.at AND e.type = "
+                     "'project.created'"
+                     " AND e.subject = p.id AND e.project = p.id AND e.actor = '%s' AND e.version = 1"
+                     " AND i.refusal IS NULL AND e.data ->> 'number' = p.number",
+                     company, uuid_text(&e->user)),
+            "00011 00022 00033 00044");
+        assert_string_equal(ask_sqlf("SELECT seq FROM company_sequence WHERE company_id = '%s'", company),
+                            "4");
+    }
+}
+
+static void assert_same_results(struct engine *e, const struct request *requests, size_t count)
+{
+    struct slice data[SETTLED_MAX];
+    for (size_t i = 0; i < count; i++) {
+        struct slice json = e->ran[i]->effects ? e->ran[i]->effects->data : e->ran[i]->refusal;
+        data[i] = (struct slice){strndup(json.data, json.len), json.len};
+    }
+    run_requests(e, requests, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(e->ran[i]->finding, FINDING_REPLAY);
+        struct slice json = e->ran[i]->effects ? e->ran[i]->effects->data : e->ran[i]->refusal;
+        assert_true(slice_equal(json, data[i]));
+        free((char *)(uintptr_t)data[i].data);
+    }
+}
+
+/* The statement does nothing then, and the steps give each its own result, in the order of the commands. */
+static void test_creates_when_one_of_them_is_refused_are_done_by_steps_and_leave_no_gap(void **state)
+{
+    struct engine *e = *state;
+    struct uuid other = add_company();
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"One\"}", .id = uuid_v7()},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .id = uuid_v7(), .company = other},
+        {.type = "project.create",
+         .json = "{\"name\":\"Bad\",\"start_date\":\"2026-03-02\",\"end_date\":\"2026-03-01\"}",
+         .id = uuid_v7()},
+        {.type = "project.create", .json = "{\"name\":\"Two\"}", .id = uuid_v7()},
+    };
+    for (size_t k = 0; k < 2; k++) { /* the second time it is done by steps at once */
+        struct request mine[ARRAY_LEN(requests)];
+        memcpy(mine, requests, sizeof(mine));
+        for (size_t i = 0; i < ARRAY_LEN(mine); i++)
+            mine[i].id = uuid_v7();
+        run_requests(e, mine, ARRAY_LEN(mine));
+        for (size_t i = 0; i < ARRAY_LEN(mine); i++)
+            if (i != 2)
+                assert_status(e->ran[i], ERR_OK);
+        assert_refusal(e->ran[2], ERR_VALIDATION, "/end_date");
+        assert_int_equal(e->ran[3]->effects->seq, 2 * k + 2);
+        assert_true(has_used(e, "project.create.recorded") && has_used(e, "inbox.add"));
+        assert_same_results(e, mine, ARRAY_LEN(mine));
+        assert_no_gaps(&e->company);
+        assert_no_gaps(&other);
+    }
+    assert_string_equal(
+        ask_sqlf("SELECT string_agg(name || ' ' || right(number, 4), ',' ORDER BY number) FROM project"
+                 " WHERE company_id = '%s'",
+                 uuid_text(&e->company)),
+        "One 0001,Two 0002,One 0003,Two 0004");
+}
+
+/* A statement about several companies does not say whose row it waited for. */
+static void test_creates_when_a_row_of_one_company_is_held_give_that_company_back_and_do_the_others(
+    void **state)
+{
+    struct engine *e = *state;
+    struct uuid others[] = {add_company(), add_company()};
+    assert_status(DO(e, .type = "project.create", .json = "{\"name\":\"Bridge\"}"), ERR_OK);
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = others[0]},
+        {.type = "project.create", .json = "{\"name\":\"Next\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Tunnel\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere 2\"}", .company = others[1]},
+    };
+    hold(e, "counter", &e->company);
+    run_requests(e, requests, ARRAY_LEN(requests));
+    let_go();
+    assert_status(e->ran[0], ERR_OK);
+    assert_status(e->ran[3], ERR_OK);
+    assert_true(e->settled[1] == e->ran[2] && e->settled[2] == e->ran[1]); /* the last one comes back first */
+    struct command *again[] = {take_settled(e, 2), take_settled(e, 1)};
+    for (size_t i = 0; i < ARRAY_LEN(again); i++) {
+        assert_int_equal(again[i]->outcome, COMMAND_BLOCKED);
+        assert_int_equal(again[i]->attempts, 0);
+    }
+    run_commands(e, again, ARRAY_LEN(again));
+    assert_string_equal(member(e->settled[1]->effects, "name"), "Tunnel");
+    assert_int_equal(e->settled[1]->effects->seq, 3);
+    assert_no_gaps(&e->company);
+}
+
 int main(void)
 {
     if (apply_migrations() != 0)
@@ -1090,6 +1248,9 @@ int main(void)
         TEST(test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_everything_once),
         TEST(test_batch_when_the_connection_is_cut_at_each_commit_until_no_try_is_left_gives_the_results),
         TEST(test_batch_when_a_command_ends_the_connection_each_time_gives_it_back_and_goes_on),
+        TEST(test_creates_when_nothing_else_is_in_the_batch_are_done_and_recorded_by_one_statement),
+        TEST(test_creates_when_one_of_them_is_refused_are_done_by_steps_and_leave_no_gap),
+        TEST(test_creates_when_a_row_of_one_company_is_held_give_that_company_back_and_do_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
