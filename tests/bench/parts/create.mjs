@@ -1,11 +1,21 @@
 // Create → 201 through the API, against the bare chain on the same servers and tables.
-import { alternate, bound, create, median } from '../stack.mjs';
+import { alternate, bound, create, median, sql } from '../stack.mjs';
 import { costs } from '../costs.mjs';
+
+// What a create writes into the WAL of PostgreSQL, with all that PostgreSQL writes besides (page images after a checkpoint, its own
+// vacuum). Both sides advance their company's sequence by one for each.
+async function withWal(measure) {
+    const look = async () => (await sql("SELECT pg_current_wal_insert_lsn() - '0/0', sum(seq) FROM company_sequence"))[0].split('|').map(Number);
+    const [bytes, creates] = await look();
+    const run = await measure();
+    const [bytesAfter, createsAfter] = await look();
+    return { ...run, wal: (bytesAfter - bytes) / (createsAfter - creates) };
+}
 
 async function throughput() {
     const { ours, theirs } = await alternate(
-        () => create(['--connections', '64']),
-        () => bound(['--in-flight', '64']),
+        () => withWal(() => create(['--connections', '64'])),
+        () => withWal(() => bound(['--in-flight', '64'])),
     );
     const rate = (runs) => median(runs.map((run) => run.per_second));
     return {
@@ -17,6 +27,13 @@ async function throughput() {
                 unit: '/s',
                 against: 'bare chain, 64 in flight',
                 goal: { ratio: 0.6, atLeast: true },
+            },
+            {
+                what: 'WAL of a create',
+                ours: median(ours.map((run) => run.wal)),
+                theirs: median(theirs.map((run) => run.wal)),
+                unit: ' B',
+                against: 'bare chain',
             },
         ],
         costs: [costs('create → 201, 64 connections', ours, (run) => run.per_second), costs('  bare chain, 64 in flight', theirs, (run) => run.per_second)],
