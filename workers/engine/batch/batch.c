@@ -42,7 +42,6 @@ void batch_advance(struct batch *b)
         return;
     }
     b->count = b->from = b->to = 0;
-    b->goes_by_steps = false;
     batch_enter(b, BATCH_IDLE);
     if (b->callbacks.on_idle)
         b->callbacks.on_idle(b->ctx);
@@ -59,20 +58,27 @@ static enum command_outcome outcome_of(const struct command *command)
 
 static void committed(struct batch *b)
 {
+    sequences_keep(&b->sequences);
     for (size_t i = b->from; i < b->to; i++)
         batch_settle(b, b->commands[i], outcome_of(b->commands[i]));
     batch_advance(b);
+}
+
+static void missed(struct ways *ways)
+{
+    ways->best = ways->taken == WAY_AT_ONCE ? WAY_RECORDED : WAY_BY_STEPS;
+    if (ways->best == WAY_BY_STEPS)
+        ways->batches_by_steps = BATCHES_BY_STEPS;
 }
 
 static void on_sync(void *arg, enum err err)
 {
     struct batch *b = arg;
     if (err || b->fault.err) {
-        b->goes_by_steps = true; /* the smaller transactions that follow find out whose fault it is */
+        b->ways.best = WAY_BY_STEPS; /* the smaller transactions that follow find out whose fault it is */
         batch_failed(b, err);
-    } else if (b->has_missed) {
-        b->goes_by_steps = true;
-        b->batches_by_steps = BATCHES_BY_STEPS;
+    } else if (b->ways.has_missed) {
+        missed(&b->ways);
         batch_begin(b);
     } else {
         committed(b);
@@ -241,13 +247,17 @@ static void look(struct batch *b)
 {
     batch_enter(b, BATCH_LOOKING);
     b->fault = (struct fault){0};
-    b->has_missed = b->has_rows = false;
+    b->has_rows = b->ways.has_missed = false;
+    b->ways.taken = WAY_BY_STEPS;
     struct command **commands = b->commands + b->from;
     size_t count = b->to - b->from;
     for (size_t i = 0; i < count; i++) {
         command_reset(commands[i]);
         b->has_rows |= commands[i]->finding == FINDING_GONE;
     }
+    sequences_gather(&b->sequences, commands, count);
+    if (batch_goes_at_once(b))
+        return;
     sequences_lock(&b->sequences, &b->records, commands, count, on_locked, b);
     if (b->has_rows)
         db_ask(b->db);
@@ -371,8 +381,9 @@ void batch_start(struct batch *b, struct command *commands)
     b->to = b->count;
     b->unit = UNIT_ALL;
     b->losses = 0;
-    b->goes_by_steps = b->batches_by_steps > 0;
-    b->batches_by_steps -= b->goes_by_steps;
+    b->ways.best = b->ways.batches_by_steps > 0 ? WAY_BY_STEPS : WAY_AT_ONCE;
+    if (b->ways.batches_by_steps > 0)
+        b->ways.batches_by_steps--;
     batch_begin(b);
 }
 

@@ -145,13 +145,15 @@ static void fail_one(struct batch *b, enum err err)
     }
 }
 
+/* What failed together runs again one by one, and always by steps: then a failure is that of its command. */
 static void own_fault(struct batch *b, enum err err)
 {
-    if (b->to - b->from == 1) {
+    if (b->to - b->from > 1)
+        batch_divide(b, UNIT_COMMAND);
+    else if (b->ways.taken != WAY_BY_STEPS)
+        batch_begin(b);
+    else
         fail_one(b, err);
-        return;
-    }
-    batch_divide(b, UNIT_COMMAND);
 }
 
 /* ---- a row that another transaction holds ---- */

@@ -1,9 +1,10 @@
 #pragma once
 /* Inside of the batch: for the files of this room only.
  *
- *   batch.c  the states, the transactions, and what is written at their end
- *   run.c    the commands' own statements
- *   fault.c  what becomes of commands whose transaction failed
+ *   batch.c    the states, the transactions, and what is written at their end
+ *   run.c      the commands' own statements
+ *   at_once.c  the transactions of creates, which wait for one answer or two
+ *   fault.c    what becomes of commands whose transaction failed
  */
 
 #include "common/base/clock.h"
@@ -51,6 +52,23 @@ struct run {
     size_t count;
 };
 
+/* How a transaction goes whose commands are all creates of one kind that takes many, the best way first. */
+enum batch_way {
+    WAY_AT_ONCE, /* nothing is looked up: one statement does and records them, if all is as this process has seen
+                     it, and the commit goes with it */
+    WAY_RECORDED, /* everything is looked up; then one statement does and records them, and the commit goes with it */
+    WAY_BY_STEPS, /* as all other transactions: look, run, record */
+};
+
+/* A transaction that did nothing, because its statement found that it must not, begins again the next way. When
+ * a rule has refused a command, the next batches go by steps at once, since refusals seldom come alone. */
+struct ways {
+    enum batch_way best;  /* that is left to this batch */
+    enum batch_way taken; /* by the transaction at work */
+    bool has_missed;      /* it did nothing */
+    unsigned batches_by_steps;
+};
+
 struct batch {
     struct db *db;
     const struct handlers *handlers;
@@ -63,11 +81,7 @@ struct batch {
     size_t count, capacity;
     size_t from, to; /* the commands of the transaction at work */
     enum batch_unit unit;
-    /* When all commands of the transaction are in one run of many, its statement records them, too, and is sent
-     * with the commit. It does nothing when it would refuse one of them: then the transaction begins again by
-     * steps, and so do the next batches, because refusals seldom come alone. */
-    bool goes_by_steps, has_missed;
-    unsigned batches_by_steps;
+    struct ways ways;
     bool has_rows;   /* among them are rows of `deferred`, to be claimed */
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers of runs */
@@ -105,6 +119,18 @@ void batch_put_held_aside(struct batch *b);
 
 /* run.c */
 void batch_run_all(struct batch *b);
+void batch_take_time(struct batch *b);
+struct resource_moment batch_moment(const struct batch *b);
+/* A copy that lives as long as the transaction: what a statement refers to until its answer comes. */
+struct run *batch_keep_run(struct batch *b, const struct run *run);
+/* The command that a failure is noted with. A statement about many companies does not say whose fault it is. */
+const struct command *batch_culprit(const struct run *run);
+
+/* at_once.c */
+/* Each sends the whole transaction with its commit and returns true, or sends nothing. */
+bool batch_goes_at_once(struct batch *b); /* before anything is looked up */
+bool batch_goes_recorded(struct batch *b,
+                         struct run *to_run); /* when everything is; the commands that are to run */
 
 /* fault.c */
 /* Returns true when the answer is an error. The first error of the transaction is kept; a statement that was

@@ -1,13 +1,12 @@
 #include "workers/engine/batch/private.h"
 #include "workers/engine/command/refusal.h"
 
-static struct resource_moment moment_of(const struct batch *b)
+struct resource_moment batch_moment(const struct batch *b)
 {
     return (struct resource_moment){.at = b->at, .year = b->year};
 }
 
-/* The command that a failure is noted with. A statement about many companies does not say whose fault it is. */
-static const struct command *culprit(const struct run *run)
+const struct command *batch_culprit(const struct run *run)
 {
     const struct command *first = run->commands[0], *last = run->commands[run->count - 1];
     return first->company_at == last->company_at ? first : NULL;
@@ -17,8 +16,8 @@ static void on_run(void *arg, struct db_result *result)
 {
     struct run *run = arg;
     struct batch *b = run->batch;
-    struct resource_moment moment = moment_of(b);
-    if (!batch_note_fault(b, result, culprit(run)))
+    struct resource_moment moment = batch_moment(b);
+    if (!batch_note_fault(b, result, batch_culprit(run)))
         resource_read(&run->handler->statement, run->commands, run->count, &moment, run->handler->event,
                       result);
     if (--b->awaited > 0)
@@ -112,8 +111,7 @@ static bool is_to_run(struct batch *b, struct command *command)
     return false;
 }
 
-/* What the statement of a run refers to until its answer comes. */
-static struct run *keep_run(struct batch *b, const struct run *run)
+struct run *batch_keep_run(struct batch *b, const struct run *run)
 {
     struct run *sent = arena_alloc(&b->runs, sizeof(*sent));
     *sent = *run;
@@ -126,7 +124,8 @@ static void send_run(struct batch *b, struct run *run)
 {
     if (run->count == 0)
         return;
-    resource_send(b->writer, &run->handler->statement, false, b->db, on_run, keep_run(b, run));
+    resource_send(b->writer, &run->handler->statement, RESOURCE_PLAIN, NULL, b->db, on_run,
+                  batch_keep_run(b, run));
     b->awaited++;
     run->count = 0;
 }
@@ -139,7 +138,7 @@ static bool fits(const struct run *run, const struct command *command)
 static void add(struct batch *b, struct run *run, struct command *command)
 {
     char why[WHY_SIZE] = "";
-    struct resource_moment moment = moment_of(b);
+    struct resource_moment moment = batch_moment(b);
     if (!fits(run, command))
         send_run(b, run);
     run->handler = command->handler;
@@ -149,68 +148,9 @@ static void add(struct batch *b, struct run *run, struct command *command)
         reject(command, why);
 }
 
-/* ---- all in one statement, with the commit ---- */
-
-static void on_recorded(void *arg, struct db_result *result)
-{
-    struct run *run = arg;
-    struct batch *b = run->batch;
-    struct resource_moment moment = moment_of(b);
-    if (batch_note_fault(b, result, culprit(run)))
-        return;
-    b->has_missed = db_rows(result) == 0;
-    if (b->has_missed)
-        return;
-    resource_read(&run->handler->statement, run->commands, run->count, &moment, run->handler->event, result);
-    sequences_number(&b->sequences, run->commands, run->count);
-}
-
-/* true when nothing but its result is to be written of the command. */
-static bool is_simple(const struct command *command)
-{
-    return command->row == DEFER_NONE && command->finding == FINDING_RUN && !command->has_begun_mark &&
-           !command->has_dead_letter && !command->was_begun;
-}
-
-static bool writes_into_one_statement(struct batch *b, const struct run *run)
-{
-    char why[WHY_SIZE];
-    struct resource_moment moment = moment_of(b);
-    for (size_t i = 0; i < run->count; i++) {
-        struct command *command = run->commands[i];
-        struct sequence *sequence = sequence_of(&b->sequences, command);
-        if (resource_write(b->writer, &command->handler->statement, command,
-                           sequence->seq + ++sequence->promised, &moment, why) == ERR_OK)
-            continue;
-        resource_drop(b->writer);
-        return false;
-    }
-    return true;
-}
-
-/* Sends the run with the commit, when it is all that the transaction does. Nothing is awaited in between. */
-static bool send_recorded(struct batch *b, struct run *run)
-{
-    if (b->goes_by_steps || run->count == 0 || run->count < b->to - b->from)
-        return false;
-    run->handler = run->commands[0]->handler;
-    if (!run->handler->statement.plan->many)
-        return false;
-    for (size_t i = 0; i < run->count; i++)
-        if (run->commands[i]->handler != run->handler || !is_simple(run->commands[i]))
-            return false;
-    if (!writes_into_one_statement(b, run))
-        return false;
-    resource_send(b->writer, &run->handler->statement, true, b->db, on_recorded, keep_run(b, run));
-    batch_commit(b);
-    return true;
-}
-
-/* ---- the commands of a transaction ---- */
-
 /* The time of the batch is taken when its companies are locked. So within a company times never go backwards
  * while numbers go up. */
-static void take_time(struct batch *b)
+void batch_take_time(struct batch *b)
 {
     clock_format(clock_wall_us(), b->at);
     memcpy(b->year, b->at, 4);
@@ -221,7 +161,7 @@ void batch_run_all(struct batch *b)
 {
     batch_enter(b, BATCH_RUNNING);
     batch_put_held_aside(b);
-    take_time(b);
+    batch_take_time(b);
     b->awaited = 0;
     arena_reset(&b->runs);
     struct run all = {.batch = b,
@@ -229,7 +169,7 @@ void batch_run_all(struct batch *b)
     for (size_t i = b->from; i < b->to; i++)
         if (is_to_run(b, b->commands[i]))
             all.commands[all.count++] = b->commands[i];
-    if (send_recorded(b, &all))
+    if (batch_goes_recorded(b, &all))
         return;
     struct run run = {.batch = b, .commands = arena_alloc(&b->runs, all.count * sizeof(struct command *))};
     for (size_t i = 0; i < all.count; i++)

@@ -12,7 +12,7 @@ static const struct db_statement find_revoked = {
     " WHERE r.company_id = k.company_id AND r.user_id = k.actor AND r.before >= to_timestamp(k.sent))",
 };
 
-static bool has_waited(const struct command *command, int64_t now_s)
+bool revoked_concerns(const struct command *command, int64_t now_s)
 {
     bool is_row = command->row != DEFER_NONE && command->row != DEFER_UNPUBLISHED;
     return command->reading == READING_ALL &&
@@ -35,7 +35,7 @@ void revoked_ask(struct records *records, struct command *const *commands, size_
     static const enum pg_element columns[] = {PG_BIGINT, PG_UUID, PG_UUID, PG_BIGINT};
     pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++) {
-        if (!has_waited(commands[i], now_s))
+        if (!revoked_concerns(commands[i], now_s))
             continue;
         const struct acted *acted = &commands[i]->acted;
         add_person(records, i, &commands[i]->envelope.company, &commands[i]->envelope.actor,

@@ -11,7 +11,10 @@
 #include "workers/engine/command/command.h"
 #include "workers/engine/records/records.h"
 
-/* Sends one statement, or none when no command of the batch has waited. `now_s`: seconds since 1970. */
+/* true when the command has waited. `now_s`: seconds since 1970. */
+bool revoked_concerns(const struct command *command, int64_t now_s);
+
+/* Sends one statement, or none when no command of the batch has waited. */
 void revoked_ask(struct records *records, struct command *const *commands, size_t count, int64_t now_s,
                  db_on_result *on_asked, void *arg);
 /* Sets is_revoked of those that were. */

@@ -28,13 +28,23 @@ static const struct db_statement advance_rows = {
     " WHERE s.company_id = n.company_id",
 };
 
+enum { SEEN_MAX = 4096 }; /* a power of two */
+
+/* A table without chains: a company pushes out the one that was in its place. */
+struct sequence_seen {
+    struct uuid company;
+    bool is_set;
+    int64_t seq;
+};
+
 void sequences_done(struct sequences *sequences)
 {
+    free(sequences->seen);
     free(sequences->rows);
     free(sequences->sorted);
 }
 
-/* ---- lock ---- */
+/* ---- gather ---- */
 
 /* Neighbours are often of one company, so the search begins at the last row. */
 static size_t index_of(struct sequences *sequences, const struct uuid *company)
@@ -70,7 +80,7 @@ static void sort_by_company(struct sequences *sequences, struct command **comman
     memcpy(commands, sequences->sorted, count * sizeof(struct command *));
 }
 
-static void find_companies(struct sequences *sequences, struct command **commands, size_t count)
+void sequences_gather(struct sequences *sequences, struct command **commands, size_t count)
 {
     sequences->count = 0;
     for (size_t i = 0; i < count; i++) {
@@ -80,11 +90,45 @@ static void find_companies(struct sequences *sequences, struct command **command
     sort_by_company(sequences, commands, count);
 }
 
-void sequences_lock(struct sequences *sequences, struct records *records, struct command **commands,
+/* ---- what was seen ---- */
+
+static struct sequence_seen *place_of(const struct sequences *sequences, const struct uuid *company)
+{
+    uint32_t random; /* the last octets of an id are random */
+    memcpy(&random, company->octet + sizeof(company->octet) - sizeof(random), sizeof(random));
+    return &sequences->seen[random & (SEEN_MAX - 1)];
+}
+
+bool sequences_recall(struct sequences *sequences)
+{
+    for (size_t i = 0; i < sequences->count; i++) {
+        struct sequence *row = &sequences->rows[i];
+        const struct sequence_seen *seen = sequences->seen ? place_of(sequences, &row->company) : NULL;
+        if (!seen || !seen->is_set || !uuid_equal(&seen->company, &row->company))
+            return false;
+        row->seq = seen->seq;
+    }
+    return true;
+}
+
+void sequences_keep(struct sequences *sequences)
+{
+    if (!sequences->seen)
+        sequences->seen = xcalloc(SEEN_MAX, sizeof(*sequences->seen));
+    for (size_t i = 0; i < sequences->count; i++) {
+        const struct sequence *row = &sequences->rows[i];
+        if (row->has_moved || (row->is_known && !row->is_held))
+            *place_of(sequences, &row->company) =
+                (struct sequence_seen){.company = row->company, .is_set = true, .seq = row->seq};
+    }
+}
+
+/* ---- lock ---- */
+
+void sequences_lock(struct sequences *sequences, struct records *records, struct command *const *commands,
                     size_t count, db_on_result *on_locked, void *arg)
 {
     bool is_scheduling = false;
-    find_companies(sequences, commands, count);
     for (size_t i = 0; i < count; i++)
         is_scheduling = is_scheduling || commands[i]->envelope.not_before > 0;
     static const enum pg_element columns[] = {PG_UUID};

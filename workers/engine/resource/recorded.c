@@ -7,13 +7,37 @@
 #include "workers/engine/records/inbox.h"
 #include "workers/engine/resource/resource_text.h"
 
+/* The rows of the sequences are locked by the statement before this one, so this one sees what their last holder
+ * committed. xmax is the transaction that has a row locked. A sub-select for each company, unlike a join, can only
+ * go by the key. */
+static void write_what_was_not_looked_up(struct sql_writer *w)
+{
+    buf_append_text(&w->text, " AND (SELECT count(*) FROM unnest(");
+    sql_write_param(w, PARAM_HELD_COMPANY, "uuid");
+    buf_append_text(&w->text, "[], ");
+    sql_write_param(w, PARAM_HELD_SEQ, "bigint");
+    buf_append_text(&w->text, "[]) AS h (company_id, seq)"
+                              " WHERE h.seq = (SELECT s.seq FROM company_sequence AS s"
+                              " WHERE s.company_id = h.company_id AND s.xmax = pg_current_xact_id()::xid))"
+                              " = cardinality(");
+    sql_write_param(w, PARAM_HELD_COMPANY, "uuid");
+    buf_append_text(&w->text, "[])"
+                              " AND NOT EXISTS (SELECT FROM new AS n JOIN inbox AS x"
+                              " ON x.company_id = n._company AND x.command_id = n._id)"
+                              " AND NOT EXISTS (SELECT FROM new AS n JOIN deferred AS d"
+                              " ON d.company_id = n._company AND d.command_id = n._id)");
+}
+
 /* All rows fit, or none is taken. */
-void resource_write_fit_or_nothing(struct sql_writer *w)
+void resource_write_fit_or_nothing(struct sql_writer *w, bool is_at_once)
 {
     buf_append_text(&w->text, "fit AS MATERIALIZED (SELECT new.* FROM new"
                               " WHERE (SELECT count(*) FROM new AS n WHERE n.broken = 0) = cardinality(");
     sql_write_param(w, PARAM_ID, "uuid");
-    buf_append_text(&w->text, "[])), ");
+    buf_append_text(&w->text, "[])");
+    if (is_at_once)
+        write_what_was_not_looked_up(w);
+    buf_append_text(&w->text, "), ");
 }
 
 /* Writes the element m.i of an array. */

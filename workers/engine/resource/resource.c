@@ -242,18 +242,25 @@ void resource_drop(struct resource_writer *w)
     w->count = 0;
 }
 
-void resource_send(struct resource_writer *w, const struct resource_statement *s, bool is_recorded,
-                   struct db *db, db_on_result *on_result, void *arg)
+void resource_send(struct resource_writer *w, const struct resource_statement *s, enum resource_way way,
+                   const struct slice held[2], struct db *db, db_on_result *on_result, void *arg)
 {
+    const struct db_statement *const statements[] = {[RESOURCE_PLAIN] = &s->statement,
+                                                     [RESOURCE_RECORDED] = &s->recorded,
+                                                     [RESOURCE_AT_ONCE] = &s->at_once};
     uint64_t binary = 0;
+    size_t count = s->param_count;
     for (size_t i = 0; i < s->param_count; i++) {
         if (!is_array(s, i))
             continue;
         binary |= UINT64_C(1) << i;
         w->params[i] = pg_array_end(&w->columns[i]);
     }
-    db_send_binary(db, is_recorded ? &s->recorded : &s->statement, w->params, s->param_count, binary,
-                   on_result, arg);
+    for (size_t i = 0; way == RESOURCE_AT_ONCE && i < 2; i++) {
+        binary |= UINT64_C(1) << count;
+        w->params[count++] = held[i];
+    }
+    db_send_binary(db, statements[way], w->params, count, binary, on_result, arg);
     w->count = 0;
 }
 

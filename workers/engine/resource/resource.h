@@ -18,6 +18,8 @@
  * A plan that takes many has a second statement, `recorded`, which also writes the events, the inbox rows and the
  * sequences of its commands: instead of the statements of records/, which would wait for its answer first. It
  * takes all of its commands or none: when one of them is refused, it does nothing and answers with no rows.
+ * `at_once` also makes sure of what a batch finds out beforehand: that the sequences are locked and are where the
+ * caller thinks they are, and that no command ran before or waits.
  *
  * Names that the SQL of a plan may use:
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
@@ -87,6 +89,7 @@ struct resource_statement {
     const struct resource_plan *plan;
     struct db_statement statement;
     struct db_statement recorded;  /* of many; it has the same parameters */
+    struct db_statement at_once;   /* of many; it has two parameters more */
     uint8_t params[DB_PARAMS_MAX]; /* PARAM_… of resource_text.h */
     size_t param_count;
     const struct resource_rule *rules[RESOURCE_RULES_MAX];
@@ -123,9 +126,13 @@ enum err resource_write(struct resource_writer *writer, const struct resource_st
                         char why[160]) MUST_CHECK;
 /* Forgets the run that is being written. */
 void resource_drop(struct resource_writer *writer);
-/* Sends the run (at least one command) by the statement or by its `recorded`, and begins the next one. */
+enum resource_way { RESOURCE_PLAIN, RESOURCE_RECORDED, RESOURCE_AT_ONCE };
+
+/* Sends the run (at least one command) by one of the statements, and begins the next one. `held`: of AT_ONCE, the
+ * companies and their numbers as arrays. */
 void resource_send(struct resource_writer *writer, const struct resource_statement *statement,
-                   bool is_recorded, struct db *db, db_on_result *on_result, void *arg);
+                   enum resource_way way, const struct slice held[2], struct db *db, db_on_result *on_result,
+                   void *arg);
 
 /* Turns the statement's answer, which must not be an error, into effects or refusals of the commands.
  * `commands` are those of the run, in the order in which they were written. */

@@ -438,19 +438,21 @@ static char *end_text(struct sql_writer *w)
     return xstrdup(buf_data(&w->text));
 }
 
-/* The two statements begin in the same way, and have the same parameters. */
+/* The statements of a plan begin in the same way, and have the same parameters, except that `at_once` has further
+ * ones behind them. */
 static void write_recorded(struct sql_writer *w, const struct buf *beginning, const char *name,
-                           const char *event)
+                           const char *event, bool is_at_once)
 {
     CLEANUP(buf_done) struct buf names;
     buf_init(&names, 128);
-    buf_printf(&names, "%s.recorded%c", name, '\0');
+    buf_printf(&names, "%s.%s%c", name, is_at_once ? "at_once" : "recorded", '\0');
     buf_clear(&w->text);
     buf_append_slice(&w->text, buf_slice(beginning));
-    resource_write_fit_or_nothing(w);
+    resource_write_fit_or_nothing(w, is_at_once);
     write_insert(w);
     resource_write_records(w, event);
-    w->statement->recorded = (struct db_statement){.name = xstrdup(buf_data(&names)), .sql = end_text(w)};
+    *(is_at_once ? &w->statement->at_once : &w->statement->recorded) =
+        (struct db_statement){.name = xstrdup(buf_data(&names)), .sql = end_text(w)};
 }
 
 void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
@@ -471,8 +473,13 @@ void resource_statement_init(struct resource_statement *statement, const char *n
         write_follow(&w);
     write_answer(&w);
     statement->statement = (struct db_statement){.name = name, .sql = end_text(&w)};
-    if (plan->many)
-        write_recorded(&w, &beginning, name, event);
+    if (plan->many) {
+        write_recorded(&w, &beginning, name, event, false);
+        size_t count = statement->param_count;
+        write_recorded(&w, &beginning, name, event, true);
+        assert(statement->param_count == count + 2);
+        statement->param_count = count;
+    }
     buf_done(&w.text);
 }
 
@@ -481,6 +488,8 @@ void resource_statement_done(struct resource_statement *statement)
     free((char *)(uintptr_t)statement->statement.sql);
     free((char *)(uintptr_t)statement->recorded.name);
     free((char *)(uintptr_t)statement->recorded.sql);
+    free((char *)(uintptr_t)statement->at_once.name);
+    free((char *)(uintptr_t)statement->at_once.sql);
     for (size_t i = 0; i < statement->transition_count; i++) {
         free((char *)(uintptr_t)statement->transitions[i].pointer);
         free((char *)(uintptr_t)statement->transitions[i].detail);

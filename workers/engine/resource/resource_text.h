@@ -14,11 +14,13 @@ enum resource_param {
     PARAM_PARENT,
     PARAM_YEAR,
     PARAM_IF_MATCH,
-    PARAM_MAY,         /* the types of the commands that the command's role may send */
-    PARAM_SEQ,         /* of many: the number of the command's event */
-    PARAM_FINGERPRINT, /* of many */
-    PARAM_HAS,         /* bits of the fields that a merge patch mentions */
-    PARAM_FIELD,       /* + index in the schema's table */
+    PARAM_MAY,          /* the types of the commands that the command's role may send */
+    PARAM_SEQ,          /* of many: the number of the command's event */
+    PARAM_FINGERPRINT,  /* of many */
+    PARAM_HELD_COMPANY, /* at once: the sequences that the statement must find locked by its transaction … */
+    PARAM_HELD_SEQ,     /* … and their numbers */
+    PARAM_HAS,          /* bits of the fields that a merge patch mentions */
+    PARAM_FIELD,        /* + index in the schema's table */
 };
 
 /* Columns of the answer. */
@@ -41,5 +43,5 @@ static inline bool resource_param_is_own(unsigned param)
 
 /* recorded.c: the parts of a statement that also records what it does (resource.h). They come behind
  * `fit` and `made`, or instead of the `fit` of the other statement. */
-void resource_write_fit_or_nothing(struct sql_writer *w);
+void resource_write_fit_or_nothing(struct sql_writer *w, bool is_at_once);
 void resource_write_records(struct sql_writer *w, const char *event);

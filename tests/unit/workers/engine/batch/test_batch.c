@@ -1042,32 +1042,33 @@ static void test_batch_when_a_command_ends_the_connection_each_time_gives_it_bac
 
 /* ---- creates that one statement does and records ---- */
 
-static void on_prepared_counted(void *arg, struct db_result *result)
+static void on_uses_counted(void *arg, struct db_result *result)
 {
     int64_t *count = arg;
     assert_int_equal(db_result_error(result), ERR_OK);
     *count = db_int(result, 0, 0);
 }
 
-static void on_prepared_synced(void *arg, enum err err)
+static void on_uses_synced(void *arg, enum err err)
 {
-    (void)err;
-    ev_break(((struct engine *)arg)->loop, EVBREAK_ALL);
+    assert_int_equal(err, ERR_OK);
+    *(bool *)arg = true;
 }
 
-/* Whether the engine's connection has used the statement. */
-static bool has_used(struct engine *e, const char *name)
+/* How often the engine's connection has run the statement. */
+static int64_t uses_of(struct engine *e, const char *name)
 {
-    static const struct db_statement find = {"test.find_prepared",
-                                             "SELECT count(*) FROM pg_prepared_statements WHERE name = $1"};
+    static const struct db_statement find = {
+        "test.find_prepared",
+        "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements WHERE name = $1"};
     const struct slice params[] = {slice_of(name)};
-    int64_t count = -1;
-    db_send(e->db, &find, params, ARRAY_LEN(params), on_prepared_counted, &count);
-    db_sync(e->db, on_prepared_synced, e);
-    while (count < 0)
+    int64_t uses = -1;
+    bool is_done = false;
+    db_send(e->db, &find, params, ARRAY_LEN(params), on_uses_counted, &uses);
+    db_sync(e->db, on_uses_synced, &is_done);
+    while (!is_done)
         ev_run(e->loop, EVRUN_ONCE);
-    ev_run(e->loop, EVRUN_NOWAIT);
-    return count > 0;
+    return uses;
 }
 
 /* Two companies use the same ids, which their clients make. What the commands of two batches leave behind is the
@@ -1095,8 +1096,8 @@ static void test_creates_when_nothing_else_is_in_the_batch_are_done_and_recorded
         assert_true(uuid_equal(&e->ran[i]->effects->subject, &ids[i / 3]));
         assert_string_equal(member(e->ran[i]->effects, "name"), i % 2 ? "X" : "Y, \"{}\\");
     }
-    assert_true(has_used(e, "project.create.recorded"));
-    assert_false(has_used(e, "project.create") || has_used(e, "inbox.add") || has_used(e, "events.add"));
+    assert_int_equal(uses_of(e, "project.create.recorded"), 1);
+    assert_int_equal(uses_of(e, "project.create") + uses_of(e, "inbox.add") + uses_of(e, "events.add"), 0);
     for (size_t i = 0; i < ARRAY_LEN(companies); i++) {
         const char *company = uuid_text(&companies[i]);
         assert_no_gaps(&companies[i]);
@@ -1156,7 +1157,8 @@ static void test_creates_when_one_of_them_is_refused_are_done_by_steps_and_leave
                 assert_status(e->ran[i], ERR_OK);
         assert_refusal(e->ran[2], ERR_VALIDATION, "/end_date");
         assert_int_equal(e->ran[3]->effects->seq, 2 * k + 2);
-        assert_true(has_used(e, "project.create.recorded") && has_used(e, "inbox.add"));
+        assert_int_equal(uses_of(e, "project.create.recorded"), 1);
+        assert_int_equal(uses_of(e, "inbox.add"), k + 1);
         assert_same_results(e, mine, ARRAY_LEN(mine));
         assert_no_gaps(&e->company);
         assert_no_gaps(&other);
@@ -1196,6 +1198,92 @@ static void test_creates_when_a_row_of_one_company_is_held_give_that_company_bac
     assert_string_equal(member(e->settled[1]->effects, "name"), "Tunnel");
     assert_int_equal(e->settled[1]->effects->seq, 3);
     assert_no_gaps(&e->company);
+}
+
+/* Runs a create for each company. Returns true when they went at once: without a look. */
+static bool create_at_once(struct engine *e, const struct request *requests, size_t count)
+{
+    int64_t looks = uses_of(e, "inbox.look"), at_once = uses_of(e, "project.create.at_once");
+    run_requests(e, requests, count);
+    bool is_tried = uses_of(e, "project.create.at_once") == at_once + 1;
+    return is_tried && uses_of(e, "inbox.look") == looks;
+}
+
+/* The process has seen the companies, so nothing is asked before. */
+static void test_creates_when_the_companies_are_known_are_done_with_one_answer(void **state)
+{
+    struct engine *e = *state;
+    struct uuid other = add_company();
+    const struct request requests[] = {
+        {.type = "project.create", .json = "{\"name\":\"One\"}"},
+        {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = other},
+        {.type = "project.create", .json = "{\"name\":\"Two\"}"},
+    };
+    assert_false(create_at_once(e, requests, ARRAY_LEN(requests)));
+    for (int64_t k = 1; k <= 3; k++) {
+        assert_true(create_at_once(e, requests, ARRAY_LEN(requests)));
+        for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+            assert_status(e->ran[i], ERR_OK);
+        assert_int_equal(e->ran[2]->effects->seq, 2 * k + 2);
+        assert_int_equal(e->ran[1]->effects->seq, k + 1);
+    }
+    assert_no_gaps(&e->company);
+    assert_no_gaps(&other);
+    assert_string_equal(
+        ask_sqlf("SELECT bool_and(at >= before) FROM (SELECT at, lag(at, 1, at) OVER (ORDER BY seq)"
+                 " AS before FROM events WHERE company_id = '%s') AS e",
+                 uuid_text(&e->company)),
+        "t");
+}
+
+/* What the statement must not do it leaves to those that look: of all companies that are in the batch. */
+static void test_creates_when_not_all_is_as_this_process_has_seen_it_are_looked_up_first(void **state)
+{
+    struct engine *e = *state, *elsewhere = engine_new();
+    struct uuid other = add_company(), id = uuid_v7();
+    elsewhere->company = e->company;
+    const struct request again = {.type = "project.create", .json = "{\"name\":\"Again\"}", .id = id},
+                         requests[] = {
+                             {.type = "project.create", .json = "{\"name\":\"Elsewhere\"}", .company = other},
+                             {.type = "project.create", .json = "{\"name\":\"Next\"}"},
+                         };
+    create_at_once(e, requests, ARRAY_LEN(requests));
+    assert_true(create_at_once(e, requests, ARRAY_LEN(requests)));
+
+    /* Another process has moved the sequence. */
+    assert_status(DO(elsewhere, .type = "project.create", .json = "{\"name\":\"Between\"}"), ERR_OK);
+    assert_false(create_at_once(e, requests, ARRAY_LEN(requests)));
+    assert_int_equal(e->ran[1]->effects->seq, 4);
+    assert_true(create_at_once(e, requests, ARRAY_LEN(requests)));
+
+    /* Another process has the sequence. */
+    hold(e, "company_sequence", &e->company);
+    assert_false(create_at_once(e, requests, ARRAY_LEN(requests)));
+    let_go();
+    assert_status(e->ran[0], ERR_OK);
+    assert_int_equal(e->ran[1]->outcome, COMMAND_LOCKED);
+    assert_true(create_at_once(e, requests, ARRAY_LEN(requests)));
+
+    /* The command ran before. */
+    assert_true(create_at_once(e, &again, 1));
+    assert_false(create_at_once(e, &again, 1));
+    assert_int_equal(e->ran[0]->finding, FINDING_REPLAY);
+
+    /* It waits in `deferred`. */
+    run_sqlf("DELETE FROM inbox WHERE command_id = '%s'", uuid_text(&id));
+    run_sqlf("INSERT INTO deferred (company_id, command_id, pool, slot, reason, type, actor, role, "
+             "fingerprint, body)"
+             " VALUES ('%s', '%s', 'projects', 1, 'retry', 'project.create', '%s', 'company_admin', %" PRId64
+             ", '')",
+             uuid_text(&e->company), uuid_text(&id), uuid_text(&e->user),
+             (int64_t)e->ran[0]->envelope.fingerprint);
+    assert_false(create_at_once(e, &again, 1));
+    assert_int_equal(e->ran[0]->finding, FINDING_WAITING);
+    run_sqlf("DELETE FROM deferred WHERE command_id = '%s'", uuid_text(&id));
+
+    assert_no_gaps(&e->company);
+    assert_no_gaps(&other);
+    engine_free(elsewhere);
 }
 
 int main(void)
@@ -1251,6 +1339,8 @@ int main(void)
         TEST(test_creates_when_nothing_else_is_in_the_batch_are_done_and_recorded_by_one_statement),
         TEST(test_creates_when_one_of_them_is_refused_are_done_by_steps_and_leave_no_gap),
         TEST(test_creates_when_a_row_of_one_company_is_held_give_that_company_back_and_do_the_others),
+        TEST(test_creates_when_the_companies_are_known_are_done_with_one_answer),
+        TEST(test_creates_when_not_all_is_as_this_process_has_seen_it_are_looked_up_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
