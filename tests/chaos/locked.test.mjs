@@ -167,7 +167,7 @@ describe('locked', () => {
         const company = await stack.addCompany();
         const before = '2026-02-01T00:00:00Z';
         const add = () => addLetter(stack, company, 'Replayed');
-        const held = await add();
+        const held = await addLetter(stack, company, 'Replayed', { at: '2026-01-01T00:00:00Z' }); // the first in order
         const release = await hold(`SELECT FROM dead_letter WHERE id = '${held}' FOR UPDATE`);
         const outcome = ({ status, body }) => [status, body.count, body.locked, body.more];
         await add(), await add();
