@@ -46,6 +46,15 @@ test("test_script_when_only_a_part_of_it_finds_nothing_then_no_unexpected_failur
     assert.deepEqual([script(text).status, script(text).stderr], [0, ""], text);
 });
 
+test("test_part_when_it_was_started_on_a_busy_machine_then_it_runs_from_the_first_look", () => {
+  const { status, stderr } = script(`SERVICE_USER=$(id -un); mkdir -p "$STATE/run" "$STATE/log"
+    cd() { sleep 1; builtin cd "$@"; }
+    start_process x sleep 30
+    is_running x || die "it is not seen"
+    kill "$(pid_of x)"`);
+  assert.deepEqual([status, stderr], [0, ""]);
+});
+
 test("test_script_when_it_stops_for_no_known_reason_then_it_says_where", () => {
   for (const text of ["false", "x=$(false)", "f() { false; }; f"])
     assert.match(script(text).stderr, /^cortex: unexpected failure in .* line \d+: /m, text);

@@ -249,6 +249,10 @@ start_process() {
     ) </dev/null >>"$log" 2>&1 &
     pid=$!
     disown "$pid"
+    # On a busy machine it may still be where this script is, which is no place of a part of ours.
+    while ! works_here "$pid" && [ -d "/proc/$pid" ]; do
+        sleep 0.01
+    done
     printf '%s\n' "$STATE" >"$STATE/run/$part.at"
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$STATE/run/$part.pid"
 }

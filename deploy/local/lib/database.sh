@@ -74,7 +74,7 @@ END
 }
 
 database_answers() {
-    database_sql postgres postgres <<<'SELECT 1'
+    is_running database && database_sql postgres postgres <<<'SELECT 1'
 }
 
 # PostgreSQL itself sees that its lock file is left over, unless the pid in it belongs to another process of ours by now.
