@@ -166,6 +166,7 @@ static const struct conn_protocol ws_protocol = {
     .on_overflow = link_on_overflow,
     .input = input,
     .on_input_overflow = on_input_overflow,
+    .on_crowded = link_on_drain,
     .on_drain = link_on_drain,
     .on_revoked = link_on_revoked,
     .on_free = on_free,

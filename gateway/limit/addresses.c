@@ -18,29 +18,40 @@ enum {
     NO_NETWORK = 0,
 };
 
+enum ranking { STRANGERS, KNOWN, RANKINGS };
+
+struct place {
+    struct address *previous, *next; /* in a ranking, among those with equally many */
+    size_t count;
+};
+
 struct address {
     struct address *next;
     uint64_t key;
     int64_t connections;
-    struct stranger *oldest, *newest;
-    size_t strangers;
-    struct address *previous_equal, *next_equal; /* in by_strangers */
-    ev_tstamp repaid_at;                         /* of the failures: rate.h */
+    struct {
+        struct seat *oldest, *newest;
+    } of[SEAT_KINDS];
+    struct place in[RANKINGS];
+    ev_tstamp repaid_at; /* of the failures: rate.h */
     ev_tstamp logged_at;
     uint64_t unlogged; /* failures since then */
 };
 
-/* The addresses with equally many strangers, in the order in which they came to have so many. */
+/* The addresses with equally many connections, in the order in which they came to have so many. */
 struct equals {
     struct address *first, *last;
 };
 
 struct addresses {
     const struct config *config;
-    struct equals *by_strangers; /* at n: the addresses with n strangers; nothing at 0 */
-    size_t by_strangers_size;
-    size_t most_strangers; /* that one address has */
-    uint64_t secret;       /* random, so that no client can choose addresses that all fall into one chain */
+    struct {
+        struct equals *at; /* at[n]: the addresses with n connections; nothing at 0 */
+        size_t size;
+        size_t most;  /* that one address has */
+        size_t total; /* of all addresses */
+    } rankings[RANKINGS];
+    uint64_t secret; /* random, so that no client can choose addresses that all fall into one chain */
     size_t count;
     ev_tstamp lines_repaid_at;
     struct address *chains[CHAINS];
@@ -88,7 +99,7 @@ static struct address *find(const struct addresses *addresses, uint64_t key)
 
 static bool has_connections(const struct address *address)
 {
-    return address->connections > 0 || address->strangers > 0;
+    return address->connections > 0 || address->in[STRANGERS].count > 0 || address->in[KNOWN].count > 0;
 }
 
 /* Forgets the addresses that have no connection. */
@@ -117,7 +128,8 @@ void addresses_free(struct addresses *addresses)
             addresses->chains[i] = address->next;
             free(address);
         }
-    free(addresses->by_strangers);
+    for (size_t i = 0; i < RANKINGS; i++)
+        free(addresses->rankings[i].at);
     free(addresses);
 }
 
@@ -181,99 +193,164 @@ void addresses_leave(struct addresses *addresses, uint64_t key)
     forget_if_unused(addresses, address);
 }
 
-/* ---- strangers ---- */
+/* ---- who has the most ---- */
 
-static void unlink_equal(struct addresses *addresses, struct address *address)
+static void unlink_equal(struct addresses *addresses, struct address *address, enum ranking ranking)
 {
-    struct equals *equals = &addresses->by_strangers[address->strangers];
-    if (address->previous_equal)
-        address->previous_equal->next_equal = address->next_equal;
+    struct place *place = &address->in[ranking];
+    struct equals *equals = &addresses->rankings[ranking].at[place->count];
+    if (place->previous)
+        place->previous->in[ranking].next = place->next;
     else
-        equals->first = address->next_equal;
-    if (address->next_equal)
-        address->next_equal->previous_equal = address->previous_equal;
+        equals->first = place->next;
+    if (place->next)
+        place->next->in[ranking].previous = place->previous;
     else
-        equals->last = address->previous_equal;
-    address->previous_equal = address->next_equal = NULL;
+        equals->last = place->previous;
+    place->previous = place->next = NULL;
 }
 
-static void link_equal(struct addresses *addresses, struct address *address)
+static void link_equal(struct addresses *addresses, struct address *address, enum ranking ranking)
 {
-    struct equals *equals = &addresses->by_strangers[address->strangers];
-    address->previous_equal = equals->last;
+    struct place *place = &address->in[ranking];
+    struct equals *equals = &addresses->rankings[ranking].at[place->count];
+    place->previous = equals->last;
     if (equals->last)
-        equals->last->next_equal = address;
+        equals->last->in[ranking].next = address;
     else
         equals->first = address;
     equals->last = address;
 }
 
-static void make_place_for(struct addresses *addresses, size_t strangers)
+static void make_place_for(struct addresses *addresses, enum ranking ranking, size_t count)
 {
-    size_t size = addresses->by_strangers_size;
-    if (strangers < size)
+    size_t size = addresses->rankings[ranking].size;
+    if (count < size)
         return;
     size_t grown = size > 0 ? 2 * size : 64;
-    addresses->by_strangers = xrealloc(addresses->by_strangers, grown * sizeof(struct equals));
-    memset(addresses->by_strangers + size, 0, (grown - size) * sizeof(struct equals));
-    addresses->by_strangers_size = grown;
+    struct equals *at = xrealloc(addresses->rankings[ranking].at, grown * sizeof(*at));
+    memset(at + size, 0, (grown - size) * sizeof(*at));
+    addresses->rankings[ranking].at = at;
+    addresses->rankings[ranking].size = grown;
 }
 
-/* The number changes by one. */
-static void set_strangers(struct addresses *addresses, struct address *address, size_t strangers)
+/* `by` is 1 or -1. */
+static void change_count(struct addresses *addresses, struct address *address, enum ranking ranking, int by)
 {
-    make_place_for(addresses, strangers);
-    if (address->strangers > 0)
-        unlink_equal(addresses, address);
-    address->strangers = strangers;
-    if (strangers > 0)
-        link_equal(addresses, address);
-    if (strangers > addresses->most_strangers || !addresses->by_strangers[addresses->most_strangers].first)
-        addresses->most_strangers = strangers;
+    struct place *place = &address->in[ranking];
+    make_place_for(addresses, ranking, place->count + 1);
+    if (place->count > 0)
+        unlink_equal(addresses, address, ranking);
+    place->count += (size_t)by;
+    addresses->rankings[ranking].total += (size_t)by;
+    if (place->count > 0)
+        link_equal(addresses, address, ranking);
+    size_t *most = &addresses->rankings[ranking].most;
+    if (place->count > *most || !addresses->rankings[ranking].at[*most].first)
+        *most = place->count;
 }
 
-void addresses_add_stranger(struct addresses *addresses, uint64_t key, struct stranger *stranger)
+static struct address *with_the_most(const struct addresses *addresses, enum ranking ranking)
+{
+    size_t most = addresses->rankings[ranking].most;
+    return most > 0 ? addresses->rankings[ranking].at[most].first : NULL;
+}
+
+/* ---- seats ---- */
+
+static enum ranking ranking_of(enum seat_kind kind)
+{
+    return kind == SEAT_STRANGER ? STRANGERS : KNOWN;
+}
+
+static void append(struct address *address, struct seat *seat, enum seat_kind kind)
+{
+    seat->kind = kind;
+    seat->next = NULL;
+    seat->previous = address->of[kind].newest;
+    if (seat->previous)
+        seat->previous->next = seat;
+    else
+        address->of[kind].oldest = seat;
+    address->of[kind].newest = seat;
+}
+
+static void take_out(struct address *address, struct seat *seat)
+{
+    if (seat->previous)
+        seat->previous->next = seat->next;
+    else
+        address->of[seat->kind].oldest = seat->next;
+    if (seat->next)
+        seat->next->previous = seat->previous;
+    else
+        address->of[seat->kind].newest = seat->previous;
+}
+
+void addresses_add(struct addresses *addresses, uint64_t key, struct seat *seat, enum seat_kind kind)
 {
     if (key == NO_NETWORK)
         return;
     struct address *address = find_or_add(addresses, key);
-    *stranger = (struct stranger){.address = address, .previous = address->newest};
-    if (address->newest)
-        address->newest->next = stranger;
-    else
-        address->oldest = stranger;
-    address->newest = stranger;
-    set_strangers(addresses, address, address->strangers + 1);
+    *seat = (struct seat){.address = address};
+    append(address, seat, kind);
+    change_count(addresses, address, ranking_of(kind), 1);
 }
 
-void addresses_remove_stranger(struct addresses *addresses, struct stranger *stranger)
+void addresses_set_kind(struct addresses *addresses, struct seat *seat, enum seat_kind kind)
 {
-    struct address *address = stranger->address;
+    struct address *address = seat->address;
+    if (!address || seat->kind == kind)
+        return;
+    enum ranking before = ranking_of(seat->kind), after = ranking_of(kind);
+    take_out(address, seat);
+    append(address, seat, kind);
+    if (before == after)
+        return;
+    change_count(addresses, address, before, -1);
+    change_count(addresses, address, after, 1);
+}
+
+void addresses_remove(struct addresses *addresses, struct seat *seat)
+{
+    struct address *address = seat->address;
     if (!address)
         return;
-    if (stranger->previous)
-        stranger->previous->next = stranger->next;
-    else
-        address->oldest = stranger->next;
-    if (stranger->next)
-        stranger->next->previous = stranger->previous;
-    else
-        address->newest = stranger->previous;
-    *stranger = (struct stranger){0};
-    set_strangers(addresses, address, address->strangers - 1);
+    take_out(address, seat);
+    change_count(addresses, address, ranking_of(seat->kind), -1);
+    *seat = (struct seat){0};
     forget_if_unused(addresses, address);
 }
 
-struct stranger *addresses_oldest_of(const struct addresses *addresses, uint64_t key)
+size_t addresses_strangers(const struct addresses *addresses)
 {
-    const struct address *address = key == NO_NETWORK ? NULL : find(addresses, key);
-    return address ? address->oldest : NULL;
+    return addresses->rankings[STRANGERS].total;
 }
 
-struct stranger *addresses_oldest_of_most(const struct addresses *addresses)
+struct seat *addresses_oldest_of(const struct addresses *addresses, uint64_t key, enum seat_kind kind)
 {
-    size_t most = addresses->most_strangers;
-    return most > 0 ? addresses->by_strangers[most].first->oldest : NULL;
+    const struct address *address = key == NO_NETWORK ? NULL : find(addresses, key);
+    return address ? address->of[kind].oldest : NULL;
+}
+
+struct seat *addresses_oldest_stranger(const struct addresses *addresses)
+{
+    const struct address *address = with_the_most(addresses, STRANGERS);
+    return address ? address->of[SEAT_STRANGER].oldest : NULL;
+}
+
+struct seat *addresses_known_for(const struct addresses *addresses, uint64_t key)
+{
+    const struct address *most = with_the_most(addresses, KNOWN);
+    if (!most || key == NO_NETWORK || addresses->config->address_share == 100)
+        return NULL;
+    const struct address *asking = find(addresses, key);
+    size_t has = asking ? asking->in[STRANGERS].count + asking->in[KNOWN].count : 0;
+    if (most->in[KNOWN].count < has + 2)
+        return NULL;
+    if (most->of[SEAT_IDLE].oldest)
+        return most->of[SEAT_IDLE].oldest;
+    return most->of[SEAT_STREAM].newest ? most->of[SEAT_STREAM].newest : most->of[SEAT_WORKING].oldest;
 }
 
 bool addresses_may_try(const struct addresses *addresses, uint64_t key, ev_tstamp now)

@@ -7,7 +7,14 @@
  * a stranger makes room: the oldest one of the address that has the most. So an address with few connections
  * keeps them, however many addresses fill the table.
  *
- * Behind a proxy that hides its clients' addresses all of them share one, and both bounds should be off.
+ * Connections whose clients have shown a token make room as well, when only few strangers are there: of the address
+ * that has the most, down to what the address of the new one has. Those that wait for a request go first, then the
+ * youngest stream, and the request that is in work longest last. So many people behind one address have all of the
+ * table that others leave, and lose to others only what they have more than these. Who is sent away and comes
+ * again finds no address that has more, so nobody is sent away in turn.
+ *
+ * Behind a proxy that hides its clients' addresses all of them share one, and both bounds should be off. Then no
+ * known connection makes room.
  */
 
 #include <ev.h>
@@ -19,10 +26,19 @@ struct address;
 struct addresses;
 struct config;
 
-/* A member of a connection: its place among the strangers of its address. Zeroed: it is none. */
-struct stranger {
+enum seat_kind {
+    SEAT_STRANGER, /* without a valid token */
+    SEAT_IDLE,     /* with one; it waits for a request */
+    SEAT_STREAM,   /* with one; a WebSocket, a stream of events, a long poll */
+    SEAT_WORKING,  /* with one; a request arrives, is in work, or is being answered */
+    SEAT_KINDS,
+};
+
+/* A part of a connection: its place among those of its address. Zeroed: it has none. */
+struct seat {
     struct address *address;
-    struct stranger *previous, *next; /* the oldest one is the first */
+    struct seat *previous, *next; /* of the same kind; the first is the one that became so first */
+    enum seat_kind kind;
 };
 
 /* The address as a number, without its port and, for IPv6, without its last 64 bits. 0: not an address of the
@@ -38,13 +54,18 @@ size_t addresses_count(const struct addresses *addresses); /* that are remembere
 bool addresses_enter(struct addresses *addresses, uint64_t key);
 void addresses_leave(struct addresses *addresses, uint64_t key);
 
-/* Nothing happens when the key is 0. The cost of these four does not grow with the number of connections. */
-void addresses_add_stranger(struct addresses *addresses, uint64_t key, struct stranger *stranger);
-/* Nothing happens when it is no stranger. */
-void addresses_remove_stranger(struct addresses *addresses, struct stranger *stranger);
-/* The oldest one of this address, or of the address that has the most. NULL: there is none. */
-struct stranger *addresses_oldest_of(const struct addresses *addresses, uint64_t key);
-struct stranger *addresses_oldest_of_most(const struct addresses *addresses);
+/* Nothing happens when the key is 0. The cost of these does not grow with the number of connections. */
+void addresses_add(struct addresses *addresses, uint64_t key, struct seat *seat, enum seat_kind kind);
+void addresses_set_kind(struct addresses *addresses, struct seat *seat, enum seat_kind kind);
+void addresses_remove(struct addresses *addresses, struct seat *seat); /* when it has a place */
+size_t addresses_strangers(const struct addresses *addresses);
+/* The oldest one of this kind and address; the oldest stranger of the address that has the most of them. NULL: there
+ * is none. */
+struct seat *addresses_oldest_of(const struct addresses *addresses, uint64_t key, enum seat_kind kind);
+struct seat *addresses_oldest_stranger(const struct addresses *addresses);
+/* One with a token that makes room for another connection of address `key`, which must not be counted yet. NULL: no
+ * address has more than that one will have. */
+struct seat *addresses_known_for(const struct addresses *addresses, uint64_t key);
 
 /* Whether another token of this address may be verified now. */
 bool addresses_may_try(const struct addresses *addresses, uint64_t key, ev_tstamp now);

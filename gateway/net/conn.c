@@ -214,8 +214,7 @@ void conn_set_known(struct conn *conn)
     if (conn->known)
         return;
     conn->known = true;
-    if (conn->set->gateway->addresses)
-        addresses_remove_stranger(conn->set->gateway->addresses, &conn->stranger);
+    conn_note_kind(conn);
     int unsent = (int)conn->set->gateway->config->socket_unsent_bytes;
     const int by_kernel = 0;
     if (conn->family != AF_INET && conn->family != AF_INET6)
@@ -315,12 +314,15 @@ void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, 
     conn->is_long_lived = false;
     if (protocol->is_stream)
         conn_set_long_lived(conn);
+    else
+        conn_note_kind(conn);
 }
 
 void conn_set_long_lived(struct conn *conn)
 {
     conn->is_long_lived = true;
     conn_drain_joined(conn);
+    conn_note_kind(conn);
 }
 
 /* Until the first request begins. A client that connects ahead of it may take its time, but not while others

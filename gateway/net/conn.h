@@ -74,19 +74,20 @@ struct gateway *conn_gateway(const struct conn *conn);
 const char *conn_peer(const struct conn *conn);
 
 uint64_t conn_address(const struct conn *conn); /* address_key of limit/addresses.h */
-/* The process has as many connections as it may, or the client's address has, and no stranger was there to make
- * room. So this one was let in only to ask for the process's health: it must do so within CONN_GUEST_MS, and is
+/* The process has as many connections as it may, or the client's address has, and none was there to make room
+ * (conn_room.c). So this one was let in only to ask for the process's health: it must do so within CONN_GUEST_MS, and is
  * closed after one answer. */
 bool conn_is_guest(const struct conn *conn);
 
-/* Hands the connection over to another protocol (an upgrade). The caller frees the old state. */
+/* Hands the connection over to another protocol (an upgrade). The caller frees the old state. A known connection
+ * without a state is idle: it makes room before others. */
 void conn_set_protocol(struct conn *conn, const struct conn_protocol *protocol, void *state);
 /* Treats the connection as a stream until it is handed over again: its client will ask again as soon as it is
  * told to leave. */
 void conn_set_long_lived(struct conn *conn);
 
 /* The client has shown a valid token. Until then it is a stranger: the kernel and this connection hold less output
- * for it, it is ended before others when memory is short, and it makes room for others when the table is full. */
+ * for it, it is ended before others when memory is short, and it makes room before others when the table is full. */
 void conn_set_known(struct conn *conn);
 bool conn_is_known(const struct conn *conn);
 
@@ -124,6 +125,9 @@ size_t conn_set_count(const struct conn_set *set);
 /* Of them, those that take up room: neither guests nor dead. */
 size_t conn_set_members(const struct conn_set *set);
 size_t conn_set_guests(const struct conn_set *set);
+/* While the table is full, as many connections come in one turn of the loop, and as many strangers have the time to
+ * show a token. */
+size_t conn_set_few(const struct conn_set *set);
 /* Ends the guest that came first, with these bytes as its answer when it has none yet. */
 void conn_set_dismiss_guest(struct conn_set *set, struct slice answer);
 size_t conn_set_input(const struct conn_set *set); /* octets of input that all connections hold */
@@ -143,7 +147,7 @@ void conn_set_revoked(struct conn_set *set);                /* calls each protoc
 void conn_set_abort(struct conn_set *set);                  /* aborts all connections */
 
 /* Takes over a connected, non-blocking socket, which begins with `protocol` and a NULL state. peer may be
- * NULL. When is_full says so, or when its address has as many connections as it may, a stranger is ended for it; it
- * is a guest when there is none. */
+ * NULL. When is_full says so, or when its address has as many connections as it may, another one makes room; it is a
+ * guest when there is none that does. */
 struct conn *conn_new(struct conn_set *set, int fd, const struct sockaddr *peer,
                       const struct conn_protocol *protocol, bool is_full);

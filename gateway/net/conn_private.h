@@ -33,7 +33,7 @@ struct conn {
     struct conn *previous, *next; /* in set->all */
     struct conn *next_dirty;
     struct conn *next_dead;
-    struct stranger stranger; /* until its client has shown a valid token */
+    struct seat seat; /* of the connections of its address */
     uint8_t address[16];
     uint8_t family;
     uint8_t state; /* enum conn_state; only set_state in conn.c changes it */
@@ -103,6 +103,7 @@ void conn_set_bound_output(struct conn_set *set);
 /* conn_room.c */
 /* Counts the new connection among those of its address. False: there is no room, and nothing is counted. */
 bool conn_find_room(struct conn *conn, bool is_full);
+void conn_note_kind(struct conn *conn); /* after something that may have changed how gladly it makes room */
 void conn_give_room(struct conn *conn); /* takes it out of the counts again */
 
 /* conn_guest.c */

@@ -133,8 +133,8 @@ static enum accepted accept_one(struct server *server)
  * has sent is read before it is the oldest. */
 static size_t accepts_per_turn(const struct server *server)
 {
-    size_t part = (size_t)server->gateway->config->max_connections / 32 + 1;
-    return is_full(server) && part < ACCEPTS_PER_TURN ? part : ACCEPTS_PER_TURN;
+    size_t few = conn_set_few(server->conns);
+    return is_full(server) && few < ACCEPTS_PER_TURN ? few : ACCEPTS_PER_TURN;
 }
 
 static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int revents)

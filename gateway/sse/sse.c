@@ -180,6 +180,7 @@ static const struct conn_protocol sse_protocol = {
     .on_end = on_end,
     .on_timeout = on_timeout,
     .on_overflow = on_overflow,
+    .on_crowded = on_drain,
     .on_drain = on_drain,
     .on_revoked = on_revoked,
     .on_free = on_free,

@@ -1,12 +1,13 @@
-// What network addresses may do: silent connections, of however many addresses, keep nobody out; health is answered while the table is full
-// of clients with a token; wrong tokens are not verified without end. What was refused is logged, sampled, and never with the token.
+// What network addresses may do: silent connections, of however many addresses, keep nobody out; those with a token give way to addresses
+// that have fewer, idle ones first; health is answered while the table is full of clients with a token; wrong tokens are not verified
+// without end. What was refused is logged, sampled, and never with the token.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomUUID, sign as signature } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 
 import { expectProblem, expectStatus } from './api/expect.mjs';
 import { client as clientOf } from '../lib/http.mjs';
@@ -57,10 +58,12 @@ function get(path, localAddress, headers = {}) {
 const authorization = () => bearer(stack.token({ company: stack.company }));
 
 // A connection that stays silent, or sends `text` and reads the answer; and then holds on.
+const held = new Set();
 function holdOne(localAddress, text = '') {
     const [host, port] = address();
-    const socket = connect({ port: Number(port), host, localAddress }).on('error', () => {});
-    socket.heard = new Promise((resolve) => socket.once(text ? 'data' : 'connect', resolve));
+    const socket = connect({ port: Number(port), host, localAddress }).on('error', () => {}).on('close', () => held.delete(socket));
+    held.add(socket);
+    socket.heard = new Promise((resolve) => socket.once(text ? 'data' : 'connect', resolve).once('close', resolve));
     if (text) socket.write(text);
     return socket;
 }
@@ -104,12 +107,13 @@ const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const knownHead = () => `GET /v1/projects HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization().authorization}\r\n\r\n`;
 
 describe('addresses', () => {
+    afterEach(() => held.forEach((socket) => socket.destroy()));
+
     test('test_connections_when_one_address_is_silent_then_others_are_served', async () => {
         const silent = await hold(3 * TABLE, '127.0.0.1');
         for (let i = 0; i < 5; i++) assert.equal(await get('/v1/projects', '127.0.0.2', authorization()), 200);
         for (let i = 0; i < 5; i++) assert.equal(await get('/readyz', '127.0.0.1'), 200);
         assert.equal(await get('/v1/projects', '127.0.0.1', authorization()), 200, 'a silent one makes room');
-        for (const socket of silent) socket.destroy();
     });
 
     test('test_connections_when_many_addresses_are_silent_then_new_ones_and_those_with_a_token_are_served', async (t) => {
@@ -136,13 +140,48 @@ describe('addresses', () => {
             assert.equal(lost.length, 0, 'connections of clients with a token stay');
         } finally {
             siege.stop();
-            for (const socket of known) socket.destroy();
         }
     });
 
+    const isRoomAgain = () => until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room');
+    const isOpen = (socket) => !socket.closed && !socket.readableEnded;
+
+    test('test_connections_when_two_addresses_with_tokens_fill_the_table_then_others_get_their_part', async (t) => {
+        await isRoomAgain();
+        const events = `GET /v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: ${authorization().authorization}\r\n\r\n`;
+        const streams = [await hold(TABLE / 4, '127.0.0.3', events), await hold(TABLE / 4, '127.0.0.4', events)].flat();
+        const idle = [await hold(TABLE / 4, '127.0.0.3', knownHead()), await hold(TABLE / 4, '127.0.0.4', knownHead())].flat();
+        for (const socket of [...streams, ...idle]) socket.resume();
+        const left = (sockets) => sockets.filter(isOpen).length;
+        assert.ok(left([...streams, ...idle]) >= TABLE - 5, 'the table is full');
+        const few = Array.from({ length: 10 }, (_, i) => `127.0.3.${i + 1}`), others = [];
+        for (const localAddress of few) {
+            assert.equal(await get('/v1/projects', localAddress, authorization()), 200);
+            assert.equal(await get('/readyz', localAddress), 200);
+            others.push(await hold(2, localAddress, knownHead()));
+        }
+        t.diagnostic(`left: ${left(streams)} of ${streams.length} streams, ${left(idle)} of ${idle.length} that are idle`);
+        assert.equal(left(others.flat()), 2 * few.length, 'nobody who has few gives way');
+        assert.equal(left(streams), streams.length, 'those that are idle give way first');
+        // One after the other: of many strangers that come at once those that have not shown their token yet give way first.
+        for (let i = 0; i < 0.8 * TABLE && left(streams) === streams.length; i++) await hold(1, `127.0.0.${5 + i % 2}`, knownHead());
+        assert.ok(left(streams) < streams.length, 'streams give way when nothing of their address is idle');
+        assert.equal(left(idle), 0);
+        assert.equal(left(others.flat()), 2 * few.length);
+    });
+
+    test('test_connections_when_an_address_has_its_share_with_tokens_then_a_new_one_of_it_ends_an_idle_one', async () => {
+        await isRoomAgain();
+        const ones = await hold(TABLE / 2, '127.0.0.3', knownHead());
+        for (const socket of ones) socket.resume();
+        for (let i = 0; i < 3; i++) assert.equal(await get('/v1/projects', '127.0.0.3', authorization()), 200);
+        await until(() => ones.filter(isOpen).length < ones.length, 10_000, 'one to end');
+    });
+
     test('test_health_when_the_table_is_full_of_clients_with_a_token_then_answered_at_once_and_all_else_503', async (t) => {
-        await until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room');
-        const held = [await hold(TABLE / 2, '127.0.0.3', knownHead()), await hold(TABLE / 2, '127.0.0.4', knownHead())].flat();
+        await isRoomAgain();
+        const many = Array.from({ length: TABLE }, (_, i) => `127.0.2.${i + 1}`);
+        for (const localAddress of many) await hold(1, localAddress, knownHead());
         const begun = performance.now();
         for (let i = 0; i < 20; i++) {
             assert.equal(await get('/readyz', '127.0.0.2'), 200);
@@ -151,8 +190,6 @@ describe('addresses', () => {
         t.diagnostic(`20 of each took ${Math.round(performance.now() - begun)} ms`);
         assert.equal(await get('/openapi.json', '127.0.0.2'), 503);
         assert.equal(await get('/v1/projects', '127.0.0.2', authorization()), 503);
-        for (const socket of held) socket.destroy();
-        await until(async () => (await get('/openapi.json', '127.0.0.2')) === 200, 10_000, 'room again');
     });
 
     test('test_tokens_when_many_of_an_address_are_wrong_then_429_logged_and_those_that_are_remembered_work', async (t) => {

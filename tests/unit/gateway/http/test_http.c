@@ -950,14 +950,23 @@ static uint16_t listen_for(struct rig *rig)
     return ntohs(address.sin_port);
 }
 
-static struct client connect_to(uint16_t port)
+/* From 127.0.0.`last`. */
+static struct client connect_from(uint8_t last, uint16_t port)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~UINT32_C(255)) | last)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof(own)), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     return client_of(fd);
+}
+
+static struct client connect_to(uint16_t port)
+{
+    return connect_from(1, port);
 }
 
 static void test_listen_when_the_address_is_wrong_says_so(void **state)
@@ -1031,6 +1040,69 @@ static void test_connections_when_as_many_as_allowed_have_a_token_turn_others_aw
     client_close(&second);
     client_close(&third);
     client_close(&fourth);
+}
+
+static struct client known_from(struct rig *rig, uint8_t last, uint16_t port)
+{
+    struct client client = connect_from(last, port);
+    show_token(rig, &client);
+    return client;
+}
+
+static void test_connections_when_one_address_fills_the_table_with_tokens_then_it_gives_way_to_others(
+    void **state)
+{
+    enum { TABLE = 6, MANY = 5 };
+    struct rig *rig = *state;
+    rig->config.max_connections = TABLE;
+    rig->config.address_share = 99; /* of six: five */
+    uint16_t port = listen_for(rig);
+    struct client many[MANY], other = known_from(rig, 2, port);
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = known_from(rig, 3, port);
+    struct client second = known_from(rig, 2, port);
+    await_end(rig, &many[0]); /* it waits longest for a request */
+    struct client third = known_from(rig, 2, port);
+    await_end(rig, &many[1]);
+    size_t at = 0;
+    struct client more = connect_from(2, port); /* each has three now */
+    assert_int_equal(await_reply(rig, &more, &at).status, 503);
+    assert_int_equal(conn_set_members(server_conns(rig->gateway.server)), TABLE);
+    struct client fourth = known_from(rig, 4, port);
+    await_end(rig, &many[2]); /* of the addresses that have three, the one that came to have so many first */
+    struct client *const all[] = {&other,   &many[0], &many[1], &many[2], &many[3],
+                                  &many[4], &second,  &third,   &more,    &fourth};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        client_close(all[i]);
+}
+
+static void test_connections_when_an_address_has_its_share_with_tokens_then_an_idle_one_of_it_ends(
+    void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_connections = 4;
+    rig->config.address_share = 50;
+    uint16_t port = listen_for(rig);
+    struct client first = known_from(rig, 1, port), second = known_from(rig, 1, port);
+    struct client third = known_from(rig, 1, port);
+    await_end(rig, &first);
+    CLEANUP(buf_done) struct buf request; /* a write that waits is in work */
+    buf_init(&request, 8192);
+    client_send(rig, &second, write_request(rig, &request, "", "{\"name\":\"x\"}"), 65536);
+    eventually(rig, commands_waiting(rig->gateway.commands) == 1);
+    struct client fourth = known_from(rig, 1, port);
+    await_end(rig, &third);
+    client_send(rig, &fourth, buf_slice(&request), 65536);
+    eventually(rig, commands_waiting(rig->gateway.commands) == 2);
+    size_t at = 0;
+    struct client fifth = connect_to(port);
+    assert_int_equal(await_reply(rig, &fifth, &at).status, 503);
+    client_close(&first);
+    client_close(&second);
+    client_close(&third);
+    client_close(&fourth);
+    client_close(&fifth);
+    eventually(rig, commands_waiting(rig->gateway.commands) == 0);
 }
 
 static void test_connections_when_as_many_as_allowed_then_the_oldest_stranger_makes_room(void **state)
@@ -1226,6 +1298,8 @@ int main(void)
         TEST(test_drain_when_somebody_does_not_leave_ends_by_itself),
         TEST(test_listen_when_the_address_is_wrong_says_so),
         TEST(test_connections_when_as_many_as_allowed_have_a_token_turn_others_away),
+        TEST(test_connections_when_one_address_fills_the_table_with_tokens_then_it_gives_way_to_others),
+        TEST(test_connections_when_an_address_has_its_share_with_tokens_then_an_idle_one_of_it_ends),
         TEST(test_connections_when_as_many_as_allowed_then_the_oldest_stranger_makes_room),
         TEST(test_descriptors_when_exhausted_turn_clients_away_until_there_are_some),
         TEST(test_socket_when_nobody_reads_then_what_the_kernel_holds_is_bounded),

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
+#include "common/base/macros.h"
 #include "common/process/config.h"
 #include "gateway/limit/addresses.h"
 
@@ -77,38 +78,38 @@ static void test_connections_when_the_bound_is_off_or_there_is_no_address_then_a
 /* ---- strangers ---- */
 
 enum { STRANGERS = 8 };
-static struct stranger strangers[STRANGERS];
+static struct seat strangers[STRANGERS];
 
 static void add(size_t i, const char *text)
 {
-    strangers[i] = (struct stranger){0};
-    addresses_add_stranger(addresses, key_of(text), &strangers[i]);
+    strangers[i] = (struct seat){0};
+    addresses_add(addresses, key_of(text), &strangers[i], SEAT_STRANGER);
 }
 
 static void remove_all(void)
 {
     for (size_t i = 0; i < STRANGERS; i++)
-        addresses_remove_stranger(addresses, &strangers[i]);
-    assert_null(addresses_oldest_of_most(addresses));
+        addresses_remove(addresses, &strangers[i]);
+    assert_null(addresses_oldest_stranger(addresses));
     assert_int_equal(addresses_count(addresses), 0);
 }
 
 static void test_strangers_when_room_is_needed_then_the_oldest_of_the_address_with_the_most(void **state)
 {
     (void)state;
-    assert_null(addresses_oldest_of_most(addresses));
+    assert_null(addresses_oldest_stranger(addresses));
     add(0, "192.0.2.1");
     add(1, "192.0.2.2");
     add(2, "192.0.2.2");
     add(3, "192.0.2.3");
     add(4, "192.0.2.2");
-    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[1]);
-    addresses_remove_stranger(addresses, &strangers[1]);
-    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[2]);
-    addresses_remove_stranger(addresses, &strangers[2]);
-    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[0]); /* one each: who came first */
-    addresses_remove_stranger(addresses, &strangers[0]);
-    assert_ptr_equal(addresses_oldest_of_most(addresses), &strangers[3]);
+    assert_ptr_equal(addresses_oldest_stranger(addresses), &strangers[1]);
+    addresses_remove(addresses, &strangers[1]);
+    assert_ptr_equal(addresses_oldest_stranger(addresses), &strangers[2]);
+    addresses_remove(addresses, &strangers[2]);
+    assert_ptr_equal(addresses_oldest_stranger(addresses), &strangers[0]); /* one each: who came first */
+    addresses_remove(addresses, &strangers[0]);
+    assert_ptr_equal(addresses_oldest_stranger(addresses), &strangers[3]);
     remove_all();
 }
 
@@ -119,13 +120,13 @@ static void test_strangers_when_an_address_needs_room_then_its_own_oldest(void *
     add(1, "192.0.2.2");
     add(2, "192.0.2.2");
     add(3, "192.0.2.1");
-    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1")), &strangers[0]);
-    addresses_remove_stranger(addresses, &strangers[0]);
-    addresses_remove_stranger(addresses, &strangers[0]); /* it is none any more */
-    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1")), &strangers[3]);
-    assert_null(addresses_oldest_of(addresses, key_of("192.0.2.3")));
-    addresses_add_stranger(addresses, 0, &strangers[0]);
-    assert_null(addresses_oldest_of(addresses, 0));
+    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1"), SEAT_STRANGER), &strangers[0]);
+    addresses_remove(addresses, &strangers[0]);
+    addresses_remove(addresses, &strangers[0]); /* it is none any more */
+    assert_ptr_equal(addresses_oldest_of(addresses, key_of("192.0.2.1"), SEAT_STRANGER), &strangers[3]);
+    assert_null(addresses_oldest_of(addresses, key_of("192.0.2.3"), SEAT_STRANGER));
+    addresses_add(addresses, 0, &strangers[0], SEAT_STRANGER);
+    assert_null(addresses_oldest_of(addresses, 0, SEAT_STRANGER));
     remove_all();
 }
 
@@ -134,27 +135,77 @@ static void test_strangers_when_many_come_and_go_then_the_one_found_is_of_an_add
 {
     (void)state;
     enum { ADDRESSES = 5, MANY = 200, ROUNDS = 20000 };
-    static struct stranger many[MANY];
+    static struct seat many[MANY];
     size_t of[ADDRESSES] = {0};
     for (unsigned round = 0; round < ROUNDS; round++) {
         size_t i = arc4random_uniform(MANY), address = i % ADDRESSES;
         uint32_t octets = htonl(1 + (uint32_t)address);
         if (many[i].address) {
-            addresses_remove_stranger(addresses, &many[i]);
+            addresses_remove(addresses, &many[i]);
             of[address]--;
         } else {
-            addresses_add_stranger(addresses, address_key(AF_INET, (uint8_t *)&octets), &many[i]);
+            addresses_add(addresses, address_key(AF_INET, (uint8_t *)&octets), &many[i], SEAT_STRANGER);
             of[address]++;
         }
-        const struct stranger *found = addresses_oldest_of_most(addresses);
+        const struct seat *found = addresses_oldest_stranger(addresses);
         size_t most = 0;
         for (size_t k = 0; k < ADDRESSES; k++)
             most = of[k] > most ? of[k] : most;
         assert_true(found ? of[(size_t)(found - many) % ADDRESSES] == most : most == 0);
     }
     for (size_t i = 0; i < MANY; i++)
-        addresses_remove_stranger(addresses, &many[i]);
+        addresses_remove(addresses, &many[i]);
     assert_int_equal(addresses_count(addresses), 0);
+}
+
+/* ---- those with a token ---- */
+
+static void add_known(size_t i, const char *text, enum seat_kind kind)
+{
+    add(i, text);
+    addresses_set_kind(addresses, &strangers[i], kind);
+}
+
+static const struct seat *for_new(const char *text)
+{
+    return addresses_known_for(addresses, key_of(text));
+}
+
+static void test_known_when_room_is_needed_then_of_the_most_idle_first_then_the_youngest_stream(void **state)
+{
+    (void)state;
+    add_known(0, "192.0.2.1", SEAT_WORKING);
+    add_known(1, "192.0.2.1", SEAT_STREAM);
+    add_known(2, "192.0.2.1", SEAT_STREAM);
+    add_known(3, "192.0.2.1", SEAT_WORKING);
+    add_known(4, "192.0.2.1", SEAT_IDLE);
+    add_known(5, "192.0.2.2", SEAT_IDLE);
+    addresses_set_kind(addresses, &strangers[3], SEAT_IDLE);
+    static const size_t order[] = {4, 3, 2, 1};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        assert_ptr_equal(for_new("192.0.2.3"), &strangers[order[i]]);
+        addresses_remove(addresses, &strangers[order[i]]);
+    }
+    assert_null(for_new("192.0.2.3")); /* nobody has more than one */
+    remove_all();
+}
+
+static void test_known_when_no_address_has_more_than_the_new_one_then_none(void **state)
+{
+    (void)state;
+    add_known(0, "192.0.2.1", SEAT_IDLE);
+    add_known(1, "192.0.2.1", SEAT_IDLE);
+    add_known(2, "192.0.2.1", SEAT_IDLE);
+    assert_null(for_new("192.0.2.1"));
+    assert_ptr_equal(for_new("192.0.2.2"), &strangers[0]);
+    add(3, "192.0.2.2"); /* a stranger counts for its address */
+    assert_ptr_equal(for_new("192.0.2.2"), &strangers[0]);
+    addresses_remove(addresses, &strangers[0]);
+    assert_null(for_new("192.0.2.2")); /* two and one: the new one would make them one and two */
+    assert_ptr_equal(for_new("192.0.2.3"), &strangers[1]);
+    config.address_share = 100;
+    assert_null(for_new("192.0.2.3"));
+    remove_all();
 }
 
 static void fail_until_it_may_not_try(uint64_t key, ev_tstamp now)
@@ -225,6 +276,8 @@ int main(void)
         TEST(test_strangers_when_room_is_needed_then_the_oldest_of_the_address_with_the_most),
         TEST(test_strangers_when_an_address_needs_room_then_its_own_oldest),
         TEST(test_strangers_when_many_come_and_go_then_the_one_found_is_of_an_address_with_the_most),
+        TEST(test_known_when_room_is_needed_then_of_the_most_idle_first_then_the_youngest_stream),
+        TEST(test_known_when_no_address_has_more_than_the_new_one_then_none),
         TEST(test_failures_when_more_than_the_budget_then_no_try_until_some_are_repaid),
         TEST(test_failures_when_many_then_few_are_logged_and_all_are_counted),
         TEST(test_failures_when_of_many_addresses_then_memory_and_lines_are_bounded),
