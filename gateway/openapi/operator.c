@@ -113,6 +113,7 @@ static const struct member {
     {"Schedule", "subject", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Schedule", "parent", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Schedule", "changed_by", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
+    {"Schedule", "asked_by", UUID, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Schedule", "created_at", TIME, MAY_BE_ABSENT, NULL},
     {"Schedule", "updated_at", TIME, MAY_BE_ABSENT, NULL},
     {"Schedule", "body", OBJECT, MAY_BE_NULL | MAY_BE_ABSENT, NULL},

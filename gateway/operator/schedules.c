@@ -83,6 +83,7 @@ static const struct db_statement one = {
     "read.schedule",
     "SELECT " SCHEDULE ","
     " 'actor', s.actor, 'subject', s.subject, 'parent', s.parent, 'changed_by', s.changed_by,"
+    " 'asked_by', CASE WHEN s.asked_by_at = coalesce(s.asked_at, s.last_asked_at) THEN s.asked_by END,"
     " 'created_at', time_text(s.created_at), 'updated_at', time_text(s.updated_at))::text,"
     " s.type,"
     " encode(s.body, 'hex'),"

@@ -30,7 +30,7 @@ export function claims(shared) {
             const agent = new Agent({ keepAlive: false });
             const said = [];
             for (const [method, path, body] of [['GET', '/v1/projects'], ['POST', '/v1/projects', { name: 'X' }], ['GET', '/v1/events'],
-                ['GET', '/v1/operations'], ['GET', '/v1/admin/pools'], ['GET', '/v1/exports']]) {
+                ['GET', '/v1/operations'], ['GET', '/v1/admin/pools'], ['GET', '/v1/exports'], ['POST', '/v1/tickets', {}]]) {
                 const extra = path === '/v1/events' ? { accept: 'application/json', prefer: 'wait=0' } : {};
                 const { status, headers: answered } = await send(gateway.url + path, { method, body, agent, headers: { ...headers, ...extra } });
                 assert.ok(status !== 401 || answered['www-authenticate'].startsWith('Bearer '), path);
@@ -117,6 +117,21 @@ export function claims(shared) {
             const [head, body, signature] = tokenOf(usual).split('.');
             for (const token of [`${head}.${body}.`, `${head}.${body}`, `${head}.${body}.${signature}=`, `${head}.${body}.${signature}.${signature}`,
                 `${head}=.${body}.${signature}`, `.${body}.${signature}`]) await expectAll(token, 'out', token);
+        });
+
+        // Subscriptions do not expire, so such a token says nothing: it opens no door, and none closes.
+        test('test_sub_refresh_when_it_brings_a_token_then_the_rights_of_the_connection_stay_what_they_are', async () => {
+            const company = await shared.stack.addCompany('Sub refresh'), channel = `company:${shared.stack.company}`;
+            const session = await Speaker.open(gateway);
+            await session.ask({ id: 1, connect: { token: tokenOf(text(right())) } });
+            assert.ok((await session.ask({ id: 2, subscribe: { channel } })).subscribe);
+            for (const token of [tokenOf(text(right({ company }))), tokenOf(text(right({ role: 'super_admin', company }))), 'x', '', undefined]) {
+                assert.deepEqual(await session.ask({ id: 3, sub_refresh: { channel, token } }), { id: 3, sub_refresh: {} });
+                assert.equal((await session.ask({ id: 4, subscribe: { channel: `company:${company}` } })).error?.code, 103);
+                const { rpc } = await session.ask({ id: 5, rpc: { method: 'GET /v1/admin/pools', data: {} } });
+                assert.ok(!rpc || rpc.data.status === 403, JSON.stringify(rpc));
+            }
+            session.disconnect();
         });
 
         test('test_authorization_when_not_one_bearer_token_then_401', async () => {

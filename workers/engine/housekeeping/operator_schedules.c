@@ -94,7 +94,7 @@
     " (SELECT json_build_object('version', version) FROM held),"                                            \
     " '{}')"
 
-#define NAMED "WITH q AS (SELECT $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"
+#define NAMED "WITH q AS (SELECT $1::jsonb AS r, $1::jsonb->>'subject' AS name, $1::jsonb->'body' AS b)"
 
 #define NOT_DONE(name, number) "CASE WHEN EXISTS (SELECT FROM found) THEN " name " ELSE " number " END"
 
@@ -117,6 +117,9 @@
     NAMED FOUND ", asked AS ("                                                                             \
                 " UPDATE schedule AS s SET"                                                                \
                 " asked_at = (b->>'at')::timestamptz,"                                                     \
+                " asked_by = (r->>'actor')::uuid,"                                                         \
+                " asked_by_company = (r->>'operator_company')::uuid,"                                      \
+                " asked_by_at = (b->>'at')::timestamptz,"                                                  \
                 " step_at = least(step_at, now())"                                                         \
                 " FROM q"                                                                                  \
                 " WHERE s.name = q.name"                                                                   \
