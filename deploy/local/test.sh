@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test [unit|contract|e2e|chaos|lint|fuzz|long|FILE]...: run the tests, against servers of their own
 #
-# Without a name it runs all parts but fuzz and long. long runs the long proofs of chaos at full size, which takes an hour or more; every
+# Without a name it runs all parts but fuzz and long. long runs the proofs that have a size at full size, which takes an hour or more; every
 # other run takes a tenth of it (tests/lib/size.mjs).
 #
 # The C programs are built with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan). The servers live in .cortex/test-* on
@@ -30,10 +30,11 @@ run_c() {
 }
 
 run_c_program() {
-    local status=0
+    local status=0 seconds=300
+    [ "${CORTEX_TEST_SIZE:-}" != 1 ] || seconds=3600
     database_own "$2"
     (cd "$ROOT" && CORTEX_TEST_AMQP_URL=$(broker_url tests) CORTEX_TEST_DATABASE_URL=$(database_url cortex "$2") \
-        CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "$1" 2>&1) | results_from_tap "$2" || status=${PIPESTATUS[0]}
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout "$seconds" "$1" 2>&1) | results_from_tap "$2" || status=${PIPESTATUS[0]}
     return "$status"
 }
 
@@ -106,6 +107,9 @@ run_chaos() {
 # The files that have a size.
 run_long() {
     local file
+    while read -r file; do
+        CORTEX_TEST_SIZE=1 run_one "$(basename "$file" .c)" </dev/null
+    done < <(grep -rl CORTEX_TEST_SIZE "$ROOT/tests/unit")
     for file in "$ROOT"/tests/*/*.test.mjs; do
         ! grep -q 'lib/size\.mjs' "$file" || CORTEX_TEST_SIZE=1 run_node_file "$file"
     done
