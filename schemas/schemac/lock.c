@@ -185,7 +185,7 @@ enum err lock_write(const struct lock *lock, const char *path, char why[SCHEMA_W
     FILE *file = fopen(path, "w");
     bool ok = file != NULL;
     if (ok) {
-        fputs("# Every x-id ever given. Written by `schemac --update-lock`; the build compares it with the "
+        fputs("# Every x-id ever given. Written by `./cortex schemas`; the build compares it with the "
               "schemas.\n"
               "# message field x-id type state\n",
               file);
@@ -201,7 +201,7 @@ enum err lock_write(const struct lock *lock, const char *path, char why[SCHEMA_W
     return ok ? ERR_OK : ERR_INTERNAL;
 }
 
-static const struct lock_field *with_id(const struct lock *lock, const struct lock_field *like)
+const struct lock_field *lock_with_id(const struct lock *lock, const struct lock_field *like)
 {
     for (size_t i = 0; i < lock->count; i++)
         if (lock->fields[i].id == like->id && same_object(&lock->fields[i], like))
@@ -231,7 +231,7 @@ void lock_retire_missing(struct lock *now, const struct lock *before)
     for (size_t i = 0; i < before->count; i++) {
         struct lock_field field = before->fields[i];
         field.state = LOCK_RETIRED;
-        if (!with_id(now, &field))
+        if (!lock_with_id(now, &field))
             add(now, &field);
     }
     sort(now);
@@ -254,7 +254,7 @@ static enum err conflict(char why[SCHEMA_WHY_MAX], const struct lock_field *fiel
 /* Checks what became of a field that was there before. */
 static enum err check_kept(const struct lock_field *old, const struct lock *now, char why[SCHEMA_WHY_MAX])
 {
-    const struct lock_field *new = with_id(now, old);
+    const struct lock_field *new = lock_with_id(now, old);
     if (!new)
         return conflict(why, old, "its x-id has vanished; it must stay in the lock as retired");
     if (new->state == LOCK_RETIRED)
@@ -302,15 +302,15 @@ static bool equal(const struct lock_field *a, const struct lock_field *b)
 enum err lock_check_current(const struct lock *listed, const struct lock *now, char why[SCHEMA_WHY_MAX])
 {
     for (size_t i = 0; i < now->count; i++) {
-        const struct lock_field *entry = with_id(listed, &now->fields[i]);
+        const struct lock_field *entry = lock_with_id(listed, &now->fields[i]);
         if (entry && entry->state == LOCK_RETIRED)
             return conflict(why, &now->fields[i], "this x-id was that of `%s`, which is retired",
                             entry->path);
         if (!entry || !equal(entry, &now->fields[i]))
-            return conflict(why, &now->fields[i], "the lock does not say so: see schemac --update-lock");
+            return conflict(why, &now->fields[i], "the lock does not say so: ./cortex schemas writes it");
     }
     for (size_t i = 0; i < listed->count; i++)
-        if (listed->fields[i].state != LOCK_RETIRED && !with_id(now, &listed->fields[i]))
-            return conflict(why, &listed->fields[i], "is in the lock only: see schemac --update-lock");
+        if (listed->fields[i].state != LOCK_RETIRED && !lock_with_id(now, &listed->fields[i]))
+            return conflict(why, &listed->fields[i], "is in the lock only: ./cortex schemas writes it");
     return ERR_OK;
 }

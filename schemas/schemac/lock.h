@@ -6,9 +6,10 @@
  *   project name 3 string required
  *   project old_field 9 string retired
  *
- * The build refuses schemas that differ from this list. `schemac --update-lock` writes the list again, unless
- * the new schemas would misread old messages. A field that is removed stays in the list as retired, so that
- * its x-id is never used again.
+ * The build refuses schemas that differ from this list. `./cortex schemas` (schemac --update-lock) writes the list
+ * again, unless the new schemas would misread messages of the version that was released last. A field of that
+ * version that is removed stays in the list as retired, so that its x-id is never used again. A field that was
+ * never released leaves no line.
  */
 
 #include "schemas/schemac/compile.h"
@@ -35,6 +36,9 @@ void lock_from_schemas(struct lock *lock, const struct schema_set *set, struct a
 enum err lock_read(struct lock *lock, const char *path, struct arena *arena,
                    char why[SCHEMA_WHY_MAX]) MUST_CHECK;
 enum err lock_write(const struct lock *lock, const char *path, char why[SCHEMA_WHY_MAX]) MUST_CHECK;
+
+/* The field that has this x-id in the same object, or NULL. */
+const struct lock_field *lock_with_id(const struct lock *lock, const struct lock_field *like);
 
 /* Adds to `now`, as retired, every field that `before` has and `now` lacks. A retired field stays retired. */
 void lock_retire_missing(struct lock *now, const struct lock *before);

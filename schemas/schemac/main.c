@@ -13,9 +13,14 @@ static const char usage[] =
     "       schemac --check-compatible OLD NEW       check that processes with the schemas OLD and NEW can "
     "run\n"
     "                                                side by side; each is a folder or a lock file\n"
-    "       schemac --update-lock FOLDER             write FOLDER/fields.lock, unless the schemas would "
+    "       schemac --update-lock FOLDER [RELEASED]  write FOLDER/fields.lock, unless the schemas would "
     "misread\n"
-    "                                                messages that it describes\n";
+    "                                                messages that the lock file RELEASED describes (its "
+    "own, "
+    "when\n"
+    "                                                none is given); an x-id that is not in it, and in no "
+    "schema,\n"
+    "                                                is taken back\n";
 
 struct run {
     struct arena arena;
@@ -56,9 +61,10 @@ static enum err generate(struct run *run, const char *folder, const char *output
     return err;
 }
 
-/* Reads the schemas of a folder, and as retired the fields that only its lock has. */
-static enum err read_folder(struct run *run, const char *folder, struct lock *ret_now,
-                            struct lock *ret_listed)
+/* Reads the schemas of a folder, and as retired the fields that only `released` has; that is the folder's own lock
+ * when `path` is NULL. */
+static enum err read_folder(struct run *run, const char *folder, const char *path, struct lock *ret_now,
+                            struct lock *ret_released)
 {
     struct schema_set set;
     enum err err = schema_set_load(&set, folder, run->why);
@@ -66,9 +72,10 @@ static enum err read_folder(struct run *run, const char *folder, struct lock *re
         return err;
     lock_from_schemas(ret_now, &set, &run->arena);
     schema_set_done(&set);
-    err = read_lock_of(run, folder, ret_listed);
+    err =
+        path ? lock_read(ret_released, path, &run->arena, run->why) : read_lock_of(run, folder, ret_released);
     if (!err)
-        lock_retire_missing(ret_now, ret_listed);
+        lock_retire_missing(ret_now, ret_released);
     return err;
 }
 
@@ -77,7 +84,7 @@ static enum err read_either(struct run *run, const char *path, struct lock *ret_
     struct stat about;
     struct lock listed;
     if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
-        return read_folder(run, path, ret_lock, &listed);
+        return read_folder(run, path, NULL, ret_lock, &listed);
     return lock_read(ret_lock, path, &run->arena, run->why);
 }
 
@@ -90,14 +97,31 @@ static enum err check_compatible(struct run *run, const char *old_path, const ch
     return err ? err : lock_check_compatible(&before, &now, run->why);
 }
 
-static enum err update_lock(struct run *run, const char *folder, const char *unused)
+/* Says what becomes of fields that the lock listed and that are in no schema any more. */
+static void print_gone(const struct lock *listed, const struct lock *now)
 {
-    (void)unused;
-    struct lock now, listed;
-    enum err err = read_folder(run, folder, &now, &listed);
+    for (size_t i = 0; i < listed->count; i++) {
+        const struct lock_field *old = &listed->fields[i], *new = lock_with_id(now, old);
+        if (!new || (new->state != LOCK_RETIRED &&strcmp(new->path, old->path) != 0))
+            printf("%s.%s is taken back (x-id %u)\n", old->message, old->path, old->id);
+        else if (new->state == LOCK_RETIRED && old->state != LOCK_RETIRED)
+            printf("%s.%s is retired (x-id %u)\n", old->message, old->path, old->id);
+    }
+}
+
+static enum err update_lock(struct run *run, const char *folder, const char *released_path)
+{
+    struct lock now, listed, released;
+    enum err err = read_folder(run, folder, released_path, &now, &released);
     if (!err)
-        err = lock_check_compatible(&listed, &now, run->why);
-    return err ? err : lock_write(&now, lock_path(run, folder), run->why);
+        err = read_lock_of(run, folder, &listed);
+    if (!err)
+        err = lock_check_compatible(&released, &now, run->why);
+    if (!err)
+        err = lock_write(&now, lock_path(run, folder), run->why);
+    if (!err)
+        print_gone(&listed, &now);
+    return err;
 }
 
 static const struct {
@@ -108,6 +132,7 @@ static const struct {
     {"--generate", 2, generate},
     {"--check-compatible", 2, check_compatible},
     {"--update-lock", 1, update_lock},
+    {"--update-lock", 2, update_lock},
 };
 
 int main(int argc, char **argv)

@@ -45,7 +45,7 @@ test("test_generate_when_a_field_is_new_then_the_lock_must_be_updated_first", ()
   change("task.json", (task) => { task.properties.color = { "x-id": 19, type: "string", maxLength: 20 }; });
   const refused = generate();
   assert.equal(refused.status, 1);
-  assert.match(refused.stderr, /task\.color \(x-id 19\): the lock does not say so: see schemac --update-lock/);
+  assert.match(refused.stderr, /task\.color \(x-id 19\): the lock does not say so: \.\/cortex schemas writes it/);
   assert.deepEqual(schemac("--update-lock", folder), { status: 0, stderr: "" });
   assert.equal(generate().status, 0);
   assert.match(readFileSync(join(folder, "fields.lock"), "utf8"), /^task color 19 string optional$/m);
@@ -61,6 +61,26 @@ test("test_update_lock_when_a_field_went_then_its_id_is_retired_and_never_given_
   for (const refused of [generate(), schemac("--update-lock", folder), schemac("--check-compatible", committed, folder)])
     assert.equal(refused.status, 1);
   assert.match(schemac("--update-lock", folder).stderr, /x-id was that of `position`, which is retired/);
+});
+
+test("test_update_lock_when_what_is_released_is_known_then_a_newer_id_is_taken_back_and_no_other", () => {
+  const released = join(committed, "fields.lock");
+  const color = { "x-id": 19, type: "string", maxLength: 20 };
+  change("task.json", (task) => { task.properties.color = color; });
+  assert.equal(schemac("--update-lock", folder, released).status, 0);
+  change("task.json", (task) => {
+    delete task.properties.color;
+    delete task.properties.position;
+    task.properties.crew = { "x-id": 19, type: "integer", minimum: 1, maximum: 9 };
+  });
+  assert.match(schemac("--update-lock", folder).stderr, /task\.crew \(x-id 19\): this x-id is that of `color`/);
+  const run = spawnSync(join(build, "schemas/schemac"), ["--update-lock", folder, released], { encoding: "utf8" });
+  assert.deepEqual([run.status, run.stdout], [0, "task.position is retired (x-id 13)\ntask.color is taken back (x-id 19)\n"]);
+  const lock = readFileSync(join(folder, "fields.lock"), "utf8");
+  assert.match(lock, /^task position 13 integer retired$/m);
+  assert.match(lock, /^task crew 19 integer optional$/m);
+  assert.equal(generate().status, 0);
+  assert.equal(schemac("--update-lock", folder, join(folder, "nothing")).status, 1);
 });
 
 test("test_update_lock_when_a_new_field_is_required_then_refused_and_the_lock_stays", () => {
@@ -111,7 +131,7 @@ test("test_generate_when_a_request_has_arrays_and_objects_then_they_are_read", (
 });
 
 test("test_schemac_when_called_wrongly_then_it_says_how", () => {
-  for (const args of [[], ["--generate"], ["--what"], ["--update-lock", folder, "more"]]) {
+  for (const args of [[], ["--generate"], ["--what"], ["--update-lock", folder, committed, "more"]]) {
     const run = schemac(...args);
     assert.equal(run.status, 2);
     assert.match(run.stderr, /--check-compatible OLD NEW/);

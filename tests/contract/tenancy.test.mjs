@@ -9,8 +9,9 @@ import { database, ensureServers, root, servers } from '../lib/servers.mjs';
 
 const name = `tenancy_${process.pid}`;
 
-// Nobody has rights on these but the functions that keep them (0025): no row of theirs is for any role.
-const FOR_FUNCTIONS = ['project_text_block', 'project_text_changed', 'task_text_block', 'task_text_changed'];
+// What text_search_prepare and text_search_begin make (0025). Nobody has rights on these but the functions that keep them: no row of theirs
+// is for any role.
+const FOR_FUNCTIONS = /_text_(block|changed)$/;
 // The gateway reads all companies' rows of these, and shows none: who is revoked (auth/revocations.h), which companies are full.
 const OF_ALL_COMPANIES = ['revocation', 'deferred_total'];
 
@@ -31,7 +32,7 @@ function complaint({ name: table, is_view, is_partition, is_secured, asks_as_cal
     if (is_view) return gateway_may && !asks_as_caller ? `${table}: the gateway reads a view as its owner, who sees every company` : null;
     if (is_partition) return gateway_may ? `${table}: the gateway reads a partition itself, past the policies of its table` : null;
     if (!is_secured) return `${table}: has company_id and no row-level security (ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY)`;
-    if (policies_of.length === 0 && !FOR_FUNCTIONS.includes(table)) return `${table}: has company_id and no policy (CREATE POLICY … ON ${table})`;
+    if (policies_of.length === 0 && !FOR_FUNCTIONS.test(table)) return `${table}: has company_id and no policy (CREATE POLICY … ON ${table})`;
     if (gateway_may && !policies_of.includes('cortex_gateway')) return `${table}: cortex_gateway has rights and no policy`;
     if (worker_may && !policies_of.includes('cortex_worker')) return `${table}: cortex_worker has rights and no policy`;
     const open = gateway_sees.find((seen) => !/cortex\.(company|operator)/.test(seen));

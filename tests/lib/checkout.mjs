@@ -1,5 +1,5 @@
-// A checkout of its own, with a state of its own, in which a test does with ./cortex what a person does. Nothing is built in it: its
-// programs are those of this run.
+// A checkout of its own, with a state of its own, in which a test does with ./cortex what a person does. Nothing is built in it, unless it
+// is made with programs: null: its programs are those of this run.
 //
 //     const checkout = new Checkout('moved');
 //     await checkout.cortex('up');             // its standard output; fails when the command does
@@ -23,15 +23,16 @@ process.on('exit', () => open.forEach((checkout) => checkout.remove()));
 
 function copy(from, to, name) {
     mkdirSync(dirname(join(to, name)), { recursive: true });
-    cpSync(join(from, name), join(to, name), { recursive: true });
+    cpSync(join(from, name), join(to, name), { recursive: true, filter: (path) => !path.endsWith('node_modules') });
 }
 
 export class Checkout {
     // `cortex test` stops and removes what is in this folder when its run was killed.
-    constructor(name) {
+    constructor(name, { files = FILES, programs = build } = {}) {
         this.folder = join(state, 'checkouts', `${name}-${process.pid}`);
-        FILES.forEach((file) => copy(root, this.folder, file));
-        PROGRAMS.forEach((program) => copy(build, join(this.folder, 'programs'), program));
+        files.forEach((file) => copy(root, this.folder, file));
+        this.builds = programs === null;
+        if (!this.builds) PROGRAMS.forEach((program) => copy(programs, join(this.folder, 'programs'), program));
         open.add(this);
     }
 
@@ -42,7 +43,8 @@ export class Checkout {
     // The port is chosen once, so that it is the same for each `up`.
     async environment(more = {}) {
         this.port ??= await freePort();
-        const own = { PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: process.env.HOME ?? '/', CORTEX_BUILD: join(this.folder, 'programs') };
+        const own = { PATH: process.env.PATH, LANG: 'C.UTF-8', HOME: process.env.HOME ?? '/' };
+        if (!this.builds) own.CORTEX_BUILD = join(this.folder, 'programs');
         return { ...own, CORTEX_LISTEN: `127.0.0.1:${this.port}`, CORTEX_GATEWAY_PROCESSES: '1', ...more };
     }
 
@@ -51,7 +53,7 @@ export class Checkout {
         const env = await this.environment(more);
         Object.keys(env).filter((name) => env[name] === undefined).forEach((name) => delete env[name]);
         return new Promise((resolve) => {
-            execFile(join(this.folder, 'cortex'), args, { env, cwd: this.folder, timeout: 300_000 }, (error, stdout, stderr) =>
+            execFile(join(this.folder, 'cortex'), args, { env, cwd: this.folder, timeout: 600_000 }, (error, stdout, stderr) =>
                 resolve({ status: error ? (error.code ?? -1) : 0, stdout, stderr }));
         });
     }

@@ -131,11 +131,11 @@ static void test_current_when_the_lock_lags_behind_then_a_conflict(void **state)
     reused = lock_of("task a 1 string optional\ntask b 9 string optional\n");
     assert_int_equal(lock_check_current(&listed, &same, why), ERR_OK);
     assert_int_equal(lock_check_current(&listed, &more, why), ERR_CONFLICT);
-    assert_string_equal(why, "task.b (x-id 2): the lock does not say so: see schemac --update-lock");
+    assert_string_equal(why, "task.b (x-id 2): the lock does not say so: ./cortex schemas writes it");
     assert_int_equal(lock_check_current(&listed, &reused, why), ERR_CONFLICT);
     assert_string_equal(why, "task.b (x-id 9): this x-id was that of `old`, which is retired");
     assert_int_equal(lock_check_current(&listed, &fewer, why), ERR_CONFLICT);
-    assert_string_equal(why, "task.a (x-id 1): is in the lock only: see schemac --update-lock");
+    assert_string_equal(why, "task.a (x-id 1): is in the lock only: ./cortex schemas writes it");
 }
 
 static void test_retire_when_fields_went_then_their_ids_are_kept(void **state)

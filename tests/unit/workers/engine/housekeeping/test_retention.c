@@ -184,7 +184,8 @@ static const char *tables_without_end(void)
                  i < count ? kept[i].table : others[i - count]);
     return ask_sqlf("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
                     " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-                    " AND (NOT relispartition OR relname = 'events_default') AND relname NOT IN (%s)",
+                    " AND (NOT relispartition OR relname = 'events_default')"
+                    " AND relname !~ '_text_(block|changed)$' AND relname NOT IN (%s)",
                     known);
 }
 
