@@ -1270,16 +1270,17 @@ static void test_creates_when_not_all_is_as_this_process_has_seen_it_are_looked_
     assert_int_equal(e->ran[0]->finding, FINDING_REPLAY);
 
     /* It waits in `deferred`. */
-    run_sqlf("DELETE FROM inbox WHERE command_id = '%s'", uuid_text(&id));
+    struct request waiting = again;
+    waiting.id = uuid_v7();
     run_sqlf("INSERT INTO deferred (company_id, command_id, pool, slot, reason, type, actor, role, "
              "fingerprint, body)"
              " VALUES ('%s', '%s', 'projects', 1, 'retry', 'project.create', '%s', 'company_admin', %" PRId64
              ", '')",
-             uuid_text(&e->company), uuid_text(&id), uuid_text(&e->user),
+             uuid_text(&e->company), uuid_text(&waiting.id), uuid_text(&e->user),
              (int64_t)e->ran[0]->envelope.fingerprint);
-    assert_false(create_at_once(e, &again, 1));
+    assert_false(create_at_once(e, &waiting, 1));
     assert_int_equal(e->ran[0]->finding, FINDING_WAITING);
-    run_sqlf("DELETE FROM deferred WHERE command_id = '%s'", uuid_text(&id));
+    run_sqlf("DELETE FROM deferred WHERE command_id = '%s'", uuid_text(&waiting.id));
 
     assert_no_gaps(&e->company);
     assert_no_gaps(&other);
