@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import { expectProblem, expectStatus } from './api/expect.mjs';
+import { closeAll, Speaker } from './realtime/clients.mjs';
 import { client as clientOf } from '../lib/http.mjs';
 import { Logged, sleep, until } from '../lib/process.mjs';
 import { size } from '../lib/size.mjs';
@@ -168,6 +169,21 @@ describe('addresses', () => {
         assert.ok(left(streams) < streams.length, 'streams give way when nothing of their address is idle');
         assert.equal(left(idle), 0);
         assert.equal(left(others.flat()), 2 * few.length);
+    });
+
+    test('test_sockets_when_one_address_fills_the_table_with_them_then_the_youngest_are_told_to_come_again', async () => {
+        await isRoomAgain();
+        const options = { localAddress: '127.0.0.3' }, codes = [];
+        try {
+            for (let i = 0; i < TABLE / 2; i++) (await Speaker.connected(stack, {}, { options })).closed.then(({ code }) => codes.push(code));
+            const many = Array.from({ length: TABLE / 2 + 10 }, (_, i) => `127.0.4.${i + 1}`);
+            for (const localAddress of many) await hold(1, localAddress, knownHead());
+            assert.equal(await get('/v1/projects', '127.0.0.2', authorization()), 200);
+            await until(() => codes.length >= 10, 10_000, 'some to be closed');
+            assert.ok(codes.length <= 15 && codes.every((code) => code === 3001), `${codes}`);
+        } finally {
+            closeAll();
+        }
     });
 
     test('test_connections_when_an_address_has_its_share_with_tokens_then_a_new_one_of_it_ends_an_idle_one', async () => {
