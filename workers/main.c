@@ -50,7 +50,7 @@ static int run_pool(int argc, char **argv, const struct config *config)
     snprintf(log_name, sizeof(log_name), "worker.%s", pool);
     set_title(argc, argv, title);
     log_init(log_name, config_log_level(config));
-    log_limit(config->log_per_s);
+    config_apply_to_log(config);
     config_warn_renamed(config);
     config_warn_unknown();
     return pool_run(config, pool, worker_run);

@@ -41,6 +41,11 @@ static void put_digits(char *at, int count, int64_t value)
         at[i] = (char)('0' + value % 10);
 }
 
+void clock_format_fraction(int64_t wall_us, char text[CLOCK_TEXT_SIZE])
+{
+    put_digits(text + 20, 6, wall_us % 1000000);
+}
+
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(wall_us / 1000000);

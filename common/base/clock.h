@@ -13,3 +13,5 @@ double clock_monotonic_s(void);
 /* "2026-01-31T09:15:00.123456Z" and a NUL take 28 octets. */
 #define CLOCK_TEXT_SIZE 28
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE]);
+/* The same where the text is of the same second already. */
+void clock_format_fraction(int64_t wall_us, char text[CLOCK_TEXT_SIZE]);

@@ -1,65 +1,31 @@
 #include "common/base/log.h"
 
-#include <stdio.h>
-#include <unistd.h>
-
-#include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/log_file.h"
+#include "common/base/log_line.h"
 #include "common/base/log_output.h"
+#include "common/base/macros.h"
 
-enum { LINE_MAX_BYTES = 4096, EVENTS = 256 };
+enum { EVENTS = 256 };
 
 enum log_level log_threshold = LOG_INFO;
-static const char *process_name = "cortex";
-
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void log_init(const char *name, enum log_level threshold)
 {
-    process_name = name;
+    log_line_init(name);
     log_threshold = threshold;
 }
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
 {
-    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
-        if (strcmp(text, level_names[i]) == 0) {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
             *ret_level = (enum log_level)i;
             return true;
         }
     }
     return false;
-}
-
-static void append_value(struct buf *line, const struct log_field *field)
-{
-    switch (field->kind) {
-    case LOG_FIELD_TEXT:
-        if (field->text.data)
-            buf_append_json_string(line, field->text);
-        else
-            buf_append_text(line, "null");
-        break;
-    case LOG_FIELD_INT:
-        buf_append_i64(line, field->integer);
-        break;
-    case LOG_FIELD_REAL:
-        buf_printf(line, "%.6g", field->real);
-        break;
-    }
-}
-
-static void append_field(struct buf *line, const struct log_field *field)
-{
-    size_t before = line->end;
-    buf_append_text(line, ",");
-    buf_append_json_string(line, slice_of(field->name));
-    buf_append_text(line, ":");
-    append_value(line, field);
-    if (line->truncated) { /* a field that does not fit is left out as a whole, so that the line stays JSON */
-        line->end = before;
-        line->truncated = false;
-    }
 }
 
 /* ---- what is not written ---- */
@@ -73,13 +39,24 @@ struct event_rate {
 };
 
 static struct event_rate rates[EVENTS];
-static int64_t lines_per_s; /* of one event; 0: no limit */
-static int64_t suppressed;  /* of all events, not reported yet */
-static int64_t dropped;     /* lines that the reader of standard error had no room for, not reported yet */
+static int64_t lines_per_s;  /* of one event; 0: no limit */
+static int64_t access_per_s; /* of an event of log_access; 0: none */
+static int64_t suppressed;   /* of all events, not reported yet */
+static int64_t dropped;      /* lines that the reader of standard error had no room for, not reported yet */
 
 void log_limit(int64_t most_per_s)
 {
     lines_per_s = most_per_s;
+}
+
+void log_access_limit(int64_t most_per_s)
+{
+    access_per_s = most_per_s;
+}
+
+bool log_access_is_on(void)
+{
+    return access_per_s > 0;
 }
 
 static struct event_rate *rate_of(const char *event)
@@ -98,23 +75,29 @@ static struct event_rate *rate_of(const char *event)
 }
 
 /* What an operator has asked for with the level "debug" comes whole. */
-static bool is_one_too_many(enum log_level level, const char *event, int64_t now_s)
+static bool is_one_too_many(enum log_level level, const char *event, int64_t most, int64_t now_s)
 {
-    struct event_rate *rate = lines_per_s > 0 && level > LOG_DEBUG ? rate_of(event) : NULL;
+    struct event_rate *rate = most > 0 && level > LOG_DEBUG ? rate_of(event) : NULL;
     if (!rate)
         return false;
     if (rate->second != now_s && rate->suppressed == 0) {
         rate->second = now_s;
         rate->lines = 0;
     }
-    if (rate->second == now_s && ++rate->lines <= lines_per_s)
+    if (rate->second == now_s && ++rate->lines <= most)
         return false;
     rate->suppressed++;
     suppressed++;
     return true;
 }
 
-static bool put_line(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+/* Returns false when the reader of standard error has no room for it. Each line is one write, so that lines of several
+ * processes do not mix. */
+static bool put_line(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    struct slice line = log_line(level, clock_wall_us(), event, fields, count);
+    return log_output(line.data, line.len);
+}
 
 /* A report waits until a line was written, so that a reader that is behind gets it later. */
 static void report_dropped(void)
@@ -126,6 +109,10 @@ static void report_dropped(void)
 
 static void report_suppressed(int64_t now_s)
 {
+    static int64_t looked_s;
+    if (suppressed == 0 || looked_s == now_s)
+        return;
+    looked_s = now_s;
     for (size_t i = 0; suppressed > 0 && i < EVENTS; i++) {
         struct event_rate *rate = &rates[i];
         if (rate->suppressed == 0 || rate->second == now_s)
@@ -138,41 +125,68 @@ static void report_suppressed(int64_t now_s)
     }
 }
 
+static void report(int64_t now_s)
+{
+    int error = log_file_error();
+    const struct log_field fields[] = {{0}, LOG_S("why", strerror(error))};
+    dropped += (int64_t)log_output_lost();
+    report_dropped();
+    if (error)
+        (void)put_line(LOG_WARN, "log.file_stays_full", fields, 1);
+    if (dropped == 0)
+        report_suppressed(now_s);
+}
+
 void log_report(void)
 {
-    report_dropped();
-    if (dropped == 0)
-        report_suppressed((int64_t)clock_monotonic_s());
+    log_flush();
+    log_output_look();
+    report(clock_monotonic_us() / 1000000);
+}
+
+void log_flush(void)
+{
+    log_output_flush();
+}
+
+bool log_waits(void)
+{
+    return log_output_waits();
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
-    int64_t now_s = (int64_t)clock_monotonic_s();
-    log_report();
-    if (is_one_too_many(level, event, now_s))
+    int64_t now_s = clock_monotonic_us() / 1000000;
+    report(now_s);
+    if (is_one_too_many(level, event, lines_per_s, now_s))
         return;
     if (dropped > 0 || !put_line(level, event, fields, count))
         dropped++;
 }
 
-/* ---- a line ---- */
-
-/* Returns false when the reader of standard error has no room for it. */
-static bool put_line(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+/* The wall clock by the monotonic one: how far they are apart is looked up once a second. */
+static int64_t wall_us_of(int64_t now_us)
 {
-    struct buf line;
-    char at[CLOCK_TEXT_SIZE];
-    buf_init(&line, LINE_MAX_BYTES - 2);
-    clock_format(clock_wall_us(), at);
-    buf_printf(&line, "{\"at\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d,\"event\":", at,
-               level_names[level], process_name, (int)getpid());
-    buf_append_json_string(&line, slice_of(event));
-    for (size_t i = 1; i <= count; i++)
-        append_field(&line, &fields[i]);
-    line.max = LINE_MAX_BYTES;
-    buf_append_text(&line, "}\n");
-    /* Each line is one write, so that lines of several processes do not mix. */
-    bool is_written = log_output(buf_data(&line), buf_len(&line));
-    buf_done(&line);
-    return is_written;
+    static int64_t apart_us, second = -1;
+    if (second != now_us / 1000000)
+        apart_us = clock_wall_us() - clock_monotonic_us();
+    second = now_us / 1000000;
+    return now_us + apart_us;
+}
+
+void log_write_access(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
+                      size_t count)
+{
+    int64_t now_s = now_us / 1000000;
+    if (access_per_s == 0)
+        return;
+    report(now_s);
+    if (is_one_too_many(level, event, access_per_s, now_s))
+        return;
+    if (dropped > 0) {
+        dropped++;
+        return;
+    }
+    struct slice line = log_line(level, wall_us_of(now_us), event, fields, count);
+    log_output_later(line.data, line.len);
 }

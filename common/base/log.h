@@ -1,5 +1,7 @@
 #pragma once
-/* The log: one JSON object a line on standard error, with time, level, process and event, then fields. A
+/* The log: one JSON object a line on standard error, with time, level, process and event, then fields.
+ * log_access is for lines of which each request makes one: they have a limit of their own, and are written together
+ * at the end of a turn of the loop (log_flush). A
  * function that returns an error does not log it; the caller that handles the error logs it once. Secrets and
  * bodies are never logged. */
 
@@ -11,19 +13,27 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct log_field {
-    const char *name;
-    enum { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_REAL } kind;
+    enum { LOG_FIELD_TEXT, LOG_FIELD_PLAIN, LOG_FIELD_INT, LOG_FIELD_REAL, LOG_FIELD_MS } kind;
+    struct slice name;
     struct slice text;
     int64_t integer;
     double real;
 };
 
 #define LOG_S(name_, text_) \
-    ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = slice_of(text_)})
-#define LOG_B(name_, slice_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_TEXT, .text = (slice_)})
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_TEXT, .text = slice_of(text_)})
+#define LOG_B(name_, slice_) \
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_TEXT, .text = (slice_)})
 #define LOG_I(name_, int_) \
-    ((struct log_field){.name = (name_), .kind = LOG_FIELD_INT, .integer = (int64_t)(int_)})
-#define LOG_R(name_, real_) ((struct log_field){.name = (name_), .kind = LOG_FIELD_REAL, .real = (real_)})
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_INT, .integer = (int64_t)(int_)})
+/* A text in which JSON has nothing to escape; or NULL. */
+#define LOG_P(name_, text_) \
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_PLAIN, .text = slice_of(text_)})
+/* Microseconds, logged as milliseconds: 1.234 */
+#define LOG_MS(name_, us_) \
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_MS, .integer = (int64_t)(us_)})
+#define LOG_R(name_, real_) \
+    ((struct log_field){.name = slice_of(name_), .kind = LOG_FIELD_REAL, .real = (real_)})
 
 /* log_info("broker.connected", LOG_S("host", host), LOG_I("port", port)) logs an event name, then fields.
  * Below the threshold it costs one comparison: the fields are not evaluated. */
@@ -35,6 +45,15 @@ struct log_field {
 #define log_at_(level, event, ...)                                              \
     log_write((level), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
               sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
+/* now_us: of the monotonic clock. */
+#define log_access(level, now_us, ...)               \
+    do {                                             \
+        if ((level) >= log_threshold)                \
+            log_access_(level, now_us, __VA_ARGS__); \
+    } while (0)
+#define log_access_(level, now_us, event, ...)                                                   \
+    log_write_access((level), (now_us), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
+                     sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
@@ -49,15 +68,25 @@ void log_init(const char *name, enum log_level threshold);
 /* Bounds the lines of one event in a second; 0: no limit. Those beyond it are counted, and a line
  * "log.suppressed" tells how many there were. Lines of level debug have no limit. */
 void log_limit(int64_t most_per_s);
+/* The same for the lines of log_access; 0: none is written, and none is counted. */
+void log_access_limit(int64_t most_per_s);
+bool log_access_is_on(void);
 
 /* Writes what was suppressed or dropped, as soon as that can be written. Each log line does this, too; a
  * process that may log nothing for long calls it now and then. */
 void log_report(void);
 
+/* Writes the lines of log_access that wait. The loop of a process calls it soon after log_waits() (pulse.h), and so
+ * does a process that ends. */
+bool log_waits(void);
+void log_flush(void);
+
 /* Never waits: when whoever reads standard error is behind, the line is dropped, and a line "log.dropped"
  * tells later how many there were. fields[0] is a placeholder; `count` fields follow it. In a line longer than 4 KiB the fields that do not
  * fit are left out. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+void log_write_access(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
+                      size_t count);
 
 /* Reads "debug", "info", "warn" or "error"; returns false for anything else. */
 bool log_level_parse(const char *text, enum log_level *ret_level);

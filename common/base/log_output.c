@@ -2,16 +2,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/base/log_file.h"
+
+enum { LATER_MAX = 64 * 1024 };
 
 static struct {
     dev_t device;
     ino_t inode;
     int fd; /* of this process alone; -1: there is none */
 } own = {.fd = -1};
+
+static struct {
+    char text[LATER_MAX];
+    size_t len;
+    size_t lost; /* lines */
+} later;
 
 static bool is_own(const struct stat *state)
 {
@@ -48,22 +60,91 @@ static ssize_t write_to_stream(const struct stat *state, const char *line, size_
     return -1;
 }
 
-static ssize_t write_line(const char *line, size_t len)
+/* A disk that is full loses what was not written of it. */
+static ssize_t write_to_file(const struct stat *state, const char *lines, size_t len)
 {
-    struct stat state;
-    if (fstat(STDERR_FILENO, &state))
-        return -1;
-    if (S_ISSOCK(state.st_mode))
-        return send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (S_ISREG(state.st_mode))
-        return write(STDERR_FILENO, line, len);
-    return write_to_stream(&state, line, len);
+    log_file_look(state);
+    ssize_t n = write(STDERR_FILENO, lines, len);
+    if (n >= 0 && (size_t)n < len)
+        errno = ENOSPC;
+    return (size_t)n == len ? n : -1;
+}
+
+static bool write_lines(const struct stat *state, const char *lines, size_t len)
+{
+    int before = errno;
+    ssize_t n = S_ISREG(state->st_mode)    ? write_to_file(state, lines, len)
+                : S_ISSOCK(state->st_mode) ? send(STDERR_FILENO, lines, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                           : write_to_stream(state, lines, len);
+    bool is_lost = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOSPC ||
+                             errno == EDQUOT);
+    errno = before;
+    return !is_lost;
 }
 
 bool log_output(const char *line, size_t len)
 {
-    int before = errno;
-    bool is_full = write_line(line, len) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS);
-    errno = before;
-    return !is_full;
+    struct stat state;
+    log_output_flush();
+    return fstat(STDERR_FILENO, &state) || write_lines(&state, line, len);
+}
+
+/* ---- lines that wait ---- */
+
+static size_t count_lines(const char *lines, size_t len)
+{
+    size_t count = 0;
+    for (const char *end = lines + len; (lines = memchr(lines, '\n', (size_t)(end - lines))); lines++)
+        count++;
+    return count;
+}
+
+/* Whole lines that a pipe takes as one. */
+static size_t piece_of(const char *lines, size_t len)
+{
+    const char *end = len > PIPE_BUF ? memrchr(lines, '\n', PIPE_BUF) : NULL;
+    return end ? (size_t)(end - lines) + 1 : len;
+}
+
+void log_output_flush(void)
+{
+    struct stat state;
+    if (later.len == 0)
+        return;
+    size_t len = later.len;
+    later.len = 0;
+    if (fstat(STDERR_FILENO, &state))
+        return;
+    for (size_t at = 0, piece; at < len; at += piece) {
+        piece = S_ISREG(state.st_mode) ? len - at : piece_of(later.text + at, len - at);
+        if (!write_lines(&state, later.text + at, piece))
+            later.lost += count_lines(later.text + at, piece);
+    }
+}
+
+void log_output_later(const char *line, size_t len)
+{
+    if (later.len + len > sizeof(later.text))
+        log_output_flush();
+    memcpy(later.text + later.len, line, len);
+    later.len += len;
+}
+
+bool log_output_waits(void)
+{
+    return later.len > 0;
+}
+
+size_t log_output_lost(void)
+{
+    size_t lost = later.lost;
+    later.lost = 0;
+    return lost;
+}
+
+void log_output_look(void)
+{
+    struct stat state;
+    if (fstat(STDERR_FILENO, &state) == 0)
+        log_file_look(&state);
 }

@@ -9,6 +9,7 @@
 #include "common/base/database_url.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/log_file.h"
 #include "common/base/network.h"
 #include "common/base/origin.h"
 
@@ -415,6 +416,14 @@ enum log_level config_log_level(const struct config *config)
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config->log_level, &level); /* config_load has checked it */
     return level;
+}
+
+void config_apply_to_log(const struct config *config)
+{
+    log_threshold = config_log_level(config);
+    log_limit(config->log_per_s);
+    log_access_limit(config->access_log_per_s);
+    log_file_set_max(config->log_file_bytes);
 }
 
 void config_warn_renamed(const struct config *config)

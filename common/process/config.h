@@ -34,6 +34,8 @@ void config_done(struct config *config);
 
 /* CORTEX_LOG_LEVEL of settings that config_load has filled in. */
 enum log_level config_log_level(const struct config *config);
+/* What the settings say of the log is in force from now on. */
+void config_apply_to_log(const struct config *config);
 
 /* Logs one warning for each old name that config_load found set. A process calls it once, after log_init. */
 void config_warn_renamed(const struct config *config);

@@ -7,6 +7,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
+static const double LOG_WAIT_S = 0.02;
+
 enum { BEAT_READY = 'r', BEAT_NOT_READY = '-' };
 
 struct pulse {
@@ -14,6 +16,8 @@ struct pulse {
     int fd;
     bool ready;
     ev_timer timer;
+    ev_prepare turn;
+    ev_timer flush; /* of the log, while lines wait */
 };
 
 static void beat(const struct pulse *pulse)
@@ -30,6 +34,23 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     beat(timer->data);
 }
 
+/* Many turns may pass in that time, and a write for each would cost more than the lines. */
+static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)events;
+    struct pulse *pulse = CONTAINER_OF(prepare, struct pulse, turn);
+    if (!log_waits() || ev_is_active(&pulse->flush))
+        return;
+    ev_timer_set(&pulse->flush, LOG_WAIT_S, 0);
+    ev_timer_start(loop, &pulse->flush);
+}
+
+static void on_flush(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events;
+    log_flush();
+}
+
 struct pulse *pulse_new(struct ev_loop *loop, int fd)
 {
     struct pulse *pulse = xcalloc(1, sizeof(*pulse));
@@ -38,6 +59,9 @@ struct pulse *pulse_new(struct ev_loop *loop, int fd)
     ev_timer_init(&pulse->timer, on_timer, 0, PULSE_MS / 1000.0);
     pulse->timer.data = pulse;
     ev_timer_start(loop, &pulse->timer);
+    ev_prepare_init(&pulse->turn, on_turn);
+    ev_prepare_start(loop, &pulse->turn);
+    ev_timer_init(&pulse->flush, on_flush, LOG_WAIT_S, 0);
     return pulse;
 }
 
@@ -46,6 +70,9 @@ void pulse_free(struct pulse *pulse)
     if (!pulse)
         return;
     ev_timer_stop(pulse->loop, &pulse->timer);
+    ev_prepare_stop(pulse->loop, &pulse->turn);
+    ev_timer_stop(pulse->loop, &pulse->flush);
+    log_flush();
     if (pulse->fd >= 0)
         close(pulse->fd);
     free(pulse);

@@ -70,7 +70,7 @@ fill_database() {
     database_sql cortex "$RESTORING" <"$ROOT/schemas/sql/0001_roles.sql"
     database_tool pg_restore --exit-on-error --single-transaction --dbname "$RESTORING" "$PARTS_FOLDER/database.dump" ||
         give_up "the dump could not be restored"
-    CORTEX_DATABASE_URL=$(database_url cortex "$RESTORING") "$here/migrate.sh" >>"$STATE/log/migrate.log" 2>&1 ||
+    CORTEX_DATABASE_URL=$(database_url cortex "$RESTORING") "$here/migrate.sh" 2>&1 | to_log migrate ||
         give_up "the restored database could not be brought up to date; the reason is in $STATE/log/migrate.log"
     database_sql cortex "$RESTORING" <<<"UPDATE company_sequence SET epoch = left(gen_random_uuid()::text, 8)" ||
         give_up "the epochs of the events could not be renewed"

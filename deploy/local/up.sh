@@ -36,7 +36,7 @@ start_servers() {
 migrate() {
     local url=${SETTING[CORTEX_DATABASE_URL]:-}
     ! own_database || url=$(database_url)
-    CORTEX_DATABASE_URL=$url "$here/migrate.sh" >>"$STATE/log/migrate.log" 2>&1 ||
+    CORTEX_DATABASE_URL=$url "$here/migrate.sh" 2>&1 | to_log migrate ||
         part_failed migrate "could not bring the database up to date"
     ! own_database || database_logins
 }

@@ -1,4 +1,5 @@
 #include "gateway/centrifuge/link_private.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/authorize.h"
 
 struct gateway *link_gateway(const struct link *link)
@@ -14,7 +15,10 @@ const char *link_peer(const struct link *link)
 enum err link_authorize(struct link *link, struct slice token, struct identity *ret_identity,
                         const char **ret_why)
 {
-    return authorize_token(link->conn, token, ret_identity, ret_why);
+    enum err err = authorize_token(link->conn, token, ret_identity, ret_why);
+    if (!err)
+        access_log_identify(link->conn, ret_identity);
+    return err;
 }
 
 const struct uuid *link_secret(const struct link *link)

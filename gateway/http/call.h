@@ -62,7 +62,9 @@ struct call {
     unsigned vary;           /* enum call_vary */
     const char *cache; /* Cache-Control of the answer; NULL: as follows from route and status (caching.h) */
     bool keep_alive, is_1_0;
-    bool has_ticket; /* in place of a token: there is no identity until the handler has taken it */
+    int64_t began_us;  /* of the monotonic clock: the turn in which its first octet was read */
+    bool asks_to_wait; /* for something to happen: how long that takes says nothing of us */
+    bool has_ticket;   /* in place of a token: there is no identity until the handler has taken it */
     /* A handler that answers later sets it: the client has gone, so the call must be forgotten. */
     void (*on_gone)(struct call *call);
     /* A handler that waits for something to happen (conn_set_long_lived) sets it: answer now, with what there

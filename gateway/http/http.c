@@ -2,6 +2,7 @@
 
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
@@ -215,6 +216,7 @@ static struct exchange *begin(struct conn *conn)
     struct gateway *gateway = conn_gateway(conn);
     struct exchange *exchange = exchange_new(&gateway->http->exchanges);
     exchange->call.conn = conn;
+    exchange->call.began_us = conn_now_us(conn);
     exchange->call.deliver = response_deliver;
     exchange->call.deliver_arg = &gateway->http->writer;
     conn_set_protocol(conn, &http_protocol, exchange);
@@ -365,8 +367,11 @@ static void on_free(struct conn *conn, void *state)
     struct exchange *exchange = state;
     if (!exchange)
         return;
-    if (exchange->state == WORKING && exchange->call.on_gone)
-        exchange->call.on_gone(&exchange->call);
+    if (exchange->state == WORKING) {
+        access_log_answer(&exchange->call, true, ACCESS_LOG_GONE, 0);
+        if (exchange->call.on_gone)
+            exchange->call.on_gone(&exchange->call);
+    }
     exchange_free(exchange);
 }
 

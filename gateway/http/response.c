@@ -1,5 +1,6 @@
 #include "gateway/http/response.h"
 
+#include "gateway/http/access_log.h"
 #include "gateway/http/caching.h"
 #include "gateway/http/exchange.h"
 #include "gateway/net/conn.h"
@@ -140,15 +141,6 @@ static void write_head(struct call *call, int status, const char *content_type, 
 
 /* ---- answers ---- */
 
-/* A 500 is a fault of ours and logged each time. That a server is away is logged by the part that lost it,
- * not for every request. */
-static void log_answer(const struct call *call, int status)
-{
-    log_at(status == 500 ? LOG_WARN : LOG_DEBUG, "http.answered", LOG_I("status", status),
-           LOG_B("path", call->path), LOG_S("correlation", call->correlation_id),
-           LOG_S("peer", conn_peer(call->conn)));
-}
-
 void response_deliver(struct call *call, int status, const char *content_type, struct bytes *whole,
                       struct slice body)
 {
@@ -163,7 +155,7 @@ void response_deliver(struct call *call, int status, const char *content_type, s
         conn_write_part(call->conn, whole, body);
     else
         conn_write(call->conn, body);
-    log_answer(call, status);
+    access_log_answer(call, exchange->request.has_head, status, body.len);
     exchange_set_state(exchange, ANSWERED);
     if (!exchange->in_handler)
         conn_pause(call->conn, false); /* on_bytes ends the exchange, when the handler is off the stack */
@@ -187,6 +179,7 @@ static void leave_http(struct call *call, int status, struct slice head_lines,
     conn_write(call->conn, buf_slice(head));
     conn_limit(call->conn, 0);
     conn_set_protocol(call->conn, protocol, state);
+    access_log_stream(call, status);
     exchange_set_state(exchange, LEFT);
     if (!exchange->in_handler) {
         conn_pause(call->conn, false);

@@ -1,5 +1,7 @@
 #include "gateway/http/rpc_call.h"
 
+#include "common/base/clock.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/http.h"
@@ -16,6 +18,7 @@ static void deliver(struct call *call, int status, const char *content_type, str
                                       .content_type = content_type,
                                       .headers = buf_slice(&call->added),
                                       .body = content_type ? body : SLICE("")};
+    access_log_answer(call, call->path.data != NULL, status, answer.body.len);
     exchange_set_state(exchange, ANSWERED);
     rpc->call = NULL;
     exchange_retire(exchange);
@@ -95,6 +98,7 @@ void rpc_call_start(struct gateway *gateway, const struct rpc_request *request, 
     call->deliver = deliver;
     call->deliver_arg = rpc;
     call->identity = *request->identity;
+    call->began_us = clock_monotonic_us();
     exchange_set_state(exchange, WORKING);
     rpc->call = call;
     const char *why = NULL;
@@ -121,6 +125,7 @@ void rpc_call_forget(struct rpc_call *rpc)
     struct call *call = TAKE(rpc->call);
     if (!call)
         return;
+    access_log_answer(call, true, ACCESS_LOG_GONE, 0);
     if (call->on_gone)
         call->on_gone(call);
     exchange_free(exchange_of(call));

@@ -17,12 +17,50 @@ struct gateway *conn_gateway(const struct conn *conn)
     return conn->set->gateway;
 }
 
+int64_t conn_now_us(const struct conn *conn)
+{
+    return conn->set->now_us;
+}
+
+/* inet_ntop does the same, by sprintf. */
+static void write_ipv4(const uint8_t address[4], char *text)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned octet = address[i];
+        if (octet >= 100)
+            *text++ = (char)('0' + octet / 100);
+        if (octet >= 10)
+            *text++ = (char)('0' + octet / 10 % 10);
+        *text++ = (char)('0' + octet % 10);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *conn_peer(const struct conn *conn)
 {
     static char text[INET6_ADDRSTRLEN];
-    if (conn->family != AF_INET && conn->family != AF_INET6)
+    if (conn->family == AF_INET) {
+        write_ipv4(conn->address, text);
+        return text;
+    }
+    if (conn->family != AF_INET6)
         return "local";
     return inet_ntop(conn->family, conn->address, text, sizeof(text)) ? text : "unknown";
+}
+
+const char *conn_protocol_name(const struct conn *conn)
+{
+    return conn->protocol->name;
+}
+
+void conn_keep_record(struct conn *conn, struct conn_record *record)
+{
+    conn->record = record;
+}
+
+struct conn_record *conn_record_of(const struct conn *conn)
+{
+    return conn->record;
 }
 
 uint64_t conn_address(const struct conn *conn)
@@ -122,6 +160,13 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 
 /* ---- the end of a connection ---- */
 
+static void end_record(struct conn *conn)
+{
+    struct conn_record *record = TAKE(conn->record);
+    if (record)
+        record->on_ended(conn, record);
+}
+
 static void set_state(struct conn *conn, enum conn_state state)
 {
     static const char *const names[] = {[CONN_OPEN] = "open",
@@ -131,6 +176,8 @@ static void set_state(struct conn *conn, enum conn_state state)
     log_debug("conn.state", LOG_S("from", names[conn->state]), LOG_S("to", names[state]),
               LOG_S("protocol", conn->protocol->name), LOG_S("peer", conn_peer(conn)));
     conn->state = (uint8_t)state;
+    if (state == CONN_LINGERING || state == CONN_DEAD)
+        end_record(conn);
 }
 
 void conn_kill(struct conn *conn)
@@ -190,6 +237,7 @@ void conn_abort(struct conn *conn)
 void conn_reap(struct conn *conn)
 {
     struct conn_set *set = conn->set;
+    end_record(conn);
     conn->protocol->on_free(conn, conn->protocol_state);
     if (conn->previous)
         conn->previous->next = conn->next;
@@ -287,6 +335,8 @@ void conn_flush(struct conn *conn)
     bool was_congested = conn_is_congested(conn);
     size_t sent = 0;
     enum output_state result = output_send(&conn->set->pool, &conn->output, conn->io.fd, &sent);
+    if (conn->record)
+        conn->record->sent += sent;
     if (result == OUTPUT_BROKEN) {
         conn_kill(conn);
         return;

@@ -69,6 +69,18 @@ struct conn_protocol {
     bool is_stream;
 };
 
+/* What somebody keeps of a connection until it ends. */
+struct conn_record {
+    uint64_t sent; /* octets that the kernel has taken since */
+    /* The last octet has been sent, or the connection has broken. It is called once, and frees the record. */
+    void (*on_ended)(struct conn *conn, struct conn_record *record);
+};
+void conn_keep_record(struct conn *conn, struct conn_record *record); /* there is none yet */
+struct conn_record *conn_record_of(const struct conn *conn);          /* NULL: there is none */
+const char *conn_protocol_name(const struct conn *conn);
+
+int64_t conn_now_us(const struct conn *conn); /* when this turn of the loop began: of the monotonic clock */
+
 struct gateway *conn_gateway(const struct conn *conn);
 /* The client's address, for logs and limits: "127.0.0.1". Valid until the next call. */
 const char *conn_peer(const struct conn *conn);

@@ -114,7 +114,8 @@ void conn_set_drain(struct conn_set *set)
     int64_t share_ms = config->drain_ms - conn_drain_goodbye_ms(config);
     int64_t least_ms = conn_drain_least_ms(config, drain->count);
     drain->ms = share_ms > least_ms ? share_ms : least_ms + 1;
-    drain->began = drain->filled = set->now = clock_monotonic_ms();
+    set->now_us = clock_monotonic_us();
+    drain->began = drain->filled = set->now = set->now_us / 1000;
     for (struct conn *conn = set->all; conn; conn = conn->next)
         if (conn->state == CONN_OPEN && !waits_its_turn(conn))
             conn->protocol->on_drain(conn, conn->protocol_state);

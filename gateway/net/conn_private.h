@@ -27,6 +27,7 @@ struct conn {
     struct conn_set *set;
     const struct conn_protocol *protocol;
     void *protocol_state;
+    struct conn_record *record; /* NULL: there is none */
     struct output output;
     struct buf *kept;             /* bytes that have arrived and are not consumed; NULL: none */
     size_t input;                 /* octets that were counted in set->input_held */
@@ -79,6 +80,7 @@ struct conn_set {
     int64_t made_room_logged_at;
     size_t input_held; /* memory for input, of all connections that are not dead */
     int64_t now;       /* when this turn of the loop began: milliseconds of the monotonic clock */
+    int64_t now_us;    /* the same in microseconds */
     struct ev_check begin_of_turn;
     struct ev_prepare end_of_turn;
     struct ev_idle again; /* while it runs, the loop does not sleep before its next turn */

@@ -34,7 +34,8 @@ static void on_begin_of_turn(struct ev_loop *loop, struct ev_check *check, int r
     (void)loop;
     (void)revents;
     struct conn_set *set = check->data;
-    set->now = clock_monotonic_ms();
+    set->now_us = clock_monotonic_us();
+    set->now = set->now_us / 1000;
 }
 
 static void on_end_of_turn(struct ev_loop *loop, struct ev_prepare *prepare, int revents)
@@ -67,7 +68,8 @@ enum err conn_set_new(struct gateway *gateway, struct conn_set **ret_set)
     set->gateway = gateway;
     set->loop = gateway->loop;
     set->kept_max = (size_t)largest + (size_t)2 * CONN_READ_SIZE;
-    set->now = clock_monotonic_ms();
+    set->now_us = clock_monotonic_us();
+    set->now = set->now_us / 1000;
     ev_check_init(&set->begin_of_turn, on_begin_of_turn);
     ev_set_priority(&set->begin_of_turn, EV_MAXPRI);
     set->begin_of_turn.data = set;

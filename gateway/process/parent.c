@@ -103,6 +103,7 @@ static void supervise(struct parent *parent)
         await_signal(parent);
         parent_children_reap(parent);
         feed_watchdog(parent, parent_children_check(parent));
+        log_report();
         if (!parent->leaving)
             parent_replace(parent);
         tell_service(parent);
@@ -158,7 +159,7 @@ static enum err prepare(struct parent *parent, char why[256])
     if (err)
         return err;
     log_init("gateway.parent", config_log_level(&parent->config));
-    log_limit(parent->config.log_per_s);
+    config_apply_to_log(&parent->config);
     config_warn_renamed(&parent->config);
     config_warn_unknown();
     err = token_keys_load(&parent->config, &parent->keys, why);

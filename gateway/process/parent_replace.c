@@ -143,7 +143,7 @@ void parent_reload(struct parent *parent)
     parent->keys = keys;
     parent->config = config;
     log_init("gateway.parent", config_log_level(&config));
-    log_limit(config.log_per_s);
+    config_apply_to_log(&config);
     parent->replace_again = true;
     log_info("parent.replacing", LOG_I("processes", parent->child_count));
 }

@@ -144,6 +144,7 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
     call->on_gone = on_gone;
     call->on_drain = on_drain;
     call->waiter = poll;
+    call->asks_to_wait = true;
     if (call->conn)
         conn_set_long_lived(call->conn);
     ev_timer_set(&poll->timer, (ev_tstamp)poll->wait_ms / 1000., 0.);

@@ -23,7 +23,7 @@ export class Program {
         const log = openSync(this.log, 'a');
         this.logBegins = fstatSync(log).size; // that of this start
         this.child = startChild(this.command, this.args, {
-            env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizers, ...this.settings },
+            env: { PATH: process.env.PATH, LANG: 'C.UTF-8', CORTEX_LOG_FILE_BYTES: '0', ...sanitizers, ...this.settings },
             stdio: ['ignore', log, log],
         });
         closeSync(log);

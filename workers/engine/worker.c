@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/broker/topology.h"
+#include "workers/engine/command/outcome_log.h"
 #include "workers/engine/records/database.h"
 
 static const double PAUSE_MIN_S = 0.25, PAUSE_MAX_S = 10;
@@ -62,6 +63,7 @@ static void on_settled(void *ctx, struct command *command)
         put_back(w, command);
         return;
     }
+    outcome_log(command);
     w->pause_s = PAUSE_MIN_S;
     if (command->outcome == COMMAND_REJECTED)
         backlog_rejected(w->backlog, command);

@@ -96,7 +96,7 @@ broker_settle() {
         end,
         [Settle(File) || Kind <- [\"quorum\", \"coordination\"],
                          File <- filelib:wildcard(\"$here/broker/data/*/\" ++ Kind ++ \"/*/*/config\")],
-        halt(0)." >>"$STATE/log/broker.log" 2>&1 ||
+        halt(0)." 2>&1 | to_log broker ||
         part_failed broker "cannot use its data, which lay elsewhere before"
     put_file 600 "$broker/data/path" <<<"$here"
 }
@@ -112,7 +112,7 @@ broker_start() {
     local -a environment
     if ! is_running epmd; then
         choose_port epmd
-        start_process epmd env -i "PATH=$PATH" epmd -port "$(port_of epmd)" -address 127.0.0.1
+        start_server epmd env -i "PATH=$PATH" epmd -port "$(port_of epmd)" -address 127.0.0.1
         wait_ready epmd 10 epmd_answers
     fi
     choose_port broker
@@ -120,7 +120,7 @@ broker_start() {
     broker_configure
     broker_settle
     mapfile -t environment < <(broker_env)
-    start_process broker env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmq-server"
+    start_server broker env -i "${environment[@]}" "$RABBITMQ_BIN/rabbitmq-server"
     wait_ready broker 120 broker_answers
 }
 
@@ -154,7 +154,7 @@ broker_is_clustered() {
 broker_grow() {
     local node
     for node in $(broker_nodes); do
-        broker_queues grow "$node" all >>"$STATE/log/broker_grow.log" 2>&1 || part_failed broker_grow "could not give $node a member of every queue"
+        broker_queues grow "$node" all 2>&1 | to_log broker_grow || part_failed broker_grow "could not give $node a member of every queue"
     done
 }
 

@@ -4,7 +4,7 @@
 #
 #   STATE/secrets/   keys and passwords, a file each (600, of the service user)
 #   STATE/broker/    RabbitMQ's data and configuration        STATE/database/   PostgreSQL's
-#   STATE/run/       pid files: "pid start-time"               STATE/log/        one log a part
+#   STATE/run/       pid files: "pid start-time"               STATE/log/        one log a part, and its older ones
 #   STATE/ports      name=number, kept so that addresses survive a restart
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
@@ -99,7 +99,7 @@ ensure_state() {
         die "user $(service_user) cannot reach $STATE (a folder above it is closed to others);" \
             "open that folder with chmod o+x, or move the state elsewhere with CORTEX_STATE=/path"
     fi
-    own "$STATE/secrets" "$STATE/broker" "$STATE/database"
+    own "$STATE/secrets" "$STATE/broker" "$STATE/database" "$STATE/log"
 }
 
 # as_part COMMAND…: as the service user, and where CHROOT names a root, in that.
@@ -229,12 +229,54 @@ is_running() {
     pid_of "$1" >/dev/null 2>&1
 }
 
-# start_process PART COMMAND…: in a session of its own, as the service user, in CHROOT where that names a root; output to the part's log.
+# Octets from which on a log gets another name (keep_log; the gateway and the workers have CORTEX_LOG_FILE_BYTES).
+LOG_FULL=16777216
+
+# start_process PART COMMAND…: in a session of its own, as the service user, in CHROOT where that names a root; output to the part's log,
+# which the process renames itself when it is full.
 start_process() {
-    local part=$1 log=$STATE/log/$1.log pid
+    local log=$STATE/log/$1.log
+    # shellcheck disable=SC2016 # the inner shell expands them
+    launch "$1" sh -c 'exec >>"$0" 2>&1 && exec "$@"' "${log#"${CHROOT:-}"}" "${@:2}" >/dev/null
+}
+
+# start_server PART COMMAND…: the same for a program that never lets go of its log; another process keeps it.
+start_server() {
+    local -a become=()
+    ! am_root || become=(setpriv "--reuid=$SERVICE_USER" "--regid=$SERVICE_USER" --clear-groups --)
+    launch "$@" > >(
+        cd "$STATE/log" || exit
+        exec 9>&-
+        exec setsid "${become[@]}" env -i "PATH=$PATH" bash -c "$(declare -f keep_log)"$'\nkeep_log "$@"' keep_log "$1.log" "$LOG_FULL"
+    )
+}
+
+# keep_log LOG OCTETS: writes its input into the file, and gives that another name at the end of a line when it is full: LOG.1, .2 and .3.
+# It ends with its input. What a full disk does not take is dropped, so that nobody waits for it.
+keep_log() {
+    local log=$1 full=$2 before after number line
+    while :; do
+        before=$(stat -c %s "$log" 2>/dev/null || echo 0)
+        # Each dd ends after some writes of whoever is logging, however small they are.
+        if ! dd bs=64k count=16 status=none >>"$log" 2>/dev/null; then
+            [ "$(head -c 65536 | wc -c)" -gt 0 ] || return 0
+            continue
+        fi
+        after=$(stat -c %s "$log" 2>/dev/null || echo 0)
+        [ "$after" -ne "$before" ] || return 0
+        [ "$after" -ge "$full" ] || continue
+        IFS= read -r line && printf '%s\n' "$line" >>"$log"
+        for number in 2 1; do
+            [ ! -f "$log.$number" ] || mv -f "$log.$number" "$log.$((number + 1))"
+        done
+        mv -f "$log" "$log.1"
+    done
+}
+
+# launch PART COMMAND…: what start_process and start_server share.
+launch() {
+    local part=$1 pid
     shift
-    [ ! -f "$log" ] || [ "$(stat -c %s "$log")" -lt 16777216 ] || mv -f "$log" "$log.1"
-    : >>"$log"
     local -a become=()
     if [ -n "${CHROOT:-}" ]; then
         become=(chroot "--userspec=$(id -u "$SERVICE_USER"):$(id -g "$SERVICE_USER")" --groups= "$CHROOT")
@@ -246,7 +288,7 @@ start_process() {
         # The lock of ./cortex must not live on in what it starts.
         exec 9>&-
         exec setsid "${become[@]}" "$@"
-    ) </dev/null >>"$log" 2>&1 &
+    ) </dev/null 2>&1 &
     pid=$!
     disown "$pid"
     # On a busy machine it may still be where this script is, which is no place of a part of ours.
@@ -255,6 +297,12 @@ start_process() {
     done
     printf '%s\n' "$STATE" >"$STATE/run/$part.at"
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$STATE/run/$part.pid"
+}
+
+# to_log PART: its input to the end of the part's log. The folder is the service user's, so root does not write there.
+to_log() {
+    # shellcheck disable=SC2016 # the inner shell expands it
+    as_service sh -c 'cat >>"$1"' to_log "$STATE/log/$1.log"
 }
 
 # stop_process PART SIGNAL SECONDS: asks, waits for it and its children, and after that time insists.

@@ -54,7 +54,7 @@ database_create() {
     secret database_postgres >/dev/null
     (cd "$STATE" && as_service "$bin/initdb" --pgdata "$STATE/database/data.new" --username postgres --encoding UTF8 \
         --locale C.UTF-8 --auth scram-sha-256 --pwfile "$STATE/secrets/database_postgres" --no-instructions) \
-        >>"$STATE/log/database.log" 2>&1 || die "initdb failed; see $STATE/log/database.log"
+        2>&1 | to_log database || die "initdb failed; see $STATE/log/database.log"
     printf "include '../cortex.conf'\n" >>"$STATE/database/data.new/postgresql.conf"
     mv "$STATE/database/data.new" "$STATE/database/data"
 }
@@ -101,7 +101,7 @@ database_start() {
     choose_port database
     database_configure
     database_forget_stranger
-    start_process database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
+    start_server database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
     wait_ready database 60 database_answers
     database_own cortex
 }
@@ -143,8 +143,8 @@ replica_start() {
     rm -rf "$STATE/database/replica"
     (cd "$STATE" && PGPASSWORD=$password as_service "$bin/pg_basebackup" --pgdata "$STATE/database/replica" --write-recovery-conf \
         --checkpoint fast --wal-method stream --host 127.0.0.1 --port "$(port_of database)" --username postgres) \
-        >>"$STATE/log/replica.log" 2>&1 || die "pg_basebackup failed; see $STATE/log/replica.log"
-    start_process replica env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/replica" \
+        2>&1 | to_log replica || die "pg_basebackup failed; see $STATE/log/replica.log"
+    start_server replica env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/replica" \
         -c "port=$(port_of replica)" -c "recovery_min_apply_delay=${1:-0}ms"
     wait_ready replica 60 replica_answers
 }

@@ -272,7 +272,8 @@ static void log_run_alone(const struct command *command)
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&command->envelope.id, id);
     log_info("command.runs_alone", LOG_S("command", id), LOG_B("type", command->envelope.type),
-             LOG_I("delivered_before", command->delivery_count));
+             LOG_I("delivered_before", command->delivery_count),
+             LOG_B("correlation", command_correlation(command)));
 }
 
 static void on_mark_written(void *arg, struct db_result *result)

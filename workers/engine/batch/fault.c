@@ -18,6 +18,7 @@ static void log_fault(const struct batch *b, const struct db_result *result, con
     log_at(err_info(err)->level, "batch.statement_failed", LOG_S("error", err_info(err)->name),
            LOG_S("sqlstate", db_result_sqlstate(result)), LOG_S("message", db_result_message(result)),
            LOG_S("command", id), LOG_B("type", command ? command->envelope.type : SLICE_NONE),
+           LOG_B("correlation", command ? command_correlation(command) : SLICE_NONE),
            LOG_I("commands", b->to - b->from));
 }
 

@@ -34,7 +34,7 @@ static void reject(struct command *command, const char *why)
     uuid_format(&command->envelope.id, id);
     command->verdict = ERR_POISON;
     log_error("command.rejected", LOG_S("command", id), LOG_B("type", command->envelope.type),
-              LOG_S("why", why));
+              LOG_S("why", why), LOG_B("correlation", command_correlation(command)));
     command->why = arena_copy(&command->arena, slice_of(why));
     command_refuse(command, ERR_POISON, why, NULL, 0);
 }

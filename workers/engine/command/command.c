@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/base/clock.h"
 #include "common/base/utf8.h"
 
 enum { ARENA_BLOCK = 1024 };
@@ -61,6 +62,7 @@ static bool read_envelope(const struct broker_delivery *delivery, struct envelop
 static struct command *new_command(void)
 {
     struct command *command = xcalloc(1, sizeof(*command));
+    command->since_us = clock_monotonic_us();
     arena_init(&command->arena, ARENA_BLOCK, 0);
     return command;
 }
@@ -89,6 +91,18 @@ struct command *command_new_of_row(const struct envelope *envelope, enum deferra
     command->reading = READING_ALL;
     keep_envelope(command, envelope);
     return command;
+}
+
+struct slice command_correlation(const struct command *command)
+{
+    struct slice rest = command->envelope.correlation_id;
+    for (int dots = 0; dots < 2; dots++) {
+        const char *dot = rest.len > 0 ? memchr(rest.data, '.', rest.len) : NULL;
+        if (!dot)
+            return rest.len > 0 ? rest : SLICE_NONE;
+        rest = (struct slice){dot + 1, rest.len - (size_t)(dot + 1 - rest.data)};
+    }
+    return rest;
 }
 
 void command_free(struct command *command)

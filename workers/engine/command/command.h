@@ -100,6 +100,8 @@ struct command {
     const struct handler *handler; /* NULL: there is no such command, or it cannot be read */
     struct arena arena;
 
+    int64_t since_us; /* of the monotonic clock: when it was made */
+
     /* Where it comes from. */
     enum deferral row; /* the reason of its row; NONE: the broker delivered it */
     uint64_t tag;      /* of the delivery */
@@ -158,6 +160,10 @@ struct command *command_new(const struct broker_delivery *delivery);
 /* Copies the envelope. */
 struct command *command_new_of_row(const struct envelope *envelope, enum deferral row);
 void command_free(struct command *command);
+
+/* Its X-Request-Id, which the gateway's log has, too: the end of "<prefix>.<number>.<X-Request-Id>". SLICE_NONE: it
+ * comes from no request. */
+struct slice command_correlation(const struct command *command);
 
 /* Forgets what a transaction found out, before the next one. */
 void command_reset(struct command *command);

@@ -149,7 +149,8 @@ static void log_unpublishable(const struct command *command, const struct event 
     uuid_format(&command->envelope.id, id);
     uuid_format(&command->envelope.company, company);
     log_error("outbox.unpublishable", LOG_S("error", err_info(err)->name), LOG_B("type", event->type),
-              LOG_S("company", company), LOG_S("command", id), LOG_I("seq", event->seq));
+              LOG_S("company", company), LOG_S("command", id), LOG_I("seq", event->seq),
+              LOG_B("correlation", command_correlation(command)));
 }
 
 /* Returns false when the broker takes no more for now. An event that cannot become a message is logged and

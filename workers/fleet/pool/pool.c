@@ -129,6 +129,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     struct pool *pool = CONTAINER_OF(timer, struct pool, tick);
     if (pool->is_child)
         return;
+    log_report();
     if (pool_children_check(pool) && pool->watchdog_ms > 0)
         service_feed_watchdog();
     if (!pool->is_ready)

@@ -79,8 +79,7 @@ static void accept(struct pool *pool)
 {
     struct config *before = pool->loaded;
     wish_for_size(pool, pool->reload.proof);
-    log_threshold = config_log_level(pool->reload.proof);
-    log_limit(pool->reload.proof->log_per_s);
+    config_apply_to_log(pool->reload.proof);
     pool->config = pool->loaded = TAKE(pool->reload.proof);
     free_config(before);
     set_state(pool, RELOAD_REPLACING);

@@ -1,4 +1,5 @@
-/* The log never waits for whoever reads standard error: what there is no room for is dropped and counted. */
+/* The log never waits for whoever reads standard error: what there is no room for is dropped and counted. A file that
+ * is full is renamed, and no line is lost by that. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,10 +12,15 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/log_file.h"
+#include "common/base/log_output.h"
+#include "common/base/macros.h"
 
 enum { LINES = 5000, ALARM_S = 60, TEXT_SIZE = 1 << 22 };
 
@@ -40,6 +46,7 @@ static int set_up(void **state)
     f->text = calloc(1, TEXT_SIZE);
     log_init("test_log", LOG_INFO);
     log_limit(0);
+    log_access_limit(1000000);
     alarm(ALARM_S); /* a line that waits ends the test */
     *state = f;
     return 0;
@@ -52,6 +59,7 @@ static int tear_down(void **state)
     dup2(f->standard_error, STDERR_FILENO);
     close(f->standard_error);
     close(f->reader);
+    log_file_set_max(0);
     free(f->text);
     free(f);
     return 0;
@@ -63,7 +71,7 @@ static long read_lines(struct fixture *f, const char *event)
     size_t len = 0;
     ssize_t n;
     long lines = 0;
-    char wanted[64];
+    char wanted[96];
     while ((n = read(f->reader, f->text + len, TEXT_SIZE - 1 - len)) > 0)
         len += (size_t)n;
     f->text[len] = '\0';
@@ -155,6 +163,239 @@ static void test_log_when_an_event_comes_too_often_suppresses_it_alone_and_count
     assert_int_equal(read_lines(f, "too.often"), 1);
 }
 
+/* ---- lines of requests ---- */
+
+static void test_access_lines_wait_for_the_end_of_the_turn_and_keep_their_place_before_other_lines(
+    void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    redirect(f, fds);
+    log_access(LOG_INFO, clock_monotonic_us(), "request", LOG_MS("duration_ms", 1234567),
+               LOG_MS("none_ms", 5));
+    log_access(LOG_DEBUG, clock_monotonic_us(), "request");
+    assert_int_equal(read_lines(f, "request"), 0);
+    log_info("other");
+    assert_int_equal(read_lines(f, "request"), 1);
+    assert_non_null(strstr(f->text, "\"duration_ms\":1234.567,\"none_ms\":0.005}\n"));
+    assert_true(strstr(f->text, "\"request\"") < strstr(f->text, "\"other\""));
+    log_access(LOG_WARN, clock_monotonic_us(), "request");
+    log_flush();
+    assert_int_equal(read_lines(f, "request"), 1);
+    log_access_limit(0);
+    log_access(LOG_INFO, clock_monotonic_us(), "request");
+    log_flush();
+    assert_int_equal(read_lines(f, "request"), 0);
+}
+
+static void test_access_lines_when_the_reader_stands_still_are_dropped_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    redirect(f, fds);
+    for (int i = 0; i < LINES; i++) {
+        log_access(LOG_INFO, clock_monotonic_us(), "request",
+                   LOG_S("filler", "................................................"));
+        if (i % 100 == 0)
+            log_flush();
+    }
+    log_flush();
+    long written = read_lines(f, "request");
+    assert_true(written > 0 && written < LINES);
+    log_report();
+    assert_int_equal(read_lines(f, "log.dropped"), 1);
+    assert_int_equal(count_in_text(f, "log.dropped"), LINES - written);
+}
+
+static void test_access_lines_have_a_limit_of_their_own_and_those_beyond_it_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    redirect(f, fds);
+    log_limit(1);
+    log_access_limit(50);
+    while (clock_monotonic_s() - (double)(int64_t)clock_monotonic_s() > 0.5)
+        usleep(10000); /* all lines within one second */
+    for (int i = 0; i < 80; i++)
+        log_access(LOG_INFO, clock_monotonic_us(), "bounded");
+    log_flush();
+    assert_int_equal(read_lines(f, "bounded"), 50);
+    usleep(1100000);
+    log_report();
+    read_lines(f, "log.suppressed");
+    assert_int_equal(count_in_text(f, "log.suppressed"), 30);
+}
+
+/* ---- a file ---- */
+
+enum { PROCESSES = 4, EACH = 1200, FULL = 256 << 10 };
+
+static char folder[48];
+
+/* Standard error becomes a file in a new folder. */
+static void redirect_to_file(int64_t max)
+{
+    char path[96];
+    snprintf(folder, sizeof(folder), "/tmp/cortex-test-log-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/part.log", folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    fflush(stderr);
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    close(fd);
+    log_file_set_max(max);
+}
+
+static int64_t size_of(const char *name)
+{
+    char path[96];
+    struct stat state;
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return stat(path, &state) ? -1 : state.st_size;
+}
+
+static void remove_folder(void)
+{
+    char command[96];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* Counts each line by its process and number. */
+static void read_file(const char *name, int (*seen)[EACH])
+{
+    char path[96], line[4096];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof(line), file)) {
+        int process, number;
+        const char *at = strstr(line, "\"process_number\":");
+        assert_non_null(at); /* no line is cut */
+        assert_int_equal(sscanf(at, "\"process_number\":%d,\"i\":%d", &process, &number), 2);
+        assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+        seen[process][number]++;
+    }
+    if (file)
+        fclose(file);
+}
+
+static void write_many(int process)
+{
+    for (int i = 0; i < EACH; i++) {
+        if (i % 2)
+            log_access(LOG_INFO, clock_monotonic_us(), "many", LOG_I("process_number", process),
+                       LOG_I("i", i));
+        else
+            log_info("many", LOG_I("process_number", process), LOG_I("i", i));
+        if (i % 16 == 0)
+            usleep(100);
+    }
+    log_flush();
+    _exit(0);
+}
+
+static void test_file_when_several_processes_find_it_full_then_it_is_renamed_and_each_line_is_there_once(
+    void **state)
+{
+    (void)state;
+    static int seen[PROCESSES][EACH];
+    int status;
+    redirect_to_file(FULL);
+    for (int process = 0; process < PROCESSES; process++)
+        if (fork() == 0)
+            write_many(process);
+    for (int process = 0; process < PROCESSES; process++)
+        assert_true(wait(&status) > 0 && status == 0);
+    assert_true(size_of("part.log.1") >= FULL);
+    read_file("part.log", seen);
+    read_file("part.log.1", seen);
+    read_file("part.log.2", seen);
+    read_file("part.log.3", seen);
+    for (int process = 0; process < PROCESSES; process++)
+        for (int i = 0; i < EACH; i++)
+            assert_int_equal(seen[process][i], 1);
+    remove_folder();
+}
+
+static void test_file_when_much_is_written_then_it_takes_bounded_room_on_the_disk(void **state)
+{
+    (void)state;
+    enum { MAX = 65536, LINES_WRITTEN = 20000 };
+    redirect_to_file(MAX);
+    for (int i = 0; i < LINES_WRITTEN; i++)
+        log_access(LOG_INFO, clock_monotonic_us(), "much",
+                   LOG_S("filler", "................................................"));
+    log_flush();
+    static const char *const names[] = {"part.log", "part.log.1", "part.log.2", "part.log.3"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_true(size_of(names[i]) > 0 && size_of(names[i]) <= 2 * MAX);
+    assert_int_equal(size_of("part.log.4"), -1);
+    assert_int_equal(size_of("part.log.new"), -1);
+    remove_folder();
+}
+
+static void test_file_when_its_folder_is_renamed_then_the_new_one_is_there(void **state)
+{
+    (void)state;
+    char moved[48];
+    redirect_to_file(1000);
+    snprintf(moved, sizeof(moved), "%.30s-moved", folder);
+    assert_int_equal(rename(folder, moved), 0);
+    memcpy(folder, moved, sizeof(folder));
+    for (int i = 0; i < 30; i++)
+        log_info("moved");
+    assert_true(size_of("part.log") >= 0 && size_of("part.log.1") >= 1000);
+    remove_folder();
+}
+
+/* Its descriptor would keep the room of the deleted file. */
+static void test_file_when_another_process_has_renamed_it_then_one_that_writes_nothing_lets_go_of_it(
+    void **state)
+{
+    (void)state;
+    struct stat before, after;
+    int status;
+    redirect_to_file(1000);
+    assert_int_equal(fstat(STDERR_FILENO, &before), 0);
+    if (fork() == 0) {
+        for (int i = 0; i < 100; i++)
+            log_info("by another");
+        _exit(0);
+    }
+    assert_true(wait(&status) > 0 && status == 0);
+    log_report();
+    assert_int_equal(fstat(STDERR_FILENO, &after), 0);
+    assert_true(before.st_ino != after.st_ino && after.st_nlink == 1);
+    remove_folder();
+}
+
+static void test_file_when_it_cannot_be_renamed_then_it_is_written_on_and_a_line_says_why_once(void **state)
+{
+    struct fixture *f = *state;
+    char path[96];
+    redirect_to_file(1000);
+    for (int number = 1; number <= LOG_FILES_KEPT; number++) { /* names that no file can take */
+        snprintf(path, sizeof(path), "%s/part.log.%d/x", folder, number);
+        *strrchr(path, '/') = '\0';
+        assert_int_equal(mkdir(path, 0755), 0);
+        strcat(path, "/x");
+        assert_int_equal(mkdir(path, 0755), 0);
+    }
+    for (int i = 0; i < 30; i++)
+        log_info("stays");
+    snprintf(path, sizeof(path), "%s/part.log", folder);
+    f->reader = open(path, O_RDONLY);
+    assert_int_equal(read_lines(f, "stays"), 30);
+    const char *why = strstr(f->text, "\"event\":\"log.file_stays_full\"");
+    assert_non_null(why);
+    assert_null(strstr(why + 1, "\"event\":\"log.file_stays_full\""));
+    assert_int_equal(size_of("part.log.new"), -1);
+    remove_folder();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -164,6 +405,14 @@ int main(void)
         TEST(test_log_when_the_reader_of_a_socket_stands_still_drops_lines_and_leaves_it_as_it_is),
         TEST(test_log_when_standard_error_is_replaced_follows_it),
         TEST(test_log_when_an_event_comes_too_often_suppresses_it_alone_and_counts),
+        TEST(test_access_lines_wait_for_the_end_of_the_turn_and_keep_their_place_before_other_lines),
+        TEST(test_access_lines_when_the_reader_stands_still_are_dropped_and_counted),
+        TEST(test_access_lines_have_a_limit_of_their_own_and_those_beyond_it_are_counted),
+        TEST(test_file_when_several_processes_find_it_full_then_it_is_renamed_and_each_line_is_there_once),
+        TEST(test_file_when_much_is_written_then_it_takes_bounded_room_on_the_disk),
+        TEST(test_file_when_its_folder_is_renamed_then_the_new_one_is_there),
+        TEST(test_file_when_another_process_has_renamed_it_then_one_that_writes_nothing_lets_go_of_it),
+        TEST(test_file_when_it_cannot_be_renamed_then_it_is_written_on_and_a_line_says_why_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
