@@ -8,6 +8,7 @@
 #include "gateway/bus/full_companies.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
+#include "gateway/bus/parcels.h"
 #include "gateway/bus/pending.h"
 #include "gateway/bus/refusals.h"
 #include "gateway/bus/writers.h"
@@ -22,8 +23,9 @@ struct commands {
     struct broker *publisher;
     struct refusals *refusals;
     ev_timer probe;
-    bool is_declared;                    /* and so the broker agrees with our number of partitions */
-    uint64_t published, published_bytes; /* commands of this process so far, and their bodies */
+    bool is_declared; /* and so the broker agrees with our number of partitions */
+    struct parcel_readers *parcel_readers;
+    struct parcels *parcels;
     struct pending_table pending;
 };
 
@@ -109,9 +111,7 @@ static int64_t full_from(const struct commands *commands, const char *queue)
     enum { LARGER = 4 };
     const struct config *config = commands->gateway->config;
     int64_t limit = topology_queue_limit(commands->publisher, queue, config->queue_max_length);
-    int64_t average =
-        commands->published > 0 ? (int64_t)(commands->published_bytes / commands->published) + 1 : 1;
-    int64_t by_bytes = config->queue_max_bytes / (LARGER * average) + 1;
+    int64_t by_bytes = config->queue_max_bytes / (LARGER * parcels_average_bytes(commands->parcels)) + 1;
     return by_bytes < limit ? by_bytes : limit;
 }
 
@@ -245,17 +245,12 @@ static const char *pool_of(const struct envelope *envelope)
 
 static enum err publish(struct commands *commands, struct pending *pending, const struct envelope *envelope)
 {
-    struct envelope_scratch scratch;
-    struct broker_message message;
     char correlation[PENDING_CORRELATION_SIZE];
     pending_correlation(&commands->pending, pending, correlation);
     struct envelope addressed = *envelope;
     addressed.correlation_id = slice_of(correlation);
     addressed.reply_to = pending->is_async ? SLICE_NONE : slice_of(commands->gateway->reply_key);
-    enum err err = envelope_write_command(&addressed, pending->pool, commands->gateway->config->partitions,
-                                          &scratch, &message);
-    if (!err)
-        err = broker_publish(commands->publisher, &message, on_confirm, pending);
+    enum err err = parcels_add(commands->parcels, pending->pool, &addressed, pending);
     pending->in_flight += err == ERR_OK;
     return err;
 }
@@ -286,8 +281,6 @@ void commands_submit(struct commands *commands, struct call *call, const struct 
     pending->since_ms = clock_wall_ms();
     pending->is_async = wait_ms == 0;
     pending->is_scheduled = envelope->not_before != 0;
-    commands->published++;
-    commands->published_bytes += envelope->body.len;
     call->waiter = pending;
     call->on_gone = on_gone;
     deadline_set(&commands->pending.deadlines, &pending->deadline, wait_ms > 0 ? wait_ms : config->wait_ms);
@@ -401,6 +394,8 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
         return err;
     }
     commands->refusals = refusals_new(commands->publisher);
+    commands->parcel_readers = parcel_readers_new(gateway->config);
+    commands->parcels = parcels_new(gateway, commands->publisher, commands->parcel_readers, on_confirm);
     ev_timer_init(&commands->probe, on_probe, PROBE_S, PROBE_S);
     ev_timer_start(gateway->loop, &commands->probe);
     *ret_commands = commands;
@@ -416,9 +411,13 @@ void commands_free(struct commands *commands)
     if (commands->refusals) {
         ev_timer_stop(commands->gateway->loop, &commands->probe);
         refusals_down(commands->refusals);
+        parcels_stop(commands->parcels);
     }
     if (commands->publisher)
         broker_free(commands->publisher);
+    if (commands->parcels)
+        parcels_free(commands->parcels);
+    parcel_readers_free(commands->parcel_readers);
     refusals_free(commands->refusals);
     pending_table_done(&commands->pending);
     free(commands);
@@ -442,6 +441,11 @@ size_t commands_waiting(const struct commands *commands)
 struct broker *commands_publisher(const struct commands *commands)
 {
     return commands->publisher;
+}
+
+struct parcel_readers *commands_parcel_readers(const struct commands *commands)
+{
+    return commands->parcel_readers;
 }
 
 struct refusals *commands_refusals(const struct commands *commands)

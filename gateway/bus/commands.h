@@ -24,6 +24,8 @@ size_t commands_waiting(const struct commands *commands); /* calls that wait for
 /* The connection, for messages that are no commands. */
 struct broker *commands_publisher(const struct commands *commands);
 struct refusals *commands_refusals(const struct commands *commands); /* of that connection */
+/* Told by `events` what workers say. */
+struct parcel_readers *commands_parcel_readers(const struct commands *commands);
 
 /* Publishes the command and makes the call wait for its result, wait_ms at most; 0: the client prefers
  * respond-async. The call is answered in every case. */

@@ -8,6 +8,7 @@
 #include "gateway/bus/bindings.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
+#include "gateway/bus/parcel_readers.h"
 #include "gateway/bus/peers.h"
 #include "gateway/bus/upgrade.h"
 
@@ -186,6 +187,7 @@ static void note_settled(struct events *events)
     log_info("events.bound", LOG_S("queue", events->queue), LOG_I("companies", events->watches.count),
              LOG_S("under", upgrade_is_over(events->upgrade) ? "slots" : "slots and companies"));
     upgrade_on_bound(events->upgrade);
+    parcel_readers_listen(commands_parcel_readers(events->gateway->commands));
     events->listeners->on_bound(events->gateway, is_again);
 }
 
@@ -328,6 +330,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
     struct event event;
     if (slice_is(delivery->exchange, EXCHANGE_CONTROL)) {
         upgrade_on_member(events->upgrade, delivery->body);
+        parcel_readers_hear(commands_parcel_readers(events->gateway->commands), delivery->routing_key,
+                            delivery->body);
         return;
     }
     if (hear_process(events, delivery) || control_on_reply(events->gateway->control, delivery) ||

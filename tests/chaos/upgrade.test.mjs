@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { Load } from '../lib/load.mjs';
+import { hearWorkers } from '../lib/members.mjs';
 import { buildOf, hasCommit } from '../lib/older.mjs';
 import { Logged, until } from '../lib/process.mjs';
 import { Riders } from '../lib/rider.mjs';
@@ -26,7 +27,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
 
     before(async () => {
         older = await buildOf(BEFORE_SLOTS);
-        stack = await startStack('upgrade', { gateway: SETTINGS, from: older });
+        stack = await startStack('upgrade', { gateway: SETTINGS, worker: { CORTEX_WORKER_PROCESSES: '2' }, from: older });
         companies = await stack.addCompanies(COMPANIES);
         target = stack;
         riders = new Riders(stack, companies, CLIENTS, () => target.address);
@@ -108,5 +109,26 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
         gateway = await stack.addGateway(SETTINGS);
         await moveTo(gateway, () => back.program.stop());
         await assertAllHeard(t, 'all of this version, again');
+    });
+
+    // It cannot read parcels, and the gateway has sent some. The others keep it from taking partitions, and the gateway sends no more.
+    test('test_worker_of_a_version_before_parcels_when_it_starts_late_then_it_meets_none', async (t) => {
+        const crowds = companies.map((company) => new Load(stack, company, { connections: 4, url: gateway.url }));
+        const said = await hearWorkers(stack);
+        crowds.forEach((load) => load.start());
+        await until(() => said.some(({ has_parcels: has }) => has), SOON_MS, 'parcels');
+        const late = await stack.addWorker(older);
+        await until(() => said.some(({ parcels }) => !parcels), SOON_MS, 'the late worker to be heard');
+        const lateId = said.find(({ parcels }) => !parcels).id;
+        const accepted = () => crowds.reduce((sum, load) => sum + load.accepted.length, 0);
+        const before = accepted(), from = said.length;
+        await until(() => said.slice(from).filter(({ id }) => id === lateId).length >= 5 && accepted() > before, SOON_MS, 'it to have worked if it could');
+        await Promise.all(crowds.map((load) => load.stop()));
+        await late.stop();
+        assert.deepEqual(said.filter(({ id, holding }) => id === lateId && holding.length > 0), []);
+        assert.deepEqual(crowds.flatMap(({ others }) => others).map(({ status, error }) => error?.code ?? status), []);
+        assert.deepEqual(await stack.query('SELECT type, reason FROM dead_letter'), []);
+        await said.stop();
+        t.diagnostic(`${accepted()} commands accepted, ${accepted() - before} of them since it was heard`);
     });
 });

@@ -13,7 +13,7 @@ static void on_published(void *ctx, struct command *command)
 {
     struct worker *w = ctx;
     if (command->outcome == COMMAND_REJECTED)
-        acks_reject(w->acks, command->epoch, command->tag, false);
+        acks_reject(w->acks, command->epoch, command->tag);
     else
         acks_done(w->acks, command->epoch, command->tag);
     backlog_published(w->backlog, command);
@@ -193,8 +193,10 @@ static void describe(void *ctx, struct member_report *ret_report)
         .is_able = broker_is_up(w->consumer) && w->has_had_database && !w->is_draining,
         .holding = partitions_held(w->partitions),
         .open = acks_open(w->acks),
+        .percent_a_delivery = acks_percent_a_delivery(w->acks),
         .oldest_ms = acks_oldest_ms(w->acks),
         .parked = intake_parked(w->intake),
+        .has_parcels = acks_has_parcels(w->acks),
         .is_deaf = !housekeeping_hears(w->housekeeping) && !w->is_draining,
         .is_troubled = ev_is_active(&w->pause) || !db_is_up(w->db),
     };
@@ -307,6 +309,7 @@ static void make_engine(struct worker *w)
         .prefetch = prefetch_of_partition(config),
         .lock_ms = config->lock_timeout_ms,
         .unacked = acks_unacked(w->acks),
+        .held = acks_unacked_commands(w->acks),
     };
     w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "common/broker/parcel.h"
 #include "common/broker/topology.h"
 
 enum {
@@ -12,20 +13,31 @@ enum {
 
 /* ---- the consumer ---- */
 
-static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+static void take_in(struct worker *w, const struct broker_delivery *delivery, struct command *command)
 {
-    struct worker *w = ctx;
-    struct command *command = command_new(delivery);
-    (void)broker;
-    acks_add(w->acks, command->epoch, command->tag, partitions_of(delivery));
     command->was_begun = command->is_redelivered;
     if (command->reading != READING_NOTHING) {
         intake_add(w->intake, command);
         return;
     }
     log_error("command.unreadable", LOG_B("message_id", delivery->message_id), LOG_B("type", delivery->type));
-    acks_reject(w->acks, command->epoch, command->tag, false);
+    acks_reject(w->acks, command->epoch, command->tag);
     command_free(command);
+}
+
+static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
+{
+    struct worker *w = ctx;
+    struct parcel parcel;
+    (void)broker;
+    if (!parcel_is(delivery) || parcel_open(delivery->body, &parcel)) {
+        acks_add(w->acks, delivery->epoch, delivery->tag, partitions_of(delivery), 1);
+        take_in(w, delivery, command_new(delivery));
+        return;
+    }
+    acks_add(w->acks, delivery->epoch, delivery->tag, partitions_of(delivery), parcel.count);
+    while (parcel.count > 0)
+        take_in(w, delivery, command_new_of_entry(delivery, parcel_take(&parcel)));
 }
 
 static void on_declared(void *arg)

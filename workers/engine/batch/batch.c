@@ -312,12 +312,44 @@ static void mark(struct batch *b)
     db_sync(b->db, on_marked, b);
 }
 
+static void on_marks_written(void *arg, struct db_result *result)
+{
+    struct batch *b = arg;
+    if (batch_note_fault(b, result, NULL))
+        return;
+    b->had_marks = db_rows(result) < (int)(b->to - b->from);
+    for (size_t i = b->from; i < b->to; i++)
+        b->commands[i]->has_begun_mark = true;
+}
+
+static void on_marked_together(void *arg, enum err err)
+{
+    struct batch *b = arg;
+    if (err || b->fault.err)
+        batch_failed(b, err);
+    else if (b->had_marks)
+        batch_divide(b, UNIT_COMMAND);
+    else
+        look(b);
+}
+
+static void mark_together(struct batch *b)
+{
+    batch_enter(b, BATCH_MARKING);
+    b->fault = (struct fault){0};
+    begun_mark_write_together(&b->records, b->commands + b->from, b->to - b->from, on_marks_written, b);
+    db_sync(b->db, on_marked_together, b);
+}
+
+/* Several commands of which the first was begun are of one parcel (intake.h). */
 void batch_begin(struct batch *b)
 {
     const struct command *first = b->commands[b->from];
     bool is_decided = first->deferral || first->verdict;
     if (first->was_begun && !first->is_counted && !is_decided && b->to - b->from == 1)
         mark(b);
+    else if (first->was_begun && !first->has_begun_mark && b->to - b->from > 1 && b->unit == UNIT_ALL)
+        mark_together(b);
     else
         look(b);
 }

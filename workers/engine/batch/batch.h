@@ -8,7 +8,8 @@
  *                                         ├────────────────────────────────────┴─────────────┴──────────┘
  *                                         └── it is back ── HELD ◀── the database is gone
  *
- *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone
+ *   MARKING    for a command that may have ended a process: its begun mark is committed before it runs alone, or
+ *              with others of its parcel
  *   LOOKING    locks the sequences, claims the rows of `deferred`, asks whether the senders of those that have
  *              waited were revoked, looks the commands up in the inbox
  *   RUNNING    sends the prepared statements of the commands that are new, in order; when all of them are of one

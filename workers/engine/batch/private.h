@@ -83,6 +83,7 @@ struct batch {
     enum batch_unit unit;
     struct ways ways;
     bool has_rows;   /* among them are rows of `deferred`, to be claimed */
+    bool had_marks;  /* some of those that were to run together */
     unsigned losses; /* of the connection, with this batch at work */
     size_t awaited;  /* answers of runs */
     struct fault fault;

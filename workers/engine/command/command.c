@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/utf8.h"
+#include "common/broker/parcel.h"
 
 enum { ARENA_BLOCK = 1024 };
 
@@ -52,11 +53,21 @@ static bool read_address(const struct broker_delivery *delivery, struct envelope
            uuid_parse(delivery->message_id, &ret_envelope->id);
 }
 
-static bool read_envelope(const struct broker_delivery *delivery, struct envelope *ret_envelope)
+static bool read_entry_address(struct slice entry, struct envelope *ret_envelope)
 {
-    return envelope_read_command(delivery, ret_envelope) == ERR_OK && is_text(ret_envelope->type) &&
-           is_text(ret_envelope->role) && is_text(ret_envelope->correlation_id) &&
-           is_text(ret_envelope->reply_to) && is_text(ret_envelope->traceparent);
+    bool has_address = parcel_read_address(entry, ret_envelope);
+    if (ret_envelope->type.len == 0 || ret_envelope->type.len >= ENVELOPE_KEY_MAX ||
+        !is_text(ret_envelope->type))
+        ret_envelope->type = SLICE("unreadable");
+    ret_envelope->correlation_id = text_or_none(ret_envelope->correlation_id);
+    ret_envelope->reply_to = text_or_none(ret_envelope->reply_to);
+    return has_address;
+}
+
+static bool has_texts(const struct envelope *envelope)
+{
+    return is_text(envelope->type) && is_text(envelope->role) && is_text(envelope->correlation_id) &&
+           is_text(envelope->reply_to) && is_text(envelope->traceparent);
 }
 
 static struct command *new_command(void)
@@ -67,19 +78,40 @@ static struct command *new_command(void)
     return command;
 }
 
-struct command *command_new(const struct broker_delivery *delivery)
+static struct command *delivered(const struct broker_delivery *delivery)
 {
     struct command *command = new_command();
-    struct envelope envelope;
     command->tag = delivery->tag;
     command->epoch = delivery->epoch;
     command->delivery_count = delivery->delivery_count;
     command->is_redelivered = delivery->redelivered || delivery->delivery_count > 0;
     command->reading = READING_ALL;
-    if (!read_envelope(delivery, &envelope)) {
-        command->verdict = ERR_POISON;
-        command->reading = read_address(delivery, &envelope) ? READING_ADDRESS : READING_NOTHING;
-    }
+    return command;
+}
+
+static void cannot_be_read(struct command *command, bool has_address)
+{
+    command->verdict = ERR_POISON;
+    command->reading = has_address ? READING_ADDRESS : READING_NOTHING;
+}
+
+struct command *command_new(const struct broker_delivery *delivery)
+{
+    struct command *command = delivered(delivery);
+    struct envelope envelope;
+    if (envelope_read_command(delivery, &envelope) || !has_texts(&envelope))
+        cannot_be_read(command, read_address(delivery, &envelope));
+    keep_envelope(command, &envelope);
+    return command;
+}
+
+struct command *command_new_of_entry(const struct broker_delivery *delivery, struct slice entry)
+{
+    struct command *command = delivered(delivery);
+    struct envelope envelope;
+    command->is_of_parcel = true;
+    if (parcel_read_entry(entry, &envelope) || !has_texts(&envelope))
+        cannot_be_read(command, read_entry_address(entry, &envelope));
     keep_envelope(command, &envelope);
     return command;
 }

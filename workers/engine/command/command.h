@@ -108,6 +108,7 @@ struct command {
     uint32_t epoch;    /* of the connection that brought it */
     int64_t delivery_count;
     bool is_redelivered;
+    bool is_of_parcel; /* the delivery brought others, too */
     enum command_reading reading;
     int64_t place;        /* of a row whose reason is TURN */
     bool has_dead_letter; /* there is a row of `dead_letter` for it */
@@ -128,7 +129,8 @@ struct command {
     struct slice first_at; /* when the command was first seen, as the database wrote it; SLICE_NONE: now */
 
     /* Whether it may have ended a process (begun_mark.h). */
-    bool was_begun;      /* a process has begun it, and ended before it did: it runs alone in its batch */
+    bool
+        was_begun; /* a process has begun it, and ended before it did: it runs alone in its batch, or with its parcel */
     bool has_begun_mark; /* this process has begun it: a row of `begun_mark` says so */
     bool is_counted;     /* that row counts the present run, in which it is alone */
     bool may_have_run; /* this process lost its database while the command ran: it may have been committed */
@@ -157,6 +159,8 @@ struct command {
 /* Copies the delivery and reads its metadata. A command that cannot be read, or whose texts a database does
  * not take, gets the verdict POISON. */
 struct command *command_new(const struct broker_delivery *delivery);
+/* Likewise, of one entry of a parcel (common/broker/parcel.h) that the delivery brought. */
+struct command *command_new_of_entry(const struct broker_delivery *delivery, struct slice entry);
 /* Copies the envelope. */
 struct command *command_new_of_row(const struct envelope *envelope, enum deferral row);
 void command_free(struct command *command);

@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/utf8.h"
+#include "common/broker/parcel.h"
 #include "common/broker/topology.h"
 #include "workers/engine/command/command_list.h"
 #include "workers/engine/records/dead_letter.h"
@@ -11,6 +12,12 @@
 static const double AGAIN_S = 1; /* from a failure of the database to the next try */
 
 enum { PREFETCH = 16, NAME_SIZE = 160, REASON_SIZE = 64 };
+
+/* A delivery that is not acked. */
+struct dead_delivery {
+    uint64_t tag;
+    size_t left; /* commands of it that are not rows; 0: the place is free */
+};
 
 struct dead_queue {
     struct ev_loop *loop;
@@ -20,6 +27,8 @@ struct dead_queue {
     struct broker *broker;
     struct records records;
     struct command_list waiting;
+    struct dead_delivery open[PREFETCH]; /* of the connection with that epoch */
+    uint32_t epoch;
     ev_timer again;
 };
 
@@ -30,6 +39,28 @@ struct dead_letter_write {
     enum err err;
     bool is_of_its_data; /* the failure: the database will not take it another time */
 };
+
+/* ---- deliveries ---- */
+
+static void open_delivery(struct dead_queue *queue, const struct broker_delivery *delivery, size_t commands)
+{
+    size_t i = 0;
+    if (queue->epoch != delivery->epoch)
+        memset(queue->open, 0, sizeof(queue->open));
+    queue->epoch = delivery->epoch;
+    while (queue->open[i].left > 0) /* the prefetch leaves one free */
+        i++;
+    queue->open[i] = (struct dead_delivery){.tag = delivery->tag, .left = commands};
+}
+
+static void ack_when_all_are_kept(struct dead_queue *queue, const struct command *command)
+{
+    if (command->epoch != queue->epoch)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(queue->open); i++)
+        if (queue->open[i].left > 0 && queue->open[i].tag == command->tag && --queue->open[i].left == 0)
+            broker_ack(queue->broker, command->epoch, command->tag, false);
+}
 
 /* ---- rows ---- */
 
@@ -73,7 +104,7 @@ static void on_committed(void *arg, enum err err)
     struct dead_queue *queue = write->queue;
     err = write->err ? write->err : err;
     if (!err) {
-        broker_ack(queue->broker, write->command->epoch, write->command->tag, false);
+        ack_when_all_are_kept(queue, write->command);
         command_free(write->command);
         return;
     }
@@ -122,15 +153,26 @@ static unsigned attempts_of(const struct dead_queue *queue, struct slice reason)
     return slice_is(reason, "delivery_limit") ? (unsigned)queue->delivery_limit + 1 : 1;
 }
 
-void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery)
+static void take_command(struct dead_queue *queue, const struct broker_delivery *delivery,
+                         struct command *command)
 {
     const struct broker_header *reason = broker_delivery_header(delivery, "x-first-death-reason");
-    struct command *command = command_new(delivery);
     bool has_reason = reason && !reason->is_integer && reason->text.len < REASON_SIZE &&
                       utf8_valid(reason->text) && !memchr(reason->text.data, '\0', reason->text.len);
     command->why = has_reason ? arena_copy(&command->arena, reason->text) : SLICE("unreadable");
     command->attempts = attempts_of(queue, command->why);
     command_list_append(&queue->waiting, command);
+}
+
+void dead_queue_take(struct dead_queue *queue, const struct broker_delivery *delivery)
+{
+    struct parcel parcel;
+    bool is_parcel = parcel_is(delivery) && parcel_open(delivery->body, &parcel) == ERR_OK;
+    open_delivery(queue, delivery, is_parcel ? parcel.count : 1);
+    if (!is_parcel)
+        take_command(queue, delivery, command_new(delivery));
+    while (is_parcel && parcel.count > 0)
+        take_command(queue, delivery, command_new_of_entry(delivery, parcel_take(&parcel)));
     dead_queue_run(queue);
 }
 

@@ -4,6 +4,9 @@
  *
  *   dead.<pool> ─▶ kept in memory while the database is away ─▶ a row, committed ─▶ ack
  *
+ * A parcel is read command by command, and acked when all of them are rows. Those that have a result, or wait in
+ * `deferred`, become none: a worker rejects a parcel when it has settled all of it and one command could not be.
+ *
  * It works on the connections of housekeeping. */
 
 #include <ev.h>

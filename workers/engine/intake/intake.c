@@ -61,11 +61,16 @@ void company_crowd(struct company *company)
     company->intake->crowded = company;
 }
 
-/* A quarter of the prefetch. Past it the deliveries of a company wait as arrivals, which may be parked.
- * (Under load, half of the prefetch is in a batch, or done and not yet acked.) */
-static size_t ready_max(const struct intake *intake)
+/* The commands that a quarter of the prefetch brings, at the present size of deliveries. Past it the commands of a company
+ * wait as arrivals, which may be parked. (Under load, half of the prefetch is in a batch, or done and not yet acked.) */
+static size_t ready_max(const struct company *company)
 {
-    return (intake->options.prefetch + 3) / 4;
+    const struct intake *intake = company->intake;
+    size_t deliveries = intake->options.unacked[company->partition];
+    size_t quarter = (intake->options.prefetch + 3) / 4, most = intake_held_max(intake) / 4;
+    if (deliveries > 0)
+        quarter = quarter * intake->options.held[company->partition] / deliveries;
+    return quarter < most ? quarter : most;
 }
 
 static bool is_closed(const struct company *company)
@@ -78,7 +83,7 @@ static bool is_closed(const struct company *company)
 void company_let_in(struct company *company)
 {
     while (company->arrivals.count > 0 && !company_has_rows(company) && !is_closed(company) &&
-           company->ready.count < ready_max(company->intake))
+           company->ready.count < ready_max(company))
         command_list_append(&company->ready, command_list_take(&company->arrivals));
     company_activate(company);
     company_crowd(company);

@@ -34,9 +34,10 @@ struct intake_options {
     size_t share;          /* of them, those of one company, while others wait */
     size_t park_max;       /* commands parked in a batch */
     size_t parked_max;     /* rows of one company */
-    size_t prefetch;       /* deliveries of one partition */
+    size_t prefetch;       /* deliveries of one partition, each of which may bring a parcel */
     int64_t lock_ms;       /* what a batch waits for a row that another transaction holds */
     const size_t *unacked; /* of each partition: how much of that is used; outlives it */
+    const size_t *held;    /* of each partition: the commands of these deliveries; outlives it */
 };
 
 /* `partitions` must outlive it. */
@@ -49,7 +50,8 @@ void intake_add(struct intake *intake, struct command *command);
 
 /* Returns the next batch as a list: commands to be run, with about a megabyte of bodies at most, and after
  * them commands to be parked (their deferral is TURN). No two have the same id, because the second finds the
- * result of the first in the inbox only when it comes after it. A command that was begun before goes alone.
+ * result of the first in the inbox only when it comes after it. A command that was begun before goes alone, or with
+ * those of the same parcel that were, too.
  * Returns NULL when there is nothing to be done now. */
 struct command *intake_take(struct intake *intake);
 

@@ -57,6 +57,13 @@ struct intake {
     ev_tstamp blocked_until; /* no company that is_blocked tries again before */
 };
 
+/* Commands of one partition. Parcels fill the memory before they fill the prefetch. */
+static inline size_t intake_held_max(const struct intake *intake)
+{
+    enum { HELD_A_DELIVERY = 16 };
+    return HELD_A_DELIVERY * intake->options.prefetch;
+}
+
 static inline bool company_has_rows(const struct company *company)
 {
     return company->parked > 0 || company->parking > 0;

@@ -3,7 +3,7 @@
 enum {
     BYTES_MAX = 1 << 20,    /* of a batch: bodies that are run, and as many that are parked */
     BYTES_A_UNIT = 4 << 10, /* a command costs one unit, and one for each of these in its body */
-    FULL_PERCENT = 75,      /* of the prefetch: from here on arrivals are parked */
+    FULL_PERCENT = 75,      /* of the prefetch, or of intake_held_max: from here on arrivals are parked */
 };
 
 /* ---- ids ---- */
@@ -48,7 +48,8 @@ struct taking {
     struct intake *intake;
     struct command_list commands;
     size_t bytes;
-    bool is_alone; /* the first command goes without others */
+    bool is_alone;     /* the first command goes without others */
+    bool is_of_parcel; /* it goes with those of its parcel only */
 };
 
 static int64_t units_of(const struct command *command)
@@ -92,28 +93,52 @@ static bool goes_alone(const struct company *company)
     return company->ready.count > 0 && (company->ready.first->was_begun || company->is_blocked);
 }
 
+/* Its first command was begun, came in a parcel, and can go with others of it. */
+static bool goes_with_parcel(const struct company *company)
+{
+    const struct command *first = company->ready.first;
+    return first && first->was_begun && first->is_of_parcel && !first->has_begun_mark && !first->verdict &&
+           company->locks == 0;
+}
+
+static bool is_of_this_parcel(const struct taking *t, const struct company *company)
+{
+    const struct command *first = t->commands.first, *command = company->ready.first;
+    return t->is_of_parcel && goes_with_parcel(company) && command->tag == first->tag &&
+           command->epoch == first->epoch;
+}
+
+/* What goes alone or with its parcel goes without others. */
+static bool may_go_along(const struct taking *t, const struct company *company)
+{
+    return t->commands.count == 0 || is_of_this_parcel(t, company) ||
+           (!t->is_of_parcel && !goes_alone(company));
+}
+
 /* What goes alone finds others in the batch: it ends this batch and begins the next one. */
 static bool is_to_begin_the_next(const struct taking *t, const struct company *company)
 {
-    return t->commands.count > 0 && goes_alone(company) && !is_pausing(company);
+    return !may_go_along(t, company) && goes_alone(company) && !is_pausing(company);
 }
 
 /* The company has its turn, and takes as much as its deficit pays for. */
 static void take_turn(struct taking *t, struct company *company, bool is_alone)
 {
     size_t share = share_of(t, company, is_alone);
-    bool is_alone_here = goes_alone(company);
     company->deficit += (int64_t)share;
     while (company->ready.count > 0 && !is_full(t)) {
         struct command *command = company->ready.first;
-        if (units_of(command) > company->deficit || (goes_alone(company) && t->commands.count > 0))
+        if (units_of(command) > company->deficit || !may_go_along(t, company))
             break;
         if (!ids_add(&t->intake->ids, command))
             break;
+        if (t->commands.count == 0) {
+            t->is_of_parcel = goes_with_parcel(company);
+            t->is_alone = goes_alone(company) && !t->is_of_parcel;
+        }
         company->deficit -= units_of(command);
         take_first(t, company);
-        t->is_alone = is_alone_here;
-        if (is_alone_here || company->locks > 0)
+        if (t->is_alone || company->locks > 0)
             break;
     }
     if (company->ready.count == 0)
@@ -135,26 +160,56 @@ static struct company *next_active(struct intake *intake)
 
 static bool runs_alone(const struct taking *t)
 {
-    return t->commands.count == 1 && t->is_alone;
+    return t->commands.count > 0 && t->is_alone;
+}
+
+/* Companies that were passed over and keep their places in the round. */
+struct passed {
+    struct company *first, **last;
+    size_t count;
+};
+
+static void pass(struct passed *passed, struct company *company)
+{
+    company->next_active = NULL;
+    company->is_active = true;
+    *passed->last = company;
+    passed->last = &company->next_active;
+    passed->count++;
+}
+
+static void put_in_front(struct intake *intake, const struct passed *passed)
+{
+    if (passed->count == 0)
+        return;
+    *passed->last = intake->active;
+    if (!intake->active)
+        intake->last_active = passed->last;
+    intake->active = passed->first;
+    intake->active_count += passed->count;
 }
 
 /* One round: each company has at most one turn. */
 static void take_round(struct taking *t)
 {
     struct intake *intake = t->intake;
+    struct passed passed = {.last = &passed.first};
     size_t companies = intake->active_count;
     bool is_alone = companies == 1;
     for (size_t i = 0; i < companies && !is_full(t) && !runs_alone(t); i++) {
-        if (is_to_begin_the_next(t, intake->active))
-            return;
+        if (!t->is_of_parcel && is_to_begin_the_next(t, intake->active))
+            break;
         struct company *company = next_active(intake);
-        if (is_pausing(company))
+        if (t->is_of_parcel && !is_of_this_parcel(t, company))
+            pass(&passed, company);
+        else if (is_pausing(company))
             company_back_off(company, intake->blocked_until - ev_now(intake->loop));
         else if (!ev_is_active(&company->backoff))
             take_turn(t, company, is_alone);
         company_let_in(company);
         company_release(company);
     }
+    put_in_front(intake, &passed);
 }
 
 /* ---- parking ---- */
@@ -175,7 +230,8 @@ static bool is_crowded(const struct intake *intake, const struct company *compan
         return true;
     if (company->parked + company->parking >= intake->options.parked_max)
         return false;
-    return intake->options.unacked[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT;
+    return intake->options.unacked[company->partition] * 100 >= intake->options.prefetch * FULL_PERCENT ||
+           intake->options.held[company->partition] * 100 >= intake_held_max(intake) * FULL_PERCENT;
 }
 
 /* Parks arrivals, the oldest first, behind the rows that are there. When this process dies, whoever runs
@@ -226,7 +282,7 @@ struct command *intake_take(struct intake *intake)
     /* A body that costs more than one turn waits for several. */
     while (intake->active_count > 0 && t.commands.count == 0)
         take_round(&t);
-    if (!runs_alone(&t))
+    if (!runs_alone(&t) && !t.is_of_parcel)
         park_surplus(&t);
     return t.commands.first;
 }

@@ -5,13 +5,18 @@
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
 
-enum { FIRST_CAPACITY = 256 };
+enum {
+    FIRST_CAPACITY = 256,
+    OF_LATE = 64, /* deliveries, over which the size of a parcel is averaged */
+};
 
 enum tag_state { TAG_OPEN, TAG_HELD, TAG_DONE, TAG_GONE /* acked by itself, or rejected */ };
 
 struct delivery {
     uint8_t state; /* enum tag_state */
     uint8_t partition;
+    uint8_t commands, left; /* of them, those that are not settled */
+    bool is_rejected;       /* one of them was */
     int64_t at_ms;
 };
 
@@ -21,7 +26,10 @@ struct acks {
     uint64_t first, next;  /* tags; first: the oldest that is open or not yet acked */
     struct delivery *ring; /* by tag */
     size_t capacity;       /* a power of two */
-    size_t open, unacked_of[TOPOLOGY_PARTITIONS_MAX];
+    size_t open, unacked_of[TOPOLOGY_PARTITIONS_MAX], commands_of[TOPOLOGY_PARTITIONS_MAX];
+    double commands_a_delivery; /* of late */
+    size_t parcels;             /* that are not acked */
+    int64_t parcel_at_ms;       /* when the last one came; 0: none has */
     bool has_changed;
 };
 
@@ -32,6 +40,7 @@ struct acks *acks_new(struct broker *broker)
     a->capacity = FIRST_CAPACITY;
     a->ring = xcalloc(a->capacity, sizeof(*a->ring));
     a->first = a->next = 1;
+    a->commands_a_delivery = 1;
     return a;
 }
 
@@ -63,27 +72,38 @@ void acks_forget(struct acks *a)
 {
     a->epoch = 0; /* no connection's */
     a->first = a->next = 1;
-    a->open = 0;
+    a->open = a->parcels = 0;
     memset(a->unacked_of, 0, sizeof(a->unacked_of));
+    memset(a->commands_of, 0, sizeof(a->commands_of));
 }
 
-void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition)
+void acks_add(struct acks *a, uint32_t epoch, uint64_t tag, unsigned partition, size_t commands)
 {
     if (epoch != a->epoch) {
         acks_forget(a);
         a->epoch = epoch;
         a->first = a->next = tag;
     }
-    assert(tag >= a->next);
+    assert(tag >= a->next && commands > 0 && commands <= UINT8_MAX);
     while (a->next <= tag) { /* those between were refused before they came here (BROKER_BODY_MAX) */
         if (a->next - a->first == a->capacity)
             grow(a);
         at(a, a->next++)->state = TAG_GONE;
     }
-    *at(a, tag) =
-        (struct delivery){.state = TAG_OPEN, .partition = (uint8_t)partition, .at_ms = clock_monotonic_ms()};
-    a->open++;
+    int64_t now = clock_monotonic_ms();
+    *at(a, tag) = (struct delivery){.state = TAG_OPEN,
+                                    .partition = (uint8_t)partition,
+                                    .commands = (uint8_t)commands,
+                                    .left = (uint8_t)commands,
+                                    .at_ms = now};
+    if (commands > 1) {
+        a->parcels++;
+        a->parcel_at_ms = now;
+    }
+    a->open += commands;
     a->unacked_of[partition]++;
+    a->commands_of[partition] += commands;
+    a->commands_a_delivery += ((double)commands - a->commands_a_delivery) / OF_LATE;
 }
 
 static bool is_ours(const struct acks *a, uint32_t epoch, uint64_t tag)
@@ -91,27 +111,40 @@ static bool is_ours(const struct acks *a, uint32_t epoch, uint64_t tag)
     return epoch == a->epoch && tag >= a->first && tag < a->next;
 }
 
-static void close_tag(struct acks *a, uint64_t tag, enum tag_state state)
+/* The broker does not count it against the prefetch any more. */
+static void is_answered(struct acks *a, const struct delivery *delivery)
 {
-    at(a, tag)->state = (uint8_t)state;
+    a->unacked_of[delivery->partition]--;
+    a->commands_of[delivery->partition] -= delivery->commands;
+    a->parcels -= delivery->commands > 1;
+}
+
+static void settle_one(struct acks *a, uint32_t epoch, uint64_t tag, bool is_rejected)
+{
+    if (!is_ours(a, epoch, tag))
+        return;
+    struct delivery *delivery = at(a, tag);
+    assert(delivery->left > 0);
+    delivery->is_rejected = delivery->is_rejected || is_rejected;
     a->open--;
+    if (--delivery->left > 0)
+        return;
+    delivery->state = delivery->is_rejected ? TAG_GONE : TAG_DONE;
     a->has_changed = true;
+    if (!delivery->is_rejected)
+        return;
+    is_answered(a, delivery);
+    broker_reject(a->broker, epoch, tag, false);
 }
 
 void acks_done(struct acks *a, uint32_t epoch, uint64_t tag)
 {
-    if (!is_ours(a, epoch, tag))
-        return;
-    close_tag(a, tag, TAG_DONE);
+    settle_one(a, epoch, tag, false);
 }
 
-void acks_reject(struct acks *a, uint32_t epoch, uint64_t tag, bool requeue)
+void acks_reject(struct acks *a, uint32_t epoch, uint64_t tag)
 {
-    if (!is_ours(a, epoch, tag))
-        return;
-    close_tag(a, tag, TAG_GONE);
-    a->unacked_of[at(a, tag)->partition]--;
-    broker_reject(a->broker, epoch, tag, requeue);
+    settle_one(a, epoch, tag, true);
 }
 
 void acks_hold(struct acks *a, uint32_t epoch, uint64_t tag)
@@ -127,7 +160,7 @@ static void ack_one_by_one(struct acks *a)
     for (uint64_t tag = a->first; tag < a->next; tag++)
         if (at(a, tag)->state == TAG_DONE) {
             at(a, tag)->state = TAG_GONE;
-            a->unacked_of[at(a, tag)->partition]--;
+            is_answered(a, at(a, tag));
             broker_ack(a->broker, a->epoch, tag, false);
         }
 }
@@ -140,7 +173,7 @@ void acks_flush(struct acks *a)
     uint64_t last = 0;
     for (; a->first < a->next && at(a, a->first)->state >= TAG_DONE; a->first++)
         if (at(a, a->first)->state == TAG_DONE) {
-            a->unacked_of[at(a, a->first)->partition]--;
+            is_answered(a, at(a, a->first));
             last = a->first;
         }
     if (last)
@@ -154,6 +187,11 @@ size_t acks_open(const struct acks *a)
     return a->open;
 }
 
+bool acks_has_parcels(const struct acks *a)
+{
+    return a->parcels > 0 || (a->parcel_at_ms && clock_monotonic_ms() - a->parcel_at_ms < ACKS_PARCELS_MS);
+}
+
 int64_t acks_oldest_ms(const struct acks *a)
 {
     return a->first < a->next ? clock_monotonic_ms() - a->ring[a->first & (a->capacity - 1)].at_ms : 0;
@@ -162,4 +200,14 @@ int64_t acks_oldest_ms(const struct acks *a)
 const size_t *acks_unacked(const struct acks *a)
 {
     return a->unacked_of;
+}
+
+const size_t *acks_unacked_commands(const struct acks *a)
+{
+    return a->commands_of;
+}
+
+unsigned acks_percent_a_delivery(const struct acks *a)
+{
+    return (unsigned)(a->commands_a_delivery * 100 + 0.5);
 }

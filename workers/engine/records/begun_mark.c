@@ -14,6 +14,13 @@ static const struct db_statement write_mark = {
     " RETURNING m.alone",
 };
 
+static const struct db_statement write_together = {
+    "begun_mark.write_together",
+    "INSERT INTO begun_mark (company_id, command_id)"
+    " SELECT * FROM unnest($1::uuid[], $2::uuid[])"
+    " ON CONFLICT DO NOTHING RETURNING true",
+};
+
 static const struct db_statement take_back_mark = {
     "begun_mark.take_back",
     "UPDATE begun_mark SET alone = alone - 1 WHERE company_id = $1 AND command_id = $2 AND alone > 0",
@@ -59,6 +66,16 @@ static void add_key(struct records *records, const struct command *command)
     struct pg_array *column = pg_rows_add(&records->rows);
     pg_array_add_uuid(column++, &command->envelope.company);
     pg_array_add_uuid(column++, &command->envelope.id);
+}
+
+void begun_mark_write_together(struct records *records, struct command *const *commands, size_t count,
+                               db_on_result *on_written, void *arg)
+{
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
+    for (size_t i = 0; i < count; i++)
+        add_key(records, commands[i]);
+    pg_rows_send(&records->rows, records->db, &write_together, NULL, on_written, arg);
 }
 
 void begun_mark_keep(struct records *records, struct command *const *commands, size_t count,

@@ -4,12 +4,14 @@
  *
  *   delivered again, or its row has a mark ──▶ it runs alone, after a mark of its own is committed
  *   BEGUN_MARK_RUNS_MAX such runs have not ended ──▶ dead letter, without another run
+ *   delivered again in a parcel, and none of that parcel has a mark ──▶ they run together, after their marks are
+ *                                          committed. So what waited behind the one that kills is soon done.
  *
  * A run alone is counted right before it begins, and the count is taken back when its transaction was rolled
  * back. So a process that leaves while its command waits (for a lock, in a back-off) leaves no count behind.
  *
  * Nobody knew of the first run that it would be the last one of its process, so a command ends three
- * processes at most. */
+ * processes at most, and four if it came in a parcel. */
 
 #include "workers/engine/command/command.h"
 #include "workers/engine/records/records.h"
@@ -25,6 +27,10 @@ static inline int64_t begun_mark_runs(const struct db_result *result)
 {
     return db_rows(result) > 0 ? db_int(result, 0, 0) : 0;
 }
+/* Marks commands of one parcel that are to run together; their runs alone are not counted. The answer has a row for each
+ * that had no mark. */
+void begun_mark_write_together(struct records *records, struct command *const *commands, size_t count,
+                               db_on_result *on_written, void *arg);
 /* The run that was counted last did not take place, or has ended without a result. */
 void begun_mark_take_back(struct records *records, const struct command *command);
 

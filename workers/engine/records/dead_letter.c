@@ -4,25 +4,26 @@
 
 static const enum pg_element columns_of_row[] = {COMMAND_ELEMENTS, PG_TEXT, PG_TEXT, PG_INTEGER, PG_AS_TEXT};
 
-#define INSERT                                                                                       \
+#define ROWS                                                                                         \
     "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"   \
     " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"     \
     " FROM unnest(" COMMAND_ARRAYS ", $20::text[], $21::text[], $22::integer[], $23::timestamptz[])" \
-    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"                                \
-    " ON CONFLICT ON CONSTRAINT dead_letter_command"
+    " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
+#define UNLESS_THERE " ON CONFLICT ON CONSTRAINT dead_letter_command"
 
 /* The history keeps the last 20 deaths. */
 static const struct db_statement add = {
     "dead_letter.add",
-    INSERT " DO UPDATE SET"
-           " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END"
-           " || jsonb_build_object('at', time_text(l.last_at), 'reason', l.reason, 'detail', l.detail,"
-           " 'attempts', l.attempts),"
-           " reason = EXCLUDED.reason,"
-           " detail = EXCLUDED.detail,"
-           " attempts = EXCLUDED.attempts,"
-           " last_at = now(),"
-           " is_replaying = false",
+    ROWS UNLESS_THERE
+    " DO UPDATE SET"
+    " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END"
+    " || jsonb_build_object('at', time_text(l.last_at), 'reason', l.reason, 'detail', l.detail,"
+    " 'attempts', l.attempts),"
+    " reason = EXCLUDED.reason,"
+    " detail = EXCLUDED.detail,"
+    " attempts = EXCLUDED.attempts,"
+    " last_at = now(),"
+    " is_replaying = false",
 };
 
 static const struct db_statement remove_settled = {
@@ -44,7 +45,17 @@ static const struct db_statement keep_unaddressed = {
  * stays. */
 static const struct db_statement keep_addressed = {
     "dead_letter.keep",
-    INSERT " DO NOTHING",
+    ROWS UNLESS_THERE " DO NOTHING",
+};
+
+/* A parcel is given up as a whole. What has a result, or waits as a row, has not died with it. */
+static const struct db_statement keep_of_parcel = {
+    "dead_letter.keep_of_parcel",
+    ROWS " WHERE NOT EXISTS (SELECT FROM inbox AS i"
+         " WHERE i.company_id = n.company_id AND i.command_id = n.command_id)"
+         " AND NOT EXISTS (SELECT FROM deferred AS d"
+         " WHERE d.pool = $1 AND d.company_id = n.company_id AND d.command_id = n.command_id)" UNLESS_THERE
+         " DO NOTHING",
 };
 
 static void add_row(struct records *records, const struct command *command, struct slice reason)
@@ -126,5 +137,6 @@ void dead_letter_keep(struct records *records, const struct command *command, st
     }
     pg_rows_begin_binary(&records->rows, columns_of_row, ARRAY_LEN(columns_of_row));
     add_row(records, command, reason);
-    pg_rows_send(&records->rows, records->db, &keep_addressed, records->pool, on_done, arg);
+    pg_rows_send(&records->rows, records->db, command->is_of_parcel ? &keep_of_parcel : &keep_addressed,
+                 records->pool, on_done, arg);
 }

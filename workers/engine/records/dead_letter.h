@@ -8,7 +8,7 @@
  *
  * Both happen in the transaction that writes the result. What the broker itself gave up (the queue
  * dead.<pool>: messages that cannot be read, commands past the delivery limit) becomes a row too, before it
- * is acked. */
+ * is acked. Of a parcel, the commands that have a result or wait as rows of `deferred` become none. */
 
 #include "workers/engine/command/command.h"
 #include "workers/engine/records/records.h"

@@ -79,6 +79,19 @@ bool manager_load_queue(const struct manager_load *load, unsigned partition, int
     return true;
 }
 
+/* What the broker counts are messages. A queue's consumer says how many commands they bring. */
+static int64_t commands_waiting(const struct manager_load *load, unsigned partition)
+{
+    enum { PERCENT = 100 };
+    int64_t messages = load->queues[partition].ready;
+    for (size_t i = 0; i < load->workers.count; i++) {
+        const struct member_report *report = &load->workers.others[i].said.report;
+        if (report->holding >> partition & 1 && report->percent_a_delivery > PERCENT)
+            return messages * report->percent_a_delivery / PERCENT;
+    }
+    return messages;
+}
+
 void manager_load_watch(struct manager_load *load, int64_t now_ms)
 {
     struct manager_queue queue;
@@ -130,7 +143,7 @@ struct manager_load_sum manager_load_sum(const struct manager_load *load)
 {
     struct manager_load_sum sum = {0};
     for (unsigned i = 0; i < load->partitions; i++)
-        sum.ready += load->queues[i].ready;
+        sum.ready += commands_waiting(load, i);
     for (size_t i = 0; i < load->workers.count; i++)
         add_worker(&sum, &load->workers.others[i].said.report);
     return sum;

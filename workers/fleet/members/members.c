@@ -118,8 +118,11 @@ static void evaluate(struct members *m)
     struct member_report report;
     if (m->state != MEMBERS_JOINED || m->is_blocked || m->is_leaving)
         return;
+    int64_t now = clock_monotonic_ms();
     m->callbacks.describe(m->ctx, &report);
-    uint64_t ours = report.is_able ? members_view_ours(&m->view, m->options.partitions) : 0;
+    if (report.has_parcels)
+        members_view_note_parcels(&m->view, now);
+    uint64_t ours = report.is_able ? members_view_ours(&m->view, m->options.partitions, now) : 0;
     uint64_t held = members_view_held(&m->view);
     note_astray(m, ours ^ report.holding);
     uint64_t overdue = astray_for(m, ours & held & ~report.holding, m->options.handover_ms);

@@ -28,6 +28,8 @@ bool members_view_hear(struct members_view *view, const struct member_announceme
     if (is_new)
         member = &view->others[view->count++];
     *member = (struct member){.said = *said, .heard_ms = now_ms};
+    if (said->report.has_parcels)
+        members_view_note_parcels(view, now_ms);
     return is_new;
 }
 
@@ -53,12 +55,22 @@ void members_view_thaw(struct members_view *view, int64_t now_ms)
         view->others[i].heard_ms = now_ms;
 }
 
-uint64_t members_view_ours(const struct members_view *view, unsigned partitions)
+void members_view_note_parcels(struct members_view *view, int64_t now_ms)
+{
+    view->parcels_until_ms = now_ms + MEMBERS_PARCELS_MS;
+}
+
+static bool may_work(const struct members_view *view, const struct member_announcement *said, int64_t now_ms)
+{
+    return said->report.is_able && (said->reads_parcels || now_ms >= view->parcels_until_ms);
+}
+
+uint64_t members_view_ours(const struct members_view *view, unsigned partitions, int64_t now_ms)
 {
     struct uuid workers[ASSIGNMENT_WORKERS_MAX] = {view->self};
     size_t count = 1;
     for (size_t i = 0; i < view->count; i++)
-        if (view->others[i].said.report.is_able)
+        if (may_work(view, &view->others[i].said, now_ms))
             workers[count++] = view->others[i].said.id;
     return assignment_of(workers, count, 0, partitions);
 }

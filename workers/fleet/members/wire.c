@@ -8,7 +8,7 @@
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 
-enum { DEPTH_MAX = 4 };
+enum { DEPTH_MAX = 4, PERCENT_MAX = 100 * 1000 };
 
 void member_write(struct buf *out, const struct member_announcement *a)
 {
@@ -17,16 +17,17 @@ void member_write(struct buf *out, const struct member_announcement *a)
     uuid_format(&a->id, id);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
-    buf_printf(out, ",\"pid\":%d,\"slots\":true,\"sent\":%" PRId64 "%s%s%s,\"holding\":[", (int)a->pid,
-               a->sent_ms, a->report.is_able ? ",\"able\":true" : "",
-               a->report.is_troubled ? ",\"troubled\":true" : "", a->report.is_deaf ? ",\"deaf\":true" : "");
+    buf_printf(out, ",\"pid\":%d,\"slots\":true,\"parcels\":true,\"sent\":%" PRId64 "%s%s%s%s,\"holding\":[",
+               (int)a->pid, a->sent_ms, a->report.is_able ? ",\"able\":true" : "",
+               a->report.is_troubled ? ",\"troubled\":true" : "", a->report.is_deaf ? ",\"deaf\":true" : "",
+               a->report.has_parcels ? ",\"has_parcels\":true" : "");
     for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
             buf_printf(out, "%s%u", comma, i);
             comma = ",";
         }
-    buf_printf(out, "],\"open\":%zu,\"oldest_ms\":%" PRId64 ",\"parked\":%zu}", a->report.open,
-               a->report.oldest_ms, a->report.parked);
+    buf_printf(out, "],\"open\":%zu,\"percent_a_delivery\":%u,\"oldest_ms\":%" PRId64 ",\"parked\":%zu}",
+               a->report.open, a->report.percent_a_delivery, a->report.oldest_ms, a->report.parked);
 }
 
 static bool read_process(const json_t *said, char host[HOST_SIZE], pid_t *pid)
@@ -60,12 +61,16 @@ static bool read_announcement(const json_t *said, struct member_announcement *a)
     const char *id = json_string_value(json_object_get(said, "id"));
     json_int_t open = json_integer_value(json_object_get(said, "open"));
     json_int_t parked = json_integer_value(json_object_get(said, "parked"));
+    json_int_t percent = json_integer_value(json_object_get(said, "percent_a_delivery"));
     a->sent_ms = json_integer_value(json_object_get(said, "sent"));
     a->report.is_able = json_is_true(json_object_get(said, "able"));
     a->report.is_troubled = json_is_true(json_object_get(said, "troubled"));
     a->report.is_deaf = json_is_true(json_object_get(said, "deaf"));
+    a->reads_parcels = json_is_true(json_object_get(said, "parcels"));
+    a->report.has_parcels = json_is_true(json_object_get(said, "has_parcels"));
     a->report.open = open > 0 ? (size_t)open : 0;
     a->report.parked = parked > 0 ? (size_t)parked : 0;
+    a->report.percent_a_delivery = percent > 0 && percent <= PERCENT_MAX ? (unsigned)percent : 0;
     a->report.oldest_ms = json_integer_value(json_object_get(said, "oldest_ms"));
     return id && uuid_parse(slice_of(id), &a->id) &&
            read_holding(json_object_get(said, "holding"), &a->report.holding);

@@ -3,7 +3,9 @@
 
 #include "tests/unit/gateway/http/http_fixture.h"
 
+#include "common/broker/parcel.h"
 #include "common/broker/topology.h"
+#include "gateway/bus/parcel_readers.h"
 
 enum play { PLAY_SUCCESS, PLAY_DELETED, PLAY_REFUSAL, PLAY_STRANGER, PLAY_SILENCE };
 
@@ -11,7 +13,7 @@ struct worker {
     const struct config *config;
     struct broker *broker;
     enum play play;
-    size_t taken;
+    size_t taken, parcels; /* commands, and messages with several */
     struct uuid last_id;
     char traceparent[64];
     char reply_to[64];
@@ -58,22 +60,41 @@ static void reply(struct worker *worker, const struct envelope *envelope)
     assert_int_equal(broker_publish(worker->broker, &message, NULL, NULL), ERR_OK);
 }
 
+static void take(struct worker *worker, const struct envelope *envelope)
+{
+    worker->taken++;
+    worker->last_id = envelope->id;
+    worker->fingerprint = envelope->fingerprint;
+    snprintf(worker->traceparent, sizeof(worker->traceparent), "%.*s", (int)envelope->traceparent.len,
+             envelope->traceparent.data ? envelope->traceparent.data : "");
+    snprintf(worker->reply_to, sizeof(worker->reply_to), "%.*s", (int)envelope->reply_to.len,
+             envelope->reply_to.data ? envelope->reply_to.data : "");
+    if (worker->play != PLAY_SILENCE && envelope->reply_to.len > 0)
+        reply(worker, envelope);
+}
+
+static void take_parcel(struct worker *worker, const struct broker_delivery *delivery)
+{
+    struct envelope envelope;
+    struct parcel parcel;
+    assert_int_equal(parcel_open(delivery->body, &parcel), ERR_OK);
+    assert_in_range(parcel.count, 2, PARCEL_COMMANDS_MAX);
+    worker->parcels++;
+    while (parcel.count > 0) {
+        assert_int_equal(parcel_read_entry(parcel_take(&parcel), &envelope), ERR_OK);
+        take(worker, &envelope);
+    }
+}
+
 static void on_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     struct worker *worker = ctx;
     struct envelope envelope;
     broker_ack(broker, delivery->epoch, delivery->tag, false);
-    if (envelope_read_command(delivery, &envelope))
-        return; /* left behind by another test */
-    worker->taken++;
-    worker->last_id = envelope.id;
-    worker->fingerprint = envelope.fingerprint;
-    snprintf(worker->traceparent, sizeof(worker->traceparent), "%.*s", (int)envelope.traceparent.len,
-             envelope.traceparent.data ? envelope.traceparent.data : "");
-    snprintf(worker->reply_to, sizeof(worker->reply_to), "%.*s", (int)envelope.reply_to.len,
-             envelope.reply_to.data ? envelope.reply_to.data : "");
-    if (worker->play != PLAY_SILENCE && envelope.reply_to.len > 0)
-        reply(worker, &envelope);
+    if (parcel_is(delivery))
+        take_parcel(worker, delivery);
+    else if (envelope_read_command(delivery, &envelope) == ERR_OK) /* else left behind by another test */
+        take(worker, &envelope);
 }
 
 static void on_consuming(void *arg)
@@ -268,6 +289,142 @@ static void test_traceparent_when_valid_is_passed_on_and_otherwise_dropped(void 
     client_close(&client);
 }
 
+/* ---- parcels ---- */
+
+enum { TOGETHER = 8 };
+
+/* What a worker says of itself; reads: that it reads parcels. */
+static void announce(struct stage *stage, bool reads)
+{
+    const struct broker_message message = {
+        .exchange = SLICE(EXCHANGE_CONTROL),
+        .routing_key = SLICE("member.projects"),
+        .content_type = SLICE("application/json"),
+        .body = reads ? SLICE("{\"id\":\"x\",\"slots\":true,\"parcels\":true}")
+                      : SLICE("{\"id\":\"y\",\"slots\":true}"),
+    };
+    assert_int_equal(broker_publish(stage->worker.broker, &message, NULL, NULL), ERR_OK);
+}
+
+static bool may_send_parcels(struct stage *stage)
+{
+    return parcel_readers_are_all(commands_parcel_readers(stage->rig->gateway.commands), "projects");
+}
+
+/* Requests of as many clients that arrive in one turn of the loop; each is answered with `status`. */
+static void ask_together(struct stage *stage, int status)
+{
+    struct client clients[TOGETHER];
+    char text[4096];
+    int len = snprintf(text, sizeof(text),
+                       CREATE " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+                              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n" NAMED,
+                       stage->rig->token, strlen(NAMED));
+    for (size_t i = 0; i < TOGETHER; i++) {
+        clients[i] = client_open(stage->rig);
+        assert_int_equal(send(clients[i].fd, text, (size_t)len, 0), len);
+    }
+    for (size_t i = 0; i < TOGETHER; i++) {
+        size_t at = 0;
+        assert_int_equal(await_reply(stage->rig, &clients[i], &at).status, status);
+        client_close(&clients[i]);
+    }
+}
+
+static void let_parcels_in(struct stage *stage)
+{
+    announce(stage, true);
+    eventually(stage->rig, may_send_parcels(stage));
+}
+
+static void test_commands_when_they_come_together_travel_as_one_only_while_every_worker_reads_parcels(
+    void **state)
+{
+    struct stage *stage = *state;
+    ask_together(stage, 201);
+    assert_int_equal(stage->worker.parcels, 0); /* no worker has said that it does */
+    let_parcels_in(stage);
+    ask_together(stage, 201);
+    assert_in_range(stage->worker.parcels, 1, TOGETHER / 2);
+    assert_int_equal(stage->worker.taken, 2 * TOGETHER);
+    size_t parcels = stage->worker.parcels;
+    announce(stage, false);
+    eventually(stage->rig, !may_send_parcels(stage));
+    announce(stage, true); /* one of them does not, all the same */
+    ask_together(stage, 201);
+    assert_int_equal(stage->worker.parcels, parcels);
+}
+
+static void test_parcels_when_the_setting_says_no_are_not_sent(void **state)
+{
+    struct stage *stage = *state;
+    let_parcels_in(stage);
+    stage->rig->config.parcels = 0;
+    ask_together(stage, 201);
+    assert_int_equal(stage->worker.parcels, 0);
+}
+
+static void test_parcel_when_it_cannot_be_routed_fails_each_of_its_commands(void **state)
+{
+    struct stage *stage = *state;
+    char queue[TOPOLOGY_NAME_SIZE], key[TOPOLOGY_NAME_SIZE];
+    let_parcels_in(stage);
+    for (unsigned partition = 0; partition < stage->rig->config.partitions; partition++) {
+        topology_command_queue("projects", partition, queue, sizeof(queue));
+        snprintf(key, sizeof(key), "projects.%02u.#", partition);
+        broker_unbind(stage->worker.broker, queue, EXCHANGE_COMMANDS, key);
+    }
+    stage->worker.consuming = false;
+    broker_after_declarations(stage->worker.broker, on_consuming, &stage->worker);
+    eventually(stage->rig, stage->worker.consuming);
+    ask_together(stage, err_info(ERR_UNROUTABLE)->http_status);
+    assert_int_equal(stage->worker.taken, 0);
+    assert_int_equal(commands_waiting(stage->rig->gateway.commands), 0);
+    topology_declare(stage->worker.broker, &stage->rig->config);
+    stage->worker.consuming = false;
+    broker_after_declarations(stage->worker.broker, on_consuming, &stage->worker);
+    eventually(stage->rig, stage->worker.consuming);
+    ask_together(stage, 201);
+}
+
+/* A queue that takes one message and then refuses gets the commands, too: the broker nacks what is routed to it. */
+static void test_parcel_when_a_queue_refuses_it_fails_each_of_its_commands(void **state)
+{
+    struct stage *stage = *state;
+    const struct broker_header arguments[] = {
+        {.name = SLICE("x-max-length"), .is_integer = true, .integer = 1},
+        {.name = SLICE("x-overflow"), .text = SLICE("reject-publish")},
+    };
+    char full[UUID_TEXT_LEN + 1];
+    struct uuid name = uuid_v7();
+    uuid_format(&name, full);
+    let_parcels_in(stage);
+    stage->worker.consuming = false;
+    broker_declare_queue(
+        stage->worker.broker,
+        &(struct broker_queue){
+            .name = full, .exclusive = true, .arguments = arguments, .argument_count = ARRAY_LEN(arguments)});
+    broker_bind(stage->worker.broker, full, EXCHANGE_COMMANDS, "projects.#");
+    broker_after_declarations(stage->worker.broker, on_consuming, &stage->worker);
+    eventually(stage->rig, stage->worker.consuming);
+    struct client client = client_open(stage->rig);
+    assert_int_equal(ask(stage, &client, CREATE, "", NAMED).status, 201); /* the queue is full with it */
+    client_close(&client);
+    int64_t limit = stage->rig->config.queue_max_length;
+    stage->rig->config.queue_max_length = 0; /* so the gateway takes any queue for full */
+    stage->worker.play = PLAY_SILENCE;
+    ask_together(stage, err_info(ERR_QUEUE_FULL)->http_status);
+    eventually(stage->rig, stage->worker.parcels > 0); /* the queue of the worker has taken it */
+    assert_int_equal(commands_waiting(stage->rig->gateway.commands), 0);
+    stage->rig->config.queue_max_length = limit;
+    stage->worker.play = PLAY_SUCCESS;
+    broker_unbind(stage->worker.broker, full, EXCHANGE_COMMANDS, "projects.#");
+    stage->worker.consuming = false;
+    broker_after_declarations(stage->worker.broker, on_consuming, &stage->worker);
+    eventually(stage->rig, stage->worker.consuming);
+    ask_together(stage, 201);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -281,6 +438,10 @@ int main(void)
         TEST(test_reply_when_for_another_process_is_not_taken),
         TEST(test_idempotency_key_when_repeated_makes_the_same_command),
         TEST(test_traceparent_when_valid_is_passed_on_and_otherwise_dropped),
+        TEST(test_commands_when_they_come_together_travel_as_one_only_while_every_worker_reads_parcels),
+        TEST(test_parcels_when_the_setting_says_no_are_not_sent),
+        TEST(test_parcel_when_it_cannot_be_routed_fails_each_of_its_commands),
+        TEST(test_parcel_when_a_queue_refuses_it_fails_each_of_its_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,8 @@ static struct intake *new_intake(size_t batch_max, size_t share, size_t prefetch
                                            .parked_max = 1000,
                                            .prefetch = prefetch,
                                            .lock_ms = 10,
-                                           .unacked = &unacked};
+                                           .unacked = &unacked,
+                                           .held = &unacked};
     unacked = 0;
     return intake_new(loop, &all, &options);
 }
@@ -415,6 +416,44 @@ static void test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyon
     intake_free(intake);
 }
 
+/* How many of the commands of a batch are to be run, and to be parked. */
+static void count_batch(struct intake *intake, size_t *ret_run, size_t *ret_parked)
+{
+    struct command *batch = intake_take(intake);
+    *ret_run = *ret_parked = 0;
+    for (const struct command *command = batch; command; command = command->next)
+        *(command->deferral == DEFER_TURN ? ret_parked : ret_run) += 1;
+    settle(batch);
+}
+
+static void test_intake_when_deliveries_are_parcels_then_commands_are_what_is_bounded(void **state)
+{
+    (void)state;
+    enum { PREFETCH = 8, PARCELS = 3, EACH = 10, LIMIT = 16 * PREFETCH /* commands of the partition */ };
+    static size_t parcels = PARCELS, commands;
+    const struct intake_options options = {.batch_max = 100,
+                                           .share = 100,
+                                           .park_max = 100,
+                                           .parked_max = 1000,
+                                           .prefetch = PREFETCH,
+                                           .lock_ms = 10,
+                                           .unacked = &parcels,
+                                           .held = &commands};
+    struct intake *intake = intake_new(loop, &all, &options);
+    size_t run, parked;
+    commands = PARCELS * EACH;
+    add_many(intake, 'a', 1, PARCELS * EACH);
+    count_batch(intake, &run, &parked);
+    assert_int_equal(run, PREFETCH / 4 * EACH); /* what a quarter of the prefetch brings */
+    assert_int_equal(parked, 0);
+    commands = LIMIT; /* most of the prefetch is free, and the memory is not */
+    add_many(intake, 'b', 1, LIMIT);
+    count_batch(intake, &run, &parked);
+    assert_int_equal(run, EACH + LIMIT / 4); /* a quarter of that is the most */
+    assert_int_equal(parked, LIMIT - LIMIT / 4);
+    intake_free(intake);
+}
+
 static void test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run(void **state)
 {
     (void)state;
@@ -471,8 +510,13 @@ static void test_intake_when_rows_remain_asks_for_those_after_the_last_one(void 
 static void test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue(void **state)
 {
     (void)state;
-    struct intake_options options = {
-        .batch_max = 9, .share = 1, .park_max = 9, .parked_max = 5, .prefetch = 4, .unacked = &unacked};
+    struct intake_options options = {.batch_max = 9,
+                                     .share = 1,
+                                     .park_max = 9,
+                                     .parked_max = 5,
+                                     .prefetch = 4,
+                                     .unacked = &unacked,
+                                     .held = &unacked};
     unacked = 0;
     struct intake *intake = intake_new(loop, &all, &options);
     struct uuid a = {{'a'}};
@@ -494,6 +538,55 @@ static void test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_othe
     assert_batch(intake, "a1 a2 a3 a4 a5 a6 a7 a8");
     add(intake, 'b', 1);
     assert_batch(intake, "a9 a10 b1");
+    intake_free(intake);
+}
+
+static void add_begun(struct intake *intake, char company, uint8_t number, uint64_t parcel)
+{
+    struct command *command = make(company, number);
+    command->was_begun = command->is_of_parcel = true;
+    command->tag = parcel;
+    unacked++;
+    intake_add(intake, command);
+}
+
+static void test_intake_when_a_parcel_was_begun_before_its_commands_go_together_and_without_others(
+    void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 100, 100);
+    add_begun(intake, 'a', 1, 7);
+    add_begun(intake, 'b', 1, 7);
+    add_begun(intake, 'b', 2, 8);
+    add(intake, 'c', 1);
+    add(intake, 'b', 3)->was_begun = true; /* a delivery of its own */
+    add(intake, 'b', 4);
+    add_begun(intake, 'd', 1, 8);
+    add_begun(intake, 'a', 2, 7);
+    add_begun(intake, 'a', 3, 8);
+    assert_batch(intake, "a1 a2 b1");
+    assert_batch(intake, "c1"); /* it was passed over, and keeps its place */
+    assert_batch(intake, "d1 a3 b2");
+    assert_batch(intake, "b3");
+    assert_batch(intake, "b4");
+    assert_int_equal(intake_companies(intake), 0);
+    intake_free(intake);
+}
+
+/* It has run with its parcel before, or its company is locked. */
+static void test_intake_when_a_command_of_a_parcel_is_suspect_by_itself_it_goes_alone(void **state)
+{
+    (void)state;
+    struct intake *intake = new_intake(100, 100, 100);
+    add_begun(intake, 'a', 1, 7);
+    add_begun(intake, 'a', 2, 7);
+    struct command *commands = intake_take(intake), *second = commands->next;
+    commands->has_begun_mark = second->has_begun_mark = true;
+    commands->outcome = second->outcome = COMMAND_AGAIN;
+    intake_return(intake, second);
+    intake_return(intake, commands);
+    assert_batch(intake, "a1");
+    assert_batch(intake, "a2");
     intake_free(intake);
 }
 
@@ -561,11 +654,14 @@ int main(void)
         TEST(test_intake_when_it_drains_with_a_locked_company_gives_up_its_rows_and_parks_its_deliveries),
         TEST(test_intake_when_cleared_forgets_deliveries_and_keeps_rows),
         TEST(test_intake_when_the_prefetch_fills_parks_what_one_company_has_beyond_a_quarter),
+        TEST(test_intake_when_deliveries_are_parcels_then_commands_are_what_is_bounded),
         TEST(test_intake_when_what_is_to_be_parked_cannot_be_then_it_is_run),
         TEST(test_intake_when_rows_are_found_what_was_let_in_waits_behind_them),
         TEST(test_intake_when_rows_remain_asks_for_those_after_the_last_one),
         TEST(test_intake_when_rows_are_at_their_bound_leaves_the_rest_to_the_queue),
         TEST(test_intake_when_a_backlog_is_alone_runs_more_of_it_than_beside_others),
+        TEST(test_intake_when_a_parcel_was_begun_before_its_commands_go_together_and_without_others),
+        TEST(test_intake_when_a_command_of_a_parcel_is_suspect_by_itself_it_goes_alone),
         TEST(test_intake_when_one_that_was_begun_comes_after_a_company_with_much_it_begins_the_next_batch),
         TEST(test_intake_when_the_process_leaves_parks_what_stands_behind_rows),
     };

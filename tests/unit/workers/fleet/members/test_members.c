@@ -94,8 +94,11 @@ static void say(struct slice body)
 
 static struct member_announcement stranger(uint64_t holding)
 {
-    return (struct member_announcement){
-        .id = uuid_v7(), .host = "elsewhere", .pid = 7, .report = {.is_able = true, .holding = holding}};
+    return (struct member_announcement){.id = uuid_v7(),
+                                        .host = "elsewhere",
+                                        .pid = 7,
+                                        .reads_parcels = true,
+                                        .report = {.is_able = true, .holding = holding}};
 }
 
 static void announce(const struct member_announcement *announcement)
@@ -185,6 +188,72 @@ static void test_members_when_it_does_not_let_go_itself_then_it_gives_up(void **
     assert_int_equal(__builtin_popcountll(post->ours), PARTITIONS / 2);
 }
 
+/* A worker of the version before parcels, as it announces itself. */
+static void say_as_the_version_before(const char *id)
+{
+    char text[256];
+    snprintf(
+        text, sizeof(text),
+        "{\"id\":\"%s\",\"host\":\"old\",\"pid\":9,\"slots\":true,\"sent\":1,\"able\":true,\"holding\":[],"
+        "\"open\":0,\"oldest_ms\":0,\"parked\":0}",
+        id);
+    say(slice_of(text));
+}
+
+/* Nobody has had parcels: an upgrade is under way. Once somebody has had some, a late one gets nothing. */
+static void test_members_when_parcels_may_wait_then_nothing_is_meant_for_a_worker_that_cannot_read_them(
+    void **state)
+{
+    (void)state;
+    static const char old[] = "0199aaaa-0000-7000-8000-000000000009";
+    struct member_announcement other = stranger(0);
+    announce(&other);
+    turns_until_ours(PARTITIONS / 2);
+    say_as_the_version_before(old);
+    eventually(
+        (members_turn(post->members), __builtin_popcountll(post->ours) < PARTITIONS / 2)); /* a third */
+    other.report.has_parcels = true;
+    announce(&other);
+    turns_until_ours(PARTITIONS / 2);
+    say(SLICE("{\"host\":\"elsewhere\",\"pid\":7,\"gone\":true}"));
+    turns_until_ours(PARTITIONS); /* more of them may wait */
+    say_as_the_version_before(old);
+    let_pass_ms(100);
+    members_turn(post->members);
+    assert_true(post->ours == ALL);
+}
+
+/* Of itself, as of another. */
+static void test_members_when_it_gets_parcels_itself_then_a_late_worker_of_the_version_before_gets_nothing(
+    void **state)
+{
+    (void)state;
+    post->report.has_parcels = true;
+    say_as_the_version_before("0199aaaa-0000-7000-8000-000000000009");
+    let_pass_ms(300);
+    members_turn(post->members);
+    assert_true(post->ours == ALL);
+    struct member_announcement reader = stranger(0);
+    announce(&reader);
+    turns_until_ours(PARTITIONS / 2);
+}
+
+static void test_view_when_nobody_has_had_parcels_for_long_then_every_worker_has_its_share(void **state)
+{
+    (void)state;
+    struct members_view *view = xcalloc(1, sizeof(*view));
+    struct member_announcement old = stranger(0);
+    old.reads_parcels = false;
+    view->self = uuid_v7();
+    members_view_hear(view, &old, 0);
+    assert_int_equal(__builtin_popcountll(members_view_ours(view, PARTITIONS, 0)), PARTITIONS / 2);
+    members_view_note_parcels(view, 1000);
+    assert_true(members_view_ours(view, PARTITIONS, 1000 + MEMBERS_PARCELS_MS - 1) == ALL);
+    assert_int_equal(__builtin_popcountll(members_view_ours(view, PARTITIONS, 1000 + MEMBERS_PARCELS_MS)),
+                     PARTITIONS / 2);
+    free(view);
+}
+
 static void test_members_when_it_leaves_then_nothing_is_its_own_and_stays_so(void **state)
 {
     (void)state;
@@ -204,6 +273,8 @@ static void test_message_when_written_and_read_then_the_same(void **state)
     struct buf text;
     said.report.open = 5;
     said.report.oldest_ms = 1234;
+    said.report.has_parcels = true;
+    said.report.percent_a_delivery = 640;
     buf_init(&text, MEMBER_MESSAGE_MAX);
     member_write(&text, &said);
     assert_int_equal(member_read(buf_slice(&text), &read, &death), MEMBER_ANNOUNCES);
@@ -211,6 +282,8 @@ static void test_message_when_written_and_read_then_the_same(void **state)
     assert_string_equal(read.host, "elsewhere");
     assert_int_equal(read.pid, 7);
     assert_true(read.report.is_able && read.report.holding == said.report.holding);
+    assert_true(read.reads_parcels && read.report.has_parcels);
+    assert_int_equal(read.report.percent_a_delivery, 640);
     assert_int_equal(read.report.open, 5);
     assert_int_equal(read.report.oldest_ms, 1234);
     for (size_t len = 0; len < buf_len(&text); len++) /* cut anywhere, it is nothing */
@@ -229,6 +302,11 @@ int main(void)
         POST_TEST(test_members_when_it_is_not_heard_itself_then_it_gives_up_before_the_others_take_over),
         POST_TEST(test_members_when_another_never_lets_go_then_taken_without_it),
         POST_TEST(test_members_when_it_does_not_let_go_itself_then_it_gives_up),
+        POST_TEST(
+            test_members_when_parcels_may_wait_then_nothing_is_meant_for_a_worker_that_cannot_read_them),
+        POST_TEST(
+            test_members_when_it_gets_parcels_itself_then_a_late_worker_of_the_version_before_gets_nothing),
+        cmocka_unit_test(test_view_when_nobody_has_had_parcels_for_long_then_every_worker_has_its_share),
         POST_TEST(test_members_when_it_leaves_then_nothing_is_its_own_and_stays_so),
         cmocka_unit_test(test_message_when_written_and_read_then_the_same),
     };
