@@ -246,7 +246,7 @@ start_server() {
     ! am_root || become=(setpriv "--reuid=$SERVICE_USER" "--regid=$SERVICE_USER" --clear-groups --)
     launch "$@" > >(
         cd "$STATE/log" || exit
-        exec 9>&-
+        exec 9>&- >/dev/null 2>&1 # whoever reads what ./cortex says waits for its end
         exec setsid "${become[@]}" env -i "PATH=$PATH" bash -c "$(declare -f keep_log)"$'\nkeep_log "$@"' keep_log "$1.log" "$LOG_FULL"
     )
 }

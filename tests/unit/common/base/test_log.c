@@ -89,6 +89,19 @@ static long count_in_text(const struct fixture *f, const char *event)
     return lines ? strtol(lines + 8, NULL, 10) : -1;
 }
 
+/* What all lines of the event in the text say together. */
+static long lines_in_text(const struct fixture *f, const char *event)
+{
+    char wanted[64];
+    long sum = 0;
+    snprintf(wanted, sizeof(wanted), "\"event\":\"%s\"", event);
+    for (const char *at = f->text; (at = strstr(at, wanted)); at++) {
+        const char *lines = strstr(at, "\"lines\":");
+        sum += lines ? strtol(lines + 8, NULL, 10) : 0;
+    }
+    return sum;
+}
+
 /* Nobody reads; then somebody does. */
 static void expect_lines_dropped_and_counted(struct fixture *f)
 {
@@ -96,11 +109,12 @@ static void expect_lines_dropped_and_counted(struct fixture *f)
         log_info("stand.still", LOG_I("i", i),
                  LOG_S("filler", "................................................"));
     long written = read_lines(f, "stand.still");
+    long said = lines_in_text(f, "log.dropped"); /* a report is short, and may fit where a line does not */
     assert_true(written > 0 && written < LINES);
     assert_int_equal(read_lines(f, "stand.still"), 0);
     log_info("read.again");
     assert_int_equal(read_lines(f, "read.again"), 1);
-    assert_int_equal(count_in_text(f, "log.dropped"), LINES - written);
+    assert_int_equal(said + lines_in_text(f, "log.dropped"), LINES - written);
     log_info("read.again");
     assert_int_equal(read_lines(f, "log.dropped"), 0);
 }
