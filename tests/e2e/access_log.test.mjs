@@ -222,11 +222,11 @@ describe('a log file that is full', () => {
         assert.ok(files().length === 4 && size < 4 * (FULL + 70_000), `${files()}: ${size}`);
     });
 
-    // RabbitMQ and PostgreSQL keep the file that they were started with, so another process writes it (deploy/local/lib/common.sh).
+    // RabbitMQ and PostgreSQL keep the file that they were started with, so another process writes it.
     test('test_the_log_of_a_server_then_it_is_renamed_between_two_lines_and_none_is_lost', async () => {
         const folder = mkdtempSync(join(tmpdir(), 'cortex-log-'));
-        const script = `. ${join(root, 'deploy/local/lib/common.sh')}; cd ${folder}; keep_log part.log 200000`;
-        const keeper = spawn('bash', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
+        const program = join(root, 'deploy/local/lib/keep_log.pl');
+        const keeper = spawn('perl', [program, 'part.log', '200000'], { cwd: folder, stdio: ['pipe', 'ignore', 'inherit'] });
         const ended = once(keeper, 'exit');
         for (let i = 0; i < 8000; i++) {
             keeper.stdin.write(`${'x'.repeat(60 + (i % 40))} ${i}\n`);

@@ -229,7 +229,7 @@ is_running() {
     pid_of "$1" >/dev/null 2>&1
 }
 
-# Octets from which on a log gets another name (keep_log; the gateway and the workers have CORTEX_LOG_FILE_BYTES).
+# Octets from which on a log gets another name (the gateway and the workers have CORTEX_LOG_FILE_BYTES).
 LOG_FULL=16777216
 
 # start_process PART COMMAND…: in a session of its own, as the service user, in CHROOT where that names a root; output to the part's log,
@@ -247,30 +247,9 @@ start_server() {
     launch "$@" > >(
         cd "$STATE/log" || exit
         exec 9>&- >/dev/null 2>&1 # whoever reads what ./cortex says waits for its end
-        exec setsid "${become[@]}" env -i "PATH=$PATH" bash -c "$(declare -f keep_log)"$'\nkeep_log "$@"' keep_log "$1.log" "$LOG_FULL"
+        # The program itself, since the service user may not be able to read the file.
+        exec setsid "${become[@]}" env -i "PATH=$PATH" perl -e "$(<"$ROOT/deploy/local/lib/keep_log.pl")" "$1.log" "$LOG_FULL"
     )
-}
-
-# keep_log LOG OCTETS: writes its input into the file, and gives that another name at the end of a line when it is full: LOG.1, .2 and .3.
-# It ends with its input. What a full disk does not take is dropped, so that nobody waits for it.
-keep_log() {
-    local log=$1 full=$2 before after number line
-    while :; do
-        before=$(stat -c %s "$log" 2>/dev/null || echo 0)
-        # Each dd ends after some writes of whoever is logging, however small they are.
-        if ! dd bs=64k count=16 status=none >>"$log" 2>/dev/null; then
-            [ "$(head -c 65536 | wc -c)" -gt 0 ] || return 0
-            continue
-        fi
-        after=$(stat -c %s "$log" 2>/dev/null || echo 0)
-        [ "$after" -ne "$before" ] || return 0
-        [ "$after" -ge "$full" ] || continue
-        IFS= read -r line && printf '%s\n' "$line" >>"$log"
-        for number in 2 1; do
-            [ ! -f "$log.$number" ] || mv -f "$log.$number" "$log.$((number + 1))"
-        done
-        mv -f "$log" "$log.1"
-    done
 }
 
 # launch PART COMMAND…: what start_process and start_server share.
