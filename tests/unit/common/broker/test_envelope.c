@@ -1,13 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "common/broker/envelope.h"
-
-static const struct uuid A = {{1}}, B = {{2}}, C = {{3}}, D = {{4}}, E = {{5}};
+#include "tests/unit/common/broker/envelope_fixture.h"
 
 /* The delivery that a broker would make of a message. */
 static struct broker_delivery delivered(const struct broker_message *m)
@@ -25,50 +16,6 @@ static struct broker_delivery delivered(const struct broker_message *m)
         .header_count = m->header_count,
         .body = m->body,
     };
-}
-
-static struct envelope full_envelope(void)
-{
-    return (struct envelope){
-        .id = A,
-        .type = SLICE("task.update"),
-        .company = B,
-        .actor = C,
-        .role = SLICE("project_manager"),
-        .has_subject = true,
-        .subject = D,
-        .has_parent = true,
-        .parent = E,
-        .if_match = 7,
-        .fingerprint = UINT64_MAX - 5,
-        .timestamp = 1700000000,
-        .not_before = 1800000000123,
-        .correlation_id = SLICE("a request"),
-        .reply_to = SLICE("reply.here"),
-        .traceparent = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-        .body = SLICE("\x81\x01\xa1x"),
-    };
-}
-
-static void assert_same_envelope(const struct envelope *a, const struct envelope *b)
-{
-    assert_true(uuid_equal(&a->id, &b->id));
-    assert_true(slice_equal(a->type, b->type));
-    assert_true(uuid_equal(&a->company, &b->company));
-    assert_true(uuid_equal(&a->actor, &b->actor));
-    assert_true(slice_equal(a->role, b->role));
-    assert_int_equal(a->has_subject, b->has_subject);
-    assert_int_equal(a->has_parent, b->has_parent);
-    assert_true(!a->has_subject || uuid_equal(&a->subject, &b->subject));
-    assert_true(!a->has_parent || uuid_equal(&a->parent, &b->parent));
-    assert_int_equal(a->if_match, b->if_match);
-    assert_true(a->fingerprint == b->fingerprint);
-    assert_int_equal(a->timestamp, b->timestamp);
-    assert_int_equal(a->not_before, b->not_before);
-    assert_true(slice_equal(a->correlation_id, b->correlation_id));
-    assert_true(slice_equal(a->reply_to, b->reply_to));
-    assert_true(slice_equal(a->traceparent, b->traceparent));
-    assert_true(slice_equal(a->body, b->body));
 }
 
 static void assert_round_trip_of_command(const struct envelope *envelope)

@@ -1,36 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "common/broker/parcel.h"
-
-static const struct uuid A = {{1}}, B = {{2}}, C = {{3}}, D = {{4}}, E = {{5}};
-
-static struct envelope full(void)
-{
-    return (struct envelope){
-        .id = A,
-        .type = SLICE("task.update"),
-        .company = B,
-        .actor = C,
-        .role = SLICE("project_manager"),
-        .has_subject = true,
-        .subject = D,
-        .has_parent = true,
-        .parent = E,
-        .if_match = 7,
-        .fingerprint = UINT64_MAX - 5,
-        .timestamp = 1700000000,
-        .not_before = 1800000000123,
-        .correlation_id = SLICE("a request"),
-        .reply_to = SLICE("slots.here"),
-        .traceparent = SLICE("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-        .body = SLICE("\x81\x01\xa1x"),
-    };
-}
+#include "tests/unit/common/broker/envelope_fixture.h"
 
 static struct envelope bare(void)
 {
@@ -42,28 +11,6 @@ static struct envelope bare(void)
                              .body = SLICE("")};
 }
 
-static void assert_same(const struct envelope *a, const struct envelope *b)
-{
-    assert_true(uuid_equal(&a->id, &b->id));
-    assert_true(uuid_equal(&a->company, &b->company));
-    assert_true(uuid_equal(&a->actor, &b->actor));
-    assert_int_equal(a->has_subject, b->has_subject);
-    assert_int_equal(a->has_parent, b->has_parent);
-    assert_true(!a->has_subject || uuid_equal(&a->subject, &b->subject));
-    assert_true(!a->has_parent || uuid_equal(&a->parent, &b->parent));
-    assert_true(slice_equal(a->type, b->type));
-    assert_true(slice_equal(a->role, b->role));
-    assert_true(slice_equal(a->correlation_id, b->correlation_id));
-    assert_true(slice_equal(a->reply_to, b->reply_to));
-    assert_true(slice_equal(a->traceparent, b->traceparent));
-    assert_true(slice_equal(a->body, b->body));
-    assert_true(b->body.data != NULL);
-    assert_int_equal(a->if_match, b->if_match);
-    assert_int_equal(a->fingerprint, b->fingerprint);
-    assert_int_equal(a->timestamp, b->timestamp);
-    assert_int_equal(a->not_before, b->not_before);
-}
-
 /* A body of `count` commands, a full one and a bare one in turn. */
 static void write_body(struct buf *body, size_t count)
 {
@@ -72,7 +19,7 @@ static void write_body(struct buf *body, size_t count)
     parcel_write_head(head, count);
     buf_append(body, head, sizeof(head));
     for (size_t i = 0; i < count; i++) {
-        struct envelope envelope = i % 2 ? bare() : full();
+        struct envelope envelope = i % 2 ? bare() : full_envelope();
         assert_int_equal(parcel_add(body, &envelope), ERR_OK);
     }
 }
@@ -86,9 +33,10 @@ static void test_parcel_when_it_is_read_gives_what_was_written_in_order(void **s
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_OK);
     assert_int_equal(parcel.count, PARCEL_COMMANDS_MAX);
     for (size_t i = 0; i < PARCEL_COMMANDS_MAX; i++) {
-        struct envelope expected = i % 2 ? bare() : full(), envelope;
+        struct envelope expected = i % 2 ? bare() : full_envelope(), envelope;
         assert_int_equal(parcel_read_entry(parcel_take(&parcel), &envelope), ERR_OK);
-        assert_same(&expected, &envelope);
+        assert_same_envelope(&expected, &envelope);
+        assert_true(envelope.body.data != NULL);
     }
     assert_int_equal(parcel.count, 0);
     assert_int_equal(parcel.rest.len, 0);
@@ -181,7 +129,7 @@ static void test_entry_when_it_has_more_fields_is_read_without_them(void **state
     enum { MORE = 5, FIELDS = 15 };
     CLEANUP(buf_done) struct buf body;
     struct parcel parcel;
-    struct envelope expected = full(), envelope;
+    struct envelope expected = full_envelope(), envelope;
     write_body(&body, 1);
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_OK);
     struct slice entry = parcel_take(&parcel);
@@ -191,7 +139,7 @@ static void test_entry_when_it_has_more_fields_is_read_without_them(void **state
     parcel_write_head(longer, FIELDS + MORE);
     assert_int_equal(parcel_read_entry((struct slice){longer, entry.len + sizeof(more) - 1}, &envelope),
                      ERR_OK);
-    assert_same(&expected, &envelope);
+    assert_same_envelope(&expected, &envelope);
     parcel_write_head(longer, FIELDS + MORE + 1);
     assert_int_equal(parcel_read_entry((struct slice){longer, entry.len + sizeof(more) - 1}, &envelope),
                      ERR_POISON);
@@ -205,7 +153,8 @@ static void test_add_when_a_command_cannot_travel_refuses_it_and_leaves_the_othe
     char many[300];
     memset(many, 'x', sizeof(many));
     const struct slice long_text = {many, 256};
-    struct envelope bad[] = {full(), full(), full(), full(), full(), full()};
+    struct envelope bad[] = {full_envelope(), full_envelope(), full_envelope(),
+                             full_envelope(), full_envelope(), full_envelope()};
     bad[0].type = SLICE_NONE;
     bad[1].type = (struct slice){many, ENVELOPE_KEY_MAX};
     bad[2].role = SLICE_NONE;
@@ -216,7 +165,7 @@ static void test_add_when_a_command_cannot_travel_refuses_it_and_leaves_the_othe
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(parcel_add(&body, &bad[i]), ERR_BAD_REQUEST);
     body.max = buf_len(&body) + 40;
-    struct envelope good = full();
+    struct envelope good = full_envelope();
     assert_int_equal(parcel_add(&body, &good), ERR_BODY_TOO_LARGE);
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_OK);
 }
