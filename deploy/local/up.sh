@@ -68,10 +68,10 @@ start_processes() {
     for part in "${PARTS[@]}"; do
         process_start "$part"
     done
-    wait_ready gateway 60 gateway_has_settled
+    process_ready gateway 60 gateway_has_settled
     gateway_is_ready || die "gateway: $(gateway_why)"
     for part in "${PARTS[@]}"; do
-        [ "$part" = gateway ] || wait_ready "$part" 60 pool_is_ready "$part"
+        [ "$part" = gateway ] || process_ready "$part" 60 pool_is_ready "$part"
     done
 }
 

@@ -6,6 +6,7 @@
 
 # shellcheck disable=SC2034 # for the commands
 PARTS=(gateway projects) # in the order of their start; all but the gateway are worker pools
+declare -A STARTED=()    # those that this command has started
 
 process_role() {
     if [ "$1" = gateway ]; then echo cortex_gateway; else echo cortex_worker; fi
@@ -55,6 +56,26 @@ process_start() {
     fi
     start_process "$part" env -i "PATH=$PATH" LANG=C.UTF-8 "CORTEX_CONFIG=$settings" "${command[@]}"
     printf '%s\n' "$as" >"$STATE/run/$part.as"
+    STARTED[$part]=1
+}
+
+# process_ready PART SECONDS COMMAND…: wait_ready for one of PARTS. One that was found running may have been told to stop just
+# before: when it ends meanwhile, it is started again. One that we have started ourselves has no excuse.
+process_ready() {
+    local part=$1 seconds=$2
+    shift 2
+    if [ -z "${STARTED[$part]:-}" ]; then
+        wait_until "$seconds" has_ended_or "$part" "$@" || part_failed "$part" "did not answer within $seconds s"
+        ! is_running "$part" || return 0
+        process_start "$part"
+    fi
+    wait_ready "$part" "$seconds" "$@"
+}
+
+has_ended_or() {
+    local part=$1
+    shift
+    ! is_running "$part" || "$@" >/dev/null 2>&1
 }
 
 gateway_listen() {

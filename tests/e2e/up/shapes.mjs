@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -50,6 +51,23 @@ export default function shapesTests(shared) {
             }
             await shared.checkout.cortex('up');
             await writes('After the migration');
+        });
+
+        test('test_up_when_the_gateway_is_just_leaving_then_it_is_started_again_as_soon_as_it_has_left', async () => {
+            const old = shared.checkout.pid('gateway');
+            const half = connect(shared.checkout.port, '127.0.0.1'); // an unfinished request, for which it waits
+            half.on('error', () => {});
+            half.write('POST /v1/projects HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{');
+            half.resume();
+            await until(async () => half.bytesWritten > 0, 60_000, 'the half of a request');
+            process.kill(old, 'SIGTERM');
+            try {
+                await shared.checkout.cortex('up');
+            } finally {
+                half.destroy();
+            }
+            assert.notEqual(shared.checkout.pid('gateway'), old);
+            await writes('After a gateway that was leaving');
         });
 
         test('test_up_when_queues_have_another_shape_then_the_empty_are_replaced_and_those_that_are_not_are_named', async () => {
