@@ -4,11 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/db/db.h"
-#include "common/msg/msg.h"
-
-/* NEWEST_MIGRATION comes from CMake: the name of the last file in schemas/sql. */
-
-enum { SENTENCE_SIZE = 600, LIST_MAX = 64 * 1024, NAMES_MAX = 300 };
+#include "common/msg/needs.h"
 
 static const double AGAIN_S = 1, PERIOD_S = 60;
 
@@ -16,32 +12,15 @@ struct columns {
     struct gateway *gateway;
     ev_timer timer;
     bool is_known, is_asking;
-    struct buf tables, names;    /* the columns that there must be, as two arrays of PostgreSQL */
-    char problem[SENTENCE_SIZE]; /* "": nothing is missing */
+    struct needs needs;
+    char problem[NEEDS_SENTENCE_SIZE]; /* "": nothing is missing */
 };
 
 /* A company that does not exist: nothing here belongs to a company. */
 #define NO_COMPANY "00000000-0000-0000-0000-000000000000"
 
-/* $1 tables, $2 their columns: those that are not there, and those that this role may not read. What is a view
- * (operation) is for the workers. */
-static const struct db_statement columns_statement = {
-    "columns",
-    "WITH wanted AS (SELECT t, c, to_regclass(quote_ident(t)) AS rel"
-    " FROM unnest($1::text[], $2::text[]) AS w (t, c)),"
-    " found AS (SELECT t, c, rel, a.attname IS NOT NULL AS is_there,"
-    " EXISTS (SELECT FROM pg_class WHERE oid = rel AND relkind IN ('r', 'p')) AS is_table"
-    " FROM wanted LEFT JOIN pg_attribute AS a"
-    " ON a.attrelid = rel AND a.attname = c AND a.attnum > 0 AND NOT a.attisdropped)"
-    " SELECT coalesce(string_agg(t || '.' || c, ', ' ORDER BY t, c) FILTER (WHERE NOT is_there), ''),"
-    " coalesce(string_agg(t || '.' || c, ', ' ORDER BY t, c) FILTER (WHERE"
-    " CASE WHEN is_there AND is_table THEN NOT has_column_privilege(rel, c, 'SELECT') ELSE false END), '')"
-    " FROM found",
-};
-
-/* $1: the name of the newest migration. */
-static const struct db_statement migration_statement = {
-    "columns.migration", "SELECT EXISTS (SELECT FROM schema_migration WHERE name = $1)"};
+static const struct db_statement columns_statement = {"columns", needs_sql};
+static const struct db_statement migration_statement = {"columns.migration", needs_migration_sql};
 
 static void ask(struct columns *columns, const struct db_statement *statement, const struct slice *params,
                 size_t count, db_on_result *on_result);
@@ -69,13 +48,6 @@ static void conclude(struct columns *columns, const char *problem)
     again_in(columns, *problem ? AGAIN_S : PERIOD_S);
 }
 
-/* The table of migrations cannot be read before the migration that allows it. */
-static bool is_not_allowed_yet(const struct db_result *result)
-{
-    const char *state = db_result_sqlstate(result);
-    return strcmp(state, "42501") == 0 || strcmp(state, "42P01") == 0;
-}
-
 static void on_migration(void *arg, struct db_result *result)
 {
     struct columns *columns = arg;
@@ -85,25 +57,10 @@ static void on_migration(void *arg, struct db_result *result)
     columns->is_asking = false;
     if (err == ERR_OK && slice_is(db_text(result, 0, 0), "t"))
         conclude(columns, "");
-    else if (err == ERR_OK || is_not_allowed_yet(result))
-        conclude(columns, "the migration " NEWEST_MIGRATION " has not been applied to the database; "
-                          "deploy/local/migrate.sh applies it, and so does ./cortex up");
+    else if (err == ERR_OK || needs_migration_is_unreadable(db_result_sqlstate(result)))
+        conclude(columns, needs_migration_lacks);
     else
         again_in(columns, AGAIN_S);
-}
-
-static void say_missing(struct columns *columns, struct slice missing, struct slice forbidden)
-{
-    char problem[SENTENCE_SIZE];
-    bool is_missing = missing.len > 0;
-    struct slice names = is_missing ? missing : forbidden;
-    bool is_cut = names.len > NAMES_MAX;
-    snprintf(problem, sizeof(problem), "%s %.*s%s: a migration of schemas/sql %s",
-             is_missing ? "the database lacks" : "the role of this process may not read",
-             is_cut ? NAMES_MAX : (int)names.len, names.data, is_cut ? " …" : "",
-             is_missing ? "has not been written, or has not been applied (deploy/local/migrate.sh)"
-                        : "must grant it SELECT");
-    conclude(columns, problem);
 }
 
 static void on_columns(void *arg, struct db_result *result)
@@ -115,13 +72,15 @@ static void on_columns(void *arg, struct db_result *result)
     columns->is_asking = false;
     struct slice missing = err ? SLICE("") : db_text(result, 0, 0);
     struct slice forbidden = err ? SLICE("") : db_text(result, 0, 1);
-    const struct slice migration[] = {SLICE(NEWEST_MIGRATION)};
-    if (err)
+    char problem[NEEDS_SENTENCE_SIZE];
+    if (err) {
         again_in(columns, AGAIN_S);
-    else if (missing.len + forbidden.len > 0)
-        say_missing(columns, missing, forbidden);
-    else
-        ask(columns, &migration_statement, migration, 1, on_migration);
+    } else if (missing.len + forbidden.len > 0) {
+        needs_say_lacking(problem, missing, forbidden);
+        conclude(columns, problem);
+    } else {
+        ask(columns, &migration_statement, NULL, 0, on_migration);
+    }
 }
 
 /* ---- the questions ---- */
@@ -144,7 +103,8 @@ static void ask(struct columns *columns, const struct db_statement *statement, c
 
 static void compare(struct columns *columns)
 {
-    const struct slice params[] = {buf_slice(&columns->tables), buf_slice(&columns->names)};
+    struct slice params[NEEDS_PARAMS];
+    needs_params(&columns->needs, params);
     if (!columns->is_asking)
         ask(columns, &columns_statement, params, ARRAY_LEN(params), on_columns);
 }
@@ -162,35 +122,14 @@ const char *columns_problem(const struct columns *columns)
     return columns->problem[0] ? columns->problem : NULL;
 }
 
-/* ---- what there must be ---- */
-
-static void add(struct columns *columns, const char *table, const char *column)
-{
-    const char *separator = buf_len(&columns->tables) > 1 ? "," : "";
-    buf_printf(&columns->tables, "%s\"%s\"", separator, table);
-    buf_printf(&columns->names, "%s\"%s\"", separator, column);
-}
-
-static void add_resource(struct columns *columns, const struct msg_resource *resource)
-{
-    add(columns, resource->table, "company_id");
-    add(columns, resource->table, "version");
-    for (size_t i = 0; i < resource->object->field_count; i++)
-        add(columns, resource->table, resource->object->fields[i].column);
-}
+/* ---- the outside ---- */
 
 struct columns *columns_new(struct gateway *gateway)
 {
     struct columns *columns = xcalloc(1, sizeof(*columns));
     columns->gateway = gateway;
-    buf_init(&columns->tables, LIST_MAX);
-    buf_init(&columns->names, LIST_MAX);
-    buf_append_char(&columns->tables, '{');
-    buf_append_char(&columns->names, '{');
-    for (size_t i = 0; msg_resources[i]; i++)
-        add_resource(columns, msg_resources[i]);
-    buf_append_char(&columns->tables, '}');
-    buf_append_char(&columns->names, '}');
+    needs_init(&columns->needs);
+    needs_add_resources(&columns->needs, msg_resources);
     ev_timer_init(&columns->timer, on_timer, 0., 0.);
     compare(columns);
     return columns;
@@ -202,7 +141,6 @@ void columns_free(struct columns *columns)
     if (!columns)
         return;
     ev_timer_stop(columns->gateway->loop, &columns->timer);
-    buf_done(&columns->tables);
-    buf_done(&columns->names);
+    needs_done(&columns->needs);
     free(columns);
 }

@@ -35,7 +35,7 @@ describe('readiness', () => {
             /the database lacks task\.position: a migration/],
         ['a_table_is_missing', 'ALTER TABLE export RENAME TO gone', 'ALTER TABLE gone RENAME TO export', /the database lacks export\./],
         ['a_column_may_not_be_read', 'REVOKE SELECT ON task FROM cortex_gateway; GRANT SELECT (company_id) ON task TO cortex_gateway',
-            'REVOKE SELECT (company_id) ON task FROM cortex_gateway; GRANT SELECT ON task TO cortex_gateway', /may not read task\.\S+.*grant it SELECT/],
+            'REVOKE SELECT (company_id) ON task FROM cortex_gateway; GRANT SELECT ON task TO cortex_gateway', /lacks SELECT on task\.\S+.*grant it/],
         ['the_newest_migration_is_missing', 'UPDATE schema_migration SET name = name || \'?\' WHERE version = (SELECT max(version) FROM schema_migration)',
             'UPDATE schema_migration SET name = rtrim(name, \'?\')', /migration 0\d+_\w+ has not been applied.*migrate\.sh/],
     ])

@@ -117,6 +117,8 @@ static bool farewell_is_sent(const struct worker *w)
 
 static bool has_finished(const struct worker *w)
 {
+    if (schema_check_is_lacking(w->schema_check)) /* nothing can be done of what is here; the broker has it */
+        return batch_is_idle(w->batch) && outbox_unpublished(w->outbox) == 0 && farewell_is_sent(w);
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_backing_off(w->intake) == 0 &&
            outbox_unpublished(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
            partitions_held(w->partitions) == 0 && farewell_is_sent(w) &&
@@ -128,6 +130,9 @@ static void begin(struct worker *w)
 {
     if (w->is_draining && intake_backing_off(w->intake) > 0)
         intake_give_up_locked(w->intake, give_up_row, w);
+    schema_check_run(w->schema_check);
+    if (!schema_check_is_complete(w->schema_check))
+        return;
     plan_cache_discard(w->plan_cache);
     backlog_run(w->backlog);
     struct command *commands = intake_take(w->intake);
@@ -190,7 +195,7 @@ static void describe(void *ctx, struct member_report *ret_report)
 {
     const struct worker *w = ctx;
     *ret_report = (struct member_report){
-        .is_able = broker_is_up(w->consumer) && w->has_had_database && !w->is_draining,
+        .is_able = broker_is_up(w->consumer) && schema_check_is_complete(w->schema_check) && !w->is_draining,
         .holding = partitions_held(w->partitions),
         .open = acks_open(w->acks),
         .percent_a_delivery = acks_percent_a_delivery(w->acks),
@@ -199,6 +204,7 @@ static void describe(void *ctx, struct member_report *ret_report)
         .has_parcels = acks_has_parcels(w->acks),
         .is_deaf = !housekeeping_hears(w->housekeeping) && !w->is_draining,
         .is_troubled = ev_is_active(&w->pause) || !db_is_up(w->db),
+        .is_lacking = schema_check_is_lacking(w->schema_check),
     };
 }
 
@@ -268,9 +274,16 @@ static void on_db_up(void *ctx, struct db *db)
     db_sync(db, NULL, NULL);
     database_limit_lock_waits(db, w->config->lock_timeout_ms);
     log_info("database.up");
-    w->has_had_database = true;
+    schema_check_renew(w->schema_check);
     members_changed(w->members);
     batch_resume(w->batch);
+}
+
+static void on_schema_changed(void *ctx)
+{
+    struct worker *w = ctx;
+    long_jobs_hold(w->long_jobs, schema_check_is_lacking(w->schema_check));
+    members_changed(w->members);
 }
 
 static void on_db_down(void *ctx, struct db *db, const char *why)
@@ -314,10 +327,11 @@ static void make_engine(struct worker *w)
     w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);
     w->backlog = backlog_new(w->loop, w->db, w->pool, &w->set, w->intake, config);
-    w->batch = batch_new(w->db, w->handlers,
-                         &(struct batch_options){w->pool, topology_retries(w->pool, config),
-                                                 config->scheduled_max, config->scheduled_bytes},
-                         &batch_callbacks, w);
+    w->batch =
+        batch_new(w->db, w->handlers,
+                  &(struct batch_options){w->pool, topology_retries(w->pool, config), config->scheduled_max,
+                                          config->scheduled_bytes, w->schema_check},
+                  &batch_callbacks, w);
 }
 
 enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
@@ -346,6 +360,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         return err;
     }
     w->acks = acks_new(w->consumer);
+    w->schema_check = schema_check_new(loop, w->db, on_schema_changed, w);
     make_engine(w);
     w->outbox = outbox_new(loop, w->publisher, w->gateways, on_published, w);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,
@@ -370,6 +385,7 @@ void worker_free(struct worker *w)
     batch_free(w->batch);
     backlog_free(w->backlog);
     plan_cache_free(w->plan_cache);
+    schema_check_free(w->schema_check);
     long_jobs_close(w->long_jobs);
     broker_free(w->publisher);
     long_jobs_free(w->long_jobs);
@@ -402,7 +418,7 @@ void worker_drain(struct worker *w)
 bool worker_is_ready(const struct worker *w)
 {
     return w->is_declared && housekeeping_hears(w->housekeeping) && broker_is_up(w->publisher) &&
-           db_is_up(w->db) && !w->is_draining;
+           db_is_up(w->db) && schema_check_is_complete(w->schema_check) && !w->is_draining;
 }
 
 bool worker_cannot_start(const struct worker *w)

@@ -15,6 +15,7 @@
 #include "workers/engine/long_jobs/long_jobs.h"
 #include "workers/engine/outbox/acks.h"
 #include "workers/engine/outbox/outbox.h"
+#include "workers/engine/resource/schema_check.h"
 #include "workers/engine/worker.h"
 #include "workers/fleet/members/members.h"
 #include "workers/fleet/members/partitions.h"
@@ -44,9 +45,9 @@ struct worker {
     struct long_jobs *long_jobs;
     ev_prepare turn;
     ev_timer deadline;
-    bool has_had_database; /* a worker that never reached the database takes no partition */
-    bool is_declared;      /* the queues are, and so the broker agrees with our number of partitions */
-    bool cannot_start;     /* it does not: the loop ends, and so does the process */
+    struct schema_check *schema_check; /* until it is complete the worker takes no partition */
+    bool is_declared;  /* the queues are, and so the broker agrees with our number of partitions */
+    bool cannot_start; /* it does not: the loop ends, and so does the process */
     bool is_draining;
 };
 

@@ -365,6 +365,7 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->retries = options->retries;
     b->scheduled_max = options->scheduled_max;
     b->scheduled_bytes = options->scheduled_bytes;
+    b->schema_check = options->schema_check;
     b->callbacks = *callbacks;
     b->ctx = ctx;
     records_init(&b->records, db, options->pool);

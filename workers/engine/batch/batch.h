@@ -16,7 +16,8 @@
  *              kind that takes many, one statement that also records them, and commits without an answer
  *   RECORDING  writes events, inbox rows, sequences, waits and dead letters, and commits
  *   UNMARKING  takes back the count of a run that has come to nothing
- *   PROBING    the error may be the server's: a transaction without any command tells
+ *   PROBING    the error may be the server's: a transaction without any command tells; or that of a database which
+ *              lacks a column: it is compared with the schemas
  *
  * What must hold:
  * - Each command given to batch_start comes back in exactly one on_settled call, those of one company in the
@@ -27,7 +28,7 @@
  * - A statement that fails costs only its own command: the transaction is rolled back, and the commands run
  *   again one at a time. A command that waits here for another try takes along those of its company that come
  *   after it.
- * - Trouble of the whole server (disk full, read-only, …) costs no command a try.
+ * - Trouble of the whole server (disk full, read-only, a migration that was not applied, …) costs no command a try.
  * - Nor does a row that another transaction holds. The commands of its company come back as LOCKED or BLOCKED,
  *   and the batch goes on with the others: at once when the row is a sequence, after CORTEX_LOCK_TIMEOUT_MS when
  *   it is another one. When nothing says whose row it is, each company gets a transaction of its own.
@@ -38,6 +39,7 @@
 #include "common/db/db.h"
 #include "workers/engine/command/command.h"
 #include "workers/engine/resource/handlers.h"
+#include "workers/engine/resource/schema_check.h"
 
 struct batch;
 
@@ -50,8 +52,9 @@ struct batch_callbacks {
 struct batch_options {
     const char *pool; /* must outlive it */
     struct retry_policy retries;
-    int64_t scheduled_max;   /* commands of one company that wait for their time */
-    int64_t scheduled_bytes; /* of their bodies */
+    int64_t scheduled_max;             /* commands of one company that wait for their time */
+    int64_t scheduled_bytes;           /* of their bodies */
+    struct schema_check *schema_check; /* NULL: the database has what the schemas need */
 };
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,

@@ -188,15 +188,19 @@ static void pass_over(struct batch *b)
  * server, which must cost no command a try. A transaction without any command tells them apart. */
 static const struct db_statement probe = {"batch.probe", "SELECT probe_write()"};
 
+static void give_back_for_trouble(struct batch *b)
+{
+    log_warn("database.in_trouble", LOG_S("error", err_info(b->fault.err)->name), LOG_S("why", b->fault.why));
+    give_back(b);
+}
+
 static void on_probed(void *arg, enum err err)
 {
     struct batch *b = arg;
     if (!db_is_up(b->db)) {
         batch_failed(b, err);
     } else if (err) {
-        log_warn("database.in_trouble", LOG_S("error", err_info(b->fault.err)->name),
-                 LOG_S("why", b->fault.why));
-        give_back(b);
+        give_back_for_trouble(b);
     } else {
         own_fault(b, b->fault.err);
     }
@@ -207,6 +211,40 @@ static void send_probe(struct batch *b)
     batch_enter(b, BATCH_PROBING);
     db_send(b->db, &probe, NULL, 0, NULL, NULL);
     db_sync(b->db, on_probed, b);
+}
+
+/* ---- is it the schema? ---- */
+
+/* Class 42: what a statement names is not there, or this role may not do it. No values of a command can bring that
+ * about. */
+static bool is_of_schema(const struct batch *b)
+{
+    return b->fault.err == ERR_DATABASE_ERROR && strncmp(b->fault.why, "42", 2) == 0;
+}
+
+static void on_compared(void *arg, enum err err)
+{
+    struct batch *b = arg;
+    if (!db_is_up(b->db))
+        batch_failed(b, err);
+    else if (schema_check_is_lacking(b->schema_check))
+        give_back_for_trouble(b);
+    else
+        own_fault(b, b->fault.err);
+}
+
+/* All commands share the statements of the system's own records. One of a handler may be wrong while the database
+ * has all that the schemas need: that is a fault of its command. */
+static void judge_schema(struct batch *b)
+{
+    if (b->fault.phase != BATCH_RUNNING) {
+        give_back_for_trouble(b);
+    } else if (b->schema_check) {
+        batch_enter(b, BATCH_PROBING);
+        schema_check_ask(b->schema_check, on_compared, b);
+    } else {
+        own_fault(b, b->fault.err);
+    }
 }
 
 /* ---- the end of a transaction that failed ---- */
@@ -244,6 +282,8 @@ static void judge(struct batch *b)
         pass_over(b);
     else if (err == ERR_DATABASE_UNAVAILABLE)
         send_probe(b);
+    else if (is_of_schema(b))
+        judge_schema(b);
     else
         own_fault(b, err);
 }

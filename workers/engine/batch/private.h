@@ -74,6 +74,7 @@ struct batch {
     const struct handlers *handlers;
     struct retry_policy retries;
     int64_t scheduled_max, scheduled_bytes;
+    struct schema_check *schema_check;
     struct batch_callbacks callbacks;
     void *ctx;
     enum batch_state state;

@@ -266,7 +266,7 @@ void held_fail(struct long_jobs *r, enum err err)
     } else if (err == ERR_DATABASE_LOCKED) {
         let_go(r, LOCKED_RETRY_MS, NULL,
                false); /* the fault of another transaction, and no failure of the job */
-    } else if (err_info(err)->fate == FATE_RETRY || r->phase == TURNING || !h->kind) {
+    } else if (err_info(err)->fate == FATE_RETRY || r->is_of_schema || r->phase == TURNING || !h->kind) {
         h->attempts++;
         let_go(r, backoff_ms(r), err_info(err)->slug, true);
     } else {

@@ -36,6 +36,7 @@ void long_jobs_enter(struct long_jobs *r, enum phase phase)
     log_debug("long_job.phase", LOG_S("from", phase_names[r->phase]), LOG_S("to", phase_names[phase]));
     r->phase = phase;
     r->answer = ERR_OK;
+    r->is_of_schema = false;
 }
 
 void long_jobs_pause(struct long_jobs *r, double s)
@@ -84,6 +85,7 @@ void long_jobs_ask(struct long_jobs *r, enum phase phase, bool lock, const struc
 bool long_jobs_is_good(struct long_jobs *r, struct db_result *result)
 {
     r->answer = db_result_error(result);
+    r->is_of_schema |= strncmp(db_result_sqlstate(result), "42", 2) == 0;
     if (r->answer && r->answer != ERR_SHUTTING_DOWN && !db_result_skipped(result))
         log_at(err_info(r->answer)->level, "long_job.statement_failed",
                LOG_S("error", err_info(r->answer)->name), LOG_S("sqlstate", db_result_sqlstate(result)),
@@ -203,7 +205,7 @@ static void on_next(struct ev_loop *loop, ev_timer *timer, int events)
     struct long_jobs *r = CONTAINER_OF(timer, struct long_jobs, next);
     if (r->phase == PAUSING)
         held_proceed(r);
-    else if (r->phase == IDLE && db_is_up(r->db) && !r->is_draining)
+    else if (r->phase == IDLE && db_is_up(r->db) && !r->is_draining && !r->is_held)
         look(r);
 }
 
@@ -280,6 +282,13 @@ void long_jobs_poke(struct long_jobs *r)
 {
     r->is_poked = true;
     if (r->phase == IDLE)
+        wait_s(r, 0);
+}
+
+void long_jobs_hold(struct long_jobs *r, bool is_held)
+{
+    r->is_held = is_held;
+    if (!is_held && r->phase == IDLE)
         wait_s(r, 0);
 }
 

@@ -41,6 +41,8 @@ void long_jobs_free(struct long_jobs *jobs);
 
 /* There may be a new job. */
 void long_jobs_poke(struct long_jobs *jobs);
+/* Takes no more jobs while `is_held`: the database lacks what they need. */
+void long_jobs_hold(struct long_jobs *jobs, bool is_held);
 /* Takes no more jobs, and gives the one that it has back after the step in work. */
 void long_jobs_drain(struct long_jobs *jobs);
 bool long_jobs_is_idle(const struct long_jobs *jobs);

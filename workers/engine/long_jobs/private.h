@@ -52,7 +52,8 @@ struct long_jobs {
     struct db *db;
     struct long_job_kinds *kinds;
     enum phase phase;
-    bool is_holding, is_draining, is_poked;
+    bool is_holding, is_draining, is_poked, is_held;
+    bool is_of_schema; /* the last failure: the database lacks what the statement names, or forbids it */
     struct held held;
     int64_t rows; /* that the next step goes through */
     double step_began, sweep_at;

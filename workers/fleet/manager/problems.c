@@ -57,11 +57,28 @@ static void add_deaf(json_t *problems, const struct manager_load *load)
     }
 }
 
+static void add_lacking(json_t *problems, const struct manager_load *load)
+{
+    char sentence[SENTENCE_SIZE];
+    const struct member_announcement *said;
+    for (size_t i = 0; (said = manager_load_worker(load, i)); i++) {
+        if (!said->report.is_lacking)
+            continue;
+        snprintf(
+            sentence, sizeof(sentence),
+            "The worker %d on %s runs no command, because the database lacks what it needs: schema.missing "
+            "in its log says what.",
+            (int)said->pid, said->host);
+        add(problems, sentence);
+    }
+}
+
 json_t *problems_list(const struct manager_load *load, const struct strays *strays, int64_t now_ms)
 {
     json_t *problems = json_array();
     add_unconsumed(problems, load, now_ms);
     add_strays(problems, strays);
     add_deaf(problems, load);
+    add_lacking(problems, load);
     return problems;
 }

@@ -17,9 +17,11 @@ void member_write(struct buf *out, const struct member_announcement *a)
     uuid_format(&a->id, id);
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
-    buf_printf(out, ",\"pid\":%d,\"slots\":true,\"parcels\":true,\"sent\":%" PRId64 "%s%s%s%s,\"holding\":[",
+    buf_printf(out,
+               ",\"pid\":%d,\"slots\":true,\"parcels\":true,\"sent\":%" PRId64 "%s%s%s%s%s,\"holding\":[",
                (int)a->pid, a->sent_ms, a->report.is_able ? ",\"able\":true" : "",
                a->report.is_troubled ? ",\"troubled\":true" : "", a->report.is_deaf ? ",\"deaf\":true" : "",
+               a->report.is_lacking ? ",\"lacking\":true" : "",
                a->report.has_parcels ? ",\"has_parcels\":true" : "");
     for (unsigned i = 0; i < TOPOLOGY_PARTITIONS_MAX; i++)
         if (a->report.holding >> i & 1) {
@@ -66,6 +68,7 @@ static bool read_announcement(const json_t *said, struct member_announcement *a)
     a->report.is_able = json_is_true(json_object_get(said, "able"));
     a->report.is_troubled = json_is_true(json_object_get(said, "troubled"));
     a->report.is_deaf = json_is_true(json_object_get(said, "deaf"));
+    a->report.is_lacking = json_is_true(json_object_get(said, "lacking"));
     a->reads_parcels = json_is_true(json_object_get(said, "parcels"));
     a->report.has_parcels = json_is_true(json_object_get(said, "has_parcels"));
     a->report.open = open > 0 ? (size_t)open : 0;

@@ -3,7 +3,7 @@
  *
  *   A worker says of itself, each second, at once when something changes, and when it hears a new worker:
  *       {"id", "host", "pid", "slots": true, "parcels": true, "sent", "able"?, "troubled"?, "deaf"?,
- *        "has_parcels"?, "holding": [partitions], "open": commands, "percent_a_delivery", "oldest_ms",
+ *        "lacking"?, "has_parcels"?, "holding": [partitions], "open": commands, "percent_a_delivery", "oldest_ms",
  *        "parked": rows}
  *   "slots": its events have the key of their slot; gateways look for it (gateway/bus/upgrade.h).
  *   "parcels": it reads parcels; gateways look for it (gateway/bus/parcel_readers.h).
@@ -31,6 +31,7 @@ struct member_report {
     size_t parked;     /* commands of its partitions that it knows to be parked in `deferred` */
     bool has_parcels;  /* parcels came to it lately, so more of them may wait in the queues of the pool */
     bool is_deaf;      /* requests of operators do not come in */
+    bool is_lacking;   /* the database lacks what this worker needs, so it begins nothing */
     bool is_troubled;  /* it waits for the database, which is away or in trouble */
 };
 

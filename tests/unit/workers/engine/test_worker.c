@@ -325,6 +325,35 @@ static void test_row_when_the_database_takes_no_result_of_it_becomes_a_dead_lett
                       "0") == 0);
 }
 
+/* ---- a database that lacks what the worker needs ---- */
+
+/* At the start of a worker, and while it runs. Nothing is refused or given up for it. */
+static void test_worker_when_the_database_lacks_a_column_commands_wait_until_it_is_there(void **state)
+{
+    struct hall *hall = *state;
+    static const char *const away[][2] = {
+        {"ALTER TABLE project RENAME COLUMN budget TO gone",
+         "ALTER TABLE project RENAME COLUMN gone TO budget"},
+        {"REVOKE INSERT ON project FROM cortex_worker", "GRANT INSERT ON project TO cortex_worker"},
+        {"REVOKE INSERT ON events FROM cortex_worker", "GRANT INSERT ON events TO cortex_worker"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(away); i++) {
+        run_sqlf("%s", away[i][0]);
+        if (!hall->worker)
+            start_worker(hall);
+        struct uuid id = PUBLISH(hall, .type = "project.create", .json = "{\"name\":\"Bridge\"}");
+        let_pass_ms(hall, 1200);
+        size_t replies = hall->reply_count;
+        run_sqlf("%s", away[i][1]);
+        assert_int_equal(replies, i);
+        eventually(hall, reply_to(hall, &id));
+        assert_int_equal(reply_to(hall, &id)->status, ERR_OK);
+    }
+    assert_string_equal(ask_sqlf("SELECT count(*) FROM dead_letter WHERE company_id = '%s'",
+                                 uuid_text(&hall->engine->company)),
+                        "0");
+}
+
 int main(void)
 {
     if (apply_migrations() != 0)
@@ -344,6 +373,7 @@ int main(void)
         TEST(test_rows_when_they_cannot_be_read_become_dead_letters_with_their_ids_and_those_beside_them_run),
         TEST(
             test_row_when_the_database_takes_no_result_of_it_becomes_a_dead_letter_and_its_sender_is_answered),
+        TEST(test_worker_when_the_database_lacks_a_column_commands_wait_until_it_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
