@@ -195,37 +195,42 @@ describe('commands that wait when their sender is revoked', () => {
             expectStatus(await other.delete(path), 204);
         });
 
-    test('test_run_of_a_schedule_when_an_operator_asks_for_it_then_its_command_keeps_who_acted_and_their_revocation_counts', async () => {
-        const person = await aPerson(), putter = await aPerson('super_admin'), caller = await aPerson('super_admin');
-        const name = `asked-${randomUUID()}`, path = `/v1/admin/schedules/${name}`;
-        const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'Asked' } };
-        expectStatus(await putter.api.put(path, schedule), 201);
-        const described = new Described((await putter.api.get('/openapi.json')).body);
-        const shown = async () => {
-            const answer = await putter.api.get(path);
-            described.expect('getSchedule', answer);
-            return answer.body;
-        };
-        assert.equal((await shown()).asked_by, null);
-        // While the company is locked its command waits, and the caller is revoked.
-        const held = stack.run(`BEGIN; SELECT FROM company_sequence WHERE company_id = '${person.company}' FOR UPDATE; SELECT pg_sleep(3600) /* ${name} */`)
-            .catch(() => {});
-        await until(async () => (await stack.query(`SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%${name}%'
-            AND pid <> pg_backend_pid()`)).length > 0, 10_000, 'the company to be locked');
-        expectStatus(await caller.api.post(`${path}/run`), 202);
-        const [row] = await until(async () => {
-            const rows = await stack.query(`SELECT d.acted_by, d.acted_company FROM deferred AS d JOIN schedule AS s ON s.last_command = d.command_id
-                WHERE s.name = '${name}'`);
-            return rows.length > 0 && rows;
-        }, 30_000, 'the command to wait');
-        assert.deepEqual([row.acted_by, row.acted_company], [caller.who.user, caller.company]);
-        await revoke(caller);
-        await stack.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%${name}%' AND pid <> pg_backend_pid()`);
-        await held;
-        const { last, asked_by } = await until(async () => { const one = await shown(); return ['failed', 'succeeded'].includes(one.last.outcome) && one; }, 30_000, 'the run');
-        assert.deepEqual([last.outcome, last.error, asked_by], ['failed', 'revoked', caller.who.user]);
-        expectStatus(await putter.api.delete(path), 204);
-    });
+    // Both had a hand in the run: who asked for it, and who put the schedule.
+    for (const gone of ['caller', 'putter'])
+        test(`test_run_of_a_schedule_when_an_operator_asks_for_it_then_its_command_keeps_who_acted_and_the_revocation_of_the_${gone}_counts`, async () => {
+            const person = await aPerson(), putter = await aPerson('super_admin'), caller = await aPerson('super_admin');
+            const name = `asked-${randomUUID()}`, path = `/v1/admin/schedules/${name}`;
+            const schedule = { cron: '0 0 1 1 *', company: person.company, type: 'project.create', actor: person.who.user, body: { name: 'Asked' } };
+            expectStatus(await putter.api.put(path, schedule), 201);
+            const described = new Described((await putter.api.get('/openapi.json')).body);
+            let { api } = putter;
+            const shown = async () => {
+                const answer = await api.get(path);
+                described.expect('getSchedule', answer);
+                return answer.body;
+            };
+            assert.equal((await shown()).asked_by, null);
+            // While the company is locked its command waits, and the caller is revoked.
+            const held = stack.run(`BEGIN; SELECT FROM company_sequence WHERE company_id = '${person.company}' FOR UPDATE; SELECT pg_sleep(3600) /* ${name} */`)
+                .catch(() => {});
+            await until(async () => (await stack.query(`SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%${name}%'
+                AND pid <> pg_backend_pid()`)).length > 0, 10_000, 'the company to be locked');
+            expectStatus(await caller.api.post(`${path}/run`), 202);
+            const [row] = await until(async () => {
+                const rows = await stack.query(`SELECT d.acted_by, d.acted_company, d.scheduled_by, d.scheduled_company FROM deferred AS d JOIN schedule AS s ON s.last_command = d.command_id
+                    WHERE s.name = '${name}'`);
+                return rows.length > 0 && rows;
+            }, 30_000, 'the command to wait');
+            assert.deepEqual([row.acted_by, row.acted_company], [caller.who.user, caller.company]);
+            assert.deepEqual([row.scheduled_by, row.scheduled_company], [putter.who.user, putter.company]);
+            await revoke(gone === 'caller' ? caller : putter);
+            await stack.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%${name}%' AND pid <> pg_backend_pid()`);
+            await held;
+            api = stack.client({ role: 'super_admin' });
+            const { last, asked_by } = await until(async () => { const one = await shown(); return ['failed', 'succeeded'].includes(one.last.outcome) && one; }, 30_000, 'the run');
+            assert.deepEqual([last.outcome, last.error, asked_by], ['failed', 'revoked', caller.who.user]);
+            expectStatus(await stack.client({ role: 'super_admin' }).delete(path), 204);
+        });
 
     test('test_replay_when_an_operator_asks_for_it_then_the_command_keeps_who_acted', async () => {
         const company = await stack.addCompany('Replaying');
@@ -236,7 +241,9 @@ describe('commands that wait when their sender is revoked', () => {
             CREATE TRIGGER ${trap} BEFORE INSERT ON project FOR EACH ROW EXECUTE FUNCTION ${trap}()`);
         expectStatus(await api.post('/v1/projects', { name: 'Trapped' }), 500);
         const letter = async () => (await stack.query(`SELECT id, acted_by, acted_company, acted_at, jsonb_array_length(history) AS deaths,
-            is_replaying FROM dead_letter WHERE company_id = '${company}'`))[0];
+            is_replaying, scheduled_by FROM dead_letter WHERE company_id = '${company}'`))[0];
+        const author = randomUUID();
+        await stack.run(`UPDATE dead_letter SET scheduled_by = '${author}', scheduled_company = '${company}', scheduled_at = 1 WHERE company_id = '${company}'`);
         const { id, acted_by: nobody } = await letter();
         assert.equal(nobody, null);
         const operator = stack.client({ role: 'super_admin', user });
@@ -247,7 +254,7 @@ describe('commands that wait when their sender is revoked', () => {
             expectStatus(await ask(), 200);
             deaths += 1;
             const again = await until(async () => { const row = await letter(); return row.deaths === deaths && !row.is_replaying && row; }, 20_000, 'it to be back');
-            assert.deepEqual([again.acted_by, again.acted_company], [user, stack.company]);
+            assert.deepEqual([again.acted_by, again.acted_company, again.scheduled_by], [user, stack.company, author]);
             assert.ok(Number(again.acted_at) >= asked);
         }
         await stack.run(`DROP FUNCTION ${trap}() CASCADE`);

@@ -87,9 +87,9 @@ enum command_finding {
     FINDING_GONE,       /* its row is no longer there */
 };
 
-/* An operator who has it run in its sender's name: who put its schedule, or replayed its dead letter. */
+/* An operator's part in a command that runs in its sender's name. */
 struct acted {
-    bool is_known; /* false: nobody but its sender */
+    bool is_known; /* false: no operator has that part */
     struct uuid by, company;
     int64_t at; /* seconds since 1970 */
 };
@@ -112,7 +112,8 @@ struct command {
     enum command_reading reading;
     int64_t place;        /* of a row whose reason is TURN */
     bool has_dead_letter; /* there is a row of `dead_letter` for it */
-    struct acted acted;
+    struct acted acted; /* who has it run: asked for a run of its schedule, replayed its dead letter; or … */
+    struct acted scheduled; /* … who put the schedule */
 
     /* In the intake. */
     struct company *company;

@@ -52,23 +52,18 @@ enum {
     ROW_NOW
 };
 
-/* Who acts in the run: the operator who asked for it, and otherwise the one who put the schedule. A run of a
- * schedule that a revoked operator put is that one's, whoever asks for it: so it is refused. */
-#define CLAIMED                                                                         \
-    "claimed AS ("                                                                      \
-    "SELECT c.*, c.last_at = c.asked_by_at AND NOT EXISTS (SELECT FROM revocation AS r" \
-    " WHERE r.company_id = c.changed_by_company AND r.user_id = c.changed_by"           \
-    " AND r.before >= date_trunc('second', c.updated_at)) AS is_asked"                  \
-    " FROM changed AS c)"
-#define ACTS(asked, put) "CASE WHEN is_asked THEN " asked " ELSE " put " END"
+/* Who acts in the run: the operator who asked for it, and otherwise the one who put the schedule. The row keeps
+ * the latter in any case, because what a revoked operator has put is refused, whoever asks for it. */
+#define ACTS(asked, put) "CASE WHEN last_at = asked_by_at THEN " asked " ELSE " put " END"
 #define SECONDS(at)      "floor(extract(epoch FROM " at "))::bigint"
 
 /* In the transaction that holds the locks. $1: this process. Arrays: name, the next_at that follows, the id of
  * the command, whose `sent` is the time at which the schedule was last put: since then nobody has asked
  * whether the actor, or who acts, was revoked. */
+/* clang-format off */
 static const struct db_statement claim_taken = {
     "schedules.claim",
-    "WITH changed AS ("
+    "WITH claimed AS ("
     " UPDATE schedule AS s SET"
     " next_at = n.following,"
     " asked_at = NULL,"
@@ -85,25 +80,21 @@ static const struct db_statement claim_taken = {
     " FROM unnest($2::text[], $3::timestamptz[], $4::uuid[]) AS n (name, following, command)"
     " WHERE s.name = n.name"
     " RETURNING s.*),"
-    " " CLAIMED ","
     " waiting AS ("
     " INSERT INTO deferred"
-    " (company_id, command_id, pool, slot, reason, due_at, type, actor,"
-    " role, subject, parent, fingerprint, sent, body, acted_by, acted_company, acted_at)"
-    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor,"
-    " role, subject, parent, fingerprint, " SECONDS(
-        "updated_at") ", body,"
-                      " " ACTS("asked_by", "changed_by") ", " ACTS(
-                          "asked_by_company",
-                          "changed_by_company") ","
-                                                " " ACTS(
-                                                    SECONDS("asked_by_at"),
-                                                    SECONDS("updated_at")) " FROM claimed"
-                                                                           " WHERE company_id IS NOT NULL"
-                                                                           " ON CONFLICT DO NOTHING)"
-                                                                           " SELECT name, " SECONDS(
-                                                                               "last_at") " FROM claimed",
+    " (company_id, command_id, pool, slot, reason, due_at, type, actor, role, subject, parent, fingerprint, sent,"
+    " body, acted_by, acted_company, acted_at, scheduled_by, scheduled_company, scheduled_at)"
+    " SELECT company_id, last_command, pool, slot, 'schedule', last_at, type, actor, role, subject, parent,"
+    " fingerprint, " SECONDS("updated_at") ", body,"
+    " " ACTS("asked_by", "changed_by") ","
+    " " ACTS("asked_by_company", "changed_by_company") ","
+    " " ACTS(SECONDS("asked_by_at"), SECONDS("updated_at")) ","
+    " changed_by, changed_by_company, " SECONDS("updated_at")
+    " FROM claimed WHERE company_id IS NOT NULL"
+    " ON CONFLICT DO NOTHING)"
+    " SELECT name, " SECONDS("last_at") " FROM claimed",
 };
+/* clang-format on */
 
 enum { CLAIMED_NAME, CLAIMED_PLANNED };
 

@@ -23,7 +23,7 @@ enum {
     " f.is_replay, m.command_id IS NOT NULL,"                                                  \
     " f.company_id, f.command_id, f.slot, f.type, f.actor, f.role, f.subject, f.parent,"       \
     " f.if_match, f.fingerprint, f.sent, f.correlation_id, f.reply_to, f.traceparent, f.body," \
-    " f.acted_by, f.acted_company, f.acted_at"
+    " f.acted_by, f.acted_company, f.acted_at, f.scheduled_by, f.scheduled_company, f.scheduled_at"
 
 enum { REASON, PLACE, ATTEMPTS, ERROR, FIRST_AT, IS_REPLAY, WAS_BEGUN, COMMAND };
 

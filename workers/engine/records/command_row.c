@@ -19,6 +19,17 @@ static void add_text_if(struct pg_array *column, struct slice text)
     pg_array_add_text(column, text.len > 0 ? text : SLICE_NONE);
 }
 
+static struct pg_array *add_acted(struct pg_array *column, const struct acted *acted)
+{
+    add_uuid_if(column++, acted->is_known, &acted->by);
+    add_uuid_if(column++, acted->is_known, &acted->company);
+    if (acted->is_known)
+        pg_array_add_i64(column++, acted->at);
+    else
+        pg_array_add_null(column++);
+    return column;
+}
+
 struct pg_array *command_row_add(struct pg_array *column, const struct command *command)
 {
     const struct envelope *envelope = &command->envelope;
@@ -40,13 +51,7 @@ struct pg_array *command_row_add(struct pg_array *column, const struct command *
     add_text_if(column++, envelope->reply_to);
     add_text_if(column++, envelope->traceparent);
     pg_array_add_bytes(column++, envelope->body);
-    add_uuid_if(column++, command->acted.is_known, &command->acted.by);
-    add_uuid_if(column++, command->acted.is_known, &command->acted.company);
-    if (command->acted.is_known)
-        pg_array_add_i64(column++, command->acted.at);
-    else
-        pg_array_add_null(column++);
-    return column;
+    return add_acted(add_acted(column, &command->acted), &command->scheduled);
 }
 
 /* ---- reading ---- */
@@ -67,9 +72,8 @@ enum {
     REPLY_TO,
     TRACEPARENT,
     BODY,
-    ACTED_BY,
-    ACTED_COMPANY,
-    ACTED_AT
+    ACTED,                /* three columns: by, company, at */
+    SCHEDULED = ACTED + 3 /* likewise */
 };
 
 static bool read_uuid(struct slice text, struct uuid *ret_uuid)
@@ -88,6 +92,13 @@ static bool read_bytes(struct arena *arena, struct slice hex, struct slice *ret_
         return false;
     *ret_bytes = (struct slice){bytes, len};
     return true;
+}
+
+static void read_acted(const struct db_result *result, int row, int column, struct acted *ret_acted)
+{
+    ret_acted->is_known = read_uuid(db_text(result, row, column), &ret_acted->by) &&
+                          read_uuid(db_text(result, row, column + 1), &ret_acted->company);
+    ret_acted->at = db_int(result, row, column + 2);
 }
 
 struct command *command_row_read(struct db_result *result, int row, int column, enum deferral reason)
@@ -110,10 +121,8 @@ struct command *command_row_read(struct db_result *result, int row, int column, 
     if (!is_good)
         return NULL;
     struct command *command = command_new_of_row(&envelope, reason);
-    command->acted.is_known =
-        read_uuid(db_text(result, row, column + ACTED_BY), &command->acted.by) &&
-        read_uuid(db_text(result, row, column + ACTED_COMPANY), &command->acted.company);
-    command->acted.at = db_int(result, row, column + ACTED_AT);
+    read_acted(result, row, column + ACTED, &command->acted);
+    read_acted(result, row, column + SCHEDULED, &command->scheduled);
     if (read_bytes(&command->arena, db_text(result, row, column + BODY), &command->envelope.body))
         return command;
     command_free(command);

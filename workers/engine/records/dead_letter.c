@@ -7,7 +7,7 @@ static const enum pg_element columns_of_row[] = {COMMAND_ELEMENTS, PG_TEXT, PG_T
 #define ROWS                                                                                         \
     "INSERT INTO dead_letter AS l (pool, " COMMAND_COLUMNS ", reason, detail, attempts, first_at)"   \
     " SELECT $1, " COMMAND_NAMES ", n.reason, n.detail, n.attempts, coalesce(n.first_at, now())"     \
-    " FROM unnest(" COMMAND_ARRAYS ", $20::text[], $21::text[], $22::integer[], $23::timestamptz[])" \
+    " FROM unnest(" COMMAND_ARRAYS ", $23::text[], $24::text[], $25::integer[], $26::timestamptz[])" \
     " AS n (" COMMAND_COLUMNS ", reason, detail, attempts, first_at)"
 #define UNLESS_THERE " ON CONFLICT ON CONSTRAINT dead_letter_command"
 

@@ -23,8 +23,8 @@ static const struct db_statement put = {
     " CASE WHEN n.reason = 'schedule' THEN to_timestamp(n.due / 1000.0)"
     " ELSE now() + n.due * interval '1 millisecond' END,"
     " n.attempts, n.error, coalesce(n.first_at, now()), n.is_replay"
-    " FROM unnest(" COMMAND_ARRAYS ", $20::text[], $21::bigint[], $22::integer[], $23::text[],"
-    " $24::timestamptz[], $25::boolean[], $26::bigint[])"
+    " FROM unnest(" COMMAND_ARRAYS ", $23::text[], $24::bigint[], $25::integer[], $26::text[],"
+    " $27::timestamptz[], $28::boolean[], $29::bigint[])"
     " AS n (" COMMAND_COLUMNS ", reason, due, attempts, error, first_at, is_replay, i)"
     " ORDER BY n.i"
     " ON CONFLICT (company_id, command_id) DO NOTHING",

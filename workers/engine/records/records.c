@@ -1,6 +1,6 @@
 #include "workers/engine/records/records.h"
 
-enum { COLUMNS_MAX = 25, COLUMN_BYTES_MAX = 64 << 20 };
+enum { COLUMNS_MAX = 28, COLUMN_BYTES_MAX = 64 << 20 };
 
 void records_init(struct records *records, struct db *db, const char *pool)
 {

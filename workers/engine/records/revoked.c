@@ -37,11 +37,12 @@ void revoked_ask(struct records *records, struct command *const *commands, size_
     for (size_t i = 0; i < count; i++) {
         if (!revoked_concerns(commands[i], now_s))
             continue;
-        const struct acted *acted = &commands[i]->acted;
+        const struct acted *operators[] = {&commands[i]->acted, &commands[i]->scheduled};
         add_person(records, i, &commands[i]->envelope.company, &commands[i]->envelope.actor,
                    commands[i]->envelope.timestamp);
-        if (acted->is_known)
-            add_person(records, i, &acted->company, &acted->by, acted->at);
+        for (size_t j = 0; j < ARRAY_LEN(operators); j++)
+            if (operators[j]->is_known)
+                add_person(records, i, &operators[j]->company, &operators[j]->by, operators[j]->at);
     }
     pg_rows_send(&records->rows, records->db, &find_revoked, NULL, on_asked, arg);
 }

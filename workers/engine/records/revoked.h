@@ -1,6 +1,6 @@
 #pragma once
-/* Whether the tokens of a command's sender were revoked after it was sent, or those of an operator who has it run
- * in the sender's name after that was done (table `revocation`). The gateway
+/* Whether the tokens of a command's sender were revoked after it was sent, or those of an operator after they had
+ * put its schedule, asked for the run, or replayed its dead letter (table `revocation`). The gateway
  * asks when a command comes in; the worker asks again when it runs a command that has waited since:
  *
  *   a row of `deferred` (its time has come, it is tried again, it had been parked, a schedule made it),

@@ -7,18 +7,21 @@ enum { COLUMNS = 4, COLUMN_BYTES_MAX = 4 << 20 };
 /* Nothing of the row goes through this process. A row whose actor is none cannot be run again, so it has no
  * fingerprint (dead_letter_replay). */
 #define HAS_ACTOR "g.actor::text ~ '^[0-9a-f-]{36}$'"
-#define MOVE(table, attempts, first_at, body)                                                                \
+#define OPERATORS \
+    "g.acted_by, g.acted_company, g.acted_at, g.scheduled_by, g.scheduled_company, g.scheduled_at"
+#define NOBODY "NULL::uuid, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid, NULL::bigint"
+#define MOVE(table, attempts, first_at, body, operators)                                                     \
     "WITH gone AS (DELETE FROM " table " AS d"                                                               \
     " USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[]) AS k (company_id, command_id, slug, why)" \
     " WHERE d.pool = $1 AND d.company_id = k.company_id AND d.command_id = k.command_id"                     \
     " RETURNING d.*, k.slug, k.why)"                                                                         \
     " INSERT INTO dead_letter AS l (pool, company_id, command_id, slot, type, actor, role, subject,"         \
     " parent, if_match, fingerprint, sent, correlation_id, reply_to, traceparent, body, reason, detail,"     \
-    " attempts, first_at)"                                                                                   \
+    " attempts, first_at, acted_by, acted_company, acted_at, scheduled_by, scheduled_company, scheduled_at)" \
     " SELECT g.pool, g.company_id, g.command_id, g.slot, g.type,"                                            \
     " CASE WHEN " HAS_ACTOR " THEN g.actor::text::uuid END, g.role, g.subject, g.parent, g.if_match,"        \
     " CASE WHEN " HAS_ACTOR " THEN g.fingerprint END, g.sent, g.correlation_id, g.reply_to,"                 \
-    " g.traceparent, " body ", g.slug, g.why, " attempts ", " first_at " FROM gone AS g"                     \
+    " g.traceparent, " body ", g.slug, g.why, " attempts ", " first_at ", " operators " FROM gone AS g"      \
     " ON CONFLICT ON CONSTRAINT dead_letter_command DO UPDATE SET"                                           \
     " history = CASE WHEN jsonb_array_length(l.history) < 20 THEN l.history ELSE l.history - 0 END"          \
     " || jsonb_build_object('at', time_text(l.last_at), 'reason', l.reason, 'detail', l.detail,"             \
@@ -30,8 +33,8 @@ enum { COLUMNS = 4, COLUMN_BYTES_MAX = 4 << 20 };
 enum { COMPANY, COMMAND, TYPE, DEAD_LETTER, DETAIL };
 
 static const struct db_statement moves[UNREADABLE_TABLES] = {
-    {"unreadable.move_deferred", MOVE("deferred", "g.attempts", "g.first_at", "g.body")},
-    {"unreadable.move_unpublished", MOVE("unpublished", "0", "g.at", "''::bytea")},
+    {"unreadable.move_deferred", MOVE("deferred", "g.attempts", "g.first_at", "g.body", OPERATORS)},
+    {"unreadable.move_unpublished", MOVE("unpublished", "0", "g.at", "''::bytea", NOBODY)},
 };
 
 void unreadable_init(struct unreadable *unreadable, struct db *db, const char *pool)

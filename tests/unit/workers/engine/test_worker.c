@@ -273,6 +273,8 @@ static void test_rows_when_they_cannot_be_read_become_dead_letters_with_their_id
              uuid_text(&e->company), topology_slot(&e->company));
     for (size_t i = 0; i < 3; i++)
         add_row(e, reasons[i], uuid_text(&e->user));
+    run_sqlf("UPDATE deferred SET scheduled_by = '%s', scheduled_company = company_id, scheduled_at = 1",
+             uuid_text(&e->user));
     start_worker(hall);
     eventually(hall, strcmp(rows_left(e), "0 0") == 0);
     stop_worker(hall);
@@ -280,10 +282,10 @@ static void test_rows_when_they_cannot_be_read_become_dead_letters_with_their_id
         ask_sqlf("SELECT count(*) FROM project WHERE company_id = '%s'", uuid_text(&e->company)), "3");
     assert_string_equal(
         ask_sqlf("SELECT count(DISTINCT command_id) || ' ' || bool_and(command_id IN (TABLE unreadable))"
-                 " || ' ' || string_agg(DISTINCT reason, ' ')"
+                 " || ' ' || count(scheduled_by) || ' ' || string_agg(DISTINCT reason, ' ')"
                  " FROM dead_letter WHERE company_id = '%s'",
                  uuid_text(&e->company)),
-        "601 true unreadable");
+        "601 true 600 unreadable");
     run_sqlf("DROP TABLE unreadable");
     set_actor_types("uuid");
     run_sqlf("ALTER TABLE deferred ADD CONSTRAINT deferred_reason_check"

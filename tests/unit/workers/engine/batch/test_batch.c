@@ -544,34 +544,36 @@ static void test_batch_when_who_acted_was_revoked_since_then_what_waited_is_refu
     struct engine *e = *state;
     int64_t now_s = clock_wall_ms() / 1000;
     struct uuid elsewhere = uuid_v7();
-    for (int revoked = 0; revoked <= 3; revoked++) {
+    for (int revoked = 0; revoked <= 7; revoked++) { /* from 4 on: who put its schedule */
+        bool is_put = revoked >= 4;
         struct command *command =
             make_command(e, &(struct request){.type = "project.create", .json = "{\"name\":\"x\"}"});
         struct acted acted = {.is_known = true,
                               .by = e->stranger,
-                              .company = revoked == 3 ? elsewhere : e->company,
+                              .company = revoked % 4 == 3 ? elsewhere : e->company,
                               .at = now_s - 50};
         command->deferral = DEFER_RETRY;
         command->delay_ms = 0;
         command->envelope.timestamp = now_s - 100;
-        command->acted = acted;
+        *(is_put ? &command->scheduled : &command->acted) = acted;
         run_commands(e, &command, 1); /* each wait keeps who acted */
         command = take_settled(e, 0);
-        assert_string_equal(
-            ask_sqlf("SELECT (acted_by = '%s' AND acted_company = '%s' AND acted_at = %lld)::text"
-                     " FROM deferred WHERE command_id = '%s'",
-                     uuid_text(&acted.by), uuid_text(&acted.company), (long long)acted.at,
-                     uuid_text(&command->envelope.id)),
-            "true");
-        if (revoked >= 2) /* 3: the same user id, in a company that is not that of the token */
+        assert_string_equal(ask_sqlf("SELECT ((%s) = ('%s'::uuid, '%s'::uuid, %lld))::text"
+                                     " FROM deferred WHERE command_id = '%s'",
+                                     is_put ? "scheduled_by, scheduled_company, scheduled_at"
+                                            : "acted_by, acted_company, acted_at",
+                                     uuid_text(&acted.by), uuid_text(&acted.company), (long long)acted.at,
+                                     uuid_text(&command->envelope.id)),
+                            "true");
+        if (revoked % 4 >= 2) /* 3: the same user id, in a company that is not that of the token */
             revoke_tokens(e, &e->stranger, now_s - 40);
-        if (revoked == 1)
+        if (revoked % 4 == 1)
             revoke_tokens(e, &e->stranger, now_s - 60); /* before the operator acted */
         command = as_row(command, DEFER_RETRY);
-        command->acted = acted;
+        *(is_put ? &command->scheduled : &command->acted) = acted;
         run_commands(e, &command, 1);
         command = take_settled(e, 0);
-        assert_int_equal(command->status, revoked == 2 ? ERR_REVOKED : ERR_OK);
+        assert_int_equal(command->status, revoked % 4 == 2 ? ERR_REVOKED : ERR_OK);
         command_free(command);
         run_sqlf("DELETE FROM revocation WHERE company_id = '%s'", uuid_text(&e->company));
     }
