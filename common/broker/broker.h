@@ -10,8 +10,7 @@
  * are our own.
  *
  * What must hold:
- * - Nothing here waits. Host names are resolved outside of the loop; octets that the socket does not take are
- *   kept.
+ * - Nothing here waits, not for name servers either; octets that the socket does not take are kept.
  * - Every accepted broker_publish ends in exactly one on_confirm call, however often the connection breaks in
  *   between: unconfirmed messages are published again, in order, after the declarations that on_up makes.
  * - At most `unconfirmed_max` messages and `unconfirmed_bytes` bytes are unconfirmed; beyond them

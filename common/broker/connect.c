@@ -63,7 +63,7 @@ void broker_connect_plan(struct broker *b)
 
 static void open_socket(struct broker *b)
 {
-    const struct broker_address *address = &b->addresses[b->address_at];
+    const struct dns_address *address = &b->addresses[b->address_at];
     broker_set_state(b, BROKER_CONNECTING, step_limit_s(b));
     b->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (b->fd < 0) {
@@ -89,51 +89,30 @@ static void set_port(struct sockaddr_storage *address, int port)
         ((struct sockaddr_in6 *)address)->sin6_port = htobe16((uint16_t)port);
 }
 
-static void take_addresses(struct broker *b, const struct addrinfo *found)
-{
-    b->address_at = b->address_count = 0;
-    for (; found && b->address_count < ADDRESSES_MAX; found = found->ai_next) {
-        struct broker_address *address = &b->addresses[b->address_count++];
-        memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
-        address->size = found->ai_addrlen;
-        set_port(&address->socket, url_now(b)->port);
-    }
-}
-
-static void on_resolved(void *arg, const struct addrinfo *found, const char *why)
+static void on_addresses(void *arg, const struct dns_address *addresses, size_t count, const char *why)
 {
     struct broker *b = arg;
-    b->resolve = NULL;
-    if (!found) {
+    b->question = NULL;
+    if (count == 0) {
         broker_fail(b, "looking up %s: %s", url_now(b)->host, why);
         return;
     }
-    take_addresses(b, found);
+    b->address_at = 0;
+    b->address_count = count < ADDRESSES_MAX ? count : ADDRESSES_MAX;
+    memcpy(b->addresses, addresses, b->address_count * sizeof(*addresses));
+    for (size_t i = 0; i < b->address_count; i++)
+        set_port(&b->addresses[i].socket, url_now(b)->port);
     open_socket(b);
-}
-
-/* A numeric address needs no name server, so it is read on the loop. */
-static bool take_numeric_address(struct broker *b)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(url_now(b)->host, NULL, &hints, &found) != 0)
-        return false;
-    take_addresses(b, found);
-    freeaddrinfo(found);
-    return true;
 }
 
 void broker_connect_begin(struct broker *b)
 {
-    if (b->address_count > 0 || take_numeric_address(b)) {
+    if (b->address_count > 0) {
         open_socket(b);
         return;
     }
     broker_set_state(b, BROKER_RESOLVING, step_limit_s(b));
-    b->resolve = resolve_start(b->loop, url_now(b)->host, on_resolved, b);
-    if (!b->resolve)
-        broker_fail(b, "looking up %s: no thread could be started", url_now(b)->host);
+    b->question = dns_ask(b->loop, &(struct dns_options){.servers = NULL}, url_now(b)->host, on_addresses, b);
 }
 
 void broker_connect_writable(struct broker *b)
@@ -165,7 +144,7 @@ void broker_connect_timed_out(struct broker *b)
 
 void broker_connect_close(struct broker *b)
 {
-    resolve_cancel(TAKE(b->resolve));
+    dns_cancel(TAKE(b->question));
     ev_io_stop(b->loop, &b->io_read);
     ev_io_stop(b->loop, &b->io_write);
     if (b->fd >= 0)

@@ -31,7 +31,7 @@
 #include "common/base/amqp_url.h"
 #include "common/base/buf.h"
 #include "common/broker/broker.h"
-#include "common/net/resolve.h"
+#include "common/net/dns.h"
 
 enum {
     FRAME_HEAD = 7,           /* octets: type, channel, size (AMQP 0-9-1, 4.2.3) */
@@ -56,11 +56,6 @@ enum broker_state {
     BROKER_UP,
     BROKER_BLOCKED,
     BROKER_CLOSED,
-};
-
-struct broker_address {
-    struct sockaddr_storage socket;
-    socklen_t size;
 };
 
 /* A published message: its frames exactly as they are written to the socket, each time that it is published.
@@ -182,8 +177,8 @@ struct broker {
     size_t urls_failed;     /* of this round */
     unsigned rounds_failed; /* since the last connection that lasted */
     double up_since;
-    struct resolve *resolve; /* while RESOLVING */
-    struct broker_address addresses[ADDRESSES_MAX];
+    struct dns_question *question; /* while RESOLVING */
+    struct dns_address addresses[ADDRESSES_MAX];
     size_t address_count, address_at;
 
     int fd;

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <stdio.h>
 
 static const double CONNECT_S = 5; /* for one step with one address, when the URL has no connect_timeout */
@@ -183,19 +184,16 @@ static void connect_start(struct db *db)
     db_watch(db, EV_WRITE);
 }
 
-static void on_resolved(void *arg, const struct addrinfo *addresses, const char *why)
+static void on_addresses(void *arg, const struct dns_address *addresses, size_t count, const char *why)
 {
     struct db *db = arg;
     struct db_target *t = &db->target;
-    t->resolve = NULL;
-    size_t count = 0;
-    for (const struct addrinfo *a = addresses; a; a = a->ai_next)
-        count++;
+    t->question = NULL;
     forget_addresses(t);
     t->addresses = xcalloc(count + 1, sizeof(*t->addresses));
-    for (const struct addrinfo *a = addresses; a; a = a->ai_next)
-        if (getnameinfo(a->ai_addr, a->ai_addrlen, t->addresses[t->address_count], sizeof(*t->addresses),
-                        NULL, 0, NI_NUMERICHOST) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (getnameinfo((const struct sockaddr *)&addresses[i].socket, addresses[i].size,
+                        t->addresses[t->address_count], sizeof(*t->addresses), NULL, 0, NI_NUMERICHOST) == 0)
             t->address_count++;
     if (t->address_count > 0)
         connect_start(db);
@@ -218,9 +216,8 @@ void db_connect_now(struct db *db)
         return;
     }
     db_set_state(db, DB_RESOLVING, step_limit(t));
-    t->resolve = resolve_start(db->loop, t->hosts[t->host_at].host, on_resolved, db);
-    if (!t->resolve)
-        db_down(db, "no thread could be started to resolve the host name");
+    t->question = dns_ask(db->loop, &(struct dns_options){.servers = NULL}, t->hosts[t->host_at].host,
+                          on_addresses, db);
 }
 
 static double backoff(unsigned rounds)

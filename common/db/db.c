@@ -112,7 +112,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
         db_connect_now(db);
         break;
     case DB_RESOLVING:
-        resolve_cancel(TAKE(db->target.resolve));
+        dns_cancel(TAKE(db->target.question));
         db_down(db, "the host name was not resolved in time");
         break;
     case DB_CONNECTING:
@@ -192,7 +192,7 @@ void db_free(struct db *db)
 {
     if (!db)
         return;
-    resolve_cancel(db->target.resolve);
+    dns_cancel(db->target.question);
     close_connection(db);
     db_set_state(db, DB_DOWN, 0);
     db_pipeline_fail(db, ERR_SHUTTING_DOWN, "");

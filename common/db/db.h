@@ -5,7 +5,7 @@
  *   on_result, on_result     ◀─── results in the order of the statements ◀─────┘
  *
  * A `struct db` is one connection, which is made again when it breaks: with a back-off with jitter, over
- * several hosts, by target_session_attrs; names are resolved outside of the loop. All statements between two
+ * several hosts, by target_session_attrs; name servers are asked on the loop. All statements between two
  * db_sync calls are one implicit transaction. It commits at the sync, or rolls back when one of them failed;
  * the statements after the failed one are skipped (db_result_skipped).
  *

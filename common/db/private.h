@@ -17,7 +17,7 @@
 #include "common/base/buf.h"
 #include "common/db/cancel.h"
 #include "common/db/db.h"
-#include "common/net/resolve.h"
+#include "common/net/dns.h"
 
 /* States:  DOWN ──▶ RESOLVING ──▶ CONNECTING ──▶ SETTING_UP ──▶ UP
  *            ▲          │              │              │          │
@@ -40,7 +40,7 @@ struct db_target {
     bool second_choice;     /* for prefer-standby: this round takes any server */
     bool is_cut_short;      /* the last session ended while it was set up */
     int server_version;     /* of the last one, such as 150004; 0: there was none */
-    struct resolve *resolve;
+    struct dns_question *question;
     char (*addresses)[64]; /* of the present host, where its name had to be resolved */
     size_t address_count, address_at;
 };

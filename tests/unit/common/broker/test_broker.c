@@ -799,7 +799,7 @@ static void test_free_when_a_name_is_being_resolved_then_nothing_is_left(void **
         ev_run(loop, EVRUN_ONCE);
         client_free(client);
     }
-    let_pass_ms(100); /* threads that are late find the look-up abandoned */
+    let_pass_ms(100); /* an answer that is late finds the question cancelled */
 }
 
 int main(void)
