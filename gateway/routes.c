@@ -18,6 +18,7 @@
 #include "gateway/sse/events.h"
 #include "gateway/sse/tickets.h"
 
+/* The endpoints that are written by hand. */
 static const struct route rows[] = {
     {METHOD_GET, ACCESS_HEALTH, "/healthz", NULL, healthz, "getHealth", "Say that the process answers."},
     {METHOD_GET, ACCESS_HEALTH, "/readyz", NULL, readyz, "getReadiness",
@@ -37,38 +38,8 @@ static const struct route rows[] = {
      "List the types of problems."},
     {METHOD_GET, ACCESS_PUBLIC, "/problems/{name}", NULL, problem_show, "getProblemType",
      "Say what a type of problem means."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/projects/{id}", "project", read_entity, "get", "Get a project."},
-    {METHOD_POST, ACCESS_TOKEN, "/v1/projects", "project", write_create, "create", "Create a project."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/projects", "project", read_list, "list",
-     "List the company's projects, oldest first."},
-    {METHOD_PATCH, ACCESS_TOKEN, "/v1/projects/{id}", "project", write_update, "update",
-     "Change a project (JSON Merge Patch)."},
-    {METHOD_DELETE, ACCESS_TOKEN, "/v1/projects/{id}", "project", write_delete, "delete",
-     "Delete a project."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/projects/{project}/tasks/{id}", "task", read_entity, "get",
-     "Get a task."},
-    {METHOD_POST, ACCESS_TOKEN, "/v1/projects/{project}/tasks", "task", write_create, "create",
-     "Create a task."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/projects/{project}/tasks", "task", read_list, "list",
-     "List the project's tasks, oldest first."},
-    {METHOD_PATCH, ACCESS_TOKEN, "/v1/projects/{project}/tasks/{id}", "task", write_update, "update",
-     "Change a task (JSON Merge Patch)."},
-    {METHOD_DELETE, ACCESS_TOKEN, "/v1/projects/{project}/tasks/{id}", "task", write_delete, "delete",
-     "Delete a task."},
-    {METHOD_POST, ACCESS_TOKEN, "/v1/exports", "export", write_create, "create", "Begin an export."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/exports", "export", read_list, "list",
-     "List the company's exports, oldest first."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/exports/{id}", "export", read_entity, "get", "Get an export."},
-    {METHOD_DELETE, ACCESS_TOKEN, "/v1/exports/{id}", "export", write_delete, "delete",
-     "Delete an export that has ended, with its file."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/exports/{id}/content", NULL, read_export_content, "downloadExport",
      "Download the file of a completed export."},
-    {METHOD_POST, ACCESS_TOKEN, "/v1/admin/revocations", "revocation", write_create, "create",
-     "Revoke the tokens that a user of the company has been given so far."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations", "revocation", read_list, "list",
-     "List the company's revocations, oldest first."},
-    {METHOD_GET, ACCESS_TOKEN, "/v1/admin/revocations/{id}", "revocation", read_entity, "get",
-     "Get a revocation."},
     {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "listEvents",
      "Read events: as a stream of Server-Sent Events, or page by page."},
     {METHOD_POST, ACCESS_TOKEN, "/v1/tickets", NULL, ticket_create, "createTicket",
@@ -112,4 +83,46 @@ static const struct route rows[] = {
      "replayDeadLetter", "Run a dead letter again."},
 };
 
-const struct route_table routes = {rows, ARRAY_LEN(rows)};
+/* The endpoints of resources: what their verbs are over HTTP. */
+static const struct {
+    enum http_method method;
+    void (*handler)(struct call *call);
+} by_verb[] = {
+    [MSG_VERB_CREATE] = {METHOD_POST, write_create},   [MSG_VERB_GET] = {METHOD_GET, read_entity},
+    [MSG_VERB_LIST] = {METHOD_GET, read_list},         [MSG_VERB_UPDATE] = {METHOD_PATCH, write_update},
+    [MSG_VERB_DELETE] = {METHOD_DELETE, write_delete},
+};
+
+static struct route route_of(const struct msg_resource *resource, const struct msg_endpoint *endpoint)
+{
+    return (struct route){
+        .method = by_verb[endpoint->verb].method,
+        .access = ACCESS_TOKEN,
+        .pattern = endpoint->pattern,
+        .resource = resource->name,
+        .handler = by_verb[endpoint->verb].handler,
+        .verb = msg_verb_name(endpoint->verb),
+        .summary = endpoint->summary,
+    };
+}
+
+struct route_table *routes_new(void)
+{
+    size_t count = ARRAY_LEN(rows);
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        count += (*at)->endpoint_count;
+    struct route_table *table = xmalloc(sizeof(*table) + count * sizeof(struct route));
+    struct route *all = (struct route *)(table + 1);
+    *table = (struct route_table){all, 0};
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        for (size_t i = 0; i < (*at)->endpoint_count; i++)
+            all[table->count++] = route_of(*at, &(*at)->endpoints[i]);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        all[table->count++] = rows[i];
+    return table;
+}
+
+void routes_free(const struct route_table *table)
+{
+    free((struct route_table *)(uintptr_t)table);
+}

@@ -137,7 +137,7 @@ static const struct events_listeners listeners = {
 enum err gateway_open(struct gateway *gateway, int listen_fd)
 {
     name_reply_key(gateway);
-    gateway->routes = &routes;
+    gateway->routes = routes_new();
     gateway->http = http_new(gateway);
     gateway->plans = plans_new();
     gateway->deflate = ws_deflate_new(gateway->config);
@@ -191,6 +191,7 @@ void gateway_close(struct gateway *gateway)
     plans_free(gateway->plans);
     ws_deflate_free(gateway->deflate);
     http_free(gateway->http);
+    routes_free(gateway->routes);
     auth_free(gateway->auth);
     user_counts_free(gateway->user_counts);
     addresses_free(gateway->addresses);

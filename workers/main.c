@@ -6,7 +6,6 @@
 #include <sys/prctl.h>
 
 #include "common/broker/topology.h"
-#include "common/msg/msg.h"
 #include "common/process/config.h"
 #include "workers/engine/worker.h"
 #include "workers/fleet/pool/pool.h"
@@ -31,14 +30,12 @@ static int usage(FILE *out, int status)
     return status;
 }
 
-/* A pool exists when some resource belongs to it (topology.h). */
 static bool is_pool(const char *name)
 {
-    for (const struct msg_resource *const *r = msg_resources; *r; r++) {
-        const char *pool = topology_pool((*r)->name);
-        if (pool && strcmp(pool, name) == 0)
+    const char *pool;
+    for (size_t i = 0; (pool = topology_pool_at(i)); i++)
+        if (strcmp(pool, name) == 0)
             return true;
-    }
     return false;
 }
 

@@ -4,20 +4,18 @@
 
 #include "common/base/log.h"
 
-enum { POOL_RESOURCES_MAX = 16, REQUESTS_EXPIRE_MS = 3000 };
+enum { REQUESTS_EXPIRE_MS = 3000 };
 
 /* Two digits, so that names sort as numbers do. CORTEX_PARTITIONS is below a hundred. */
 #define PARTITION_FORMAT "%02u"
 
-/* A new pool is a row; a new resource of a pool is a word in its row. */
 static const struct pool {
     const char *name;
-    const char *resources[POOL_RESOURCES_MAX];
     struct retry_policy retries;
 } pools[] = {
-    {"projects",
-     {"project", "task", "export", "job", "revocation"},
-     {.attempts = 8, .first_ms = 1000, .max_ms = 300000}},
+#define POOL(name, attempts, first_ms, max_ms) {name, {attempts, first_ms, max_ms}},
+#include "common/broker/pools.def"
+#undef POOL
 };
 
 static struct broker_header text_argument(const char *name, const char *value)
@@ -200,15 +198,6 @@ void topology_declare_requests(struct broker *broker, const struct config *confi
     };
     declare(broker, name, arguments, ARRAY_LEN(arguments));
     broker_bind(broker, name, EXCHANGE_CONTROL, key);
-}
-
-const char *topology_pool(const char *resource)
-{
-    for (size_t i = 0; i < ARRAY_LEN(pools); i++)
-        for (size_t j = 0; j < POOL_RESOURCES_MAX && pools[i].resources[j]; j++)
-            if (strcmp(pools[i].resources[j], resource) == 0)
-                return pools[i].name;
-    return NULL;
 }
 
 const char *topology_pool_at(size_t i)

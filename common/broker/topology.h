@@ -81,15 +81,11 @@ void topology_declare_requests(struct broker *broker, const struct config *confi
  * with another limit. */
 int64_t topology_queue_limit(const struct broker *broker, const char *queue, int64_t declared);
 
-/* Returns the pool that runs commands of `resource` ("projects" for "project" and "task"); NULL: none does.
- * The only table of pools and their resources is in topology.c. */
-const char *topology_pool(const char *resource);
-
-/* Returns the name of pool i, counted from 0; NULL past the last. There is at least one. */
+/* Returns the name of pool i (pools.def), counted from 0; NULL past the last. There is at least one. */
 const char *topology_pool_at(size_t i);
 
 /* How a failed command is tried again after its short tries in place: `attempts` more times, after first_ms,
- * twice that, and so on up to max_ms. The values come from the table of pools, unless a setting overrides
+ * twice that, and so on up to max_ms. The values come from pools.def, unless a setting overrides
  * them. */
 struct retry_policy {
     int64_t attempts, first_ms, max_ms;

@@ -65,12 +65,39 @@ struct msg_field {
     struct msg_shape shape;
 };
 
+enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
+enum { MSG_FILTERS_MAX = 10 }; /* most of them with x-filter */
 enum { MSG_FIELDS_MAX = 128 }; /* most fields of one object; schemac refuses more */
 
 struct msg_object {
     const struct msg_field *fields; /* ascending by id */
     size_t field_count;
     bool closed; /* additionalProperties: false */
+};
+
+/* What is done to the entities of a resource. */
+enum msg_verb {
+    MSG_VERB_CREATE,
+    MSG_VERB_GET,
+    MSG_VERB_LIST,
+    MSG_VERB_UPDATE,
+    MSG_VERB_DELETE,
+};
+enum { MSG_VERBS = MSG_VERB_DELETE + 1 };
+
+/* One endpoint of a resource. */
+struct msg_endpoint {
+    enum msg_verb verb;
+    const char *pattern; /* "/v1/projects/{project}/tasks/{id}" */
+    const char *summary; /* a sentence for /openapi.json */
+};
+
+/* The channel `<resource>:<id>` that hears of an entity, beside the company's. */
+enum msg_channel {
+    MSG_CHANNEL_NONE,
+    MSG_CHANNEL_OWN,    /* the entity's own */
+    MSG_CHANNEL_PARENT, /* that of the entity above */
+    MSG_CHANNEL_COLUMN, /* that of an entity further above, whose id the column `channel_column` keeps */
 };
 
 /* A resource: one schema file, from which create, update, delete, get and list follow. */
@@ -80,6 +107,11 @@ struct msg_resource {
     const char *table;
     const char
         *parent; /* "project" for a resource that belongs to one, else NULL; its column is "<parent>_id" */
+    const char *pool;                     /* whose workers run its commands (common/broker/pools.def) */
+    enum msg_channel channel;             /* who hears of it */
+    const char *channel_column;           /* "project_id"; NULL unless MSG_CHANNEL_COLUMN */
+    const struct msg_endpoint *endpoints; /* one for each of its verbs, at most */
+    size_t endpoint_count;
     const struct msg_object *object;
     const char *const *create_roles; /* roles that may do it (x-roles); NULL-terminated */
     const char *const *update_roles;
@@ -90,7 +122,10 @@ struct msg_resource {
 /* All resources; generated, NULL-terminated. */
 extern const struct msg_resource *const msg_resources[];
 const struct msg_resource *msg_resource_by_name(struct slice name);
-const struct msg_resource *msg_resource_by_collection(struct slice collection);
+/* Whether the resource has the verb: clients find it in its endpoints, and schedules may send its command. */
+bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb);
+/* "create" */
+const char *msg_verb_name(enum msg_verb verb);
 
 /* The body or the query of a request that is no command: one schema file with x-request. */
 struct msg_request {

@@ -11,14 +11,6 @@ const struct msg_resource *msg_resource_by_name(struct slice name)
     return NULL;
 }
 
-const struct msg_resource *msg_resource_by_collection(struct slice collection)
-{
-    for (const struct msg_resource *const *r = msg_resources; *r; r++)
-        if (slice_is(collection, (*r)->collection))
-            return *r;
-    return NULL;
-}
-
 const struct msg_request *msg_request_by_name(struct slice name)
 {
     for (const struct msg_request *const *r = msg_requests; *r; r++)

@@ -1,10 +1,9 @@
 #include "gateway/bus/commands.h"
 
-#include <stdio.h>
-
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "common/msg/msg.h"
 #include "gateway/bus/full_companies.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
@@ -236,11 +235,10 @@ static void on_due(struct deadline *deadline)
 /* NULL: no pool takes it. */
 static const char *pool_of(const struct envelope *envelope)
 {
-    char resource[ENVELOPE_KEY_MAX];
     const char *dot = memchr(envelope->type.data, '.', envelope->type.len);
-    size_t resource_len = dot ? (size_t)(dot - envelope->type.data) : 0;
-    snprintf(resource, sizeof(resource), "%.*s", (int)resource_len, envelope->type.data);
-    return topology_pool(resource);
+    size_t len = dot ? (size_t)(dot - envelope->type.data) : 0;
+    const struct msg_resource *resource = msg_resource_by_name((struct slice){envelope->type.data, len});
+    return resource ? resource->pool : NULL;
 }
 
 static enum err publish(struct commands *commands, struct pending *pending, const struct envelope *envelope)

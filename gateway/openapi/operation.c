@@ -517,9 +517,10 @@ static void operation_id(const struct kind *kind, const struct msg_resource *res
         size_t len = (size_t)snprintf(id, OPERATION_ID_SIZE, "%s", kind->verb);
         bool upper = true;
         for (const char *c = resource->collection; *c && len + 1 < OPERATION_ID_SIZE; c++) {
-            if (*c != '_')
-                id[len++] = upper ? (char)(*c - 'a' + 'A') : *c;
-            upper = *c == '_';
+            bool is_between = *c == '_' || *c == '-';
+            if (!is_between)
+                id[len++] = upper && *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
+            upper = is_between;
         }
         id[len] = '\0';
     }

@@ -141,13 +141,13 @@ struct put {
 
 /* The verbs of the commands that a schedule may send: the second half of their type. */
 static const struct verb {
-    const char *name;
+    enum msg_verb verb;
     bool has_body, needs_subject;
     enum msg_mode mode;
 } verbs[] = {
-    {.name = "create", .has_body = true, .mode = MSG_CREATE},
-    {.name = "update", .has_body = true, .needs_subject = true, .mode = MSG_UPDATE},
-    {.name = "delete", .needs_subject = true},
+    {.verb = MSG_VERB_CREATE, .has_body = true, .mode = MSG_CREATE},
+    {.verb = MSG_VERB_UPDATE, .has_body = true, .needs_subject = true, .mode = MSG_UPDATE},
+    {.verb = MSG_VERB_DELETE, .needs_subject = true},
 };
 
 static struct slice text_of(const struct put *p, const char *member)
@@ -204,7 +204,7 @@ static void check_time(struct put *p)
 static const struct verb *find_verb(struct slice name)
 {
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (slice_is(name, verbs[i].name))
+        if (slice_is(name, msg_verb_name(verbs[i].verb)))
             return &verbs[i];
     return NULL;
 }
@@ -217,7 +217,7 @@ static const struct verb *find_command(struct put *p)
     size_t len = dot ? (size_t)(dot - type.data) : type.len;
     p->resource = msg_resource_by_name((struct slice){type.data, len});
     const struct verb *verb = dot ? find_verb((struct slice){dot + 1, type.len - len - 1}) : NULL;
-    if (verb && p->resource && topology_pool(p->resource->name))
+    if (verb && p->resource && msg_resource_has(p->resource, verb->verb))
         return verb;
     complain(p, "type", "is not a command that a schedule can send");
     return NULL;
@@ -285,7 +285,7 @@ static void complete_command(struct put *p)
     uuid_format(&p->call->identity.user, text);
     put_default(p, "actor", json_string(text));
     json_object_set_new(p->json, "role", json_string(p->call->identity.role));
-    json_object_set_new(p->json, "pool", json_string(topology_pool(p->resource->name)));
+    json_object_set_new(p->json, "pool", json_string(p->resource->pool));
     json_object_set_new(p->json, "slot", json_integer(topology_slot(&company)));
     json_object_set_new(p->json, "fingerprint",
                         json_integer((int64_t)msg_fingerprint(parts, ARRAY_LEN(parts))));

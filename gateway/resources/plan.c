@@ -296,7 +296,7 @@ static void find_filters(struct plan *plan)
     for (size_t i = 0; i < object->field_count; i++) {
         const struct msg_field *field = &object->fields[i];
         plan->has_search |= field->search;
-        if (!field->filter || plan->filter_count == PLAN_FILTERS_MAX)
+        if (!field->filter)
             continue;
         if (field->shape.type == MSG_BOOLEAN && strcmp(field->name, "archived") == 0)
             plan->archived = (int)plan->filter_count;

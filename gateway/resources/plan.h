@@ -10,7 +10,7 @@
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
-enum { PLAN_FILTERS_MAX = 10 };
+enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX };
 
 /* The shape of a list's statement: one bit for each filter that it has, and these bits. */
 enum { PLAN_TEXT = 1 << PLAN_FILTERS_MAX, PLAN_AFTER = PLAN_TEXT << 1, PLAN_SHAPES = PLAN_AFTER << 1 };

@@ -15,12 +15,14 @@ int main(void)
         fprintf(stderr, "cortex-openapi: %s\n", why);
         return 1;
     }
-    json_t *document = openapi_build(&routes, &config);
+    struct route_table *routes = routes_new();
+    json_t *document = openapi_build(routes, &config);
     if (!document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0) {
         fputs("cortex-openapi: the document could not be made\n", stderr);
         return 1;
     }
     json_decref(document);
+    routes_free(routes);
     config_done(&config);
     putchar('\n');
     return 0;

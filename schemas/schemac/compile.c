@@ -85,8 +85,7 @@ static bool compile_file(struct compiler *c, struct schema_set *set, const char 
     struct schema_message *message = &set->messages[set->message_count++];
     message->file = document->name;
     message->is_request = is_request;
-    return is_request ? compile_request(c, &root, &message->resource)
-                      : compile_resource(c, &root, &message->resource);
+    return is_request ? compile_request(c, &root, &message->resource) : compile_resource(c, &root, message);
 }
 
 static bool compile_files(struct compiler *c, struct schema_set *set, struct dirent **entries, int count)
@@ -99,7 +98,7 @@ static bool compile_files(struct compiler *c, struct schema_set *set, struct dir
     for (int i = 0; i < count; i++)
         if (!compile_file(c, set, entries[i]->d_name))
             return false;
-    return check_resources(c, set);
+    return check_resources(c, set) && make_all_endpoints(c, set);
 }
 
 enum err schema_set_load(struct schema_set *set, const char *folder, char why[SCHEMA_WHY_MAX])

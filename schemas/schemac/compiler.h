@@ -41,6 +41,8 @@ static inline bool is_message(const struct compiler *c)
 
 /* document.c */
 bool document_load(struct compiler *c, const char *name, const struct document **ret_document);
+/* A document that was loaded. */
+struct document *document_named(struct compiler *c, const char *name);
 void documents_free(struct compiler *c);
 struct spot spot_below(struct compiler *c, const struct spot *spot, const char *name, const json_t *json);
 struct spot spot_at(struct compiler *c, const struct spot *spot, size_t index, const json_t *json);
@@ -61,9 +63,20 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
                    struct msg_field *ret_field);
 
 /* resource.c */
-bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
+bool compile_resource(struct compiler *c, const struct spot *root, struct schema_message *ret_message);
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
 bool check_resources(struct compiler *c, const struct schema_set *set);
+/* NULL: none has the name. */
+const struct msg_field *field_named(const struct msg_object *object, const char *name);
+
+/* endpoint.c: reads what x-resource says beside the names, and makes the endpoints when all resources are
+ * known. */
+bool read_wishes(struct compiler *c, const struct spot *spot, struct msg_resource *resource,
+                 struct schema_wishes *wishes);
+bool make_all_endpoints(struct compiler *c, struct schema_set *set);
+
+/* line.c: the line of the JSON pointer in the file, from 1. */
+size_t line_of(const char *path, const char *pointer);
 
 /* Whether the text has at most 63 lower-case letters, digits and underscores, as PostgreSQL's names, and
  * begins with a letter. */

@@ -28,20 +28,31 @@ bool refuse(struct compiler *c, const struct spot *spot, const char *format, ...
 {
     va_list args;
     va_start(args, format);
-    int len = snprintf(c->why, SCHEMA_WHY_MAX, "%s#%s: ", spot->document->name, spot->pointer);
+    const char *name = spot->document->name;
+    char line[24] = "";
+    if (c->folder)
+        snprintf(line, sizeof(line), ":%zu",
+                 line_of(compiler_format(c, "%s/%s", c->folder, name), spot->pointer));
+    int len = snprintf(c->why, SCHEMA_WHY_MAX, "%s%s#%s: ", name, line, spot->pointer);
     if (len >= 0 && len < SCHEMA_WHY_MAX)
         vsnprintf(c->why + len, SCHEMA_WHY_MAX - (size_t)len, format, args);
     va_end(args);
     return false;
 }
 
+struct document *document_named(struct compiler *c, const char *name)
+{
+    struct document *d = c->documents;
+    while (d && strcmp(d->name, name) != 0)
+        d = d->next;
+    return d;
+}
+
 bool document_load(struct compiler *c, const char *name, const struct document **ret_document)
 {
-    for (const struct document *d = c->documents; d; d = d->next)
-        if (strcmp(d->name, name) == 0) {
-            *ret_document = d;
-            return true;
-        }
+    *ret_document = document_named(c, name);
+    if (*ret_document)
+        return true;
     json_error_t error;
     json_t *json =
         json_load_file(compiler_format(c, "%s/%s", c->folder, name), JSON_REJECT_DUPLICATES, &error);

@@ -171,6 +171,28 @@ static void emit_member(struct emitter *e, const char *member, const char *text)
     fputs(",\n", e->out);
 }
 
+static unsigned emit_endpoints(struct emitter *e, const struct msg_resource *resource)
+{
+    static const char *const verbs[] = {
+        [MSG_VERB_CREATE] = "MSG_VERB_CREATE", [MSG_VERB_GET] = "MSG_VERB_GET",
+        [MSG_VERB_LIST] = "MSG_VERB_LIST",     [MSG_VERB_UPDATE] = "MSG_VERB_UPDATE",
+        [MSG_VERB_DELETE] = "MSG_VERB_DELETE",
+    };
+    if (resource->endpoint_count == 0)
+        return 0;
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_endpoint endpoints_%u[] = {\n", number);
+    for (size_t i = 0; i < resource->endpoint_count; i++) {
+        fprintf(e->out, "    {%s, ", verbs[resource->endpoints[i].verb]);
+        emit_string(e, resource->endpoints[i].pattern);
+        fputs(", ", e->out);
+        emit_string(e, resource->endpoints[i].summary);
+        fputs("},\n", e->out);
+    }
+    fputs("};\n", e->out);
+    return number;
+}
+
 static void emit_resource(struct emitter *e, const struct schema_message *message)
 {
     const struct msg_resource *resource = &message->resource;
@@ -179,11 +201,24 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     unsigned create = emit_strings(e, "roles", resource->create_roles);
     unsigned update = emit_strings(e, "roles", resource->update_roles);
     unsigned delete = emit_strings(e, "roles", resource->delete_roles);
+    unsigned endpoints = emit_endpoints(e, resource);
+    static const char *const channels[] = {
+        [MSG_CHANNEL_NONE] = "MSG_CHANNEL_NONE",
+        [MSG_CHANNEL_OWN] = "MSG_CHANNEL_OWN",
+        [MSG_CHANNEL_PARENT] = "MSG_CHANNEL_PARENT",
+        [MSG_CHANNEL_COLUMN] = "MSG_CHANNEL_COLUMN",
+    };
     fprintf(e->out, "static const struct msg_resource resource_%s = {\n", resource->name);
     emit_member(e, "name", resource->name);
     emit_member(e, "collection", resource->collection);
     emit_member(e, "table", resource->table);
     emit_member(e, "parent", resource->parent);
+    emit_member(e, "pool", resource->pool);
+    fprintf(e->out, "    .channel = %s,\n", channels[resource->channel]);
+    emit_member(e, "channel_column", resource->channel_column);
+    if (endpoints)
+        fprintf(e->out, "    .endpoints = endpoints_%u,\n    .endpoint_count = %zu,\n", endpoints,
+                resource->endpoint_count);
     fprintf(e->out, "    .object = &object_%u,\n    .create_roles = roles_%u,\n", object, create);
     fprintf(e->out, "    .update_roles = roles_%u,\n    .delete_roles = roles_%u,\n", update, delete);
     emit_member(e, "json", resource->json);

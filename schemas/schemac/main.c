@@ -1,11 +1,13 @@
-/* schemac compiles schema files to C tables and guards their x-ids. */
+/* schemac compiles schema files to C tables, guards their x-ids, and prints tables for migrations. */
 
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "schemas/schemac/compile.h"
 #include "schemas/schemac/emit.h"
 #include "schemas/schemac/lock.h"
+#include "schemas/schemac/migration.h"
 
 static const char usage[] =
     "usage: schemac --generate FOLDER OUTPUT.c       write the tables of the schemas in FOLDER, unless they\n"
@@ -20,7 +22,9 @@ static const char usage[] =
     "when\n"
     "                                                none is given); an x-id that is not in it, and in no "
     "schema,\n"
-    "                                                is taken back\n";
+    "                                                is taken back\n"
+    "       schemac --migration FOLDER/NAME.json     print the table of the resource, as a migration to be "
+    "reviewed\n";
 
 struct run {
     struct arena arena;
@@ -124,15 +128,34 @@ static enum err update_lock(struct run *run, const char *folder, const char *rel
     return err;
 }
 
+static enum err print_migration(struct run *run, const char *path, const char *unused)
+{
+    (void)unused;
+    struct schema_set set;
+    CLEANUP_FREE char *folder = xstrdup(path), *file = xstrdup(path);
+    enum err err = schema_set_load(&set, dirname(folder), run->why);
+    if (err)
+        return err;
+    const struct schema_message *found = NULL;
+    for (size_t i = 0; i < set.message_count; i++)
+        if (!set.messages[i].is_request && strcmp(set.messages[i].file, basename(file)) == 0)
+            found = &set.messages[i];
+    if (found)
+        migration_print(stdout, &set, found);
+    else
+        snprintf(run->why, sizeof(run->why), "%s is not the schema of a resource", path);
+    schema_set_done(&set);
+    return found ? ERR_OK : ERR_NOT_FOUND;
+}
+
 static const struct {
     const char *option;
     int arguments;
     enum err (*run)(struct run *run, const char *first, const char *second);
 } commands[] = {
-    {"--generate", 2, generate},
-    {"--check-compatible", 2, check_compatible},
-    {"--update-lock", 1, update_lock},
-    {"--update-lock", 2, update_lock},
+    {"--generate", 2, generate},         {"--check-compatible", 2, check_compatible},
+    {"--update-lock", 1, update_lock},   {"--update-lock", 2, update_lock},
+    {"--migration", 1, print_migration},
 };
 
 int main(int argc, char **argv)

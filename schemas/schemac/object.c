@@ -40,7 +40,7 @@ static bool read_properties(struct compiler *c, const struct spot *spot, struct 
     return true;
 }
 
-static struct msg_field *field_named(struct msg_field *fields, size_t count, const char *name)
+static struct msg_field *field_among(struct msg_field *fields, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(fields[i].name, name) == 0)
@@ -76,10 +76,10 @@ static bool read_required(struct compiler *c, const struct spot *spot, struct ms
         const char *name = json_string_value(entry.json);
         if (!name || strlen(name) != json_string_length(entry.json))
             return refuse(c, &entry, "must be the name of a property");
-        if (!field_named(fields, *ret_count, name) &&
+        if (!field_among(fields, *ret_count, name) &&
             !add_undescribed(c, &entry, name, fields, ret_count, closed))
             return false;
-        struct msg_field *field = field_named(fields, *ret_count, name);
+        struct msg_field *field = field_among(fields, *ret_count, name);
         if (field->required)
             return refuse(c, &entry, "`%s` is listed twice", name);
         if (is_message(c) && (field->read_only || field->fallback))

@@ -27,14 +27,30 @@ static bool check_members(struct compiler *c, const struct spot *spot, const cha
     return true;
 }
 
-static bool read_resource(struct compiler *c, const struct spot *root, struct msg_resource *resource)
+/* A segment of a path may have hyphens. */
+static bool read_collection(struct compiler *c, const struct spot *spot, const char **ret_collection)
 {
-    static const char *const members[] = {"name", "collection", "table", "parent", NULL};
+    const char *text = json_string_value(json_object_get(spot->json, "collection"));
+    char *name = compiler_format(c, "%s", text ? text : "");
+    for (char *at = name; *at; at++)
+        *at = *at == '-' ? '_' : *at;
+    if (!is_identifier(name))
+        return refuse(c, spot, "`collection` must be lower-case letters, digits, hyphens and underscores");
+    *ret_collection = compiler_format(c, "%s", text);
+    return true;
+}
+
+static bool read_resource(struct compiler *c, const struct spot *root, struct msg_resource *resource,
+                          struct schema_wishes *wishes)
+{
+    static const char *const members[] = {"name",  "collection", "table",     "parent",  "pool",
+                                          "verbs", "path",       "summaries", "channel", NULL};
     struct spot spot = spot_below(c, root, "x-resource", json_object_get(root->json, "x-resource"));
     return check_members(c, &spot, members) && read_name(c, &spot, "name", &resource->name) &&
-           read_name(c, &spot, "collection", &resource->collection) &&
+           read_collection(c, &spot, &resource->collection) &&
            read_name(c, &spot, "table", &resource->table) &&
-           (!json_object_get(spot.json, "parent") || read_name(c, &spot, "parent", &resource->parent));
+           (!json_object_get(spot.json, "parent") || read_name(c, &spot, "parent", &resource->parent)) &&
+           read_wishes(c, &spot, resource, wishes);
 }
 
 static bool is_role(const char *name)
@@ -47,15 +63,23 @@ static bool is_role(const char *name)
     return false;
 }
 
-static bool read_roles_of(struct compiler *c, const struct spot *roles, const char *verb,
+/* The roles of one verb. A resource without verbs has only commands that are written by hand, and roles for
+ * these. */
+static bool read_roles_of(struct compiler *c, const struct spot *roles, enum msg_verb verb, unsigned verbs,
                           const char *const **ret_roles)
 {
-    const json_t *list = json_object_get(roles->json, verb);
-    struct spot at = spot_below(c, roles, verb, list);
+    const json_t *list = json_object_get(roles->json, msg_verb_name(verb));
+    struct spot at = spot_below(c, roles, msg_verb_name(verb), list);
     size_t count = json_array_size(list);
-    if (!json_is_array(list))
-        return refuse(c, list ? &at : roles, "`%s` must be an array of roles", verb);
     const char **names = compiler_alloc(c, count + 1, sizeof(*names));
+    bool is_verb = verbs & 1u << verb;
+    *ret_roles = names;
+    if (!list && !is_verb)
+        return true;
+    if (verbs && !is_verb)
+        return refuse(c, &at, "x-resource has no verb `%s`", msg_verb_name(verb));
+    if (!json_is_array(list))
+        return refuse(c, list ? &at : roles, "`%s` must be an array of roles", msg_verb_name(verb));
     for (size_t i = 0; i < count; i++) {
         struct spot entry = spot_at(c, &at, i, json_array_get(list, i));
         const char *name = json_string_value(entry.json);
@@ -63,23 +87,24 @@ static bool read_roles_of(struct compiler *c, const struct spot *roles, const ch
             return refuse(c, &entry, "must be the name of a role");
         names[i] = compiler_format(c, "%s", name);
     }
-    *ret_roles = names;
     return true;
 }
 
-static bool read_roles(struct compiler *c, const struct spot *root, struct msg_resource *resource)
+static bool read_roles(struct compiler *c, const struct spot *root, unsigned verbs,
+                       struct msg_resource *resource)
 {
-    static const char *const verbs[] = {"create", "update", "delete", NULL};
+    static const char *const members[] = {"create", "update", "delete", NULL};
     const json_t *roles = json_object_get(root->json, "x-roles");
     struct spot at = spot_below(c, root, "x-roles", roles);
     if (!roles)
         return refuse(c, root, "x-roles is missing: who may create, update and delete");
-    return check_members(c, &at, verbs) && read_roles_of(c, &at, "create", &resource->create_roles) &&
-           read_roles_of(c, &at, "update", &resource->update_roles) &&
-           read_roles_of(c, &at, "delete", &resource->delete_roles);
+    return check_members(c, &at, members) &&
+           read_roles_of(c, &at, MSG_VERB_CREATE, verbs, &resource->create_roles) &&
+           read_roles_of(c, &at, MSG_VERB_UPDATE, verbs, &resource->update_roles) &&
+           read_roles_of(c, &at, MSG_VERB_DELETE, verbs, &resource->delete_roles);
 }
 
-static const struct msg_field *field_named(const struct msg_object *object, const char *name)
+const struct msg_field *field_named(const struct msg_object *object, const char *name)
 {
     for (size_t i = 0; i < object->field_count; i++)
         if (strcmp(object->fields[i].name, name) == 0)
@@ -101,9 +126,24 @@ static bool check_server_fields(struct compiler *c, const struct spot *root,
     return true;
 }
 
+/* A merge patch has a bit for each field, a list's statement one for each filter. */
+static bool check_counts(struct compiler *c, const struct spot *root, const struct msg_object *object)
+{
+    struct spot properties = spot_below(c, root, "properties", json_object_get(root->json, "properties"));
+    size_t filters = 0;
+    for (size_t i = 0; i < object->field_count; i++)
+        filters += object->fields[i].filter;
+    if (object->field_count > MSG_COLUMNS_MAX)
+        return refuse(c, &properties, "a resource can have %d fields at most", MSG_COLUMNS_MAX);
+    if (filters > MSG_FILTERS_MAX)
+        return refuse(c, &properties, "a resource can have %d fields with x-filter at most", MSG_FILTERS_MAX);
+    return true;
+}
+
 /* A field of a resource is a column of its table and of its exports, and no column holds several values. (A
  * request may have arrays and objects: nothing stores its fields.) */
-static bool check_columns(struct compiler *c, const struct spot *root, const struct msg_resource *resource)
+static bool check_columns(struct compiler *c, const struct spot *root, unsigned verbs,
+                          const struct msg_resource *resource)
 {
     struct spot properties = spot_below(c, root, "properties", json_object_get(root->json, "properties"));
     for (size_t i = 0; i < resource->object->field_count; i++) {
@@ -113,6 +153,11 @@ static bool check_columns(struct compiler *c, const struct spot *root, const str
         if (field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT)
             return refuse(c, &spot, "a resource cannot store an %s: make it a resource of its own",
                           field->shape.type == MSG_ARRAY ? "array" : "object");
+        bool is_known = field->required || field->shape.nullable || field->fallback || field->read_only;
+        if (!is_known && verbs & 1u << MSG_VERB_CREATE)
+            return refuse(
+                c, &spot,
+                "must be required, be nullable or have a default: what is it when a client leaves it out?");
     }
     return true;
 }
@@ -127,20 +172,22 @@ static char *expanded_text(struct compiler *c, const struct spot *root)
     return text;
 }
 
-bool compile_resource(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource)
+bool compile_resource(struct compiler *c, const struct spot *root, struct schema_message *ret_message)
 {
     struct msg_resource resource = {0};
+    struct schema_wishes *wishes = &ret_message->wishes;
     struct msg_shape shape;
-    if (!read_resource(c, root, &resource) || !read_roles(c, root, &resource) ||
+    if (!read_resource(c, root, &resource, wishes) || !read_roles(c, root, wishes->verbs, &resource) ||
         !compile_shape(c, root, ROLE_ROOT, &shape))
         return false;
     if (shape.type != MSG_OBJECT || shape.nullable)
         return refuse(c, root, "a resource must be an object");
     resource.object = shape.object;
-    if (!check_server_fields(c, root, &resource) || !check_columns(c, root, &resource))
+    if (!check_server_fields(c, root, &resource) || !check_columns(c, root, wishes->verbs, &resource) ||
+        !check_counts(c, root, resource.object))
         return false;
     resource.json = expanded_text(c, root);
-    *ret_resource = resource;
+    ret_message->resource = resource;
     return true;
 }
 

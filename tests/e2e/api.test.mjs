@@ -7,6 +7,7 @@ import { crud } from './api/crud.mjs';
 import { idempotency } from './api/idempotency.mjs';
 import { lists } from './api/lists.mjs';
 import { reads } from './api/reads.mjs';
+import { resources } from './api/resources.mjs';
 import { semantics } from './api/semantics.mjs';
 import { tenants } from './api/tenants.mjs';
 import { tokens } from './api/tokens.mjs';
@@ -15,4 +16,4 @@ const shared = {};
 before(async () => Object.assign(shared, { stack: await startStack('api') }));
 after(() => shared.stack?.stop());
 
-for (const subject of [crud, idempotency, asynchronous, reads, lists, semantics, tenants, tokens]) subject(shared);
+for (const subject of [crud, resources, idempotency, asynchronous, reads, lists, semantics, tenants, tokens]) subject(shared);

@@ -120,8 +120,8 @@ describe('the recipes of CONTRIBUTING.md', () => {
         const path = at('schemas/messages/task.json');
         const [first, committed, locked] = [readFileSync(path, 'utf8'), 'crew_size": {"x-id": 19,', lock()];
         const with20 = (name, shape) => writeFileSync(path, first.replace(`"${committed}`, `"${name}": {"x-id": 20, ${shape}},\n    "${committed}`));
-        const number = '"type": "integer", "minimum": 0, "maximum": 9';
-        with20('undone', '"type": "boolean"');
+        const number = '"type": "integer", "minimum": 0, "maximum": 9, "default": 0';
+        with20('undone', '"type": "boolean", "default": false');
         await cortex('schemas');
         assert.match(lock(), /^task undone 20 boolean optional$/m);
         await commit(); // on a branch of one's own
@@ -143,7 +143,7 @@ describe('the recipes of CONTRIBUTING.md', () => {
 
     test('test_resource_when_the_recipe_is_followed_then_it_can_be_made_changed_searched_and_deleted', async () => {
         await follow('A resource');
-        const quarry = await created('/v1/suppliers', { name: 'Quarry of Großröhrsdorf', email: 'stone@example.com' });
+        const quarry = await created('/v1/suppliers', { name: 'Quarry', description: 'Stones of Großröhrsdorf', email: 'stone@example.com' });
         assert.deepEqual([quarry.status, quarry.version], ['proposed', 1]);
         const mill = await created('/v1/suppliers', { name: 'Mill' });
         assert.deepEqual(await listed('/v1/suppliers'), [quarry.id, mill.id]);
@@ -153,14 +153,12 @@ describe('the recipes of CONTRIBUTING.md', () => {
         assert.equal((await api('PATCH', one, { status: 'approved' }, patch)).body.version, 2);
         assert.deepEqual(await listed('/v1/suppliers?status=approved'), [quarry.id]);
         await refused(409, null, ['PATCH', one, { status: 'proposed' }, patch]);
-        await refused(409, null, ['DELETE', one]);
         await refused(422, '/email', ['POST', '/v1/suppliers', { name: 'X', email: 'nobody' }]);
-        assert.equal((await api('PATCH', one, { status: 'blocked' }, patch)).status, 200);
         assert.equal((await api('DELETE', one)).status, 204);
         await refused(404, null, ['GET', one]);
         const { body: events } = await api('GET', '/v1/events?after=0&limit=200');
         assert.deepEqual(events.data.filter(({ id }) => id === quarry.id).map(({ type }) => type),
-            ['supplier.created', 'supplier.updated', 'supplier.updated', 'supplier.deleted']);
+            ['supplier.created', 'supplier.updated', 'supplier.deleted']);
         const golden = ['create.json', 'create.msgpack.hex', 'update.json', 'update.msgpack.hex'];
         assert.deepEqual((await git('status', '--porcelain', '-uall', 'tests/contract/golden')).stdout.trim().split('\n'),
             golden.map((name) => `?? tests/contract/golden/supplier.${name}`));

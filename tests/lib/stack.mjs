@@ -23,12 +23,13 @@ export const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 const secret = randomBytes(32).toString('hex');
 
 // amqpUrl: called with the name of the vhost, where the broker is not the private one of this run. from: where the programs were built.
-export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build } = {}) {
+// tree: whose migrations make the database.
+export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build, tree = root } = {}) {
     await ensureServers();
     const unique = `${name}_${process.pid}`;
     await servers(['vhost', unique]);
     await servers(['createdb', unique]);
-    await run('bash', [join(root, 'deploy', 'local', 'migrate.sh')], {
+    await run('bash', [join(tree, 'deploy', 'local', 'migrate.sh')], {
         env: { ...process.env, CORTEX_DATABASE_URL: await database.url('cortex', unique) },
     });
     await servers(['logins']);

@@ -341,7 +341,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     w->loop = loop;
     w->config = config;
     w->pool = pool;
-    w->handlers = handlers_new();
+    w->handlers = handlers_new(pool);
     ev_prepare_init(&w->turn, on_turn);
     ev_timer_init(&w->deadline, on_deadline, 0, 0);
     ev_timer_init(&w->pause, on_pause_over, 0, 0);

@@ -27,13 +27,6 @@ static const struct resource_rule update_rules[] = {
     {0},
 };
 
-/* Work that people have written down does not vanish with one request: it is deleted task by task first. */
-static const struct resource_rule delete_rules[] = {
-    {ERR_CONFLICT, NULL, "The project has tasks. Delete them first, or cancel or archive the project.",
-     "EXISTS (SELECT FROM task AS w WHERE w.company_id = :company AND w.project_id = :id)"},
-    {0},
-};
-
 static const struct resource_number number = {
     .column = "number",
     .scope = "'project/' || :year",
@@ -50,9 +43,4 @@ const struct resource_plan project_create = {
 const struct resource_plan project_update = {
     .verb = RESOURCE_UPDATE,
     .rules = update_rules,
-};
-
-const struct resource_plan project_delete = {
-    .verb = RESOURCE_DELETE,
-    .rules = delete_rules,
 };

@@ -50,7 +50,6 @@ static const struct resource_rule delete_rules[] = {
 };
 
 static const struct resource_column create_computed[] = {
-    {"project_id", ":parent"},
     {"creator_id", ":actor"},
     {"completed_at", "CASE WHEN new.status = 'completed' THEN :at END"},
     {"progress", "CASE WHEN new.status = 'completed' THEN 100 ELSE new.progress END"},

@@ -105,7 +105,7 @@ export function admin(shared) {
                 [{ ...good, cron: '*', timezone: 'Mars' }, ['/cron', '/timezone'], /./],
                 [{ ...good, type: 'project.explode' }, ['/type'], /not a command/],
                 [{ ...good, type: 'projects' }, ['/type'], /not a command/],
-                [{ ...good, type: 'export.update', subject: randomUUID(), body: {} }, ['/type'], /no worker knows/],
+                [{ ...good, type: 'export.update', subject: randomUUID(), body: {} }, ['/type'], /not a command that a schedule can send/],
                 [{ ...good, body: { title: 'x' } }, ['/body/name', '/body/title'], /./],
                 [{ ...good, body: 'x' }, ['/body'], /object/],
                 [{ ...good, subject: randomUUID() }, ['/subject'], /no meaning/],

@@ -292,8 +292,10 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
     "true}"
 #define OBJECT(properties) \
     "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" properties "}"
-#define RESOURCE(name) \
-    "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"}"
+#define RESOURCE_WITH(name, more)                                                                \
+    "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"," \
+    "\"pool\":\"projects\"" more "}"
+#define RESOURCE(name) RESOURCE_WITH(name, "")
 #define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
 
 #define STATUS(transitions)                                                                                  \
@@ -353,43 +355,42 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
 {
     static const char *const cases[][2] = {
         {"{", "a.json:1:1: string or '}' expected near end of file"},
-        {"[]", "a.json#: a schema must be an object"},
-        {"{}", "a.json#: $schema must be \"https://json-schema.org/draft/2020-12/schema\""},
-        {HEAD("b.json") "}", "a.json#: $id must be the name of the file"},
+        {"[]", "a.json:1#: a schema must be an object"},
+        {"{}", "a.json:1#: $schema must be \"https://json-schema.org/draft/2020-12/schema\""},
+        {HEAD("b.json") "}", "a.json:1#: $id must be the name of the file"},
         {HEAD("a.json") ",\"type\":\"object\"}",
-         "a.json#: without x-resource or x-request a file is a library of $defs and cannot have `type`"},
+         "a.json:1#: without x-resource or x-request a file is a library of $defs and cannot have `type`"},
         {HEAD("a.json") ",\"$defs\":{\"x\":{\"type\":\"string\"}}}",
-         "a.json#/$defs/x: a string needs maxLength, an enum, or a format of one length"},
+         "a.json:1#/$defs/x: a string needs maxLength, an enum, or a format of one length"},
         {HEAD("a.json") "," RESOURCE("a") "," OBJECT(SERVER) "}",
-         "a.json#: x-roles is missing: who may create, update and delete"},
+         "a.json:1#: x-roles is missing: who may create, update and delete"},
         {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[\"king\"]}," OBJECT(SERVER) "}",
-         "a.json#/x-roles/create/0: must be the name of a role"},
+         "a.json:1#/x-roles/create/0: must be the name of a role"},
         {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[]}," OBJECT(SERVER) "}",
-         "a.json#/x-roles: `update` must be an array of roles"},
+         "a.json:1#/x-roles: `update` must be an array of roles"},
         {HEAD("a.json") ",\"x-resource\":{\"name\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
-         "a.json#/x-resource: `name` must be lower-case letters, digits and underscores"},
+         "a.json:1#/x-resource: `name` must be lower-case letters, digits and underscores"},
         {HEAD("a.json") ",\"x-resource\":{\"plural\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
-         "a.json#/x-resource: `plural` is not supported here"},
+         "a.json:1#/x-resource: `plural` is not supported here"},
         {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT("\"x\":{\"x-id\":1,\"type\":\"boolean\"}") "}",
-         "a.json#: a resource needs the read-only property `id`"},
-        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":"
-                        "\"b\"}," ROLES "," OBJECT(SERVER) "}",
-         "a.json#: a resource needs the read-only property `b_id`"},
-        {HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",\"parent\":"
-                        "\"b\"}," ROLES "," OBJECT(SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\","
-                                                          "\"format\":\"uuid\",\"readOnly\":true}") "}",
-         "a.json#/x-resource: the parent `b` is not the name of a resource"},
+         "a.json:1#: a resource needs the read-only property `id`"},
+        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," ROLES "," OBJECT(SERVER) "}",
+         "a.json:1#: a resource needs the read-only property `b_id`"},
+        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," ROLES "," OBJECT(
+             SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\","
+                    "\"format\":\"uuid\",\"readOnly\":true}") "}",
+         "a.json:1#/x-resource: the parent `b` is not the name of a resource"},
         {HEAD("a.json") "," RESOURCE("a") "," ROLES
                                           "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
          "c.json:-1:-1: unable to open"},
         {STATUS("{\"on\":[\"off\"]}"),
-         "a.json#/properties/s/x-transitions: `off` is missing: what it may become"},
+         "a.json:1#/properties/s/x-transitions: `off` is missing: what it may become"},
         {STATUS("{\"on\":[\"of\"],\"off\":[]}"),
-         "a.json#/properties/s/x-transitions/on/0: must be a value of the enum"},
+         "a.json:1#/properties/s/x-transitions/on/0: must be a value of the enum"},
         {STATUS("{\"on\":[],\"off\":[],\"dim\":[]}"),
-         "a.json#/properties/s/x-transitions: `dim` is no value of the enum"},
+         "a.json:1#/properties/s/x-transitions: `dim` is no value of the enum"},
         {STATUS("{\"on\":\"off\",\"off\":[]}"),
-         "a.json#/properties/s/x-transitions/on: must be an array of what the value may become"},
+         "a.json:1#/properties/s/x-transitions/on: must be an array of what the value may become"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct schema_set set;
@@ -403,11 +404,86 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
     }
 }
 
+/* A resource whose x-resource also says this, and the refusal, without the name of the file and the line. */
+static void assert_resource_refused(const struct folder *folder, const char *more, const char *roles,
+                                    const char *expected)
+{
+    CLEANUP(buf_done) struct buf schema;
+    char whole[256];
+    buf_init(&schema, 65536);
+    buf_printf(&schema,
+               HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",%s},"
+                              "\"x-roles\":{%s}," OBJECT(SERVER) "}",
+               more, roles);
+    buf_append_char(&schema, '\0');
+    put_file(folder, "a.json", buf_data(&schema));
+    snprintf(whole, sizeof(whole), "a.json:1#%s", expected);
+    assert_folder_refused(folder, whole);
+}
+
+#define POOL "\"pool\":\"projects\","
+
+static void test_resource_when_a_word_makes_no_sense_then_refused(void **state)
+{
+    static const char all[] = "\"create\":[],\"update\":[],\"delete\":[]";
+    static const struct {
+        const char *more, *roles, *expected;
+    } cases[] = {
+        {"\"verbs\":[]", "", "/x-resource: `pool` is missing: whose workers run its commands"},
+        {"\"pool\":\"gardens\"", all,
+         "/x-resource/pool: must be the name of a pool, a row of common/broker/pools.def"},
+        {POOL "\"verbs\":\"get\"", all, "/x-resource/verbs: must be an array of verbs"},
+        {POOL "\"verbs\":[\"get\",\"paint\"]", "",
+         "/x-resource/verbs/1: must be create, get, list, update or delete"},
+        {POOL "\"verbs\":[\"get\",\"get\"]", "", "/x-resource/verbs/1: `get` is listed twice"},
+        {POOL "\"verbs\":[\"get\"]", all, "/x-roles/create: x-resource has no verb `create`"},
+        {POOL "\"verbs\":[\"get\",\"create\"]", "", "/x-roles: `create` must be an array of roles"},
+        {POOL "\"summaries\":{\"paint\":\"Paint it.\"}", all,
+         "/x-resource/summaries/paint: the resource has no verb `paint`"},
+        {POOL "\"verbs\":[\"get\"],\"summaries\":{\"list\":\"List.\"}", "",
+         "/x-resource/summaries/list: the resource has no verb `list`"},
+        {POOL "\"summaries\":{\"get\":\"\"}", all, "/x-resource/summaries/get: must be a sentence"},
+        {POOL "\"path\":\"/v2/as\"", all,
+         "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
+        {POOL "\"path\":\"/v1/{x}/as\"", all,
+         "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
+        {POOL "\"path\":\"/v1/bas\"", all,
+         "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
+        {POOL "\"parent\":\"b\",\"path\":\"/v1/as\"", all,
+         "/x-resource/path: the path of a resource with a parent begins with that of the parent"},
+        {POOL "\"channel\":\"a\"", all, "/x-resource/channel: must be true or false"},
+        {POOL "\"parent\":\"b\",\"channel\":true", all,
+         "/x-resource/channel: a resource with a parent has no channel of its own"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_resource_refused(*state, cases[i].more, cases[i].roles, cases[i].expected);
+}
+
+static void test_resources_when_two_have_a_channel_then_refused(void **state)
+{
+    put_file(*state, "a.json",
+             HEAD("a.json") "," RESOURCE_WITH("a", ",\"channel\":true") "," ROLES "," OBJECT(SERVER) "}");
+    put_file(*state, "b.json",
+             HEAD("b.json") "," RESOURCE_WITH("b", ",\"channel\":true") "," ROLES "," OBJECT(SERVER) "}");
+    assert_folder_refused(*state,
+                          "a.json:1#/x-resource: b.json has a channel already, and an event goes to one");
+}
+
+/* The line is that of the place, whatever stands before it. */
+static void test_refusal_when_the_file_has_lines_then_it_names_the_line(void **state)
+{
+    put_file(*state, "a.json",
+             HEAD("a.json") ",\n\"description\":\"a \\\"x-roles\\\": {[\",\n" RESOURCE(
+                 "a") ",\n"
+                      "\"x-roles\":{\n\"create\":[\"developer\",\n\"king\"]},\n" OBJECT(SERVER) "}");
+    assert_folder_refused(*state, "a.json:6#/x-roles/create/1: must be the name of a role");
+}
+
 static void test_files_when_two_resources_share_a_name_then_refused(void **state)
 {
     put_file(*state, "a.json", GOOD("a.json", "a"));
     put_file(*state, "b.json", GOOD("b.json", "a"));
-    assert_folder_refused(*state, "b.json#/x-resource: name, collection or table is that of a.json");
+    assert_folder_refused(*state, "b.json:1#/x-resource: name, collection or table is that of a.json");
 }
 
 static void test_files_when_right_then_references_between_them_are_followed(void **state)
@@ -464,6 +540,9 @@ int main(void)
         cmocka_unit_test(test_reference_when_it_leads_nowhere_or_in_a_circle_then_refused),
         cmocka_unit_test(test_shape_when_nested_too_deeply_then_refused),
         IN_FOLDER(test_file_when_wrong_as_a_whole_then_refused_with_its_name),
+        IN_FOLDER(test_resource_when_a_word_makes_no_sense_then_refused),
+        IN_FOLDER(test_resources_when_two_have_a_channel_then_refused),
+        IN_FOLDER(test_refusal_when_the_file_has_lines_then_it_names_the_line),
         IN_FOLDER(test_files_when_two_resources_share_a_name_then_refused),
         IN_FOLDER(test_files_when_right_then_references_between_them_are_followed),
         cmocka_unit_test(test_folder_when_it_is_not_there_then_refused),

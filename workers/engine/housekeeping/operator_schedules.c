@@ -21,20 +21,14 @@
     " ($1::jsonb->>'actor')::uuid AS operator,"          \
     " ($1::jsonb->>'operator_company')::uuid AS operator_company)"
 
-#define COMMAND_TYPES_BEGIN                                                                \
+#define SYSTEM_TYPES_BEGIN                                                                 \
     " wrong AS ("                                                                          \
     " SELECT '/company' AS pointer, 'there is no such company' AS detail"                  \
     " FROM q"                                                                              \
     " WHERE company IS NOT NULL AND NOT EXISTS (SELECT FROM company WHERE id = q.company)" \
     " UNION ALL"                                                                           \
-    " SELECT '/type', 'no worker knows such a command'"                                    \
+    " SELECT '/type', 'the system has no such work, and a command needs a company'"        \
     " FROM q"                                                                              \
-    " WHERE company IS NOT NULL AND type NOT IN ("
-
-#define SYSTEM_TYPES_BEGIN                                                          \
-    "'') UNION ALL"                                                                 \
-    " SELECT '/type', 'the system has no such work, and a command needs a company'" \
-    " FROM q"                                                                       \
     " WHERE company IS NULL AND type NOT IN ("
 
 #define TYPES_END "''))"
@@ -134,15 +128,11 @@
 
 const struct operator_request operator_schedule_requests[] = {
     {"schedule.put",
-     {"operator.schedule_put", PUT_REQUEST "," COMMAND_TYPES_BEGIN
-#define COMMAND(type, resource, plan, event) "'" type "', "
-#include "workers/handlers.def"
-#undef COMMAND
-                                   SYSTEM_TYPES_BEGIN
+     {"operator.schedule_put", PUT_REQUEST "," SYSTEM_TYPES_BEGIN
 #define SYSTEM_WORK(type, value, sql) "'" type "', "
 #include "workers/engine/housekeeping/system_work.def"
 #undef SYSTEM_WORK
-                                       TYPES_END PUT}},
+                                   TYPES_END PUT}},
     {"schedule.delete", {"operator.schedule_delete", DELETE}},
     {"schedule.run", {"operator.schedule_run", RUN}},
     {0},

@@ -1,5 +1,6 @@
 #pragma once
-/* The table of commands (workers/handlers.def), made ready to run. */
+/* The commands of a pool, made ready to run: those of workers/handlers.def, and for each other verb of a resource
+ * (x-resource) a plain one, which has no rules but those of the schema. */
 
 #include "workers/engine/resource/resource.h"
 
@@ -11,7 +12,7 @@ struct handler {
 
 struct handlers;
 
-struct handlers *handlers_new(void);
+struct handlers *handlers_new(const char *pool);
 void handlers_free(struct handlers *handlers);
 
 /* Returns NULL when there is no such command. */

@@ -51,12 +51,18 @@ static void write_element(struct sql_writer *w, unsigned param, const char *type
 /* The project whose channel sees the event too: resource.c places effects in the same way. */
 static void write_project(struct sql_writer *w)
 {
-    if (strcmp(w->resource->name, "project") == 0)
+    switch (w->resource->channel) {
+    case MSG_CHANNEL_OWN:
         buf_append_text(&w->text, "m.id");
-    else if (w->resource->parent && strcmp(w->resource->parent, "project") == 0)
+        break;
+    case MSG_CHANNEL_PARENT:
         write_element(w, PARAM_PARENT, "uuid");
-    else
+        break;
+    default:
+        assert(w->resource->channel ==
+               MSG_CHANNEL_NONE); /* what many creates are of has no parent's parent */
         buf_append_text(&w->text, "NULL");
+    }
 }
 
 /* RETURNING names nothing but the columns of the table, and a join would look at each command for each row. But

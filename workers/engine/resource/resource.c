@@ -310,16 +310,25 @@ static struct slice deleted_data(const struct command *command, int64_t version,
     return (struct slice){text, (size_t)len};
 }
 
-/* Notes the project whose channel sees the event too: the entity itself, or the project above it. */
-static void place(const struct resource_statement *s, const struct command *command, struct effect *effect)
+/* Notes the entity whose channel hears of the event, beside the company's (a project). */
+static bool place(const struct resource_statement *s, const struct command *command,
+                  const struct db_result *result, int row, struct effect *effect)
 {
-    bool is_project = strcmp(s->resource->name, "project") == 0;
-    bool is_below = s->resource->parent && strcmp(s->resource->parent, "project") == 0;
-    effect->has_project = is_project || is_below;
-    if (is_below)
-        effect->project = command->envelope.parent;
-    else
+    effect->has_project = s->resource->channel != MSG_CHANNEL_NONE;
+    switch (s->resource->channel) {
+    case MSG_CHANNEL_OWN:
         effect->project = effect->subject;
+        break;
+    case MSG_CHANNEL_PARENT:
+        effect->project = command->envelope.parent;
+        break;
+    case MSG_CHANNEL_COLUMN:
+        return uuid_parse(db_text(result, row, s->plan->follow ? ANSWER_FOLLOW + 1 : ANSWER_ENTITY + 1),
+                          &effect->project);
+    case MSG_CHANNEL_NONE:
+        break;
+    }
+    return true;
 }
 
 static void add_follow(const struct resource_statement *s, struct command *command,
@@ -359,7 +368,8 @@ static void read_row(const struct resource_statement *s, struct command *command
     effect->version = version;
     effect->actor = command->envelope.actor;
     effect->at = arena_copy(&command->arena, slice_of(moment->at));
-    place(s, command, effect);
+    if (!place(s, command, result, row, effect))
+        command_refuse(command, ERR_INTERNAL, NULL, NULL, 0);
     command->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
     add_follow(s, command, moment, result);
 }

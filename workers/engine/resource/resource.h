@@ -1,6 +1,7 @@
 #pragma once
 /* Create, update and delete of a resource, made from its schema. A file of a pool adds SQL and rules, and
- * nothing else.
+ * nothing else; a plain resource has none. Its entities are deleted before that which they belong to: work that
+ * people have written down does not vanish with one request.
  *
  * Each command is one row of a prepared statement, whose text is built once, when the process starts:
  *
@@ -94,8 +95,8 @@ struct resource_statement {
     size_t param_count;
     const struct resource_rule *rules[RESOURCE_RULES_MAX];
     size_t rule_count;
-    struct resource_rule *transitions; /* those of the rules that follow from x-transitions; heap */
-    size_t transition_count;
+    struct resource_rule *made_rules; /* those of the rules that follow from the schemas; heap */
+    size_t made_count;
 };
 
 /* `name` is the command's type and becomes the statement's name; it must outlive the statement. `event` is the

@@ -3,6 +3,7 @@
 #include "workers/engine/resource/resource_text.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "common/msg/resource_sql.h"
 #include "workers/engine/resource/sql_writer.h"
@@ -169,7 +170,7 @@ static void write_transition(struct sql_writer *w, const struct msg_field *field
     CLEANUP(buf_done) struct buf pointer;
     buf_init(&pointer, 128);
     buf_printf(&pointer, "/%s%c", field->name, '\0');
-    struct resource_rule *rule = &s->transitions[s->transition_count++];
+    struct resource_rule *rule = &s->made_rules[s->made_count++];
     *rule = (struct resource_rule){
         .err = ERR_ILLEGAL_TRANSITION,
         .pointer = xstrdup(buf_data(&pointer)),
@@ -188,13 +189,50 @@ static void write_transition(struct sql_writer *w, const struct msg_field *field
 
 static void write_transitions(struct sql_writer *w)
 {
-    if (w->plan->verb != RESOURCE_UPDATE)
-        return;
-    w->statement->transitions = xcalloc(RESOURCE_RULES_MAX, sizeof(*w->statement->transitions));
     for (size_t i = 0; i < w->resource->object->field_count; i++) {
         const struct msg_field *field = &w->resource->object->fields[i];
         for (const struct msg_transition *row = field->transitions; row && row->from; row++)
             write_transition(w, field, row);
+    }
+}
+
+static void append_words(struct buf *text, const char *name)
+{
+    for (const char *at = name; *at; at++)
+        buf_append_char(text, *at == '_' || *at == '-' ? ' ' : *at);
+}
+
+/* "The project has punch items. Delete them first.": the caller frees the text. */
+static char *children_detail(const struct msg_resource *resource, const struct msg_resource *child)
+{
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, 1024);
+    buf_append_text(&text, "The ");
+    append_words(&text, resource->name);
+    buf_append_text(&text, " has ");
+    append_words(&text, child->collection);
+    buf_append_text(&text, ". Delete them first.");
+    buf_append_char(&text, '\0');
+    return xstrdup(buf_data(&text));
+}
+
+/* One rule for each resource that belongs to this one, if clients can delete its entities. */
+static void write_children(struct sql_writer *w)
+{
+    struct resource_statement *s = w->statement;
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        if (!(*at)->parent || strcmp((*at)->parent, w->resource->name) != 0 ||
+            !msg_resource_has(*at, MSG_VERB_DELETE))
+            continue;
+        struct resource_rule *rule = &s->made_rules[s->made_count++];
+        *rule = (struct resource_rule){.err = ERR_CONFLICT, .detail = children_detail(w->resource, *at)};
+        begin_rule(w);
+        buf_append_text(&w->text, "EXISTS (SELECT FROM ");
+        sql_write_quoted(w, (*at)->table);
+        sql_write(w, " AS child WHERE child.company_id = :company AND ");
+        buf_printf(&w->text, "child.\"%s_id\" = ", w->resource->name);
+        sql_write(w, ":id)");
+        end_rule(w, rule);
     }
 }
 
@@ -209,13 +247,33 @@ static void write_broken(struct sql_writer *w)
     buf_append_char(&w->text, '(');
     if (w->plan->verb != RESOURCE_CREATE)
         write_rule(w, &stale);
-    write_transitions(w);
+    if (w->plan->verb == RESOURCE_UPDATE)
+        write_transitions(w);
     for (const struct resource_rule *rule = w->plan->rules; rule && rule->broken_when; rule++)
         write_rule(w, rule);
+    if (w->plan->verb == RESOURCE_DELETE)
+        write_children(w);
     buf_append_text(&w->text, w->statement->rule_count ? ") AS broken" : "0) AS broken");
 }
 
 /* ---- the statement's parts ---- */
+
+/* true when the create sets "<parent>_id" to the parent of the path. */
+static bool is_set_to_parent(const struct sql_writer *w)
+{
+    char column[128];
+    if (!w->resource->parent)
+        return false;
+    snprintf(column, sizeof(column), "%s_id", w->resource->parent);
+    return !is_computed(w, column);
+}
+
+/* true when the create takes the id of the channel's entity over from the parent. */
+static bool is_set_from_above(const struct sql_writer *w)
+{
+    const char *column = w->resource->channel_column;
+    return w->plan->verb == RESOURCE_CREATE && column && !is_computed(w, column);
+}
 
 static void write_new_of_create(struct sql_writer *w)
 {
@@ -225,6 +283,11 @@ static void write_new_of_create(struct sql_writer *w)
         buf_append_text(&w->text, ", ");
         sql_write(w, w->plan->number->scope);
         buf_append_text(&w->text, " AS _scope");
+    }
+    if (is_set_from_above(w)) {
+        buf_append_text(&w->text, ", ");
+        sql_write_column(w, "parent", w->resource->channel_column);
+        buf_append_text(&w->text, " AS _channel");
     }
     buf_append_text(&w->text, " FROM ");
     if (w->plan->many)
@@ -278,6 +341,15 @@ static void write_new_of_delete(struct sql_writer *w)
     write_which_old(w);
 }
 
+static void write_returning_channel(struct sql_writer *w)
+{
+    if (!w->resource->channel_column)
+        return;
+    buf_append_text(&w->text, ", ");
+    sql_write_column(w, "t", w->resource->channel_column);
+    buf_append_text(&w->text, " AS _channel");
+}
+
 static void write_returning_entity(struct sql_writer *w)
 {
     buf_append_text(&w->text, " RETURNING ");
@@ -285,7 +357,9 @@ static void write_returning_entity(struct sql_writer *w)
         buf_append_text(&w->text, "t.company_id, ");
     buf_append_text(&w->text, w->plan->follow ? "t.*, " : "t.id, t.version, ");
     resource_sql_json(w->resource, "t", &w->text);
-    buf_append_text(&w->text, " AS json)");
+    buf_append_text(&w->text, " AS json");
+    write_returning_channel(w);
+    buf_append_char(&w->text, ')');
 }
 
 static void write_counter(struct sql_writer *w)
@@ -327,6 +401,10 @@ static void write_insert(struct sql_writer *w)
     buf_append_text(&w->text, "made AS (INSERT INTO ");
     sql_write_quoted(w, w->resource->table);
     buf_append_text(&w->text, " AS t (company_id, id");
+    if (is_set_to_parent(w))
+        buf_printf(&w->text, ", \"%s_id\"", w->resource->parent);
+    if (is_set_from_above(w))
+        buf_printf(&w->text, ", \"%s\"", w->resource->channel_column);
     if (w->plan->number)
         buf_printf(&w->text, ", \"%s\"", w->plan->number->column);
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++)
@@ -335,6 +413,10 @@ static void write_insert(struct sql_writer *w)
         if (is_taken_over(w, &object->fields[i]))
             buf_printf(&w->text, ", \"%s\"", object->fields[i].column);
     sql_write(w, ", version, created_at, updated_at) SELECT :company, :id");
+    if (is_set_to_parent(w))
+        sql_write(w, ", :parent");
+    if (is_set_from_above(w))
+        buf_append_text(&w->text, ", new._channel");
     if (w->plan->number)
         write_number(w);
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++) {
@@ -377,7 +459,9 @@ static void write_delete(struct sql_writer *w)
     buf_append_text(&w->text, "made AS (DELETE FROM ");
     sql_write_quoted(w, w->resource->table);
     sql_write(w, " AS t USING new WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id"
-                 " RETURNING t.id, new.version, NULL::text AS json)");
+                 " RETURNING t.id, new.version, NULL::text AS json");
+    write_returning_channel(w);
+    buf_append_char(&w->text, ')');
 }
 
 static void write_follow(struct sql_writer *w)
@@ -399,7 +483,9 @@ static void write_follow(struct sql_writer *w)
 
 static void write_answer(struct sql_writer *w)
 {
+    bool has_channel = w->resource->channel_column != NULL;
     if (w->plan->many) {
+        assert(!has_channel);
         buf_append_text(&w->text,
                         " SELECT id, 0, version, json, company_id FROM made"
                         " UNION ALL SELECT _id, broken, NULL, NULL, _company FROM new WHERE broken <> 0");
@@ -411,6 +497,8 @@ static void write_answer(struct sql_writer *w)
                          : "CASE WHEN new.broken = 0 THEN made.version ELSE new._old_version END");
     if (w->plan->follow)
         buf_append_text(&w->text, ", follow.id, follow.version, follow.json");
+    if (has_channel)
+        buf_append_text(&w->text, ", made._channel");
     buf_append_text(&w->text, " FROM new LEFT JOIN made ON true");
     if (w->plan->follow)
         buf_append_text(&w->text, " LEFT JOIN follow ON true");
@@ -458,9 +546,13 @@ static void write_recorded(struct sql_writer *w, const struct buf *beginning, co
 void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
                              const struct msg_resource *resource, const struct resource_plan *plan)
 {
-    assert(resource->object->field_count <= 62); /* bits of :has */
+    assert(resource->object->field_count <= MSG_COLUMNS_MAX); /* bits of :has */
     assert(!plan->many || (plan->verb == RESOURCE_CREATE && !plan->follow));
-    *statement = (struct resource_statement){.resource = resource, .plan = plan};
+    *statement = (struct resource_statement){
+        .resource = resource,
+        .plan = plan,
+        .made_rules = xcalloc(RESOURCE_RULES_MAX, sizeof(*statement->made_rules)),
+    };
     struct sql_writer w = {.statement = statement, .resource = resource, .plan = plan};
     CLEANUP(buf_done) struct buf beginning;
     buf_init(&w.text, RESOURCE_STATEMENT_MAX);
@@ -490,9 +582,9 @@ void resource_statement_done(struct resource_statement *statement)
     free((char *)(uintptr_t)statement->recorded.sql);
     free((char *)(uintptr_t)statement->at_once.name);
     free((char *)(uintptr_t)statement->at_once.sql);
-    for (size_t i = 0; i < statement->transition_count; i++) {
-        free((char *)(uintptr_t)statement->transitions[i].pointer);
-        free((char *)(uintptr_t)statement->transitions[i].detail);
+    for (size_t i = 0; i < statement->made_count; i++) {
+        free((char *)(uintptr_t)statement->made_rules[i].pointer);
+        free((char *)(uintptr_t)statement->made_rules[i].detail);
     }
-    free(statement->transitions);
+    free(statement->made_rules);
 }

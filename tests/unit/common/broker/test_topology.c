@@ -30,15 +30,6 @@ static void declare_and_read_dead_letters(struct client *client)
     broker_consume(client->broker, "dead.projects", "tests", 0, false, false);
 }
 
-static void test_pool_when_the_resource_is_known_then_its_name(void **state)
-{
-    (void)state;
-    assert_string_equal(topology_pool("project"), "projects");
-    assert_string_equal(topology_pool("task"), "projects");
-    assert_null(topology_pool("projects"));
-    assert_null(topology_pool(""));
-}
-
 static void test_command_queue_when_the_name_does_not_fit_then_cut(void **state)
 {
     (void)state;
@@ -271,7 +262,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_event_slot_when_asked_again_then_always_the_same),
         cmocka_unit_test(test_event_slot_when_there_are_many_companies_then_all_have_their_share),
-        cmocka_unit_test(test_pool_when_the_resource_is_known_then_its_name),
         cmocka_unit_test(test_command_queue_when_the_name_does_not_fit_then_cut),
         cmocka_unit_test(test_slot_when_asked_again_then_always_the_same),
         cmocka_unit_test(test_command_key_when_it_fits_then_its_length_else_zero),

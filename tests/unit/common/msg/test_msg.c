@@ -270,15 +270,13 @@ static void test_fingerprint_when_computed_anywhere_then_it_is_what_the_inbox_re
     assert_int_equal(msg_fingerprint(parts, 2), UINT64_C(0x60f2fa6cd7af9863));
 }
 
-static void test_resources_when_looked_up_then_found_by_name_and_by_collection(void **state)
+static void test_resources_when_looked_up_then_found_by_name(void **state)
 {
     (void)state;
     const struct msg_resource *task = msg_resource_by_name(SLICE("task"));
     assert_non_null(task);
-    assert_ptr_equal(task, msg_resource_by_collection(SLICE("tasks")));
     assert_string_equal(task->parent, "project");
     assert_null(msg_resource_by_name(SLICE("tas")));
-    assert_null(msg_resource_by_collection(SLICE("")));
 }
 
 int main(void)
@@ -303,7 +301,7 @@ int main(void)
         TEST(test_validate_when_the_arena_is_full_then_it_still_refuses),
         TEST(test_fingerprint_when_parts_differ_in_any_way_then_it_differs),
         TEST(test_fingerprint_when_computed_anywhere_then_it_is_what_the_inbox_remembers),
-        TEST(test_resources_when_looked_up_then_found_by_name_and_by_collection),
+        TEST(test_resources_when_looked_up_then_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

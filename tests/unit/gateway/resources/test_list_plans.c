@@ -345,15 +345,17 @@ static void test_list_when_nothing_or_everything_matches_looks_at_a_bounded_numb
     (void)state;
     struct fixture f = {.call.params = {SLICE(PARENT)}};
     struct plans *plans = plans_new();
+    struct route_table *routes = routes_new();
     size_t lists = 0;
     arena_init(&f.call.arena, 4096, 0);
-    for (size_t i = 0; i < routes.count; i++)
-        if (is_list(&routes.rows[i])) {
-            look_at_list(&f, plans, msg_resource_by_name(slice_of(routes.rows[i].resource)));
+    for (size_t i = 0; i < routes->count; i++)
+        if (is_list(&routes->rows[i])) {
+            look_at_list(&f, plans, msg_resource_by_name(slice_of(routes->rows[i].resource)));
             lists++;
         }
     assert_true(lists >= 4);
     arena_done(&f.call.arena);
+    routes_free(routes);
     plans_free(plans);
 }
 

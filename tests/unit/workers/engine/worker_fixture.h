@@ -278,7 +278,7 @@ static inline struct engine *engine_new(void)
 {
     struct engine *e = xcalloc(1, sizeof(*e));
     e->loop = ev_loop_new(EVFLAG_AUTO);
-    e->handlers = handlers_new();
+    e->handlers = handlers_new("projects");
     engine_connect(e, test_url(), 2);
     e->company = add_company();
     e->user = add_user(&e->company);

@@ -166,7 +166,28 @@ static void test_retention_when_a_run_has_more_to_do_then_the_next_step_begins_w
 
 /* ---- every table ---- */
 
-/* The tables that have no row in retention.def, neither as RETENTION nor as KEPT. */
+static bool has_search(const struct msg_resource *resource)
+{
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (resource->object->fields[i].search)
+            return true;
+    return false;
+}
+
+/* The tables that keep entities, and those of their text search, each behind a comma. */
+static void add_tables_of_resources(char *known, size_t size)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        const char *table = (*at)->table;
+        size_t len = strlen(known);
+        if (has_search(*at))
+            snprintf(known + len, size - len, ",'%s','%s_text_block','%s_text_changed'", table, table, table);
+        else
+            snprintf(known + len, size - len, ",'%s'", table);
+    }
+}
+
+/* The tables that have no row in retention.def, neither as RETENTION nor as KEPT, and keep no entities. */
 static const char *tables_without_end(void)
 {
     char known[SQL_SIZE] = "";
@@ -182,6 +203,7 @@ static const char *tables_without_end(void)
     for (size_t i = 0; i < count + ARRAY_LEN(others); i++)
         snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s'%s'", i > 0 ? "," : "",
                  i < count ? kept[i].table : others[i - count]);
+    add_tables_of_resources(known, sizeof(known));
     return ask_sqlf("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
                     " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
                     " AND (NOT relispartition OR relname = 'events_default')"

@@ -1,0 +1,98 @@
+// One walk over all resources and their verbs, made from the schemas: a resource that is added is walked, too.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+
+import { root } from '../../lib/servers.mjs';
+import { readResources, typeOf } from '../../lib/tables.mjs';
+import { expectCreated, expectProblem, expectStatus } from './expect.mjs';
+
+const METHODS = { create: 'POST', get: 'GET', list: 'GET', update: 'PATCH', delete: 'DELETE' };
+const ROLES = ['super_admin', 'company_admin', 'project_manager', 'supervisor', 'operative', 'developer'];
+
+const patient = { prefer: 'wait=60' };
+
+// A value that the schema allows.
+function sampleOf(field) {
+    const samples = { uuid: randomUUID(), date: '2026-12-24', 'date-time': '2026-12-24T18:00:00Z', email: 'site@test.example', uri: 'https://test.example/' };
+    const type = typeOf(field);
+    if (field.enum) return field.enum[0];
+    if (field.format) return samples[field.format];
+    if (type === 'string') return 'x'.repeat(Math.max(field.minLength ?? 0, 1));
+    return type === 'boolean' ? true : field.minimum;
+}
+
+const bodyOf = ({ required, fields }) => Object.fromEntries(required.map((name) => [name, sampleOf(fields[name])]));
+const mayDo = ({ roles }, verb) => ROLES.find((role) => roles[verb].includes(role));
+
+// Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
+async function make(company, all, resource) {
+    const parent = all.find(({ name }) => name === resource.parent);
+    const above = parent && await make(company, all, parent);
+    const begin = parent?.parent ? `/v1/${parent.collection}` : above?.path;
+    const path = parent ? `${begin}/${above.made.id}/${resource.collection}` : resource.path ?? `/v1/${resource.collection}`;
+    const body = bodyOf(resource);
+    const made = expectCreated(await company(mayDo(resource, 'create')).post(path, body, patient), path);
+    return { path, body, made, at: `${path}/${made.id}` };
+}
+
+// What has begun, such as an export, is deleted when it has ended.
+async function remove(api, at) {
+    for (let tries = 0; ; tries++) {
+        const answer = await api.delete(at, patient);
+        if (answer.status !== 409 || tries === 300) return answer;
+        await setTimeout(100);
+    }
+}
+
+async function walk(stack, all, resource) {
+    const own = await stack.addCompany();
+    const company = (role) => stack.client({ company: own, role });
+    const { verbs } = resource, has = (verb) => verbs.includes(verb);
+    if (!has('create')) return;
+    const { path, body, made, at } = await make(company, all, resource);
+    const stranger = stack.client({ company: await stack.addCompany() });
+    const outside = ROLES.find((role) => !resource.roles.create.includes(role));
+    for (const [name, value] of Object.entries(body)) assert.deepEqual(made[name], value, name);
+    assert.deepEqual(Object.keys(made).sort(), Object.keys(resource.fields).sort());
+    if (outside) expectProblem(await company(outside).post(path, body), 403, 'forbidden');
+    for (const missing of resource.required) {
+        const { [missing]: _, ...rest } = body;
+        expectProblem(await company(mayDo(resource, 'create')).post(path, rest), 422, 'validation');
+    }
+    if (has('get')) {
+        const read = expectStatus(await company('operative').get(at), 200);
+        assert.equal(read.body.id, made.id);
+        expectProblem(await stranger.get(at), 404, 'not-found');
+    }
+    if (has('list')) {
+        assert.deepEqual(expectStatus(await company('operative').get(path), 200).body.data.map(({ id }) => id), [made.id]);
+        for (const [name, field] of Object.entries(resource.fields).filter(([, { 'x-filter': filter }]) => filter))
+            expectStatus(await company('operative').get(`${path}?${name}=${encodeURIComponent(sampleOf(field))}`), 200);
+    }
+    if (has('update')) {
+        const api = company(mayDo(resource, 'update'));
+        const changed = expectStatus(await api.patch(at, {}, { ...patient, 'if-match': '"1"' }), 200).body;
+        assert.deepEqual(changed, { ...made, version: 2, updated_at: changed.updated_at });
+        expectProblem(await api.patch(at, {}, { ...patient, 'if-match': '"1"' }), 412, 'version-conflict');
+        expectProblem(await stranger.patch(at, {}, patient), 404, 'not-found');
+    }
+    if (has('delete')) {
+        expectProblem(await stranger.delete(at, patient), 404, 'not-found');
+        expectStatus(await remove(company(mayDo(resource, 'delete')), at), 204);
+        expectProblem(await company('operative').get(at), 404, 'not-found');
+    }
+    for (const [verb, method] of Object.entries(METHODS).filter(([verb]) => !has(verb)))
+        expectProblem(await company('super_admin').call(method, verb === 'create' || verb === 'list' ? path : at, { body: {} }), 405, 'method-not-allowed');
+}
+
+export function resources(shared, tree = root) {
+    const all = readResources(join(tree, 'schemas', 'messages'));
+    describe('every resource', () => {
+        for (const resource of all)
+            test(`test_verbs_of_${resource.name}_when_walked_then_each_does_what_the_schema_says_and_no_other_is_there`,
+                () => walk(shared.stack, all, resource));
+    });
+}

@@ -1,0 +1,193 @@
+// The tables of resources as their schemas demand them: what of pg_catalog differs, a sentence each.
+//
+//     const resources = readResources(join(root, 'schemas/messages'));
+//     assert.deepEqual(await differences(name, resources), []);
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { database } from './servers.mjs';
+
+const INDEXES_MAX = 8;
+const GRANTS = { create: 'INSERT', update: 'UPDATE', delete: 'DELETE' };
+const SERVER = ['id', 'version', 'created_at', 'updated_at'];
+
+// [{ name, table, collection, parent, verbs, fields: { name: schema }, … }] of every file with x-resource.
+export function readResources(folder) {
+    const files = new Map(readdirSync(folder).filter((file) => file.endsWith('.json'))
+        .map((file) => [file, JSON.parse(readFileSync(join(folder, file), 'utf8'))]));
+    const expand = (file, { $ref, ...schema }) => {
+        if (!$ref) return schema;
+        const [name, pointer] = $ref.split('#');
+        const target = pointer.split('/').slice(1).reduce((at, part) => at[part], files.get(name || file));
+        return { ...expand(name || file, target), ...schema };
+    };
+    return [...files].filter(([, schema]) => schema['x-resource']).map(([file, schema]) => ({
+        verbs: ['create', 'get', 'list', 'update', 'delete'],
+        ...schema['x-resource'],
+        required: schema.required,
+        roles: schema['x-roles'],
+        fields: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, expand(file, field)])),
+    }));
+}
+
+export const isNullable = ({ type }) => Array.isArray(type) && type.includes('null');
+export const typeOf = ({ type }) => (Array.isArray(type) ? type.find((one) => one !== 'null') : type);
+const columnOf = ([name, field]) => field['x-column'] ?? name;
+
+const CATALOG = (tables) => `
+    SELECT c.relname AS name, c.relkind AS kind,
+           (SELECT json_object_agg(a.attname, json_build_object('type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull))
+              FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+           ARRAY(SELECT json_build_object('kind', k.contype, 'other', k.confrelid::regclass::text, 'text', pg_get_constraintdef(k.oid),
+                        'expression', pg_get_expr(k.conbin, k.conrelid),
+                        'columns', ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u (n, i), pg_attribute AS a
+                                         WHERE a.attrelid = c.oid AND a.attnum = u.n ORDER BY u.i))
+                   FROM pg_constraint AS k WHERE k.conrelid = c.oid) AS constraints,
+           ARRAY(SELECT to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n))
+                   FROM pg_index AS i WHERE i.indrelid = c.oid) AS indexes,
+           c.relrowsecurity AS is_secured,
+           ARRAY(SELECT r.rolname FROM pg_policy AS p, pg_roles AS r WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS policies,
+           ARRAY(SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x
+                  WHERE has_table_privilege('cortex_gateway', c.oid, x)) AS gateway_may,
+           ARRAY(SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x
+                  WHERE has_table_privilege('cortex_worker', c.oid, x)) AS worker_may,
+           to_regproc('public.' || quote_ident(c.relname || '_search')) IS NOT NULL AS has_search
+      FROM pg_class AS c
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN (${tables.map((table) => `'${table}'`).join(', ')})`;
+
+const begins = (index, columns) => columns.every((column, i) => index[i]?.replace(/"/g, '') === column);
+
+// ---- types and bounds ----
+
+const FORMATS = { uuid: ['uuid'], date: ['date'], 'date-time': ['timestamp with time zone'] };
+const TYPES = { string: ['text'], boolean: ['boolean'], integer: ['integer', 'bigint'] };
+
+const decimalsOf = (multiple) => (`${multiple}`.split('.')[1] ?? '').length;
+
+// Values that the schema allows, as text, and some that it does not.
+function samplesOf(field) {
+    const type = typeOf(field);
+    if (field.enum) return { right: field.enum.filter((one) => one !== null), wrong: ['no such value', ''] };
+    if (type === 'string' && !FORMATS[field.format])
+        return {
+            right: ['x'.repeat(field.minLength ?? 0), 'é'.repeat(field.maxLength)].filter((one) => one !== '' || !field.minLength),
+            wrong: field.minLength > 0 ? [''] : [],
+            above: ['x'.repeat(field.maxLength + 1)],
+        };
+    if (type === 'integer' || type === 'number') {
+        const decimals = decimalsOf(field.multipleOf ?? 1), step = 1 / 10 ** decimals;
+        return {
+            right: [field.minimum, field.maximum].map((one) => one.toFixed(decimals)),
+            wrong: [(field.minimum - step).toFixed(decimals)],
+            above: field.maximum < Number.MAX_SAFE_INTEGER ? [(field.maximum + 1).toFixed(decimals)] : [],
+        };
+    }
+    return { right: [], wrong: [] };
+}
+
+const literal = (text) => `'${text.replace(/'/g, "''")}'`;
+
+// Whether each of these columns takes its value: its type holds the value as it is, and none of its checks is false.
+async function taken(name, trials) {
+    if (trials.length === 0) return [];
+    const rows = trials.map(({ value, type, column, checks }, i) =>
+        `(${i}, ${literal(value)}, ${literal(type)}, ${literal(column)}, ${literal(['true', ...checks].join(' AND '))})`);
+    const answers = await database.query(name, `
+        SELECT i, CASE WHEN test_fits(value, type) THEN test_holds(value, type, name, checks) ELSE false END AS ok
+          FROM (VALUES ${rows.join(', ')}) AS v (i, value, type, name, checks)`);
+    return answers.filter(({ ok }) => ok).map(({ i }) => i);
+}
+
+const HELPERS = `
+    CREATE OR REPLACE FUNCTION test_fits(value text, type text) RETURNS boolean LANGUAGE plpgsql AS $f$
+    DECLARE same boolean;
+    BEGIN
+        EXECUTE format('SELECT ($1::%1$s)::text = $1 OR ($1::%1$s)::text::numeric = $1::numeric', type) INTO same USING value;
+        RETURN same;
+    EXCEPTION WHEN OTHERS THEN RETURN false;
+    END $f$;
+    CREATE OR REPLACE FUNCTION test_holds(value text, type text, name text, checks text) RETURNS boolean LANGUAGE plpgsql AS $f$
+    DECLARE held boolean;
+    BEGIN
+        EXECUTE format('SELECT %s FROM (SELECT $1::%s AS %I) AS row', checks, type, name) INTO held USING value;
+        RETURN coalesce(held, true);
+    END $f$;`;
+
+// ---- one resource ----
+
+const quoted = (text) => (text.length > 40 ? `${text.length} characters` : `"${text}"`);
+
+function* ofColumn({ table }, entry, found) {
+    const [, field] = entry, column = columnOf(entry), at = `${table}.${column}`;
+    if (!found.columns[column]) return yield `${at}: there is no such column`;
+    const { type, not_null } = found.columns[column];
+    const wanted = FORMATS[field.format] ?? TYPES[typeOf(field)] ?? ['numeric'];
+    if (!wanted.includes(type.replace(/\(.*/, ''))) return yield `${at}: is ${type} and should be ${wanted.join(' or ')}`;
+    if (not_null === isNullable(field)) yield `${at}: ${not_null ? 'is NOT NULL, and the schema allows null' : 'may be NULL, and the schema does not allow it'}`;
+}
+
+// The values to be tried on a column, and what is wrong when it takes, or does not take, them.
+function trialsOf({ table, isOld }, entry, found) {
+    const [, field] = entry, column = columnOf(entry), at = `${table}.${column}`;
+    if (SERVER.includes(column) || !found.columns[column]) return [];
+    const { type } = found.columns[column];
+    const checks = found.constraints.filter(({ kind, columns }) => kind === 'c' && columns.length === 1 && columns[0] === column)
+        .map(({ expression }) => expression);
+    const { right, wrong, above = [] } = samplesOf(field);
+    return [
+        ...right.map((value) => ({ value, mustTake: true, says: `${at}: refuses ${quoted(value)}, which the schema allows` })),
+        ...[...wrong, ...(isOld ? [] : above)].map((value) => ({ value, mustTake: false, says: `${at}: takes ${quoted(value)}, which the schema does not allow` })),
+    ].map((trial) => ({ ...trial, type, column, checks }));
+}
+
+function* ofKeys({ table, parent }, resources, found) {
+    const keys = found.constraints.filter(({ kind }) => kind === 'p' || kind === 'f')
+        .map(({ kind, columns, other }) => `${kind} ${columns.join(',')}${kind === 'f' ? ` ${other}` : ''}`);
+    if (!keys.includes('p company_id,id')) yield `${table}: its primary key is not (company_id, id)`;
+    const above = parent ? `f company_id,${parent}_id ${resources.find(({ name }) => name === parent).table}` : 'f company_id company';
+    if (!keys.includes(above)) yield `${table}: has no foreign key ${above.slice(2)}`;
+}
+
+function* ofIndexes({ table, parent, fields }, found) {
+    const list = ['company_id', ...(parent ? [`${parent}_id`] : []), 'created_at', 'id'];
+    if (!found.indexes.some((index) => begins(index, list))) yield `${table}: has no index for its list (${list.join(', ')})`;
+    for (const entry of Object.entries(fields)) {
+        if (entry[1]['x-indexed'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry)])))
+            yield `${table}: has no index for its filter ${entry[0]}`;
+    }
+    if (found.indexes.length > INDEXES_MAX) yield `${table}: has ${found.indexes.length} indexes, and at most ${INDEXES_MAX} are allowed`;
+}
+
+function* ofRights({ table, verbs }, found) {
+    const needed = ['SELECT', ...verbs.map((verb) => GRANTS[verb]).filter(Boolean)];
+    if (!found.is_secured) yield `${table}: has no row-level security`;
+    for (const role of ['cortex_gateway', 'cortex_worker']) if (!found.policies.includes(role)) yield `${table}: has no policy for ${role}`;
+    if (found.gateway_may.join() !== 'SELECT') yield `${table}: cortex_gateway may ${found.gateway_may.join(', ') || 'do nothing'}, and should only SELECT`;
+    for (const right of needed) if (!found.worker_may.includes(right)) yield `${table}: cortex_worker may not ${right}`;
+    if (found.worker_may.includes('TRUNCATE')) yield `${table}: cortex_worker may TRUNCATE`;
+}
+
+function* ofResource(resource, resources, found) {
+    if (!found) return yield `${resource.table}: there is no such table`;
+    for (const entry of Object.entries(resource.fields)) yield* ofColumn(resource, entry, found);
+    yield* ofKeys(resource, resources, found);
+    yield* ofIndexes(resource, found);
+    yield* ofRights(resource, found);
+    const searches = Object.values(resource.fields).some((field) => field['x-search']);
+    if (searches && !found.has_search) yield `${resource.table}: has x-search, and text_search_begin was not called for it`;
+}
+
+// old: tables from before there was this test. Some of their upper bounds are only in the schema.
+export async function differences(name, resources, old = []) {
+    await database.run(name, HELPERS);
+    const catalog = await database.query(name, CATALOG(resources.map(({ table }) => table)));
+    const pairs = resources.map((resource) => [{ ...resource, isOld: old.includes(resource.table) }, catalog.find((one) => one.name === resource.table)])
+        .filter(([, found]) => found?.kind !== 'v'); // a view is for the workers alone
+    const trials = pairs.flatMap(([resource, found]) =>
+        (found ? Object.entries(resource.fields).flatMap((entry) => trialsOf(resource, entry, found)) : []));
+    const takes = new Set(await taken(name, trials));
+    return [
+        ...pairs.flatMap(([resource, found]) => [...ofResource(resource, resources, found)]),
+        ...trials.filter(({ mustTake }, i) => takes.has(i) !== mustTake).map(({ says }) => says),
+    ];
+}
