@@ -62,6 +62,29 @@ bool cors_is_preflight(const struct call *call)
            cors_is_allowed(call->gateway->config, call_header(call, "origin"));
 }
 
+static void answer_preflight(struct call *call)
+{
+    call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
+    call_add_header(call, "Access-Control-Allow-Headers", SLICE(ALLOWED));
+    call_respond(call, 204, NULL, SLICE_NONE);
+}
+
+bool cors_answers_early(struct call *call, enum err refusal)
+{
+    static const enum err refusals[] = {ERR_URI_TOO_LONG, ERR_HEADERS_TOO_LARGE, ERR_REQUEST_TIMEOUT,
+                                        ERR_TOO_MANY_CONNECTIONS, ERR_INPUT_FULL};
+    const struct config *config = call->gateway->config;
+    struct slice origin = call_header(call, "origin");
+    if (!is_on(config) || call->method != METHOD_OPTIONS || (origin.data && !cors_is_allowed(config, origin)))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+        if (refusals[i] == refusal) {
+            answer_preflight(call);
+            return true;
+        }
+    return false;
+}
+
 void cors_options(struct call *call)
 {
     bool is_preflight = cors_is_preflight(call);
@@ -71,9 +94,9 @@ void cors_options(struct call *call)
         return;
     }
     if (is_preflight) {
-        call_add_header(call, "Access-Control-Allow-Methods", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE"));
-        call_add_header(call, "Access-Control-Allow-Headers", SLICE(ALLOWED));
         call_add_header(call, "Access-Control-Max-Age", SLICE("600"));
+        answer_preflight(call);
+        return;
     }
     call_respond(call, 204, NULL, SLICE_NONE);
 }

@@ -19,5 +19,10 @@ void cors_allow_unknown(struct call *call);
  * refusal of the preflight itself (no such path, a malformed target) would keep from the page why its request is refused. */
 bool cors_is_preflight(const struct call *call);
 
+/* The same of an OPTIONS that is refused for its length, its slowness or for want of room, perhaps before all of its head
+ * has come: no allowed origin is known to be missing. True: it is answered as a preflight, and the refusal waits for the
+ * request itself, whose answer the page may read. */
+bool cors_answers_early(struct call *call, enum err refusal);
+
 /* Answers OPTIONS: a preflight, or the methods that are allowed at this path. */
 void cors_options(struct call *call);

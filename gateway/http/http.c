@@ -129,6 +129,8 @@ static void finish(struct exchange *exchange)
 static void look_at_part_of_head(struct exchange *exchange)
 {
     struct call *call = &exchange->call;
+    if (exchange->request.target_len > 0) /* so its method has arrived */
+        call->method = method_of(&exchange->request);
     if (take_headers(call, &exchange->request) == ERR_OK)
         call_give_correlation_id(call);
     if (call_header(call, "origin").data || exchange->request.has_head)
@@ -146,7 +148,8 @@ static void refuse(struct exchange *exchange, enum err err, const char *why)
         look_at_part_of_head(exchange);
     call->keep_alive = false;
     exchange->in_handler = true;
-    call_fail(call, err, why);
+    if (!cors_answers_early(call, err))
+        call_fail(call, err, why);
     finish(exchange);
 }
 

@@ -33,10 +33,10 @@ struct server {
     struct ev_timer stop_accepting;
     struct ev_timer deadline;
     struct ev_timer notice;
-    char refusal[512]; /* the whole answer to clients that come when max_connections are open */
-    size_t refusal_len;
-    int listen_fd; /* -1: none, or closed by the drain */
-    int spare_fd;  /* closed to turn a client away when no descriptor is left */
+    char refusal[512];            /* the whole answer to clients that come when max_connections are open */
+    size_t refusal_len, retry_at; /* in it, the digit of Retry-After */
+    int listen_fd;                /* -1: none, or closed by the drain */
+    int spare_fd;                 /* closed to turn a client away when no descriptor is left */
     bool begun, draining, drained;
     void (*on_drained)(void *arg);
     void *on_drained_arg;
@@ -65,13 +65,22 @@ static void write_refusal(struct server *server)
                          "X-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n%s",
                          len, cors, body);
     server->refusal_len = (size_t)total;
+    server->retry_at = (size_t)(strstr(server->refusal, "Retry-After: ") - server->refusal) + 13;
 }
 
-static void turn_away(const struct server *server, int fd)
+/* One to three seconds, so that those who are turned away together do not come back together. */
+static struct slice refusal(struct server *server)
 {
+    server->refusal[server->retry_at] = (char)('1' + arc4random_uniform(3));
+    return (struct slice){server->refusal, server->refusal_len};
+}
+
+static void turn_away(struct server *server, int fd)
+{
+    struct slice answer = refusal(server);
     char sink[4096];
     (void)!recv(fd, sink, sizeof(sink), MSG_DONTWAIT); /* unread bytes would make the close a reset */
-    (void)!send(fd, server->refusal, server->refusal_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)!send(fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
     close(fd);
 }
@@ -108,7 +117,7 @@ static enum accepted accept_one(struct server *server)
     int fd = accept4(server->listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         if (conn_set_guests(server->conns) == CONN_GUESTS_MAX)
-            conn_set_dismiss_guest(server->conns, (struct slice){server->refusal, server->refusal_len});
+            conn_set_dismiss_guest(server->conns, refusal(server));
         struct conn *conn = conn_new(server->conns, fd, (const struct sockaddr *)&peer,
                                      server->first_protocol, is_full(server));
         if (server->draining)

@@ -322,6 +322,57 @@ static void test_cors_when_refused_early_then_the_page_may_read_it(void **state)
     }
 }
 
+/* A preflight has the target of its request, and a browser shows its page no refusal of a preflight. */
+static void test_cors_when_the_head_is_too_long_then_its_preflight_is_answered_all_the_same(void **state)
+{
+    enum { HEAD = 70000 };
+    static const struct {
+        const char *method, *before;
+        int status;
+    } heads[] = {
+        {"OPTIONS", "/?text=", 204},
+        {"OPTIONS", "/ HTTP/1.1\r\nOrigin: https://app.example\r\nAccess-Control-Request-Headers: ", 204},
+        {"OPTIONS", "/ HTTP/1.1\r\nAccess-Control-Request-Headers: ", 204},
+        {"OPTIONS", "/ HTTP/1.1\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Headers: ", 431},
+        {"GET", "/?text=", 414},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        CLEANUP_FREE char *request = xmalloc(HEAD);
+        int len = snprintf(request, HEAD, "%s %s", heads[i].method, heads[i].before);
+        memset(request + len, 'x', (size_t)(HEAD - len));
+        struct client client = client_open(*state);
+        size_t at = 0;
+        client_send(*state, &client, (struct slice){request, HEAD}, 65536);
+        struct reply reply = await_reply(*state, &client, &at);
+        assert_int_equal(reply.status, heads[i].status);
+        if (heads[i].status == 204)
+            assert_has(reply.head, "\r\nAccess-Control-Allow-Headers: ");
+        else
+            assert_has_not(reply.head, "\r\nAccess-Control-Allow-Headers: ");
+        client_close(&client);
+    }
+}
+
+/* A client would take the body for the beginning of another answer. */
+static void test_head_when_refused_early_has_no_body(void **state)
+{
+    enum { HEAD = 70000 };
+    static const char *const begins[] = {
+        "HEAD /?text=", "HEAD / HTTP/1.1\r\nCookie: ", "HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+        CLEANUP_FREE char *request = xmalloc(HEAD);
+        size_t len = strlen(begins[i]);
+        memset(request, 'x', HEAD);
+        memcpy(request, begins[i], len);
+        struct client client = client_open(*state);
+        client_send(*state, &client, (struct slice){request, i < 2 ? HEAD : len}, 65536);
+        await_end(*state, &client);
+        struct slice read = buf_slice(&client.read);
+        assert_true(read.len > 4 && memcmp(read.data + read.len - 4, "\r\n\r\n", 4) == 0);
+        client_close(&client);
+    }
+}
+
 static void test_cors_when_the_head_is_too_large_then_the_page_may_read_it(void **state)
 {
     enum { HEAD = 70000 };
@@ -1042,6 +1093,30 @@ static void test_connections_when_as_many_as_allowed_have_a_token_turn_others_aw
     client_close(&fourth);
 }
 
+/* Those who are turned away together must not come back together. */
+static void test_connections_when_many_are_turned_away_then_they_come_back_at_different_times(void **state)
+{
+    struct rig *rig = *state;
+    unsigned seen = 0;
+    rig->config.max_connections = 1;
+    rig->config.address_share = 100;
+    uint16_t port = listen_for(rig);
+    struct client first = connect_to(port);
+    show_token(rig, &first);
+    for (size_t i = 0; i < 60; i++) {
+        struct client client = connect_to(port);
+        size_t at = 0;
+        struct reply reply = await_reply(rig, &client, &at);
+        const char *seconds = memmem(reply.head.data, reply.head.len, "Retry-After: ", 13);
+        assert_non_null(seconds);
+        assert_in_range(seconds[13], '1', '3');
+        seen |= 1u << (seconds[13] - '1');
+        client_close(&client);
+    }
+    assert_int_equal(seen, 7);
+    client_close(&first);
+}
+
 static struct client known_from(struct rig *rig, uint8_t last, uint16_t port)
 {
     struct client client = connect_from(last, port);
@@ -1267,6 +1342,8 @@ int main(void)
         TEST(test_token_when_wrong_is_challenged_with_the_reason),
         TEST(test_cors_when_the_origin_is_listed_allows_it_and_no_other),
         TEST(test_cors_when_the_request_will_be_refused_then_its_preflight_is_not),
+        TEST(test_cors_when_the_head_is_too_long_then_its_preflight_is_answered_all_the_same),
+        TEST(test_head_when_refused_early_has_no_body),
         TEST(test_cors_when_refused_early_then_the_page_may_read_it),
         TEST(test_cors_when_the_head_is_too_large_then_the_page_may_read_it),
         TEST(test_request_when_malformed_is_refused_and_the_connection_closed),
@@ -1298,6 +1375,7 @@ int main(void)
         TEST(test_drain_when_somebody_does_not_leave_ends_by_itself),
         TEST(test_listen_when_the_address_is_wrong_says_so),
         TEST(test_connections_when_as_many_as_allowed_have_a_token_turn_others_away),
+        TEST(test_connections_when_many_are_turned_away_then_they_come_back_at_different_times),
         TEST(test_connections_when_one_address_fills_the_table_with_tokens_then_it_gives_way_to_others),
         TEST(test_connections_when_an_address_has_its_share_with_tokens_then_an_idle_one_of_it_ends),
         TEST(test_connections_when_as_many_as_allowed_then_the_oldest_stranger_makes_room),
