@@ -17,6 +17,20 @@ struct slice etag_of_content(struct slice content, char text[ETAG_SIZE])
     return (struct slice){text, (size_t)len};
 }
 
+bool etag_read_version(struct slice inside, int64_t *ret_version)
+{
+    int64_t version = 0;
+    if (inside.len == 0 || inside.len > 18 || inside.data[0] == '0')
+        return false;
+    for (size_t i = 0; i < inside.len; i++) {
+        if (inside.data[i] < '0' || inside.data[i] > '9')
+            return false;
+        version = version * 10 + (inside.data[i] - '0');
+    }
+    *ret_version = version;
+    return true;
+}
+
 static struct slice skip(struct slice s, size_t count)
 {
     return (struct slice){s.data + count, s.len - count};

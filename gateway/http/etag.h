@@ -10,6 +10,9 @@ struct slice etag_format(int64_t version, char text[ETAG_SIZE]);
 /* The tag of something that has no version: a hash of its content. */
 struct slice etag_of_content(struct slice content, char text[ETAG_SIZE]);
 
+/* Reads the version in a tag of ours, without its quotes. There is one way to write it: no sign, no leading zero. */
+bool etag_read_version(struct slice inside, int64_t *ret_version);
+
 /* Takes the next tag off a list, without its "W/"; SLICE_NONE at the end, and where the list is malformed:
  * something is left of it then. */
 struct slice etag_next(struct slice *list, bool *ret_is_weak);

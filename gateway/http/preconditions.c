@@ -79,21 +79,6 @@ static bool is_opaque(struct slice inside)
     return true;
 }
 
-/* Our tags are versions, and there is one way to write a version: no sign, no leading zero. */
-static bool parse_version(struct slice text, int64_t *ret_version)
-{
-    int64_t version = 0;
-    if (text.len == 0 || text.len > 18 || text.data[0] == '0')
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        version = version * 10 + (text.data[i] - '0');
-    }
-    *ret_version = version;
-    return true;
-}
-
 /* How many tags of the list could be versions, and the last of them; weak ones count where they may match. False
  * when the list is malformed. */
 static bool survey(struct slice list, bool weak_counts, size_t *ret_count, int64_t *ret_version)
@@ -105,7 +90,7 @@ static bool survey(struct slice list, bool weak_counts, size_t *ret_count, int64
         struct slice inside = {tag.data + 1, tag.len - 2};
         if (!is_opaque(inside))
             return false;
-        if ((weak_counts || !is_weak) && parse_version(inside, ret_version))
+        if ((weak_counts || !is_weak) && etag_read_version(inside, ret_version))
             ++*ret_count;
     }
     return tags > 0 && list.len == 0;

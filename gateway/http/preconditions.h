@@ -24,6 +24,9 @@ struct conditions {
 /* No entity has this version: the write ends with 412, or with 404 where there is nothing. */
 #define CONDITIONS_NEVER INT64_MAX
 
+/* What is wrong with malformed ones. */
+#define CONDITIONS_DEMAND "If-Match and If-None-Match must be lists of entity tags, or *."
+
 /* If-Match and If-None-Match, each as one list. A weak tag never satisfies If-Match. ERR_BAD_REQUEST: one of them
  * is malformed. */
 enum err conditions_parse(struct slice if_match, struct slice if_none_match,

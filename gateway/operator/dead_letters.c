@@ -3,6 +3,8 @@
 
 #include "gateway/operator/dead_letters.h"
 
+#include "gateway/http/etag.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/command_body.h"
 #include "gateway/resources/page.h"
@@ -66,26 +68,32 @@ static const struct db_statement one = {
 
 enum { ONE_JSON, ONE_TYPE, ONE_HEX, ONE_BASE64 };
 
+/* False: the call has been answered. */
+static bool append_dead_letter(struct call *call, struct db_result *result, struct buf *body)
+{
+    if (db_rows(result) == 0) {
+        call_fail(call, ERR_NOT_FOUND, NULL);
+        return false;
+    }
+    struct slice dead_letter = db_text(result, 0, ONE_JSON);
+    buf_append(body, dead_letter.data, dead_letter.len - 1);
+    buf_append_text(body, ",\"body\":");
+    if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), body)) {
+        buf_append_text(body, "null,\"body_base64\":");
+        buf_append_json_string(body, db_text(result, 0, ONE_BASE64));
+    }
+    buf_append_char(body, '}');
+    if (body->truncated)
+        call_fail(call, ERR_BODY_TOO_LARGE, "The dead letter is too large to be shown.");
+    return !body->truncated;
+}
+
 static void on_dead_letter(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
     CLEANUP(buf_done) struct buf body;
     buf_init(&body, DEAD_LETTER_MAX);
-    if (db_rows(result) == 0) {
-        call_fail(call, ERR_NOT_FOUND, NULL);
-        return;
-    }
-    struct slice dead_letter = db_text(result, 0, ONE_JSON);
-    buf_append(&body, dead_letter.data, dead_letter.len - 1);
-    buf_append_text(&body, ",\"body\":");
-    if (!command_body_append(call, db_text(result, 0, ONE_TYPE), db_text(result, 0, ONE_HEX), &body)) {
-        buf_append_text(&body, "null,\"body_base64\":");
-        buf_append_json_string(&body, db_text(result, 0, ONE_BASE64));
-    }
-    buf_append_char(&body, '}');
-    if (body.truncated)
-        call_fail(call, ERR_BODY_TOO_LARGE, "The dead letter is too large to be shown.");
-    else
+    if (append_dead_letter(call, result, &body))
         call_respond(call, 200, "application/json", buf_slice(&body));
 }
 
@@ -98,22 +106,59 @@ void read_dead_letter(struct call *call)
 
 static const char selection[] = "dead_selection";
 
+/* Whether If-Match and If-None-Match allow a change of what has this tag now. False: the call has been answered. */
+static bool conditions_allow_it(struct call *call, struct slice present)
+{
+    struct conditions conditions;
+    enum err err = conditions_parse(call_header_list(call, "if-match"),
+                                    call_header_list(call, "if-none-match"), &conditions);
+    if (!err && !conditions_allow(&conditions, present))
+        err = ERR_VERSION_CONFLICT;
+    if (err)
+        call_fail(call, err, err == ERR_BAD_REQUEST ? CONDITIONS_DEMAND : NULL);
+    return !err;
+}
+
+static void on_looked(struct call *call, struct db_result *result, void *action)
+{
+    char text[ETAG_SIZE];
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&body, DEAD_LETTER_MAX);
+    if (!append_dead_letter(call, result, &body))
+        return;
+    call_set_etag(call, etag_of_content(buf_slice(&body), text));
+    if (conditions_allow_it(call, call->etag))
+        pool_request_submit(call, NULL, action);
+}
+
+/* With conditions, a look at the dead letter goes first: its tag is a hash of what is shown, which no worker knows. */
+static void submit(struct call *call, const char *action)
+{
+    if (call_header(call, "if-match").data || call_header(call, "if-none-match").data)
+        query_start_as_operator(call, &one, call->params, 1, on_looked, (void *)(uintptr_t)action);
+    else
+        pool_request_submit(call, NULL, action);
+}
+
 void dead_letter_replay(struct call *call)
 {
-    pool_request_submit(call, NULL, "dead.replay");
+    submit(call, "dead.replay");
 }
 
 void dead_letter_drop(struct call *call)
 {
-    pool_request_submit(call, NULL, "dead.drop");
+    submit(call, "dead.drop");
 }
 
+/* Those that match have no tag in common, so only `*` names them. */
 void dead_letters_replay(struct call *call)
 {
-    pool_request_submit(call, selection, "dead.replay_many");
+    if (conditions_allow_it(call, SLICE("")))
+        pool_request_submit(call, selection, "dead.replay_many");
 }
 
 void dead_letters_drop(struct call *call)
 {
-    pool_request_submit(call, selection, "dead.drop_many");
+    if (conditions_allow_it(call, SLICE("")))
+        pool_request_submit(call, selection, "dead.drop_many");
 }

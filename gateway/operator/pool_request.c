@@ -7,6 +7,7 @@
 #include "gateway/bus/control.h"
 #include "gateway/http/etag.h"
 #include "gateway/http/field.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/http/schema_input.h"
 
 enum { KEY_SIZE = 96 };
@@ -42,10 +43,9 @@ static bool read_tags(struct slice list, bool weak_counts, json_t **ret_tags)
     for (struct slice tag; (tag = etag_next(&list, &is_weak)).data; count++) {
         const char *dot = memchr(tag.data, '.', tag.len);
         struct slice version = {tag.data + 1, (dot ? (size_t)(dot - tag.data) : tag.len - 1) - 1};
-        json_t *number = json_number_of(version);
-        if (json_is_integer(number) && (weak_counts || !is_weak))
-            json_array_append(versions, number);
-        json_decref(number);
+        int64_t number;
+        if (etag_read_version(version, &number) && (weak_counts || !is_weak))
+            json_array_append_new(versions, json_integer(number));
     }
     *ret_tags = TAKE(versions);
     return count > 0 && list.len == 0;
@@ -67,14 +67,32 @@ bool pool_request_read_conditions(struct call *call, json_t **ret_conditions)
         bool is_good = read_tags(list, fields[i].weak_counts, &tags);
         json_object_set_new(conditions, fields[i].member, tags ? tags : json_array());
         if (!is_good) {
-            call_fail(call, ERR_BAD_REQUEST,
-                      "If-Match and If-None-Match must be lists of entity tags, or *.");
+            call_fail(call, ERR_BAD_REQUEST, CONDITIONS_DEMAND);
             return false;
         }
     }
     if (json_object_size(conditions) > 0)
         *ret_conditions = TAKE(conditions);
     return true;
+}
+
+static bool names(const json_t *tags, int64_t version)
+{
+    if (json_is_string(tags))
+        return true;
+    for (size_t i = 0; i < json_array_size(tags); i++)
+        if (json_integer_value(json_array_get(tags, i)) == version)
+            return true;
+    return false;
+}
+
+bool pool_request_conditions_hold(struct call *call, int64_t version)
+{
+    CLEANUP(json_cleanup) json_t *conditions = NULL;
+    if (!pool_request_read_conditions(call, &conditions))
+        return false;
+    const json_t *match = json_object_get(conditions, "match");
+    return (!match || names(match, version)) && !names(json_object_get(conditions, "none_match"), version);
 }
 
 void pool_request_send(struct call *call, json_t *body, const char *action)

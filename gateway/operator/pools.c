@@ -14,8 +14,10 @@
 
 #include "common/base/json.h"
 #include "common/broker/topology.h"
+#include "common/msg/format.h"
 #include "common/msg/problem.h"
 #include "gateway/bus/control.h"
+#include "gateway/http/etag.h"
 #include "gateway/http/schema_input.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/query.h"
@@ -29,6 +31,7 @@ struct survey {
     size_t count, at;
     bool is_list;
     struct slice request; /* to the manager */
+    struct slice change;  /* what follows a look at the pool that its conditions allow; SLICE_NONE: nothing */
     bool is_act;          /* it changes the pool, and is recorded under this id */
     struct uuid act;
     struct slice shown; /* the list's entries so far */
@@ -90,6 +93,7 @@ static struct slice unknown_view(struct arena *arena, struct slice name)
 /* ---- requests to the managers ---- */
 
 static void ask_next(struct call *call, struct survey *survey);
+static void start_one(struct call *call, struct slice request, struct slice change, bool is_act);
 
 static void respond(struct call *call, struct slice body)
 {
@@ -137,6 +141,34 @@ static bool is_pool(struct slice name)
     return false;
 }
 
+/* "1796053703685.9f86d081884c7d65": when the pool was last given a size, which If-Match means, and a hash of what is
+ * shown, which changes all the time. Returns the former. */
+static int64_t set_etag(struct call *call, struct slice view, struct slice shown)
+{
+    char hash[ETAG_SIZE], text[2 * ETAG_SIZE];
+    CLEANUP(json_cleanup) json_t *json = json_loadb(view.data, view.len, 0, NULL);
+    const char *resized_at = json_string_value(json_object_get(json, "resized_at"));
+    int64_t version = 0;
+    if (!resized_at || !msg_format_read_time(slice_of(resized_at), &version))
+        version = 0;
+    int len =
+        snprintf(text, sizeof(text), "\"%lld.%s", (long long)version, etag_of_content(shown, hash).data + 1);
+    call_set_etag(call, (struct slice){text, (size_t)len});
+    return version;
+}
+
+static void show(struct call *call, struct survey *survey, struct slice view)
+{
+    struct slice shown = merge(&call->arena, view, survey->counts[0]);
+    int64_t version = shown.data ? set_etag(call, view, shown) : 0;
+    if (!survey->change.data)
+        respond(call, shown);
+    else if (pool_request_conditions_hold(call, version))
+        start_one(call, survey->change, SLICE_NONE, true);
+    else
+        call_fail(call, ERR_VERSION_CONFLICT, NULL);
+}
+
 static void on_view(struct call *call, const struct control_answer *answer, void *context)
 {
     struct survey *survey = context;
@@ -145,7 +177,7 @@ static void on_view(struct call *call, const struct control_answer *answer, void
     if (survey->is_list)
         add_to_list(call, survey, answer);
     else if (is_view(answer))
-        respond(call, merge(&call->arena, answer->body, survey->counts[0]));
+        show(call, survey, answer->body);
     else if (answer->err == ERR_UNROUTABLE && !is_pool(survey->names[0]))
         call_fail(call, ERR_NOT_FOUND, "There is no such pool.");
     else
@@ -184,15 +216,19 @@ static void start(struct call *call, struct survey *survey)
         respond(call, SLICE_NONE);
 }
 
-static void start_one(struct call *call, struct slice request, bool is_act)
+static void start_one(struct call *call, struct slice request, struct slice change, bool is_act)
 {
     struct survey *survey = arena_calloc(&call->arena, 1, sizeof(*survey));
     if (!survey) {
         respond(call, SLICE_NONE);
         return;
     }
-    *survey = (struct survey){
-        .names = {call->params[0]}, .count = 1, .request = request, .is_act = is_act, .act = uuid_v7()};
+    *survey = (struct survey){.names = {call->params[0]},
+                              .count = 1,
+                              .request = request,
+                              .change = change,
+                              .is_act = is_act,
+                              .act = uuid_v7()};
     if (is_act)
         record(call, survey, SLICE("begun"));
     start(call, survey);
@@ -215,7 +251,7 @@ void pools_show(struct call *call)
 
 void pool_show(struct call *call)
 {
-    start_one(call, SLICE("{}"), false);
+    start_one(call, SLICE("{}"), SLICE_NONE, false);
 }
 
 static void refuse_empty(struct call *call)
@@ -246,19 +282,21 @@ static bool fits_partitions(struct call *call, const json_t *size)
 
 void pool_resize(struct call *call)
 {
-    CLEANUP(json_cleanup) json_t *size = NULL;
+    CLEANUP(json_cleanup) json_t *size = NULL, *conditions = NULL;
     if (!schema_input_read(call, "pool_size", &size))
         return;
     if (json_object_size(size) == 0) {
         refuse_empty(call);
         return;
     }
-    if (!fits_partitions(call, size))
+    if (!fits_partitions(call, size) || !pool_request_read_conditions(call, &conditions))
         return;
     CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
     struct slice request = arena_copy(&call->arena, slice_of(body));
-    if (request.data)
-        start_one(call, request, true);
-    else
+    if (!request.data)
         respond(call, SLICE_NONE);
+    else if (conditions) /* a resize between the look and ours is not seen */
+        start_one(call, SLICE("{}"), request, false);
+    else
+        start_one(call, request, SLICE_NONE, true);
 }

@@ -105,7 +105,7 @@ static bool read_conditions(struct write *w)
     }
     if (!err)
         return true;
-    call_fail(call, err, "If-Match and If-None-Match must be lists of entity tags, or *.");
+    call_fail(call, err, CONDITIONS_DEMAND);
     return false;
 }
 

@@ -91,6 +91,24 @@ export function deadLetters(shared) {
             described.expect('getPool', await operator.get('/v1/admin/pools/projects'));
         });
 
+        test('test_drop_and_replay_with_conditions_then_only_what_was_read_is_changed', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const company = await stack.addCompany();
+            const one = `/v1/admin/dead-letters/${await addLetter(stack, company, 'kept')}`;
+            const { etag } = expectStatus(await operator.get(one), 200).headers;
+            for (const headers of [{ 'if-none-match': '*' }, { 'if-none-match': etag }, { 'if-match': '"1"' }, { 'if-match': `W/${etag}` }]) {
+                assert.equal(expectProblem(await operator.delete(one, headers), 412, 'version-conflict').headers.etag, etag);
+                expectProblem(await operator.post(`${one}/replay`, undefined, headers), 412, 'version-conflict');
+            }
+            for (const headers of [{ 'if-none-match': '*' }, { 'if-match': etag }]) {
+                expectProblem(await operator.delete(`/v1/admin/dead-letters?company=${company}`, headers), 412, 'version-conflict');
+                expectProblem(await operator.post('/v1/admin/dead-letters/replay', { company }, headers), 412, 'version-conflict');
+            }
+            expectStatus(await operator.delete(one, { 'if-match': `"1", ${etag}` }), 204);
+            expectProblem(await operator.delete(one, { 'if-match': etag }), 404, 'not-found');
+        });
+
         test('test_drop_one_and_many_then_they_are_gone', async () => {
             const { stack } = shared;
             const operator = operatorOf(shared);

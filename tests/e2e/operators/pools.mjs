@@ -36,6 +36,23 @@ export function pools(shared) {
             }
         });
 
+        test('test_pool_with_conditions_then_only_the_size_that_was_read_is_changed', async () => {
+            const operator = operatorOf(shared);
+            const path = '/v1/admin/pools/projects';
+            const put = (wanted, headers) => operator.put(path, { wanted }, headers);
+            const { etag } = expectStatus(await operator.get(path), 200).headers;
+            expectProblem(await put(2, { 'if-none-match': '*' }), 412, 'version-conflict');
+            expectProblem(await put(2, { 'if-none-match': `"x", W/${etag}` }), 412, 'version-conflict');
+            expectProblem(await put(2, { 'if-match': '"1", "2.x"' }), 412, 'version-conflict');
+            expectProblem(await put(2, { 'if-match': `W/${etag}` }), 412, 'version-conflict');
+            expectProblem(await put(2, { 'if-match': 'x' }), 400, 'bad-request');
+            assert.equal(expectStatus(await operator.get(path), 200).body.wanted, 1);
+            const resized = expectStatus(await put(2, { 'if-match': `"1", ${etag}` }), 200);
+            assert.equal(resized.body.wanted, 2);
+            const stale = expectProblem(await put(1, { 'if-match': etag }), 412, 'version-conflict');
+            expectStatus(await put(1, { 'if-match': stale.headers.etag, 'if-none-match': etag }), 200);
+        });
+
         test('test_pools_when_listed_then_each_says_what_waits_and_what_each_worker_holds', async () => {
             const { stack } = shared;
             const operator = operatorOf(shared);
