@@ -44,6 +44,35 @@ bool protobuf_next(struct slice *bytes, struct slice *ret_message)
     return false;
 }
 
+/* A string of protobuf-c ends at its first NUL, and one that a client sends may go on behind it: "company:…\0x" would be
+ * the channel "company:…". So each allocation knows its size, which is that of the string and of a NUL. */
+struct sized {
+    size_t size;
+    _Alignas(max_align_t) char octets[];
+};
+
+static void *allocate_sized(void *arg, size_t size)
+{
+    (void)arg;
+    struct sized *sized = xmalloc(sizeof(*sized) + size);
+    sized->size = size;
+    return sized->octets;
+}
+
+static void free_sized(void *arg, void *octets)
+{
+    (void)arg;
+    if (octets)
+        free(CONTAINER_OF(octets, struct sized, octets));
+}
+
+static ProtobufCAllocator sizing = {.alloc = allocate_sized, .free = free_sized};
+
+static json_t *read_text(const char *text)
+{
+    return json_stringn(text, CONTAINER_OF(text, struct sized, octets)->size - 1);
+}
+
 struct reading {
     int64_t max_depth;
     bool is_whole; /* each JSON text in it was read */
@@ -67,7 +96,7 @@ static json_t *read_value(struct reading *reading, const ProtobufCFieldDescripto
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
-        return json_string(*(char *const *)at);
+        return read_text(*(char *const *)at);
     case PROTOBUF_C_TYPE_BOOL:
         return json_boolean(*(const protobuf_c_boolean *)at);
     case PROTOBUF_C_TYPE_INT32:
@@ -138,10 +167,10 @@ enum err protobuf_read_command(struct slice message, int64_t max_depth, json_t *
                                bool *ret_is_whole)
 {
     struct reading reading = {.max_depth = max_depth, .is_whole = true};
-    ProtobufCMessage *command = protobuf_c_message_unpack(&centrifuge__command__descriptor, NULL, message.len,
-                                                          (const uint8_t *)message.data);
+    ProtobufCMessage *command = protobuf_c_message_unpack(&centrifuge__command__descriptor, &sizing,
+                                                          message.len, (const uint8_t *)message.data);
     json_t *json = command ? read_message(&reading, command) : NULL;
-    protobuf_c_message_free_unpacked(command, NULL);
+    protobuf_c_message_free_unpacked(command, &sizing);
     if (!json)
         return ERR_BAD_REQUEST;
     *ret_command = json;

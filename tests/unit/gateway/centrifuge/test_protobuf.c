@@ -60,6 +60,17 @@ static void test_command_when_its_data_is_no_json_then_said(void **state)
     assert_string_equal(command(BYTES("\x08\x03\x6a\x02\x0a\x00")), "cut {\"id\":3,\"rpc\":{\"data\":null}}");
 }
 
+/* Else "company:…\0x" would be the channel "company:…". */
+static void test_command_when_its_text_has_a_nul_then_it_does_not_end_there(void **state)
+{
+    (void)state;
+    assert_string_equal(command(BYTES("\x08\x03\x6a\x05\x12\x03G\x00/")),
+                        "{\"id\":3,\"rpc\":{\"method\":\"G\\u0000/\"}}");
+    assert_string_equal(command(BYTES("\x08\x03\x2a\x04\x0a\x02"
+                                      "c\x00")),
+                        "{\"id\":3,\"subscribe\":{\"channel\":\"c\\u0000\"}}");
+}
+
 static void test_command_when_malformed_then_refused(void **state)
 {
     (void)state;
@@ -204,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command_when_read_then_as_in_json),
         cmocka_unit_test(test_command_when_its_data_is_no_json_then_said),
+        cmocka_unit_test(test_command_when_its_text_has_a_nul_then_it_does_not_end_there),
         cmocka_unit_test(test_command_when_malformed_then_refused),
         cmocka_unit_test(test_command_when_cut_anywhere_then_nothing_is_read_past_its_end),
         cmocka_unit_test(test_messages_when_listed_then_each_behind_its_length),
