@@ -56,7 +56,7 @@ static bool refuse_tls(struct reading *r, struct slice value)
     return fail(r, value.data, "TLS to RabbitMQ is not supported, so its parameters have no meaning");
 }
 
-/* What the clients of Erlang, Python (pika), Node (amqplib), Ruby (bunny), Java and .NET know. */
+/* What the clients of Erlang, Python (pika, aio-pika), Node (amqplib), Ruby (bunny), Java and .NET know. */
 static const struct {
     const char *name;
     bool (*take)(struct reading *r, struct slice value);
@@ -74,12 +74,20 @@ static const struct {
     {"socket_timeout", ignore},
     {"stack_timeout", ignore},
     {"blocked_connection_timeout", ignore},
+    {"tcp_options", ignore},
+    {"client_properties", ignore},
+    {"name", ignore},
+    {"timeout", ignore},
+    {"reconnect_interval", ignore},
+    {"fail_fast", ignore},
     {"cacertfile", refuse_tls},
     {"certfile", refuse_tls},
     {"keyfile", refuse_tls},
     {"verify", refuse_tls},
     {"fail_if_no_peer_cert", refuse_tls},
     {"server_name_indication", refuse_tls},
+    {"depth", refuse_tls},
+    {"password", refuse_tls},
     {"ssl_options", refuse_tls},
 };
 

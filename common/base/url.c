@@ -82,7 +82,9 @@ bool url_host(const struct url_reading *r, struct slice authority, struct slice 
     if (colon && (!url_number(port, PORT_MAX, ret_port) || *ret_port == 0))
         return url_fail(r, port.data, "the port must be a number from 1 to 65535");
     *ret_host = (struct slice){authority.data, len};
-    return len == 0 || authority_is_valid(*ret_host) ||
+    bool has_colon =
+        !is_literal && memchr(authority.data, ':', len); /* "h:1:2", or an IPv6 address without [] */
+    return len == 0 || (!has_colon && authority_is_valid(*ret_host)) ||
            url_fail(r, authority.data, "the host is neither a name nor an address");
 }
 

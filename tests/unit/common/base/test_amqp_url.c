@@ -26,6 +26,8 @@ static void test_url_when_of_its_form_then_its_parts_and_defaults(void **state)
         {"amqp://host/?frameMax=8192&channel_max=10&auth_mechanism=PLAIN&locale=en_US&&", "guest", "guest",
          "host", "/", 5672, -1, -1},
         {"amqp://u@host/%2f?blocked_connection_timeout=5", "u", "guest", "host", "/", 5672, -1, -1},
+        {"amqp://u@host/?tcp_options=%7B%7D&client_properties=%7B%7D&name=app&reconnect_interval=3", "u",
+         "guest", "host", "/", 5672, -1, -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct amqp_url *u = NULL;
@@ -73,6 +75,8 @@ static void test_url_when_wrong_then_the_place_and_the_reason_and_no_password(vo
         {"amqp://u:sec%zzret@host/", "character 13: %"},
         {"amqp://u:secret@ho st/", "character 19: there is a blank"},
         {"amqp://u:secret@ho^st/", "the host"},
+        {"amqp://u:secret@host:5672:5673/", "character 17: the host"},
+        {"amqp://u:secret@::1/", "the host"},
         {"amqp://u:se#cret@host/", "character 12: #"},
         {"amqp://u:secret@host/?hartbeat=30", "character 23: there is no such parameter"},
         {"amqp://u:secret@host/?heartbeat=x", "character 33: heartbeat"},
