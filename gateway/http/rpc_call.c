@@ -17,7 +17,7 @@ static void deliver(struct call *call, int status, const char *content_type, str
     const struct rpc_answer answer = {.status = status,
                                       .content_type = content_type,
                                       .headers = buf_slice(&call->added),
-                                      .body = content_type ? body : SLICE("")};
+                                      .body = content_type && call->method != METHOD_HEAD ? body : SLICE("")};
     access_log_answer(call, call->path.data != NULL, status, answer.body.len);
     exchange_set_state(exchange, ANSWERED);
     rpc->call = NULL;

@@ -88,13 +88,23 @@ static void answer(struct call *call, struct slice channels)
         event_page(call, &request);
 }
 
+/* A ticket without channels is for the company's own, which may also be named. */
+static bool is_own_channel(const struct call *call, struct slice name)
+{
+    char own[CHANNEL_NAME_SIZE];
+    channel_format(CHANNEL_COMPANY, &call->identity.company, own);
+    return slice_is(name, own);
+}
+
 /* The query need not repeat the channels of a ticket, and must name no others. */
 static void on_ticket(struct call *call, const struct identity *identity, struct slice channels)
 {
     const char *why = NULL;
     enum err err = authorize_known(call, identity, &why);
     struct slice named = call_query(call, "channels");
-    if (!err && named.data && !slice_equal(named, channels)) {
+    bool is_same =
+        !named.data || slice_equal(named, channels) || (channels.len == 0 && is_own_channel(call, named));
+    if (!err && !is_same) {
         err = ERR_FORBIDDEN;
         why = "The ticket is for other channels.";
     }

@@ -101,6 +101,8 @@ export function commands(shared) {
             assert.deepEqual([changed.data.status, changed.data.body.version], [200, 2]);
             assert.equal((await client.rpc(`PATCH ${path}`, { body: { name: 'Late' }, headers: { 'If-Match': '"1"' } })).data.status, 412);
             const list = await client.rpc('GET /v1/projects?limit=2', {});
+            const head = (await client.rpc('HEAD /v1/projects?limit=2', {})).data;
+            assert.deepEqual([head.status, head.headers.etag, head.body], [200, list.data.headers.etag, undefined]);
             assert.equal(list.data.body.data.length, 2);
             assert.match(list.data.headers.link, /rel="next"/);
             assert.equal((await client.rpc(`DELETE ${path}`, null)).data.status, 204);

@@ -59,6 +59,8 @@ export function tickets(shared) {
             const page = expectStatus(await open(shared.stack.url, await ticketOf(api, body), `&after=0&channels=${projects[0]}`), 200);
             assert.deepEqual(page.body.data.map(({ seq }) => seq), [1]);
             assert.equal(expectStatus(await open(shared.stack.url, await ticketOf(api, body)), 200).body.data.length, 1);
+            expectStatus(await open(shared.stack.url, await ticketOf(api, {}), `&channels=company:${company}`), 200);
+            expectProblem(await open(shared.stack.url, await ticketOf(api, {}), `&channels=${projects[0]}`), 403, 'forbidden');
         });
 
         test('test_ticket_that_makes_no_sense_then_refused', async () => {
