@@ -167,9 +167,8 @@ static int open_channel(struct dns_question *q, const struct dns_options *option
                              .tries = TRIES,
                              .sock_state_cb = on_socket_state,
                              .sock_state_cb_data = q};
-    int status = ares_init_options(&q->channel, &o,
-                                   ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                                       ARES_OPT_SOCK_STATE_CB);
+    int status = ares_init_options(
+        &q->channel, &o, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
     if (status == ARES_SUCCESS && options->servers && options->servers[0])
         status = ares_set_servers_ports_csv(q->channel, options->servers);
     return status;

@@ -26,7 +26,7 @@ typedef void dns_on_answer(void *arg, const struct dns_address *addresses, size_
 
 struct dns_options {
     const char *servers; /* "address[:port]" of name servers, separated by commas; NULL or "": the system's */
-    bool is_absolute;    /* the host is looked up as it is, and never below the search domains of the system */
+    bool is_absolute; /* the host is looked up as it is, and never below the search domains of the system */
 };
 
 /* Asks for both families. A host that is an address needs no server, and is its own answer. */

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # bench [--against REV] [part...]: measure speed and memory, against the goals or against another commit
 #
-# The parts are memory health read create events scale fairness retention locked reads-fairness usual realtime. realtime is made of parts that can
-# be named alone: realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of them are run, each beside what it is
-# compared with.
+# The parts are memory idle health read create companies events scale fairness retention locked reads-fairness usual endurance rows realtime.
+# realtime is made of parts that can be named alone: realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of
+# them are run, each beside what it is compared with.
 #
 # --against REV builds that commit beside this one, starts a stack of each and measures the two in turn, round after round, with the
 # measuring programs of this commit: memory, health, read, create and events, or the parts that are named. It fails when a figure is
 # worse than 0.95 of that commit's, by more than that commit's own rounds differ.
 #
 # BENCH_SECONDS: the length of one run (5). BENCH_ROUNDS: how often the two sides are measured in turn (3; with --against 5).
+# BENCH_ENDURANCE_S: how long endurance lasts (600). BENCH_ROWS: how many rows the part rows makes (1,000,000).
 set -euo pipefail
 here=$(dirname "$0")
 unset CORTEX_AMQP_URL CORTEX_DATABASE_URL CORTEX_READ_DATABASE_URL CORTEX_CONFIG CORTEX_BUILD

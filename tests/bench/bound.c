@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/bench/bound_parcel.h"
 #include "tests/bench/bound_wire.h"
 #include "tests/bench/flags.h"
 
@@ -20,6 +21,7 @@ static void parse(int argc, char **argv, struct bound_options *o)
         {"in-flight", "N", "operations at a time (64)", .number = &o->in_flight},
         {"rate", "N", "operations per second at fixed times, instead of a fixed number at a time",
          .number = &o->rate},
+        {"parcel", "N", "commands or events in one message, at most (64)", .number = &o->parcel},
         {"duration", "SECONDS", "what is measured (10)", .number = &o->duration_s},
         {"warmup", "SECONDS", "before that, not counted (2)", .number = &o->warmup_s},
         {"json", NULL, "a line of JSON as the report", .on = &o->json},
@@ -29,6 +31,8 @@ static void parse(int argc, char **argv, struct bound_options *o)
                 "bound: the bare chain of a create, without HTTP and checks: what the servers allow.");
     if (!o->amqp_url || !o->database_url || o->in_flight == 0 || o->duration_s == 0)
         errx(2, "--amqp, --database, --in-flight and --duration must say something; --help explains");
+    if (o->parcel < 1 || o->parcel > BOUND_PARCEL_RECORDS)
+        errx(2, "--parcel must be from 1 to %d", BOUND_PARCEL_RECORDS);
 }
 
 static pid_t start_worker(const struct bound_options *options)
@@ -73,6 +77,7 @@ int main(int argc, char **argv)
     struct bound_options options = {.amqp_url = getenv("CORTEX_AMQP_URL"),
                                     .database_url = getenv("CORTEX_DATABASE_URL"),
                                     .in_flight = 64,
+                                    .parcel = BOUND_PARCEL_RECORDS,
                                     .duration_s = 10,
                                     .warmup_s = 2};
     parse(argc, argv, &options);

@@ -7,7 +7,8 @@
  *       └── exclusive classic queue ◀── `events` ◀──event, confirmed───┘ then the command is acked
  *
  * The same messages, queue arguments and rows as for a project.create through the API, one transaction a
- * batch; no HTTP, no JSON, no checks. An operation lasts from its publish to the arrival of its event. */
+ * batch; no HTTP, no JSON, no checks. Commands that are there at once travel as one message, and so do the
+ * events of a batch (bound_parcel.h). An operation lasts from its publish to the arrival of its event. */
 
 #include <stdint.h>
 
@@ -28,7 +29,8 @@ enum {
 struct bound_options {
     const char *amqp_url, *database_url, *database_role;
     int64_t in_flight;
-    int64_t rate; /* operations per second at fixed times, latency counted from those; 0: closed loop */
+    int64_t rate;   /* operations per second at fixed times, latency counted from those; 0: closed loop */
+    int64_t parcel; /* commands or events in one message, at most */
     int64_t duration_s, warmup_s;
     bool json;
 };

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/broker/topology.h"
+#include "tests/bench/bound_parcel.h"
 #include "tests/bench/bound_wire.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/bench/histogram.h"
@@ -28,6 +29,7 @@ struct publisher {
     uint64_t next, completed;
     int64_t begin_us, end_us; /* of what is measured: what ends there, or with a rate, what is due there */
     struct histogram latencies;
+    struct bound_parcel parcel; /* commands that travel together */
 };
 
 static const struct wire_header header_template[] = {
@@ -37,13 +39,35 @@ static const struct wire_header header_template[] = {
     {.name = {"fingerprint", 11}, .integer = 0x1234567890abcdef},
 };
 
+static void send_parcel(struct publisher *p)
+{
+    char id[UUID_TEXT_LEN + 1];
+    struct uuid uuid = uuid_v7();
+    if (p->parcel.count == 0)
+        return;
+    uuid_format(&uuid, id);
+    const struct wire_message message = {
+        .exchange = SLICE(EXCHANGE_COMMANDS),
+        .routing_key = SLICE(BOUND_ROUTING_KEY),
+        .content_type = SLICE("application/msgpack"),
+        .message_id = {id, UUID_TEXT_LEN},
+        .correlation_id = SLICE("0"),
+        .reply_to = slice_of(p->reply_key),
+        .type = SLICE("project.create"),
+        .persistent = true,
+        .mandatory = true,
+        .headers = header_template,
+        .header_count = ARRAY_LEN(header_template),
+        .body = bound_parcel_slice(&p->parcel),
+    };
+    wire_publish(&p->commands, &message);
+    bound_parcel_clear(&p->parcel);
+}
+
 static void publish(struct publisher *p, int64_t started_at)
 {
-    char id[UUID_TEXT_LEN + 1], correlation[24], body[512];
+    char body[512], name[BOUND_NAME_LEN + 1];
     struct uuid uuid = uuid_v7();
-    uuid_format(&uuid, id);
-    int correlation_len = snprintf(correlation, sizeof(correlation), "%" PRIu64, p->next);
-    char name[BOUND_NAME_LEN + 1];
     snprintf(name, sizeof(name), "Bench %.8s %09" PRIu64, p->run.data, p->next % 1000000000);
 
     size_t len = 0;
@@ -52,30 +76,17 @@ static void publish(struct publisher *p, int64_t started_at)
         memcpy(body + len, parts[i].data, parts[i].len);
         len += parts[i].len;
     }
-    const struct wire_message message = {
-        .exchange = SLICE(EXCHANGE_COMMANDS),
-        .routing_key = SLICE(BOUND_ROUTING_KEY),
-        .content_type = SLICE("application/msgpack"),
-        .message_id = {id, UUID_TEXT_LEN},
-        .correlation_id = {correlation, (size_t)correlation_len},
-        .reply_to = slice_of(p->reply_key),
-        .type = SLICE("project.create"),
-        .persistent = true,
-        .mandatory = true,
-        .headers = header_template,
-        .header_count = ARRAY_LEN(header_template),
-        .body = {body, len},
-    };
-    wire_publish(&p->commands, &message);
+    struct bound_record record = {.operation = p->next, .body = {body, len}};
+    uuid_format(&uuid, record.id);
+    if (!bound_parcel_add(&p->parcel, &record)) {
+        send_parcel(p);
+        (void)bound_parcel_add(&p->parcel, &record);
+    }
     p->started_at[p->next++ % WINDOW_MAX] = started_at;
 }
 
-static void on_event(void *ctx, const struct wire_delivery *delivery)
+static void end_operation(struct publisher *p, uint64_t operation)
 {
-    struct publisher *p = ctx;
-    uint64_t operation = 0;
-    for (size_t i = 0; i < delivery->correlation_id.len; i++)
-        operation = operation * 10 + (uint64_t)(delivery->correlation_id.data[i] - '0');
     int64_t *started_at = &p->started_at[operation % WINDOW_MAX];
     if (*started_at == 0)
         errx(1, "an event came twice");
@@ -85,6 +96,14 @@ static void on_event(void *ctx, const struct wire_delivery *delivery)
         histogram_record(&p->latencies, now - *started_at);
     *started_at = 0;
     p->completed++;
+}
+
+static void on_events(void *ctx, const struct wire_delivery *delivery)
+{
+    struct slice left = delivery->body;
+    struct bound_record record;
+    while (bound_parcel_next(&left, &record))
+        end_operation(ctx, record.operation);
 }
 
 /* Starts what is due; returns how long to sleep at most. */
@@ -121,6 +140,7 @@ static void run(struct publisher *p)
         if (now > p->end_us + DRAIN_US)
             errx(1, "%" PRIu64 " operations never completed", p->next - p->completed);
         int64_t wait_us = publish_due(p, first_us, now);
+        send_parcel(p);
         wire_flush(&p->commands);
 
         short want_write = wire_has_output(&p->commands) ? POLLOUT : 0;
@@ -129,9 +149,9 @@ static void run(struct publisher *p)
         if (ppoll(fds, ARRAY_LEN(fds), &wait, NULL) < 0 && errno != EINTR)
             err(1, "ppoll");
         if (fds[0].revents)
-            wire_read(&p->events, on_event, p);
+            wire_read(&p->events, on_events, p);
         if (fds[1].revents & ~POLLOUT)
-            wire_read(&p->commands, on_event, p);
+            wire_read(&p->commands, on_events, p);
     }
 }
 
@@ -170,6 +190,7 @@ void bound_publisher(const struct bound_options *options)
 {
     struct publisher *p = xcalloc(1, sizeof(*p));
     p->options = options;
+    p->parcel.most = (size_t)options->parcel;
     char id[UUID_TEXT_LEN + 1];
     struct uuid uuid = uuid_v7();
     uuid_format(&uuid, id);

@@ -6,24 +6,26 @@
 #include <unistd.h>
 
 #include "common/broker/topology.h"
+#include "tests/bench/bound_parcel.h"
 #include "tests/bench/bound_rows.h"
 #include "tests/bench/bound_wire.h"
 
-/* What is kept of a delivery. */
+/* What is kept of a command. */
 struct work {
-    uint64_t tag;
+    uint64_t tag; /* of its message; 0: it is not the last one of it */
+    uint64_t operation;
     struct rows_project project;
-    char correlation[64], reply_to[64];
 };
 
 /* A committed batch whose events are on their way: its commands are acked when the broker has them all. */
 struct committed {
-    uint64_t last_delivery, last_event;
+    uint64_t last_delivery; /* all of whose commands are done; 0: there is none */
+    uint64_t last_event;
 };
 
 enum {
-    WAITING_MAX = 2 * BOUND_PREFETCH,
-    COMMITTED_MAX = WAITING_MAX,
+    WAITING_MAX = 2 * BOUND_PREFETCH * BOUND_PARCEL_RECORDS,
+    COMMITTED_MAX = 4096,
     EVENT_MAX = 4096,
     EVENT_HEAD_MAX = 512
 };
@@ -35,6 +37,8 @@ struct worker {
     size_t first, count, batch;
     struct committed committed[COMMITTED_MAX]; /* a ring */
     size_t committed_first, committed_count;
+    char reply_to[64]; /* of all commands: there is one publisher */
+    struct bound_parcel parcel;
 };
 
 static struct work *work_at(struct worker *w, size_t i)
@@ -43,6 +47,37 @@ static struct work *work_at(struct worker *w, size_t i)
 }
 
 /* ---- events and acks ---- */
+
+/* What travels beside the events is that of the last one. */
+static void send_events(struct worker *w, const struct rows_project *project, int64_t seq)
+{
+    const struct slice id = {project->id, UUID_TEXT_LEN};
+    const struct wire_header headers[] = {
+        {.name = SLICE("status"), .text = SLICE("ok")},
+        {.name = SLICE("http-status"), .integer = 201},
+        {.name = SLICE("company"), .text = SLICE(BOUND_COMPANY)},
+        {.name = SLICE("seq"), .integer = seq},
+        {.name = SLICE("subject"), .text = id},
+        {.name = SLICE("project"), .text = id},
+        {.name = SLICE("version"), .integer = 1},
+        {.name = SLICE("entity-at"), .integer = 0},
+    };
+    const struct wire_message message = {
+        .exchange = SLICE(EXCHANGE_EVENTS),
+        .routing_key = SLICE(BOUND_COMPANY ".project.created"),
+        .cc = slice_of(w->reply_to),
+        .content_type = SLICE("application/json"),
+        .message_id = id,
+        .correlation_id = SLICE("0"),
+        .type = SLICE("project.created"),
+        .persistent = true,
+        .headers = headers,
+        .header_count = ARRAY_LEN(headers),
+        .body = bound_parcel_slice(&w->parcel),
+    };
+    wire_publish(&w->wire, &message);
+    bound_parcel_clear(&w->parcel);
+}
 
 static void publish_event(struct worker *w, const struct work *work, size_t index)
 {
@@ -57,37 +92,20 @@ static void publish_event(struct worker *w, const struct work *work, size_t inde
     int len = entity_at +
               rows_entity(&w->rows, &work->project, index, body + entity_at, sizeof(body) - EVENT_HEAD_MAX);
     body[len++] = '}';
-    const struct wire_header headers[] = {
-        {.name = SLICE("status"), .text = SLICE("ok")},
-        {.name = SLICE("http-status"), .integer = 201},
-        {.name = SLICE("company"), .text = SLICE(BOUND_COMPANY)},
-        {.name = SLICE("seq"), .integer = seq},
-        {.name = SLICE("subject"), .text = id},
-        {.name = SLICE("project"), .text = id},
-        {.name = SLICE("version"), .integer = 1},
-        {.name = SLICE("entity-at"), .integer = entity_at},
-    };
-    const struct wire_message message = {
-        .exchange = SLICE(EXCHANGE_EVENTS),
-        .routing_key = SLICE(BOUND_COMPANY ".project.created"),
-        .cc = slice_of(work->reply_to),
-        .content_type = SLICE("application/json"),
-        .message_id = id,
-        .correlation_id = slice_of(work->correlation),
-        .type = SLICE("project.created"),
-        .persistent = true,
-        .headers = headers,
-        .header_count = ARRAY_LEN(headers),
-        .body = {body, (size_t)len},
-    };
-    wire_publish(&w->wire, &message);
+    struct bound_record record = {.operation = work->operation, .body = {body, (size_t)len}};
+    memcpy(record.id, id.data, UUID_TEXT_LEN);
+    if (!bound_parcel_add(&w->parcel, &record)) {
+        send_events(w, &work->project, seq);
+        (void)bound_parcel_add(&w->parcel, &record);
+    }
 }
 
 static void ack_confirmed(struct worker *w)
 {
     uint64_t last = 0;
     while (w->committed_count && w->committed[w->committed_first].last_event <= w->wire.confirmed) {
-        last = w->committed[w->committed_first].last_delivery;
+        uint64_t delivery = w->committed[w->committed_first].last_delivery;
+        last = delivery ? delivery : last;
         w->committed_first = (w->committed_first + 1) % COMMITTED_MAX;
         w->committed_count--;
     }
@@ -111,13 +129,24 @@ static void insert_batch(struct worker *w)
     rows_insert(&w->rows);
 }
 
+/* The last message of which no command is left; 0: there is none in the batch. */
+static uint64_t last_delivery(struct worker *w)
+{
+    for (size_t i = w->batch; i > 0; i--)
+        if (work_at(w, i - 1)->tag)
+            return work_at(w, i - 1)->tag;
+    return 0;
+}
+
 static void end_batch(struct worker *w)
 {
-    uint64_t last_delivery = work_at(w, w->batch - 1)->tag;
     for (size_t i = 0; i < w->batch; i++)
         publish_event(w, work_at(w, i), i);
+    send_events(w, &work_at(w, w->batch - 1)->project, w->rows.seq + (int64_t)w->batch);
+    if (w->committed_count == COMMITTED_MAX)
+        errx(1, "the broker confirms no events");
     w->committed[(w->committed_first + w->committed_count++) % COMMITTED_MAX] =
-        (struct committed){last_delivery, w->wire.published};
+        (struct committed){last_delivery(w), w->wire.published};
     w->first = (w->first + w->batch) % WAITING_MAX;
     w->count -= w->batch;
 }
@@ -140,18 +169,26 @@ static void keep(char *to, size_t size, struct slice from)
     to[len] = 0;
 }
 
-static void on_command(void *ctx, const struct wire_delivery *delivery)
+static void take(struct worker *w, const struct bound_record *record, uint64_t tag)
 {
-    struct worker *w = ctx;
-    if (w->count == WAITING_MAX || delivery->body.len < bound_body_head.len + BOUND_NAME_LEN)
+    if (w->count == WAITING_MAX || record->body.len < bound_body_head.len + BOUND_NAME_LEN)
         errx(1, "a command that this program did not publish");
     struct work *work = work_at(w, w->count++);
-    work->tag = delivery->tag;
-    const struct slice name = {delivery->body.data + bound_body_head.len, BOUND_NAME_LEN};
-    keep(work->project.id, sizeof(work->project.id), delivery->message_id);
+    const struct slice name = {record->body.data + bound_body_head.len, BOUND_NAME_LEN};
+    work->tag = tag;
+    work->operation = record->operation;
+    memcpy(work->project.id, record->id, sizeof(work->project.id));
     keep(work->project.name, sizeof(work->project.name), name);
-    keep(work->correlation, sizeof(work->correlation), delivery->correlation_id);
-    keep(work->reply_to, sizeof(work->reply_to), delivery->reply_to);
+}
+
+static void on_commands(void *ctx, const struct wire_delivery *delivery)
+{
+    struct worker *w = ctx;
+    struct slice left = delivery->body;
+    struct bound_record record;
+    keep(w->reply_to, sizeof(w->reply_to), delivery->reply_to);
+    while (bound_parcel_next(&left, &record))
+        take(w, &record, left.len == 0 ? delivery->tag : 0);
 }
 
 static short events_of(bool has_output)
@@ -166,7 +203,7 @@ static void turn(struct worker *w)
     if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
         err(1, "poll");
     if (fds[0].revents & ~POLLOUT)
-        wire_read(&w->wire, on_command, w);
+        wire_read(&w->wire, on_commands, w);
     if (fds[1].revents)
         read_database(w);
     ack_confirmed(w);
@@ -219,6 +256,7 @@ static void declare(struct wire *w)
 void bound_worker(const struct bound_options *options, int ready_fd)
 {
     struct worker *w = xcalloc(1, sizeof(*w));
+    w->parcel.most = (size_t)options->parcel;
     rows_open(&w->rows, options);
     wire_open(&w->wire, options->amqp_url);
     declare(&w->wire);

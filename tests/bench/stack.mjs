@@ -100,7 +100,7 @@ export function onlyStatus(status, run) {
     return run;
 }
 
-export const create = async (args) => onlyStatus(201, await load(['--url', `${stack.url}/v1/projects`, '--body', PROJECT, ...args]));
+export const create = async (args, options) => onlyStatus(201, await load(['--url', `${stack.url}/v1/projects`, '--body', PROJECT, ...args], options));
 
 // Rows of one column, as the database's owner.
 export async function sql(text) {

@@ -12,31 +12,37 @@ async function withWal(measure) {
     return { ...run, wal: (bytesAfter - bytes) / (createsAfter - creates) };
 }
 
-async function throughput() {
+// One at a time, few, as many as one process answers with ease, and more than the partition takes at once. The goals are those of the two
+// in which commands gather.
+const IN_FLIGHT = [{ count: 1 }, { count: 8 }, { count: 64, goal: { ratio: 0.8, atLeast: true } }, { count: 512, goal: { ratio: 0.8, atLeast: true } }];
+const rate = (runs) => median(runs.map((run) => run.per_second));
+const connections = (count) => (count === 1 ? '1 connection' : `${count} connections`);
+
+async function throughput({ count, goal }) {
     const { ours, theirs } = await alternate(
-        () => withWal(() => create(['--connections', '64'])),
-        () => withWal(() => bound(['--in-flight', '64'])),
+        () => withWal(() => create(['--connections', `${count}`])),
+        () => withWal(() => bound(['--in-flight', `${count}`])),
     );
-    const rate = (runs) => median(runs.map((run) => run.per_second));
     return {
         rows: [
             {
-                what: 'create → 201, 64 connections',
+                what: `create → 201, ${connections(count)}`,
                 ours: rate(ours),
                 theirs: rate(theirs),
                 unit: '/s',
-                against: 'bare chain, 64 in flight',
-                goal: { ratio: 0.6, atLeast: true },
+                against: `bare chain, ${count} in flight`,
+                goal,
             },
             {
-                what: 'WAL of a create',
+                what: `WAL of a create, ${connections(count)}`,
                 ours: median(ours.map((run) => run.wal)),
                 theirs: median(theirs.map((run) => run.wal)),
                 unit: ' B',
                 against: 'bare chain',
             },
         ],
-        costs: [costs('create → 201, 64 connections', ours, (run) => run.per_second), costs('  bare chain, 64 in flight', theirs, (run) => run.per_second)],
+        costs: [costs(`create → 201, ${connections(count)}`, ours, (run) => run.per_second),
+            costs(`  bare chain, ${count} in flight`, theirs, (run) => run.per_second)],
     };
 }
 
@@ -54,7 +60,7 @@ async function latency() {
                 theirs: p99(theirs),
                 unit: ' ms',
                 against: 'bare chain at 1,000 /s',
-                goal: { value: 50, atLeast: false },
+                goal: { ratio: 1.2, atLeast: false },
             },
         ],
         costs: [costs('create at 1,000 /s', ours, (run) => run.per_second), costs('  bare chain at 1,000 /s', theirs, (run) => run.per_second)],
@@ -62,6 +68,8 @@ async function latency() {
 }
 
 export async function measure() {
-    const [fast, steady] = [await throughput(), await latency()];
-    return { rows: [...fast.rows, ...steady.rows], costs: [...fast.costs, ...steady.costs] };
+    const results = [];
+    for (const load of IN_FLIGHT) results.push(await throughput(load));
+    results.push(await latency());
+    return { rows: results.flatMap(({ rows }) => rows), costs: results.flatMap((result) => result.costs) };
 }

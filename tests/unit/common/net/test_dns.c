@@ -272,13 +272,15 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_ask_when_the_host_is_localhost_then_it_is_this_machine, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_ask_when_there_is_no_address_then_it_says_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ask_when_there_is_no_address_then_it_says_why, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_ask_when_a_question_is_lost_then_it_is_put_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             test_ask_when_the_answer_lies_about_its_length_then_there_is_no_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            test_cancel_when_the_server_is_silent_then_nothing_is_told_and_nothing_is_left, set_up, tear_down),
+            test_cancel_when_the_server_is_silent_then_nothing_is_told_and_nothing_is_left, set_up,
+            tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
