@@ -2,27 +2,28 @@
 
 /* ---- between commit and ack ---- */
 
-/* The worker's transaction waits at its last statement for a lock that the test holds. By then the worker has sent the sync
- * that commits, so it can be stopped: when the lock is let go, PostgreSQL commits, and the worker never learns of it. */
+static void remove_gate(void)
+{
+    run_sqlf("DROP TRIGGER IF EXISTS gate ON inbox");
+    run_sqlf("DROP FUNCTION IF EXISTS gate()");
+}
+
+/* The worker's transaction waits as it commits for a lock that the test holds. By then PostgreSQL has all of it, so
+ * the worker can be stopped: when the lock is let go, PostgreSQL commits, and the worker never learns of it. */
 static void hold_commits(const struct hall *hall)
 {
+    remove_gate(); /* of a test that failed */
     run_sqlf("CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS"
              " $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$");
-    run_sqlf("CREATE TRIGGER gate AFTER INSERT ON inbox FOR EACH ROW WHEN (NEW.company_id = '%s') EXECUTE "
-             "FUNCTION gate()",
+    run_sqlf("CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED"
+             " FOR EACH ROW WHEN (NEW.company_id = '%s') EXECUTE FUNCTION gate()",
              uuid_text(&hall->engine->company));
     run_sqlf("SELECT pg_advisory_lock(4711)");
 }
 
 static void let_commits_go(void)
 {
-    run_sqlf("SELECT pg_advisory_unlock(4711)");
-}
-
-static void remove_gate(void)
-{
-    run_sqlf("DROP TRIGGER gate ON inbox");
-    run_sqlf("DROP FUNCTION gate()");
+    run_sqlf("SELECT pg_advisory_unlock_all()");
 }
 
 static bool somebody_waits_at_the_gate(void)
