@@ -63,7 +63,9 @@ void db_fault(struct db *db, const char *why)
 static void close_connection(struct db *db)
 {
     ev_io_stop(db->loop, &db->io);
+    ev_timer_stop(db->loop, &db->cancel_again);
     cancel_forget(TAKE(db->cancel));
+    db->cancelled_before = 0;
     PQfinish(db->conn);
     db->conn = NULL;
     db->fault = NULL;
@@ -158,6 +160,50 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
         db_pipeline_flush(db);
 }
 
+/* ---- cancelling ---- */
+
+static const double CANCEL_PAUSE_S = 0.01, CANCEL_PAUSE_MAX_S = 0.5;
+
+static bool must_be_cancelled(const struct db *db)
+{
+    return db->state == DB_UP && db->cancelled_before > db->pipeline.head;
+}
+
+/* The server drops a request that reaches it before the statement does. So it is asked until it has answered. */
+static void on_cancelled(void *arg)
+{
+    struct db *db = arg;
+    db->cancel = NULL;
+    if (!must_be_cancelled(db))
+        return;
+    ev_timer_set(&db->cancel_again, db->cancel_pause, 0);
+    ev_timer_start(db->loop, &db->cancel_again);
+    db->cancel_pause = db->cancel_pause < CANCEL_PAUSE_MAX_S ? 2 * db->cancel_pause : CANCEL_PAUSE_MAX_S;
+}
+
+static void on_cancel_again(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct db *db = CONTAINER_OF(watcher, struct db, cancel_again);
+    if (must_be_cancelled(db) && !db->cancel)
+        db->cancel = cancel_start(db->loop, db->conn, on_cancelled, db);
+}
+
+void db_cancel(struct db *db)
+{
+    if (db->state != DB_UP || db_is_cancelling(db))
+        return;
+    db->cancelled_before = db->pipeline.tail;
+    db->cancel_pause = CANCEL_PAUSE_S;
+    ev_timer_stop(db->loop, &db->cancel_again);
+    db->cancel = cancel_start(db->loop, db->conn, on_cancelled, db);
+}
+
+bool db_is_cancelling(const struct db *db)
+{
+    return db->cancel || must_be_cancelled(db);
+}
+
 enum err db_new(struct ev_loop *loop, const struct db_options *options, const struct db_callbacks *callbacks,
                 void *ctx, struct db **ret_db)
 {
@@ -179,6 +225,7 @@ enum err db_new(struct ev_loop *loop, const struct db_options *options, const st
     ev_init(&db->io, on_io);
     ev_init(&db->timer, on_timer);
     ev_timer_init(&db->wake, on_wake, 0, 0);
+    ev_init(&db->cancel_again, on_cancel_again);
     ev_prepare_init(&db->prepare, on_prepare);
     ev_set_priority(&db->prepare, EV_MINPRI); /* after all watchers that may still send in this turn */
     ev_prepare_start(loop, &db->prepare);
@@ -345,21 +392,4 @@ void db_sync(struct db *db, db_on_sync *on_sync, void *arg)
         ask_for_answers(db);
     else
         db_fault(db, "libpq refused to send a sync");
-}
-
-static void on_cancelled(void *arg)
-{
-    struct db *db = arg;
-    db->cancel = NULL;
-}
-
-void db_cancel(struct db *db)
-{
-    if (db->state == DB_UP && !db->cancel)
-        db->cancel = cancel_start(db->loop, db->conn, on_cancelled, db);
-}
-
-bool db_is_cancelling(const struct db *db)
-{
-    return db->cancel != NULL;
 }

@@ -106,7 +106,10 @@ struct db {
     const char *fault;  /* why the connection must end at the next turn; NULL: it need not */
     char why[512];
 
-    struct cancel *cancel; /* a request to cancel is on its way; NULL: none */
+    struct cancel *cancel;     /* a request to cancel is on its way; NULL: none */
+    uint64_t cancelled_before; /* the entries before this one are to be cancelled */
+    ev_timer cancel_again;     /* a request that came before its statement had no effect */
+    double cancel_pause;
     struct db_pipeline pipeline;
     struct db_statements statements;
     uint64_t transaction;  /* counts db_sync calls */

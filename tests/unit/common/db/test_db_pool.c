@@ -1,5 +1,7 @@
 #include "tests/unit/common/db/db_fixture.h"
 
+#include <signal.h>
+
 #define COMPANY_A "0000000a-0000-7000-8000-000000000001"
 #define COMPANY_B "0000000b-0000-7000-8000-000000000001"
 
@@ -371,6 +373,34 @@ static void test_query_when_nobody_waits_for_it_is_cancelled(void **state)
     assert_string_equal(f->journal.text, "b:OK b:OK");
 }
 
+/* The server drops a request to cancel that comes before the statement: here its process stands still meanwhile. */
+static void test_query_when_its_cancellation_comes_too_early_is_cancelled_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    await_connections(f);
+    struct db_result *result = rows_of(f, COMPANY_A, &pid);
+    pid_t backend = (pid_t)db_int(result, 0, 0);
+    db_result_release(result);
+    journal_clear(&f->journal);
+    struct pool_query *dropped;
+    const struct db_query long_one = {.company = SLICE(COMPANY_A),
+                                      .statement = &nap,
+                                      .params = &SLICE("30"),
+                                      .param_count = 1,
+                                      .on_result = note_result,
+                                      .arg = &f->marks[0]};
+    if (kill(backend, SIGSTOP) != 0)
+        skip(); /* the server runs on another machine */
+    assert_int_equal(db_pool_query(f->pool, &long_one, &dropped), ERR_OK);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    db_pool_drop(dropped);
+    ev_run(f->loop, EVRUN_ONCE); /* the first request has been dealt with */
+    assert_int_equal(kill(backend, SIGCONT), 0);
+    query(f, &one, NULL, 1);
+    journal_await(&f->journal, 1);
+    assert_string_equal(f->journal.text, "b:OK");
+}
+
 static void test_query_when_one_of_its_transaction_is_dropped_is_answered(void **state)
 {
     struct fixture *f = *state;
@@ -495,6 +525,7 @@ int main(void)
         TEST(test_queries_when_they_are_expensive_leave_room_for_others),
         TEST(test_query_when_it_is_expensive_has_less_time),
         TEST(test_query_when_nobody_waits_for_it_is_cancelled),
+        TEST(test_query_when_its_cancellation_comes_too_early_is_cancelled_all_the_same),
         TEST(test_query_when_one_of_its_transaction_is_dropped_is_answered),
         TEST(test_query_when_it_is_hurried_is_answered_soon),
         TEST(test_replica_when_it_has_no_row_is_not_believed),
