@@ -54,6 +54,7 @@ static const struct member {
 
     {"DeadLetterList", "data", LIST, 0, "DeadLetter"},
     {"DeadLetterList", "next", TEXT, MAY_BE_NULL, NULL},
+    {"DeadLetterList", "partial", TRUTH, MAY_BE_ABSENT, NULL},
 
     {"DeadLetter", "id", UUID, 0, NULL},
     {"DeadLetter", "pool", TEXT, 0, NULL},
@@ -96,6 +97,7 @@ static const struct member {
 
     {"ScheduleList", "data", LIST, 0, "Schedule"},
     {"ScheduleList", "next", TEXT, MAY_BE_NULL, NULL},
+    {"ScheduleList", "partial", TRUTH, MAY_BE_ABSENT, NULL},
 
     {"Schedule", "name", TEXT, 0, NULL},
     {"Schedule", "company", UUID, MAY_BE_NULL, NULL},
@@ -134,6 +136,7 @@ static const struct member {
 
     {"ActList", "data", LIST, 0, "Act"},
     {"ActList", "next", TEXT, MAY_BE_NULL, NULL},
+    {"ActList", "partial", TRUTH, MAY_BE_ABSENT, NULL},
 
     {"Act", "id", UUID, 0, NULL},
     {"Act", "at", TIME, 0, NULL},

@@ -26,18 +26,24 @@ enum { DEAD_LETTER_MAX = 64 << 20 };
 
 /* ---- the list ---- */
 
+#define WALK                                                     \
+    " FROM dead_letter AS d"                                     \
+    " WHERE d.last_at >= coalesce($5::timestamptz, '-infinity')" \
+    " AND d.last_at < coalesce($6::timestamptz, 'infinity')"     \
+    PAGE_AFTER("d.last_at", "d.id", "$7", "$8")                  \
+    " ORDER BY d.last_at, d.id"
+
 static const struct page_list list = {
     .statement = {"read.dead_letters",
-                  "SELECT " DEAD_LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
-                  " FROM dead_letter AS d"
+                  "(SELECT " DEAD_LETTER ")::text, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id"
+                  " FROM (SELECT d.*" WALK " LIMIT " PAGE_LOOK_AT ") AS d"
                   " WHERE ($1::text IS NULL OR d.pool = $1)"
                   " AND ($2::text IS NULL OR d.type = $2)"
                   " AND ($3::uuid IS NULL OR d.company_id = $3)"
                   " AND ($4::text IS NULL OR d.reason = $4)"
-                  " AND ($5::timestamptz IS NULL OR d.last_at >= $5)"
-                  " AND ($6::timestamptz IS NULL OR d.last_at < $6)"
-                  " AND ($7::timestamptz IS NULL OR (d.last_at, d.id) > ($7, $8::uuid))"
-                  " ORDER BY d.last_at, d.id"
+                  " LIMIT $9::integer)"
+                  " UNION ALL (SELECT NULL, (extract(epoch FROM d.last_at) * 1000000)::bigint, d.id" WALK
+                  " OFFSET " PAGE_LOOK_AT " - 1 LIMIT 1)"
                   " LIMIT $9::integer"},
     .request = "dead_selection",
     .filters = {"pool", "type", "company", "reason", "since", "before"},

@@ -51,20 +51,26 @@ enum { POINTER_SIZE = 256, SCHEDULE_MAX = 64 << 20 };
     " 'error', coalesce(s.last_error, nullif(i.status, 'ok'))) END," \
     " 'error', s.last_error"
 
-#define FROM_SCHEDULE                                            \
-    " FROM schedule AS s"                                        \
+#define FROM_SCHEDULE(some)                                      \
+    " FROM " some " AS s"                                        \
     " LEFT JOIN inbox AS i ON i.company_id = s.company_id AND i.command_id = s.last_command" \
     " LEFT JOIN deferred AS d ON d.company_id = s.company_id AND d.command_id = s.last_command"
 
 /* ---- the list ---- */
 
+#define WALK                                                     \
+    " FROM schedule AS s WHERE true"                             \
+    PAGE_AFTER("s.created_at", "s.id", "$2", "$3")               \
+    " ORDER BY s.created_at, s.id"
+
 static const struct page_list list = {
     .statement = {"read.schedules",
-                  "SELECT " SCHEDULE ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id"
-                  FROM_SCHEDULE
-                  " WHERE ($1::uuid IS NULL OR s.company_id = $1)"
-                  " AND ($2::timestamptz IS NULL OR (s.created_at, s.id) > ($2, $3::uuid))"
-                  " ORDER BY s.created_at, s.id"
+                  "(SELECT " SCHEDULE ")::text, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id"
+                  FROM_SCHEDULE("(SELECT s.* FROM (SELECT s.*" WALK " LIMIT " PAGE_LOOK_AT ") AS s"
+                                " WHERE ($1::uuid IS NULL OR s.company_id = $1) LIMIT $4::integer)")
+                  " ORDER BY s.created_at, s.id)"
+                  " UNION ALL (SELECT NULL, (extract(epoch FROM s.created_at) * 1000000)::bigint, s.id" WALK
+                  " OFFSET " PAGE_LOOK_AT " - 1 LIMIT 1)"
                   " LIMIT $4::integer"},
     .request = "schedule_selection",
     .filters = {"company"},
@@ -88,7 +94,7 @@ static const struct db_statement one = {
     " s.type,"
     " encode(s.body, 'hex'),"
     " s.version"
-    FROM_SCHEDULE
+    FROM_SCHEDULE("schedule")
     " WHERE s.name = $1"};
 /* clang-format on */
 

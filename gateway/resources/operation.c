@@ -116,10 +116,9 @@ void read_operation(struct call *call)
 
 /* clang-format off */
 /* In the order of the ids, which is that of the primary key: so a page costs its own rows, also for a company that
- * has millions of rows. Those that do not fit the filters cost, too: a page looks at LOOK_AT rows, and is partial when it is not
+ * has millions of rows. Those that do not fit the filters cost, too: a page looks at PAGE_LOOK_AT rows, and is partial when it is not
  * full by then. Ids begin with the time at which they were made, unless they follow from an Idempotency-Key. The cursor's
  * time says nothing. */
-#define LOOK_AT "5000"
 #define WALK                                                     \
     " FROM deferred AS d"                                        \
     " WHERE d.company_id = $1"                                   \
@@ -138,11 +137,11 @@ static const struct page_list waiting = {
                   " 'attempts', d.attempts,"
                   " 'sent_at', time_text(to_timestamp(d.sent)))::text,"
                   " 0, d.command_id"
-                  " FROM (SELECT d.*" WALK " LIMIT " LOOK_AT ") AS d"
+                  " FROM (SELECT d.*" WALK " LIMIT " PAGE_LOOK_AT ") AS d"
                   " WHERE ($2::text IS NULL OR (d.reason = 'schedule') = ($2 = 'scheduled'))"
                   " AND ($3::uuid IS NULL OR d.actor = $3)"
                   " LIMIT $6::integer)"
-                  " UNION ALL (SELECT NULL, 0, d.command_id" WALK " OFFSET " LOOK_AT " - 1 LIMIT 1)"
+                  " UNION ALL (SELECT NULL, 0, d.command_id" WALK " OFFSET " PAGE_LOOK_AT " - 1 LIMIT 1)"
                   " LIMIT $6::integer"},
     .request = "operation_selection",
     .filters = {"status", "actor"},

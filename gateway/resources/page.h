@@ -26,6 +26,13 @@ void page_respond(struct call *call, const struct page *page);
 
 enum { PAGE_FILTERS_MAX = 6 };
 
+/* How many rows a page of such a list looks at, along an index: few may fit its filters. */
+#define PAGE_LOOK_AT "5000"
+/* What comes after the cursor, as a condition that an index knows in every plan: also without a cursor. */
+#define PAGE_AFTER(at, id, cursor_at, cursor_id)                                  \
+    " AND (" at ", " id ") > (coalesce(" cursor_at "::timestamptz, '-infinity')," \
+    " coalesce(" cursor_id "::uuid, '00000000-0000-0000-0000-000000000000'))"
+
 /* A list that is not one of a resource. Its statement's parameters are the company where the list is one of a
  * company, the filters, then the time and the id after which the page begins (NULL: at the first entry), then
  * the number of rows. A last row without JSON is where the statement has stopped looking: the page is partial. */

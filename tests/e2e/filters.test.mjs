@@ -102,6 +102,32 @@ describe('filters that match next to nothing', () => {
         assert.equal(all.partial, 0);
     });
 
+    // Three of 12,000 rows are another company's. The rows of a second have one time, so the pages go on by the id.
+    for (const [table, path, operation, insert] of [
+        ['dead_letter', 'dead-letters?company=', 'listDeadLetters', (ids) => `INSERT INTO dead_letter (id, pool, company_id, command_id, reason, last_at, type, body)
+            SELECT id, 'projects', company, gen_random_uuid(), 'poison', at, 'project.create', '' ${ids}`],
+        ['operator_act', 'acts?on_behalf_of=', 'listActs', (ids) => `INSERT INTO operator_act (id, at, actor, on_behalf_of, act, outcome)
+            SELECT id, at, company, company, 'schedule.put', 'ok' ${ids}`],
+        ['schedule', 'schedules?company=', 'listSchedules', (ids) => `INSERT INTO schedule (name, id, company_id, cron, type, enabled, created_at,
+                pool, slot, actor, role, fingerprint, body)
+            SELECT 'filters-' || n, id, company, '0 0 1 1 *', 'project.create', false, at, 'projects', 0, company, 'company_admin', 0, '' ${ids}`],
+    ]) {
+        test(`test_${table}_list_of_operators_when_nearly_none_fits_the_filter_then_all_that_do_and_partial_pages`, async () => {
+            const [company, others] = [await stack.addCompany(), await stack.addCompany()];
+            const operator = stack.client({ role: 'super_admin' });
+            await stack.run(insert(`FROM (SELECT n, ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid AS id,
+                    '2025-01-01'::timestamptz + n / 100 * interval '1 second' AS at,
+                    (CASE WHEN n IN (1, 6000, 12000) THEN '${company}' ELSE '${others}' END)::uuid AS company
+                FROM generate_series(1, 12000) AS n) AS row`));
+            const { entries, partial } = await walk(`/v1/admin/${path}${company}`, operation, operator);
+            assert.equal(entries.length, 3);
+            assert.equal(partial, 2);
+            const all = await walk(`/v1/admin/${path}${others}&limit=200`, operation, operator);
+            assert.equal(all.entries.length, 11_997);
+            await stack.run(`DELETE FROM ${table} WHERE id::text LIKE '00000000-0000-7000-8000-%'`);
+        });
+    }
+
     test('test_filter_when_the_project_does_not_exist_then_404_and_when_it_has_no_tasks_an_empty_list', async () => {
         expectStatus(await api.get(`/v1/projects/${stack.company}/tasks?status=blocked`), 404);
         const [{ id }] = await stack.query(`SELECT id FROM project WHERE company_id = '${stack.company}' AND number = 'F-2'`);
