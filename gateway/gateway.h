@@ -17,14 +17,15 @@ struct gateway {
     struct server *server;            /* server.h: accepts connections, drains */
     struct db_pool *reads;            /* common/db/db.h */
     struct db_pool *primary;          /* where `reads` is a replica; NULL: it is none */
-    struct writers *writers;   /* writers.h: whose reads a late replica must not serve; NULL: no replica */
-    struct plans *plans;       /* resources/plan.h: the SQL of each resource's reads */
-    struct columns *columns;   /* resources/columns.h: whether the database has what the schemas say */
-    struct commands *commands; /* commands.h: publishes, waits for results (pending) */
-    struct events *events;     /* events.h: replies and events of the workers */
-    struct control *control;   /* control.h: requests of operators to workers and managers */
-    struct peers *peers;       /* bus/peers.h: questions to other gateway processes */
-    struct presence *presence; /* presence.h: who is on the channels, over all processes */
+    struct writers *writers; /* writers.h: whose reads a late replica must not serve; NULL: no replica */
+    struct neighbours *neighbours;   /* bus/neighbours.h: which companies read in the other processes */
+    struct plans *plans;             /* resources/plan.h: the SQL of each resource's reads */
+    struct columns *columns;         /* resources/columns.h: whether the database has what the schemas say */
+    struct commands *commands;       /* commands.h: publishes, waits for results (pending) */
+    struct events *events;           /* events.h: replies and events of the workers */
+    struct control *control;         /* control.h: requests of operators to workers and managers */
+    struct peers *peers;             /* bus/peers.h: questions to other gateway processes */
+    struct presence *presence;       /* presence.h: who is on the channels, over all processes */
     struct revocations *revocations; /* revocations.h: revoked tokens */
     struct addresses *addresses;     /* addresses.h: what each network address may do */
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */

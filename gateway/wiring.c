@@ -10,6 +10,7 @@
 #include "gateway/bus/control.h"
 #include "gateway/bus/events.h"
 #include "gateway/bus/full_companies.h"
+#include "gateway/bus/neighbours.h"
 #include "gateway/bus/peers.h"
 #include "gateway/bus/writers.h"
 #include "gateway/centrifuge/emulation.h"
@@ -49,6 +50,7 @@ static enum err open_reads(struct gateway *gateway)
         .connections = config->read_connections,
         .expensive_connections = config->read_expensive_connections,
         .expensive_timeout_ms = config->read_expensive_ms,
+        .expensive_share = config->read_expensive_share,
         .company_max = config->read_company_max,
         .queue_max = config->read_queue_max,
         .deadline_ms = config->statement_timeout_ms,
@@ -92,6 +94,11 @@ static void on_writers(struct gateway *gateway, struct slice body)
     writers_on_message(gateway->writers, body);
 }
 
+static void on_neighbours(struct gateway *gateway, struct slice body)
+{
+    neighbours_on_message(gateway->neighbours, body);
+}
+
 static void on_event(struct gateway *gateway, const struct event *event)
 {
     revocations_on_event(gateway->revocations, event);
@@ -112,12 +119,14 @@ static void on_bound(struct gateway *gateway, bool is_again)
     presence_on_bound(gateway->presence);
 }
 
-static const char *const event_keys[] = {REVOCATION_KEY, PRESENCE_ALL_KEY, WRITERS_KEY, NULL};
+static const char revocation_key[] = REVOCATION_KEY;
+static const char *const event_keys[] = {revocation_key, PRESENCE_ALL_KEY, WRITERS_KEY, NEIGHBOURS_KEY, NULL};
 static const char *const slot_keys[] = {"*." REVOCATION_KEY, NULL};
 static const struct events_announcement announcements[] = {
     {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, .on_announcement = on_presence},
     {{EMULATION_TYPE, sizeof(EMULATION_TYPE) - 1}, .on_question = emulation_on_question},
     {{WRITERS_TYPE, sizeof(WRITERS_TYPE) - 1}, .on_announcement = on_writers},
+    {{NEIGHBOURS_TYPE, sizeof(NEIGHBOURS_TYPE) - 1}, .on_announcement = on_neighbours},
     {{TICKET_TAKE, sizeof(TICKET_TAKE) - 1}, .on_announcement = on_ticket_take},
     {{TICKET_TAKEN, sizeof(TICKET_TAKEN) - 1}, .on_announcement = on_ticket_taken},
     {.type = SLICE_NONE},
@@ -144,6 +153,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     enum err err = auth_new(gateway, &gateway->auth);
     if (!err)
         err = open_reads(gateway);
+    gateway->neighbours = neighbours_new(gateway);
     gateway->control = control_new(gateway);
     gateway->peers = peers_new(gateway);
     if (!err)
@@ -181,6 +191,7 @@ void gateway_close(struct gateway *gateway)
     db_pool_free(gateway->reads);
     db_pool_free(gateway->primary);
     writers_free(gateway->writers);
+    neighbours_free(gateway->neighbours);
     events_free(gateway->events);
     commands_free(gateway->commands);
     full_companies_free(gateway->full_companies);

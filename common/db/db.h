@@ -20,6 +20,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
+#include "common/base/uuid.h"
 
 struct db;
 struct db_result;
@@ -89,6 +90,8 @@ const char *db_result_constraint(const struct db_result *result); /* "" when the
 const char *db_result_table(const struct db_result *result);      /* that of the constraint; likewise */
 /* Whether it was not run, because an earlier statement of its transaction failed. */
 bool db_result_skipped(const struct db_result *result);
+/* The seconds from sending a query of a pool until its answer: of those that are not plainly cheap; 0: not known. */
+double db_result_took(const struct db_result *result);
 int db_rows(const struct db_result *result);
 /* SLICE_NONE is SQL NULL; other data has a NUL behind it. row < db_rows, and col is a column of the
  * statement. */
@@ -107,6 +110,9 @@ void db_result_release(struct db_result *result);
  * The pool has two lanes with connections of their own. Cheap queries gather: those of one turn of the loop share
  * a transaction. One that was skipped because another one of its transaction failed runs again alone. An expensive
  * query has a transaction of its own and less time. The server is asked to cancel what nobody waits for any more.
+ *
+ * While other companies send cheap queries, a company's expensive ones get `expensive_share` of the time of one
+ * connection: it rests in between. What it has not used gathers for a while, so only who asks a lot has to rest.
  */
 struct db_pool;
 struct db_pool_options {
@@ -114,6 +120,7 @@ struct db_pool_options {
     int64_t connections;
     int64_t expensive_connections; /* 0: one */
     int64_t expensive_timeout_ms;  /* of an expensive statement; 0: that of the others */
+    int64_t expensive_share;       /* percent; 0: 100 */
     int64_t company_max;           /* most cheap queries of one company that run at once; 0: no limit */
     int64_t queue_max;             /* most queries that wait or run */
     /* Of one query, waiting included; past it on_result gets TIMEOUT or DATABASE_UNAVAILABLE. */
@@ -124,12 +131,17 @@ struct db_pool_options {
 enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options,
                      struct db_pool **ret_pool) MUST_CHECK;
 void db_pool_free(struct db_pool *pool);
+/* Which companies have sent cheap queries lately, at most the last two: copies them, and returns how many. */
+size_t db_pool_readers(const struct db_pool *pool, struct uuid ret_companies[2]);
+/* This company sends cheap queries to the pool of another process. */
+void db_pool_hear(struct db_pool *pool, const struct uuid *company);
 bool db_pool_is_up(const struct db_pool *pool); /* at least one connection for cheap queries */
 /* In place of a company: the query reads the rows of every company, as an operator may (cortex.operator). */
 #define DB_POOL_OPERATOR SLICE("operator")
 
 enum db_query_kind {
-    DB_QUERY_CHEAP,     /* a few rows by a key or an index */
+    DB_QUERY_CHEAP, /* a few rows by a key or an index */
+    DB_QUERY_LOOK, /* a cheap one that reads more rows than it returns; that of a company that rests is expensive */
     DB_QUERY_EXPENSIVE, /* reads more rows than it returns, or long ones */
     DB_QUERY_STEP,      /* an expensive one that can be done without: DB_STEP_MS instead of deadline_ms */
     DB_QUERY_HURRIED, /* a cheap one whose asker has waited long enough: DB_HURRIED_MS instead of deadline_ms */

@@ -7,12 +7,15 @@
  *
  * A connection has one transaction on its way at a time. Queries that come meanwhile gather and go together
  * in the next one, so transactions grow with the load, and no query waits behind a slow one while another
- * connection is idle. When nobody waits for the rest of a transaction, it is cancelled. */
+ * connection is idle. When nobody waits for the rest of a transaction, it is cancelled.
+ *
+ * While other companies read, a company is charged with the time that its expensive queries took, and rests. */
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/uuid.h"
-#include "common/db/db.h"
+#include "common/db/private.h"
+#include "common/db/readers.h"
 #include "common/db/turns.h"
 
 #include <stdio.h>
@@ -25,11 +28,13 @@ enum {
 };
 
 enum pool_lane { LANE_CHEAP, LANE_EXPENSIVE, LANE_COUNT };
-static const enum pool_lane lane_of_kind[] = {
-    [DB_QUERY_CHEAP] = LANE_CHEAP,
-    [DB_QUERY_EXPENSIVE] = LANE_EXPENSIVE,
-    [DB_QUERY_STEP] = LANE_EXPENSIVE,
-    [DB_QUERY_HURRIED] = LANE_CHEAP,
+static const enum pool_lane lane_of_kind[] =
+    {
+        [DB_QUERY_CHEAP] = LANE_CHEAP,
+        [DB_QUERY_LOOK] = LANE_CHEAP, /* of a company that rests: LANE_EXPENSIVE */
+        [DB_QUERY_EXPENSIVE] = LANE_EXPENSIVE,
+        [DB_QUERY_STEP] = LANE_EXPENSIVE,
+        [DB_QUERY_HURRIED] = LANE_CHEAP,
 };
 enum { KIND_COUNT = ARRAY_LEN(lane_of_kind) };
 
@@ -53,6 +58,7 @@ struct pool_query {
     void *arg;
     double deadline;
     enum db_query_kind kind;
+    enum pool_lane lane;
     unsigned tries;
     bool expects_row;
     bool alone;                  /* another query of its transaction failed, so it runs again alone */
@@ -71,6 +77,8 @@ struct pool_connection {
     enum pool_lane lane;
     bool is_busy;   /* a transaction is on its way */
     size_t awaited; /* of its queries, those that have no answer and somebody who waits for it */
+    size_t charged; /* of its queries, those that share the charge for its time */
+    double sent_at;
 };
 
 /* The queries of one kind, ordered by deadline. */
@@ -83,7 +91,9 @@ struct db_pool {
     struct ev_loop *loop;
     ev_prepare prepare;
     ev_timer timer; /* fires at the earliest deadline, or before it */
+    ev_timer wake;  /* fires when a company has rested */
     struct turns lanes[LANE_COUNT];
+    struct readers readers, heard; /* who sends cheap queries: to this pool, to other processes */
     struct patience patience[KIND_COUNT];
     struct db_pool *primary;
     size_t count;
@@ -97,7 +107,7 @@ struct db_pool {
 
 static struct turns *turns_of(const struct pool_query *q)
 {
-    return &q->pool->lanes[lane_of_kind[q->kind]];
+    return &q->pool->lanes[q->lane];
 }
 
 static void free_query(struct pool_query *q)
@@ -109,6 +119,9 @@ static void free_query(struct pool_query *q)
 /* In front when it has waited already. */
 static void enqueue(struct pool_query *q)
 {
+    q->lane = lane_of_kind[q->kind];
+    if (q->kind == DB_QUERY_LOOK && turns_rests(&q->pool->lanes[LANE_EXPENSIVE], &q->key))
+        q->lane = LANE_EXPENSIVE;
     turns_add(turns_of(q), &q->turn, &q->key, q->tries > 0);
 }
 
@@ -175,11 +188,34 @@ static void ask_primary(struct pool_query *q)
     arm(q->pool);
 }
 
+static bool is_charged(const struct pool_query *q)
+{
+    return q->lane == LANE_EXPENSIVE || q->kind == DB_QUERY_LOOK;
+}
+
+static bool has_others(const struct db_pool *pool, const struct uuid *company, double now)
+{
+    return readers_has_other(&pool->readers, company, now) || readers_has_other(&pool->heard, company, now);
+}
+
+/* The answers of a transaction come together: its queries share the charge. */
+static void charge(struct pool_query *q, const struct pool_connection *connection, struct db_result *result)
+{
+    struct db_pool *pool = q->pool;
+    struct turns *turns = &pool->lanes[LANE_EXPENSIVE];
+    double now = clock_monotonic_s(), took = (now - connection->sent_at) / (double)connection->charged;
+    db_result_set_took(result, took);
+    if (turns->share < 1 && has_others(pool, &q->key, now))
+        turns_charge(turns, &q->key, took, now);
+}
+
 static void on_answer(void *arg, struct db_result *result)
 {
     struct pool_query *q = arg;
     struct pool_connection *connection = TAKE(q->connection);
     enum err err = db_result_error(result);
+    if (is_charged(q))
+        charge(q, connection, result);
     turns_end(turns_of(q), &q->turn);
     if (q->abandoned) {
         free_query(q);
@@ -228,6 +264,7 @@ static void send_query(struct pool_connection *connection, struct pool_query *q,
     q->connection = connection;
     q->tries++;
     connection->awaited++;
+    connection->charged += is_charged(q);
     if (!slice_equal(own, *company)) {
         say_who_reads(connection->db, own, *company);
         *company = own;
@@ -248,6 +285,8 @@ static void send_transaction(struct pool_connection *connection, size_t count)
     struct slice company = SLICE_NONE;
     struct pool_query *q;
     size_t sent = 0;
+    connection->charged = 0;
+    connection->sent_at = clock_monotonic_s();
     while (sent < count && (q = next_of(turns)) && !(q->alone && sent > 0)) {
         bool is_alone = q->alone;
         send_query(connection, q, &company);
@@ -287,16 +326,40 @@ static void serve_lane(struct db_pool *pool, enum pool_lane lane)
     }
 }
 
+static void wake(struct db_pool *pool);
+
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     (void)loop;
     (void)events;
     struct db_pool *pool = CONTAINER_OF(watcher, struct db_pool, prepare);
+    wake(pool);
     for (enum pool_lane lane = 0; lane < LANE_COUNT; lane++)
         serve_lane(pool, lane);
 }
 
 /* ---- time ---- */
+
+static void on_wake(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop, (void)watcher, (void)events; /* on_prepare does it */
+}
+
+/* Puts the companies that have rested in line again, and sets the timer for the next one. */
+static void wake(struct db_pool *pool)
+{
+    struct turns *turns = &pool->lanes[LANE_EXPENSIVE];
+    if (!turns_owe(turns))
+        return;
+    double now = clock_monotonic_s();
+    turns_wake(turns, now);
+    double at = turns_next_wake(turns);
+    ev_timer_stop(pool->loop, &pool->wake);
+    if (at == 0)
+        return;
+    ev_timer_set(&pool->wake, at > now ? at - now : 0, 0);
+    ev_timer_start(pool->loop, &pool->wake);
+}
 
 static bool lane_is_up(const struct db_pool *pool, enum pool_lane lane)
 {
@@ -309,9 +372,9 @@ static bool lane_is_up(const struct db_pool *pool, enum pool_lane lane)
 /* Answers in place of the database, which is late. */
 static void answer_late(struct pool_query *q)
 {
-    enum err err = q->connection                                ? ERR_TIMEOUT
-                   : lane_is_up(q->pool, lane_of_kind[q->kind]) ? ERR_DATABASE_BUSY
-                                                                : ERR_DATABASE_UNAVAILABLE;
+    enum err err = q->connection                  ? ERR_TIMEOUT
+                   : lane_is_up(q->pool, q->lane) ? ERR_DATABASE_BUSY
+                                                  : ERR_DATABASE_UNAVAILABLE;
     db_on_result *on_result = q->on_result;
     void *arg = q->arg;
     struct db_result *result = db_result_new_error(err);
@@ -408,8 +471,10 @@ enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options
     pool->primary = options->primary;
     pool->queue_max = (size_t)options->queue_max;
     /* Another company finds a connection, however many expensive queries one has. */
-    turns_init(&pool->lanes[LANE_CHEAP], options->company_max > 0 ? (size_t)options->company_max : SIZE_MAX);
-    turns_init(&pool->lanes[LANE_EXPENSIVE], expensive > 1 ? expensive - 1 : 1);
+    turns_init(&pool->lanes[LANE_CHEAP], options->company_max > 0 ? (size_t)options->company_max : SIZE_MAX,
+               1);
+    turns_init(&pool->lanes[LANE_EXPENSIVE], expensive > 1 ? expensive - 1 : 1,
+               options->expensive_share > 0 ? (double)options->expensive_share / 100 : 1);
     for (size_t kind = 0; kind < KIND_COUNT; kind++) {
         TAILQ_INIT(&pool->patience[kind].living);
         pool->patience[kind].seconds = (double)options->deadline_ms / 1000;
@@ -419,6 +484,7 @@ enum err db_pool_new(struct ev_loop *loop, const struct db_pool_options *options
     if (options->deadline_ms > DB_HURRIED_MS)
         pool->patience[DB_QUERY_HURRIED].seconds = (double)DB_HURRIED_MS / 1000;
     ev_timer_init(&pool->timer, on_timer, 0, 0);
+    ev_init(&pool->wake, on_wake);
     ev_prepare_init(&pool->prepare, on_prepare);
     ev_set_priority(&pool->prepare,
                     EV_MINPRI + 1); /* after all watchers that may query, before the connections flush */
@@ -454,6 +520,7 @@ void db_pool_free(struct db_pool *pool)
         turns_done(&pool->lanes[lane]);
     }
     ev_timer_stop(pool->loop, &pool->timer);
+    ev_timer_stop(pool->loop, &pool->wake);
     ev_ref(pool->loop);
     ev_prepare_stop(pool->loop, &pool->prepare);
     free(pool);
@@ -506,8 +573,11 @@ enum err db_pool_query(struct db_pool *pool, const struct db_query *query, struc
     q->statement = query->statement;
     q->on_result = query->on_result;
     q->arg = query->arg;
-    q->deadline = clock_monotonic_s() + pool->patience[q->kind].seconds;
+    double now = clock_monotonic_s();
+    q->deadline = now + pool->patience[q->kind].seconds;
     q->key = key;
+    if (lane_of_kind[q->kind] == LANE_CHEAP)
+        readers_note(&pool->readers, &key, now);
     memcpy(q->company, query->company.data, query->company.len);
     q->company_len = query->company.len;
     pool->count++;
@@ -517,4 +587,14 @@ enum err db_pool_query(struct db_pool *pool, const struct db_query *query, struc
     if (ret_query)
         *ret_query = q;
     return ERR_OK;
+}
+
+size_t db_pool_readers(const struct db_pool *pool, struct uuid ret_companies[2])
+{
+    return readers_copy(&pool->readers, ret_companies, clock_monotonic_s());
+}
+
+void db_pool_hear(struct db_pool *pool, const struct uuid *company)
+{
+    readers_note(&pool->heard, company, clock_monotonic_s());
 }

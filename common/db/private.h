@@ -10,6 +10,7 @@
  *   cancel.c      asks the server to cancel what a connection runs
  *   pool.c        several connections for reads
  *   turns.c       whose query is next in the pool
+ *   readers.c     which companies have read lately
  */
 
 #include <libpq-fe.h>
@@ -121,6 +122,7 @@ struct db_result {
     uint32_t references;
     enum err err;
     bool skipped;
+    double took;  /* seconds; 0: not known */
     PGresult *pg; /* NULL: an answer of our own */
     char message[];
 };
@@ -177,3 +179,4 @@ void db_statements_done(struct db_statements *statements);
 /* result.c */
 struct db_result *db_result_wrap(PGresult *pg);                      /* takes over pg */
 struct db_result *db_result_make(enum err err, const char *message); /* copied */
+void db_result_set_took(struct db_result *result, double seconds);

@@ -93,6 +93,16 @@ enum err db_result_error(const struct db_result *result)
     return result->err;
 }
 
+void db_result_set_took(struct db_result *result, double seconds)
+{
+    result->took = seconds;
+}
+
+double db_result_took(const struct db_result *result)
+{
+    return result->took;
+}
+
 bool db_result_skipped(const struct db_result *result)
 {
     return result->skipped;

@@ -4,25 +4,27 @@
  * one transaction. */
 enum { TURN_MAX = 4 };
 
-void turns_init(struct turns *turns, size_t running_max)
+void turns_init(struct turns *turns, size_t running_max, double share)
 {
+    *turns = (struct turns){.running_max = running_max, .share = share};
     uuid_map_init(&turns->companies);
     TAILQ_INIT(&turns->line);
-    turns->waiting = 0;
-    turns->running_max = running_max;
+    TAILQ_INIT(&turns->owing);
+    TAILQ_INIT(&turns->resting);
 }
 
-void turns_done(struct turns *turns)
+static struct turns_company *find(const struct turns *turns, const struct uuid *key)
 {
-    uuid_map_done(&turns->companies);
+    struct uuid_node *node = uuid_map_find(&turns->companies, key);
+    return node ? CONTAINER_OF(node, struct turns_company, node) : NULL;
 }
 
 static struct turns_company *company_of(struct turns *turns, const struct uuid *key)
 {
-    struct uuid_node *node = uuid_map_find(&turns->companies, key);
-    if (node)
-        return CONTAINER_OF(node, struct turns_company, node);
-    struct turns_company *company = xcalloc(1, sizeof(*company));
+    struct turns_company *company = find(turns, key);
+    if (company)
+        return company;
+    company = xcalloc(1, sizeof(*company));
     company->node.key = *key;
     TAILQ_INIT(&company->waiting);
     uuid_map_insert(&turns->companies, &company->node);
@@ -40,14 +42,15 @@ static void leave_line(struct turns *turns, struct turns_company *company)
 /* Puts the company where it belongs after a change; frees it when it has no query left. */
 static void settle(struct turns *turns, struct turns_company *company)
 {
-    bool may_run = !TAILQ_EMPTY(&company->waiting) && company->running < turns->running_max;
+    bool may_run = !TAILQ_EMPTY(&company->waiting) && company->running < turns->running_max &&
+                   company->account != TURNS_RESTING;
     if (!may_run || company->taken >= TURN_MAX)
         leave_line(turns, company);
     if (may_run && !company->is_in_line) {
         TAILQ_INSERT_TAIL(&turns->line, company, line);
         company->is_in_line = true;
     }
-    if (!TAILQ_EMPTY(&company->waiting) || company->running > 0)
+    if (!TAILQ_EMPTY(&company->waiting) || company->running > 0 || company->account != TURNS_EVEN)
         return;
     uuid_map_remove(&turns->companies, &company->node);
     free(company);
@@ -68,11 +71,8 @@ void turns_add(struct turns *turns, struct turn *turn, const struct uuid *key, b
 
 size_t turns_held(const struct turns *turns, const struct uuid *key)
 {
-    const struct uuid_node *node = uuid_map_find(&turns->companies, key);
-    if (!node)
-        return 0;
-    const struct turns_company *company = CONTAINER_OF(node, struct turns_company, node);
-    return company->waiting_count + company->running;
+    const struct turns_company *company = find(turns, key);
+    return company ? company->waiting_count + company->running : 0;
 }
 
 struct turn *turns_next(const struct turns *turns)
@@ -120,4 +120,78 @@ struct turn *turns_any(struct turns *turns)
     struct turn *found = NULL;
     uuid_map_each(&turns->companies, find_waiting, &found);
     return found;
+}
+
+/* ---- what companies owe ---- */
+
+static double credit(const struct turns *turns)
+{
+    return TURNS_CREDIT_S / turns->share;
+}
+
+/* Not the same as being in line: a company rests also while nothing of it waits. */
+static void set_account(struct turns *turns, struct turns_company *company, enum turns_account account)
+{
+    if (company->account != TURNS_EVEN)
+        TAILQ_REMOVE(company->account == TURNS_OWING ? &turns->owing : &turns->resting, company, debtors);
+    turns->resting_count -= company->account == TURNS_RESTING;
+    turns->resting_count += account == TURNS_RESTING;
+    company->account = account;
+    if (account == TURNS_EVEN)
+        return;
+    struct turns_line *debtors = account == TURNS_OWING ? &turns->owing : &turns->resting;
+    struct turns_company *before = TAILQ_LAST(debtors, turns_line);
+    while (before && before->owes_until > company->owes_until)
+        before = TAILQ_PREV(before, turns_line, debtors);
+    if (before)
+        TAILQ_INSERT_AFTER(debtors, before, company, debtors);
+    else
+        TAILQ_INSERT_HEAD(debtors, company, debtors);
+}
+
+void turns_charge(struct turns *turns, const struct uuid *key, double seconds, double now)
+{
+    struct turns_company *company = company_of(turns, key);
+    size_t payers = turns->resting_count + (company->account != TURNS_RESTING);
+    double from = company->owes_until > now ? company->owes_until : now;
+    double until = from + seconds * (double)payers / turns->share,
+           latest = now + credit(turns) + TURNS_REST_MAX_S;
+    company->owes_until = until < latest ? until : latest;
+    set_account(turns, company, company->owes_until > now + credit(turns) ? TURNS_RESTING : TURNS_OWING);
+    settle(turns, company);
+}
+
+bool turns_rests(const struct turns *turns, const struct uuid *key)
+{
+    const struct turns_company *company = find(turns, key);
+    return company && company->account == TURNS_RESTING;
+}
+
+void turns_wake(struct turns *turns, double now)
+{
+    struct turns_company *company;
+    while ((company = TAILQ_FIRST(&turns->resting)) && company->owes_until <= now + credit(turns)) {
+        set_account(turns, company, TURNS_OWING);
+        settle(turns, company);
+    }
+    while ((company = TAILQ_FIRST(&turns->owing)) && company->owes_until <= now) {
+        set_account(turns, company, TURNS_EVEN);
+        settle(turns, company);
+    }
+}
+
+double turns_next_wake(const struct turns *turns)
+{
+    const struct turns_company *company = TAILQ_FIRST(&turns->resting);
+    return company && turns->waiting > 0 ? company->owes_until - credit(turns) : 0;
+}
+
+void turns_done(struct turns *turns)
+{
+    struct turns_company *company;
+    while ((company = TAILQ_FIRST(&turns->resting)) || (company = TAILQ_FIRST(&turns->owing))) {
+        set_account(turns, company, TURNS_EVEN);
+        settle(turns, company);
+    }
+    uuid_map_done(&turns->companies);
 }

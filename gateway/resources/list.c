@@ -5,17 +5,18 @@
 #include "gateway/resources/query.h"
 #include "gateway/resources/selection.h"
 
-/* How many rows a step looks at. A step with a text costs ten times as much a row. */
+/* How many rows a step looks at. A step with a text costs ten times as much a row. Steps are short, since others wait
+ * for a processor meanwhile. */
 enum { LOOK_AT_FIRST = 1000, LOOK_AT_FIRST_WITH_TEXT = 250, LOOK_AT_MAX = 65536 };
 enum { STEPS_MAX = 64 };
 
-static const double STEP_QUICK_S = 0.012, STEP_SLOW_S = 0.1;
+static const double STEP_QUICK_S = 0.003, STEP_SLOW_S = 0.012;
 
 struct listing {
     struct plan *plan;
     struct selection selection; /* its `after` moves on with each step */
     int64_t look_at;            /* rows, by the next step */
-    double began, step_began;
+    double began;
     struct db_result *results[STEPS_MAX]; /* those that have entries; held */
     size_t result_count;
     int64_t found; /* entries in them */
@@ -81,12 +82,11 @@ static void hold(struct listing *l, struct db_result *result, int64_t entries)
     l->found += entries;
 }
 
-/* Steps grow as long as they are quick, the time included that they wait for their turn. */
-static void pace(struct listing *l, double now)
+/* Steps grow as long as the database is quick with them. */
+static void pace(struct listing *l, double took)
 {
-    double took = now - l->step_began;
     if (took < STEP_QUICK_S && l->look_at < LOOK_AT_MAX)
-        l->look_at *= 4;
+        l->look_at *= 2;
     else if (took > STEP_SLOW_S && l->look_at > LOOK_AT_FIRST_WITH_TEXT)
         l->look_at /= 2;
 }
@@ -116,7 +116,7 @@ static void on_step(struct call *call, struct db_result *result, void *context)
         finish(call, l, false);
         return;
     }
-    pace(l, now);
+    pace(l, db_result_took(result));
     step(call, l);
 }
 
@@ -132,10 +132,11 @@ static void step(struct call *call, struct listing *l)
 {
     struct slice params[SELECTION_PARAMS_MAX];
     bool is_short = l->steps == 0 && !(l->selection.shape & PLAN_TEXT);
-    enum query_need need = is_short ? QUERY_LIST : l->has_looked ? QUERY_STEP : QUERY_EXPENSIVE;
+    enum query_need need = is_short ? plan_compares(l->plan, l->selection.shape) ? QUERY_LOOK : QUERY_LIST
+                           : l->has_looked ? QUERY_STEP
+                                           : QUERY_EXPENSIVE;
     size_t count = selection_step_params(call, &l->selection, l->plan, l->selection.limit + 1 - l->found,
                                          l->look_at, !is_short, params);
-    l->step_began = clock_monotonic_s();
     if (is_complete(params, count))
         query_try(call, need, plan_step(l->plan, l->selection.shape), params, count, on_step, on_gone, l);
     else

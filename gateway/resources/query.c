@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "gateway/bus/neighbours.h"
 #include "gateway/bus/writers.h"
 #include "gateway/http/router.h"
 
@@ -79,6 +80,7 @@ static const struct {
 } needs[] = {
     [QUERY_ROW] = {.kind = DB_QUERY_CHEAP, .expects_row = true},
     [QUERY_LIST] = {.kind = DB_QUERY_CHEAP},
+    [QUERY_LOOK] = {.kind = DB_QUERY_LOOK},
     [QUERY_STEP] = {.kind = DB_QUERY_STEP},
     [QUERY_EXPENSIVE] = {.kind = DB_QUERY_EXPENSIVE},
     [QUERY_FRESH] = {.kind = DB_QUERY_CHEAP, .is_fresh = true},
@@ -98,6 +100,7 @@ static void send(struct query *taken, struct db_query *asked)
     } else {
         call->on_gone = on_call_gone;
         call->waiter = TAKE(query);
+        neighbours_tell(call->gateway->neighbours);
     }
 }
 

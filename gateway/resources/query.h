@@ -13,6 +13,7 @@ typedef void query_on_rows(struct call *call, struct db_result *result, void *co
 enum query_need {
     QUERY_ROW,       /* one row, by its key; no row means 404 */
     QUERY_LIST,      /* a page by an index */
+    QUERY_LOOK,      /* the first step of a list, which looks at few rows but may return none of them */
     QUERY_STEP,      /* as QUERY_EXPENSIVE, of a list that is read in steps: it gets less time (DB_STEP_MS) */
     QUERY_EXPENSIVE, /* reads more than it returns, or returns much: not beside other reads, and in less time */
     QUERY_FRESH,     /* what a worker has just written, whoever asks: never from a replica that may be late */

@@ -6,11 +6,11 @@ import { claimsOf, sign } from '../lib/token.mjs';
 import { PROJECT, onlyStatus, run, sql, stack } from './stack.mjs';
 
 // `count` companies as {id, token}, as many in each partition: the i-th is in partition i % PARTITIONS.
-export async function addTenants(count) {
+export async function addTenants(count, role = 'company_admin') {
     const secret = readFileSync(path.join(stack.state, 'secrets', 'token_key'), 'utf8').trim();
     const ids = Array.from({ length: count }, (_, i) => companyOf(i % PARTITIONS));
     await sql(`INSERT INTO company (id, name) VALUES ${ids.map((id) => `('${id}', 'Bench')`).join(', ')}`);
-    return ids.map((id) => ({ id, token: sign(claimsOf({ company: id }), secret) }));
+    return ids.map((id) => ({ id, token: sign(claimsOf({ company: id, role }), secret) }));
 }
 
 // Each tenant creates projects over `connections`. Returns how many a second all of them made, and the worst p99 of one; when `signal`

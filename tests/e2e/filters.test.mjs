@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import amqp from 'amqplib';
+
 import { expectStatus } from './api/expect.mjs';
 import { Described } from '../lib/described.mjs';
 import { newAgent } from '../lib/http.mjs';
@@ -17,7 +19,9 @@ let stack, api, described;
 before(async () => {
     // A walk is over after its first step, or after a few when those are quick. The other limits are far from what a slow machine takes.
     stack = await startStack('filters', {
-        gateway: { CORTEX_READ_WALK_MS: '1', CORTEX_STATEMENT_TIMEOUT_MS: '60000', CORTEX_READ_EXPENSIVE_MS: '60000' },
+        gateway: {
+            CORTEX_READ_WALK_MS: '1', CORTEX_STATEMENT_TIMEOUT_MS: '60000', CORTEX_READ_EXPENSIVE_MS: '60000', CORTEX_READ_EXPENSIVE_SHARE: '50',
+        },
     });
     api = stack.client();
     described = new Described(expectStatus(await api.get('/openapi.json'), 200).body);
@@ -172,6 +176,26 @@ describe('filters that match next to nothing', () => {
         while (going) seen.add((await other.get('/v1/projects?limit=1')).status);
         assert.deepEqual([...seen], [200]);
         assert.deepEqual([...new Set((await asked).flat())], [200]);
+    });
+
+    // By this a process knows that a company's expensive reads have to wait for others, who may ask another process.
+    test('test_reads_when_made_then_every_process_hears_whose_they_are', async () => {
+        const connection = await amqp.connect(stack.amqpUrl);
+        try {
+            const channel = await connection.createChannel();
+            const { queue } = await channel.assertQueue('', { exclusive: true });
+            const heard = new Set();
+            await channel.bindQueue(queue, 'events', 'gateways.neighbours');
+            await channel.consume(queue, ({ content }) => JSON.parse(content).companies.forEach((company) => heard.add(company)), { noAck: true });
+            const company = await stack.addCompany();
+            const client = stack.client({ company });
+            await until(async () => {
+                expectStatus(await client.get('/v1/projects?limit=1'), 200);
+                return heard.has(company);
+            }, 60_000, 'the company that reads');
+        } finally {
+            await connection.close();
+        }
     });
 
     test('test_client_when_it_leaves_in_the_middle_of_a_walk_then_nothing_is_left', async () => {

@@ -333,6 +333,94 @@ static void test_queries_when_they_are_expensive_leave_room_for_others(void **st
     assert_true(strstr(f->journal.text, "f:OK") < strstr(f->journal.text, "a:OK"));
 }
 
+/* Both companies ask for more while the first one's query runs: b is the first one's, c and f are the other's. They take
+ * turns, unless the first one rests. */
+static void run_after_a_long_one(struct fixture *f, enum db_query_kind kind)
+{
+    struct db_pool_options options = usual();
+    options.expensive_share = 1;
+    open_pool(f, &options);
+    await_connections(f);
+    if (kind == DB_QUERY_CHEAP)
+        assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 3), ERR_OK);
+    else
+        query(f, &one, NULL, 3);
+    assert_int_equal(ask_expensive(f, COMPANY_A, &nap, "0.1", 0), ERR_OK);
+    ev_run(f->loop, EVRUN_NOWAIT);
+    assert_int_equal(ask_expensive(f, COMPANY_A, &one, NULL, 1), ERR_OK);
+    assert_int_equal(ask_expensive(f, COMPANY_B, &one, NULL, 2), ERR_OK);
+    assert_int_equal(ask_expensive(f, COMPANY_B, &one, NULL, 5), ERR_OK);
+}
+
+static void test_company_when_its_expensive_queries_take_long_rests_while_others_read(void **state)
+{
+    struct fixture *f = *state;
+    run_after_a_long_one(f, DB_QUERY_CHEAP);
+    journal_await(&f->journal, 5);
+    assert_string_equal(f->journal.text, "d:OK a:OK c:OK f:OK b:OK");
+}
+
+static void test_company_when_nobody_else_reads_does_not_rest(void **state)
+{
+    struct fixture *f = *state;
+    run_after_a_long_one(f, DB_QUERY_EXPENSIVE);
+    journal_await(&f->journal, 5);
+    assert_string_equal(f->journal.text, "d:OK a:OK c:OK b:OK f:OK");
+}
+
+/* Nor does it make others slow with cheap queries that are none. */
+static void test_query_that_looks_when_its_company_rests_is_expensive(void **state)
+{
+    struct fixture *f = *state;
+    run_after_a_long_one(f, DB_QUERY_CHEAP);
+    journal_await(&f->journal, 2);
+    const struct db_query look = {.kind = DB_QUERY_LOOK,
+                                  .company = SLICE(COMPANY_A),
+                                  .statement = &one,
+                                  .on_result = note_result,
+                                  .arg = &f->marks[4]};
+    assert_int_equal(ask(f, &look), ERR_OK);
+    journal_await(&f->journal, 6);
+    assert_string_equal(f->journal.text, "d:OK a:OK c:OK f:OK b:OK e:OK");
+}
+
+static void test_query_that_looks_when_it_takes_long_is_charged(void **state)
+{
+    struct fixture *f = *state;
+    struct db_pool_options options = usual();
+    options.expensive_share = 1;
+    open_pool(f, &options);
+    await_connections(f);
+    const struct db_query look = {.kind = DB_QUERY_LOOK,
+                                  .company = SLICE(COMPANY_A),
+                                  .statement = &nap,
+                                  .params = &SLICE("0.1"),
+                                  .param_count = 1,
+                                  .on_result = note_result,
+                                  .arg = &f->marks[0]};
+    assert_int_equal(ask(f, &look), ERR_OK);
+    assert_int_equal(query_of(f, COMPANY_B, &one, NULL, 1), ERR_OK);
+    journal_await(&f->journal, 2);
+    assert_int_equal(ask_expensive(f, COMPANY_A, &one, NULL, 2), ERR_OK);
+    assert_int_equal(ask_expensive(f, COMPANY_B, &one, NULL, 3), ERR_OK);
+    journal_await(&f->journal, 4);
+    assert_string_equal(f->journal.text, "a:OK b:OK d:OK c:OK"); /* although it asked first */
+}
+
+/* Whoever else reads may ask another process. */
+static void test_company_when_others_read_elsewhere_rests(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid other;
+    assert_true(uuid_parse(SLICE(COMPANY_B), &other));
+    run_after_a_long_one(f, DB_QUERY_EXPENSIVE);
+    db_pool_hear(f->pool, &other);
+    struct uuid readers[2];
+    assert_int_equal(db_pool_readers(f->pool, readers), 1); /* what was heard is not said again */
+    journal_await(&f->journal, 5);
+    assert_string_equal(f->journal.text, "d:OK a:OK c:OK f:OK b:OK");
+}
+
 static void test_query_when_it_is_expensive_has_less_time(void **state)
 {
     struct fixture *f = *state;
@@ -523,6 +611,11 @@ int main(void)
         TEST(test_company_when_another_has_filled_its_part_of_the_queue_finds_room),
         TEST(test_companies_when_one_has_asked_much_take_turns),
         TEST(test_queries_when_they_are_expensive_leave_room_for_others),
+        TEST(test_company_when_its_expensive_queries_take_long_rests_while_others_read),
+        TEST(test_company_when_nobody_else_reads_does_not_rest),
+        TEST(test_query_that_looks_when_its_company_rests_is_expensive),
+        TEST(test_query_that_looks_when_it_takes_long_is_charged),
+        TEST(test_company_when_others_read_elsewhere_rests),
         TEST(test_query_when_it_is_expensive_has_less_time),
         TEST(test_query_when_nobody_waits_for_it_is_cancelled),
         TEST(test_query_when_its_cancellation_comes_too_early_is_cancelled_all_the_same),
