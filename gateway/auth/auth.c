@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <sys/random.h>
 
+#include "common/base/clock.h"
 #include "gateway/auth/refused.h"
 #include "gateway/auth/revocations.h"
 
@@ -104,7 +105,7 @@ bool auth_remembers(const struct auth *auth, struct slice token)
     for (size_t way = 0; way < WAYS; way++)
         if (is_same(&set[way], hash, token))
             return true;
-    return refused_find(&auth->refused, hash, token.len, (int64_t)ev_now(auth->gateway->loop)) != NULL;
+    return refused_find(&auth->refused, hash, token.len, (int64_t)clock_monotonic_s()) != NULL;
 }
 
 /* A key may have come into its file before anybody has asked this process to reload: its tokens are none that
@@ -133,7 +134,8 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
         }
         forget(&set[way]);
     }
-    const struct refused_token *refused = refused_find(&auth->refused, hash, token.len, now_s);
+    const struct refused_token *refused =
+        refused_find(&auth->refused, hash, token.len, (int64_t)clock_monotonic_s());
     if (refused && !keys_have_come(auth, refused->why)) {
         *ret_why = refused->why;
         return ERR_UNAUTHENTICATED;
@@ -144,7 +146,7 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
     if (!err)
         remember(auth, hash, token, ret_identity);
     else if (err == ERR_UNAUTHENTICATED)
-        refused_add(&auth->refused, hash, token.len, now_s, *ret_why);
+        refused_add(&auth->refused, hash, token.len, (int64_t)clock_monotonic_s(), *ret_why);
     return err;
 }
 

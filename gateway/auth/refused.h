@@ -21,7 +21,7 @@ struct refused_tokens {
     struct refused_token table[REFUSED_SETS][REFUSED_WAYS];
 };
 
-/* NULL: it is not remembered. The entry is valid until the next call. */
+/* now_s: monotonic. NULL: it is not remembered. The entry is valid until the next call. */
 const struct refused_token *refused_find(const struct refused_tokens *refused, uint64_t hash, size_t len,
                                          int64_t now_s);
 void refused_add(struct refused_tokens *refused, uint64_t hash, size_t len, int64_t now_s, const char *why);

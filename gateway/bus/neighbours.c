@@ -1,6 +1,7 @@
 #include "gateway/bus/neighbours.h"
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/db/db.h"
 #include "gateway/bus/commands.h"
@@ -27,7 +28,7 @@ void neighbours_free(struct neighbours *neighbours)
 void neighbours_tell(struct neighbours *neighbours)
 {
     const struct gateway *gateway = neighbours->gateway;
-    double now = ev_now(gateway->loop);
+    double now = clock_monotonic_s();
     if (now - neighbours->told_at < TELL_S)
         return;
     struct uuid companies[2];

@@ -1,5 +1,6 @@
 #include "gateway/http/authorize.h"
 
+#include "common/base/clock.h"
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/auth/roles.h"
@@ -13,7 +14,7 @@ void authorize_refused(struct conn *conn, const char *why)
 {
     struct gateway *gateway = conn_gateway(conn);
     uint64_t count = 0;
-    if (addresses_failed(gateway->addresses, conn_address(conn), ev_now(gateway->loop), &count))
+    if (addresses_failed(gateway->addresses, conn_address(conn), clock_monotonic_s(), &count))
         log_warn("auth.refused", LOG_S("peer", conn_peer(conn)), LOG_S("why", why ? why : "no reason"),
                  LOG_I("count", count));
 }
@@ -21,7 +22,7 @@ void authorize_refused(struct conn *conn, const char *why)
 bool authorize_may_try(const struct conn *conn)
 {
     const struct gateway *gateway = conn_gateway(conn);
-    return addresses_may_try(gateway->addresses, conn_address(conn), ev_now(gateway->loop));
+    return addresses_may_try(gateway->addresses, conn_address(conn), clock_monotonic_s());
 }
 
 enum err authorize_token(struct conn *conn, struct slice token, struct identity *ret_identity,

@@ -67,7 +67,7 @@ struct seat *addresses_oldest_stranger(const struct addresses *addresses);
  * address has more than that one will have. */
 struct seat *addresses_known_for(const struct addresses *addresses, uint64_t key);
 
-/* Whether another token of this address may be verified now. */
+/* Whether another token of this address may be verified now (monotonic). */
 bool addresses_may_try(const struct addresses *addresses, uint64_t key, ev_tstamp now);
 /* A token of the address was refused. True: this should be logged; *ret_count is the number of refused tokens
  * of the address since it was logged last. An address is logged now and then, and all of them together are

@@ -1,6 +1,7 @@
 #include "workers/engine/housekeeping/text_blocks.h"
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/msg/msg.h"
 
@@ -20,9 +21,9 @@ struct text_blocks {
     ev_timer look;
     struct buf sql;
     struct db_statement fill;
-    int64_t commands;        /* since the last look */
-    int64_t changes;         /* before that, and not filled in yet */
-    ev_tstamp looked, begun; /* the last look; the last step */
+    int64_t commands;     /* since the last look */
+    int64_t changes;      /* before that, and not filled in yet */
+    double looked, begun; /* monotonic: the last look; the last step */
     bool is_open, is_draining;
     bool is_more; /* the last step has left something, or something came meanwhile */
     bool is_late; /* so much has gathered that it is filled although many commands come */
@@ -57,7 +58,7 @@ static void on_filled(void *arg, struct db_result *result)
 static void on_synced(void *arg, enum err err)
 {
     struct text_blocks *t = arg;
-    double rest = (ev_now(t->loop) - t->begun) * REST;
+    double rest = (clock_monotonic_s() - t->begun) * REST;
     t->is_open = false;
     if (err || !t->is_more)
         wait_for_changes(t);
@@ -70,7 +71,7 @@ static void step(struct text_blocks *t)
     char rows[DB_NUMBER_SIZE];
     const struct slice params[] = {db_number(STEP_ROWS, rows)};
     t->is_open = true;
-    t->begun = ev_now(t->loop);
+    t->begun = clock_monotonic_s();
     db_send(t->db, &t->fill, params, ARRAY_LEN(params), on_filled, t);
     db_sync(t->db, on_synced, t);
 }
@@ -87,10 +88,11 @@ static bool is_to_wait(struct text_blocks *t, double elapsed)
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
+    (void)loop;
     (void)events;
     struct text_blocks *t = CONTAINER_OF(timer, struct text_blocks, look);
-    double elapsed = ev_now(loop) - t->looked;
-    t->looked = ev_now(loop);
+    double elapsed = clock_monotonic_s() - t->looked;
+    t->looked = clock_monotonic_s();
     if (is_to_wait(t, elapsed) || !db_is_up(t->db))
         look_in(t, LOOK_S);
     else
@@ -127,7 +129,7 @@ struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db)
     struct text_blocks *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     t->db = db;
-    t->looked = ev_now(loop);
+    t->looked = clock_monotonic_s();
     make_statement(t);
     ev_timer_init(&t->look, on_look, 0, 0);
     look_in(t, LOOK_S);
