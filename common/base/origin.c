@@ -103,6 +103,36 @@ struct slice origin_normalize(struct slice text, char out[ORIGIN_SIZE])
     return (struct slice){out, (size_t)len};
 }
 
+/* The host ends in a number, so browsers take it for an IPv4 address (URL standard 3.5). */
+static bool ends_in_number(const char *host)
+{
+    const char *dot = strrchr(host, '.');
+    const char *last = dot ? dot + 1 : host;
+    bool is_hex = last[0] == '0' && last[1] == 'x';
+    return *last && strspn(is_hex ? last + 2 : last, is_hex ? "0123456789abcdef" : "0123456789") ==
+                        strlen(last) - (is_hex ? 2 : 0);
+}
+
+bool origin_is_of_pages(struct slice origin)
+{
+    static const char *const without[] = {"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"};
+    char host[ORIGIN_SIZE];
+    struct in_addr address;
+    struct slice authority = origin_authority(origin);
+    struct slice scheme = {origin.data, authority.data ? origin.len - authority.len - 3 : 0};
+    for (size_t i = 0; i < ARRAY_LEN(without); i++)
+        if (slice_is(scheme, without[i]))
+            return false;
+    if ((!slice_is(scheme, "http") && !slice_is(scheme, "https")) || *authority.data == '[')
+        return true;
+    const char *colon = memchr(authority.data, ':', authority.len);
+    put_lower(host, (struct slice){authority.data, colon ? (size_t)(colon - authority.data) : authority.len});
+    size_t len = strlen(host);
+    if (host[len - 1] == '.')
+        host[len - 1] = '\0';
+    return !ends_in_number(host) || (host[len - 1] && inet_pton(AF_INET, host, &address) == 1);
+}
+
 struct slice origin_authority(struct slice origin)
 {
     const char *mark = memmem(origin.data, origin.len, "://", 3);

@@ -10,6 +10,10 @@ enum { ORIGIN_SIZE = 320 }; /* a scheme, a name of 253 characters, a port, and a
  * a character that no browser sends. "null" is one. */
 struct slice origin_normalize(struct slice text, char out[ORIGIN_SIZE]);
 
+/* Whether a page can have this origin, which was normalized: those of some schemes have none of their own and send "null",
+ * and a host of numbers is sent as an IPv4 address of four. */
+bool origin_is_of_pages(struct slice origin);
+
 /* The host and port of an origin that was normalized: "app.example:8443". */
 struct slice origin_authority(struct slice origin);
 

@@ -1,6 +1,7 @@
 #include "common/process/config.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
@@ -162,6 +163,8 @@ static enum err apply(struct loading *loading, const char *name, const char *tex
     return set(loading, s, name, text, place);
 }
 
+#define BOM "\xef\xbb\xbf" /* some editors begin a file with it */
+
 static char *trim(char *text)
 {
     while (*text == ' ' || *text == '\t')
@@ -174,7 +177,7 @@ static char *trim(char *text)
 
 static enum err apply_line(struct loading *loading, const char *path, int number, char *line)
 {
-    line = trim(line);
+    line = trim(line + (number == 1 && strncmp(line, BOM, sizeof(BOM) - 1) == 0 ? sizeof(BOM) - 1 : 0));
     if (*line == '\0' || *line == '#')
         return ERR_OK;
     char *equals = strchr(line, '=');
@@ -246,9 +249,11 @@ static enum err check_log_level(struct loading *loading)
 static enum err check_origins(struct loading *loading)
 {
     char origin[ORIGIN_SIZE];
+    size_t count = 0;
     struct slice list = slice_of(loading->config->cors_origins);
-    for (struct slice entry; (entry = origin_next(&list)).data;)
-        if (!slice_is(entry, "*") && !origin_normalize(entry, origin).data) {
+    for (struct slice entry; (entry = origin_next(&list)).data; count++) {
+        struct slice normal = origin_normalize(entry, origin);
+        if (!slice_is(entry, "*") && (!normal.data || !origin_is_of_pages(normal))) {
             snprintf(loading->why, 256,
                      "CORTEX_CORS_ORIGINS: \"%.*s\" is no origin. It must be a scheme, a host and, where it "
                      "is not "
@@ -256,7 +261,11 @@ static enum err check_origins(struct loading *loading)
                      (int)(entry.len < 80 ? entry.len : 80), entry.data);
             return fault(loading);
         }
-    return ERR_OK;
+    }
+    if (count > 0 || !loading->config->cors_origins[0])
+        return ERR_OK;
+    snprintf(loading->why, 256, "CORTEX_CORS_ORIGINS=%.60s names no origin.", loading->config->cors_origins);
+    return fault(loading);
 }
 
 /* A list of networks, such as "10.0.0.0/8 ::1". */
@@ -332,7 +341,7 @@ static const char *next_unknown(char ***variable, char name[CONFIG_NAME_SIZE])
     for (; **variable; ++*variable) {
         const char *text = **variable, *equals = strchr(text, '=');
         size_t len = equals ? (size_t)(equals - text) : 0;
-        if (strncmp(text, "CORTEX_", 7) != 0 || len == 0 || len >= CONFIG_NAME_SIZE)
+        if (strncasecmp(text, "CORTEX_", 7) != 0 || len == 0 || len >= CONFIG_NAME_SIZE)
             continue;
         memcpy(name, text, len);
         name[len] = '\0';
@@ -371,7 +380,7 @@ enum err config_check(struct config *config, FILE *out)
     return err;
 }
 
-/* The edits (a character more, less or another) from one name to the other; more than `most` is most + 1. */
+/* The edits (a character more, less or another) from one name, however its letters are written, to the other; more than `most` is most + 1. */
 static int edits(const char *from, const char *to, int most)
 {
     int row[CONFIG_NAME_SIZE + 1];
@@ -384,7 +393,7 @@ static int edits(const char *from, const char *to, int most)
         int diagonal = row[0];
         row[0] = (int)i;
         for (size_t j = 1; j <= to_len; j++) {
-            int above = row[j], best = diagonal + (from[i - 1] != to[j - 1]);
+            int above = row[j], best = diagonal + (toupper((unsigned char)from[i - 1]) != to[j - 1]);
             if (above + 1 < best)
                 best = above + 1;
             if (row[j - 1] + 1 < best)

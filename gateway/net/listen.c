@@ -39,9 +39,20 @@ static enum err parse_address(const char *address, struct addrinfo **ret_info, c
 enum err listen_check(const char *address, char why[256])
 {
     struct addrinfo *info = NULL;
+    const int on = 1;
     enum err err = parse_address(address, &info, why);
-    if (!err)
-        freeaddrinfo(info);
+    if (err)
+        return err;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool may = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+               bind(fd, info->ai_addr, info->ai_addrlen) == 0;
+    if (!may && errno != EADDRINUSE) { /* perhaps by ourselves */
+        snprintf(why, 256, "CORTEX_LISTEN: \"%.100s\": %s", address, strerror(errno));
+        err = ERR_BAD_REQUEST;
+    }
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(info);
     return err;
 }
 

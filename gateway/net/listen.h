@@ -10,7 +10,7 @@ enum {
 
 /* Listens at "address:port" or "[address]:port", numeric. The socket is non-blocking. On failure `why` gets a
  * sentence. */
-/* Whether it is address:port, without opening it. */
+/* Whether it is address:port, and this process may listen there; somebody else may do so already. */
 enum err listen_check(const char *address, char why[256]) MUST_CHECK;
 enum err listen_open(const char *address, int *ret_fd, char why[256]) MUST_CHECK;
 

@@ -106,10 +106,11 @@ static void test_load_when_the_file_has_an_unknown_name_then_its_line_is_named(v
     struct config config;
     char why[256] = "", path[] = "/tmp/cortex-config-XXXXXX";
     assert_true(mkstemp(path) >= 0);
-    write_file(path, "CORTEX_LISTEN=127.0.0.1:1\nCORTEX_LISTN=x\n");
+    write_file(path, "\xef\xbb\xbf" /* as some editors begin a file */
+                     "CORTEX_LISTEN=127.0.0.1:1\nCortex_Listn=x\n");
     setenv("CORTEX_CONFIG", path, 1);
     assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
-    assert_non_null(strstr(why, "line 2: there is no setting CORTEX_LISTN; the nearest is CORTEX_LISTEN."));
+    assert_non_null(strstr(why, "line 2: there is no setting Cortex_Listn; the nearest is CORTEX_LISTEN."));
     unlink(path);
 }
 
@@ -229,12 +230,22 @@ static void test_load_when_an_origin_or_a_proxy_can_match_nothing_then_it_is_nam
                                               "https://b\xc3\xbc"
                                               "cher.example",
                                               "file:///",
+                                              "file://host",
+                                              "wss://app.example",
+                                              "javascript://app.example",
+                                              "https://127.1",
+                                              "https://0x7f.1:8080",
+                                              "https://256.1.1.1",
+                                              "https://1.2.3.4.",
+                                              ", ,",
                                               "https://a b.example"};
     static const char *const good_origins[] = {"",
                                                "*",
                                                "https://app.example",
                                                "HTTPS://App.Example:443/, http://localhost:3000",
                                                "capacitor://localhost null",
+                                               "https://127.0.0.1:3000 https://1.2.3.x https://0xa.example",
+                                               "tauri://1.2 https://app.example.",
                                                "http://[::1]:8080"};
     static const char *const bad_proxies[] = {"10.0.0.0/33", "10.0.0",    "proxy.example",
                                               "::1/129",     "10.0.0.0/", "1.2.3.4/x"};
