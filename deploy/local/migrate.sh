@@ -73,7 +73,7 @@ SELECT :'recorded' = '' AS is_new, :'recorded' NOT IN ('', '$checksum') AS is_ch
 \endif
 \if :is_new
     $begin
-    \i '$file'
+    \i '${file//\'/\'\'}'
     INSERT INTO schema_migration (version, name, checksum) VALUES ($version, '$name', '$checksum');
     $commit
     \warn 'migrate: applied $name'

@@ -89,19 +89,20 @@ gateway_url() {
     local listen
     listen=$(gateway_listen)
     case $listen in
-    0.0.0.0:* | '[::]':* | '*':*) listen=127.0.0.1:${listen##*:} ;;
+    0.0.0.0:* | '[::]':* | '*':* | :*) listen=127.0.0.1:${listen##*:} ;;
     esac
     printf 'http://%s' "$listen"
 }
 
 # Before anything is built or started for it. Our own gateway makes room for itself.
 gateway_port_is_free() {
-    local listen=${SETTING[CORTEX_LISTEN]:-127.0.0.1:8080} running
-    [[ $listen =~ :[0-9]+$ ]] ||
-        die "CORTEX_LISTEN must be address:port, not $listen (${SETTING_FROM[CORTEX_LISTEN]:-}); nothing was stopped"
+    local listen=${SETTING[CORTEX_LISTEN]:-127.0.0.1:8080} running port
+    [[ $listen =~ :0*([0-9]{1,5})$ ]] && port=${BASH_REMATCH[1]} && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] ||
+        die "CORTEX_LISTEN must be address:port with a port from 1 to 65535, not $listen (${SETTING_FROM[CORTEX_LISTEN]:-}); nothing was stopped"
     running=$(gateway_listen)
-    is_running gateway && [ "${running##*:}" = "${listen##*:}" ] || ! port_taken "${listen##*:}" ||
-        die "port ${listen##*:} is taken by another program; choose another with CORTEX_LISTEN=127.0.0.1:PORT ./cortex up"
+    running=${running##*:}
+    is_running gateway && [ "$((10#$running))" = "$port" ] || ! port_taken "$port" ||
+        die "port $port is taken by another program; choose another with CORTEX_LISTEN=127.0.0.1:PORT ./cortex up"
 }
 
 # The pool's first worker is at work.
@@ -132,5 +133,6 @@ gateway_has_settled() {
 
 # issue_token ARGUMENTS…: a bearer token signed with this state's key (cortex-token --help).
 issue_token() {
-    as_service env CORTEX_AUTH_HS256_FILE="${SETTING[CORTEX_AUTH_HS256_FILE]:-$STATE/secrets/token_key}" "$(programs)/gateway/tools/cortex-token" "$@"
+    # Of the environment only the key counts: a setting that `up` forgets (NAME=) is no value for the program.
+    as_service env -i "PATH=$PATH" LANG=C.UTF-8 CORTEX_AUTH_HS256_FILE="${SETTING[CORTEX_AUTH_HS256_FILE]:-$STATE/secrets/token_key}" "$(programs)/gateway/tools/cortex-token" "$@"
 }

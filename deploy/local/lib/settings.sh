@@ -57,10 +57,11 @@ set_setting() {
 # settings_of_file PATH FROM: NAME=value lines, # comments, as the processes read them.
 settings_of_file() {
     local path=$1 number=0 line
-    [ -r "$path" ] && [ ! -d "$path" ] || die "CORTEX_CONFIG=$path ($2) cannot be read; nothing was stopped"
+    [ -r "$path" ] && [ -f "$path" ] || die "CORTEX_CONFIG=$path ($2) is no file, or cannot be read; nothing was stopped"
     while IFS= read -r line || [ -n "$line" ]; do
         number=$((number + 1))
         line=${line%$'\r'}
+        [ "$number" -gt 1 ] || line=${line#$'\xef\xbb\xbf'} # of an editor that marks its files as UTF-8
         [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]] || continue
         [[ $line =~ ^[[:space:]]*([^=[:space:]]+)[[:space:]]*=[[:space:]]*(.*)$ ]] ||
             die "$path line $number is not NAME=value; nothing was stopped"
@@ -81,7 +82,7 @@ settings_load() {
         return
     fi
     # What only shows something works without the file, too.
-    [ ! -r "$CONFIG_FILE" ] || settings_of_file "$CONFIG_FILE" "$KEPT_FROM"
+    [ ! -f "$CONFIG_FILE" ] || [ ! -r "$CONFIG_FILE" ] || settings_of_file "$CONFIG_FILE" "$KEPT_FROM"
     for name in "${!KEPT[@]}"; do
         [ "$name" = CORTEX_CONFIG ] || set_setting "$name" "${KEPT[$name]}" "$KEPT_FROM"
     done
@@ -90,6 +91,7 @@ settings_load() {
 settings_of_environment() {
     local name from=$KEPT_FROM
     if [ -n "${CORTEX_CONFIG+set}" ]; then
+        [[ $CORTEX_CONFIG != *$'\n'* ]] || die "CORTEX_CONFIG (the environment) has a line end in it; nothing was stopped"
         CONFIG_FILE=${CORTEX_CONFIG:+$(realpath -m "$CORTEX_CONFIG")}
         from=$ENVIRONMENT_FROM
     fi
@@ -100,6 +102,7 @@ settings_of_environment() {
         fi
     done
     while read -r name; do
+        [[ ${!name:-} != *$'\n'* ]] || die "$name (the environment) has a line end in it; nothing was stopped"
         [ -z "${!name:-}" ] || set_setting "$name" "${!name}" "$ENVIRONMENT_FROM"
     done < <(setting_names)
 }
@@ -171,7 +174,8 @@ settings_wrong() {
     local line name
     while IFS= read -r line; do
         [ -n "$line" ] || continue
-        name=$(grep -oE 'CORTEX_[A-Z0-9_]+' <<<"$line" | head -n 1) || name=
+        name=$(sed -nE 's/.*(there is no setting |There is no setting )([^ ;]*[^ ;.]).*/\2/p' <<<"$line")
+        [ -n "$name" ] || name=$(grep -oE 'CORTEX_[A-Z0-9_]+' <<<"$line" | head -n 1) || name=
         line=$(sed -E 's/ \(check\.conf line [0-9]+\)//; s/^check\.conf line [0-9]+: //' <<<"$line")
         warn "${line%.}${name:+${SETTING_FROM[$name]:+ (${SETTING_FROM[$name]})}}"
     done <<<"$1"
@@ -184,7 +188,7 @@ strange_variables() {
     known=" $SCRIPT_VARIABLES $(setting_names | tr '\n' ' ')"
     while IFS= read -r name; do
         [[ $known = *" $name "* || $name = CORTEX_TEST_* ]] || printf '%s\n' "$name"
-    done < <(compgen -A export CORTEX_)
+    done < <(compgen -A export | grep -i '^cortex_')
 }
 
 # gateway_check OPTION: what cortex-gateway says of the settings, and of the strange variables.

@@ -92,9 +92,16 @@ export default function settingsTests(shared) {
             writeFileSync(file, '# wrong\nCORTEX_DRAIN_MS=soon\nCORTEX_FOO=1\n');
             return { CORTEX_CONFIG: file };
         }, /CORTEX_DRAIN_MS=soon is not a number \(.*wrong\.conf line 2\)/, /no setting CORTEX_FOO \(.*wrong\.conf line 3\)/);
+        refused('only_the_letters_of_a_name_are_others', () => ({ CORTEX_Drain_ms: '1' }),
+            /no setting CORTEX_Drain_ms \(the environment\); the nearest is CORTEX_DRAIN_MS/);
+        refused('a_value_has_two_lines', () => ({ CORTEX_LOG_LEVEL: 'info\nCORTEX_DRAIN_MS=1' }), /CORTEX_LOG_LEVEL \(the environment\) has a line end/);
+        refused('the_file_is_a_folder', () => ({ CORTEX_CONFIG: shared.checkout.folder }), /CORTEX_CONFIG=.* is no file/);
         refused('the_file_is_missing', () => ({ CORTEX_CONFIG: '/nowhere/at.all' }), /CORTEX_CONFIG=\/nowhere\/at\.all .*cannot be read/);
         refused('a_key_cannot_be_read', () => ({ CORTEX_AUTH_HS256_FILE: '/nowhere/key' }), /CORTEX_AUTH_HS256_FILE.*\/nowhere\/key/);
         refused('the_address_is_none', () => ({ CORTEX_LISTEN: 'here' }), /CORTEX_LISTEN.*here/);
+        refused('the_port_is_none', () => ({ CORTEX_LISTEN: '127.0.0.1:0' }), /CORTEX_LISTEN must be address:port with a port from 1 to 65535/);
+        refused('the_address_is_of_another_machine', () => ({ CORTEX_LISTEN: `203.0.113.7:${shared.checkout.port}` }),
+            /CORTEX_LISTEN: "203\.0\.113\.7:\d+": Cannot assign requested address/);
         refused('the_url_of_the_broker_is_none', () => ({ CORTEX_AMQP_URL: 'http://127.0.0.1' }), /CORTEX_AMQP_URL.*amqp:.*\(the environment\)/);
         refused('a_parameter_of_the_url_is_misspelt', () => ({ CORTEX_AMQP_URL: 'amqp://a:secret@127.0.0.1/?hartbeat=30' }),
             /CORTEX_AMQP_URL, character 28: there is no such parameter.*\(the environment\)/, /^(?!.*secret)/s);
@@ -112,6 +119,19 @@ export default function settingsTests(shared) {
             const { status, stderr } = await shared.checkout.try(['up'], { ...NOTHING, CORTEX_AMQP_URL: url });
             assert.notEqual(status, 0);
             assert.match(stderr, /CORTEX_AMQP_URL: .*ACCESS_REFUSED/i);
+        });
+
+        test('test_up_when_a_number_is_forgotten_then_it_is_no_value_for_the_programs', async () => {
+            assert.match(await up({ CORTEX_DRAIN_MS: '' }), /CortexBuild answers at/);
+        });
+
+        test('test_up_when_the_folder_is_none_for_RabbitMQ_or_cannot_be_written_then_it_says_so_at_once', async () => {
+            for (const [folder, words] of [["/tmp/it's", /cannot live below this path/], ['/tmp/a[1]', /cannot live/], ['/proc/none', /cannot write to \/proc\/none/]]) {
+                const { status, stderr } = await shared.checkout.try(['up'], { ...NOTHING, CORTEX_STATE: folder });
+                assert.equal(status, 1);
+                assert.match(stderr, words);
+                assert.doesNotMatch(stderr, /unexpected failure/);
+            }
         });
 
         test('test_up_when_a_variable_only_looks_like_a_setting_then_it_says_that_it_has_no_effect', async () => {
