@@ -15,8 +15,7 @@ file=$1
 own_database || die "the database is that of CORTEX_DATABASE_URL: back it up where it is (deploy/operating.md, \"Back up\")"
 [ -f "$STATE/database/data/PG_VERSION" ] || die "nothing was ever started in $STATE, so there is nothing to back up"
 
-exec 9>"$STATE/lock"
-flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+lock_state
 umask 077
 backup_folder "$file"
 

@@ -6,8 +6,7 @@ here=$(dirname "$0")
 [ $# -eq 0 ] || die "down takes no arguments, not $*"
 [ -d "$STATE/run" ] || { say "Nothing was ever started here." && exit 0; }
 
-exec 9>"$STATE/lock"
-flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+lock_state
 
 stop_orphans
 stopped=0

@@ -121,9 +121,7 @@ PARTS_FOLDER=$(mktemp -d) && trap 'rm -rf "$PARTS_FOLDER"' EXIT
 check_file
 umask 022
 check_state
-mkdir -p "$STATE"
-exec 9>"$STATE/lock"
-flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+lock_state
 
 packages_need servers client
 check_postgresql

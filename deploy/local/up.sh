@@ -109,9 +109,8 @@ END
 }
 
 before=stopped
-mkdir -p "$STATE"
-exec 9>"$STATE/lock"
-flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+check_state_path
+lock_state
 ! all_running 2>/dev/null || before=$(cat "$STATE"/run/*.pid)
 
 ensure_state

@@ -106,7 +106,10 @@ broker_start() {
         step "broker: its folder has moved; starting it again"
         broker_stop
     fi
-    is_running broker && return
+    if is_running broker; then
+        wait_ready broker 120 broker_answers # it may be starting still, for an `up` that was interrupted
+        return
+    fi
     [ -x "${CHROOT:-}$RABBITMQ_BIN/rabbitmq-server" ] || die "RabbitMQ is not installed; ./cortex up installs it"
     ensure_state
     local -a environment

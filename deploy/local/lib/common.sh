@@ -88,8 +88,23 @@ own() {
 
 # --- the state directory ---
 
+# RabbitMQ gives the path to a shell (df) and to a search for files: with a blank, a quote or one of []{}*?$ in it, it never answers or
+# finds no queue.
+check_state_path() {
+    [ "$(printf '%s' "$STATE" | tr -d 'A-Za-z0-9._/+@:,=~^%#\200-\377-' | wc -c)" -eq 0 ] ||
+        die "RabbitMQ cannot live below this path: $STATE; choose a folder without spaces, quotes and other signs than ._/+@:,=~^%#- with" \
+            "CORTEX_STATE"
+}
+
+# lock_state: waits until no other ./cortex works on this state; the lock is held until the script ends.
+lock_state() {
+    mkdir -p "$STATE" 2>/dev/null && { exec 9>"$STATE/lock"; } 2>/dev/null ||
+        die "cannot write to $STATE; choose another folder with CORTEX_STATE"
+    flock -n 9 || { step "waiting for another ./cortex to finish" && flock 9; }
+}
+
 ensure_state() {
-    [[ $STATE != *[[:space:]]* ]] || die "RabbitMQ cannot live below a path with spaces: $STATE; choose another folder with CORTEX_STATE"
+    check_state_path
     ensure_service_user
     mkdir -p "$STATE/run" "$STATE/log" "$STATE/secrets" "$STATE/broker" "$STATE/database" ||
         die "cannot write to $STATE; choose another folder with CORTEX_STATE"
@@ -129,7 +144,8 @@ secret() {
 # What a proxy of the environment serves is not this machine.
 loopback_without_proxy() {
     local here=127.0.0.1,localhost,::1 others=${no_proxy:-${NO_PROXY:-}}
-    export no_proxy=$here${others:+,$others}
+    [ "$others" != '*' ] || here= # which means every host, where it stands alone
+    export no_proxy=$here${here:+${others:+,}}$others
     export NO_PROXY=$no_proxy
 }
 loopback_without_proxy
@@ -149,7 +165,7 @@ proxy_is_set() {
 # Somebody listens there (state 0A); connections that linger from an earlier server do not count.
 port_taken() {
     local hex
-    printf -v hex '%04X' "$1"
+    printf -v hex '%04X' "$((10#$1))"
     grep -qsE ": [0-9A-F]+:$hex [0-9A-F]+:[0-9A-F]{4} 0A " /proc/net/tcp /proc/net/tcp6
 }
 

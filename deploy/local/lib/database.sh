@@ -93,15 +93,16 @@ database_start() {
         step "database: its folder has moved; starting it again"
         database_stop
     fi
-    is_running database && return
-    ensure_state
-    local bin
-    bin=$(database_bin)
-    [ -f "$STATE/database/data/PG_VERSION" ] || database_create
-    choose_port database
-    database_configure
-    database_forget_stranger
-    start_server database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
+    if ! is_running database; then # else it may be starting still, for an `up` that was interrupted
+        ensure_state
+        local bin
+        bin=$(database_bin)
+        [ -f "$STATE/database/data/PG_VERSION" ] || database_create
+        choose_port database
+        database_configure
+        database_forget_stranger
+        start_server database env -i "PATH=$PATH" LANG=C.UTF-8 "$bin/postgres" -D "$STATE/database/data"
+    fi
     wait_ready database 60 database_answers
     database_own cortex
 }
