@@ -140,6 +140,34 @@ static bool check_counts(struct compiler *c, const struct spot *root, const stru
     return true;
 }
 
+static bool is_one_of(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+/* The table has these columns whatever the schema says: the first is its company's, which a field must never write. */
+static const char *const own_columns[] = {"company_id", "tableoid", "xmin", "cmin",
+                                          "xmax",       "cmax",     "ctid", NULL};
+
+/* Every list has these (gateway/resources/selection.c), so a filter of that name would never be read. */
+static const char *const list_parameters[] = {"limit", "after", "text", NULL};
+
+static bool check_names(struct compiler *c, const struct spot *spot, const struct msg_resource *resource,
+                        const struct msg_field *field)
+{
+    if (is_one_of(field->column, own_columns))
+        return refuse(c, spot, "`%s` is a column that the table has already", field->column);
+    for (const struct msg_field *other = resource->object->fields; other < field; other++)
+        if (strcmp(other->column, field->column) == 0)
+            return refuse(c, spot, "its column `%s` is that of `%s`", field->column, other->name);
+    if (field->filter && is_one_of(field->name, list_parameters))
+        return refuse(c, spot, "x-filter: `%s` is a parameter of every list", field->name);
+    return true;
+}
+
 /* A field of a resource is a column of its table and of its exports, and no column holds several values. (A
  * request may have arrays and objects: nothing stores its fields.) */
 static bool check_columns(struct compiler *c, const struct spot *root, unsigned verbs,
@@ -153,6 +181,8 @@ static bool check_columns(struct compiler *c, const struct spot *root, unsigned 
         if (field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT)
             return refuse(c, &spot, "a resource cannot store an %s: make it a resource of its own",
                           field->shape.type == MSG_ARRAY ? "array" : "object");
+        if (!check_names(c, &spot, resource, field))
+            return false;
         bool is_known = field->required || field->shape.nullable || field->fallback || field->read_only;
         if (!is_known && verbs & 1u << MSG_VERB_CREATE)
             return refuse(

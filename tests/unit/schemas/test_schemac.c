@@ -298,6 +298,7 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
 #define RESOURCE(name) RESOURCE_WITH(name, "")
 #define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
 
+#define FIELD(field) HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(SERVER "," field) "}"
 #define STATUS(transitions)                                                                                  \
     HEAD("a.json")                                                                                           \
     "," RESOURCE("a") "," ROLES "," OBJECT(SERVER ",\"s\":{\"x-id\":5,\"type\":\"string\",\"enum\":[\"on\"," \
@@ -383,6 +384,14 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
         {HEAD("a.json") "," RESOURCE("a") "," ROLES
                                           "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
          "c.json:-1:-1: unable to open"},
+        {FIELD("\"company_id\":{\"x-id\":5,\"type\":\"boolean\"}"),
+         "a.json:1#/properties/company_id: `company_id` is a column that the table has already"},
+        {FIELD("\"x\":{\"x-id\":5,\"type\":\"boolean\",\"x-column\":\"ctid\"}"),
+         "a.json:1#/properties/x: `ctid` is a column that the table has already"},
+        {FIELD("\"x\":{\"x-id\":5,\"type\":\"boolean\",\"x-column\":\"version\"}"),
+         "a.json:1#/properties/x: its column `version` is that of `version`"},
+        {FIELD("\"limit\":{\"x-id\":5,\"type\":\"boolean\",\"x-filter\":true}"),
+         "a.json:1#/properties/limit: x-filter: `limit` is a parameter of every list"},
         {STATUS("{\"on\":[\"off\"]}"),
          "a.json:1#/properties/s/x-transitions: `off` is missing: what it may become"},
         {STATUS("{\"on\":[\"of\"],\"off\":[]}"),
