@@ -12,6 +12,7 @@ enum log_level log_threshold = LOG_INFO;
 
 void log_init(const char *name, enum log_level threshold)
 {
+    log_output_begin();
     log_line_init(name);
     log_threshold = threshold;
 }

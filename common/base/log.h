@@ -62,7 +62,7 @@ struct log_field {
 extern enum log_level log_threshold;
 
 /* Sets the name of the process in every line ("gateway", "worker.projects") and the least level that is
- * logged. `name` is kept, not copied. */
+ * logged. `name` is kept, not copied. Before the process opens anything (log_output.h). */
 void log_init(const char *name, enum log_level threshold);
 
 /* Bounds the lines of one event in a second; 0: no limit. Those beyond it are counted, and a line

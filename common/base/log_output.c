@@ -25,6 +25,14 @@ static struct {
     size_t lost; /* lines */
 } later;
 
+/* open takes the lowest number that is free, so one after the other becomes the one that is missing. */
+void log_output_begin(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_RDONLY | O_NOCTTY : O_WRONLY | O_NOCTTY);
+}
+
 static bool is_own(const struct stat *state)
 {
     return state->st_dev == own.device && state->st_ino == own.inode;

@@ -12,6 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Opens as /dev/null what is closed of standard input, output and error. Otherwise the next connection would get that
+ * number, and whatever is written to standard error would go into it. A process calls it before it opens anything. */
+void log_output_begin(void);
+
 /* At most PIPE_BUF octets, which a pipe takes as a whole or not at all. False: the reader is behind, or the disk is
  * full, and the line is lost. A line that nobody can read (standard error is closed) counts as written. */
 bool log_output(const char *line, size_t len);

@@ -410,6 +410,28 @@ static void test_file_when_it_cannot_be_renamed_then_it_is_written_on_and_a_line
     remove_folder();
 }
 
+/* The number of a descriptor that is closed at the start would become that of a connection. */
+static void
+test_log_when_the_standard_descriptors_are_closed_at_the_start_then_nothing_else_gets_their_numbers(
+    void **state)
+{
+    (void)state;
+    int kept[3];
+    for (int fd = 0; fd < 3; fd++) {
+        kept[fd] = dup(fd);
+        close(fd);
+    }
+    log_init("test", LOG_INFO);
+    int next = open("/dev/zero", O_RDONLY);
+    log_info("into.nothing");
+    for (int fd = 0; fd < 3; fd++)
+        dup2(kept[fd], fd);
+    for (int fd = 0; fd < 3; fd++)
+        close(kept[fd]);
+    assert_true(next > STDERR_FILENO);
+    close(next);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -418,6 +440,8 @@ int main(void)
         TEST(test_log_when_the_reader_of_a_pipe_stands_still_drops_lines_and_leaves_the_pipe_as_it_is),
         TEST(test_log_when_the_reader_of_a_socket_stands_still_drops_lines_and_leaves_it_as_it_is),
         TEST(test_log_when_standard_error_is_replaced_follows_it),
+        TEST(
+            test_log_when_the_standard_descriptors_are_closed_at_the_start_then_nothing_else_gets_their_numbers),
         TEST(test_log_when_an_event_comes_too_often_suppresses_it_alone_and_counts),
         TEST(test_access_lines_wait_for_the_end_of_the_turn_and_keep_their_place_before_other_lines),
         TEST(test_access_lines_when_the_reader_stands_still_are_dropped_and_counted),
