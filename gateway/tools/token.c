@@ -1,6 +1,7 @@
 /* cortex-token --company C --role R --user U [--ttl SECONDS]: prints a bearer token signed with the HS256
  * secret that the gateway's settings name (CORTEX_AUTH_HS256_FILE, or CORTEX_CONFIG). */
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,8 +28,9 @@ static int complain(const char *sentence)
 static bool parse_ttl(const char *text, int64_t *ret_seconds)
 {
     char *end;
+    errno = 0;
     *ret_seconds = strtoll(text, &end, 10);
-    return *text != '\0' && *end == '\0';
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
 }
 
 static bool take_option(int option, const char *value, struct identity *identity, int64_t *ttl_s)
@@ -53,6 +55,14 @@ static int refuse_role(const char *role)
     return 2;
 }
 
+/* A token that no gateway with these settings takes is not printed. */
+static int refuse_life(int64_t max_s)
+{
+    fprintf(stderr, "cortex-token: --ttl must be from 1 to %" PRId64 " seconds (CORTEX_AUTH_MAX_LIFE_MS).\n",
+            max_s);
+    return 2;
+}
+
 static int print_token(const struct identity *identity)
 {
     struct config config;
@@ -62,6 +72,11 @@ static int print_token(const struct identity *identity)
 
     if (config_load(&config, why) != ERR_OK)
         return complain(why);
+    int64_t ttl_s = identity->expires_at - identity->issued_at, max_s = config.auth_max_life_ms / 1000;
+    if (ttl_s < 1 || ttl_s > max_s) {
+        config_done(&config);
+        return refuse_life(max_s);
+    }
     enum err err = token_keys_load(&config, &keys, why);
     if (err == ERR_OK) {
         err = token_sign(keys, identity, text, sizeof(text));
@@ -101,6 +116,7 @@ int main(int argc, char **argv)
     if (!role_is_defined(identity.role))
         return refuse_role(identity.role);
     identity.issued_at = clock_wall_ms() / 1000;
-    identity.expires_at = identity.issued_at + ttl_s;
+    if (__builtin_add_overflow(identity.issued_at, ttl_s, &identity.expires_at))
+        identity.expires_at = INT64_MAX;
     return print_token(&identity);
 }

@@ -18,8 +18,8 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-function token(role) {
-  return spawnSync(join(build, "gateway/tools/cortex-token"), ["--company", somebody, "--user", somebody, "--role", role],
+function token(role, ...others) {
+  return spawnSync(join(build, "gateway/tools/cortex-token"), ["--company", somebody, "--user", somebody, "--role", role, ...others],
     { encoding: "utf8", env: { ...process.env, CORTEX_AUTH_HS256_FILE: join(folder, "key") } });
 }
 
@@ -31,6 +31,16 @@ test("test_token_when_there_is_no_such_role_then_refused_and_the_roles_are_named
     assert.match(refused.stderr, /there is no role ".*"; the roles are super_admin, company_admin, .* and developer\.$/m);
   }
   assert.equal(token("developer").status, 0);
+});
+
+test("test_token_when_no_gateway_would_take_it_for_its_life_then_refused_with_the_bounds", () => {
+  for (const ttl of ["0", "2592001", "9223372036854775807"]) {
+    const { status, stdout, stderr } = token("developer", "--ttl", ttl);
+    assert.deepEqual([status, stdout], [2, ""], ttl);
+    assert.match(stderr, /--ttl must be from 1 to 2592000 seconds \(CORTEX_AUTH_MAX_LIFE_MS\)\.$/m);
+  }
+  for (const ttl of ["-5", "", " 60", "99999999999999999999"]) assert.match(token("developer", "--ttl", ttl).stderr, /is not a valid value/, ttl);
+  assert.equal(token("developer", "--ttl", "2592000").status, 0);
 });
 
 // Sources what all commands share, in a state folder of its own, and runs the script.
