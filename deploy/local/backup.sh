@@ -10,7 +10,7 @@ here=$(dirname "$0")
 
 [ $# -eq 1 ] && [[ $1 != -* ]] || die "backup takes the name of the file to write: ./cortex backup FILE"
 file=$1
-[ ! -e "$file" ] || die "$file exists already; a backup replaces no file, so choose another name"
+[ ! -e "$file" ] && [ ! -L "$file" ] || die "$file exists already; a backup replaces no file, so choose another name"
 [ -d "$(dirname "$file")" ] || die "there is no folder $(dirname "$file")"
 own_database || die "the database is that of CORTEX_DATABASE_URL: back it up where it is (deploy/operating.md, \"Back up\")"
 [ -f "$STATE/database/data/PG_VERSION" ] || die "nothing was ever started in $STATE, so there is nothing to back up"
@@ -42,7 +42,11 @@ settings_to_keep >"$PARTS_FOLDER/settings"
 tar --create --file "$PARTS_FOLDER/whole" --directory "$PARTS_FOLDER" manifest "${BACKUP_PARTS[@]}" || die "no backup was written"
 tar --compare --file "$PARTS_FOLDER/whole" --directory "$PARTS_FOLDER" >/dev/null || die "the file is not what was written; no backup was made"
 sync "$PARTS_FOLDER/whole"
-ln "$PARTS_FOLDER/whole" "$file" 2>/dev/null || mv --no-clobber "$PARTS_FOLDER/whole" "$file"
+# Where there are no links, it is moved; mv says nothing when there is a file of that name meanwhile.
+if ! ln "$PARTS_FOLDER/whole" "$file" 2>/dev/null; then
+    mv --no-clobber "$PARTS_FOLDER/whole" "$file" && [ ! -e "$PARTS_FOLDER/whole" ] ||
+        die "$file has come into being meanwhile, or cannot be written; no backup was made"
+fi
 
 say "Written: $file ($(du -h "$file" | cut -f1)). The key of the tokens is in it: keep it where only you can read it."
 case $waited in

@@ -1,6 +1,6 @@
 // ./cortex backup and ./cortex restore, in checkouts of their own; and what a restored database means for who follows the events.
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -50,6 +50,17 @@ describe('./cortex backup and restore', () => {
         assert.notEqual(status, 0);
         assert.match(stderr, /exists already/);
         assert.equal(readFileSync(file, 'utf8'), 'mine');
+        const nowhere = join(checkout.folder, 'nowhere.backup');
+        symlinkSync(join(checkout.folder, 'gone'), nowhere);
+        assert.match((await checkout.try(['backup', nowhere])).stderr, /exists already/);
+        // A file that comes into being while the database is dumped.
+        const taken = join(checkout.folder, 'taken.backup'), writing = checkout.try(['backup', taken]);
+        await until(() => readdirSync(checkout.folder).some((name) => name.startsWith('taken.backup.')), 60_000, 'the dump');
+        writeFileSync(taken, 'mine');
+        const late = await writing;
+        assert.notEqual(late.status, 0);
+        assert.match(late.stderr, /has come into being meanwhile/);
+        assert.equal(readFileSync(taken, 'utf8'), 'mine');
         for (const [args, words] of [[['backup'], /takes the name/], [['restore'], /takes the name/], [['restore', '--force', file], /does not know --force/],
             [['backup', '/nowhere/x'], /no folder \/nowhere/]])
             assert.match((await checkout.try(args)).stderr, words);
