@@ -131,6 +131,9 @@ static void look_at_part_of_head(struct exchange *exchange)
     struct call *call = &exchange->call;
     if (exchange->request.target_len > 0) /* so its method has arrived */
         call->method = method_of(&exchange->request);
+    if (exchange->request.has_target &&
+        target_parse(&call->arena, request_target(&exchange->request), &call->path, &call->query))
+        call->path = call->query = SLICE_NONE;
     if (take_headers(call, &exchange->request) == ERR_OK)
         call_give_correlation_id(call);
     if (call_header(call, "origin").data || exchange->request.has_head)
@@ -370,11 +373,10 @@ static void on_free(struct conn *conn, void *state)
     struct exchange *exchange = state;
     if (!exchange)
         return;
-    if (exchange->state == WORKING) {
+    if (exchange->state == WORKING || (exchange->state == READING && exchange->call.headers))
         access_log_answer(&exchange->call, true, ACCESS_LOG_GONE, 0);
-        if (exchange->call.on_gone)
-            exchange->call.on_gone(&exchange->call);
-    }
+    if (exchange->state == WORKING && exchange->call.on_gone)
+        exchange->call.on_gone(&exchange->call);
     exchange_free(exchange);
 }
 

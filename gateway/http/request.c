@@ -79,6 +79,7 @@ static int on_url_complete(llhttp_t *parser)
 {
     struct request *request = parser->data;
     request->phase = PHASE_PROTOCOL;
+    request->has_target = true;
     return HPE_PAUSED;
 }
 

@@ -48,6 +48,7 @@ struct request {
     uint8_t protocol_seen; /* octets of "HTTP/" */
     char last_octet;       /* that the parser has taken */
     bool lead_cr;          /* the last octet was the CR of an empty line */
+    bool has_target;       /* all of it has arrived */
     bool has_head;         /* the last field of the head has arrived */
     bool discard_body;     /* the body is read and not kept, since the answer is known already */
     bool keep_alive;

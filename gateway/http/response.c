@@ -155,7 +155,7 @@ void response_deliver(struct call *call, int status, const char *content_type, s
         conn_write_part(call->conn, whole, body);
     else
         conn_write(call->conn, body);
-    access_log_answer(call, exchange->request.has_head, status, body.len);
+    access_log_answer(call, exchange->request.target_len > 0, status, body.len);
     exchange_set_state(exchange, ANSWERED);
     if (!exchange->in_handler)
         conn_pause(call->conn, false); /* on_bytes ends the exchange, when the handler is off the stack */

@@ -83,13 +83,17 @@ describe('a line a request', () => {
 
     test('test_a_request_that_is_refused_before_it_is_read_then_a_line_all_the_same', async () => {
         const count = () => linesOf(stack.gateway, 'http.answered').filter(({ status }) => status >= 400).length;
-        for (const [bytes, status] of [['NONSENSE\r\n\r\n', 400], ['GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400],
-            [`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`, 431], ['CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n', 501]]) {
+        for (const [bytes, status, method, path] of [['NONSENSE\r\n\r\n', 400, null, null],
+            ['PUT /v1/a?b=c HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400, 'PUT', '/v1/a'],
+            ['POST /v1/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n', 413, 'POST', '/v1/a'],
+            [`PATCH /v1/a HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`, 431, 'PATCH', '/v1/a'],
+            ['CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n', 501, 'other', null]]) {
             const before = count();
             const { text } = await exchange(stack.address, bytes);
             assert.match(text, new RegExp(`^HTTP/1.1 ${status} `));
             await until(() => count() === before + 1, 15_000, `a line of ${status}`);
-            assert.equal(linesOf(stack.gateway, 'http.answered').filter(({ status: s }) => s >= 400).at(-1).status, status);
+            const line = linesOf(stack.gateway, 'http.answered').filter(({ status: s }) => s >= 400).at(-1);
+            assert.deepEqual([line.status, line.method, line.path], [status, method, path]);
         }
     });
 
@@ -186,6 +190,10 @@ describe('slow requests, and none', () => {
         socket.resetAndDestroy();
         const [line] = await answered(['line-left']);
         assert.deepEqual([line.status, line.route], [499, '/v1/events']);
+        const unfinished = connect(Number(stack.address.split(':')[1]), '127.0.0.1');
+        unfinished.end(`POST /v1/projects HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${api.token}\r\nX-Request-Id: line-half\r\nContent-Length: 9\r\n\r\n{`);
+        const [half] = await answered(['line-half']);
+        assert.deepEqual([half.status, half.method, half.route], [499, 'POST', '/v1/projects']);
     });
 
     test('test_no_lines_are_wanted_then_there_are_none', async () => {
