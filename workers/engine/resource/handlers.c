@@ -89,6 +89,11 @@ void handlers_free(struct handlers *handlers)
     free(handlers);
 }
 
+const struct handler *handlers_at(const struct handlers *handlers, size_t place)
+{
+    return place < handlers->count ? &handlers->rows[place] : NULL;
+}
+
 const struct handler *handlers_find(const struct handlers *handlers, struct slice type)
 {
     for (size_t i = 0; i < handlers->count; i++)

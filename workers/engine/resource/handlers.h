@@ -15,6 +15,9 @@ struct handlers;
 struct handlers *handlers_new(const char *pool);
 void handlers_free(struct handlers *handlers);
 
+/* The handler at this place; NULL: there are no more. */
+const struct handler *handlers_at(const struct handlers *handlers, size_t place);
+
 /* Returns NULL when there is no such command. */
 const struct handler *handlers_find(const struct handlers *handlers, struct slice type);
 

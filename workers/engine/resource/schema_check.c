@@ -138,23 +138,16 @@ static const char *right_of(enum resource_verb verb)
     return verb == RESOURCE_CREATE ? "INSERT" : verb == RESOURCE_DELETE ? "DELETE" : "UPDATE";
 }
 
-static void add_commands(struct needs *needs)
+static void add_commands(struct needs *needs, const struct handlers *handlers)
 {
-    static const struct {
-        const char *resource;
-        const struct resource_plan *plan;
-    } commands[] = {
-#define COMMAND(type, resource, plan, event) {resource, &plan},
-#include "workers/handlers.def"
-#undef COMMAND
-    };
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        needs_add(needs, msg_resource_by_name(slice_of(commands[i].resource))->table, "company_id",
-                  right_of(commands[i].plan->verb));
+    const struct handler *handler;
+    for (size_t i = 0; (handler = handlers_at(handlers, i)); i++)
+        needs_add(needs, handler->statement.resource->table, "company_id",
+                  right_of(handler->statement.plan->verb));
 }
 
-struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, void (*on_changed)(void *ctx),
-                                      void *ctx)
+struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const struct handlers *handlers,
+                                      void (*on_changed)(void *ctx), void *ctx)
 {
     struct schema_check *check = xcalloc(1, sizeof(*check));
     check->loop = loop;
@@ -164,7 +157,7 @@ struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, void 
     check->is_due = true;
     needs_init(&check->needs);
     needs_add_resources(&check->needs, msg_resources);
-    add_commands(&check->needs);
+    add_commands(&check->needs, handlers);
     ev_timer_init(&check->timer, on_timer, 0., 0.);
     return check;
 }

@@ -14,8 +14,8 @@
 struct schema_check;
 
 /* on_changed: it has become complete, or lacking. */
-struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, void (*on_changed)(void *ctx),
-                                      void *ctx);
+struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const struct handlers *handlers,
+                                      void (*on_changed)(void *ctx), void *ctx);
 void schema_check_free(struct schema_check *check); /* after its db */
 
 bool schema_check_is_complete(const struct schema_check *check);
