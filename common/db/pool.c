@@ -25,6 +25,7 @@ enum {
     GATHER_MIN = 8,  /* queries that share a transaction before another connection is used */
     GATHER_MAX = 64, /* queries in one transaction */
     TRIES_MAX = 2,
+    LOOK_WEIGHT = 8, /* a query that looks at rows takes so many times as long as one by a key, say */
 };
 
 enum pool_lane { LANE_CHEAP, LANE_EXPENSIVE, LANE_COUNT };
@@ -77,7 +78,7 @@ struct pool_connection {
     enum pool_lane lane;
     bool is_busy;   /* a transaction is on its way */
     size_t awaited; /* of its queries, those that have no answer and somebody who waits for it */
-    size_t charged; /* of its queries, those that share the charge for its time */
+    size_t weight;  /* of all its queries: by this they share the charge for its time */
     double sent_at;
 };
 
@@ -198,12 +199,18 @@ static bool has_others(const struct db_pool *pool, const struct uuid *company, d
     return readers_has_other(&pool->readers, company, now) || readers_has_other(&pool->heard, company, now);
 }
 
-/* The answers of a transaction come together: its queries share the charge. */
+/* The answers of a transaction come together, so nobody knows what each query took. */
+static size_t weight_of(const struct pool_query *q)
+{
+    return is_charged(q) ? LOOK_WEIGHT : 1;
+}
+
 static void charge(struct pool_query *q, const struct pool_connection *connection, struct db_result *result)
 {
     struct db_pool *pool = q->pool;
     struct turns *turns = &pool->lanes[LANE_EXPENSIVE];
-    double now = clock_monotonic_s(), took = (now - connection->sent_at) / (double)connection->charged;
+    double now = clock_monotonic_s(),
+           took = (now - connection->sent_at) * LOOK_WEIGHT / (double)connection->weight;
     db_result_set_took(result, took);
     if (turns->share < 1 && has_others(pool, &q->key, now))
         turns_charge(turns, &q->key, took, now);
@@ -264,7 +271,7 @@ static void send_query(struct pool_connection *connection, struct pool_query *q,
     q->connection = connection;
     q->tries++;
     connection->awaited++;
-    connection->charged += is_charged(q);
+    connection->weight += weight_of(q);
     if (!slice_equal(own, *company)) {
         say_who_reads(connection->db, own, *company);
         *company = own;
@@ -285,7 +292,7 @@ static void send_transaction(struct pool_connection *connection, size_t count)
     struct slice company = SLICE_NONE;
     struct pool_query *q;
     size_t sent = 0;
-    connection->charged = 0;
+    connection->weight = 0;
     connection->sent_at = clock_monotonic_s();
     while (sent < count && (q = next_of(turns)) && !(q->alone && sent > 0)) {
         bool is_alone = q->alone;

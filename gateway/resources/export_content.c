@@ -21,6 +21,7 @@
 
 enum { STATUS, RESOURCE, FORMAT, BYTES, IS_EXPIRED, DAY };
 enum { CONTENT, N, SKIPPED }; /* of a piece */
+enum { WAITS_MAX = 12 };
 
 static const struct db_statement find = {
     "read.export_content",
@@ -53,6 +54,7 @@ struct download {
     struct identity identity; /* of the token */
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1];
     struct range left;        /* of the file, to be sent */
+    unsigned waits;           /* how often in a row the next piece has waited for its turn in vain */
     int64_t next;             /* piece; -1: the one that `left` begins in is not known yet */
     struct pool_query *query; /* NULL: none has been sent and not answered */
 };
@@ -79,6 +81,10 @@ static void on_piece(void *arg, struct db_result *result)
     struct download *download = arg;
     struct conn *conn = download->conn;
     download->query = NULL;
+    if (db_result_error(result) == ERR_DATABASE_BUSY && download->waits++ < WAITS_MAX) {
+        read_next(download); /* the company's other reads were before it; nothing is lost yet */
+        return;
+    }
     if (db_result_error(result) ||
         db_rows(result) == 0) { /* the database failed, or the export has just expired */
         log_warn("export.content_cut", LOG_S("export", download->id), LOG_I("piece", download->next),
@@ -86,6 +92,7 @@ static void on_piece(void *arg, struct db_result *result)
         conn_abort(conn);
         return;
     }
+    download->waits = 0;
     write_part(download, result);
     read_next(download);
 }

@@ -234,7 +234,7 @@ static void start(struct call *call, const struct page_list *list, const struct 
     if (is_operator)
         query_start_as_operator(call, &list->statement, params, count, on_page, limit);
     else
-        query_start(call, QUERY_FRESH, &list->statement, params, count, on_page, limit);
+        query_start(call, QUERY_FRESH_LOOK, &list->statement, params, count, on_page, limit);
 }
 
 void page_start_as_operator(struct call *call, const struct page_list *list)

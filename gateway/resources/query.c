@@ -83,6 +83,7 @@ static const struct {
     [QUERY_LOOK] = {.kind = DB_QUERY_LOOK},
     [QUERY_STEP] = {.kind = DB_QUERY_STEP},
     [QUERY_EXPENSIVE] = {.kind = DB_QUERY_EXPENSIVE},
+    [QUERY_FRESH_LOOK] = {.kind = DB_QUERY_LOOK, .is_fresh = true},
     [QUERY_FRESH] = {.kind = DB_QUERY_CHEAP, .is_fresh = true},
     [QUERY_AT_ONCE] = {.kind = DB_QUERY_HURRIED, .is_fresh = true},
 };

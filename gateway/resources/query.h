@@ -16,8 +16,9 @@ enum query_need {
     QUERY_LOOK,      /* the first step of a list, which looks at few rows but may return none of them */
     QUERY_STEP,      /* as QUERY_EXPENSIVE, of a list that is read in steps: it gets less time (DB_STEP_MS) */
     QUERY_EXPENSIVE, /* reads more than it returns, or returns much: not beside other reads, and in less time */
-    QUERY_FRESH,     /* what a worker has just written, whoever asks: never from a replica that may be late */
-    QUERY_AT_ONCE,   /* as QUERY_FRESH, for a call that has waited already */
+    QUERY_FRESH_LOOK, /* as QUERY_LOOK, never from a replica that may be late */
+    QUERY_FRESH,   /* what a worker has just written, whoever asks: never from a replica that may be late */
+    QUERY_AT_ONCE, /* as QUERY_FRESH, for a call that has waited already */
 };
 
 /* Sends the query for the company of the call's token, with that company as $1 before `params`. Answers
