@@ -62,6 +62,7 @@ struct msg_field {
     /* x-transitions: a row for each value, ends with an empty row. An update that changes the value otherwise
      * is an ILLEGAL_TRANSITION. NULL: it may become any other. */
     const struct msg_transition *transitions;
+    const char *reference; /* table of the entity whose id it is (x-reference); NULL: it is no such id */
     struct msg_shape shape;
 };
 
@@ -100,6 +101,31 @@ enum msg_channel {
     MSG_CHANNEL_COLUMN, /* that of an entity further above, whose id the column `channel_column` keeps */
 };
 
+/* Of the rows below, `verbs` are bits: 1 << MSG_VERB_…. Their SQL may use the names of workers/engine/resource. */
+
+/* What refuses a command (x-rules, x-reference). */
+struct msg_rule {
+    unsigned verbs;
+    enum err err;
+    const char *pointer; /* into the request's body; NULL: the request as a whole */
+    const char *detail;
+    const char *broken_when; /* SQL condition; NULL ends the list */
+};
+
+/* A column whose value is computed, not taken from the client (x-compute). */
+struct msg_compute {
+    unsigned verbs;
+    const char *column; /* NULL ends the list */
+    const char *sql;
+};
+
+/* A number that is given in sequence, without gaps, for each company and scope (x-number). */
+struct msg_number {
+    const char *column;
+    const char *scope;  /* SQL text */
+    const char *prefix; /* SQL text, before the digits */
+};
+
 /* A resource: one schema file, from which create, update, delete, get and list follow. */
 struct msg_resource {
     const char *name;       /* "project": command types are "project.create", … */
@@ -112,6 +138,10 @@ struct msg_resource {
     const char *channel_column;           /* "project_id"; NULL unless MSG_CHANNEL_COLUMN */
     const struct msg_endpoint *endpoints; /* one for each of its verbs, at most */
     size_t endpoint_count;
+    const struct msg_rule *rules;       /* in the order in which they decide */
+    const struct msg_compute *computed; /* of columns, some of which are no fields */
+    const struct msg_number *number;    /* NULL: none */
+    bool is_alone;                      /* its creates do not share a statement */
     const struct msg_object *object;
     const char *const *create_roles; /* roles that may do it (x-roles); NULL-terminated */
     const char *const *update_roles;

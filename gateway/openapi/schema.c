@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /* Keywords that only our own code reads. */
-static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",  "x-indexed",
-                                       "x-search", "x-column",      "x-request", NULL};
+static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
+                                       "x-column", "x-request",     "x-reference", "x-number",  NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 

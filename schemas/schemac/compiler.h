@@ -66,6 +66,8 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
 bool compile_resource(struct compiler *c, const struct spot *root, struct schema_message *ret_message);
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
 bool check_resources(struct compiler *c, const struct schema_set *set);
+/* Refuses an object with members that are not among these, which end with NULL. */
+bool check_members(struct compiler *c, const struct spot *spot, const char *const *known);
 /* NULL: none has the name. */
 const struct msg_field *field_named(const struct msg_object *object, const char *name);
 
@@ -74,6 +76,12 @@ const struct msg_field *field_named(const struct msg_object *object, const char 
 bool read_wishes(struct compiler *c, const struct spot *spot, struct msg_resource *resource,
                  struct schema_wishes *wishes);
 bool make_all_endpoints(struct compiler *c, struct schema_set *set);
+
+/* Returns "punch item" of "punch_item". */
+char *words_of(struct compiler *c, const char *name);
+
+/* rules.c: reads x-rules, x-compute, x-reference and x-number, when all resources are known. */
+bool read_all_rules(struct compiler *c, struct schema_set *set);
 
 /* line.c: the line of the JSON pointer in the file, from 1. */
 size_t line_of(const char *path, const char *pointer);

@@ -142,6 +142,8 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     emit_string(e, field->column);
     fputs(", .fallback = ", e->out);
     emit_string(e, field->fallback);
+    fputs(", .reference = ", e->out);
+    emit_string(e, field->reference);
     emit_reference(e, "transitions", "transitions", parts->transitions);
     fputs(",\n     .shape = ", e->out);
     emit_initializer(e, &field->shape, parts);
@@ -193,6 +195,53 @@ static unsigned emit_endpoints(struct emitter *e, const struct msg_resource *res
     return number;
 }
 
+static const char *err_name(enum err err)
+{
+    return err == ERR_VALIDATION ? "ERR_VALIDATION" : "ERR_CONFLICT";
+}
+
+static unsigned emit_rules(struct emitter *e, const struct msg_rule *rules)
+{
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_rule rules_%u[] = {\n", number);
+    for (; rules->broken_when; rules++) {
+        const char *const texts[] = {rules->pointer, rules->detail, rules->broken_when};
+        fprintf(e->out, "    {%u, %s", rules->verbs, err_name(rules->err));
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+            fputs(", ", e->out);
+            emit_string(e, texts[i]);
+        }
+        fputs("},\n", e->out);
+    }
+    fputs("    {0},\n};\n", e->out);
+    return number;
+}
+
+static unsigned emit_computed(struct emitter *e, const struct msg_compute *computed)
+{
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_compute computed_%u[] = {\n", number);
+    for (; computed->column; computed++) {
+        fprintf(e->out, "    {%u, ", computed->verbs);
+        emit_string(e, computed->column);
+        fputs(", ", e->out);
+        emit_string(e, computed->sql);
+        fputs("},\n", e->out);
+    }
+    fputs("    {0},\n};\n", e->out);
+    return number;
+}
+
+static void emit_number(struct emitter *e, const struct msg_number *number)
+{
+    const char *const texts[] = {number->column, number->scope, number->prefix};
+    fputs("    .number = &(const struct msg_number){", e->out);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        emit_string(e, texts[i]);
+        fputs(i + 1 < ARRAY_LEN(texts) ? ", " : "},\n", e->out);
+    }
+}
+
 static void emit_resource(struct emitter *e, const struct schema_message *message)
 {
     const struct msg_resource *resource = &message->resource;
@@ -202,6 +251,8 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     unsigned update = emit_strings(e, "roles", resource->update_roles);
     unsigned delete = emit_strings(e, "roles", resource->delete_roles);
     unsigned endpoints = emit_endpoints(e, resource);
+    unsigned rules = emit_rules(e, resource->rules);
+    unsigned computed = emit_computed(e, resource->computed);
     static const char *const channels[] = {
         [MSG_CHANNEL_NONE] = "MSG_CHANNEL_NONE",
         [MSG_CHANNEL_OWN] = "MSG_CHANNEL_OWN",
@@ -219,6 +270,10 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     if (endpoints)
         fprintf(e->out, "    .endpoints = endpoints_%u,\n    .endpoint_count = %zu,\n", endpoints,
                 resource->endpoint_count);
+    fprintf(e->out, "    .rules = rules_%u,\n    .computed = computed_%u,\n", rules, computed);
+    if (resource->number)
+        emit_number(e, resource->number);
+    fprintf(e->out, "    .is_alone = %s,\n", resource->is_alone ? "true" : "false");
     fprintf(e->out, "    .object = &object_%u,\n    .create_roles = roles_%u,\n", object, create);
     fprintf(e->out, "    .update_roles = roles_%u,\n    .delete_roles = roles_%u,\n", update, delete);
     emit_member(e, "json", resource->json);

@@ -207,8 +207,7 @@ static const char *path_of(struct compiler *c, const struct schema_set *set,
     return compiler_format(c, "%s/{%s}/%s", begin, parent->resource.name, message->resource.collection);
 }
 
-/* "punch item" of "punch_item" */
-static char *words_of(struct compiler *c, const char *name)
+char *words_of(struct compiler *c, const char *name)
 {
     char *words = compiler_format(c, "%s", name);
     for (char *at = words; *at; at++)

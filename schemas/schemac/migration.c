@@ -194,6 +194,20 @@ static void measure(struct printer *p)
     }
 }
 
+/* A user who has left is still named by what he did, so users have no foreign key. */
+static void print_references(const struct printer *p)
+{
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < p->resource->object->field_count; i++) {
+        const struct msg_field *field = &p->resource->object->fields[i];
+        if (!field->reference || strcmp(field->reference, "app_user") == 0)
+            continue;
+        const char *column = column_text(field->column, name);
+        fprintf(p->out, ",\n    FOREIGN KEY (company_id, %s) REFERENCES %s ON DELETE SET NULL (%s)", column,
+                field->reference, column);
+    }
+}
+
 static void print_columns(const struct printer *p)
 {
     char type[TYPE_SIZE], name[NAME_SIZE];
@@ -224,6 +238,7 @@ static void print_columns(const struct printer *p)
     if (p->parent)
         fprintf(p->out, ",\n    FOREIGN KEY (company_id, %s_id) REFERENCES %s ON DELETE CASCADE",
                 p->parent->name, p->parent->table);
+    print_references(p);
 }
 
 /* ---- indexes ---- */

@@ -10,7 +10,7 @@ static bool read_name(struct compiler *c, const struct spot *spot, const char *m
     return true;
 }
 
-static bool check_members(struct compiler *c, const struct spot *spot, const char *const *known)
+bool check_members(struct compiler *c, const struct spot *spot, const char *const *known)
 {
     const char *name;
     json_t *value;
@@ -229,6 +229,8 @@ bool compile_request(struct compiler *c, const struct spot *root, struct msg_res
     struct msg_shape shape;
     if (json_object_get(root->json, "x-resource"))
         return refuse(c, root, "a file is either a resource or a request");
+    if (json_object_get(root->json, "x-rules") || json_object_get(root->json, "x-compute"))
+        return refuse(c, root, "x-rules and x-compute are for resources");
     if (!read_name(c, root, "x-request", &request.name) || !compile_shape(c, root, ROLE_ROOT, &shape))
         return false;
     if (shape.type != MSG_OBJECT || shape.nullable)

@@ -203,12 +203,16 @@ static const struct keyword {
     {"x-search", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-column", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-transitions", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
+    {"x-reference", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
+    {"x-number", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"$schema", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$id", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$defs", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"x-resource", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-request", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-roles", NULL, ANY_TYPE, ROLE_ROOT, false},
+    {"x-rules", NULL, ANY_TYPE, ROLE_ROOT, false},
+    {"x-compute", NULL, ANY_TYPE, ROLE_ROOT, false},
 };
 
 static const struct keyword *keyword_named(const char *name)

@@ -26,6 +26,7 @@ export function readResources(folder) {
         ...schema['x-resource'],
         required: schema.required,
         roles: schema['x-roles'],
+        computed: Object.values(schema['x-compute'] ?? {}).flatMap((columns) => Object.keys(columns)),
         fields: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, expand(file, field)])),
     }));
 }
@@ -140,11 +141,17 @@ function trialsOf({ table, isOld }, entry, found) {
     ].map((trial) => ({ ...trial, type, column, checks }));
 }
 
-function* ofKeys({ table, parent }, resources, found) {
+function* ofKeys({ table, parent, fields, computed }, resources, found) {
     const keys = found.constraints.filter(({ kind }) => kind === 'p' || kind === 'f')
         .map(({ kind, columns, other }) => `${kind} ${columns.join(',')}${kind === 'f' ? ` ${other}` : ''}`);
     if (!keys.includes('p company_id,id')) yield `${table}: its primary key is not (company_id, id)`;
     const above = parent ? `f company_id,${parent}_id ${resources.find(({ name }) => name === parent).table}` : 'f company_id company';
+    for (const entry of Object.entries(fields)) {
+        const to = entry[1]['x-reference']?.to;
+        const wanted = `f company_id,${columnOf(entry)} ${resources.find(({ name }) => name === to)?.table}`;
+        if (to && to !== 'user' && !keys.includes(wanted)) yield `${table}: has no foreign key ${wanted.slice(2)}`;
+    }
+    for (const column of computed) if (!found.columns[column]) yield `${table}.${column}: there is no such column, and x-compute sets it`;
     if (!keys.includes(above)) yield `${table}: has no foreign key ${above.slice(2)}`;
 }
 

@@ -468,6 +468,78 @@ static void test_resource_when_a_word_makes_no_sense_then_refused(void **state)
         assert_resource_refused(*state, cases[i].more, cases[i].roles, cases[i].expected);
 }
 
+/* A resource with a text `s`, a uuid `u` and a read-only text `r`, that also says this of its rules. */
+static void assert_rules_refused(const struct folder *folder, const char *rules, const char *of_u,
+                                 const char *of_r, const char *expected)
+{
+    CLEANUP(buf_done) struct buf schema;
+    char whole[256];
+    buf_init(&schema, 65536);
+    buf_printf(&schema,
+               HEAD("a.json") "," RESOURCE("a") "," ROLES "%s," OBJECT(
+                   SERVER ",\"s\":{\"x-id\":5,\"type\":[\"string\",\"null\"],\"maxLength\":9},"
+                          "\"u\":{\"x-id\":6,\"type\":[\"string\",\"null\"],\"format\":\"uuid\"%s},"
+                          "\"r\":{\"x-id\":7,\"type\":\"string\",\"maxLength\":9,\"readOnly\":true%s}") "}",
+               rules, of_u, of_r);
+    buf_append_char(&schema, '\0');
+    put_file(folder, "a.json", buf_data(&schema));
+    snprintf(whole, sizeof(whole), "a.json:1#%s", expected);
+    assert_folder_refused(folder, whole);
+}
+
+#define RULE(verbs, sql)            ",\"x-rules\":[{\"verbs\":" verbs ",\"detail\":\"No.\",\"broken_when\":\"" sql "\"}]"
+#define COMPUTED(verb, column, sql) ",\"x-compute\":{\"" verb "\":{\"" column "\":\"" sql "\"}}"
+
+static void test_resource_when_a_rule_names_what_is_not_then_refused(void **state)
+{
+    static const struct {
+        const char *rules, *of_u, *of_r, *expected;
+    } cases[] = {
+        {RULE("[]", "true"), "", "", "/x-rules/0/verbs: `verbs` must be an array of verbs"},
+        {RULE("[\"list\"]", "true"), "", "", "/x-rules/0/verbs/0: must be create, update or delete"},
+        {RULE("[\"create\"]", "new.t = ''"), "", "",
+         "/x-rules/0/broken_when: `new.t`: a client gives no such field here"},
+        {RULE("[\"create\"]", "new.r = ''"), "", "",
+         "/x-rules/0/broken_when: `new.r`: a client gives no such field here"},
+        {RULE("[\"delete\"]", "new.s = ''"), "", "",
+         "/x-rules/0/broken_when: `new.s`: a client gives no such field here"},
+        {RULE("[\"update\",\"create\"]", "old.s = ''"), "", "",
+         "/x-rules/0/broken_when: `old` is not known here"},
+        {RULE("[\"update\"]", "old.\\\"x\\\" = ''"), "", "",
+         "/x-rules/0/broken_when: `old.x`: there is no such column"},
+        {RULE("[\"update\"]", "t.s = ''"), "", "", "/x-rules/0/broken_when: `t` is not known here"},
+        {RULE("[\"create\"]", "parent.s = ''"), "", "",
+         "/x-rules/0/broken_when: `parent` is known in rules of a create below a parent"},
+        {RULE("[\"create\"]", "new.s = ':no' AND :now::text = ''"), "", "",
+         "/x-rules/0/broken_when: `:now` is no name that rules may use"},
+        {RULE("[\"create\"]", ":parent IS NULL"), "", "",
+         "/x-rules/0/broken_when: `:parent` is no name that rules may use"},
+        {RULE("[\"create\"]", "new.s = 'x"), "", "", "/x-rules/0/broken_when: a text in it has no end"},
+        {RULE("[\"create\"]", "true; DROP TABLE a"), "", "",
+         "/x-rules/0/broken_when: a comment, `;`, `$` and `\\` have no place in it"},
+        {",\"x-rules\":[{\"verbs\":[\"create\"],\"detail\":\"No.\",\"pointer\":\"/"
+         "x\",\"broken_when\":\"true\"}]",
+         "", "", "/x-rules/0/pointer: must be \"/\" and the name of a field"},
+        {COMPUTED("delete", "s", "''"), "", "",
+         "/x-compute/delete: must be create or update, and a verb of the resource"},
+        {COMPUTED("create", "version", "1"), "", "",
+         "/x-compute/create/version: `version` is set by the server"},
+        {COMPUTED("create", "s", "t.s"), "", "", "/x-compute/create/s: `t` is not known here"},
+        {"", ",\"x-reference\":{\"to\":\"b\"}", "",
+         "/properties/u/x-reference: `to` must be the name of a resource, or user"},
+        {"", ",\"x-reference\":{\"to\":\"a\",\"within\":\"b_id\"}", "",
+         "/properties/u/x-reference/within: must be the id of the parent, which both have"},
+        {"", "", ",\"x-reference\":{\"to\":\"a\"}",
+         "/properties/r/x-reference: a reference is a uuid that a client gives"},
+        {"", "", ",\"x-number\":{\"prefix\":\"no\"}",
+         "/properties/r/x-number: `prefix` must be capital letters and digits"},
+        {"", ",\"x-number\":{\"prefix\":\"A\"}", "",
+         "/properties/u/x-number: is for one field that is read-only, never null, and given by a create"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_rules_refused(*state, cases[i].rules, cases[i].of_u, cases[i].of_r, cases[i].expected);
+}
+
 static void test_resources_when_two_have_a_channel_then_refused(void **state)
 {
     put_file(*state, "a.json",
@@ -550,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_shape_when_nested_too_deeply_then_refused),
         IN_FOLDER(test_file_when_wrong_as_a_whole_then_refused_with_its_name),
         IN_FOLDER(test_resource_when_a_word_makes_no_sense_then_refused),
+        IN_FOLDER(test_resource_when_a_rule_names_what_is_not_then_refused),
         IN_FOLDER(test_resources_when_two_have_a_channel_then_refused),
         IN_FOLDER(test_refusal_when_the_file_has_lines_then_it_names_the_line),
         IN_FOLDER(test_files_when_two_resources_share_a_name_then_refused),

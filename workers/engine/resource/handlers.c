@@ -38,12 +38,11 @@ static void add(struct handlers *handlers, const char *type, const char *event,
     resource_statement_init(&handler->statement, handler->type, handler->event, resource, plan);
 }
 
-/* Creates of entities that belong to no other travel together. */
 static const struct resource_plan plain_create_of_many = {.verb = RESOURCE_CREATE, .many = true};
 
 static const struct resource_plan *plain_plan(const struct msg_resource *resource, const struct plain *row)
 {
-    bool is_many = row->verb == MSG_VERB_CREATE && !resource->parent;
+    bool is_many = row->verb == MSG_VERB_CREATE && !resource->is_alone;
     return is_many ? &plain_create_of_many : &row->plan;
 }
 

@@ -87,7 +87,7 @@ enum { RESOURCE_RULES_MAX = 30, RESOURCE_STATEMENT_MAX = 32 << 10 };
 /* A plan made ready: the text of its statement, the parameters, and the rule of each bit. */
 struct resource_statement {
     const struct msg_resource *resource;
-    const struct resource_plan *plan;
+    const struct resource_plan *plan; /* the whole one (plan.h) */
     struct db_statement statement;
     struct db_statement recorded;  /* of many; it has the same parameters */
     struct db_statement at_once;   /* of many; it has two parameters more */
@@ -100,10 +100,10 @@ struct resource_statement {
 };
 
 /* `name` is the command's type and becomes the statement's name; it must outlive the statement. `event` is the
- * type of its event. A plan that
- * does not make sense ends the process, because it is a bug that every test meets. */
+ * type of its event. `written` is what is written in C; what the schema says comes before it. A plan that does not
+ * make sense ends the process, because it is a bug that every test meets. */
 void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
-                             const struct msg_resource *resource, const struct resource_plan *plan);
+                             const struct msg_resource *resource, const struct resource_plan *written);
 void resource_statement_done(struct resource_statement *statement);
 
 /* The time of a batch. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/msg/resource_sql.h"
+#include "workers/engine/resource/plan.h"
 #include "workers/engine/resource/sql_writer.h"
 
 /* ---- fields ---- */
@@ -544,8 +545,9 @@ static void write_recorded(struct sql_writer *w, const struct buf *beginning, co
 }
 
 void resource_statement_init(struct resource_statement *statement, const char *name, const char *event,
-                             const struct msg_resource *resource, const struct resource_plan *plan)
+                             const struct msg_resource *resource, const struct resource_plan *written)
 {
+    struct resource_plan *plan = resource_plan_whole(resource, written);
     assert(resource->object->field_count <= MSG_COLUMNS_MAX); /* bits of :has */
     assert(!plan->many || (plan->verb == RESOURCE_CREATE && !plan->follow));
     *statement = (struct resource_statement){
@@ -577,6 +579,7 @@ void resource_statement_init(struct resource_statement *statement, const char *n
 
 void resource_statement_done(struct resource_statement *statement)
 {
+    resource_plan_free((struct resource_plan *)(uintptr_t)statement->plan);
     free((char *)(uintptr_t)statement->statement.sql);
     free((char *)(uintptr_t)statement->recorded.name);
     free((char *)(uintptr_t)statement->recorded.sql);

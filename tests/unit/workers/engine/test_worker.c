@@ -334,6 +334,7 @@ static void test_worker_when_the_database_lacks_a_column_commands_wait_until_it_
 {
     struct hall *hall = *state;
     static const char *const away[][2] = {
+        {"REVOKE DELETE ON project FROM cortex_worker", "GRANT DELETE ON project TO cortex_worker"},
         {"ALTER TABLE project RENAME COLUMN budget TO gone",
          "ALTER TABLE project RENAME COLUMN gone TO budget"},
         {"REVOKE INSERT ON project FROM cortex_worker", "GRANT INSERT ON project TO cortex_worker"},

@@ -1,0 +1,78 @@
+#include "workers/engine/resource/plan.h"
+
+#include <assert.h>
+
+enum { COMPUTED_MAX = 32 };
+
+/* Everything in one piece of memory; the texts are those of the schema and of the written plan. */
+struct whole {
+    struct resource_plan plan;
+    struct resource_rule rules[RESOURCE_RULES_MAX + 1];
+    struct resource_column computed[COMPUTED_MAX + 1];
+    struct resource_number number;
+};
+
+static unsigned bit_of(enum resource_verb verb)
+{
+    static const enum msg_verb verbs[] = {
+        [RESOURCE_CREATE] = MSG_VERB_CREATE,
+        [RESOURCE_UPDATE] = MSG_VERB_UPDATE,
+        [RESOURCE_DELETE] = MSG_VERB_DELETE,
+    };
+    return 1u << verbs[verb];
+}
+
+static void join_rules(struct whole *whole, const struct msg_resource *resource,
+                       const struct resource_plan *written)
+{
+    size_t count = 0;
+    for (const struct msg_rule *rule = resource->rules; rule->broken_when; rule++) {
+        if (!(rule->verbs & bit_of(written->verb)))
+            continue;
+        assert(count < RESOURCE_RULES_MAX);
+        whole->rules[count++] =
+            (struct resource_rule){rule->err, rule->pointer, rule->detail, rule->broken_when};
+    }
+    for (const struct resource_rule *rule = written->rules; rule && rule->broken_when; rule++) {
+        assert(count < RESOURCE_RULES_MAX);
+        whole->rules[count++] = *rule;
+    }
+    whole->plan.rules = whole->rules;
+}
+
+static void join_computed(struct whole *whole, const struct msg_resource *resource,
+                          const struct resource_plan *written)
+{
+    size_t count = 0;
+    for (const struct msg_compute *column = resource->computed; column->column; column++) {
+        if (!(column->verbs & bit_of(written->verb)))
+            continue;
+        assert(count < COMPUTED_MAX);
+        whole->computed[count++] = (struct resource_column){column->column, column->sql};
+    }
+    for (const struct resource_column *column = written->computed; column && column->column; column++) {
+        assert(count < COMPUTED_MAX);
+        whole->computed[count++] = *column;
+    }
+    whole->plan.computed = whole->computed;
+}
+
+struct resource_plan *resource_plan_whole(const struct msg_resource *resource,
+                                          const struct resource_plan *written)
+{
+    struct whole *whole = xcalloc(1, sizeof(*whole));
+    whole->plan = *written;
+    join_rules(whole, resource, written);
+    join_computed(whole, resource, written);
+    if (resource->number && written->verb == RESOURCE_CREATE && !written->number) {
+        whole->number = (struct resource_number){resource->number->column, resource->number->scope,
+                                                 resource->number->prefix};
+        whole->plan.number = &whole->number;
+    }
+    return &whole->plan;
+}
+
+void resource_plan_free(struct resource_plan *plan)
+{
+    free(plan); /* the first member of its `struct whole` */
+}
