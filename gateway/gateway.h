@@ -33,7 +33,7 @@ struct gateway {
     struct tickets *tickets;         /* sse/tickets.h: open one stream of events each, without a token */
     struct http_streams *streams;    /* centrifuge/http_stream.h: sessions that stand on HTTP answers */
     struct ws_deflate *deflate;      /* deflate.h; NULL: no WebSocket is compressed */
-    char reply_key[48];              /* "slots.<uuid>": where workers answer this process */
+    char reply_key[48];              /* "slots.p-<uuid>": where workers answer this process */
     char peer_key[48];               /* "reply.<uuid>": where other gateway processes answer it */
     bool is_successor;               /* another process serves this one's clients until this one is ready */
     bool unready;                    /* /readyz says no, so that load balancers send no new clients */

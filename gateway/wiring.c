@@ -33,7 +33,7 @@ static void name_reply_key(struct gateway *gateway)
     struct uuid id = uuid_v7();
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&id, text);
-    snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_SLOTS_REPLY "%s", text);
+    snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_PARCELS_REPLY "%s", text);
     snprintf(gateway->peer_key, sizeof(gateway->peer_key), "reply.%s", text);
 }
 
@@ -121,7 +121,7 @@ static void on_bound(struct gateway *gateway, bool is_again)
 
 static const char revocation_key[] = REVOCATION_KEY;
 static const char *const event_keys[] = {revocation_key, PRESENCE_ALL_KEY, WRITERS_KEY, NEIGHBOURS_KEY, NULL};
-static const char *const slot_keys[] = {"*." REVOCATION_KEY, NULL};
+static const char *const slot_keys[] = {"*." REVOCATION_KEY, revocation_key, NULL};
 static const struct events_announcement announcements[] = {
     {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, .on_announcement = on_presence},
     {{EMULATION_TYPE, sizeof(EMULATION_TYPE) - 1}, .on_question = emulation_on_question},

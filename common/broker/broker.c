@@ -184,18 +184,23 @@ size_t broker_unsent_bytes(const struct broker *b)
     return b->confirms.unsent_bytes + buf_len(&b->control);
 }
 
+bool broker_has_room(const struct broker *b, size_t messages, size_t bytes)
+{
+    return broker_confirms_has_room(&b->confirms, messages, bytes);
+}
+
 enum err broker_publish(struct broker *b, const struct broker_message *message, broker_on_confirm *on_confirm,
                         void *arg)
 {
     if (b->state == BROKER_CLOSED)
         return ERR_SHUTTING_DOWN;
-    if (!broker_confirms_has_room(&b->confirms, message->body.len))
+    if (!broker_confirms_has_room(&b->confirms, 1, message->body.len))
         return ERR_BROKER_BUSY;
     struct broker_frames *frames = NULL;
     enum err err = broker_frames_new(message, b->frame_max, &frames);
     if (err)
         return err;
-    if (!broker_confirms_has_room(&b->confirms, frames->size)) {
+    if (!broker_confirms_has_room(&b->confirms, 1, frames->size)) {
         free(frames);
         return ERR_BROKER_BUSY;
     }

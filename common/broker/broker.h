@@ -55,16 +55,17 @@ struct broker_header {
 
 enum {
     BROKER_HEADERS_MAX = 24,
-    BROKER_CC_MAX = 2,
+    BROKER_CC_MAX = 64,
     /* max_message_size of RabbitMQ 4. A larger delivery is rejected and becomes a dead letter. */
     BROKER_BODY_MAX = 16 << 20,
 };
 
 struct broker_message {
     struct slice exchange, routing_key;
-    /* More routing keys, sent as the CC header; SLICE_NONE: none. A queue gets the message once, however many
-     * of the keys lead to it, and by however many exchanges. */
-    struct slice cc[BROKER_CC_MAX];
+    /* More routing keys, sent as the CC header, at most BROKER_CC_MAX; SLICE_NONE: none. A queue gets the message
+     * once, however many of the keys lead to it, and by however many exchanges. */
+    const struct slice *cc;
+    size_t cc_count;
     struct slice content_type, message_id, correlation_id, reply_to, type;
     int64_t timestamp; /* seconds since 1970; 0: not sent */
     bool persistent, mandatory;
@@ -127,10 +128,13 @@ uint32_t broker_epoch(const struct broker *broker); /* the number of the connect
 size_t broker_unconfirmed(const struct broker *broker);
 size_t broker_unsent_bytes(const struct broker *broker);
 
+/* Whether so many messages of so many octets altogether would be taken now. */
+bool broker_has_room(const struct broker *broker, size_t messages, size_t bytes);
+
 /* Takes a copy of the message, within the bounds also while the connection is down or blocked. on_confirm may
  * be NULL. After an error on_confirm is not called. BROKER_BUSY: the window is full. BODY_TOO_LARGE: the body
  * is larger than BROKER_BODY_MAX. HEADERS_TOO_LARGE: the properties are larger than a frame. BAD_REQUEST: a
- * key or a property is longer than the 255 octets of AMQP, or there are too many headers. */
+ * key or a property is longer than the 255 octets of AMQP, or there are too many keys or headers. */
 enum err broker_publish(struct broker *broker, const struct broker_message *message,
                         broker_on_confirm *on_confirm, void *arg) MUST_CHECK;
 

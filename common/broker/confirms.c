@@ -13,10 +13,11 @@ void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t by
     c->ring = xcalloc(c->capacity, sizeof(struct broker_frames *));
 }
 
-bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes)
+bool broker_confirms_has_room(const struct broker_confirms *c, size_t messages, size_t bytes)
 {
-    return c->count < c->count_max && c->next - c->first < c->count_max * SPAN_WINDOWS &&
-           bytes <= c->bytes_max && c->bytes <= c->bytes_max - bytes;
+    return c->count + messages <= c->count_max &&
+           c->next - c->first + messages <= c->count_max * SPAN_WINDOWS && bytes <= c->bytes_max &&
+           c->bytes <= c->bytes_max - bytes;
 }
 
 static struct broker_frames **slot_of(struct broker_confirms *c, uint64_t slot)

@@ -113,12 +113,21 @@ static enum err address_event(const struct event *event, enum event_keys keys, s
         err = join_key(w, (struct slice){slot, sizeof(slot) - 1}, company_key, &slot_key);
     if (err)
         return err;
+    static const struct slice exchanges[] = {
+        [EVENT_KEYS_BOTH] = {EXCHANGE_EVENTS, sizeof(EXCHANGE_EVENTS) - 1},
+        [EVENT_KEYS_SLOT] = {EXCHANGE_GATEWAYS, sizeof(EXCHANGE_GATEWAYS) - 1},
+        [EVENT_KEYS_OTHERS] = {EXCHANGE_SLOTS, sizeof(EXCHANGE_SLOTS) - 1},
+    };
+    struct slice *cc = w->scratch->cc;
     bool is_both = keys == EVENT_KEYS_BOTH;
-    message->exchange = is_both ? SLICE(EXCHANGE_EVENTS) : SLICE(EXCHANGE_SLOTS);
+    cc[0] = keys == EVENT_KEYS_OTHERS ? SLICE_NONE : none_if_empty(event->reply_to);
+    cc[1] = is_both ? slot_key : SLICE_NONE;
+    message->exchange = exchanges[keys];
     message->routing_key = is_both ? company_key : slot_key;
-    message->cc[0] = none_if_empty(event->reply_to);
-    message->cc[1] = is_both ? slot_key : SLICE_NONE;
+    message->cc = cc;
+    message->cc_count = ARRAY_LEN(w->scratch->cc);
     message->persistent = true;
+    message->mandatory = keys == EVENT_KEYS_OTHERS;
     return ERR_OK;
 }
 

@@ -12,8 +12,9 @@
  *   headers          company, actor, role, subject, parent, if-match, fingerprint, not-before, traceparent
  *
  * An event or a reply:
- *   exchange, key    an event: `events.slots`, "<slot>.<company>.<type>", with the reply key in CC; or, while a
+ *   exchange, key    an event: `events.gateways`, "<slot>.<company>.<type>", with the reply key in CC; or, while a
  *                    gateway may not bind slots, `events`, "<company>.<type>", with the slot's key in CC, too;
+ *                    one of a parcel (event_parcel.h), beside it: `events.slots`, "<slot>.<company>.<type>", mandatory;
  *                    a refusal: `events`, the reply key alone
  *   message_id       id of the command
  *   type             "project.created"; of a refusal the type of the command
@@ -51,6 +52,7 @@ struct envelope {
 /* Keeps the texts that a message points to, as long as the message. */
 struct envelope_scratch {
     char text[12][ENVELOPE_KEY_MAX];
+    struct slice cc[2];
     struct broker_header headers[BROKER_HEADERS_MAX];
 };
 /* Fills the whole message for a command: exchange, routing key, flags, properties and headers. The command
@@ -81,8 +83,9 @@ struct event {
 };
 
 enum event_keys {
-    EVENT_KEYS_BOTH, /* some gateway may still bind companies on `events` */
-    EVENT_KEYS_SLOT, /* every gateway binds slots on `events.slots` */
+    EVENT_KEYS_BOTH,   /* some gateway may still bind companies on `events` */
+    EVENT_KEYS_SLOT,   /* every gateway binds slots */
+    EVENT_KEYS_OTHERS, /* for those who are no gateways: these have it by a parcel */
 };
 
 /* Of a refusal, reply_to must not be empty. */

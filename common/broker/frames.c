@@ -34,7 +34,7 @@ static bool is_short(struct slice s)
 
 static bool all_short(const struct broker_message *m)
 {
-    for (size_t i = 0; i < BROKER_CC_MAX; i++)
+    for (size_t i = 0; i < m->cc_count; i++)
         if (!is_short(m->cc[i]))
             return false;
     return is_short(m->exchange) && is_short(m->routing_key) && is_short(m->content_type) &&
@@ -62,10 +62,10 @@ static bool add_header(struct layout *l, const struct broker_header *header)
     return true;
 }
 
-static void add_cc(struct layout *l, const struct slice *keys)
+static void add_cc(struct layout *l, const struct slice *keys, size_t key_count)
 {
     int count = 0;
-    for (size_t i = 0; i < BROKER_CC_MAX; i++)
+    for (size_t i = 0; i < key_count; i++)
         if (keys[i].data) {
             l->cc[count++] =
                 (amqp_field_value_t){.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_bytes_of(keys[i])};
@@ -93,7 +93,7 @@ static void add_text(struct layout *l, amqp_bytes_t *field, amqp_flags_t flag, s
 static enum err lay_out(const struct broker_message *m, struct layout *l)
 {
     amqp_basic_properties_t *p = &l->properties;
-    if (!all_short(m) || m->header_count > BROKER_HEADERS_MAX)
+    if (m->cc_count > BROKER_CC_MAX || m->header_count > BROKER_HEADERS_MAX || !all_short(m))
         return ERR_BAD_REQUEST;
     l->method_size = PUBLISH_FIXED + short_string_size(m->exchange) + short_string_size(m->routing_key);
     l->properties_size = 2; /* flags */
@@ -102,7 +102,7 @@ static enum err lay_out(const struct broker_message *m, struct layout *l)
     for (size_t i = 0; i < m->header_count; i++)
         if (!add_header(l, &m->headers[i]))
             return ERR_BAD_REQUEST;
-    add_cc(l, m->cc);
+    add_cc(l, m->cc, m->cc_count);
     if (p->headers.num_entries > 0) {
         p->_flags |= AMQP_BASIC_HEADERS_FLAG;
         l->properties_size += 4;

@@ -15,6 +15,8 @@
  *   not_before, traceparent
  * A later version may add fields behind these, of the same forms; they are skipped.
  *
+ * Events travel in parcels of the same frame (event_parcel.h).
+ *
  * What must hold: the frame (count and lengths) is right as a whole or the message is no parcel. An entry that cannot
  * be read costs itself alone. A single command stays valid for ever: a parcel of one is never sent. Only a process that
  * says that it reads parcels may get one (gateway/bus/parcel_readers.h). */
@@ -23,7 +25,7 @@
 #include "common/broker/envelope.h"
 
 enum {
-    PARCEL_COMMANDS_MAX = 64,
+    PARCEL_ENTRIES_MAX = 64,
     PARCEL_BYTES_MAX = 100 << 10, /* from here on nothing is added */
     PARCEL_HEAD_SIZE = 3,         /* of the array */
 };

@@ -291,7 +291,7 @@ struct slice broker_frames_message_id(const struct broker_frames *m);
 
 /* confirms.c */
 void broker_confirms_init(struct broker_confirms *c, size_t count_max, size_t bytes_max);
-bool broker_confirms_has_room(const struct broker_confirms *c, size_t bytes);
+bool broker_confirms_has_room(const struct broker_confirms *c, size_t messages, size_t bytes);
 void broker_confirms_add(struct broker_confirms *c, struct broker_frames *m);
 /* After a connection ended: everything is unsent again. */
 void broker_confirms_rewind(struct broker_confirms *c);

@@ -163,7 +163,10 @@ void topology_declare_events(struct broker *broker)
 {
     broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
     broker_declare_exchange(broker, EXCHANGE_SLOTS, BROKER_TOPIC);
+    broker_declare_exchange(broker, EXCHANGE_GATEWAYS, BROKER_TOPIC);
     broker_bind_exchange(broker, EXCHANGE_SLOTS, EXCHANGE_EVENTS, "*.*.*.#");
+    broker_bind_exchange(broker, EXCHANGE_GATEWAYS, EXCHANGE_EVENTS, "*.*.*.#");
+    broker_bind_exchange(broker, EXCHANGE_SLOTS, EXCHANGE_GATEWAYS, "*.*.*.*.#");
 }
 
 void topology_declare(struct broker *broker, const struct config *config)
@@ -248,10 +251,19 @@ void topology_event_slot_format(unsigned slot, char text[TOPOLOGY_SLOT_SIZE])
     text[3] = '\0';
 }
 
+static bool begins_with(struct slice key, struct slice prefix)
+{
+    return key.len > prefix.len && memcmp(key.data, prefix.data, prefix.len) == 0;
+}
+
 bool topology_binds_slots(struct slice reply_key)
 {
-    size_t len = sizeof(TOPOLOGY_SLOTS_REPLY) - 1;
-    return reply_key.len > len && memcmp(reply_key.data, TOPOLOGY_SLOTS_REPLY, len) == 0;
+    return begins_with(reply_key, SLICE(TOPOLOGY_SLOTS_REPLY));
+}
+
+bool topology_reads_parcels(struct slice reply_key)
+{
+    return begins_with(reply_key, SLICE(TOPOLOGY_PARCELS_REPLY));
 }
 
 size_t topology_command_key(const char *pool, unsigned partition, struct slice type, char *key, size_t size)

@@ -4,9 +4,11 @@
  *
  *   commands (topic) ─ <pool>.<partition>.<resource>.<verb> ─▶ commands.<pool>.<partition> (quorum)
  *                                        └─ rejected, over the limit ─▶ dead (topic) ─▶ dead.<pool> (quorum)
- *   events.slots (topic) ─ <slot>.<company>.<resource>.<verb>, slots.<gateway> ─▶ an exclusive classic queue
- *      ▲                                                                           of each gateway process
- *      └ three words or more ─ events (topic) ─ <company>.<resource>.<verb>, slots.<gateway>, … ─▶ the same queue
+ *   events.gateways (topic) ─ <slot>.<company>.<resource>.<verb>, slots.p-<gateway> ─▶ an exclusive classic queue
+ *      ▲      │                <slot>.<resource>.<verb>: a parcel                       of each gateway process
+ *      │      └ four words or more ─▶ events.slots (topic) ─▶ consumers that are not ours, gateways of the versions
+ *      │                                   ▲                  before parcels
+ *      └─────────── three words or more ───┴─ events (topic) ─ <company>.<resource>.<verb>, slots.p-<gateway>, …
  *   control (topic) ─ admin.<pool> ─▶ control.<pool>.requests (quorum), which every worker consumes
  *              ├───── manager.<pool>, pool.<pool>, member.<pool> ─▶ an exclusive classic queue of each manager
  *              └───── member.<pool> ─▶ an exclusive classic queue of each worker
@@ -22,9 +24,12 @@
  *
  * A gateway process binds the slots of the companies that it watches: companies are spread over
  * TOPOLOGY_EVENT_SLOTS of them by a hash, so that a process that watches 60,000 companies has no more bindings
- * than that. The version before ours binds each company on `events`. What goes out while one of its processes
- * may run goes to `events`, with the slot's key in CC, and the exchange passes it on to `events.slots`; a queue
- * that both keys lead to gets it once. When all bind slots, events go to `events.slots` alone.
+ * than that. A version before binds each company on `events`. What goes out while one of its processes may run
+ * goes to `events`, with the slot's key in CC, and the exchange passes it on; a queue that several keys lead to gets
+ * it once. When all bind slots, events go to `events.gateways`, which passes them on to `events.slots`.
+ *
+ * Only gateways that read parcels (event_parcel.h) bind on `events.gateways`. The keys of parcels have three words,
+ * so they stay there: nobody who has bound elsewhere gets one.
  */
 
 #include "common/base/uuid.h"
@@ -47,6 +52,7 @@ enum {
 #define EXCHANGE_COMMANDS "commands"
 #define EXCHANGE_EVENTS   "events"
 #define EXCHANGE_SLOTS    "events.slots"
+#define EXCHANGE_GATEWAYS "events.gateways"
 #define EXCHANGE_DEAD     "dead"
 #define EXCHANGE_CONTROL  "control"
 
@@ -55,11 +61,15 @@ enum {
 #define TOPOLOGY_ACTS_QUEUE "acts"
 #define TOPOLOGY_ACTS_KEY   "acts"
 
-/* Gateways say on `events`, each beat, whether every gateway and worker speaks of slots (JSON):
- *     {"slots": whether, "for_ms": for so long that is to be believed, at most TOPOLOGY_REPORT_MAX_MS} */
+/* Gateways say on `events`, each beat, whether every gateway and worker speaks of slots, and whether every gateway
+ * reads parcels of events (JSON):
+ *     {"slots": whether, "parcels": whether, "for_ms": for so long that is to be believed, at most
+ *      TOPOLOGY_REPORT_MAX_MS} */
 #define TOPOLOGY_REPORTS_KEY "gateways.slots"
 /* With which the reply key of a gateway process that binds slots begins; "reply." before. */
 #define TOPOLOGY_SLOTS_REPLY "slots."
+/* Of one that reads parcels of events, too. */
+#define TOPOLOGY_PARCELS_REPLY TOPOLOGY_SLOTS_REPLY "p-"
 
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
  * dead letters, with their bindings. Call it from on_up. */
@@ -70,8 +80,8 @@ void topology_declare_partitions(struct broker *broker, const struct config *con
  * both numbers and says what to do. The process must not go on. */
 bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE]);
 
-/* The exchanges of events, and that `events` passes on what has a slot. Call from on_up, before an event is
- * published there or a queue bound. topology_declare does it, too. */
+/* The exchanges of events, and what they pass on. Call from on_up, before an event is published there or a queue
+ * bound. topology_declare does it, too. */
 void topology_declare_events(struct broker *broker);
 
 /* What operators ask of the pool's workers (workers/engine/housekeeping/operator.h). Call from on_up. */
@@ -103,6 +113,8 @@ unsigned topology_event_slot(const struct uuid *company);
 void topology_event_slot_format(unsigned slot, char text[TOPOLOGY_SLOT_SIZE]);
 /* Whether a reply key is one of a gateway process that binds slots. */
 bool topology_binds_slots(struct slice reply_key);
+/* Whether that process reads parcels of events, too. */
+bool topology_reads_parcels(struct slice reply_key);
 
 /* Writes "projects.07.project.create". Returns its length, or 0 when it does not fit into `size` octets with
  * the NUL. */

@@ -294,7 +294,8 @@ enum err commands_announce(struct commands *commands, struct slice key, struct s
 {
     const struct broker_message message = {.exchange = SLICE(EXCHANGE_EVENTS),
                                            .routing_key = key,
-                                           .cc = {cc},
+                                           .cc = &cc,
+                                           .cc_count = 1,
                                            .content_type = SLICE("application/json"),
                                            .type = type,
                                            .body = body};

@@ -2,7 +2,8 @@
 /* The way back from the workers: one exclusive queue of this process, bound for the replies to it, for the
  * slots of the companies that are watched (common/broker/topology.h), and for the keys that its listeners
  * name. Replies go to commands.h and control.h; the rest goes to the listeners. A slot brings events of other
- * companies as well: the listeners look at the company of each event and drop what nobody here watches.
+ * companies as well, and so does a parcel (common/broker/event_parcel.h): the listeners look at the company of each
+ * event and drop what nobody here watches.
  *
  * The queue dies with its connection, so what is published until it is declared and bound again is missed.
  * The listeners are told (on_bound); a command that waits for its reply finds the result in the inbox
@@ -24,7 +25,7 @@ struct events_announcement {
 
 /* Who hears what arrives; wiring.c fills it in. It must outlive the events, and every member is set. */
 struct events_listeners {
-    /* The queue is bound for these, too: on `events`, and on `events.slots`. NULL-terminated. */
+    /* The queue is bound for these, too: on `events`, and where slots are. NULL-terminated. */
     const char *const *keys, *const *slot_keys;
     const struct events_announcement *announcements; /* ended by one without a type */
     /* An event of a worker, after the command that waits for it has been answered. */
@@ -44,8 +45,8 @@ void events_free(struct events *events);
 /* Connected, and all bindings are confirmed. */
 bool events_ready(const struct events *events);
 
-/* A gateway process was heard that does not bind slots. */
-void events_hear_old(struct events *events);
+/* A gateway process was heard, that binds slots or not, and reads parcels or not. */
+void events_hear_gateway(struct events *events, bool slots, bool parcels);
 
 /* Watches are counted: events_unwatch is called as often as events_watch. on_watched follows when the broker
  * has confirmed the binding, never from inside of events_watch. */

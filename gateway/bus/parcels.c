@@ -13,7 +13,7 @@ struct gathered {
     unsigned partition;
     struct buf body;
     size_t count;
-    void *args[PARCEL_COMMANDS_MAX];
+    void *args[PARCEL_ENTRIES_MAX];
 };
 
 /* A message that the broker has neither confirmed nor refused. */
@@ -154,7 +154,7 @@ static void on_again(struct ev_loop *loop, ev_idle *idle, int events)
 
 static bool has_room(const struct gathered *gathered, const struct envelope *envelope)
 {
-    return gathered->count < PARCEL_COMMANDS_MAX &&
+    return gathered->count < PARCEL_ENTRIES_MAX &&
            buf_len(&gathered->body) + envelope->body.len + AROUND_A_BODY <= PARCEL_BYTES_MAX;
 }
 

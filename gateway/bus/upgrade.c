@@ -10,14 +10,14 @@
 
 enum { JSON_DEPTH_MAX = 4, REPORT_SIZE = 64, BEATS = 4, SILENT_MIN_MS = 4000 };
 
-enum upgrade_state { UPGRADE_LISTENING, UPGRADE_MIXED, UPGRADE_SLOTS };
+enum upgrade_state { UPGRADE_LISTENING, UPGRADE_MIXED, UPGRADE_OVER };
 
 struct upgrade {
     struct gateway *gateway;
-    void (*on_change)(void *ctx);
+    void (*on_change)(void *ctx, enum upgrade_to to);
     void *ctx;
-    enum upgrade_state state;
-    int64_t until_ms; /* of LISTENING and MIXED; 0: nothing is heard yet */
+    enum upgrade_state state[UPGRADES];
+    int64_t until_ms[UPGRADES]; /* of LISTENING and MIXED; 0: nothing is heard yet */
     ev_timer beat;
 };
 
@@ -31,41 +31,56 @@ static int64_t silent_ms(const struct upgrade *u)
 static void report(const struct upgrade *u)
 {
     char body[REPORT_SIZE];
-    if (u->state == UPGRADE_LISTENING)
+    if (u->state[UPGRADE_TO_SLOTS] == UPGRADE_LISTENING)
         return;
-    snprintf(body, sizeof(body), "{\"slots\":%s,\"for_ms\":%lld}",
-             u->state == UPGRADE_SLOTS ? "true" : "false", (long long)silent_ms(u));
+    bool slots = upgrade_is_over(u, UPGRADE_TO_SLOTS);
+    bool parcels = upgrade_is_over(u, UPGRADE_TO_PARCELS) && u->gateway->config->parcels;
+    snprintf(body, sizeof(body), "{\"slots\":%s,\"parcels\":%s,\"for_ms\":%lld}", slots ? "true" : "false",
+             parcels ? "true" : "false", (long long)silent_ms(u));
     enum err err = commands_announce(u->gateway->commands, SLICE(TOPOLOGY_REPORTS_KEY), SLICE_NONE,
                                      SLICE("slots"), slice_of(body));
     if (err)
         log_debug("upgrade.unreported", LOG_S("error", err_info(err)->name));
 }
 
-static void set_state(struct upgrade *u, enum upgrade_state state)
+static void set_state(struct upgrade *u, enum upgrade_to to, enum upgrade_state state)
 {
-    static const char *const names[] = {
-        [UPGRADE_LISTENING] = "listening", [UPGRADE_MIXED] = "mixed", [UPGRADE_SLOTS] = "slots"};
-    bool was_over = upgrade_is_over(u);
-    if (u->state == state)
+    static const char *const names[UPGRADES][UPGRADE_OVER + 1] = {
+        [UPGRADE_TO_SLOTS] = {"listening", "mixed", "slots"},
+        [UPGRADE_TO_PARCELS] = {"listening", "mixed", "parcels"},
+    };
+    bool was_over = upgrade_is_over(u, to);
+    if (u->state[to] == state)
         return;
-    log_info("upgrade.state", LOG_S("from", names[u->state]), LOG_S("to", names[state]));
-    u->state = state;
+    log_info("upgrade.state", LOG_S("upgrade", names[to][UPGRADE_OVER]),
+             LOG_S("from", names[to][u->state[to]]), LOG_S("to", names[to][state]));
+    u->state[to] = state;
     report(u);
-    if (upgrade_is_over(u) != was_over)
-        u->on_change(u->ctx);
+    if (upgrade_is_over(u, to) != was_over)
+        u->on_change(u->ctx, to);
+}
+
+static bool is_due(const struct upgrade *u, enum upgrade_to to)
+{
+    return u->state[to] != UPGRADE_OVER && u->until_ms[to] > 0 && clock_monotonic_ms() >= u->until_ms[to];
 }
 
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct upgrade *u = CONTAINER_OF(timer, struct upgrade, beat);
-    if (u->state != UPGRADE_SLOTS && u->until_ms > 0 && clock_monotonic_ms() >= u->until_ms)
-        set_state(u, UPGRADE_SLOTS);
-    else
+    bool is_reported = false;
+    for (enum upgrade_to to = 0; to < UPGRADES; to++)
+        if (is_due(u, to)) {
+            set_state(u, to, UPGRADE_OVER);
+            is_reported = true;
+        }
+    if (!is_reported)
         report(u);
 }
 
-struct upgrade *upgrade_new(struct gateway *gateway, void (*on_change)(void *ctx), void *ctx)
+struct upgrade *upgrade_new(struct gateway *gateway, void (*on_change)(void *ctx, enum upgrade_to to),
+                            void *ctx)
 {
     struct upgrade *u = xcalloc(1, sizeof(*u));
     double beat_s = (double)gateway->config->presence_beat_ms / 1000;
@@ -87,14 +102,15 @@ void upgrade_free(struct upgrade *u)
 
 void upgrade_on_bound(struct upgrade *u)
 {
-    if (u->until_ms == 0)
-        u->until_ms = clock_monotonic_ms() + UPGRADE_LISTEN_MS;
+    for (enum upgrade_to to = 0; to < UPGRADES; to++)
+        if (u->until_ms[to] == 0)
+            u->until_ms[to] = clock_monotonic_ms() + UPGRADE_LISTEN_MS;
 }
 
-void upgrade_hear_old(struct upgrade *u)
+void upgrade_hear_old(struct upgrade *u, enum upgrade_to to)
 {
-    u->until_ms = clock_monotonic_ms() + silent_ms(u);
-    set_state(u, UPGRADE_MIXED);
+    u->until_ms[to] = clock_monotonic_ms() + silent_ms(u);
+    set_state(u, to, UPGRADE_MIXED);
 }
 
 /* A manager says of a worker that it has died; that has no id. */
@@ -104,12 +120,17 @@ void upgrade_on_member(struct upgrade *u, struct slice body)
     json_t *said = NULL;
     if (json_parse(body, JSON_DEPTH_MAX, &said, why) != ERR_OK)
         return;
-    if (json_object_get(said, "id") && !json_is_true(json_object_get(said, "slots")))
-        upgrade_hear_old(u);
+    bool is_worker = json_object_get(said, "id") != NULL;
+    bool slots = json_is_true(json_object_get(said, "slots"));
+    bool to_gateways = json_is_true(json_object_get(said, "to_gateways"));
+    if (is_worker && !slots)
+        upgrade_hear_old(u, UPGRADE_TO_SLOTS);
+    if (is_worker && (!slots || !to_gateways))
+        upgrade_hear_old(u, UPGRADE_TO_PARCELS);
     json_decref(said);
 }
 
-bool upgrade_is_over(const struct upgrade *u)
+bool upgrade_is_over(const struct upgrade *u, enum upgrade_to to)
 {
-    return u->state == UPGRADE_SLOTS;
+    return u->state[to] == UPGRADE_OVER;
 }

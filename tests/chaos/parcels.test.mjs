@@ -1,8 +1,11 @@
 // Commands of many companies that came at the same time and travel as one message, of which one ends each process that runs it. That one
-// is given up after the last try; each of the others has its effect once, and its sender the answer.
+// is given up after the last try; each of the others has its effect once, and its sender the answer. And their events, which travel as one
+// message to the gateways alone.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+
+import amqp from 'amqplib';
 
 import { expectProblem } from '../e2e/api/expect.mjs';
 import { newAgent } from '../lib/http.mjs';
@@ -49,6 +52,18 @@ async function sendTogether(those, bodyOf) {
     return answers;
 }
 
+// A consumer of somebody's own: an array that grows.
+async function consume(exchange, pattern) {
+    const connection = await amqp.connect(stack.amqpUrl);
+    const channel = await connection.createChannel();
+    const { queue } = await channel.assertQueue('', { exclusive: true });
+    const heard = [];
+    await channel.bindQueue(queue, exchange, pattern);
+    await channel.consume(queue, (message) => heard.push(message), { noAck: true });
+    heard.stop = () => connection.close();
+    return heard;
+}
+
 const projectsOf = async (company) => (await stack.query(`SELECT count(*) AS rows FROM project WHERE company_id = '${company}'`))[0].rows;
 
 async function expectOneEach(those, answers) {
@@ -87,5 +102,28 @@ describe('parcels', () => {
         const dead = await stack.query(`SELECT company_id, reason FROM dead_letter`);
         assert.deepEqual(dead.map(({ company_id: id, reason }) => [id, reason]), [[company, 'fatal-command']]);
         t.diagnostic(`${deaths} workers ended; all ${TOGETHER} were answered after ${Math.round(performance.now() - begun)} ms`);
+    });
+
+    // What goes to gateways as one message comes to a consumer that is none as it always did.
+    test('test_events_when_others_have_bound_then_each_comes_to_them_once_as_a_message_of_its_own', async (t) => {
+        const ROUNDS = 3;
+        const company = await stack.addCompany('Heard by others');
+        const agent = newAgent(TOGETHER);
+        const many = Array.from({ length: TOGETHER }, () => ({ company, api: stack.client({ company }, agent) }));
+        const [gateways, byCompany, byType] = await Promise.all([
+            consume('events.gateways', '#'), consume('events.slots', `*.${company}.#`), consume('events.slots', '*.*.project.deleted')]);
+        for (let round = 0; round < ROUNDS; round++) {
+            const answers = await Promise.all(await sendTogether(many, (i) => ({ name: `Project ${i}` })));
+            assert.deepEqual(answers.map(({ status }) => status), Array(TOGETHER).fill(201));
+        }
+        const seqs = Array.from({ length: ROUNDS * TOGETHER }, (_, i) => i + 1);
+        await until(() => byCompany.length >= seqs.length, within(30_000), 'the others to hear all');
+        assert.deepEqual(byCompany.map(({ properties: { headers } }) => headers.seq).sort((a, b) => a - b), seqs);
+        assert.ok(byCompany.every(({ properties }) => properties.contentType === 'application/json'));
+        assert.deepEqual(byType.map(({ fields }) => fields.routingKey), []);
+        const parcels = gateways.filter(({ properties }) => properties.contentType === 'application/vnd.cortex.events').length;
+        assert.ok(parcels > 0, 'parcels went to the gateways');
+        await Promise.all([gateways, byCompany, byType].map(({ stop }) => stop()));
+        t.diagnostic(`${seqs.length} events in ${parcels} parcels and ${gateways.length - parcels} messages`);
     });
 });

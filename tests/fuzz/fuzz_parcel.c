@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (parcel_open(bytes, &parcel) != ERR_OK)
         return 0;
-    must(parcel.count > 0 && parcel.count <= PARCEL_COMMANDS_MAX, "the count is within its bounds");
+    must(parcel.count > 0 && parcel.count <= PARCEL_ENTRIES_MAX, "the count is within its bounds");
     while (parcel.count > 0)
         read_entry(parcel_take(&parcel));
     must(parcel.rest.len == 0, "nothing is left over");

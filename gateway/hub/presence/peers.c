@@ -169,8 +169,8 @@ static void handle(struct presence *presence, const json_t *message)
     if (!uuid_parse(member_of(message, "from"), &heard.from) || uuid_equal(&heard.from, &presence->self))
         return;
     peer_obtain(presence, &heard.from)->heard_at = clock_monotonic_s();
-    if (!json_is_true(json_object_get(message, "slots")))
-        events_hear_old(presence->gateway->events);
+    events_hear_gateway(presence->gateway->events, json_is_true(json_object_get(message, "slots")),
+                        json_is_true(json_object_get(message, "parcels")));
     bool has_company = uuid_parse(member_of(message, "company"), &heard.company);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (slice_is(member_of(message, "kind"), kinds[i].kind) && (has_company || !kinds[i].of_company))

@@ -4,17 +4,18 @@
 #include "gateway/bus/commands.h"
 #include "gateway/hub/presence/private.h"
 
-/* {"from":"<process>","slots":true,"kind":"changes","company":"<id>",
+/* {"from":"<process>","slots":true,"parcels":true,"kind":"changes","company":"<id>",
  *  "members":[["+","project:<id>","<client>","<user>"],…]}
  *
- * slots: the process binds slots on `events.slots`. One of the version before does not say so. */
+ * slots: the process binds slots. parcels: on `events.gateways`, and it reads parcels of events. One of a version before
+ * does not say so. */
 
 static void begin(struct buf *body, const struct presence *presence, const char *kind)
 {
     char self[UUID_TEXT_LEN + 1];
     uuid_format(&presence->self, self);
     buf_init(body, 2 * PRESENCE_PIECE);
-    buf_printf(body, "{\"from\":\"%s\",\"slots\":true,\"kind\":\"%s\"", self, kind);
+    buf_printf(body, "{\"from\":\"%s\",\"slots\":true,\"parcels\":true,\"kind\":\"%s\"", self, kind);
 }
 
 static void append_company(struct buf *body, const struct uuid *company)

@@ -22,7 +22,9 @@ struct gateways {
     char queue[QUEUE_SIZE];
     int64_t slots_until_ms; /* so long the last word that all gateways bind slots holds */
     int64_t old_until_ms;   /* so long there is one that does not */
-    enum event_keys keys;   /* of the last event */
+    int64_t parcels_until_ms, no_parcels_until_ms; /* likewise, that all read parcels */
+    enum event_keys keys;                          /* of the last event */
+    bool read_parcels;                             /* likewise */
 };
 
 struct gateways *gateways_new(struct broker *broker, const struct config *config)
@@ -63,6 +65,12 @@ static void later(int64_t *until_ms, int64_t moment_ms)
         *until_ms = moment_ms;
 }
 
+static void note(struct gateways *g, bool slots, bool parcels, int64_t until_ms)
+{
+    later(slots ? &g->slots_until_ms : &g->old_until_ms, until_ms);
+    later(slots && parcels ? &g->parcels_until_ms : &g->no_parcels_until_ms, until_ms);
+}
+
 bool gateways_delivery(struct gateways *g, const struct broker_delivery *delivery)
 {
     char why[160];
@@ -75,8 +83,8 @@ bool gateways_delivery(struct gateways *g, const struct broker_delivery *deliver
     }
     int64_t for_ms = json_integer_value(json_object_get(report, "for_ms"));
     if (for_ms > 0 && for_ms <= TOPOLOGY_REPORT_MAX_MS)
-        later(json_is_true(json_object_get(report, "slots")) ? &g->slots_until_ms : &g->old_until_ms,
-              clock_monotonic_ms() + for_ms);
+        note(g, json_is_true(json_object_get(report, "slots")),
+             json_is_true(json_object_get(report, "parcels")), clock_monotonic_ms() + for_ms);
     json_decref(report);
     return true;
 }
@@ -97,4 +105,17 @@ enum event_keys gateways_keys(struct gateways *g, struct slice reply_to)
         log_info("events.keys", LOG_S("keys", keys == EVENT_KEYS_SLOT ? "slot" : "slot and company"));
     g->keys = keys;
     return keys;
+}
+
+bool gateways_read_parcels(struct gateways *g, struct slice reply_to)
+{
+    int64_t now = clock_monotonic_ms();
+    if (reply_to.len > 0 && !topology_reads_parcels(reply_to))
+        later(&g->no_parcels_until_ms, now + OLD_FOR_MS);
+    bool read = g->config->parcels && gateways_keys(g, reply_to) == EVENT_KEYS_SLOT &&
+                now < g->parcels_until_ms && now >= g->no_parcels_until_ms;
+    if (read != g->read_parcels)
+        log_info("events.parcels", LOG_S("parcels", read ? "yes" : "no"));
+    g->read_parcels = read;
+    return read;
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "workers/engine/command/event_body.h"
+#include "workers/engine/outbox/event_parcels.h"
 
 static const double AGAIN_S = 0.1; /* after the broker refused a message */
 
@@ -9,15 +10,13 @@ enum { BODY_MAX = 8 << 20 };
 
 struct outbox {
     struct ev_loop *loop;
-    struct broker *broker;
-    struct gateways *gateways;
+    struct event_parcels *parcels;
     void (*on_published)(void *ctx, struct command *command);
     void *ctx;
     struct command *first, **last; /* waiting to be published, in order */
     size_t waiting;
     size_t unpublished;
     struct buf body;
-    struct envelope_scratch scratch;
     ev_timer again;
 };
 
@@ -159,11 +158,7 @@ static void log_unpublishable(const struct command *command, const struct event 
 static bool publish(struct outbox *o, const struct event *event, broker_on_confirm *callback, void *arg,
                     struct command *command, bool *is_published)
 {
-    struct broker_message message;
-    enum err err =
-        envelope_write_event(event, gateways_keys(o->gateways, event->reply_to), &o->scratch, &message);
-    if (!err)
-        err = broker_publish(o->broker, &message, callback, arg);
+    enum err err = event_parcels_publish(o->parcels, event, callback, arg);
     if (err == ERR_BROKER_BUSY || err == ERR_SHUTTING_DOWN)
         return false;
     if (err)
@@ -217,8 +212,7 @@ struct outbox *outbox_new(struct ev_loop *loop, struct broker *broker, struct ga
 {
     struct outbox *o = xcalloc(1, sizeof(*o));
     o->loop = loop;
-    o->broker = broker;
-    o->gateways = gateways;
+    o->parcels = event_parcels_new(loop, broker, gateways);
     o->on_published = on_published;
     o->ctx = ctx;
     o->last = &o->first;
@@ -232,6 +226,7 @@ void outbox_free(struct outbox *o)
     if (!o)
         return;
     ev_timer_stop(o->loop, &o->again);
+    event_parcels_free(o->parcels);
     while (o->first)
         command_free(next_turn(o));
     buf_done(&o->body);

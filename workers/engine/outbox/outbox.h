@@ -1,7 +1,7 @@
 #pragma once
 /* Publishes what has been committed: events, the first of which carries the reply, or the reply of a refusal.
  *
- *   outbox_send ─▶ broker_publish ─▶ confirmed ─▶ on_published: the command may be acked
+ *   outbox_send ─▶ event_parcels_publish ─▶ confirmed ─▶ on_published: the command may be acked
  *        └ window full ─▶ waiting ─┘
  *
  * What must hold: commands are published in the order of outbox_send. Each comes back in exactly one

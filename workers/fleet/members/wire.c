@@ -18,7 +18,8 @@ void member_write(struct buf *out, const struct member_announcement *a)
     buf_printf(out, "{\"id\":\"%s\",\"host\":", id);
     buf_append_json_string(out, slice_of(a->host));
     buf_printf(out,
-               ",\"pid\":%d,\"slots\":true,\"parcels\":true,\"sent\":%" PRId64 "%s%s%s%s%s,\"holding\":[",
+               ",\"pid\":%d,\"slots\":true,\"parcels\":true,\"to_gateways\":true,\"sent\":%" PRId64
+               "%s%s%s%s%s,\"holding\":[",
                (int)a->pid, a->sent_ms, a->report.is_able ? ",\"able\":true" : "",
                a->report.is_troubled ? ",\"troubled\":true" : "", a->report.is_deaf ? ",\"deaf\":true" : "",
                a->report.is_lacking ? ",\"lacking\":true" : "",

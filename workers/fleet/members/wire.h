@@ -2,10 +2,12 @@
 /* What is said about the workers of a pool on the exchange `control`, under the key member.<pool>; JSON.
  *
  *   A worker says of itself, each second, at once when something changes, and when it hears a new worker:
- *       {"id", "host", "pid", "slots": true, "parcels": true, "sent", "able"?, "troubled"?, "deaf"?,
- *        "lacking"?, "has_parcels"?, "holding": [partitions], "open": commands, "percent_a_delivery", "oldest_ms",
+ *       {"id", "host", "pid", "slots": true, "parcels": true, "to_gateways": true, "sent", "able"?, "troubled"?,
+ *        "deaf"?, "lacking"?, "has_parcels"?, "holding": [partitions], "open": commands, "percent_a_delivery",
+ *        "oldest_ms",
  *        "parked": rows}
  *   "slots": its events have the key of their slot; gateways look for it (gateway/bus/upgrade.h).
+ *   "to_gateways": they come to `events.gateways`; likewise.
  *   "parcels": it reads parcels; gateways look for it (gateway/bus/parcel_readers.h).
  *   A manager (workers/fleet/manager/wire.h) says of a worker of its host that died:
  *       {"host", "pid", "gone": true} */

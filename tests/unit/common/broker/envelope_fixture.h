@@ -1,5 +1,5 @@
 #pragma once
-/* A command's envelope with every part that it can have, and the comparison of two. */
+/* A command's envelope and an event with every part that they can have, and the comparison of two. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,4 +54,46 @@ static inline void assert_same_envelope(const struct envelope *a, const struct e
     assert_true(slice_equal(a->reply_to, b->reply_to));
     assert_true(slice_equal(a->traceparent, b->traceparent));
     assert_true(slice_equal(a->body, b->body));
+}
+
+static inline struct event full_event(void)
+{
+    return (struct event){
+        .command_id = A,
+        .company = B,
+        .type = SLICE("task.created"),
+        .status = ERR_OK,
+        .http_status = 201,
+        .seq = 42,
+        .has_subject = true,
+        .subject = C,
+        .has_project = true,
+        .project = D,
+        .version = 3,
+        .correlation_id = SLICE("a request"),
+        .reply_to = SLICE("reply.here"),
+        .body = SLICE("{\"data\":{}}"),
+        .entity_at = 8,
+        .is_replayed = true,
+    };
+}
+
+/* Not where the event goes, which is not read. */
+static inline void assert_same_event(const struct event *a, const struct event *b)
+{
+    assert_true(uuid_equal(&a->command_id, &b->command_id));
+    assert_true(uuid_equal(&a->company, &b->company));
+    assert_true(slice_equal(a->type, b->type));
+    assert_int_equal(a->status, b->status);
+    assert_int_equal(a->http_status, b->http_status);
+    assert_int_equal(a->seq, b->seq);
+    assert_int_equal(a->has_subject, b->has_subject);
+    assert_int_equal(a->has_project, b->has_project);
+    assert_true(!a->has_subject || uuid_equal(&a->subject, &b->subject));
+    assert_true(!a->has_project || uuid_equal(&a->project, &b->project));
+    assert_int_equal(a->version, b->version);
+    assert_true(slice_equal(a->correlation_id, b->correlation_id));
+    assert_true(slice_equal(a->body, b->body));
+    assert_int_equal(a->entity_at, b->entity_at);
+    assert_int_equal(a->is_replayed, b->is_replayed);
 }

@@ -71,6 +71,7 @@ static void test_publish_when_routed_then_confirmed_and_delivered_as_sent(void *
     struct client *client = client_new(server_url(), consume_own_queue);
     client->on_delivery = check_everything;
     eventually(client->marks == 1);
+    const struct slice nobody = SLICE("nobody");
     const struct broker_header headers[] = {
         {.name = SLICE("text"), .text = SLICE("words")},
         {.name = SLICE("empty"), .text = SLICE("")},
@@ -81,7 +82,8 @@ static void test_publish_when_routed_then_confirmed_and_delivered_as_sent(void *
     const struct broker_message message = {
         .exchange = SLICE(""),
         .routing_key = slice_of(client->queue),
-        .cc = {SLICE("nobody")},
+        .cc = &nobody,
+        .cc_count = 1,
         .content_type = SLICE("text/plain"),
         .message_id = SLICE("the id"),
         .correlation_id = SLICE("the request"),
@@ -109,10 +111,12 @@ static void test_publish_with_cc_when_the_second_key_is_bound_then_it_arrives_th
     (void)state;
     struct client *client = client_new(server_url(), consume_own_queue);
     eventually(client->marks == 1);
+    const struct slice queue = slice_of(client->queue);
     const struct broker_message message = {
         .exchange = SLICE(""),
         .routing_key = SLICE("nowhere"),
-        .cc = {slice_of(client->queue)},
+        .cc = &queue,
+        .cc_count = 1,
         .mandatory = true,
     };
     assert_int_equal(broker_publish(client->broker, &message, note_confirm, &client->messages[0]), ERR_OK);

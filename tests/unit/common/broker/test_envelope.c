@@ -53,7 +53,7 @@ static void test_command_when_written_then_goes_to_its_partition_persistent_and_
     assert_true(slice_is(message.content_type, "application/msgpack"));
     assert_true(message.persistent);
     assert_true(message.mandatory);
-    assert_null(message.cc[0].data);
+    assert_int_equal(message.cc_count, 0);
 }
 
 static void test_command_when_a_text_is_missing_or_too_long_then_not_written(void **state)
@@ -212,28 +212,6 @@ static void test_command_when_a_property_is_missing_or_malformed_then_poison(voi
 
 /* ---- events ---- */
 
-static struct event full_event(void)
-{
-    return (struct event){
-        .command_id = A,
-        .company = B,
-        .type = SLICE("task.created"),
-        .status = ERR_OK,
-        .http_status = 201,
-        .seq = 42,
-        .has_subject = true,
-        .subject = C,
-        .has_project = true,
-        .project = D,
-        .version = 3,
-        .correlation_id = SLICE("a request"),
-        .reply_to = SLICE("reply.here"),
-        .body = SLICE("{\"data\":{}}"),
-        .entity_at = 8,
-        .is_replayed = true,
-    };
-}
-
 static void assert_round_trip_of_event(const struct event *event)
 {
     struct envelope_scratch scratch;
@@ -242,21 +220,7 @@ static void assert_round_trip_of_event(const struct event *event)
     assert_int_equal(envelope_write_event(event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
     const struct broker_delivery delivery = delivered(&message);
     assert_int_equal(envelope_read_event(&delivery, &got), ERR_OK);
-    assert_true(uuid_equal(&event->command_id, &got.command_id));
-    assert_true(uuid_equal(&event->company, &got.company));
-    assert_true(slice_equal(event->type, got.type));
-    assert_int_equal(event->status, got.status);
-    assert_int_equal(event->http_status, got.http_status);
-    assert_int_equal(event->seq, got.seq);
-    assert_int_equal(event->has_subject, got.has_subject);
-    assert_int_equal(event->has_project, got.has_project);
-    assert_true(!event->has_subject || uuid_equal(&event->subject, &got.subject));
-    assert_true(!event->has_project || uuid_equal(&event->project, &got.project));
-    assert_int_equal(event->version, got.version);
-    assert_true(slice_equal(event->correlation_id, got.correlation_id));
-    assert_true(slice_equal(event->body, got.body));
-    assert_int_equal(event->entity_at, got.entity_at);
-    assert_int_equal(event->is_replayed, got.is_replayed);
+    assert_same_event(event, &got);
 }
 
 static struct event refusal(enum err err)
@@ -309,7 +273,7 @@ static void test_event_when_written_by_slot_then_goes_to_the_slot_of_its_company
     struct broker_message message;
     struct event event = full_event();
     assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_OK);
-    assert_true(slice_is(message.exchange, "events.slots"));
+    assert_true(slice_is(message.exchange, "events.gateways"));
     assert_true(slice_is(message.routing_key, "fa7.02000000-0000-0000-0000-000000000000.task.created"));
     assert_true(slice_is(message.cc[0], "reply.here"));
     assert_null(message.cc[1].data);
@@ -326,7 +290,7 @@ static void test_refusal_when_written_then_goes_to_the_reply_key_alone(void **st
     struct event event = refusal(ERR_VERSION_CONFLICT);
     assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
     assert_true(slice_is(message.routing_key, "reply.here"));
-    assert_null(message.cc[0].data);
+    assert_int_equal(message.cc_count, 0);
     event.reply_to = SLICE("");
     assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_BAD_REQUEST);
 }

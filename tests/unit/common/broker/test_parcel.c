@@ -29,10 +29,10 @@ static void test_parcel_when_it_is_read_gives_what_was_written_in_order(void **s
     (void)state;
     CLEANUP(buf_done) struct buf body;
     struct parcel parcel;
-    write_body(&body, PARCEL_COMMANDS_MAX);
+    write_body(&body, PARCEL_ENTRIES_MAX);
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_OK);
-    assert_int_equal(parcel.count, PARCEL_COMMANDS_MAX);
-    for (size_t i = 0; i < PARCEL_COMMANDS_MAX; i++) {
+    assert_int_equal(parcel.count, PARCEL_ENTRIES_MAX);
+    for (size_t i = 0; i < PARCEL_ENTRIES_MAX; i++) {
         struct envelope expected = i % 2 ? bare() : full_envelope(), envelope;
         assert_int_equal(parcel_read_entry(parcel_take(&parcel), &envelope), ERR_OK);
         assert_same_envelope(&expected, &envelope);
@@ -69,7 +69,7 @@ static void test_parcel_when_its_count_lies_is_none(void **state)
     }
     buf_clear(&body);
     buf_done(&body);
-    write_body(&body, PARCEL_COMMANDS_MAX + 1); /* an honest count that is too large */
+    write_body(&body, PARCEL_ENTRIES_MAX + 1); /* an honest count that is too large */
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_POISON);
 }
 

@@ -78,7 +78,7 @@ static void take_parcel(struct worker *worker, const struct broker_delivery *del
     struct envelope envelope;
     struct parcel parcel;
     assert_int_equal(parcel_open(delivery->body, &parcel), ERR_OK);
-    assert_in_range(parcel.count, 2, PARCEL_COMMANDS_MAX);
+    assert_in_range(parcel.count, 2, PARCEL_ENTRIES_MAX);
     worker->parcels++;
     while (parcel.count > 0) {
         assert_int_equal(parcel_read_entry(parcel_take(&parcel), &envelope), ERR_OK);

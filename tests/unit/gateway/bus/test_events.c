@@ -1,6 +1,7 @@
 /* What a gateway process binds for the companies that it watches, against a real RabbitMQ behind a proxy that
  * breaks the connection between them. CORTEX_TEST_AMQP_URL names the broker. */
 
+#include "common/broker/event_parcel.h"
 #include "common/broker/topology.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/control.h"
@@ -77,7 +78,7 @@ static void name_keys(struct gateway *gateway)
     struct uuid id = uuid_v7();
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&id, text);
-    snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_SLOTS_REPLY "%s", text);
+    snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_PARCELS_REPLY "%s", text);
     snprintf(gateway->peer_key, sizeof(gateway->peer_key), "reply.%s", text);
 }
 
@@ -177,7 +178,7 @@ static void publish_by_company(const struct uuid *company)
     struct broker_message message;
     struct event event = event_of(company);
     assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_OK);
-    message.cc[1] = SLICE_NONE;
+    message.cc_count = 1;
     publish_message(&message);
 }
 
@@ -240,14 +241,27 @@ static void watch_until_by_slot(void)
     await_silence(publish_by_company);
 }
 
+/* As a worker of the version before parcels does. */
+static void publish_to_slots(const struct uuid *company)
+{
+    struct envelope_scratch scratch;
+    struct broker_message message;
+    struct event event = event_of(company);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_OK);
+    message.exchange = SLICE(EXCHANGE_SLOTS);
+    publish_message(&message);
+}
+
 /* A worker of the version before says each second that it lives. */
+static bool says_slots;
 static void on_second(struct ev_loop *l, ev_timer *timer, int events)
 {
     (void)l, (void)timer, (void)events;
     const struct broker_message message = {
         .exchange = SLICE(EXCHANGE_CONTROL),
         .routing_key = SLICE("member.projects"),
-        .body = SLICE("{\"id\":\"0199aaaa-0000-7000-8000-000000000001\",\"host\":\"a\",\"pid\":2}"),
+        .body = says_slots ? SLICE("{\"id\":\"0199aaaa-0000-7000-8000-000000000001\",\"slots\":true}")
+                           : SLICE("{\"id\":\"0199aaaa-0000-7000-8000-000000000001\"}"),
     };
     assert_int_equal(broker_publish(stage->worker->broker, &message, NULL, NULL), ERR_OK);
 }
@@ -284,8 +298,8 @@ static void test_worker_of_the_version_before_when_heard_then_companies_are_boun
     watch_until_by_slot();
     watch(1, BY_COMPANY);
     eventually(stage->watched == BY_COMPANY);
-    announce_member(
-        "{\"id\":\"0199aaaa-0000-7000-8000-000000000001\",\"host\":\"a\",\"pid\":2,\"slots\":true}");
+    announce_member("{\"id\":\"0199aaaa-0000-7000-8000-000000000001\",\"host\":\"a\",\"pid\":2,"
+                    "\"slots\":true,\"to_gateways\":true}");
     announce_member("{\"host\":\"a\",\"pid\":2,\"gone\":true}");
     publish_by_company(heard[0]);
     expect_heard(heard, 0);
@@ -305,6 +319,98 @@ static void test_worker_of_the_version_before_when_heard_then_companies_are_boun
     publish(heard[1], EVENT_KEYS_SLOT);
     expect_heard(heard, 2);
     unwatch(0, BY_COMPANY);
+}
+
+/* It publishes on `events.slots`, where others listen who get no parcels. */
+static void
+test_worker_of_the_version_before_parcels_when_heard_then_slots_are_bound_there_until_it_is_silent(
+    void **state)
+{
+    (void)state;
+    const struct uuid *const heard[] = {&stage->companies[0], &stage->companies[BY_COMPANY - 1]};
+    watch(0, BY_COMPANY);
+    eventually(stage->watched == BY_COMPANY);
+    let_pass_ms(UPGRADE_LISTEN_MS);
+    await_silence(publish_to_slots);
+    ev_timer second;
+    says_slots = true;
+    ev_timer_init(&second, on_second, 0, 1);
+    ev_timer_start(loop, &second);
+    eventually(stage->bound_again == 1); /* whatever came before has been missed */
+    publish_to_slots(heard[0]);
+    publish_to_slots(heard[1]);
+    expect_heard(heard, 2);
+    publish(heard[0], EVENT_KEYS_BOTH); /* bound twice, heard once */
+    publish(heard[1], EVENT_KEYS_SLOT);
+    expect_heard(heard, 2);
+    ev_timer_stop(loop, &second);
+    says_slots = false;
+    await_silence(publish_to_slots);
+    publish(heard[0], EVENT_KEYS_BOTH);
+    publish(heard[1], EVENT_KEYS_SLOT);
+    expect_heard(heard, 2);
+    unwatch(0, BY_COMPANY);
+}
+
+/* ---- parcels ---- */
+
+static void begin_parcel(struct buf *body, size_t count)
+{
+    char head[PARCEL_HEAD_SIZE];
+    buf_init(body, 1 << 20);
+    parcel_write_head(head, count);
+    buf_append(body, head, sizeof(head));
+}
+
+static void publish_parcel(struct slice body, const struct event *of)
+{
+    static struct event_parcel_keys keys;
+    event_parcel_clear_keys(&keys);
+    event_parcel_add_key(&keys, of);
+    const struct broker_message message = event_parcel_write(body, &keys);
+    publish_message(&message);
+}
+
+static void test_parcel_when_it_comes_then_each_of_its_events_is_heard(void **state)
+{
+    (void)state;
+    const struct uuid *const heard[] = {&stage->companies[0], &stage->companies[1], &stage->companies[0]};
+    const struct event first = event_of(heard[0]);
+    CLEANUP(buf_done) struct buf body;
+    watch(0, 1);
+    eventually(stage->watched == 1);
+    begin_parcel(&body, ARRAY_LEN(heard));
+    for (size_t i = 0; i < ARRAY_LEN(heard); i++) {
+        struct event event = event_of(heard[i]);
+        assert_int_equal(event_parcel_add(&body, &event), ERR_OK);
+    }
+    publish_parcel(buf_slice(&body), &first);
+    expect_heard(heard, ARRAY_LEN(heard));
+    unwatch(0, 1);
+}
+
+/* Cut, or with a count that lies, it is no parcel; an entry that cannot be read costs itself alone. */
+static void test_parcel_when_it_is_broken_then_what_can_be_read_is_heard(void **state)
+{
+    (void)state;
+    const struct uuid *const heard[] = {&stage->companies[0]};
+    const struct event event = event_of(heard[0]);
+    static const char broken[] = "\xc6\0\0\0\x01\xc0";
+    CLEANUP(buf_done) struct buf body;
+    watch(0, 1);
+    eventually(stage->watched == 1);
+    begin_parcel(&body, 2);
+    buf_append(&body, broken, sizeof(broken) - 1);
+    assert_int_equal(event_parcel_add(&body, &event), ERR_OK);
+    publish_parcel((struct slice){buf_data(&body), buf_len(&body) - 1}, &event);
+    publish_parcel(SLICE(""), &event);
+    expect_heard(heard, 0);
+    publish_parcel(buf_slice(&body), &event);
+    expect_heard(heard, 1);
+    parcel_write_head(body.data + body.begin, 3);
+    publish_parcel(buf_slice(&body), &event);
+    expect_heard(heard, 0);
+    unwatch(0, 1);
 }
 
 static void test_watch_when_it_begins_and_ends_in_one_turn_then_the_last_word_holds(void **state)
@@ -345,6 +451,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_worker_of_the_version_before_when_heard_then_companies_are_bound_until_it_is_silent, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            test_worker_of_the_version_before_parcels_when_heard_then_slots_are_bound_there_until_it_is_silent,
+            setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parcel_when_it_comes_then_each_of_its_events_is_heard, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_parcel_when_it_is_broken_then_what_can_be_read_is_heard, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             test_watch_when_it_begins_and_ends_in_one_turn_then_the_last_word_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(

@@ -178,10 +178,10 @@ static void test_parcel_when_one_of_its_commands_kills_its_process_the_others_of
 {
     struct hall *hall = *state;
     struct packing packing = pack(hall);
-    struct uuid companies[PARCEL_COMMANDS_MAX], ids[PARCEL_COMMANDS_MAX];
+    struct uuid companies[PARCEL_ENTRIES_MAX], ids[PARCEL_ENTRIES_MAX];
     enum { KILLER = 41 };
     int deaths = 0;
-    for (size_t i = 0; i < PARCEL_COMMANDS_MAX; i++) {
+    for (size_t i = 0; i < PARCEL_ENTRIES_MAX; i++) {
         companies[i] = add_company();
         ids[i] = ADD(&packing, .type = "project.create", .json = "{\"name\":\"X\"}", .company = companies[i]);
     }
@@ -198,7 +198,7 @@ static void test_parcel_when_one_of_its_commands_kills_its_process_the_others_of
         eventually(hall, it_runs() || is_dead(&ids[KILLER]));
         bool is_over = is_dead(&ids[KILLER]);
         if (is_over)
-            eventually(hall, all_are_answered(hall, ids, PARCEL_COMMANDS_MAX));
+            eventually(hall, all_are_answered(hall, ids, PARCEL_ENTRIES_MAX));
         kill_worker(pid);
         if (is_over)
             break;
@@ -208,7 +208,7 @@ static void test_parcel_when_one_of_its_commands_kills_its_process_the_others_of
     }
     run_sqlf("DROP TRIGGER deadly ON project");
     assert_int_equal(deaths, 4); /* in a batch, with its parcel, and twice alone */
-    for (size_t i = 0; i < PARCEL_COMMANDS_MAX; i++) {
+    for (size_t i = 0; i < PARCEL_ENTRIES_MAX; i++) {
         const struct event *reply = reply_to(hall, &ids[i]);
         assert_non_null(reply);
         assert_int_equal(reply->status == ERR_OK, i != KILLER);
