@@ -5,6 +5,8 @@ import { cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import amqp from 'amqplib';
+
 import { Checkout } from '../lib/checkout.mjs';
 import { root, state } from '../lib/servers.mjs';
 
@@ -16,6 +18,19 @@ async function create(checkout, name) {
 async function names(checkout) {
     const { body } = await checkout.request('GET', '/v1/projects?limit=100');
     return body.data.map(({ name }) => name).sort();
+}
+
+// A quorum queue that is made where the path has letters which RabbitMQ does not keep in UTF-8.
+const QUEUE = 'of.another.folder';
+async function withQueue(checkout, use) {
+    const url = execFileSync('bash', [join(checkout.folder, 'deploy', 'local', 'servers.sh'), 'url', 'broker'],
+        { encoding: 'utf8', env: { ...process.env, CORTEX_STATE: checkout.state } });
+    const connection = await amqp.connect(url.trim());
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+    await use(channel);
+    await channel.waitForConfirms();
+    await connection.close();
 }
 
 describe('./cortex where the checkout is moved or copied', () => {
@@ -39,6 +54,7 @@ describe('./cortex where the checkout is moved or copied', () => {
         checkout.move(`${checkout.folder}-ümläut`);
         await checkout.cortex('up');
         await create(checkout, 'After another');
+        await withQueue(checkout, (channel) => channel.sendToQueue(QUEUE, Buffer.from('made there'), { persistent: true }));
     });
 
     test('test_folder_when_it_is_copied_then_both_run_and_neither_touches_the_other', async () => {
@@ -47,12 +63,14 @@ describe('./cortex where the checkout is moved or copied', () => {
         try {
             execFileSync('cp', ['-a', '--no-target-directory', checkout.state, copied.state]); // the owners, too
             await checkout.cortex('up');
+            await withQueue(checkout, (channel) => channel.deleteQueue(QUEUE)); // with its files
             cpSync(join(checkout.state, 'run'), join(copied.state, 'run'), { recursive: true }); // as if copied while it ran
             assert.doesNotMatch(await copied.cortex('status'), /^(gateway|projects|broker|database) +(ready|running|moved)/m);
             assert.match(await copied.cortex('down'), /Nothing was running/);
             assert.match(await checkout.cortex('status'), /^gateway +ready/m);
             await copied.cortex('up');
             await create(copied, 'Only in the copy');
+            await withQueue(copied, async (channel) => assert.equal((await channel.get(QUEUE)).content.toString(), 'made there'));
             await create(checkout, 'Only in the first');
             assert.ok(!(await names(copied)).includes('Only in the first'));
             assert.ok(!(await names(checkout)).includes('Only in the copy'));

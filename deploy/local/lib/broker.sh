@@ -86,8 +86,10 @@ broker_settle() {
     as_part env -i "HOME=$here/broker" "PATH=/usr/sbin:/usr/bin" LANG=C.UTF-8 erl -noinput -boot start_clean -eval "
         Settle = fun(File) ->
             Folder = filename:dirname(filename:dirname(File)),
-            case file:consult(File) of
-                {ok, [Queue = #{system_config := System}]} ->
+            {ok, Octets} = file:read_file(File), % RabbitMQ writes a path with umlauts in Latin-1, and reads it so
+            {ok, Tokens, _} = erl_scan:string(binary_to_list(Octets)),
+            case erl_parse:parse_term(Tokens) of
+                {ok, Queue = #{system_config := System}} ->
                     Here = Queue#{system_config := System#{data_dir => Folder, wal_data_dir => Folder}},
                     ok = file:write_file(File ++ \".new\", io_lib:format(\"~w.\", [Here])),
                     ok = file:rename(File ++ \".new\", File);
