@@ -34,6 +34,7 @@ static void add(struct handlers *handlers, const char *type, const char *event,
 {
     struct handler *handler = &handlers->rows[handlers->count++];
     handler->type = xstrdup(type);
+    handler->type_len = strlen(type);
     handler->event = xstrdup(event);
     resource_statement_init(&handler->statement, handler->type, handler->event, resource, plan);
 }
@@ -96,7 +97,8 @@ const struct handler *handlers_at(const struct handlers *handlers, size_t place)
 const struct handler *handlers_find(const struct handlers *handlers, struct slice type)
 {
     for (size_t i = 0; i < handlers->count; i++)
-        if (slice_is(type, handlers->rows[i].type))
+        if (type.len == handlers->rows[i].type_len &&
+            memcmp(type.data, handlers->rows[i].type, type.len) == 0)
             return &handlers->rows[i];
     return NULL;
 }

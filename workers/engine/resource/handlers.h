@@ -5,7 +5,8 @@
 #include "workers/engine/resource/resource.h"
 
 struct handler {
-    const char *type;  /* "project.create" */
+    const char *type; /* "project.create" */
+    size_t type_len;
     const char *event; /* "project.created" */
     struct resource_statement statement;
 };
