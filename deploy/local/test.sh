@@ -80,7 +80,29 @@ node_packages() {
 # --- the parts ---
 
 run_lint() {
-    results_of lint "$here/lint.sh"
+    results_of lint nice "$here/lint.sh"
+}
+
+# It measures nothing and needs no server, so it goes beside the other parts, and is shown after them.
+LINT=
+start_lint_beside() {
+    step "lint, beside the others"
+    lint_with_results_of_its_own >"$STATE/log/lint" 2>&1 &
+    LINT=$!
+}
+
+lint_with_results_of_its_own() {
+    local RESULTS=$STATE/log/results.lint
+    : >"$RESULTS"
+    run_lint
+}
+
+end_lint_beside() {
+    step "lint"
+    wait "$LINT" || true
+    LINT=
+    cat "$STATE/log/lint"
+    cat "$STATE/log/results.lint" >>"$RESULTS"
 }
 
 run_fuzz() {
@@ -186,6 +208,7 @@ stop_all_of() {
 finish() {
     local status=$?
     trap - EXIT ERR
+    [ -z "$LINT" ] || kill "$LINT" 2>/dev/null
     stop_all_of "$STATE"
     end_left_behind >/dev/null
     rm -rf "$STATE/broker" "$STATE/database" "$STATE/secrets"
@@ -235,6 +258,7 @@ started=$SECONDS
 if needs_servers "$@"; then
     packages_need build servers client test
     ! needs_browser "$@" || packages_need browser
+    [[ " $* " != *' lint '* ]] || packages_need lint # two installations at once would be one too many
     ensure_state
     prepare_debian13 "$@"
     build asan
@@ -243,7 +267,12 @@ if needs_servers "$@"; then
     start_servers
 fi
 for part; do
-    run_part "$part"
+    if [ "$part" = lint ] && [ $# -gt 1 ]; then
+        start_lint_beside
+    else
+        run_part "$part"
+    fi
 done
+[ -z "$LINT" ] || end_lint_beside
 step "took $((SECONDS - started)) s; the logs of a run that fails stay in $STATE/log"
 results_summary || exit 1
