@@ -26,11 +26,15 @@ async function withQueue(checkout, use) {
     const url = execFileSync('bash', [join(checkout.folder, 'deploy', 'local', 'servers.sh'), 'url', 'broker'],
         { encoding: 'utf8', env: { ...process.env, CORTEX_STATE: checkout.state } });
     const connection = await amqp.connect(url.trim());
-    const channel = await connection.createConfirmChannel();
-    await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
-    await use(channel);
-    await channel.waitForConfirms();
-    await connection.close();
+    connection.on('error', () => {}); // what waits for an answer fails by itself
+    try {
+        const channel = await connection.createConfirmChannel();
+        await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+        await use(channel);
+        await channel.waitForConfirms();
+    } finally {
+        await connection.close().catch(() => {});
+    }
 }
 
 describe('./cortex where the checkout is moved or copied', () => {
