@@ -117,6 +117,8 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
     test('test_worker_of_a_version_before_parcels_when_it_starts_late_then_it_meets_none', async (t) => {
         const crowds = companies.map((company) => new Load(stack, company, { connections: 4, url: gateway.url }));
         const said = await hearWorkers(stack);
+        const stopped = () => Promise.all(crowds.map((load) => load.stop()));
+        t.after(stopped);
         crowds.forEach((load) => load.start());
         await until(() => said.some(({ has_parcels: has }) => has), SOON_MS, 'parcels');
         const late = await stack.addWorker(older);
@@ -125,7 +127,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
         const accepted = () => crowds.reduce((sum, load) => sum + load.accepted.length, 0);
         const before = accepted(), from = said.length;
         await until(() => said.slice(from).filter(isLate).length >= 5 && accepted() > before, SOON_MS, 'it to have worked if it could');
-        await Promise.all(crowds.map((load) => load.stop()));
+        await stopped();
         await late.stop();
         assert.deepEqual(said.filter((one) => isLate(one) && one.holding.length > 0), []);
         assert.deepEqual(crowds.flatMap(({ others }) => others).map(({ status, error }) => error?.code ?? status), []);
