@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test [unit|contract|e2e|chaos|lint|fuzz|long|FILE]...: run the tests, against servers of their own
 #
-# Without a name it runs all parts but fuzz and long. long runs the proofs that have a size at full size, which takes an hour or more; every
+# Without a name it runs all parts but fuzz and long, in two lanes side by side, each with servers of its own. long runs the proofs that have a size at full size, which takes an hour or more; every
 # other run takes a tenth of it (tests/lib/size.mjs).
 #
 # The C programs are built with AddressSanitizer and UndefinedBehaviorSanitizer (build/asan). The servers live in .cortex/test-* on
@@ -163,6 +163,12 @@ run_part() {
     esac
 }
 
+build_all() {
+    build asan
+    [[ " $* " != *' long '* && "${CORTEX_TEST_SIZE:-}" != 1 ]] || build release # whose rate is measured
+    node_packages
+}
+
 check_names() {
     local name
     for name; do
@@ -171,6 +177,55 @@ check_names() {
         *) die "there is no test part $name; the parts are ${ALL[*]} fuzz long, and one file is named test_db or e2e/api" ;;
         esac
     done
+}
+
+# --- a whole run, in lanes ---
+
+# Most tests wait more than they work, so two lanes take little more than the half of one. Each is a ./cortex test of its own, for
+# which everything is built and installed already.
+LANES=('lint unit contract chaos' e2e)
+LANE_PIDS=()
+
+start_lane() {
+    local number=$1
+    shift
+    step "lane $number: $*"
+    (
+        set -o pipefail
+        env -u CORTEX_STATE CORTEX_TEST_LANE="$number" setsid --wait "$here/test.sh" "$@" 2>&1 | tee "$STATE/log/lane.$number"
+    ) &
+    LANE_PIDS+=($!)
+}
+
+# Takes over the lines of its tests. A lane that ends badly without one that failed is a failure itself.
+end_lane() {
+    local number=$1 status=0
+    wait "${LANE_PIDS[number]}" || status=$?
+    grep -E '^(ok|FAIL|skip) ' "$STATE/log/lane.$number" >>"$RESULTS" || true
+    [ "$status" -eq 0 ] || grep -q '^FAIL ' "$STATE/log/lane.$number" ||
+        printf 'FAIL  lane %s  ended with status %s\n' "$number" "$status" | tee -a "$RESULTS"
+}
+
+# Each lane leads a session of its own, so that its end reaches all that it has started.
+stop_lanes() {
+    local lane pid
+    for lane in "${LANE_PIDS[@]}"; do
+        for pid in $(pgrep -P "$lane" || true); do
+            kill -s TERM -- "-$pid" 2>/dev/null || true
+        done
+    done
+}
+
+run_lanes() {
+    local number
+    for number in "${!LANES[@]}"; do
+        # shellcheck disable=SC2086 # a word for each part
+        start_lane "$number" ${LANES[number]}
+    done
+    for number in "${!LANES[@]}"; do
+        end_lane "$number"
+    done
+    LANE_PIDS=()
 }
 
 # --- the private servers ---
@@ -209,6 +264,7 @@ finish() {
     local status=$?
     trap - EXIT ERR
     [ -z "$LINT" ] || kill "$LINT" 2>/dev/null
+    stop_lanes
     stop_all_of "$STATE"
     end_left_behind >/dev/null
     rm -rf "$STATE/broker" "$STATE/database" "$STATE/secrets"
@@ -245,8 +301,9 @@ needs_servers() {
 }
 
 check_names "$@"
-[ $# -gt 0 ] || set -- "${ALL[@]}"
-reap_abandoned
+is_whole=
+[ $# -gt 0 ] || { is_whole=yes && set -- "${ALL[@]}"; }
+[ -n "${CORTEX_TEST_LANE:-}" ] || reap_abandoned
 choose_state
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -260,12 +317,11 @@ if needs_servers "$@"; then
     ! needs_browser "$@" || packages_need browser
     [[ " $* " != *' lint '* ]] || packages_need lint # two installations at once would be one too many
     ensure_state
-    prepare_debian13 "$@"
-    build asan
-    [[ " $* " != *' long '* && "${CORTEX_TEST_SIZE:-}" != 1 ]] || build release # whose rate is measured
-    node_packages
-    start_servers
+    [ -n "$is_whole" ] || prepare_debian13 "$@"
+    [ -n "${CORTEX_TEST_LANE:-}" ] || build_all "$@"
+    [ -n "$is_whole" ] || start_servers
 fi
+[ -z "$is_whole" ] || { run_lanes && set --; }
 for part; do
     if [ "$part" = lint ] && [ $# -gt 1 ]; then
         start_lint_beside
@@ -275,4 +331,8 @@ for part; do
 done
 [ -z "$LINT" ] || end_lint_beside
 step "took $((SECONDS - started)) s; the logs of a run that fails stay in $STATE/log"
-results_summary || exit 1
+if [ -n "${CORTEX_TEST_LANE:-}" ]; then # whoever has started it, sums up
+    [ "$(results_count FAIL)" -eq 0 ] || exit 1
+else
+    results_summary || exit 1
+fi
