@@ -213,7 +213,7 @@ describe('addresses', () => {
         const good = tokenBy(keys.privateKey);
         const api = (token) => clientOf(stack.url, token);
         const remembered = api(good);
-        expectStatus(await remembered.get('/v1/projects'), 200);
+        await until(async () => (await remembered.get('/v1/projects')).status === 200, 20_000, 'room: connections of before to be gone');
         const wrong = Array.from({ length: 3 * AT_ONCE }, () => tokenBy(stranger));
         const answers = [];
         for (const token of wrong) answers.push(await api(token).get('/v1/projects'));
