@@ -265,7 +265,7 @@ stop_all_of() {
 finish() {
     local status=$?
     trap - EXIT ERR
-    [ -z "$LINT" ] || kill "$LINT" 2>/dev/null
+    [ -z "$LINT" ] || kill "$LINT" 2>/dev/null || true
     stop_lanes
     stop_all_of "$STATE"
     end_left_behind >/dev/null
