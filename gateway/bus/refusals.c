@@ -23,6 +23,7 @@ struct refused {
     bool is_asked; /* the broker, for its length */
     struct waiter *waiters;
     int64_t reconnected_ms, spacing_ms; /* 0: never */
+    int64_t since_ms;                   /* the first reconnection of those that go on */
 };
 
 struct refusals {
@@ -50,7 +51,12 @@ static void reconnect_when_due(struct refused *refused, uint32_t waiting)
     if (refused->spacing_ms && now - refused->reconnected_ms < refused->spacing_ms)
         return;
     bool goes_on = refused->spacing_ms && now - refused->reconnected_ms < QUIET_MS;
-    refused->spacing_ms = goes_on ? 2 * refused->spacing_ms : REFUSALS_SPACING_MIN_MS;
+    if (!goes_on) {
+        refused->since_ms = now;
+        refused->spacing_ms = REFUSALS_SPACING_MIN_MS;
+    } else if (now - refused->since_ms >= REFUSALS_EAGER_MS) {
+        refused->spacing_ms *= 2;
+    }
     if (refused->spacing_ms > REFUSALS_SPACING_MAX_MS)
         refused->spacing_ms = REFUSALS_SPACING_MAX_MS;
     refused->reconnected_ms = now;

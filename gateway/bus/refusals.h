@@ -5,14 +5,16 @@
  *   nack ─▶ how long is the queue? ─┬─ as long as it may be ──▶ it is full
  *                                   └─ shorter ──▶ the broker is in trouble, and the connection is made anew
  *
- * While refusals of one queue go on, the connection is made anew after 1 s, 2 s, 4 s, up to REFUSALS_SPACING_MAX_MS: it carries
- * the messages of all other queues, too. */
+ * While refusals of one queue go on, the connection is made anew each second for REFUSALS_EAGER_MS, since a leader is elected
+ * within seconds, and the connection that was made just before has to be made once more. Then after 2 s, 4 s, up to
+ * REFUSALS_SPACING_MAX_MS: it carries the messages of all other queues, too. */
 
 #include "common/broker/broker.h"
 
 enum {
     REFUSALS_SPACING_MIN_MS = 1000,
     REFUSALS_SPACING_MAX_MS = 30000,
+    REFUSALS_EAGER_MS = 10000,
     REFUSALS_TROUBLE_MS = 3000,
     REFUSALS_FORGET_MS = 30000,
 };
