@@ -3,7 +3,7 @@
  * rest is a body or one entry. */
 
 #include "common/broker/event_parcel.h"
-#include "tests/fuzz/must.h"
+#include "tests/fuzz/parcel_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,21 +38,5 @@ static void read_entry(struct slice entry)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 1)
-        return 0;
-    /* A copy of exactly its size, so that the sanitizer sees every read past the end. */
-    CLEANUP_FREE char *copy = xmalloc(size);
-    memcpy(copy, data + 1, size - 1);
-    struct slice bytes = {copy, size - 1};
-    struct parcel parcel;
-    if (data[0] & 1) {
-        read_entry(bytes);
-        return 0;
-    }
-    if (parcel_open(bytes, &parcel) != ERR_OK)
-        return 0;
-    while (parcel.count > 0)
-        read_entry(parcel_take(&parcel));
-    must(parcel.rest.len == 0, "nothing is left over");
-    return 0;
+    return parcel_input(data, size, read_entry);
 }

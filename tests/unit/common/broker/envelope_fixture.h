@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/broker/envelope.h"
+#include "common/broker/parcel.h"
 
 static const struct uuid A = {{1}}, B = {{2}}, C = {{3}}, D = {{4}}, E = {{5}};
 
@@ -96,4 +97,15 @@ static inline void assert_same_event(const struct event *a, const struct event *
     assert_true(slice_equal(a->body, b->body));
     assert_int_equal(a->entity_at, b->entity_at);
     assert_int_equal(a->is_replayed, b->is_replayed);
+}
+
+/* The body of a parcel that is cut off anywhere. */
+static inline void assert_cut_anywhere_is_no_parcel(struct slice body)
+{
+    struct parcel parcel;
+    for (size_t len = 0; len < body.len; len++) {
+        CLEANUP_FREE char *cut = xmalloc(len + 1); /* so that the sanitizer sees a read past the end */
+        memcpy(cut + 1, body.data, len);
+        assert_int_equal(parcel_open((struct slice){cut + 1, len}, &parcel), ERR_POISON);
+    }
 }

@@ -48,11 +48,7 @@ static void test_parcel_when_it_is_cut_anywhere_or_longer_is_none(void **state)
     CLEANUP(buf_done) struct buf body;
     struct parcel parcel;
     write_body(&body, 3);
-    for (size_t len = 0; len < buf_len(&body); len++) {
-        CLEANUP_FREE char *cut = xmalloc(len + 1); /* so that the sanitizer sees a read past the end */
-        memcpy(cut + 1, buf_data(&body), len);
-        assert_int_equal(parcel_open((struct slice){cut + 1, len}, &parcel), ERR_POISON);
-    }
+    assert_cut_anywhere_is_no_parcel(buf_slice(&body));
     buf_append_char(&body, '\0');
     assert_int_equal(parcel_open(buf_slice(&body), &parcel), ERR_POISON);
 }
