@@ -14,6 +14,8 @@ struct identity {
     char role[32];
     int64_t expires_at; /* seconds since 1970: the token, or its key before it */
     int64_t issued_at;  /* seconds since 1970; 0: the token does not say */
+    uint8_t
+        role_row; /* of common/msg/roles.def, from whoever believes the token; 0: a role that has no rights */
 };
 
 /* Reads the keys that `config` names, at least one (keys.h). On failure it returns ERR_BAD_REQUEST with a

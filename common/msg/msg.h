@@ -11,6 +11,7 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/msg/rights.h"
 
 enum msg_type { MSG_OBJECT, MSG_ARRAY, MSG_STRING, MSG_INTEGER, MSG_NUMBER, MSG_BOOLEAN, MSG_NULL, MSG_ANY };
 
@@ -64,6 +65,7 @@ struct msg_field {
     const struct msg_transition *transitions;
     const char *reference; /* table of the entity whose id it is (x-reference); NULL: it is no such id */
     struct msg_shape shape;
+    uint8_t classes; /* x-class: 1 << MSG_CLASS_BIT_…; 0: whoever sees the entity sees it */
 };
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
@@ -143,10 +145,10 @@ struct msg_resource {
     const struct msg_number *number;    /* NULL: none */
     bool is_alone;                      /* its creates do not share a statement */
     const struct msg_object *object;
-    const char *const *create_roles; /* roles that may do it (x-roles); NULL-terminated */
-    const char *const *update_roles;
-    const char *const *delete_roles;
     const char *json; /* the text of the schema, for /openapi.json */
+    /* x-rights: bits of enum msg_condition, by the role and the right; 0: never. The row of MSG_ROLE_UNKNOWN is empty. */
+    uint8_t rights[MSG_ROLES][MSG_RIGHTS];
+    uint8_t classes; /* of all its fields */
 };
 
 /* All resources; generated, NULL-terminated. */

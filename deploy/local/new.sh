@@ -52,10 +52,13 @@ schema() {
   "x-resource": {
     "name": "$name", "collection": "$collection", "table": "$name", "pool": "projects"$more
   },
-  "x-roles": {
-    "create": ["super_admin", "company_admin", "project_manager"],
-    "update": ["super_admin", "company_admin", "project_manager"],
-    "delete": ["super_admin", "company_admin", "project_manager"]
+  "x-rights": {
+    "super_admin": {"create": "any", "read": "any", "update": "any", "delete": "any"},
+    "company_admin": {"create": "any", "read": "any", "update": "any", "delete": "any"},
+    "project_manager": {"create": "any", "read": "any", "update": "any", "delete": "any"},
+    "supervisor": {"read": "any"},
+    "operative": {"read": "any"},
+    "developer": {"read": "any"}
   },
   "type": "object",
   "additionalProperties": false,

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "common/base/clock.h"
+#include "common/msg/rights.h"
 #include "gateway/auth/refused.h"
 #include "gateway/auth/revocations.h"
 
@@ -143,6 +144,7 @@ static enum err verify(struct auth *auth, struct slice token, struct identity *r
     enum err err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
     if (err == ERR_UNAUTHENTICATED && keys_have_come(auth, *ret_why))
         err = token_verify(auth->gateway->keys, token, now_s, ret_identity, ret_why);
+    ret_identity->role_row = err ? MSG_ROLE_UNKNOWN : (uint8_t)msg_role_by_name(slice_of(ret_identity->role));
     if (!err)
         remember(auth, hash, token, ret_identity);
     else if (err == ERR_UNAUTHENTICATED)

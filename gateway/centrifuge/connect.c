@@ -1,5 +1,5 @@
+#include "common/msg/rights.h"
 #include "gateway/auth/auth.h"
-#include "gateway/auth/roles.h"
 #include "gateway/centrifuge/link.h"
 #include "gateway/centrifuge/private.h"
 #include "gateway/limit/user_counts.h"
@@ -9,9 +9,9 @@ static bool verify(struct session *session, uint32_t id, struct slice token, str
 {
     const char *why = NULL;
     enum err err = link_authorize(session->link, token, ret_identity, &why);
-    if (err == ERR_OK && role_is_defined(ret_identity->role))
+    if (err == ERR_OK && ret_identity->role_row != MSG_ROLE_UNKNOWN)
         return true;
-    if (err == ERR_OK && !role_is_defined(ret_identity->role))
+    if (err == ERR_OK)
         reply_error(session, id, CENTRIFUGE_ERROR_PERMISSION_DENIED);
     else if (err == ERR_TOO_MANY_REQUESTS)
         reply_error(session, id, CENTRIFUGE_ERROR_TOO_MANY_REQUESTS);

@@ -1,9 +1,10 @@
 #include "gateway/http/authorize.h"
 
+#include <stdio.h>
+
 #include "common/base/clock.h"
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
-#include "gateway/auth/roles.h"
 #include "gateway/http/field.h"
 #include "gateway/http/router.h"
 #include "gateway/limit/addresses.h"
@@ -80,15 +81,32 @@ enum err authorize_known(struct call *call, const struct identity *identity, con
 
 enum err authorize_role(const struct call *call, const char **ret_why)
 {
-    const char *role = call->identity.role;
+    const uint8_t role = call->identity.role_row;
     if (!route_asks_token(call->route))
         return ERR_OK;
-    if (!role_is_defined(role)) {
+    if (role == MSG_ROLE_UNKNOWN) {
         *ret_why = "there is no such role";
         return ERR_FORBIDDEN;
     }
-    if (call->route->access != ACCESS_OPERATOR || strcmp(role, OPERATOR_ROLE) == 0)
+    if (call->route->access != ACCESS_OPERATOR || role == MSG_ROLE_SUPER_ADMIN)
         return ERR_OK;
-    *ret_why = "only operators may do this (role " OPERATOR_ROLE ")";
+    *ret_why = "only operators may do this (role super_admin)";
     return ERR_FORBIDDEN;
+}
+
+unsigned authorize_conditions(const struct call *call, const struct msg_resource *resource,
+                              enum msg_right right)
+{
+    return resource->rights[call->identity.role_row][right] & MSG_MAY_ANY;
+}
+
+bool authorize_right(struct call *call, const struct msg_resource *resource, enum msg_right right)
+{
+    char why[160];
+    if (authorize_conditions(call, resource, right))
+        return true;
+    snprintf(why, sizeof(why), "Your role does not have the right %s.%s.", resource->name,
+             msg_right_name(right));
+    call_fail(call, ERR_FORBIDDEN, why);
+    return false;
 }

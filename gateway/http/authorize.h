@@ -21,6 +21,12 @@ void authorize_refused(struct conn *conn, const char *why);
 /* ERR_FORBIDDEN unless the role of call->identity may use call->route. */
 enum err authorize_role(const struct call *call, const char **ret_why) MUST_CHECK;
 
+/* The conditions under which the role of call->identity may do it, as bits of enum msg_condition; 0: never. */
+unsigned authorize_conditions(const struct call *call, const struct msg_resource *resource,
+                              enum msg_right right);
+/* Whether the role may do it under any condition; else the call has been answered with 403, which names the right. */
+bool authorize_right(struct call *call, const struct msg_resource *resource, enum msg_right right) MUST_CHECK;
+
 /* Who has come without a token, and is known otherwise: ERR_UNAUTHENTICATED where `identity` is NULL, has expired or was
  * revoked, ERR_TOO_MANY_REQUESTS as above; else call->identity is set. */
 enum err authorize_known(struct call *call, const struct identity *identity, const char **ret_why) MUST_CHECK;

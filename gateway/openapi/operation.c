@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 
-#include "gateway/auth/roles.h"
-
 enum { REFUSALS_MAX = 16, PARAMETERS_MAX = 6, OPERATION_ID_SIZE = 128 };
 
 enum body {
@@ -462,38 +460,66 @@ static void add_request(json_t *operation, const struct route *route, const stru
     json_object_set_new(operation, "requestBody", json_pack("{s:b, s:o}", "required", 1, "content", media));
 }
 
-/* The roles that may use the route; NULL: all. */
-static const char *const *roles_of(const struct route *route, const struct msg_resource *resource)
+/* What the route does with its resource. */
+static enum msg_right right_of(const struct route *route)
 {
-    static const char *const operators[] = {OPERATOR_ROLE, NULL};
-    if (route->access == ACCESS_OPERATOR)
-        return operators;
-    if (!resource || route->method == METHOD_GET)
-        return NULL;
-    return route->method == METHOD_POST    ? resource->create_roles
-           : route->method == METHOD_PATCH ? resource->update_roles
-                                           : resource->delete_roles;
+    return route->method == METHOD_GET     ? MSG_RIGHT_READ
+           : route->method == METHOD_POST  ? MSG_RIGHT_CREATE
+           : route->method == METHOD_PATCH ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "cancel") ? MSG_RIGHT_DELETE
+                                           : MSG_RIGHT_UPDATE;
 }
 
-/* Says who may use the route, in words and in x-roles. */
+/* The conditions under which the role may use the route, as bits; 0: never. */
+static unsigned conditions_of(const struct route *route, const struct msg_resource *resource,
+                              enum msg_role role)
+{
+    if (route->access == ACCESS_OPERATOR)
+        return role == MSG_ROLE_SUPER_ADMIN ? MSG_MAY_ANY : 0;
+    return resource ? resource->rights[role][right_of(route)] : MSG_MAY_ANY;
+}
+
+static json_t *names_of_conditions(unsigned conditions)
+{
+    json_t *names = json_array();
+    for (unsigned n = 0; n < MSG_CONDITIONS; n++)
+        if (conditions & 1U << n)
+            json_array_append_new(names, json_string(msg_condition_name(n)));
+    return names;
+}
+
+/* Says who may use the route: in words, in x-roles, and with the conditions in x-rights. */
 static void add_roles(json_t *operation, const struct route *route, const struct msg_resource *resource)
 {
-    const char *const *roles = roles_of(route, resource);
+    bool is_for_some = route_asks_token(route) && (route->access == ACCESS_OPERATOR || resource);
+    json_t *roles = json_array(), *rights = json_object();
     CLEANUP(buf_done) struct buf text;
     buf_init(&text, 1024);
+    for (unsigned role = MSG_ROLE_UNKNOWN + 1; role < MSG_ROLES && is_for_some; role++) {
+        unsigned conditions = conditions_of(route, resource, (enum msg_role)role);
+        const char *name = msg_role_name((enum msg_role)role);
+        if (!conditions)
+            continue;
+        json_array_append_new(roles, json_string(name));
+        json_object_set_new(rights, name, names_of_conditions(conditions));
+    }
     buf_append_text(&text, !route_asks_token(route)         ? "Needs no token."
                            : route->access == ACCESS_TICKET ? "Needs a token of any role, or a ticket."
-                           : !roles                         ? "Needs a token of any role."
+                           : !is_for_some                   ? "Needs a token of any role."
                                                             : "Needs a token with the role ");
-    json_t *names = roles ? json_array() : NULL;
-    for (const char *const *role = roles; role && *role; role++) {
-        buf_printf(&text, "%s`%s`", role == roles ? "" : role[1] ? ", " : " or ", *role);
-        json_array_append_new(names, json_string(*role));
+    size_t count = json_array_size(roles);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%s`%s`%s",
+                   i == 0          ? ""
+                   : i + 1 < count ? ", "
+                                   : " or ",
+                   json_string_value(json_array_get(roles, i)), i + 1 == count ? "." : "");
+    if (is_for_some) {
+        json_object_set(operation, "x-roles", roles);
+        json_object_set(operation, "x-rights", rights);
     }
-    if (roles) {
-        buf_append_char(&text, '.');
-        json_object_set_new(operation, "x-roles", names);
-    }
+    json_decref(roles);
+    json_decref(rights);
     json_object_set_new(operation, "description", json_stringn(buf_data(&text), buf_len(&text)));
 }
 

@@ -2,6 +2,7 @@
 
 #include "gateway/resources/entity.h"
 
+#include "gateway/http/authorize.h"
 #include "gateway/http/etag.h"
 #include "gateway/resources/plan.h"
 #include "gateway/resources/query.h"
@@ -24,6 +25,8 @@ static void on_entity(struct call *call, struct db_result *result, void *context
 void read_entity(struct call *call)
 {
     const struct plan *plan = plans_of(call->gateway->plans, call->resource);
+    if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
+        return;
     const struct slice of_parent[] = {call->params[1], call->params[0]};
     if (plan->resource->parent)
         query_start(call, QUERY_ROW, plan->entity, of_parent, 2, on_entity, NULL);

@@ -1,6 +1,7 @@
 #include "gateway/resources/list.h"
 
 #include "common/base/clock.h"
+#include "gateway/http/authorize.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 #include "gateway/resources/selection.h"
@@ -182,6 +183,8 @@ static void search(struct call *call, struct listing *l)
 
 void read_list(struct call *call)
 {
+    if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
+        return;
     struct plan *plan = plans_of(call->gateway->plans, call->resource);
     struct msg_problems problems = {.arena = &call->arena};
     struct selection selection;

@@ -10,6 +10,7 @@
 #include "common/msg/problem.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/inbox.h"
+#include "gateway/http/authorize.h"
 #include "gateway/http/preconditions.h"
 #include "gateway/resources/operation.h"
 #include "gateway/resources/plan.h"
@@ -23,7 +24,7 @@ struct verb {
     bool is_of_operation; /* the path names an operation, whose tag is that of read_operation */
     const char *body;     /* the command's body when the client sends none; NULL: none */
     enum msg_mode mode;
-    const char *const *(*roles)(const struct msg_resource *resource);
+    enum msg_right right;
 };
 
 struct write {
@@ -37,38 +38,12 @@ struct write {
     struct slice encoded; /* the same, or the copy of it that outlives the handler */
 };
 
-static const char *const *create_roles(const struct msg_resource *resource)
-{
-    return resource->create_roles;
-}
-
-static const char *const *update_roles(const struct msg_resource *resource)
-{
-    return resource->update_roles;
-}
-
-static const char *const *delete_roles(const struct msg_resource *resource)
-{
-    return resource->delete_roles;
-}
-
-static bool role_may(const char *const *roles, const char *role)
-{
-    for (; *roles; roles++)
-        if (strcmp(*roles, role) == 0)
-            return true;
-    return false;
-}
-
 /* Each check answers the call and returns false when it is not satisfied. */
 
-static bool check_role(struct write *w)
+/* Whether the role may do it at all. The worker asks for the condition. */
+static bool check_right(struct write *w)
 {
-    struct call *call = w->call;
-    if (role_may(w->verb->roles(call->resource), call->identity.role))
-        return true;
-    call_fail(call, ERR_FORBIDDEN, "Your role is not allowed to do this.");
-    return false;
+    return authorize_right(w->call, w->call->resource, w->verb->right);
 }
 
 static bool check_content_type(struct write *w)
@@ -282,7 +257,7 @@ static void run(struct call *call, const struct verb *verb)
 {
     struct write w = {.call = call, .verb = verb};
     buf_init(&w.body, (size_t)call->gateway->config->max_body_bytes * 2);
-    if (check_role(&w) && check_content_type(&w) && read_path(&w) && read_conditions(&w) &&
+    if (check_right(&w) && check_content_type(&w) && read_path(&w) && read_conditions(&w) &&
         read_idempotency_key(&w) && read_run_at(&w) && read_body(&w)) {
         read_prefer(&w);
         w.encoded = buf_slice(&w.body);
@@ -297,20 +272,23 @@ static void run(struct call *call, const struct verb *verb)
 void write_create(struct call *call)
 {
     static const struct verb verb = {
-        .name = "create", .has_body = true, .mode = MSG_CREATE, .roles = create_roles};
+        .name = "create", .has_body = true, .mode = MSG_CREATE, .right = MSG_RIGHT_CREATE};
     run(call, &verb);
 }
 
 void write_update(struct call *call)
 {
-    static const struct verb verb = {
-        .name = "update", .names_entity = true, .has_body = true, .mode = MSG_UPDATE, .roles = update_roles};
+    static const struct verb verb = {.name = "update",
+                                     .names_entity = true,
+                                     .has_body = true,
+                                     .mode = MSG_UPDATE,
+                                     .right = MSG_RIGHT_UPDATE};
     run(call, &verb);
 }
 
 void write_delete(struct call *call)
 {
-    static const struct verb verb = {.name = "delete", .names_entity = true, .roles = delete_roles};
+    static const struct verb verb = {.name = "delete", .names_entity = true, .right = MSG_RIGHT_DELETE};
     run(call, &verb);
 }
 
@@ -323,6 +301,6 @@ void write_cancel(struct call *call)
                                      .is_of_operation = true,
                                      .body = "{\"cancel_asked\":true}",
                                      .mode = MSG_UPDATE,
-                                     .roles = update_roles};
+                                     .right = MSG_RIGHT_UPDATE};
     run(call, &verb);
 }

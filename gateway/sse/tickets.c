@@ -341,6 +341,7 @@ static bool read_identity(const json_t *json, struct identity *ret_identity)
         !uuid_parse(slice_of(json_string_value(json_object_get(json, "company"))), &identity.company))
         return false;
     snprintf(identity.role, sizeof(identity.role), "%s", role);
+    identity.role_row = (uint8_t)msg_role_by_name(slice_of(identity.role));
     *ret_identity = identity;
     return true;
 }

@@ -8,8 +8,8 @@
 
 #include "common/base/clock.h"
 #include "common/crypto/token.h"
+#include "common/msg/rights.h"
 #include "common/process/config.h"
-#include "gateway/auth/roles.h"
 
 enum { TTL_DEFAULT_S = 24 * 60 * 60 };
 
@@ -51,7 +51,7 @@ static bool take_option(int option, const char *value, struct identity *identity
 
 static int refuse_role(const char *role)
 {
-    fprintf(stderr, "cortex-token: there is no role \"%s\"; the roles are %s.\n", role, role_list());
+    fprintf(stderr, "cortex-token: there is no role \"%s\"; the roles are %s.\n", role, msg_role_list());
     return 2;
 }
 
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
     }
     if (optind != argc || identity.role[0] == '\0')
         return usage();
-    if (!role_is_defined(identity.role))
+    if (msg_role_by_name(slice_of(identity.role)) == MSG_ROLE_UNKNOWN)
         return refuse_role(identity.role);
     identity.issued_at = clock_wall_ms() / 1000;
     if (__builtin_add_overflow(identity.issued_at, ttl_s, &identity.expires_at))

@@ -83,6 +83,9 @@ char *words_of(struct compiler *c, const char *name);
 /* rules.c: reads x-rules, x-compute, x-reference and x-number, when all resources are known. */
 bool read_all_rules(struct compiler *c, struct schema_set *set);
 
+/* rights.c: reads x-rights and x-class, when all resources are known. */
+bool read_all_rights(struct compiler *c, struct schema_set *set);
+
 /* line.c: the line of the JSON pointer in the file, from 1. */
 size_t line_of(const char *path, const char *pointer);
 

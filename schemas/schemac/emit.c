@@ -145,6 +145,8 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     fputs(", .reference = ", e->out);
     emit_string(e, field->reference);
     emit_reference(e, "transitions", "transitions", parts->transitions);
+    if (field->classes)
+        fprintf(e->out, ", .classes = %u", field->classes);
     fputs(",\n     .shape = ", e->out);
     emit_initializer(e, &field->shape, parts);
     fputs("},\n", e->out);
@@ -242,14 +244,24 @@ static void emit_number(struct emitter *e, const struct msg_number *number)
     }
 }
 
+static void emit_rights(struct emitter *e, const struct msg_resource *resource)
+{
+    fprintf(e->out, "    .classes = %u,\n    .rights = {\n", resource->classes);
+    for (size_t role = 0; role < MSG_ROLES; role++) {
+        const char *name = msg_role_name((enum msg_role)role);
+        fprintf(e->out, "        /* %s */ {", name ? name : "unknown");
+        for (size_t right = 0; right < MSG_RIGHTS; right++)
+            fprintf(e->out, "%s%u", right > 0 ? ", " : "", resource->rights[role][right]);
+        fputs("},\n", e->out);
+    }
+    fputs("    },\n", e->out);
+}
+
 static void emit_resource(struct emitter *e, const struct schema_message *message)
 {
     const struct msg_resource *resource = &message->resource;
     fprintf(e->out, "\n/* %s */\n", message->file);
     unsigned object = emit_object(e, resource->object);
-    unsigned create = emit_strings(e, "roles", resource->create_roles);
-    unsigned update = emit_strings(e, "roles", resource->update_roles);
-    unsigned delete = emit_strings(e, "roles", resource->delete_roles);
     unsigned endpoints = emit_endpoints(e, resource);
     unsigned rules = emit_rules(e, resource->rules);
     unsigned computed = emit_computed(e, resource->computed);
@@ -274,9 +286,9 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     if (resource->number)
         emit_number(e, resource->number);
     fprintf(e->out, "    .is_alone = %s,\n", resource->is_alone ? "true" : "false");
-    fprintf(e->out, "    .object = &object_%u,\n    .create_roles = roles_%u,\n", object, create);
-    fprintf(e->out, "    .update_roles = roles_%u,\n    .delete_roles = roles_%u,\n", update, delete);
+    fprintf(e->out, "    .object = &object_%u,\n", object);
     emit_member(e, "json", resource->json);
+    emit_rights(e, resource);
     fputs("};\n", e->out);
 }
 

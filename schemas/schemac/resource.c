@@ -53,57 +53,6 @@ static bool read_resource(struct compiler *c, const struct spot *root, struct ms
            read_wishes(c, &spot, resource, wishes);
 }
 
-static bool is_role(const char *name)
-{
-    static const char *const roles[] = {"super_admin", "company_admin", "project_manager",
-                                        "supervisor",  "operative",     "developer"};
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (strcmp(roles[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* The roles of one verb. A resource without verbs has only commands that are written by hand, and roles for
- * these. */
-static bool read_roles_of(struct compiler *c, const struct spot *roles, enum msg_verb verb, unsigned verbs,
-                          const char *const **ret_roles)
-{
-    const json_t *list = json_object_get(roles->json, msg_verb_name(verb));
-    struct spot at = spot_below(c, roles, msg_verb_name(verb), list);
-    size_t count = json_array_size(list);
-    const char **names = compiler_alloc(c, count + 1, sizeof(*names));
-    bool is_verb = verbs & 1u << verb;
-    *ret_roles = names;
-    if (!list && !is_verb)
-        return true;
-    if (verbs && !is_verb)
-        return refuse(c, &at, "x-resource has no verb `%s`", msg_verb_name(verb));
-    if (!json_is_array(list))
-        return refuse(c, list ? &at : roles, "`%s` must be an array of roles", msg_verb_name(verb));
-    for (size_t i = 0; i < count; i++) {
-        struct spot entry = spot_at(c, &at, i, json_array_get(list, i));
-        const char *name = json_string_value(entry.json);
-        if (!name || !is_role(name))
-            return refuse(c, &entry, "must be the name of a role");
-        names[i] = compiler_format(c, "%s", name);
-    }
-    return true;
-}
-
-static bool read_roles(struct compiler *c, const struct spot *root, unsigned verbs,
-                       struct msg_resource *resource)
-{
-    static const char *const members[] = {"create", "update", "delete", NULL};
-    const json_t *roles = json_object_get(root->json, "x-roles");
-    struct spot at = spot_below(c, root, "x-roles", roles);
-    if (!roles)
-        return refuse(c, root, "x-roles is missing: who may create, update and delete");
-    return check_members(c, &at, members) &&
-           read_roles_of(c, &at, MSG_VERB_CREATE, verbs, &resource->create_roles) &&
-           read_roles_of(c, &at, MSG_VERB_UPDATE, verbs, &resource->update_roles) &&
-           read_roles_of(c, &at, MSG_VERB_DELETE, verbs, &resource->delete_roles);
-}
-
 const struct msg_field *field_named(const struct msg_object *object, const char *name)
 {
     for (size_t i = 0; i < object->field_count; i++)
@@ -207,8 +156,7 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct schema
     struct msg_resource resource = {0};
     struct schema_wishes *wishes = &ret_message->wishes;
     struct msg_shape shape;
-    if (!read_resource(c, root, &resource, wishes) || !read_roles(c, root, wishes->verbs, &resource) ||
-        !compile_shape(c, root, ROLE_ROOT, &shape))
+    if (!read_resource(c, root, &resource, wishes) || !compile_shape(c, root, ROLE_ROOT, &shape))
         return false;
     if (shape.type != MSG_OBJECT || shape.nullable)
         return refuse(c, root, "a resource must be an object");
@@ -229,8 +177,9 @@ bool compile_request(struct compiler *c, const struct spot *root, struct msg_res
     struct msg_shape shape;
     if (json_object_get(root->json, "x-resource"))
         return refuse(c, root, "a file is either a resource or a request");
-    if (json_object_get(root->json, "x-rules") || json_object_get(root->json, "x-compute"))
-        return refuse(c, root, "x-rules and x-compute are for resources");
+    if (json_object_get(root->json, "x-rules") || json_object_get(root->json, "x-compute") ||
+        json_object_get(root->json, "x-rights"))
+        return refuse(c, root, "x-rights, x-rules and x-compute are for resources");
     if (!read_name(c, root, "x-request", &request.name) || !compile_shape(c, root, ROLE_ROOT, &shape))
         return false;
     if (shape.type != MSG_OBJECT || shape.nullable)

@@ -28,7 +28,7 @@ test("test_token_when_there_is_no_such_role_then_refused_and_the_roles_are_named
     const refused = token(role);
     assert.notEqual(refused.status, 0, role);
     assert.equal(refused.stdout, "");
-    assert.match(refused.stderr, /there is no role ".*"; the roles are super_admin, company_admin, .* and developer\.$/m);
+    assert.match(refused.stderr, /there is no role ".*"; the roles are super_admin, company_admin, .*, developer\.$/m);
   }
   assert.equal(token("developer").status, 0);
 });

@@ -25,7 +25,7 @@ export function readResources(folder) {
         verbs: ['create', 'get', 'list', 'update', 'delete'],
         ...schema['x-resource'],
         required: schema.required,
-        roles: schema['x-roles'],
+        rights: schema['x-rights'],
         computed: Object.values(schema['x-compute'] ?? {}).flatMap((columns) => Object.keys(columns)),
         fields: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, expand(file, field)])),
     }));

@@ -25,7 +25,7 @@ function sampleOf(field) {
 }
 
 const bodyOf = ({ required, fields }) => Object.fromEntries(required.map((name) => [name, sampleOf(fields[name])]));
-const mayDo = ({ roles }, verb) => ROLES.find((role) => roles[verb].includes(role));
+const mayDo = ({ rights }, verb) => ROLES.find((role) => rights[role]?.[verb] === 'any');
 
 // Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
 async function make(company, all, resource) {
@@ -54,7 +54,7 @@ async function walk(stack, all, resource) {
     if (!has('create')) return;
     const { path, body, made, at } = await make(company, all, resource);
     const stranger = stack.client({ company: await stack.addCompany() });
-    const outside = ROLES.find((role) => !resource.roles.create.includes(role));
+    const outside = ROLES.find((role) => !resource.rights[role]?.create);
     for (const [name, value] of Object.entries(body)) assert.deepEqual(made[name], value, name);
     assert.deepEqual(Object.keys(made).sort(), Object.keys(resource.fields).sort());
     if (outside) expectProblem(await company(outside).post(path, body), 403, 'forbidden');

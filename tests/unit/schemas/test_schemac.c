@@ -282,7 +282,7 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
 /* --- a folder of files --- */
 
 #define HEAD(id) "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"" id "\""
-#define ROLES    "\"x-roles\":{\"create\":[\"developer\"],\"update\":[],\"delete\":[]}"
+#define RIGHTS   "\"x-rights\":{\"developer\":{\"create\":\"any\",\"read\":\"any\"}}"
 #define SERVER                                                                                               \
     "\"id\":{\"x-id\":1,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true},"                         \
     "\"version\":{\"x-id\":2,\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"readOnly\":true},"           \
@@ -296,13 +296,14 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
     "\"x-resource\":{\"name\":\"" name "\",\"collection\":\"" name "s\",\"table\":\"" name "\"," \
     "\"pool\":\"projects\"" more "}"
 #define RESOURCE(name) RESOURCE_WITH(name, "")
-#define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," ROLES "," OBJECT(SERVER) "}"
+#define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," RIGHTS "," OBJECT(SERVER) "}"
 
-#define FIELD(field) HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(SERVER "," field) "}"
-#define STATUS(transitions)                                                                                  \
-    HEAD("a.json")                                                                                           \
-    "," RESOURCE("a") "," ROLES "," OBJECT(SERVER ",\"s\":{\"x-id\":5,\"type\":\"string\",\"enum\":[\"on\"," \
-                                                  "\"off\"],\"x-transitions\":" transitions "}") "}"
+#define FIELD(field) HEAD("a.json") "," RESOURCE("a") "," RIGHTS "," OBJECT(SERVER "," field) "}"
+#define STATUS(transitions)                                                                        \
+    HEAD("a.json")                                                                                 \
+    "," RESOURCE("a") "," RIGHTS                                                                   \
+                      "," OBJECT(SERVER ",\"s\":{\"x-id\":5,\"type\":\"string\",\"enum\":[\"on\"," \
+                                        "\"off\"],\"x-transitions\":" transitions "}") "}"
 
 struct folder {
     char path[64];
@@ -364,24 +365,21 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
         {HEAD("a.json") ",\"$defs\":{\"x\":{\"type\":\"string\"}}}",
          "a.json:1#/$defs/x: a string needs maxLength, an enum, or a format of one length"},
         {HEAD("a.json") "," RESOURCE("a") "," OBJECT(SERVER) "}",
-         "a.json:1#: x-roles is missing: who may create, update and delete"},
-        {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[\"king\"]}," OBJECT(SERVER) "}",
-         "a.json:1#/x-roles/create/0: must be the name of a role"},
-        {HEAD("a.json") "," RESOURCE("a") ",\"x-roles\":{\"create\":[]}," OBJECT(SERVER) "}",
-         "a.json:1#/x-roles: `update` must be an array of roles"},
-        {HEAD("a.json") ",\"x-resource\":{\"name\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
+         "a.json:1#: x-rights is missing: of each role, what it may do"},
+        {HEAD("a.json") ",\"x-resource\":{\"name\":\"A\"}," RIGHTS "," OBJECT(SERVER) "}",
          "a.json:1#/x-resource: `name` must be lower-case letters, digits and underscores"},
-        {HEAD("a.json") ",\"x-resource\":{\"plural\":\"A\"}," ROLES "," OBJECT(SERVER) "}",
+        {HEAD("a.json") ",\"x-resource\":{\"plural\":\"A\"}," RIGHTS "," OBJECT(SERVER) "}",
          "a.json:1#/x-resource: `plural` is not supported here"},
-        {HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT("\"x\":{\"x-id\":1,\"type\":\"boolean\"}") "}",
+        {HEAD("a.json") "," RESOURCE("a") "," RIGHTS
+                                          "," OBJECT("\"x\":{\"x-id\":1,\"type\":\"boolean\"}") "}",
          "a.json:1#: a resource needs the read-only property `id`"},
-        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," ROLES "," OBJECT(SERVER) "}",
+        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," RIGHTS "," OBJECT(SERVER) "}",
          "a.json:1#: a resource needs the read-only property `b_id`"},
-        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," ROLES "," OBJECT(
+        {HEAD("a.json") "," RESOURCE_WITH("a", ",\"parent\":\"b\"") "," RIGHTS "," OBJECT(
              SERVER ",\"b_id\":{\"x-id\":5,\"type\":\"string\","
                     "\"format\":\"uuid\",\"readOnly\":true}") "}",
          "a.json:1#/x-resource: the parent `b` is not the name of a resource"},
-        {HEAD("a.json") "," RESOURCE("a") "," ROLES
+        {HEAD("a.json") "," RESOURCE("a") "," RIGHTS
                                           "," OBJECT(SERVER ",\"x\":{\"x-id\":5,\"$ref\":\"c.json\"}") "}",
          "c.json:-1:-1: unable to open"},
         {FIELD("\"company_id\":{\"x-id\":5,\"type\":\"boolean\"}"),
@@ -414,16 +412,16 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
 }
 
 /* A resource whose x-resource also says this, and the refusal, without the name of the file and the line. */
-static void assert_resource_refused(const struct folder *folder, const char *more, const char *roles,
-                                    const char *expected)
+static void assert_resource_refused(const struct folder *folder, const char *more, const char *expected)
 {
     CLEANUP(buf_done) struct buf schema;
     char whole[256];
     buf_init(&schema, 65536);
-    buf_printf(&schema,
-               HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",%s},"
-                              "\"x-roles\":{%s}," OBJECT(SERVER) "}",
-               more, roles);
+    buf_printf(
+        &schema,
+        HEAD("a.json") ",\"x-resource\":{\"name\":\"a\",\"collection\":\"as\",\"table\":\"a\",%s}," RIGHTS
+                       "," OBJECT(SERVER) "}",
+        more);
     buf_append_char(&schema, '\0');
     put_file(folder, "a.json", buf_data(&schema));
     snprintf(whole, sizeof(whole), "a.json:1#%s", expected);
@@ -434,38 +432,35 @@ static void assert_resource_refused(const struct folder *folder, const char *mor
 
 static void test_resource_when_a_word_makes_no_sense_then_refused(void **state)
 {
-    static const char all[] = "\"create\":[],\"update\":[],\"delete\":[]";
     static const struct {
-        const char *more, *roles, *expected;
+        const char *more, *expected;
     } cases[] = {
-        {"\"verbs\":[]", "", "/x-resource: `pool` is missing: whose workers run its commands"},
-        {"\"pool\":\"gardens\"", all,
+        {"\"verbs\":[]", "/x-resource: `pool` is missing: whose workers run its commands"},
+        {"\"pool\":\"gardens\"",
          "/x-resource/pool: must be the name of a pool, a row of common/broker/pools.def"},
-        {POOL "\"verbs\":\"get\"", all, "/x-resource/verbs: must be an array of verbs"},
-        {POOL "\"verbs\":[\"get\",\"paint\"]", "",
+        {POOL "\"verbs\":\"get\"", "/x-resource/verbs: must be an array of verbs"},
+        {POOL "\"verbs\":[\"get\",\"paint\"]",
          "/x-resource/verbs/1: must be create, get, list, update or delete"},
-        {POOL "\"verbs\":[\"get\",\"get\"]", "", "/x-resource/verbs/1: `get` is listed twice"},
-        {POOL "\"verbs\":[\"get\"]", all, "/x-roles/create: x-resource has no verb `create`"},
-        {POOL "\"verbs\":[\"get\",\"create\"]", "", "/x-roles: `create` must be an array of roles"},
-        {POOL "\"summaries\":{\"paint\":\"Paint it.\"}", all,
+        {POOL "\"verbs\":[\"get\",\"get\"]", "/x-resource/verbs/1: `get` is listed twice"},
+        {POOL "\"summaries\":{\"paint\":\"Paint it.\"}",
          "/x-resource/summaries/paint: the resource has no verb `paint`"},
-        {POOL "\"verbs\":[\"get\"],\"summaries\":{\"list\":\"List.\"}", "",
+        {POOL "\"verbs\":[\"get\"],\"summaries\":{\"list\":\"List.\"}",
          "/x-resource/summaries/list: the resource has no verb `list`"},
-        {POOL "\"summaries\":{\"get\":\"\"}", all, "/x-resource/summaries/get: must be a sentence"},
-        {POOL "\"path\":\"/v2/as\"", all,
+        {POOL "\"summaries\":{\"get\":\"\"}", "/x-resource/summaries/get: must be a sentence"},
+        {POOL "\"path\":\"/v2/as\"",
          "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
-        {POOL "\"path\":\"/v1/{x}/as\"", all,
+        {POOL "\"path\":\"/v1/{x}/as\"",
          "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
-        {POOL "\"path\":\"/v1/bas\"", all,
+        {POOL "\"path\":\"/v1/bas\"",
          "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
-        {POOL "\"parent\":\"b\",\"path\":\"/v1/as\"", all,
+        {POOL "\"parent\":\"b\",\"path\":\"/v1/as\"",
          "/x-resource/path: the path of a resource with a parent begins with that of the parent"},
-        {POOL "\"channel\":\"a\"", all, "/x-resource/channel: must be true or false"},
-        {POOL "\"parent\":\"b\",\"channel\":true", all,
+        {POOL "\"channel\":\"a\"", "/x-resource/channel: must be true or false"},
+        {POOL "\"parent\":\"b\",\"channel\":true",
          "/x-resource/channel: a resource with a parent has no channel of its own"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_resource_refused(*state, cases[i].more, cases[i].roles, cases[i].expected);
+        assert_resource_refused(*state, cases[i].more, cases[i].expected);
 }
 
 /* A resource with a text `s`, a uuid `u` and a read-only text `r`, that also says this of its rules. */
@@ -476,7 +471,7 @@ static void assert_rules_refused(const struct folder *folder, const char *rules,
     char whole[256];
     buf_init(&schema, 65536);
     buf_printf(&schema,
-               HEAD("a.json") "," RESOURCE("a") "," ROLES "%s," OBJECT(
+               HEAD("a.json") "," RESOURCE("a") "," RIGHTS "%s," OBJECT(
                    SERVER ",\"s\":{\"x-id\":5,\"type\":[\"string\",\"null\"],\"maxLength\":9},"
                           "\"u\":{\"x-id\":6,\"type\":[\"string\",\"null\"],\"format\":\"uuid\"%s},"
                           "\"r\":{\"x-id\":7,\"type\":\"string\",\"maxLength\":9,\"readOnly\":true%s}") "}",
@@ -543,21 +538,111 @@ static void test_resource_when_a_rule_names_what_is_not_then_refused(void **stat
 static void test_resources_when_two_have_a_channel_then_refused(void **state)
 {
     put_file(*state, "a.json",
-             HEAD("a.json") "," RESOURCE_WITH("a", ",\"channel\":true") "," ROLES "," OBJECT(SERVER) "}");
+             HEAD("a.json") "," RESOURCE_WITH("a", ",\"channel\":true") "," RIGHTS "," OBJECT(SERVER) "}");
     put_file(*state, "b.json",
-             HEAD("b.json") "," RESOURCE_WITH("b", ",\"channel\":true") "," ROLES "," OBJECT(SERVER) "}");
+             HEAD("b.json") "," RESOURCE_WITH("b", ",\"channel\":true") "," RIGHTS "," OBJECT(SERVER) "}");
     assert_folder_refused(*state,
                           "a.json:1#/x-resource: b.json has a channel already, and an event goes to one");
+}
+
+/* A resource of a project, which has an assignee, with these rights and one more field. */
+static void assert_rights_refused(const struct folder *folder, const char *rights, const char *field,
+                                  const char *expected)
+{
+    CLEANUP(buf_done) struct buf schema;
+    char whole[256];
+    buf_init(&schema, 65536);
+    put_file(folder, "a.json",
+             HEAD("a.json") "," RESOURCE_WITH("a", ",\"channel\":true") "," RIGHTS "," OBJECT(SERVER) "}");
+    buf_printf(&schema,
+               HEAD("b.json") "," RESOURCE_WITH(
+                   "b",
+                   ",\"parent\":\"a\",\"verbs\":[\"create\","
+                   "\"get\",\"update\"]") ",\"x-rights\":%s," OBJECT(SERVER
+                                                                     ",\"a_id\":{\"x-id\":5,\"type\":"
+                                                                     "\"string\",\"format\":\"uuid\","
+                                                                     "\"readOnly\":true},\"assignee_id\":{"
+                                                                     "\"x-id\":6,\"type\":[\"string\","
+                                                                     "\"null\"],\"format\":\"uuid\"}%s") "}",
+               rights, field);
+    buf_append_char(&schema, '\0');
+    put_file(folder, "b.json", buf_data(&schema));
+    snprintf(whole, sizeof(whole), "%s%s", *expected ? "b.json:1#" : "accepted", expected);
+    assert_folder_refused(folder, whole);
+}
+
+static void test_rights_when_they_name_what_is_not_then_refused(void **state)
+{
+#define MAY(rights) "{\"operative\":{" rights "}}"
+    static const char cost[] = ",\"cost\":{\"x-id\":7,\"type\":\"boolean\",\"default\":false,\"x-class\":";
+    static const struct {
+        const char *rights, *class, *expected;
+    } cases[] = {
+        {MAY("\"read\":[\"member\",\"assignee\"]"), "\"money\"}", ""},
+        {"{}", "\"personal\"}", ""},
+        {"[]", "\"money\"}", "/x-rights: must be an object: of a role, its rights"},
+        {"{\"king\":{}}", "\"money\"}",
+         "/x-rights/king: must be the name of a role, a row of common/msg/roles.def"},
+        {"{\"operative\":\"any\"}", "\"money\"}",
+         "/x-rights/operative: must be an object: of a right, its condition"},
+        {MAY("\"paint\":\"any\""), "\"money\"}",
+         "/x-rights/operative/paint: must be create, read, update or delete"},
+        {MAY("\"delete\":\"any\""), "\"money\"}",
+         "/x-rights/operative/delete: x-resource has no verb for it"},
+        {MAY("\"read\":\"owner\""), "\"money\"}",
+         "/x-rights/operative/read: must be any, member, manager, assignee, creator or self"},
+        {MAY("\"read\":[]"), "\"money\"}",
+         "/x-rights/operative/read: must not be empty: what is left out nobody may do"},
+        {MAY("\"read\":\"creator\""), "\"money\"}", "/x-rights/operative/read: needs the uuid `creator_id`"},
+        {MAY("\"create\":\"assignee\""), "\"money\"}",
+         "/x-rights/operative/create: is for entities that there are already"},
+        {MAY("\"read\":\"any\""), "\"gold\"}",
+         "/properties/cost/x-class: must be the name of a class, a row of common/msg/roles.def"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char field[256];
+        snprintf(field, sizeof(field), "%s%s", cost, cases[i].class);
+        assert_rights_refused(*state, cases[i].rights, field, cases[i].expected);
+    }
+}
+
+static void test_rights_when_the_resource_has_no_project_or_makes_one_then_members_are_refused(void **state)
+{
+    put_file(*state, "a.json",
+             HEAD("a.json") "," RESOURCE("a") ",\"x-rights\":{\"operative\":{\"read\":\"member\"}}," OBJECT(
+                 SERVER) "}");
+    assert_folder_refused(*state,
+                          "a.json:1#/x-rights/operative/read: the resource does not belong to a project");
+    put_file(*state, "a.json",
+             HEAD("a.json") "," RESOURCE_WITH("a", ",\"channel\":true") ",\"x-rights\":{\"operative\":{"
+                                                                        "\"create\":\"member\"}}," OBJECT(
+                                                                            SERVER) "}");
+    assert_folder_refused(*state, "a.json:1#/x-rights/operative/create: what is created has no members yet");
+}
+
+static void test_class_when_everybody_must_see_the_field_then_refused(void **state)
+{
+    put_file(*state, "a.json",
+             HEAD("a.json") "," RESOURCE(
+                 "a") ",\"x-rights\":{\"operative\":{\"create\":\"any\"}},\"required\":["
+                      "\"cost\"]," OBJECT(SERVER ",\"cost\":{\"x-id\":5,\"type\":\"boolean\","
+                                                 "\"x-class\":\"money\"}") "}");
+    assert_folder_refused(*state,
+                          "a.json:1#/properties/cost/x-class: operative may create, and a create needs "
+                          "the field, which it does not see");
 }
 
 /* The line is that of the place, whatever stands before it. */
 static void test_refusal_when_the_file_has_lines_then_it_names_the_line(void **state)
 {
-    put_file(*state, "a.json",
-             HEAD("a.json") ",\n\"description\":\"a \\\"x-roles\\\": {[\",\n" RESOURCE(
-                 "a") ",\n"
-                      "\"x-roles\":{\n\"create\":[\"developer\",\n\"king\"]},\n" OBJECT(SERVER) "}");
-    assert_folder_refused(*state, "a.json:6#/x-roles/create/1: must be the name of a role");
+    put_file(
+        *state, "a.json",
+        HEAD("a.json") ",\n\"description\":\"a \\\"x-rights\\\": {[\",\n" RESOURCE(
+            "a") ",\n"
+                 "\"x-rights\":{\"developer\":{\n\"read\":[\"any\",\n\"ruler\"]}},\n" OBJECT(SERVER) "}");
+    assert_folder_refused(*state,
+                          "a.json:6#/x-rights/developer/read/1: must be any, member, manager, assignee, "
+                          "creator or self");
 }
 
 static void test_files_when_two_resources_share_a_name_then_refused(void **state)
@@ -575,7 +660,7 @@ static void test_files_when_right_then_references_between_them_are_followed(void
     put_file(folder, "types.json",
              HEAD("types.json") ",\"$defs\":{\"state\":{\"type\":\"string\",\"enum\":[\"on\",\"off\"]}}}");
     put_file(folder, "a.json",
-             HEAD("a.json") "," RESOURCE("a") "," ROLES "," OBJECT(
+             HEAD("a.json") "," RESOURCE("a") "," RIGHTS "," OBJECT(
                  SERVER ",\"state\":{\"x-id\":9,\"$ref\":\"types.json#/$defs/"
                         "state\",\"default\":\"on\",\"x-column\":\"st\","
                         "\"description\":\"d\"}") "}");
@@ -624,6 +709,9 @@ int main(void)
         IN_FOLDER(test_resource_when_a_word_makes_no_sense_then_refused),
         IN_FOLDER(test_resource_when_a_rule_names_what_is_not_then_refused),
         IN_FOLDER(test_resources_when_two_have_a_channel_then_refused),
+        IN_FOLDER(test_rights_when_they_name_what_is_not_then_refused),
+        IN_FOLDER(test_rights_when_the_resource_has_no_project_or_makes_one_then_members_are_refused),
+        IN_FOLDER(test_class_when_everybody_must_see_the_field_then_refused),
         IN_FOLDER(test_refusal_when_the_file_has_lines_then_it_names_the_line),
         IN_FOLDER(test_files_when_two_resources_share_a_name_then_refused),
         IN_FOLDER(test_files_when_right_then_references_between_them_are_followed),

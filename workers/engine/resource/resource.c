@@ -75,31 +75,17 @@ static struct slice uuid_param(bool is_there, const struct uuid *uuid, char text
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
-static bool has_role(const char *const *roles, struct slice role)
-{
-    for (; *roles; roles++)
-        if (slice_is(role, *roles))
-            return true;
-    return false;
-}
-
 /* Few commands ask for it, so it is made anew each time. */
-static struct slice may_param(struct slice role, char text[MAY_SIZE])
+static struct slice may_param(enum msg_role role, char text[MAY_SIZE])
 {
+    static const enum msg_right rights[] = {MSG_RIGHT_CREATE, MSG_RIGHT_UPDATE, MSG_RIGHT_DELETE};
     size_t len = 1;
     text[0] = '{';
-    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
-        const struct {
-            const char *verb;
-            const char *const *roles;
-        } verbs[] = {{"create", (*at)->create_roles},
-                     {"update", (*at)->update_roles},
-                     {"delete", (*at)->delete_roles}};
-        for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-            if (has_role(verbs[i].roles, role) && len < MAY_SIZE)
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+            if ((*at)->rights[role][rights[i]] && len < MAY_SIZE)
                 len += (size_t)snprintf(text + len, MAY_SIZE - len, "%s%s.%s", len > 1 ? "," : "",
-                                        (*at)->name, verbs[i].verb);
-    }
+                                        (*at)->name, msg_right_name(rights[i]));
     assert(len + 1 < MAY_SIZE);
     text[len] = '}';
     return (struct slice){text, len + 1};
@@ -128,7 +114,7 @@ static struct slice make_param(const struct resource_statement *s, const struct 
     case PARAM_IF_MATCH:
         return db_number(envelope->if_match, texts->if_match);
     case PARAM_MAY:
-        return may_param(envelope->role, texts->may);
+        return may_param(msg_role_by_name(envelope->role), texts->may);
     case PARAM_HAS:
         return db_number((int64_t)mentioned(object, values), texts->has);
     default:

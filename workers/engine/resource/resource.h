@@ -26,7 +26,7 @@
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
  *   :parent                     the entity above (the project of a task)
  *   :year                       of the batch, in UTC, as text
- *   :may                        the types of the commands that the role of the sender may send (x-roles), text[]
+ *   :may                        the types of the commands that the role of the sender may send (x-rights), text[]
  *   new.<column>                the entity as it would be
  *   old.<column>                the entity as it is (update, delete; in rules)
  *   t.<column>                  the same, in `computed` of an update

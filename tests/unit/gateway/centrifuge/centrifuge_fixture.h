@@ -101,7 +101,8 @@ enum err link_authorize(struct link *link, struct slice token, struct identity *
                         const char **ret_why)
 {
     (void)link;
-    *ret_identity = (struct identity){.role = "developer", .expires_at = token_expires_at};
+    *ret_identity = (struct identity){
+        .role = "developer", .role_row = MSG_ROLE_DEVELOPER, .expires_at = token_expires_at};
     assert_true(uuid_parse(SLICE(USER), &ret_identity->user));
     assert_true(uuid_parse(SLICE(COMPANY), &ret_identity->company));
     if (slice_is(token, "good"))
