@@ -22,8 +22,7 @@ struct refused {
     int64_t limit;
     bool is_asked; /* the broker, for its length */
     struct waiter *waiters;
-    int64_t reconnected_ms, spacing_ms; /* 0: never */
-    int64_t since_ms;                   /* the first reconnection of those that go on */
+    struct refusals_pace pace;
 };
 
 struct refusals {
@@ -44,22 +43,26 @@ static void settle(struct refused *refused, enum err reason)
     }
 }
 
-static void reconnect_when_due(struct refused *refused, uint32_t waiting)
+bool refusals_pace_is_due(struct refusals_pace *pace, int64_t now_ms)
+{
+    int64_t passed_ms = now_ms - pace->reconnected_ms;
+    if (pace->spacing_ms && passed_ms < pace->spacing_ms)
+        return false;
+    if (!pace->spacing_ms || passed_ms >= QUIET_MS) {
+        pace->since_ms = now_ms;
+        pace->spacing_ms = REFUSALS_SPACING_MIN_MS;
+    } else if (now_ms - pace->since_ms >= REFUSALS_EAGER_MS) {
+        pace->spacing_ms *= 2;
+    }
+    if (pace->spacing_ms > REFUSALS_SPACING_MAX_MS)
+        pace->spacing_ms = REFUSALS_SPACING_MAX_MS;
+    pace->reconnected_ms = now_ms;
+    return true;
+}
+
+static void reconnect(struct refused *refused, uint32_t waiting)
 {
     char why[WHY_SIZE];
-    int64_t now = clock_monotonic_ms();
-    if (refused->spacing_ms && now - refused->reconnected_ms < refused->spacing_ms)
-        return;
-    bool goes_on = refused->spacing_ms && now - refused->reconnected_ms < QUIET_MS;
-    if (!goes_on) {
-        refused->since_ms = now;
-        refused->spacing_ms = REFUSALS_SPACING_MIN_MS;
-    } else if (now - refused->since_ms >= REFUSALS_EAGER_MS) {
-        refused->spacing_ms *= 2;
-    }
-    if (refused->spacing_ms > REFUSALS_SPACING_MAX_MS)
-        refused->spacing_ms = REFUSALS_SPACING_MAX_MS;
-    refused->reconnected_ms = now;
     snprintf(why, sizeof(why), "%s refuses messages, although only %u of %lld wait in it", refused->queue,
              waiting, (long long)refused->limit);
     broker_reconnect(refused->all->publisher, why);
@@ -94,7 +97,8 @@ static void on_seen(void *arg, uint32_t waiting, uint32_t consumers)
     settle(refused, is_full ? ERR_QUEUE_FULL : ERR_BROKER_UNAVAILABLE);
     if (!is_full) {
         note_trouble(refused->all);
-        reconnect_when_due(refused, waiting);
+        if (refusals_pace_is_due(&refused->pace, clock_monotonic_ms()))
+            reconnect(refused, waiting);
     }
 }
 

@@ -19,6 +19,14 @@ enum {
     REFUSALS_FORGET_MS = 30000,
 };
 
+/* When the connection is made anew for the sake of one queue. Times are milliseconds of a clock that never goes back. */
+struct refusals_pace {
+    int64_t reconnected_ms, spacing_ms; /* 0: never */
+    int64_t since_ms;                   /* the first reconnection of those that go on */
+};
+/* Whether now is a time for it: then it is taken as made. */
+bool refusals_pace_is_due(struct refusals_pace *pace, int64_t now_ms);
+
 struct refusals;
 
 /* ERR_QUEUE_FULL, or ERR_BROKER_UNAVAILABLE. */
