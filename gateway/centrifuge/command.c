@@ -152,6 +152,44 @@ static bool refuse_alone(struct session *session, struct slice line)
     return true;
 }
 
+static void append_member(struct buf *object, struct slice name, struct slice value)
+{
+    if (buf_data(object)[buf_len(object) - 1] != '{')
+        buf_append_char(object, ',');
+    buf_append_char(object, '"');
+    buf_append_slice(object, name);
+    buf_append_text(object, "\":");
+    buf_append_slice(object, value);
+}
+
+/* What a client's page says about itself in `data` of its connect is read by nobody, so nothing in it can be wrong. True:
+ * *ret_command is the command without it. */
+static bool read_connect_without_data(struct session *session, struct slice line, json_t **ret_command)
+{
+    CLEANUP(buf_done) struct buf text;
+    struct slice command, name, value, connect = SLICE_NONE;
+    char why[160];
+    buf_init(&text, line.len + 16);
+    if (session->state != SESSION_NEW || !json_scan_begin(line, &command))
+        return false;
+    buf_append_char(&text, '{');
+    while (json_scan_next(&command, &name, &value)) {
+        if (slice_is(name, "connect") && !connect.data)
+            connect = value;
+        else
+            append_member(&text, name, value);
+    }
+    buf_append_text(&text, buf_len(&text) > 1 ? ",\"connect\":{" : "\"connect\":{");
+    if (command.len > 0 || !connect.data || !json_scan_begin(connect, &command))
+        return false;
+    while (json_scan_next(&command, &name, &value))
+        if (!slice_is(name, "data"))
+            append_member(&text, name, value);
+    buf_append_text(&text, "}}");
+    return command.len == 0 && json_parse(buf_slice(&text), session_gateway(session)->config->max_json_depth,
+                                          ret_command, why) == ERR_OK;
+}
+
 static void take(struct session *session, const json_t *command)
 {
     if (!json_is_object(command))
@@ -200,7 +238,8 @@ void session_on_line(struct session *session, struct slice line)
         on_pong(session);
         return;
     }
-    if (json_parse(line, session_gateway(session)->config->max_json_depth, &command, why) != ERR_OK) {
+    if (json_parse(line, session_gateway(session)->config->max_json_depth, &command, why) != ERR_OK &&
+        !read_connect_without_data(session, line, &command)) {
         if (!refuse_alone(session, line))
             bad_request(session);
         return;

@@ -339,20 +339,44 @@ static void test_rpc_when_malformed_then_refused(void **state)
 }
 
 /* Values that JSON allows and its reader refuses. */
+static const char *const unreadable[] = {
+    "\"\\ud800\"",
+    "{\"\\udfff}\":1}",
+    "12345678901234567890",
+    "-99999999999999999999",
+    "1e999",
+    "{\"a\":1,\"a\":2}",
+    "{\"\\u0000\":1}",
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+    "[1,,2]",
+};
+
+static void test_connect_when_its_data_is_unreadable_then_it_is_not_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } forms[] = {
+        {"{\"id\":1,\"connect\":{\"token\":\"good\",\"data\":", "}}"},
+        {" {\"connect\" : {\"data\":", ",\"token\":\"good\",\"name\":\"js\"} , \"id\" : 1 } "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        for (size_t j = 0; j < ARRAY_LEN(unreadable); j++) {
+            char command[256];
+            snprintf(command, sizeof(command), "%s%s%s", forms[i].before, unreadable[j], forms[i].after);
+            say(command);
+            assert_int_equal(socket_of_test.session.state, SESSION_CONNECTED);
+            assert_closed(0);
+            tear_down(state);
+            set_up(state);
+        }
+    say("{\"id\":1,\"connect\":{\"token\":\"good\",\"name\":\"\\ud800\"}}");
+    assert_closed(3501);
+}
+
 static void test_command_when_it_has_an_unreadable_value_then_it_alone_is_refused(void **state)
 {
     (void)state;
-    static const char *const values[] = {
-        "\"\\ud800\"",
-        "{\"\\udfff}\":1}",
-        "12345678901234567890",
-        "-99999999999999999999",
-        "1e999",
-        "{\"a\":1,\"a\":2}",
-        "{\"\\u0000\":1}",
-        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
-        "[1,,2]",
-    };
     static const struct {
         const char *before, *after;
     } commands[] = {
@@ -365,9 +389,10 @@ static void test_command_when_it_has_an_unreadable_value_then_it_alone_is_refuse
     config.ws_commands_burst = 1000;
     connect_client();
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        for (size_t j = 0; j < ARRAY_LEN(values); j++) {
+        for (size_t j = 0; j < ARRAY_LEN(unreadable); j++) {
             char command[256];
-            snprintf(command, sizeof(command), "%s%s%s", commands[i].before, values[j], commands[i].after);
+            snprintf(command, sizeof(command), "%s%s%s", commands[i].before, unreadable[j],
+                     commands[i].after);
             say(command);
             assert_sent("> {\"id\":7,\"error\":{\"code\":107,\"message\":\"bad request\"}}\n");
         }
@@ -525,6 +550,7 @@ int main(void)
         WITH_SESSION(test_rpc_when_answered_then_status_headers_and_body),
         WITH_SESSION(test_rpc_when_answered_without_a_body_or_with_text_then_so_it_says),
         WITH_SESSION(test_rpc_when_malformed_then_refused),
+        WITH_SESSION(test_connect_when_its_data_is_unreadable_then_it_is_not_read),
         WITH_SESSION(test_command_when_it_has_an_unreadable_value_then_it_alone_is_refused),
         WITH_SESSION(test_rpc_when_the_session_ends_then_the_call_is_forgotten),
         WITH_SESSION(test_rpc_when_too_many_wait_then_111),
