@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "gateway/http/etag.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/http/problem.h"
 #include "gateway/http/router.h"
 #include "gateway/http/target.h"
@@ -122,6 +123,12 @@ bool call_conditions_hold(struct call *call)
 {
     struct slice if_match = call_header_list(call, "if-match"),
                  if_none_match = call_header_list(call, "if-none-match");
+    struct conditions parsed;
+    /* A malformed If-None-Match names nothing: then the client gets more than it needs. */
+    if (conditions_parse(if_match, SLICE_NONE, &parsed)) {
+        call_fail(call, ERR_BAD_REQUEST, CONDITIONS_DEMAND);
+        return false;
+    }
     if (if_match.data && !etag_is_matched(if_match, call->etag)) {
         call_fail(call, ERR_VERSION_CONFLICT, NULL);
         return false;

@@ -65,11 +65,24 @@ static bool read_header(struct write *w, const char *name, struct slice *ret_val
     return false;
 }
 
+/* A create is sent to the collection, which exists and has no version. If-None-Match speaks of the entity, which does not
+ * exist yet. */
+static bool read_conditions_of_create(struct call *call)
+{
+    struct conditions conditions;
+    enum err err = conditions_parse(call_header_list(call, "if-match"), SLICE_NONE, &conditions);
+    if (err)
+        call_fail(call, err, CONDITIONS_DEMAND);
+    else if (conditions.if_match.data && !slice_is(conditions.if_match, "*"))
+        call_fail(call, err = ERR_VERSION_CONFLICT, "A collection has no version that If-Match could name.");
+    return !err;
+}
+
 static bool read_conditions(struct write *w)
 {
     struct call *call = w->call;
     if (!w->verb->names_entity)
-        return true;
+        return read_conditions_of_create(call);
     enum err err = conditions_parse(call_header_list(call, "if-match"),
                                     call_header_list(call, "if-none-match"), &w->conditions);
     struct conditions *c = &w->conditions;

@@ -93,6 +93,20 @@ export function semantics(shared) {
             const project = await newProject(api);
             for (const headers of [{ 'if-match': '1' }, { 'if-match': '"1", *' }, { 'if-none-match': '1' }, { 'if-match': '"1' }])
                 expectProblem(await api.patch(`/v1/projects/${project.id}`, { name: 'x' }, headers), 400, 'bad-request');
+            for (const tags of ['1', '"1", *', ['"1"', 'W/1']])
+                expectProblem(await api.get(`/v1/projects/${project.id}`, { 'if-match': tags }), 400, 'bad-request');
+            expectStatus(await api.get(`/v1/projects/${project.id}`, { 'if-none-match': '1' }), 200);
+        });
+
+        test('test_if_match_on_a_create_then_only_that_the_collection_exists_can_be_demanded', async () => {
+            const api = shared.stack.client();
+            const create = tags => api.post('/v1/projects', { name: 'x' }, { 'if-match': tags });
+            const { etag } = expectStatus(await api.get('/v1/projects'), 200).headers;
+            for (const tags of ['"1"', etag, ['"1"', 'W/"2"']])
+                expectProblem(await create(tags), 412, 'version-conflict');
+            expectProblem(await create('1'), 400, 'bad-request');
+            expectStatus(await create('*'), 201);
+            expectStatus(await api.post('/v1/projects', { name: 'x' }, { 'if-none-match': '*' }), 201);
         });
 
         test('test_conditions_of_a_cancel_then_against_the_etag_of_the_operation', async () => {
