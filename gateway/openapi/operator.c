@@ -18,6 +18,7 @@ static const struct member {
     {"Pool", "wanted", COUNT, MAY_BE_NULL, NULL},
     {"Pool", "why", TEXT, MAY_BE_NULL, NULL},
     {"Pool", "resized_at", TIME, MAY_BE_NULL, NULL},
+    {"Pool", "changed_at", TIME, MAY_BE_NULL | MAY_BE_ABSENT, NULL},
     {"Pool", "autoscale", ONE, MAY_BE_NULL, "PoolBounds"},
     {"Pool", "waiting", ONE, MAY_BE_NULL, "PoolWaiting"},
     {"Pool", "problems", TEXTS, MAY_BE_ABSENT, NULL},

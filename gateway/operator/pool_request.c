@@ -76,25 +76,6 @@ bool pool_request_read_conditions(struct call *call, json_t **ret_conditions)
     return true;
 }
 
-static bool names(const json_t *tags, int64_t version)
-{
-    if (json_is_string(tags))
-        return true;
-    for (size_t i = 0; i < json_array_size(tags); i++)
-        if (json_integer_value(json_array_get(tags, i)) == version)
-            return true;
-    return false;
-}
-
-bool pool_request_conditions_hold(struct call *call, int64_t version)
-{
-    CLEANUP(json_cleanup) json_t *conditions = NULL;
-    if (!pool_request_read_conditions(call, &conditions))
-        return false;
-    const json_t *match = json_object_get(conditions, "match");
-    return (!match || names(match, version)) && !names(json_object_get(conditions, "none_match"), version);
-}
-
 void pool_request_send(struct call *call, json_t *body, const char *action)
 {
     pool_request_send_to(call, body, action, control_answer_call);

@@ -17,9 +17,6 @@ void pool_request_send_to(struct call *call, json_t *body, const char *action, c
  * the call has been answered. */
 bool pool_request_read_conditions(struct call *call, json_t **ret_conditions) MUST_CHECK;
 
-/* Whether they allow a change of something of this version. For what no worker has a version of. */
-bool pool_request_conditions_hold(struct call *call, int64_t version);
-
 /* Reads the request's body or query by the msg_request `schema` (NULL: it has none) and sends it. Answers
  * the call in every case. */
 void pool_request_submit(struct call *call, const char *schema, const char *action);

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/broker/topology.h"
 #include "common/msg/format.h"
@@ -31,7 +32,6 @@ struct survey {
     size_t count, at;
     bool is_list;
     struct slice request; /* to the manager */
-    struct slice change;  /* what follows a look at the pool that its conditions allow; SLICE_NONE: nothing */
     bool is_act;          /* it changes the pool, and is recorded under this id */
     struct uuid act;
     struct slice shown; /* the list's entries so far */
@@ -84,7 +84,8 @@ static struct slice merge(struct arena *arena, struct slice view, struct slice c
 static struct slice unknown_view(struct arena *arena, struct slice name)
 {
     return join(arena, SLICE("{\"name\":\""), "", name,
-                "\",\"wanted\":null,\"why\":null,\"resized_at\":null,\"autoscale\":null,\"waiting\":null,"
+                "\",\"wanted\":null,\"why\":null,\"resized_at\":null,\"changed_at\":null,\"autoscale\":null,"
+                "\"waiting\":null,"
                 "\"problems\":[\"No manager of this pool answers: the pool does not run, or the broker "
                 "cannot be reached "
                 "from it.\"],\"managers\":[]}");
@@ -93,7 +94,6 @@ static struct slice unknown_view(struct arena *arena, struct slice name)
 /* ---- requests to the managers ---- */
 
 static void ask_next(struct call *call, struct survey *survey);
-static void start_one(struct call *call, struct slice request, struct slice change, bool is_act);
 
 static void respond(struct call *call, struct slice body)
 {
@@ -105,7 +105,8 @@ static void respond(struct call *call, struct slice body)
 
 static bool is_view(const struct control_answer *answer)
 {
-    return !answer->err && answer->body.len > 2 && answer->body.data[0] == '{';
+    return (!answer->err || answer->err == ERR_VERSION_CONFLICT) && answer->body.len > 2 &&
+           answer->body.data[0] == '{';
 }
 
 static void add_to_list(struct call *call, struct survey *survey, const struct control_answer *answer)
@@ -126,6 +127,8 @@ static void add_to_list(struct call *call, struct survey *survey, const struct c
 static void record(struct call *call, const struct survey *survey, struct slice outcome)
 {
     CLEANUP(json_cleanup) json_t *size = json_loadb(survey->request.data, survey->request.len, 0, NULL);
+    json_object_del(size, "at");
+    json_object_del(size, "if");
     CLEANUP(json_cleanup)
     json_t *request =
         json_pack("{s:s%, s:O}", "subject", survey->names[0].data, survey->names[0].len, "body", size);
@@ -141,32 +144,30 @@ static bool is_pool(struct slice name)
     return false;
 }
 
-/* "1796053703685.9f86d081884c7d65": when the pool was last given a size, which If-Match means, and a hash of what is
- * shown, which changes all the time. Returns the former. */
-static int64_t set_etag(struct call *call, struct slice view, struct slice shown)
+/* "1796053703685.9f86d081884c7d65": when the pool's size was last changed, which If-Match means, and a hash of what is
+ * shown, which changes all the time. */
+static void set_etag(struct call *call, struct slice view, struct slice shown)
 {
     char hash[ETAG_SIZE], text[2 * ETAG_SIZE];
     CLEANUP(json_cleanup) json_t *json = json_loadb(view.data, view.len, 0, NULL);
-    const char *resized_at = json_string_value(json_object_get(json, "resized_at"));
+    const char *changed_at = json_string_value(json_object_get(json, "changed_at"));
     int64_t version = 0;
-    if (!resized_at || !msg_format_read_time(slice_of(resized_at), &version))
+    if (!changed_at || !msg_format_read_time(slice_of(changed_at), &version))
         version = 0;
     int len =
         snprintf(text, sizeof(text), "\"%lld.%s", (long long)version, etag_of_content(shown, hash).data + 1);
     call_set_etag(call, (struct slice){text, (size_t)len});
-    return version;
 }
 
-static void show(struct call *call, struct survey *survey, struct slice view)
+static void show(struct call *call, struct survey *survey, const struct control_answer *answer)
 {
-    struct slice shown = merge(&call->arena, view, survey->counts[0]);
-    int64_t version = shown.data ? set_etag(call, view, shown) : 0;
-    if (!survey->change.data)
-        respond(call, shown);
-    else if (pool_request_conditions_hold(call, version))
-        start_one(call, survey->change, SLICE_NONE, true);
+    struct slice shown = merge(&call->arena, answer->body, survey->counts[0]);
+    if (shown.data)
+        set_etag(call, answer->body, shown);
+    if (answer->err)
+        call_fail(call, answer->err, NULL);
     else
-        call_fail(call, ERR_VERSION_CONFLICT, NULL);
+        respond(call, shown);
 }
 
 static void on_view(struct call *call, const struct control_answer *answer, void *context)
@@ -177,7 +178,7 @@ static void on_view(struct call *call, const struct control_answer *answer, void
     if (survey->is_list)
         add_to_list(call, survey, answer);
     else if (is_view(answer))
-        show(call, survey, answer->body);
+        show(call, survey, answer);
     else if (answer->err == ERR_UNROUTABLE && !is_pool(survey->names[0]))
         call_fail(call, ERR_NOT_FOUND, "There is no such pool.");
     else
@@ -216,19 +217,15 @@ static void start(struct call *call, struct survey *survey)
         respond(call, SLICE_NONE);
 }
 
-static void start_one(struct call *call, struct slice request, struct slice change, bool is_act)
+static void start_one(struct call *call, struct slice request, bool is_act)
 {
     struct survey *survey = arena_calloc(&call->arena, 1, sizeof(*survey));
     if (!survey) {
         respond(call, SLICE_NONE);
         return;
     }
-    *survey = (struct survey){.names = {call->params[0]},
-                              .count = 1,
-                              .request = request,
-                              .change = change,
-                              .is_act = is_act,
-                              .act = uuid_v7()};
+    *survey = (struct survey){
+        .names = {call->params[0]}, .count = 1, .request = request, .is_act = is_act, .act = uuid_v7()};
     if (is_act)
         record(call, survey, SLICE("begun"));
     start(call, survey);
@@ -251,7 +248,7 @@ void pools_show(struct call *call)
 
 void pool_show(struct call *call)
 {
-    start_one(call, SLICE("{}"), SLICE_NONE, false);
+    start_one(call, SLICE("{}"), false);
 }
 
 static void refuse_empty(struct call *call)
@@ -291,12 +288,13 @@ void pool_resize(struct call *call)
     }
     if (!fits_partitions(call, size) || !pool_request_read_conditions(call, &conditions))
         return;
+    json_object_set_new(size, "at", json_integer(clock_wall_ms()));
+    if (conditions)
+        json_object_set(size, "if", conditions);
     CLEANUP_FREE char *body = json_dumps(size, JSON_COMPACT);
     struct slice request = arena_copy(&call->arena, slice_of(body));
-    if (!request.data)
-        respond(call, SLICE_NONE);
-    else if (conditions) /* a resize between the look and ours is not seen */
-        start_one(call, SLICE("{}"), request, false);
+    if (request.data)
+        start_one(call, request, true);
     else
-        start_one(call, request, SLICE_NONE, true);
+        respond(call, SLICE_NONE);
 }

@@ -50,7 +50,19 @@ export function pools(shared) {
             const resized = expectStatus(await put(2, { 'if-match': `"1", ${etag}` }), 200);
             assert.equal(resized.body.wanted, 2);
             const stale = expectProblem(await put(1, { 'if-match': etag }), 412, 'version-conflict');
-            expectStatus(await put(1, { 'if-match': stale.headers.etag, 'if-none-match': etag }), 200);
+            const bounded = expectStatus(await operator.put(path, { min: 1, max: 4 }, { 'if-match': stale.headers.etag, 'if-none-match': etag }), 200);
+            expectProblem(await put(1, { 'if-match': stale.headers.etag }), 412, 'version-conflict');
+            expectStatus(await operator.put(path, { wanted: 1, max: 0 }, { 'if-match': bounded.headers.etag }), 200);
+        });
+
+        test('test_pool_when_two_operators_change_what_they_read_at_once_then_one_of_them_does', async () => {
+            const operator = operatorOf(shared);
+            const path = '/v1/admin/pools/projects';
+            for (let i = 0; i < 5; i++) {
+                const { etag } = expectStatus(await operator.get(path), 200).headers;
+                const answers = await Promise.all([1, 1].map(wanted => operator.put(path, { wanted }, { 'if-match': etag })));
+                assert.deepEqual(answers.map(answer => answer.status).sort(), [200, 412]);
+            }
         });
 
         test('test_pools_when_listed_then_each_says_what_waits_and_what_each_worker_holds', async () => {

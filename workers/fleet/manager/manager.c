@@ -55,10 +55,11 @@ static void take_report(struct manager *m, const struct pool_report *report)
     if (manager_view_adopt(&m->view, &report->size))
         ev_timer_stop(m->loop, &m->listen);
     m->view.is_leaving = report->is_leaving;
-    manager_size_wish(m, &report->wish, WHY_SETTINGS);
+    manager_size_wish(m, &report->wish, WHY_SETTINGS, clock_wall_ms());
     if (report->more && m->view.size.wanted > 0)
-        manager_size_wish(
-            m, &(struct pool_wish){m->view.size.wanted + report->more, POOL_UNSAID, POOL_UNSAID}, WHY_SIGNAL);
+        manager_size_wish(m,
+                          &(struct pool_wish){m->view.size.wanted + report->more, POOL_UNSAID, POOL_UNSAID},
+                          WHY_SIGNAL, clock_wall_ms());
     manager_changed(m);
 }
 

@@ -26,6 +26,7 @@ struct pool_size {
     uint8_t set_by[16];
     int32_t why;        /* enum pool_why */
     int64_t resized_ms; /* wall clock: when `wanted` became what it is */
+    int64_t changed_ms; /* wall clock: when any of this became what it is; grows with each change */
 };
 
 enum { POOL_UNSAID = -1 };

@@ -31,6 +31,8 @@ struct manager {
     struct autoscale autoscale;
     struct buf text;
     char queue[MANAGER_NAME_SIZE]; /* of this connection */
+    char decided
+        [MANAGER_NAME_SIZE]; /* correlation id of the last request with conditions that it carried out */
     int64_t bound_ms;
     bool hears_requests; /* of operators, too: it knows the other managers by now */
     bool is_bound;       /* it hears all messages of `control` that are meant for it */
@@ -53,7 +55,8 @@ void manager_changed(struct manager *manager); /* tells the parent and the other
 /* No other manager has said how many are wanted: the settings do. */
 void manager_size_begin(struct manager *manager);
 /* Sets the size as somebody wishes. An empty wish changes nothing. */
-void manager_size_wish(struct manager *manager, const struct pool_wish *wish, enum pool_why why);
+void manager_size_wish(struct manager *manager, const struct pool_wish *wish, enum pool_why why,
+                       int64_t wall_ms);
 /* What another manager says; true when the size has changed. */
 bool manager_size_hear(struct manager *manager, const struct pool_size *size);
 /* Lets the size follow what waits. Call it once a second. */

@@ -103,13 +103,15 @@ void manager_show(struct buf *out, const char *pool, const struct manager_view *
                   const struct manager_self *self, const struct pool_report *report,
                   const struct manager_load *load, const struct strays *strays)
 {
-    char resized_at[CLOCK_TEXT_SIZE];
+    char resized_at[CLOCK_TEXT_SIZE], changed_at[CLOCK_TEXT_SIZE];
     json_t *own = own_announcement(out, view, self, report);
     clock_format(view->size.resized_ms * 1000, resized_at);
-    write_json(out, json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "name", pool, "wanted",
+    clock_format(view->size.changed_ms * 1000, changed_at);
+    write_json(out, json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", pool, "wanted",
                               (int)view->size.wanted, "why", manager_why_text(view->size.why), "resized_at",
-                              resized_at, "autoscale", show_bounds(&view->size), "waiting", show_load(load),
-                              "problems", problems_list(load, strays, clock_monotonic_ms()), "managers",
+                              resized_at, "changed_at", changed_at, "autoscale", show_bounds(&view->size),
+                              "waiting", show_load(load), "problems",
+                              problems_list(load, strays, clock_monotonic_ms()), "managers",
                               show_managers(view, own, load)));
     json_decref(own);
 }

@@ -1,7 +1,7 @@
 #pragma once
 /* The whole pool as one of its managers sees it, for operators (GET /v1/admin/pools/{pool}):
  *
- *   {"name": "projects", "wanted": 3, "why": "request", "resized_at", "autoscale": {"min", "max"} or null,
+ *   {"name": "projects", "wanted": 3, "why": "request", "resized_at", "changed_at", "autoscale": {"min", "max"} or null,
  *    "waiting": {"ready", "open", "parked", "oldest_ms"},
  *    "problems": [sentences (problems.h)],
  *    "managers": [{"id", "host", "pid", "since", "share",

@@ -11,10 +11,10 @@ static void log_size(const struct manager *m, const char *said_by)
              LOG_I("waiting", load.ready + load.open + load.parked), LOG_I("oldest_ms", load.oldest_ms));
 }
 
-static void resize(struct manager *m, const struct pool_wish *wish, enum pool_why why)
+static void resize(struct manager *m, const struct pool_wish *wish, enum pool_why why, int64_t wall_ms)
 {
     ev_timer_stop(m->loop, &m->listen);
-    manager_view_set(&m->view, wish, why, clock_wall_ms());
+    manager_view_set(&m->view, wish, why, wall_ms);
     log_size(m, "this manager");
     manager_changed(m);
 }
@@ -25,12 +25,12 @@ static bool is_wish(const struct pool_wish *wish)
 }
 
 /* Autoscaling begins again: what it has seen belongs to another size. */
-void manager_size_wish(struct manager *m, const struct pool_wish *wish, enum pool_why why)
+void manager_size_wish(struct manager *m, const struct pool_wish *wish, enum pool_why why, int64_t wall_ms)
 {
     if (!is_wish(wish))
         return;
     m->autoscale = (struct autoscale){0};
-    resize(m, wish, why);
+    resize(m, wish, why, wall_ms);
 }
 
 bool manager_size_hear(struct manager *m, const struct pool_size *size)
@@ -51,7 +51,7 @@ void manager_size_begin(struct manager *m)
         .max = (int32_t)m->config->autoscale_max,
     };
     if (m->view.size.wanted == 0)
-        resize(m, &wish, WHY_SETTINGS);
+        resize(m, &wish, WHY_SETTINGS, clock_wall_ms());
 }
 
 /* ---- autoscaling ---- */
@@ -90,5 +90,5 @@ void manager_size_follow(struct manager *m)
     enum autoscale_reason reason;
     int wanted = autoscale_decide(&m->autoscale, &options, &sight, clock_monotonic_ms(), &reason);
     if (wanted != sight.wanted)
-        resize(m, &(struct pool_wish){wanted, POOL_UNSAID, POOL_UNSAID}, whys[reason]);
+        resize(m, &(struct pool_wish){wanted, POOL_UNSAID, POOL_UNSAID}, whys[reason], clock_wall_ms());
 }

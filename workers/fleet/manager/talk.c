@@ -93,28 +93,55 @@ static void reply(struct manager *m, const struct broker_delivery *request, enum
         publish(m, EXCHANGE_EVENTS, request->reply_to, request->correlation_id, status);
 }
 
-static void answer(struct manager *m, const struct broker_delivery *request)
+static void show(struct manager *m, const struct broker_delivery *request, enum err status)
 {
-    struct pool_wish wish;
-    const char *field, *objection;
-    enum err err = manager_read_request(request->body, &wish);
-    if (err) {
-        log_warn("manager.unreadable", LOG_S("key", "manager"),
-                 LOG_B("correlation", request->correlation_id));
-        buf_clear(&m->text);
-        buf_append_text(&m->text, "{}");
-        reply(m, request, err);
+    buf_clear(&m->text);
+    manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load, m->strays);
+    reply(m, request, status);
+}
+
+/* One manager alone decides about conditions: two requests may reach two managers in different orders. The others hear
+ * from it. A gateway sends a request again when the reply may have been lost, and it has been carried out then. */
+static void decide(struct manager *m, const struct broker_delivery *delivery,
+                   const struct manager_request *request)
+{
+    struct slice last = {m->decided, strlen(m->decided)}, id = delivery->correlation_id;
+    const char *field, *objection = manager_view_objection(&m->view, &request->wish, &field);
+    if (request->conditions && !manager_view_is_first(&m->view))
+        return;
+    if (request->conditions && !slice_equal(last, id) &&
+        !manager_conditions_hold(request->conditions, m->view.size.changed_ms)) {
+        show(m, delivery, ERR_VERSION_CONFLICT);
         return;
     }
-    objection = manager_view_objection(&m->view, &wish, &field);
-    if (!objection)
-        manager_size_wish(m, &wish, WHY_REQUEST);
-    buf_clear(&m->text);
-    if (objection)
+    if (objection) {
+        buf_clear(&m->text);
         manager_show_objection(&m->text, field, objection);
-    else
-        manager_show(&m->text, m->pool, &m->view, &m->self, &m->report, m->load, m->strays);
-    reply(m, request, objection ? ERR_VALIDATION : ERR_OK);
+        reply(m, delivery, ERR_VALIDATION);
+        return;
+    }
+    if (!slice_equal(last, id))
+        manager_size_wish(m, &request->wish, WHY_REQUEST,
+                          request->at_ms > 0 ? request->at_ms : clock_wall_ms());
+    if (request->conditions)
+        snprintf(m->decided, sizeof(m->decided), "%.*s", (int)id.len, id.data);
+    show(m, delivery, ERR_OK);
+}
+
+static void answer(struct manager *m, const struct broker_delivery *delivery)
+{
+    struct manager_request request;
+    enum err err = manager_read_request(delivery->body, &request);
+    if (err) {
+        log_warn("manager.unreadable", LOG_S("key", "manager"),
+                 LOG_B("correlation", delivery->correlation_id));
+        buf_clear(&m->text);
+        buf_append_text(&m->text, "{}");
+        reply(m, delivery, err);
+        return;
+    }
+    decide(m, delivery, &request);
+    json_decref(request.conditions);
 }
 
 /* ---- the broker ---- */
@@ -151,8 +178,8 @@ static void on_hearing_requests(void *arg)
     pulse_set_ready(m->pulse, true);
 }
 
-/* Every manager carries a request out, and replies. That does no harm: a request names what is wanted and not
- * a change, all come to the same, and the asker takes the first reply. A queue that they share would have to
+/* Every manager carries out a request without conditions, and replies. That does no harm: a request names what is wanted
+ * and not a change, all come to the same, and the asker takes the first reply. A queue that they share would have to
  * outlive the node it is on. */
 void manager_hear_requests(struct manager *m)
 {

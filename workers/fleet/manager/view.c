@@ -67,6 +67,7 @@ void manager_view_set(struct manager_view *view, const struct pool_wish *wish, e
     size.why = (int32_t)why;
     if (size.wanted != view->size.wanted)
         size.resized_ms = wall_ms;
+    size.changed_ms = wall_ms > size.changed_ms ? wall_ms : size.changed_ms + 1;
     view->size = size;
 }
 

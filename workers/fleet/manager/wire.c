@@ -56,8 +56,8 @@ static void write_size(struct buf *out, const struct pool_size *size)
     uuid_format(&setter, set_by);
     buf_printf(out, ",\"wanted\":%d,\"min\":%d,\"max\":%d,\"version\":%" PRIu64, (int)size->wanted,
                (int)size->min, (int)size->max, size->version);
-    buf_printf(out, ",\"set_by\":\"%s\",\"why\":\"%s\",\"resized\":%" PRId64, set_by,
-               manager_why_text(size->why), size->resized_ms);
+    buf_printf(out, ",\"set_by\":\"%s\",\"why\":\"%s\",\"resized\":%" PRId64 ",\"changed\":%" PRId64, set_by,
+               manager_why_text(size->why), size->resized_ms, size->changed_ms);
 }
 
 void manager_write_announcement(struct buf *out, const struct manager_view *view,
@@ -106,6 +106,7 @@ static bool read_size(const json_t *said, struct pool_size *size)
     memcpy(size->set_by, set_by.octet, sizeof(set_by.octet));
     size->why = read_why(said);
     size->resized_ms = json_integer_value(json_object_get(said, "resized"));
+    size->changed_ms = json_integer_value(json_object_get(said, "changed"));
     return true;
 }
 
@@ -160,18 +161,36 @@ static bool read_wish(const json_t *request, const char *name, int32_t least, in
     return !member || (json_is_integer(member) && value >= least && value <= POOL_WORKERS_MAX);
 }
 
-enum err manager_read_request(struct slice body, struct pool_wish *ret_wish)
+enum err manager_read_request(struct slice body, struct manager_request *ret_request)
 {
-    json_t *request = NULL;
-    struct pool_wish wish;
-    enum err err = parse(body, &request);
+    CLEANUP(json_cleanup) json_t *said = NULL;
+    struct manager_request request = {0};
+    enum err err = parse(body, &said);
     if (err)
         return err;
-    if (!json_is_object(request) || !read_wish(request, "wanted", 1, &wish.wanted) ||
-        !read_wish(request, "min", 1, &wish.min) || !read_wish(request, "max", 0, &wish.max))
-        err = ERR_BAD_REQUEST;
-    else
-        *ret_wish = wish;
-    json_decref(request);
-    return err;
+    struct pool_wish *wish = &request.wish;
+    if (!json_is_object(said) || !read_wish(said, "wanted", 1, &wish->wanted) ||
+        !read_wish(said, "min", 1, &wish->min) || !read_wish(said, "max", 0, &wish->max))
+        return ERR_BAD_REQUEST;
+    request.at_ms = json_integer_value(json_object_get(said, "at"));
+    request.conditions = json_incref(json_object_get(said, "if"));
+    *ret_request = request;
+    return ERR_OK;
+}
+
+static bool names(const json_t *times, int64_t changed_ms)
+{
+    if (json_is_string(times))
+        return true;
+    for (size_t i = 0; i < json_array_size(times); i++)
+        if (json_integer_value(json_array_get(times, i)) == changed_ms)
+            return true;
+    return false;
+}
+
+bool manager_conditions_hold(const json_t *conditions, int64_t changed_ms)
+{
+    const json_t *match = json_object_get(conditions, "match");
+    return (!match || names(match, changed_ms)) &&
+           !names(json_object_get(conditions, "none_match"), changed_ms);
 }

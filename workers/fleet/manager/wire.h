@@ -4,9 +4,11 @@
  *   pool.<pool>      an announcement, from every manager to all: each second, at once when something changes, and when
  *                    another manager asks for it
  *                    {"id", "host", "pid", "since", "wanted", "min", "max", "version", "set_by", "why", "resized",
- *                     "share", "asks"?, "leaves"?, "workers": [{"pid", "state", "since"}]}
+ *                     "changed", "share", "asks"?, "leaves"?, "workers": [{"pid", "state", "since"}]}
  *   manager.<pool>   a request, to all of them: {} shows the pool, {"wanted": 6} sets its size, {"min": 2, "max": 8}
- *                    lets the size follow what waits, {"max": 0} ends that
+ *                    lets the size follow what waits, {"max": 0} ends that. "at" is when it was sent (milliseconds
+ *                    since 1970), which becomes the time of the change at every manager. "if": {"match", "none_match"}
+ *                    are conditions on the time of the last change, each "*" or a list of times
  *   member.<pool>    the announcements of workers. Of a worker that died, its manager says {"host", "pid", "gone": true} */
 
 #include "common/base/buf.h"
@@ -41,8 +43,15 @@ void manager_write_death(struct buf *out, const struct manager_self *self, pid_t
 
 /* ---- requests ---- */
 
-/* An empty wish asks to show the pool. */
-enum err manager_read_request(struct slice body, struct pool_wish *ret_wish) MUST_CHECK;
+struct manager_request {
+    struct pool_wish wish; /* an empty one asks to show the pool */
+    int64_t at_ms;         /* 0: an older gateway sent it, and does not say */
+    json_t *conditions;    /* a new reference; NULL: none */
+};
+
+enum err manager_read_request(struct slice body, struct manager_request *ret_request) MUST_CHECK;
+/* Whether the conditions allow a change of a size that was last changed then. */
+bool manager_conditions_hold(const json_t *conditions, int64_t changed_ms);
 
 /* The reason as people and messages say it: "depth". */
 const char *manager_why_text(int32_t why);

@@ -194,11 +194,41 @@ static void test_request_when_it_names_a_size_then_within_bounds_only(void **sta
         {"[]", ERR_BAD_REQUEST, {0}},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        struct pool_wish wish = POOL_NO_WISH;
-        assert_int_equal(manager_read_request(slice_of(table[i].text), &wish), table[i].err);
+        struct manager_request request;
+        assert_int_equal(manager_read_request(slice_of(table[i].text), &request), table[i].err);
         if (!table[i].err)
-            assert_memory_equal(&wish, &table[i].wish, sizeof(wish));
+            assert_memory_equal(&request.wish, &table[i].wish, sizeof(request.wish));
     }
+}
+
+static void test_request_with_conditions_when_the_size_was_changed_then_it_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *conditions; /* "if" */
+        bool holds;             /* for a size of time 7 */
+    } table[] = {
+        {"{}", true},
+        {"{\"match\":\"*\"}", true},
+        {"{\"match\":[5,7]}", true},
+        {"{\"match\":[5]}", false},
+        {"{\"match\":[]}", false},
+        {"{\"match\":7}", false},
+        {"{\"none_match\":[5]}", true},
+        {"{\"none_match\":[7]}", false},
+        {"{\"none_match\":\"*\"}", false},
+        {"{\"match\":[7],\"none_match\":[7]}", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        char text[128];
+        struct manager_request request;
+        snprintf(text, sizeof(text), "{\"wanted\":2,\"at\":9,\"if\":%s}", table[i].conditions);
+        assert_int_equal(manager_read_request(slice_of(text), &request), ERR_OK);
+        assert_int_equal(request.at_ms, 9);
+        assert_int_equal(manager_conditions_hold(request.conditions, 7), table[i].holds);
+        json_decref(request.conditions);
+    }
+    assert_true(manager_conditions_hold(NULL, 7));
 }
 
 static void test_objection_when_a_wish_does_not_fit_then_it_names_the_field(void **state)
@@ -331,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_announcement_when_it_is_read_again_then_it_says_the_same),
         cmocka_unit_test(test_announcement_when_parts_are_missing_or_wrong_then_it_is_refused),
         cmocka_unit_test(test_request_when_it_names_a_size_then_within_bounds_only),
+        cmocka_unit_test(test_request_with_conditions_when_the_size_was_changed_then_it_is_refused),
         cmocka_unit_test(test_objection_when_a_wish_does_not_fit_then_it_names_the_field),
         cmocka_unit_test(test_size_when_bounds_are_set_then_it_lies_within_them),
         cmocka_unit_test(test_first_when_there_are_several_managers_then_it_is_one_of_them),
