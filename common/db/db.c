@@ -318,11 +318,14 @@ static bool send_prepare(struct db *db, struct db_prepared *prepared)
 static bool send_statement(struct db *db, const struct db_statement *statement, const struct slice *params,
                            size_t param_count, uint64_t binary)
 {
+    struct params made;
+    make_params(db, params, param_count, binary, &made);
+    if (!statement->name)
+        return PQsendQueryParams(db->conn, statement->sql, (int)param_count, NULL, made.values, made.lengths,
+                                 made.formats, 0);
     struct db_prepared *prepared = db_statements_get(&db->statements, statement);
     if (!send_prepare(db, prepared))
         return false;
-    struct params made;
-    make_params(db, params, param_count, binary, &made);
     char name[DB_PREPARED_NAME_MAX];
     db_prepared_name(prepared, name);
     return PQsendQueryPrepared(db->conn, name, (int)param_count, made.values, made.lengths, made.formats, 0);

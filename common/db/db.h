@@ -25,9 +25,11 @@
 struct db;
 struct db_result;
 
-/* A constant with a name that is unique in the process. Each connection prepares it when it first uses it. */
+/* A constant with a name that is unique in the process. Each connection prepares it when it first uses it, and keeps
+ * it. One without a name is sent as a whole each time: it must last until it is answered, and costs some tenths of a
+ * millisecond more. */
 struct db_statement {
-    const char *name;
+    const char *name; /* NULL: it is not prepared */
     const char *sql;
 };
 
@@ -153,8 +155,8 @@ struct db_query {
     bool is_fresh;        /* of the primary, as long as that is up, since a replica may be late */
     bool expects_row;     /* when a replica has no row, the primary is asked, as long as that is up */
     struct slice company; /* the 36 characters of a UUID, or DB_POOL_OPERATOR */
-    const struct db_statement *statement;
-    const struct slice *params; /* copied */
+    const struct db_statement *statement; /* copied when it has no name */
+    const struct slice *params;           /* copied */
     size_t param_count;
     db_on_result *on_result;
     void *arg;

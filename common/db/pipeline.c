@@ -137,7 +137,8 @@ static void answer_statement(struct db *db, PGresult *pg)
     }
     note_failure(db, result);
     const char *sqlstate = db_result_sqlstate(result);
-    if (strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0)
+    bool is_lost = strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "0A000") == 0;
+    if (is_lost && entry.statement->name)
         db_statements_forget(&db->statements, entry.statement);
     if (entry.on_result)
         entry.on_result(entry.arg, result);

@@ -55,6 +55,7 @@ struct pool_query {
     struct db_pool *pool;
     struct pool_connection *connection; /* NULL: it waits */
     const struct db_statement *statement;
+    struct db_statement own; /* a copy of one without a name */
     db_on_result *on_result;
     void *arg;
     double deadline;
@@ -538,15 +539,21 @@ bool db_pool_is_up(const struct db_pool *pool)
     return lane_is_up(pool, LANE_CHEAP);
 }
 
-/* Allocates the query, its parameters and their bytes in one piece. */
-static struct pool_query *new_query(const struct slice *params, size_t param_count)
+/* Allocates the query, its parameters and their bytes, and the statement when it has no name, in one piece. */
+static struct pool_query *new_query(const struct db_statement *statement, const struct slice *params,
+                                    size_t param_count)
 {
+    size_t sql_size = statement->name ? 0 : strlen(statement->sql) + 1;
     size_t size = sizeof(struct pool_query) + param_count * sizeof(*params);
     size_t at = size;
     for (size_t i = 0; i < param_count; i++)
         size += params[i].len;
-    struct pool_query *q = xmalloc(size);
-    *q = (struct pool_query){.param_count = param_count};
+    struct pool_query *q = xmalloc(size + sql_size);
+    *q = (struct pool_query){.statement = statement, .param_count = param_count};
+    if (sql_size > 0) {
+        q->own.sql = memcpy((char *)q + size, statement->sql, sql_size);
+        q->statement = &q->own;
+    }
     for (size_t i = 0; i < param_count; i++) {
         q->params[i] = SLICE_NONE;
         if (!params[i].data)
@@ -573,11 +580,10 @@ enum err db_pool_query(struct db_pool *pool, const struct db_query *query, struc
     if (pool->count >= pool->queue_max ||
         turns_held(&pool->lanes[lane_of_kind[query->kind]], &key) >= pool->queue_max - pool->queue_max / 4)
         return ERR_DATABASE_BUSY;
-    struct pool_query *q = new_query(query->params, query->param_count);
+    struct pool_query *q = new_query(query->statement, query->params, query->param_count);
     q->pool = pool;
     q->kind = query->kind;
     q->expects_row = query->expects_row;
-    q->statement = query->statement;
     q->on_result = query->on_result;
     q->arg = query->arg;
     double now = clock_monotonic_s();

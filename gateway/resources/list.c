@@ -132,14 +132,14 @@ static bool is_complete(const struct slice *params, size_t count)
 static void step(struct call *call, struct listing *l)
 {
     struct slice params[SELECTION_PARAMS_MAX];
-    bool is_short = l->steps == 0 && !(l->selection.shape & PLAN_TEXT);
-    enum query_need need = is_short ? plan_compares(l->plan, l->selection.shape) ? QUERY_LOOK : QUERY_LIST
+    bool is_short = l->steps == 0 && !(l->selection.shape.text);
+    enum query_need need = is_short ? plan_compares(l->plan, &l->selection.shape) ? QUERY_LOOK : QUERY_LIST
                            : l->has_looked ? QUERY_STEP
                                            : QUERY_EXPENSIVE;
     size_t count = selection_step_params(call, &l->selection, l->plan, l->selection.limit + 1 - l->found,
                                          l->look_at, !is_short, params);
     if (is_complete(params, count))
-        query_try(call, need, plan_step(l->plan, l->selection.shape), params, count, on_step, on_gone, l);
+        query_try(call, need, plan_step(l->plan, &l->selection.shape), params, count, on_step, on_gone, l);
     else
         fail(call, l, ERR_HEADERS_TOO_LARGE);
 }
@@ -147,7 +147,7 @@ static void step(struct call *call, struct listing *l)
 static void walk(struct call *call, struct listing *l)
 {
     l->began = clock_monotonic_s();
-    l->look_at = l->selection.shape & PLAN_TEXT ? LOOK_AT_FIRST_WITH_TEXT : LOOK_AT_FIRST;
+    l->look_at = l->selection.shape.text ? LOOK_AT_FIRST_WITH_TEXT : LOOK_AT_FIRST;
     step(call, l);
 }
 
@@ -175,7 +175,7 @@ static void search(struct call *call, struct listing *l)
     struct slice params[SELECTION_PARAMS_MAX];
     size_t count = selection_params(call, &l->selection, l->plan, l->selection.limit + 1, params);
     if (is_complete(params, count))
-        query_try(call, QUERY_STEP, plan_search(l->plan, l->selection.shape), params, count, on_search, NULL,
+        query_try(call, QUERY_STEP, plan_search(l->plan, &l->selection.shape), params, count, on_search, NULL,
                   l);
     else
         call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
@@ -199,7 +199,7 @@ void read_list(struct call *call)
         return;
     }
     *l = (struct listing){.plan = plan, .selection = selection};
-    if (selection.shape & PLAN_TEXT)
+    if (selection.shape.text)
         search(call, l);
     else
         walk(call, l);

@@ -1,23 +1,65 @@
 #pragma once
 /* A plan has the SQL of one resource's reads, built from its description. The statement of an entity is
- * built at start, those of each shape of a list when a request first needs them. A statement is constant once
- * built and lives as long as the process.
+ * built at start, those of each shape of a list when a request first needs them. A statement that has a name is constant
+ * once built and lives as long as the process.
  *
  * A list is read in steps. A step walks along an index, from where the last one ended, and compares what the index
  * does not know row by row. It looks at a bounded number of rows, however few of them match: so what it costs is known
- * before it runs. */
+ * before it runs.
+ *
+ * Connections prepare what has a name, and keep it. So that clients cannot make them keep thousands, only the usual
+ * shapes (oldest first, at most one filter beside `archived`, each with one value) and PLAN_OTHERS_MAX more of all
+ * resources get names; PostgreSQL reads the text of any further one with each request, which takes some tenths of a
+ * millisecond. */
 
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
-enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX };
+enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 8, PLAN_OTHERS_MAX = 256 };
 
-/* The shape of a list's statement: one bit for each filter that it has, and these bits. */
-enum { PLAN_TEXT = 1 << PLAN_FILTERS_MAX, PLAN_AFTER = PLAN_TEXT << 1, PLAN_SHAPES = PLAN_AFTER << 1 };
+/* What a filter demands of the value: bits. */
+enum plan_demand {
+    PLAN_ONE = 1,     /* is this one */
+    PLAN_SEVERAL = 2, /* is one of these */
+    PLAN_NULL = 4,    /* is null; beside one of those above: or is null */
+    PLAN_NOT = 8,     /* the contrary of those above */
+    PLAN_FROM = 16,   /* >= low */
+    PLAN_ABOVE = 32,  /* > low */
+    PLAN_TO = 64,     /* <= high */
+    PLAN_BELOW = 128, /* < high */
+
+    PLAN_SET = PLAN_ONE | PLAN_SEVERAL | PLAN_NULL | PLAN_NOT,
+    PLAN_LOW = PLAN_FROM | PLAN_ABOVE,
+    PLAN_HIGH = PLAN_TO | PLAN_BELOW,
+};
+
+/* Where a walk begins. The entries whose column of the sort is null come last, as a walk of their own. */
+enum plan_place {
+    PLAN_BEGIN,      /* at the first one that has a value */
+    PLAN_AFTER,      /* after the entry of this value and id */
+    PLAN_NULLS,      /* at the first one that has none */
+    PLAN_AFTER_NULL, /* after the entry of this id, which has none */
+};
+
+/* The shape of a list: what its statements follow from. Shapes are compared octet by octet, so there is no padding. */
+struct plan_shape {
+    uint64_t fields;                   /* of the entries: a bit for each field of the schema; 0: all */
+    uint8_t filters[PLAN_FILTERS_MAX]; /* enum plan_demand; 0: not asked for */
+    uint8_t sort;                      /* one of plan->sorts */
+    uint8_t descending;
+    uint8_t place; /* enum plan_place */
+    uint8_t text;
+    uint8_t unused[2];
+};
+_Static_assert(sizeof(struct plan_shape) == 24, "a shape has no padding");
 
 struct plan_list {
+    struct plan_shape shape;
+    size_t number;                      /* from 1, among those of the plan */
     struct db_statement *step, *search; /* NULL: not built yet */
 };
+
+struct plans;
 
 struct plan {
     const struct msg_resource *resource;
@@ -25,28 +67,39 @@ struct plan {
     struct db_statement *parent; /* $1 company, $2 id → a row when the parent exists; NULL: it has none */
     const struct msg_field *filters[PLAN_FILTERS_MAX];
     size_t filter_count;
+    const struct msg_field *sorts[PLAN_SORTS_MAX]; /* the first is created_at */
+    size_t sort_count;
     int archived; /* the filter that is false unless the query has it; -1: none */
     bool has_search;
-    struct plan_list *lists; /* by shape */
+    struct plans *plans;
+    struct plan_list **lists; /* by shape: open addressing */
+    size_t list_count, list_capacity;
+    struct db_statement *nameless; /* the last one that has no name */
 };
 
-struct plans;
 struct plans *plans_new(void);
 void plans_free(struct plans *plans);
 struct plan *plans_of(struct plans *plans, const struct msg_resource *resource);
 
-/* Whether a step may look at rows that do not match: the shape has a text, or a filter beside the one along whose
- * index it walks. */
-bool plan_compares(const struct plan *plan, unsigned shape);
+/* Whether a step may look at rows that do not match: the shape has a text, or a filter that is more than the bounds of
+ * its walk. */
+bool plan_compares(const struct plan *plan, const struct plan_shape *shape);
 
-/* Parameters: $1 company, $2 most rows to return, then those that the shape has, in this order: parent, each filter,
- * the pattern (LIKE), the time and the id to begin after. When plan_compares: then the number of rows to look at, and
- * whether to wait for the other walks of the company (plan.c).
+/* Whether the filter on the column of the sort lets entries through that have a value there, or that have none. */
+bool plan_has_values(const struct plan *plan, const struct plan_shape *shape);
+bool plan_has_nulls(const struct plan *plan, const struct plan_shape *shape);
+
+/* Parameters: $1 company, $2 most rows to return, then those that the shape has, in this order: parent; of each filter
+ * the value or the values (as an array), low, high; the pattern (LIKE); the value and the id to begin after, or of
+ * PLAN_AFTER_NULL the id. When plan_compares: then the number of rows to look at, and whether to wait for the other
+ * walks of the company (list_sql.c).
  *
- * Rows: json, microseconds of created_at, id; ordered by (created_at, id). A last row without json is the last one that
- * was looked at: there are more. */
-const struct db_statement *plan_step(struct plan *plan, unsigned shape);
+ * Rows: json, value of the sort's column, id; in the order of the sort, and of the id among equal ones. The value is text,
+ * or the microseconds of created_at. A last row without json is the last one that was looked at: there are more.
+ *
+ * A statement without a name is valid until the next call. */
+const struct db_statement *plan_step(struct plan *plan, const struct plan_shape *shape);
 
 /* Of a shape with a text: what the index of text search finds. Parameters and rows as those of plan_step, without the last
  * two parameters. One row without json and id: the index does not help, so the list must be walked. */
-const struct db_statement *plan_search(struct plan *plan, unsigned shape);
+const struct db_statement *plan_search(struct plan *plan, const struct plan_shape *shape);

@@ -14,7 +14,8 @@ struct parsing {
     unsigned seen; /* a bit for each filter and parameter that has come */
 };
 
-enum { SEEN_LIMIT = PLAN_SHAPES, SEEN_ARCHIVED = PLAN_SHAPES << 1 };
+/* Beside a bit for each filter. */
+enum { SEEN_LIMIT = 1 << PLAN_FILTERS_MAX, SEEN_AFTER = SEEN_LIMIT << 1, SEEN_TEXT = SEEN_AFTER << 1 };
 
 static struct slice arena_text(struct call *call, const char *text)
 {
@@ -57,7 +58,7 @@ static void take_after(struct parsing *p, struct slice name, struct slice value)
 {
     if (cursor_parse(value, &p->selection->after) != ERR_OK)
         complain(p, name, SLICE("must be the `next` of an earlier page"));
-    p->selection->shape |= PLAN_AFTER;
+    p->selection->shape.place = PLAN_AFTER;
 }
 
 /* The value as JSON of the field's type, which the check of bodies can then read; NULL when it is none. */
@@ -89,8 +90,8 @@ static void take_filter(struct parsing *p, size_t at, struct slice value)
         value = arena_text(p->call, number);
     }
     json_decref(json);
-    p->selection->filters[at] = value;
-    p->selection->shape |= 1U << at;
+    p->selection->filters[at].values = value;
+    p->selection->shape.filters[at] = PLAN_ONE;
 }
 
 static void take_text(struct parsing *p, struct slice name, struct slice value)
@@ -102,7 +103,7 @@ static void take_text(struct parsing *p, struct slice name, struct slice value)
         complain(p, name, SLICE("must be 1 to 200 octets of UTF-8"));
     json_decref(json);
     p->selection->text = value;
-    p->selection->shape |= PLAN_TEXT;
+    p->selection->shape.text = true;
 }
 
 /* False when the parameter has been there before. */
@@ -122,15 +123,15 @@ static const struct parameter {
     void (*take)(struct parsing *p, struct slice name, struct slice value);
 } parameters[] = {
     {"limit", SEEN_LIMIT, take_limit},
-    {"after", PLAN_AFTER, take_after},
-    {"text", PLAN_TEXT, take_text},
+    {"after", SEEN_AFTER, take_after},
+    {"text", SEEN_TEXT, take_text},
 };
 
 static bool take_parameter(struct parsing *p, struct slice pair)
 {
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
         struct slice value = target_parameter(&p->call->arena, pair, parameters[i].name);
-        if (!value.data || (parameters[i].bit == PLAN_TEXT && !p->plan->has_search))
+        if (!value.data || (parameters[i].bit == SEEN_TEXT && !p->plan->has_search))
             continue;
         struct slice name = slice_of(parameters[i].name);
         if (first_time(p, name, parameters[i].bit))
@@ -170,8 +171,8 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
         take_pair(&p, pair);
     if (plan->archived >= 0 && !(p.seen & 1U << plan->archived)) {
-        selection.filters[plan->archived] = SLICE("false");
-        selection.shape |= 1U << plan->archived;
+        selection.filters[plan->archived].values = SLICE("false");
+        selection.shape.filters[plan->archived] = PLAN_ONE;
     }
     if (problems->count > 0)
         return ERR_BAD_REQUEST;
@@ -197,7 +198,7 @@ static struct slice pattern_of(struct call *call, struct slice text)
 void selection_go_on(struct selection *selection, const struct cursor *after)
 {
     selection->after = *after;
-    selection->shape |= PLAN_AFTER;
+    selection->shape.place = PLAN_AFTER;
 }
 
 static struct slice arena_number(struct call *call, int64_t number)
@@ -214,12 +215,16 @@ size_t selection_params(struct call *call, const struct selection *selection, co
     params[count++] = arena_number(call, rows);
     if (plan->resource->parent)
         params[count++] = call->params[0];
-    for (size_t i = 0; i < plan->filter_count; i++)
-        if (selection->shape & 1U << i)
-            params[count++] = selection->filters[i];
-    if (selection->shape & PLAN_TEXT)
+    for (size_t i = 0; i < plan->filter_count; i++) {
+        const struct selection_filter *filter = &selection->filters[i];
+        const struct slice given[] = {filter->values, filter->low, filter->high};
+        for (size_t k = 0; k < ARRAY_LEN(given); k++)
+            if (given[k].data)
+                params[count++] = given[k];
+    }
+    if (selection->shape.text)
         params[count++] = pattern_of(call, selection->text);
-    if (selection->shape & PLAN_AFTER) {
+    if (selection->shape.place == PLAN_AFTER) {
         clock_format(selection->after.created_us, text);
         params[count++] = arena_text(call, text);
         uuid_format(&selection->after.id, text);
@@ -233,7 +238,7 @@ size_t selection_step_params(struct call *call, const struct selection *selectio
                              struct slice params[SELECTION_PARAMS_MAX])
 {
     size_t count = selection_params(call, selection, plan, rows, params);
-    if (!plan_compares(plan, selection->shape))
+    if (!plan_compares(plan, &selection->shape))
         return count;
     params[count++] = arena_number(call, look_at);
     params[count++] = in_turn ? SLICE("true") : SLICE("false");

@@ -8,13 +8,19 @@
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/plan.h"
 
-enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = PLAN_FILTERS_MAX + 7 };
+enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 7 };
+
+/* What a filter asks for; SLICE_NONE: it does not. */
+struct selection_filter {
+    struct slice values; /* one, or several as an array of PostgreSQL */
+    struct slice low, high;
+};
 
 struct selection {
     int64_t limit;
-    unsigned shape;
-    struct slice filters[PLAN_FILTERS_MAX]; /* the values of the filters in the shape */
-    struct slice text;                      /* as the client sent it */
+    struct plan_shape shape;
+    struct selection_filter filters[PLAN_FILTERS_MAX];
+    struct slice text; /* as the client sent it */
     struct cursor after;
 };
 

@@ -152,6 +152,37 @@ static void test_rows_when_no_company_is_set_are_none(void **state)
     db_free(db);
 }
 
+/* Its text is overwritten and freed before it is sent. Beside it a statement fails, so that it is sent twice. */
+static void test_query_when_its_statement_has_no_name_is_answered_and_nothing_is_prepared(void **state)
+{
+    struct fixture *f = *state;
+    static const struct db_statement prepared = {
+        "prepared",
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::text || %'"};
+    struct kept kept = {.journal = &f->journal};
+    char *sql = strdup("SELECT $1::text || ' there'");
+    struct db_statement *statement = malloc(sizeof(*statement));
+    *statement = (struct db_statement){.sql = sql};
+    query(f, &divide, "0", 0);
+    assert_int_equal(ask(f, &(struct db_query){.company = SLICE(COMPANY_A),
+                                               .statement = statement,
+                                               .params = &SLICE("hello"),
+                                               .param_count = 1,
+                                               .on_result = keep_result,
+                                               .arg = &kept}),
+                     ERR_OK);
+    memset(sql, 'x', strlen(sql));
+    free(sql);
+    free(statement);
+    journal_await(&f->journal, 2);
+    assert_int_equal(db_result_error(kept.result), ERR_OK);
+    assert_true(slice_is(db_text(kept.result, 0, 0), "hello there"));
+    db_result_release(kept.result);
+    struct db_result *result = rows_of(f, COMPANY_A, &prepared);
+    assert_int_equal(db_int(result, 0, 0), 0);
+    db_result_release(result);
+}
+
 static void test_query_when_a_neighbour_fails_is_run_again_alone(void **state)
 {
     struct fixture *f = *state;
@@ -601,6 +632,7 @@ int main(void)
         TEST(test_rows_when_another_company_asks_are_not_there),
         TEST(test_rows_when_companies_share_a_transaction_are_their_own),
         TEST(test_rows_when_no_company_is_set_are_none),
+        TEST(test_query_when_its_statement_has_no_name_is_answered_and_nothing_is_prepared),
         TEST(test_query_when_a_neighbour_fails_is_run_again_alone),
         TEST(test_query_when_its_connection_breaks_is_answered_by_the_next_one),
         TEST(test_query_when_the_queue_is_full_is_refused),

@@ -272,36 +272,39 @@ static const char *value_of(const struct msg_field *field, bool is_there)
     return NULL;
 }
 
-static bool select_shape(struct fixture *f, unsigned shape, struct selection *ret_selection)
+static bool select_shape(struct fixture *f, unsigned filters, bool has_text, bool is_after,
+                         struct selection *ret_selection)
 {
     static const struct cursor middle = {.created_us = INT64_C(1767225600000000) + 50 * 1000000};
     *ret_selection =
-        (struct selection){.limit = LIMIT, .shape = shape, .text = SLICE("w 9"), .after = middle};
+        (struct selection){.limit = LIMIT, .shape.text = has_text, .text = SLICE("w 9"), .after = middle};
+    ret_selection->shape.place = is_after ? PLAN_AFTER : PLAN_BEGIN;
     for (size_t i = 0; i < f->plan->filter_count; i++)
-        if (shape & 1U << i) {
+        if (filters & 1U << i) {
             const char *value = value_of(f->plan->filters[i], f->is_there);
             if (!value)
                 return false;
-            ret_selection->filters[i] = slice_of(value);
+            ret_selection->shape.filters[i] = PLAN_ONE;
+            ret_selection->filters[i].values = slice_of(value);
         }
     return true;
 }
 
-static void look_at_shape(struct fixture *f, unsigned shape)
+static void look_at_shape(struct fixture *f, unsigned filters, bool has_text, bool is_after)
 {
     struct selection selection;
     struct slice params[SELECTION_PARAMS_MAX];
     struct looked looked = {0};
-    if (!select_shape(f, shape, &selection))
+    if (!select_shape(f, filters, has_text, is_after, &selection))
         return;
-    const struct db_statement *statement = plan_step(f->plan, shape);
+    const struct db_statement *statement = plan_step(f->plan, &selection.shape);
     size_t count = selection_step_params(&f->call, &selection, f->plan, LIMIT + 1, LOOK_AT, false, params);
     json_t *explained = explain(&f->asker, statement, params, count);
     const json_t *root = json_object_get(json_array_get(explained, 0), "Plan");
     look_at_node(root, &looked);
     looked.blocks = number_of(root, "Shared Hit Blocks") + number_of(root, "Shared Read Blocks");
     /* A step looks at its rows, and at their keys for the last one; at no more than it returns when the index knows all. */
-    double most = plan_compares(f->plan, shape) ? 2 * LOOK_AT : LIMIT + 1;
+    double most = plan_compares(f->plan, &selection.shape) ? 2 * LOOK_AT : LIMIT + 1;
     if (looked.wrong || looked.rows > most || looked.blocks > most + 50) {
         char *text = json_dumps(explained, JSON_INDENT(1));
         fail_msg("%s looked at %g rows in %g blocks; %s\n%s\n%s", statement->name, looked.rows, looked.blocks,
@@ -317,7 +320,7 @@ static void look_at_every_shape(struct fixture *f)
     for (unsigned shape = 0; shape < filters; shape++)
         for (unsigned bits = 0; bits < 4; bits++)
             if (f->plan->has_search || !(bits & 1))
-                look_at_shape(f, shape | (bits & 1 ? PLAN_TEXT : 0) | (bits & 2 ? PLAN_AFTER : 0));
+                look_at_shape(f, shape, bits & 1, bits & 2);
 }
 
 static void look_at_list(struct fixture *f, struct plans *plans, const struct msg_resource *resource)

@@ -286,7 +286,7 @@ static struct db_result *search(struct fixture *f, struct reader *r, struct plan
 {
     struct slice params[SELECTION_PARAMS_MAX];
     size_t count = selection_params(&f->call, selection, plan, selection->limit + 1, params);
-    return read_rows(r, plan_search(plan, selection->shape), params, count);
+    return read_rows(r, plan_search(plan, &selection->shape), params, count);
 }
 
 static struct db_result *step(struct fixture *f, struct reader *r, struct plan *plan,
@@ -295,7 +295,7 @@ static struct db_result *step(struct fixture *f, struct reader *r, struct plan *
     struct slice params[SELECTION_PARAMS_MAX];
     size_t count =
         selection_step_params(&f->call, selection, plan, selection->limit + 1, look_at, true, params);
-    return read_rows(r, plan_step(plan, selection->shape), params, count);
+    return read_rows(r, plan_step(plan, &selection->shape), params, count);
 }
 
 static struct uuid id_of(const struct db_result *result, int row)
@@ -344,17 +344,21 @@ static void test_lists_when_asked_in_every_shape_are_statements_that_run(void **
     static const char *const values[] = {[MSG_STRING] = "active", [MSG_BOOLEAN] = "false"};
     for (size_t p = 0; p < ARRAY_LEN(plans); p++)
         for (unsigned filters = 0; filters < 1U << plans[p]->filter_count; filters++) {
-            struct selection s = {.limit = 10, .text = SLICE("q"), .shape = filters | PLAN_TEXT | PLAN_AFTER};
+            struct selection s = {.limit = 10, .text = SLICE("q")};
             for (size_t i = 0; i < plans[p]->filter_count; i++) {
                 const struct msg_shape *shape = &plans[p]->filters[i]->shape;
-                s.filters[i] =
+                if (!(filters & 1U << i))
+                    continue;
+                s.shape.filters[i] = PLAN_ONE;
+                s.filters[i].values =
                     shape->format == MSG_FORMAT_UUID ? SLICE(PROJECT) : slice_of(values[shape->type]);
             }
-            db_result_release(search(f, &reader, plans[p], &s));
-            static const unsigned others[] = {PLAN_TEXT | PLAN_AFTER, PLAN_AFTER, PLAN_TEXT, 0};
-            for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-                s.shape = filters | others[i];
+            for (unsigned other = 0; other < 4; other++) {
+                s.shape.text = other & 1;
+                s.shape.place = other & 2 ? PLAN_AFTER : PLAN_BEGIN;
                 db_result_release(step(f, &reader, plans[p], &s, 100));
+                if (s.shape.text)
+                    db_result_release(search(f, &reader, plans[p], &s));
             }
         }
     close_reader(&reader);
@@ -365,7 +369,7 @@ static size_t count_selected(struct fixture *f, struct reader *reader, struct pl
                              struct selection *selection, int64_t look_at)
 {
     size_t found = 0;
-    if (selection->shape & PLAN_TEXT) {
+    if (selection->shape.text) {
         struct db_result *result = search(f, reader, plan, selection);
         found = (size_t)page_entries(result);
         bool helps = page_entries(result) == db_rows(result);
@@ -439,7 +443,7 @@ static void compare_with_walk(struct fixture *f, struct reader *reader, const ch
                                         "rn\x1e"
                                         "b"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        struct selection selection = {.limit = 4000, .text = slice_of(texts[i]), .shape = PLAN_TEXT};
+        struct selection selection = {.limit = 4000, .text = slice_of(texts[i]), .shape.text = true};
         int64_t found = (int64_t)count_selected(f, reader, f->projects, &selection, 700),
                 there = count_of("SELECT count(*) FROM project WHERE company_id = '" COMPANY
                                  "' AND position(lower($1) IN"
@@ -532,7 +536,7 @@ static void expect_folded(struct fixture *f, struct reader *reader, const char *
         {"wa\ufb04e", 1},
     };
     for (size_t i = 0; i < ARRAY_LEN(searches); i++) {
-        struct selection selection = {.limit = 4000, .text = slice_of(searches[i].text), .shape = PLAN_TEXT};
+        struct selection selection = {.limit = 4000, .text = slice_of(searches[i].text), .shape.text = true};
         size_t rows = count_selected(f, reader, f->projects, &selection, 5000);
         if (rows != searches[i].rows)
             fail_msg("%s: '%s' is found in %zu rows", when, searches[i].text, rows);
@@ -579,13 +583,13 @@ static void test_walk_when_the_company_has_another_one_waits_and_nobody_else_doe
     open_reader(&walker);
     db_result_release(read_rows(&walker, &walk, NULL, 0));
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        struct selection selection = {.limit = 10, .text = SLICE("7"), .shape = PLAN_TEXT};
+        struct selection selection = {.limit = 10, .text = SLICE("7"), .shape.text = true};
         struct slice params[SELECTION_PARAMS_MAX];
         size_t count =
             selection_step_params(&f->call, &selection, f->projects, 11, 100, steps[i].in_turn, params);
         open_reader_with(&reader, steps[i].err ? 500 : 0);
         struct db_result *result =
-            try_rows(&reader, steps[i].company, plan_step(f->projects, PLAN_TEXT), params, count);
+            try_rows(&reader, steps[i].company, plan_step(f->projects, &selection.shape), params, count);
         if (db_result_error(result) != steps[i].err)
             fail_msg("step %zu: %s", i, db_result_message(result));
         db_result_release(result);
@@ -642,7 +646,7 @@ static void test_shape_when_an_index_knows_its_filter_compares_no_rows(void **st
     };
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
         assert_int_equal(select_from(f, f->projects, shapes[i].query), ERR_OK);
-        if (plan_compares(f->projects, f->selection.shape) != shapes[i].compares)
+        if (plan_compares(f->projects, &f->selection.shape) != shapes[i].compares)
             fail_msg("%s", shapes[i].query);
     }
 }

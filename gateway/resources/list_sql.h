@@ -1,0 +1,14 @@
+#pragma once
+/* The SQL of a list's statements, from the plan and the shape of the list (plan.h). */
+
+#include "common/base/buf.h"
+#include "gateway/resources/plan.h"
+
+/* Append the text that plan_step and plan_search promise. */
+void list_sql_step(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
+void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
+
+/* " FROM "table" AS t WHERE t.company_id = $1" */
+void list_sql_from(struct buf *sql, const char *table);
+/* "t."project_id"" */
+void list_sql_parent_column(struct buf *sql, const struct msg_resource *resource);
