@@ -128,6 +128,15 @@ struct msg_number {
     const char *prefix; /* SQL text, before the digits */
 };
 
+/* A column that follows from others (x-sum, common/msg/sum_sql.h). */
+struct msg_sum {
+    const char *column; /* NULL ends the list */
+    const char *of;     /* resource over whose entities it is a sum; NULL: it follows from the row itself */
+    const char *by;     /* their column that has the id of the row */
+    const char *when;   /* SQL condition of `child`: which of them count; NULL: all */
+    const char *sql;    /* SQL value: what a `child` adds, or what follows from `new` */
+};
+
 /* A resource: one schema file, from which create, update, delete, get and list follow. */
 struct msg_resource {
     const char *name;       /* "project": command types are "project.create", … */
@@ -148,7 +157,8 @@ struct msg_resource {
     const char *json; /* the text of the schema, for /openapi.json */
     /* x-rights: bits of enum msg_condition, by the role and the right; 0: never. The row of MSG_ROLE_UNKNOWN is empty. */
     uint8_t rights[MSG_ROLES][MSG_RIGHTS];
-    uint8_t classes; /* of all its fields */
+    uint8_t classes;            /* of all its fields */
+    const struct msg_sum *sums; /* in the order in which they follow; NULL: none */
 };
 
 /* All resources; generated, NULL-terminated. */

@@ -86,6 +86,12 @@ bool read_all_rules(struct compiler *c, struct schema_set *set);
 /* rights.c: reads x-rights and x-class, when all resources are known. */
 bool read_all_rights(struct compiler *c, struct schema_set *set);
 
+/* Returns a text of SQL, which is a text, or an array of texts that are its lines. NULL: it is neither. */
+const char *sql_text(struct compiler *c, const json_t *json);
+
+/* sum.c: reads x-sum, after the rules. */
+bool read_all_sums(struct compiler *c, struct schema_set *set);
+
 /* line.c: the line of the JSON pointer in the file, from 1. */
 size_t line_of(const char *path, const char *pointer);
 

@@ -257,6 +257,24 @@ static void emit_rights(struct emitter *e, const struct msg_resource *resource)
     fputs("    },\n", e->out);
 }
 
+static unsigned emit_sums(struct emitter *e, const struct msg_sum *sums)
+{
+    if (!sums)
+        return 0;
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_sum sums_%u[] = {\n", number);
+    for (; sums->column; sums++) {
+        const char *const texts[] = {sums->column, sums->of, sums->by, sums->when, sums->sql};
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+            fputs(i > 0 ? ", " : "    {", e->out);
+            emit_string(e, texts[i]);
+        }
+        fputs("},\n", e->out);
+    }
+    fputs("    {0},\n};\n", e->out);
+    return number;
+}
+
 static void emit_resource(struct emitter *e, const struct schema_message *message)
 {
     const struct msg_resource *resource = &message->resource;
@@ -265,6 +283,7 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     unsigned endpoints = emit_endpoints(e, resource);
     unsigned rules = emit_rules(e, resource->rules);
     unsigned computed = emit_computed(e, resource->computed);
+    unsigned sums = emit_sums(e, resource->sums);
     static const char *const channels[] = {
         [MSG_CHANNEL_NONE] = "MSG_CHANNEL_NONE",
         [MSG_CHANNEL_OWN] = "MSG_CHANNEL_OWN",
@@ -289,6 +308,8 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     fprintf(e->out, "    .object = &object_%u,\n", object);
     emit_member(e, "json", resource->json);
     emit_rights(e, resource);
+    if (sums)
+        fprintf(e->out, "    .sums = sums_%u,\n", sums);
     fputs("};\n", e->out);
 }
 

@@ -8,6 +8,7 @@
 #include "schemas/schemac/emit.h"
 #include "schemas/schemac/lock.h"
 #include "schemas/schemac/migration.h"
+#include "schemas/schemac/sums.h"
 
 static const char usage[] =
     "usage: schemac --generate FOLDER OUTPUT.c       write the tables of the schemas in FOLDER, unless they\n"
@@ -24,7 +25,11 @@ static const char usage[] =
     "schema,\n"
     "                                                is taken back\n"
     "       schemac --migration FOLDER/NAME.json     print the table of the resource, as a migration to be "
-    "reviewed\n";
+    "reviewed\n"
+    "       schemac --sums FOLDER                    print columns and triggers of all sums (x-sum), as a "
+    "migration\n"
+    "                                                to be reviewed\n"
+    "       schemac --check-sums FOLDER              print the query that recomputes all sums from scratch\n";
 
 struct run {
     struct arena arena;
@@ -148,6 +153,30 @@ static enum err print_migration(struct run *run, const char *path, const char *u
     return found ? ERR_OK : ERR_NOT_FOUND;
 }
 
+static enum err print_of_all(struct run *run, const char *folder,
+                             void (*print)(FILE *out, struct schema_set *set))
+{
+    struct schema_set set;
+    enum err err = schema_set_load(&set, folder, run->why);
+    if (err)
+        return err;
+    print(stdout, &set);
+    schema_set_done(&set);
+    return ERR_OK;
+}
+
+static enum err print_sums(struct run *run, const char *folder, const char *unused)
+{
+    (void)unused;
+    return print_of_all(run, folder, sums_print_migration);
+}
+
+static enum err print_check(struct run *run, const char *folder, const char *unused)
+{
+    (void)unused;
+    return print_of_all(run, folder, sums_print_check);
+}
+
 static const struct {
     const char *option;
     int arguments;
@@ -155,7 +184,8 @@ static const struct {
 } commands[] = {
     {"--generate", 2, generate},         {"--check-compatible", 2, check_compatible},
     {"--update-lock", 1, update_lock},   {"--update-lock", 2, update_lock},
-    {"--migration", 1, print_migration},
+    {"--migration", 1, print_migration}, {"--sums", 1, print_sums},
+    {"--check-sums", 1, print_check},
 };
 
 int main(int argc, char **argv)

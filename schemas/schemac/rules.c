@@ -21,8 +21,7 @@ enum place { IN_RULE, IN_COMPUTE };
 
 /* ---- SQL ---- */
 
-/* Returns the condition or the value: a text, or an array of texts that are its lines. NULL: neither. */
-static const char *sql_text(struct compiler *c, const json_t *json)
+const char *sql_text(struct compiler *c, const json_t *json)
 {
     if (!json_is_array(json))
         return json_is_string(json) ? compiler_format(c, "%s", json_string_value(json)) : NULL;

@@ -214,6 +214,7 @@ static const struct keyword {
     {"x-rights", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-rules", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-compute", NULL, ANY_TYPE, ROLE_ROOT, false},
+    {"x-sum", NULL, ANY_TYPE, ROLE_ROOT, false},
 };
 
 static const struct keyword *keyword_named(const char *name)

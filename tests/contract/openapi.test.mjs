@@ -66,7 +66,7 @@ test("test_operations_when_named_then_by_a_verb_and_what_it_is_done_to", () => {
 test("test_events_when_workers_cause_them_then_each_type_is_in_the_document", () => {
   const rows = [...readFileSync(join(root, "workers/handlers.def"), "utf8").matchAll(/^COMMAND\(.*"([a-z_.]+)"\)$/gm)];
   const types = Object.keys(document.components.schemas.Event.discriminator.mapping);
-  assert.ok(rows.length > 5);
+  assert.ok(rows.length >= 3);
   for (const [, type] of rows) assert.ok(types.includes(type), type);
   for (const schema of document.components.schemas.Event.oneOf)
     assert.ok(types.includes(referenced(schema.$ref).properties.type.const));

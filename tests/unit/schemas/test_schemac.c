@@ -535,6 +535,75 @@ static void test_resource_when_a_rule_names_what_is_not_then_refused(void **stat
         assert_rules_refused(*state, cases[i].rules, cases[i].of_u, cases[i].of_r, cases[i].expected);
 }
 
+/* Resource a, with a number `n` that follows, has sums over its child b, with a number `v`. */
+static void assert_sums_refused(const struct folder *folder, const char *of_a, const char *of_b,
+                                const char *expected)
+{
+    static const char *const numbers = "\"type\":\"number\",\"minimum\":0,\"maximum\":9,\"multipleOf\":0.01";
+    CLEANUP(buf_done) struct buf schema;
+    buf_init(&schema, 65536);
+    buf_printf(&schema,
+               HEAD("a.json") "," RESOURCE("a") "," RIGHTS "%s," OBJECT(
+                   SERVER ",\"n\":{\"x-id\":5,%s,\"readOnly\":true,\"default\":0},"
+                          "\"g\":{\"x-id\":6,\"type\":\"boolean\",\"default\":false},"
+                          "\"b_id\":{\"x-id\":7,\"type\":[\"string\",\"null\"],\"format\":\"uuid\"}") "}",
+               of_a, numbers);
+    buf_append_char(&schema, '\0');
+    put_file(folder, "a.json", buf_data(&schema));
+    buf_clear(&schema);
+    buf_printf(&schema,
+               HEAD("b.json") "," RESOURCE_WITH("b", ",\"parent\":\"a\"") "," RIGHTS "%s," OBJECT(
+                   SERVER ",\"a_id\":{\"x-id\":5,\"type\":\"string\",\"format\":\"uuid\",\"readOnly\":true},"
+                          "\"v\":{\"x-id\":6,%s,\"default\":0},"
+                          "\"o\":{\"x-id\":7,\"type\":[\"string\",\"null\"],\"format\":\"uuid\"}") "}",
+               of_b, numbers);
+    buf_append_char(&schema, '\0');
+    put_file(folder, "b.json", buf_data(&schema));
+    assert_folder_refused(folder, expected);
+}
+
+#define SUM(members)    ",\"x-sum\":{" members "}"
+#define OVER_B(members) SUM("\"s\":{\"of\":\"b\"," members "}")
+
+static void test_resource_when_a_sum_makes_no_sense_then_refused(void **state)
+{
+    static const struct {
+        const char *of_a, *of_b, *expected;
+    } cases[] = {
+        {OVER_B("\"value\":\"child.v\""), "", "accepted"},
+        {SUM(""), "", "a.json:1#/x-sum: must be an object: of a column, what it is a sum of, or what it is"},
+        {SUM("\"s\":{\"of\":\"c\",\"value\":\"1\"}"), "",
+         "a.json:1#/x-sum/s/of: must be the name of a resource"},
+        {OVER_B("\"weight\":2"), "", "a.json:1#/x-sum/s: `weight` is not supported here"},
+        {OVER_B("\"value\":\"\""), "", "a.json:1#/x-sum/s/value: `value` must be SQL: a text, or its lines"},
+        {OVER_B("\"value\":\"child.x\""), "", "a.json:1#/x-sum/s/value: `child.x`: there is no such column"},
+        {OVER_B("\"value\":\"new.n\""), "", "a.json:1#/x-sum/s/value: `new` is not known here, only `child`"},
+        {OVER_B("\"value\":\"(SELECT 1)\""), "",
+         "a.json:1#/x-sum/s/value: `SELECT`: a value must follow from the row alone"},
+        {OVER_B("\"value\":\"1\",\"when\":\"child.v < :at\""), "",
+         "a.json:1#/x-sum/s/when: a parameter, a comment, `;`, `$` and `\\` have no place in it"},
+        {OVER_B("\"by\":\"v\",\"value\":\"1\""), "",
+         "a.json:1#/x-sum/s/by: `by` must be a column of b that has the id of the a"},
+        {SUM("\"s\":{\"of\":\"b\",\"value\":\"1\"},\"r\":{\"of\":\"b\",\"by\":\"o\",\"value\":\"1\"}"), "",
+         "a.json:1#/x-sum/r/by: the other sums over b go by `a_id`"},
+        {SUM("\"g\":{\"of\":\"b\",\"value\":\"1\"}"), "",
+         "a.json:1#/x-sum/g: a field that is a sum is a number, read-only, never null and 0 by default"},
+        {SUM("\"version\":{\"of\":\"b\",\"value\":\"1\"}"), "",
+         "a.json:1#/x-sum/version: `version` is set by the server"},
+        {SUM("\"m\":{\"is\":\"1\"}"), "",
+         "a.json:1#/x-sum/m: there is no such field, and nobody would see what it is"},
+        {SUM("\"g\":{\"is\":\"true\"}"), "",
+         "a.json:1#/x-sum/g: a client gives this field: what it is must follow from what was given, too"},
+        {SUM("\"n\":{\"is\":\"new.s\"}"), "", "a.json:1#/x-sum/n/is: `new.s`: there is no such column"},
+        {SUM("\"n\":{\"is\":\"now()\"}"), "",
+         "a.json:1#/x-sum/n/is: `now`: a value must follow from the row alone"},
+        {OVER_B("\"value\":\"1\""), SUM("\"v2\":{\"of\":\"a\",\"by\":\"b_id\",\"value\":\"1\"}"),
+         "a.json:1#/x-resource: a change of a reaches a on two ways, or in a circle"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_sums_refused(*state, cases[i].of_a, cases[i].of_b, cases[i].expected);
+}
+
 static void test_resources_when_two_have_a_channel_then_refused(void **state)
 {
     put_file(*state, "a.json",
@@ -708,6 +777,7 @@ int main(void)
         IN_FOLDER(test_file_when_wrong_as_a_whole_then_refused_with_its_name),
         IN_FOLDER(test_resource_when_a_word_makes_no_sense_then_refused),
         IN_FOLDER(test_resource_when_a_rule_names_what_is_not_then_refused),
+        IN_FOLDER(test_resource_when_a_sum_makes_no_sense_then_refused),
         IN_FOLDER(test_resources_when_two_have_a_channel_then_refused),
         IN_FOLDER(test_rights_when_they_name_what_is_not_then_refused),
         IN_FOLDER(test_rights_when_the_resource_has_no_project_or_makes_one_then_members_are_refused),

@@ -309,7 +309,7 @@ static bool place(const struct resource_statement *s, const struct command *comm
         effect->project = command->envelope.parent;
         break;
     case MSG_CHANNEL_COLUMN:
-        return uuid_parse(db_text(result, row, s->plan->follow ? ANSWER_FOLLOW + 1 : ANSWER_ENTITY + 1),
+        return uuid_parse(db_text(result, row, s->has_follow ? ANSWER_FOLLOW_CHANNEL + 1 : ANSWER_ENTITY + 1),
                           &effect->project);
     case MSG_CHANNEL_NONE:
         break;
@@ -317,20 +317,22 @@ static bool place(const struct resource_statement *s, const struct command *comm
     return true;
 }
 
+/* Each row of the answer has one of the other entities that have changed, or none. */
 static void add_follow(const struct resource_statement *s, struct command *command,
-                       const struct resource_moment *moment, const struct db_result *result)
+                       const struct resource_moment *moment, const struct db_result *result, int row)
 {
-    if (!s->plan->follow || !db_text(result, 0, ANSWER_FOLLOW).data)
+    if (!s->has_follow || !db_text(result, row, ANSWER_FOLLOW).data)
         return;
-    struct effect *effect =
-        command_add_effect(command, slice_of(s->plan->follow->event), db_text(result, 0, ANSWER_FOLLOW));
-    if (!uuid_parse(db_text(result, 0, ANSWER_FOLLOW_ID), &effect->subject))
+    struct slice channel = db_text(result, row, ANSWER_FOLLOW_CHANNEL);
+    struct effect *effect = command_add_effect(command, db_text(result, row, ANSWER_FOLLOW_EVENT),
+                                               db_text(result, row, ANSWER_FOLLOW));
+    effect->has_project = channel.data != NULL;
+    if (!uuid_parse(db_text(result, row, ANSWER_FOLLOW_ID), &effect->subject) ||
+        (effect->has_project && !uuid_parse(channel, &effect->project)))
         command_refuse(command, ERR_INTERNAL, NULL, NULL, 0);
-    effect->version = db_int(result, 0, ANSWER_FOLLOW_VERSION);
+    effect->version = db_int(result, row, ANSWER_FOLLOW_VERSION);
     effect->actor = command->envelope.actor;
     effect->at = arena_copy(&command->arena, slice_of(moment->at));
-    effect->has_project = command->effects->has_project;
-    effect->project = command->effects->project;
 }
 
 /* Reads the row of the answer that is for this command. */
@@ -357,7 +359,7 @@ static void read_row(const struct resource_statement *s, struct command *command
     if (!place(s, command, result, row, effect))
         command_refuse(command, ERR_INTERNAL, NULL, NULL, 0);
     command->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];
-    add_follow(s, command, moment, result);
+    add_follow(s, command, moment, result, row);
 }
 
 /* Rows come in the order of the commands, except that those of refused commands come last. Two companies may use
@@ -383,7 +385,9 @@ void resource_read(const struct resource_statement *s, struct command *const *co
     for (int row = 0; row < db_rows(result); row++) {
         struct command *command =
             s->plan->many ? command_of_row(commands, count, &at, result, row) : commands[0];
-        if (command)
+        if (!s->plan->many && row > 0)
+            add_follow(s, command, moment, result, row);
+        else if (command)
             read_row(s, command, moment, event, result, row);
     }
     for (size_t i = 0; i < count; i++)

@@ -8,8 +8,8 @@
  *   WITH new AS (the row as it would be, judged by the rules: a bit for each that is broken),
  *        number AS (the next numbers from the counter, for the rows that break no rule),
  *        made AS (INSERT, UPDATE or DELETE of the rows that break no rule, RETURNING the entity as JSON),
- *        follow AS (the change of another entity that follows, such as a project's progress)
- *   SELECT broken, the entity, the other entity
+ *        sum_1 AS (UPDATE of another entity, by the difference that this change makes to its sums), …
+ *   SELECT broken, the entity, the other entities
  *
  * So a refusal is a result and not an SQL error, and costs no other command of the batch anything. Creates
  * that do not depend on one another travel together, many rows to a statement, because what PostgreSQL does
@@ -53,14 +53,6 @@ struct resource_column {
     const char *sql;
 };
 
-struct resource_follow {
-    const char *event;    /* "project.updated" */
-    const char *resource; /* "project" */
-    const char *set;      /* "progress = f.progress" */
-    const char *from;     /* a sub-select named f; it sees the table as it was before, and `made` */
-    const char *where;    /* of the other entity's row t */
-};
-
 /* A number that is given in sequence, without gaps, for each company and scope. The batch holds the company's
  * sequence, so nobody else counts, and what is rolled back was not counted. */
 struct resource_number {
@@ -77,7 +69,6 @@ struct resource_plan {
     const struct resource_number *number; /* create */
     bool
         many; /* of a create: its rules read nothing that its own kind changes, and nothing follows from it */
-    const struct resource_follow *follow;
     bool begins_long_job; /* or makes one due */
     int http_status;      /* of a success; 0: what the verb says */
 };
@@ -97,6 +88,7 @@ struct resource_statement {
     size_t rule_count;
     struct resource_rule *made_rules; /* those of the rules that follow from the schemas; heap */
     size_t made_count;
+    bool has_follow; /* sums of other entities follow from it (follow.c) */
 };
 
 /* `name` is the command's type and becomes the statement's name; it must outlive the statement. `event` is the

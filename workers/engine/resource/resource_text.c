@@ -11,8 +11,7 @@
 
 /* ---- fields ---- */
 
-/* true when the client may give the field in this command. */
-static bool is_given(const struct sql_writer *w, const struct msg_field *field)
+bool resource_is_given(const struct sql_writer *w, const struct msg_field *field)
 {
     return !field->read_only && !(field->create_only && w->plan->verb != RESOURCE_CREATE);
 }
@@ -28,7 +27,8 @@ static bool is_computed(const struct sql_writer *w, const char *column)
 /* true when the value of the client is written as it is. */
 static bool is_taken_over(const struct sql_writer *w, const struct msg_field *field)
 {
-    return is_given(w, field) && !is_computed(w, field->column);
+    return resource_is_given(w, field) && !is_computed(w, field->column) &&
+           !resource_is_following(w->resource, field->column);
 }
 
 /* Writes a field of the entity as it would be: the value of the client, or (update) the present one. */
@@ -55,7 +55,7 @@ static void write_new_fields(struct sql_writer *w)
 {
     const char *separator = "(SELECT ";
     for (size_t i = 0; i < w->resource->object->field_count; i++) {
-        if (!is_given(w, &w->resource->object->fields[i]))
+        if (!resource_is_given(w, &w->resource->object->fields[i]))
             continue;
         buf_append_text(&w->text, separator);
         write_new_field(w, i);
@@ -74,7 +74,7 @@ static void write_array_param(struct sql_writer *w, unsigned param, const char *
 static void each_given(struct sql_writer *w, void (*write)(struct sql_writer *w, size_t index))
 {
     for (size_t i = 0; i < w->resource->object->field_count; i++)
-        if (is_given(w, &w->resource->object->fields[i]))
+        if (resource_is_given(w, &w->resource->object->fields[i]))
             write(w, i);
 }
 
@@ -279,6 +279,7 @@ static bool is_set_from_above(const struct sql_writer *w)
 static void write_new_of_create(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT new.*, ");
+    resource_write_own_sums(w);
     write_broken(w);
     if (w->plan->number) {
         buf_append_text(&w->text, ", ");
@@ -324,6 +325,7 @@ static void write_which_old(struct sql_writer *w)
 static void write_new_of_update(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT new.*, old.version AS _old_version, ");
+    resource_write_own_sums(w);
     write_broken(w);
     buf_append_text(&w->text, " FROM ");
     write_old(w);
@@ -336,6 +338,7 @@ static void write_new_of_delete(struct sql_writer *w)
 {
     buf_append_text(&w->text,
                     "WITH new AS (SELECT old.version + 1 AS version, old.version AS _old_version, ");
+    resource_write_own_sums(w);
     write_broken(w);
     buf_append_text(&w->text, " FROM ");
     write_old(w);
@@ -356,7 +359,7 @@ static void write_returning_entity(struct sql_writer *w)
     buf_append_text(&w->text, " RETURNING ");
     if (w->plan->many)
         buf_append_text(&w->text, "t.company_id, ");
-    buf_append_text(&w->text, w->plan->follow ? "t.*, " : "t.id, t.version, ");
+    buf_append_text(&w->text, w->statement->has_follow ? "t.*, " : "t.id, t.version, ");
     resource_sql_json(w->resource, "t", &w->text);
     buf_append_text(&w->text, " AS json");
     write_returning_channel(w);
@@ -413,6 +416,7 @@ static void write_insert(struct sql_writer *w)
     for (size_t i = 0; i < object->field_count; i++)
         if (is_taken_over(w, &object->fields[i]))
             buf_printf(&w->text, ", \"%s\"", object->fields[i].column);
+    resource_write_following_names(w);
     sql_write(w, ", version, created_at, updated_at) SELECT :company, :id");
     if (is_set_to_parent(w))
         sql_write(w, ", :parent");
@@ -429,6 +433,7 @@ static void write_insert(struct sql_writer *w)
             buf_append_text(&w->text, ", ");
             sql_write_column(w, "new", object->fields[i].column);
         }
+    resource_write_following_values(w);
     sql_write(w, ", 1, :at, :at FROM ");
     write_accepted(w);
     write_returning_entity(w);
@@ -450,6 +455,7 @@ static void write_update(struct sql_writer *w)
         buf_printf(&w->text, ", \"%s\" = ", object->fields[i].column);
         sql_write_column(w, "new", object->fields[i].column);
     }
+    resource_write_following(w);
     sql_write(w, " FROM new WHERE new.broken = 0 AND t.company_id = :company AND t.id = :id");
     write_returning_entity(w);
 }
@@ -463,23 +469,6 @@ static void write_delete(struct sql_writer *w)
                  " RETURNING t.id, new.version, NULL::text AS json");
     write_returning_channel(w);
     buf_append_char(&w->text, ')');
-}
-
-static void write_follow(struct sql_writer *w)
-{
-    const struct resource_follow *follow = w->plan->follow;
-    const struct msg_resource *other = msg_resource_by_name(slice_of(follow->resource));
-    assert(other);
-    buf_append_text(&w->text, ", follow AS (UPDATE ");
-    sql_write_quoted(w, other->table);
-    buf_printf(&w->text, " AS t SET %s", follow->set);
-    sql_write(w, ", version = t.version + 1, updated_at = :at FROM ");
-    sql_write(w, follow->from);
-    sql_write(w, " WHERE t.company_id = :company AND EXISTS (SELECT FROM made) AND ");
-    sql_write(w, follow->where);
-    buf_append_text(&w->text, " RETURNING t.id, t.version, ");
-    resource_sql_json(other, "t", &w->text);
-    buf_append_text(&w->text, " AS json)");
 }
 
 static void write_answer(struct sql_writer *w)
@@ -496,13 +485,16 @@ static void write_answer(struct sql_writer *w)
     buf_printf(&w->text, " SELECT made.id, new.broken, %s, made.json",
                is_create ? "made.version"
                          : "CASE WHEN new.broken = 0 THEN made.version ELSE new._old_version END");
-    if (w->plan->follow)
-        buf_append_text(&w->text, ", follow.id, follow.version, follow.json");
+    if (w->statement->has_follow)
+        buf_append_text(&w->text, ", follow.id, follow.version, follow.json, follow.event, follow._channel");
     if (has_channel)
         buf_append_text(&w->text, ", made._channel");
     buf_append_text(&w->text, " FROM new LEFT JOIN made ON true");
-    if (w->plan->follow)
-        buf_append_text(&w->text, " LEFT JOIN follow ON true");
+    if (!w->statement->has_follow)
+        return;
+    buf_append_text(&w->text, " LEFT JOIN ");
+    resource_write_followers(w);
+    buf_append_text(&w->text, " AS follow ON true");
 }
 
 static void write_fit_and_insert(struct sql_writer *w)
@@ -549,11 +541,12 @@ void resource_statement_init(struct resource_statement *statement, const char *n
 {
     struct resource_plan *plan = resource_plan_whole(resource, written);
     assert(resource->object->field_count <= MSG_COLUMNS_MAX); /* bits of :has */
-    assert(!plan->many || (plan->verb == RESOURCE_CREATE && !plan->follow));
+    assert(!plan->many || (plan->verb == RESOURCE_CREATE && !resource_has_follow(resource)));
     *statement = (struct resource_statement){
         .resource = resource,
         .plan = plan,
         .made_rules = xcalloc(RESOURCE_RULES_MAX, sizeof(*statement->made_rules)),
+        .has_follow = resource_has_follow(resource),
     };
     struct sql_writer w = {.statement = statement, .resource = resource, .plan = plan};
     CLEANUP(buf_done) struct buf beginning;
@@ -563,8 +556,8 @@ void resource_statement_init(struct resource_statement *statement, const char *n
     buf_append_text(&w.text, ", ");
     buf_append_slice(&beginning, buf_slice(&w.text));
     by_verb[plan->verb].write_made(&w);
-    if (plan->follow)
-        write_follow(&w);
+    if (statement->has_follow)
+        resource_write_follow(&w);
     write_answer(&w);
     statement->statement = (struct db_statement){.name = name, .sql = end_text(&w)};
     if (plan->many) {

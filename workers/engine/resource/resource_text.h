@@ -33,6 +33,8 @@ enum resource_answer {
     ANSWER_COMPANY = ANSWER_FOLLOW_ID, /* of many */
     ANSWER_FOLLOW_VERSION,
     ANSWER_FOLLOW,
+    ANSWER_FOLLOW_EVENT,
+    ANSWER_FOLLOW_CHANNEL, /* id of the entity whose channel hears of it */
 };
 
 /* true when each command of a run has a value of its own (an array, where the plan takes many). */
@@ -40,6 +42,24 @@ static inline bool resource_param_is_own(unsigned param)
 {
     return param != PARAM_AT && param != PARAM_YEAR;
 }
+
+/* follow.c: the sums of other entities, which follow from the change (x-sum, common/msg/sum_sql.h). */
+bool resource_has_follow(const struct msg_resource *resource);
+/* Writes that this statement adds to sums itself, as a column of `new`. */
+void resource_write_own_sums(struct sql_writer *w);
+/* Writes a common table expression for each other entity that changes. They come behind `made`. */
+void resource_write_follow(struct sql_writer *w);
+/* Writes the rows of all of them that a client sees a change in: id, version, json, event, _channel. */
+void resource_write_followers(struct sql_writer *w);
+
+/* The columns of the entity itself that follow from what a client gives. */
+bool resource_is_following(const struct msg_resource *resource, const char *column);
+/* Writes them as names and values of an INSERT, or as an assignment of an UPDATE, each behind a comma. */
+void resource_write_following_names(struct sql_writer *w);
+void resource_write_following_values(struct sql_writer *w);
+void resource_write_following(struct sql_writer *w);
+/* resource_text.c: true when the client may give the field in this command. */
+bool resource_is_given(const struct sql_writer *w, const struct msg_field *field);
 
 /* recorded.c: the parts of a statement that also records what it does (resource.h). They come behind
  * `fit` and `made`, or instead of the `fit` of the other statement. */

@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/msg/needs.h"
+#include "common/msg/sum_sql.h"
 
 static const double AGAIN_S = 1, PERIOD_S = 60;
 
@@ -138,12 +139,23 @@ static const char *right_of(enum resource_verb verb)
     return verb == RESOURCE_CREATE ? "INSERT" : verb == RESOURCE_DELETE ? "DELETE" : "UPDATE";
 }
 
+/* The resources whose sums follow from this one. */
+static void add_followers(struct needs *needs, const struct msg_resource *resource)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if (sum_keeps(*at, resource))
+            for (const struct msg_sum *sum = (*at)->sums; sum->column; sum++)
+                needs_add(needs, (*at)->table, sum->column, "UPDATE");
+}
+
 static void add_commands(struct needs *needs, const struct handlers *handlers)
 {
     const struct handler *handler;
-    for (size_t i = 0; (handler = handlers_at(handlers, i)); i++)
+    for (size_t i = 0; (handler = handlers_at(handlers, i)); i++) {
         needs_add(needs, handler->statement.resource->table, "company_id",
                   right_of(handler->statement.plan->verb));
+        add_followers(needs, handler->statement.resource);
+    }
 }
 
 struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const struct handlers *handlers,

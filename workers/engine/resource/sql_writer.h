@@ -11,6 +11,8 @@ struct sql_writer {
     const struct msg_resource *resource;
     const struct resource_plan *plan;
     struct buf text;
+    const struct msg_resource *followers[32]; /* of follow.c */
+    size_t follower_count;
 };
 
 /* Writes "$3::uuid". param: PARAM_… of resource_text.h; type: the SQL type. */
