@@ -1,17 +1,19 @@
 // Gateways and workers of the version that binds companies on the exchange `events`, beside those that bind slots on `events.gateways`, under
 // load and in every order: gateways first, then workers; and back, with a gateway of the older version that starts when nobody expects it.
 // No client misses an event or hears one twice, and no request is refused. The look at the position that would find a missed event is
-// switched off: what is heard came by the broker, or was missed between two others and read.
+// switched off: what is heard came by the broker, or was missed between two others and read. `./cortex test long` does it on the RabbitMQ of
+// Debian 13 as well.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { startCluster } from '../lib/cluster.mjs';
 import { Load } from '../lib/load.mjs';
 import { hearWorkers } from '../lib/members.mjs';
 import { buildOf, hasCommit } from '../lib/older.mjs';
 import { Logged, until } from '../lib/process.mjs';
 import { Riders } from '../lib/rider.mjs';
 import { broker } from '../lib/servers.mjs';
-import { size } from '../lib/size.mjs';
+import { isWhole, size } from '../lib/size.mjs';
 import { startStack } from '../lib/stack.mjs';
 
 const BEFORE_SLOTS = '2927044';
@@ -22,12 +24,32 @@ const SOON_MS = 60_000;
 
 const isThere = await hasCommit(BEFORE_SLOTS);
 
-describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE_SLOTS}` }, () => {
-    let stack, older, companies, riders, loads, target;
+const skip = isThere ? false : `this clone has no commit ${BEFORE_SLOTS}`;
+
+// A broker of Debian 13 of our own, for startStack.
+async function brokerOf(version) {
+    const cluster = await startCluster(version, 1);
+    const amqpUrl = async (vhost) => {
+        await cluster.vhost(vhost);
+        return cluster.url(vhost);
+    };
+    return { amqpUrl, missing: cluster.missing, ctl: (...args) => cluster.ctl(1, ...args), remove: () => cluster.remove() };
+}
+
+const versions = isWhole ? ['machine', 'debian13'] : ['machine'];
+for (const version of versions) describe(`upgrade on the RabbitMQ of ${version}`, { skip }, () => {
+    let stack, older, companies, riders, loads, target, rabbit;
+
+    // A machine that cannot have a root of Debian 13 says why, and goes without.
+    const here = (name, prove) => test(name, (t) => (rabbit.missing ? t.skip(rabbit.missing) : prove(t)));
 
     before(async () => {
+        rabbit = version === 'machine' ? broker : await brokerOf(version);
+        if (rabbit.missing) return;
         older = await buildOf(BEFORE_SLOTS);
-        stack = await startStack('upgrade', { gateway: SETTINGS, worker: { CORTEX_WORKER_PROCESSES: '2' }, from: older });
+        stack = await startStack(`upgrade_${version}`, {
+            gateway: SETTINGS, worker: { CORTEX_WORKER_PROCESSES: '2' }, from: older, amqpUrl: rabbit.amqpUrl,
+        });
         companies = await stack.addCompanies(COMPANIES);
         target = stack;
         riders = new Riders(stack, companies, CLIENTS, () => target.address);
@@ -37,6 +59,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
         riders?.stop();
         await Promise.all((loads ?? []).map((load) => load.stop()));
         await stack?.stop();
+        await rabbit.remove?.();
     });
 
     function startLoads() {
@@ -68,14 +91,14 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
         await until(() => riders.areIn() === CLIENTS, SOON_MS, 'the clients to be back');
     }
 
-    const bindingsOf = async (exchange) => (await broker.ctl('list_bindings', '--vhost', stack.name, '--no-table-headers', 'source_name',
+    const bindingsOf = async (exchange) => (await rabbit.ctl('list_bindings', '--vhost', stack.name, '--no-table-headers', 'source_name',
         'destination_kind', 'routing_key')).split('\n').map((line) => line.split('\t')).filter(([source, kind]) => source === exchange && kind === 'queue');
     const isOfSlot = ([, , key]) => /^[0-9a-f]{3}\.#$/.test(key);
     const isOfCompany = ([, , key]) => companies.some((company) => key === `${company}.#`);
 
     let gateway, worker;
 
-    test('test_upgrade_when_gateways_come_first_and_then_workers_then_every_event_is_heard_once', async (t) => {
+    here('test_upgrade_when_gateways_come_first_and_then_workers_then_every_event_is_heard_once', async (t) => {
         startLoads();
         gateway = await stack.addGateway(SETTINGS);
         await moveTo(gateway, () => stack.gateway.stop());
@@ -93,7 +116,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
         await until(async () => !(await bindingsOf('events.slots')).some(isOfSlot), SOON_MS, 'no slot to be bound on `events.slots`');
     });
 
-    test('test_downgrade_when_a_gateway_of_the_version_before_starts_later_then_every_event_is_heard_once', async (t) => {
+    here('test_downgrade_when_a_gateway_of_the_version_before_starts_later_then_every_event_is_heard_once', async (t) => {
         startLoads();
         const back = await stack.addGateway(SETTINGS, older);
         await moveTo(back, () => gateway.program.stop());
@@ -114,7 +137,7 @@ describe('upgrade', { skip: isThere ? false : `this clone has no commit ${BEFORE
     });
 
     // It cannot read parcels, and the gateway has sent some. The others keep it from taking partitions, and the gateway sends no more.
-    test('test_worker_of_a_version_before_parcels_when_it_starts_late_then_it_meets_none', async (t) => {
+    here('test_worker_of_a_version_before_parcels_when_it_starts_late_then_it_meets_none', async (t) => {
         const crowds = companies.map((company) => new Load(stack, company, { connections: 4, url: gateway.url }));
         const said = await hearWorkers(stack);
         const stopped = () => Promise.all(crowds.map((load) => load.stop()));
