@@ -55,7 +55,7 @@ async function steadily(isOn) {
     await pause(Math.max(0, Number(first)));
     const asking = keepAsking(isOn);
     const [before] = await sql(`SELECT count(*) || ' ' || extract(epoch FROM now()) FROM inbox WHERE fingerprint = ${MARK}`);
-    const result = await create(['--connections', '64', '--duration', `${STEADY_S}`]);
+    const result = await create(['--connections', '64'], { seconds: STEADY_S });
     const [after] = await sql(`SELECT count(*) || ' ' || extract(epoch FROM now()) || ' ' || count(*) FILTER (WHERE at < now() - interval '7 days')
         FROM inbox WHERE fingerprint = ${MARK}`);
     asking.kill();
