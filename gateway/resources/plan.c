@@ -36,6 +36,7 @@ static const char *name_of(char name[NAME_SIZE], const char *resource, const cha
 {
     int len = snprintf(name, NAME_SIZE, number > 0 ? "read.%s.%s.%zu" : "read.%s.%s", resource, what, number);
     assert(len > 0 && len < NAME_SIZE); /* a resource is named by a word */
+    (void)len;
     return name;
 }
 
