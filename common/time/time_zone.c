@@ -278,10 +278,14 @@ enum err time_zone_read(struct slice file, struct time_zone **ret_zone)
     return ERR_OK;
 }
 
-/* Words of letters, digits and "_+-", joined by slashes: a name never leaves the folder. */
+/* Words of letters, digits and "_+-", joined by slashes: a name never leaves the folder. Names of the database begin with a
+ * capital letter. What else a system has in the folder differs from machine to machine: "localtime", "posixrules",
+ * "right/…". */
 static bool is_name(struct slice name)
 {
     bool begins = true;
+    if (name.len == 0 || name.data[0] < 'A' || name.data[0] > 'Z')
+        return false;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
         bool is_letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
@@ -289,7 +293,7 @@ static bool is_name(struct slice name)
             return false;
         begins = c == '/';
     }
-    return name.len > 0 && name.len <= TIME_ZONE_NAME_MAX && !begins;
+    return name.len <= TIME_ZONE_NAME_MAX && !begins;
 }
 
 static const struct {
