@@ -1,7 +1,7 @@
 #include "workers/engine/records/sequences.h"
 
 /* A row that another transaction holds is passed over, and named as held. A company without a row is not
- * named. */
+ * named. Unless a row is missing, nothing is looked for again. */
 #define LOCK(scheduled)                                                                                   \
     "WITH locked AS MATERIALIZED ("                                                                       \
     "SELECT company_id, seq FROM company_sequence"                                                        \
@@ -11,7 +11,8 @@
     " SELECT s.company_id, s.seq, c.count, c.bytes, false FROM locked AS s, LATERAL (" scheduled ") AS c" \
     " UNION ALL"                                                                                          \
     " SELECT company_id, 0, 0, 0, true FROM company_sequence"                                             \
-    " WHERE company_id = ANY ($1::uuid[]) AND company_id NOT IN (SELECT company_id FROM locked)"
+    " WHERE (SELECT count(*) FROM locked) < cardinality($1::uuid[])"                                      \
+    " AND company_id = ANY ($1::uuid[]) AND company_id NOT IN (SELECT company_id FROM locked)"
 
 static const struct db_statement lock_rows = {"sequences.lock", LOCK("SELECT 0 AS count, 0 AS bytes")};
 
