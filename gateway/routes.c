@@ -24,7 +24,7 @@ static const struct route rows[] = {
     {METHOD_GET, ACCESS_HEALTH, "/readyz", NULL, readyz, "getReadiness",
      "Say whether the process can do its work: the broker and the database are connected, and it is not "
      "leaving."},
-    {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "getDocument", "Get this document."},
+    {METHOD_GET, ACCESS_PUBLIC, "/openapi.json", NULL, openapi_document, "getOpenApi", "Get this document."},
     {METHOD_GET, ACCESS_PUBLIC, "/connection/websocket", NULL, socket_upgrade, "connectWebSocket",
      "Open a WebSocket for events in real time (Centrifuge client protocol)."},
     {METHOD_POST, ACCESS_PUBLIC, "/connection/http_stream", NULL, http_stream_open, "connectHttpStream",

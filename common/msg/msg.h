@@ -41,13 +41,16 @@ struct msg_shape {
     const struct msg_object *object;
 };
 
-/* A value of a status may become each of `to`, and stay. */
+/* A value of a status may become each of `to`, and stay. From "": what a create may begin with. */
 struct msg_transition {
     const char *from;
     const char *const *to; /* NULL-terminated */
 };
 
-enum { MSG_TRANSITIONS_MAX = 16 }; /* most values of a field with transitions; schemac refuses more */
+enum { MSG_TRANSITIONS_MAX = 16 }; /* most rows of a field with transitions; schemac refuses more */
+
+/* Among which entities a value comes once (x-unique). */
+enum msg_unique { MSG_UNIQUE_NONE, MSG_UNIQUE_COMPANY, MSG_UNIQUE_PARENT };
 
 struct msg_field {
     const char *name;
@@ -66,6 +69,8 @@ struct msg_field {
     const char *reference; /* table of the entity whose id it is (x-reference); NULL: it is no such id */
     struct msg_shape shape;
     uint8_t classes; /* x-class: 1 << MSG_CLASS_BIT_…; 0: whoever sees the entity sees it */
+    enum msg_unique unique;
+    bool holds; /* of a reference: the other entity is not deleted as long as this one refers to it */
 };
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
@@ -100,7 +105,8 @@ enum msg_channel {
     MSG_CHANNEL_NONE,
     MSG_CHANNEL_OWN,    /* the entity's own */
     MSG_CHANNEL_PARENT, /* that of the entity above */
-    MSG_CHANNEL_COLUMN, /* that of an entity further above, whose id the column `channel_column` keeps */
+    MSG_CHANNEL_COLUMN, /* that of an entity whose id the column `channel_column` keeps, if any: one further
+                           above, or one that the entity names */
 };
 
 /* Of the rows below, `verbs` are bits: 1 << MSG_VERB_…. Their SQL may use the names of workers/engine/resource. */
@@ -126,6 +132,8 @@ struct msg_number {
     const char *column;
     const char *scope;  /* SQL text */
     const char *prefix; /* SQL text, before the digits */
+    /* The update by which this column first gets this value gives the number; NULL: the create gives it. */
+    const char *when_column, *when_value;
 };
 
 /* A column that follows from others (x-sum, common/msg/sum_sql.h). */
@@ -159,6 +167,8 @@ struct msg_resource {
     uint8_t rights[MSG_ROLES][MSG_RIGHTS];
     uint8_t classes;            /* of all its fields */
     const struct msg_sum *sums; /* in the order in which they follow; NULL: none */
+    bool is_single;             /* a company has one, which has its id; paths name none */
+    bool goes_with_parent; /* its entities do not keep the one above from being deleted, and go with it */
 };
 
 /* All resources; generated, NULL-terminated. */
@@ -227,6 +237,9 @@ enum err msg_decode(const struct msg_object *object, struct slice bytes, struct 
 
 /* Returns the first field that a create must have and that `values` (of msg_decode) lacks; NULL: none. */
 const struct msg_field *msg_missing(const struct msg_object *object, const struct msg_value *values);
+
+/* Appends a decoded value as JSON text. */
+void msg_value_to_json(const struct msg_shape *shape, const struct msg_value *value, struct buf *out);
 
 /* Turns msgpack into JSON text, for operators and tests. */
 enum err msg_to_json(const struct msg_object *object, struct slice bytes, struct buf *out) MUST_CHECK;

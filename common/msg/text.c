@@ -2,15 +2,13 @@
 
 #include "common/msg/check.h"
 
-static void print_value(const struct msg_shape *shape, const struct msg_value *value, struct buf *out);
-
 static void print_array(const struct msg_shape *shape, const struct msg_value *value, struct buf *out)
 {
     buf_append_char(out, '[');
     for (size_t i = 0; i < value->element_count; i++) {
         if (i)
             buf_append_char(out, ',');
-        print_value(shape->items, &value->elements[i], out);
+        msg_value_to_json(shape->items, &value->elements[i], out);
     }
     buf_append_char(out, ']');
 }
@@ -27,12 +25,12 @@ static void print_object(const struct msg_object *object, const struct msg_value
         first = false;
         buf_append_json_string(out, slice_of(object->fields[i].name));
         buf_append_char(out, ':');
-        print_value(&object->fields[i].shape, &values[i], out);
+        msg_value_to_json(&object->fields[i].shape, &values[i], out);
     }
     buf_append_char(out, '}');
 }
 
-static void print_value(const struct msg_shape *shape, const struct msg_value *value, struct buf *out)
+void msg_value_to_json(const struct msg_shape *shape, const struct msg_value *value, struct buf *out)
 {
     if (value->state == MSG_IS_NULL)
         buf_append_text(out, "null");

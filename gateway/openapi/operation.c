@@ -253,7 +253,7 @@ static const struct kind {
      .meaning = "The process can serve requests",
      .body = BODY_TEXT,
      .refusals = {400, 503}},
-    {.verb = "getDocument",
+    {.verb = "getOpenApi",
      .status = 200,
      .meaning = "This document",
      .body = BODY_DOCUMENT,

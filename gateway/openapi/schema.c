@@ -5,8 +5,9 @@
 #include <stdio.h>
 
 /* Keywords that only our own code reads. */
-static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
-                                       "x-column", "x-request",     "x-reference", "x-number",  NULL};
+static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",  "x-indexed",
+                                       "x-search", "x-column",      "x-request", "x-reference",
+                                       "x-number", "x-unique",      NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -45,11 +46,24 @@ static bool is_required(enum variant variant, const struct msg_field *field)
     return variant == VARIANT_ENTITY || (variant == VARIANT_CREATE && field->required);
 }
 
+static void forget_internal(json_t *schema)
+{
+    void *next;
+    const char *name;
+    json_t *value;
+    for (const char *const *x = internal; *x; x++)
+        json_object_del(schema, *x);
+    json_object_foreach_safe(schema, next, name, value)
+    {
+        if (json_is_object(value))
+            forget_internal(value);
+    }
+}
+
 static json_t *property_of(const json_t *schema, const struct msg_field *field)
 {
     json_t *property = json_deep_copy(json_object_get(json_object_get(schema, "properties"), field->name));
-    for (const char *const *name = internal; *name; name++)
-        json_object_del(property, *name);
+    forget_internal(property);
     return property;
 }
 
@@ -89,6 +103,15 @@ static void default_in_words(json_t *property)
     free(text);
 }
 
+/* A create begins with what stands under "", or else with any value. */
+static void begin_of(json_t *property)
+{
+    json_t *begin = json_object_get(json_object_get(property, "x-transitions"), "");
+    if (begin)
+        json_object_set(property, "enum", begin);
+    json_object_del(property, "x-transitions");
+}
+
 static json_t *variant_of(const struct msg_resource *resource, const json_t *schema, enum variant variant)
 {
     json_t *properties = json_object(), *required = json_array();
@@ -99,10 +122,14 @@ static json_t *variant_of(const struct msg_resource *resource, const json_t *sch
         json_t *property = property_of(schema, field);
         if (variant == VARIANT_CREATE) {
             default_in_words(property);
-            json_object_del(property, "x-transitions"); /* a create begins with any value */
+            begin_of(property);
         }
         json_object_del(property, "default");
         decimals_in_words(property, &field->shape);
+        if (field->unique)
+            append_description(property, field->unique == MSG_UNIQUE_COMPANY
+                                             ? "No two of a company have the same."
+                                             : "No two below the same path have the same.");
         if (field->transitions && variant != VARIANT_CREATE)
             append_description(property,
                                "x-transitions says what each value may become; another change is 409.");
@@ -167,20 +194,6 @@ json_t *openapi_filter_schema(const struct msg_resource *resource, const struct 
     decimals_in_words(property, &field->shape);
     json_decref(schema);
     return property;
-}
-
-static void forget_internal(json_t *schema)
-{
-    void *next;
-    const char *name;
-    json_t *value;
-    for (const char *const *x = internal; *x; x++)
-        json_object_del(schema, *x);
-    json_object_foreach_safe(schema, next, name, value)
-    {
-        if (json_is_object(value))
-            forget_internal(value);
-    }
 }
 
 json_t *openapi_request_schema(const struct msg_request *request)

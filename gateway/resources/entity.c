@@ -28,7 +28,12 @@ void read_entity(struct call *call)
     if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
         return;
     const struct slice of_parent[] = {call->params[1], call->params[0]};
-    if (plan->resource->parent)
+    char company[UUID_TEXT_LEN + 1];
+    if (plan->resource->is_single) {
+        uuid_format(&call->identity.company, company);
+        query_start(call, QUERY_ROW, plan->entity, (struct slice[]){{company, UUID_TEXT_LEN}}, 1, on_entity,
+                    NULL);
+    } else if (plan->resource->parent)
         query_start(call, QUERY_ROW, plan->entity, of_parent, 2, on_entity, NULL);
     else
         query_start(call, QUERY_ROW, plan->entity, call->params, 1, on_entity, NULL);

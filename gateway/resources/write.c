@@ -151,6 +151,10 @@ static bool read_path(struct write *w)
     size_t next = 0;
     w->envelope.has_parent = w->call->resource->parent != NULL;
     w->envelope.has_subject = w->verb->names_entity;
+    if (w->call->resource->is_single) {
+        w->envelope.subject = w->call->identity.company;
+        return true;
+    }
     if ((!w->envelope.has_parent || uuid_parse(w->call->params[next++], &w->envelope.parent)) &&
         (!w->envelope.has_subject || uuid_parse(w->call->params[next++], &w->envelope.subject)))
         return true;
@@ -253,7 +257,10 @@ static void look_first(const struct write *w)
 {
     struct call *call = w->call;
     const struct plan *plan = plans_of(call->gateway->plans, call->resource);
-    const struct slice ids[] = {call->params[plan->resource->parent != NULL], call->params[0]};
+    char company[UUID_TEXT_LEN + 1];
+    uuid_format(&call->identity.company, company);
+    const struct slice own = {company, UUID_TEXT_LEN}, last = call->params[plan->resource->parent != NULL];
+    const struct slice ids[] = {plan->resource->is_single ? own : last, call->params[0]};
     struct write *kept = arena_alloc(&call->arena, sizeof(*kept));
     struct slice body = arena_copy(&call->arena, w->encoded);
     if (!kept || !body.data) {

@@ -74,21 +74,52 @@ static json_t *number_value(const struct msg_shape *shape)
     return NULL;
 }
 
-static json_t *value_of(const struct msg_field *field, enum msg_mode mode)
+static json_t *sample_of(const char *name, const struct msg_shape *shape);
+
+static json_t *object_value(const struct msg_object *object)
 {
-    if (mode == MSG_UPDATE && field->shape.nullable)
-        return json_null();
-    switch (field->shape.type) {
+    json_t *members = json_object();
+    for (size_t i = 0; i < object->field_count; i++)
+        json_object_set_new(members, object->fields[i].name,
+                            sample_of(object->fields[i].name, &object->fields[i].shape));
+    return members;
+}
+
+/* Two elements, or as many as there may be. */
+static json_t *array_value(const char *name, const struct msg_shape *shape)
+{
+    json_t *elements = json_array();
+    int64_t count = shape->max_items < 2 ? shape->max_items : shape->min_items > 2 ? shape->min_items : 2;
+    for (int64_t i = 0; i < count; i++)
+        json_array_append_new(elements, sample_of(name, shape->items));
+    return elements;
+}
+
+static json_t *sample_of(const char *name, const struct msg_shape *shape)
+{
+    switch (shape->type) {
     case MSG_STRING:
-        return text_value(field->name, &field->shape);
+        return text_value(name, shape);
     case MSG_INTEGER:
     case MSG_NUMBER:
-        return number_value(&field->shape);
+        return number_value(shape);
     case MSG_BOOLEAN:
         return json_true();
-    default:
-        return NULL; /* a resource has no others */
+    case MSG_ARRAY:
+        return array_value(name, shape);
+    case MSG_OBJECT:
+        return object_value(shape->object);
+    case MSG_NULL:
+    case MSG_ANY:
+        break;
     }
+    return NULL; /* a resource has no others */
+}
+
+static json_t *value_of(const struct msg_field *field, enum msg_mode mode)
+{
+    bool is_cleared = mode == MSG_UPDATE && field->shape.nullable;
+    return is_cleared ? json_null() : sample_of(field->name, &field->shape);
 }
 
 static json_t *body_of(const struct msg_object *object, enum msg_mode mode)

@@ -92,6 +92,27 @@ const char *sql_text(struct compiler *c, const json_t *json);
 /* sum.c: reads x-sum, after the rules. */
 bool read_all_sums(struct compiler *c, struct schema_set *set);
 
+/* rules.c, transitions.c, number.c, unique.c: what reads the words of one resource that become rules and computed
+ * columns. */
+struct rule_reader {
+    struct compiler *c;
+    const struct schema_set *set;
+    struct schema_message *message;
+    const struct msg_resource *parent; /* NULL: none */
+    struct msg_rule *rules;
+    struct msg_compute *computed;
+    size_t rule_count, computed_count;
+};
+
+bool reader_add_rule(struct rule_reader *r, const struct spot *at, const struct msg_rule *rule);
+/* The column must not have been computed for that verb before. */
+bool reader_add_computed(struct rule_reader *r, const struct spot *at, const struct msg_compute *computed);
+bool reader_has_verb(const struct rule_reader *r, enum msg_verb verb);
+
+bool read_transition_rules(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
+bool read_number(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
+bool read_unique(struct rule_reader *r, const struct spot *property, struct msg_field *field);
+
 /* line.c: the line of the JSON pointer in the file, from 1. */
 size_t line_of(const char *path, const char *pointer);
 

@@ -149,6 +149,11 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
         fprintf(e->out, ", .classes = %u", field->classes);
     fputs(",\n     .shape = ", e->out);
     emit_initializer(e, &field->shape, parts);
+    if (field->unique)
+        fprintf(e->out, ", .unique = %s",
+                field->unique == MSG_UNIQUE_COMPANY ? "MSG_UNIQUE_COMPANY" : "MSG_UNIQUE_PARENT");
+    if (field->holds)
+        fputs(", .holds = true", e->out);
     fputs("},\n", e->out);
 }
 
@@ -236,7 +241,8 @@ static unsigned emit_computed(struct emitter *e, const struct msg_compute *compu
 
 static void emit_number(struct emitter *e, const struct msg_number *number)
 {
-    const char *const texts[] = {number->column, number->scope, number->prefix};
+    const char *const texts[] = {number->column, number->scope, number->prefix, number->when_column,
+                                 number->when_value};
     fputs("    .number = &(const struct msg_number){", e->out);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         emit_string(e, texts[i]);
@@ -310,6 +316,10 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     emit_rights(e, resource);
     if (sums)
         fprintf(e->out, "    .sums = sums_%u,\n", sums);
+    if (resource->is_single)
+        fputs("    .is_single = true,\n", e->out);
+    if (resource->goes_with_parent)
+        fputs("    .goes_with_parent = true,\n", e->out);
     fputs("};\n", e->out);
 }
 

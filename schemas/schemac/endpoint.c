@@ -135,11 +135,40 @@ static bool read_channel(struct compiler *c, const struct spot *spot, struct msg
 {
     const json_t *json = json_object_get(spot->json, "channel");
     struct spot at = spot_below(c, spot, "channel", json);
+    if (json && !json_is_boolean(json) && !json_is_string(json))
+        return refuse(c, &at, "must be true, false, or the name of a field");
+    if (json && !json_is_false(json) && resource->parent)
+        return refuse(c, &at, "a resource with a parent has no channel of its own");
+    resource->channel = json_is_true(json)     ? MSG_CHANNEL_OWN
+                        : json_is_string(json) ? MSG_CHANNEL_COLUMN
+                                               : MSG_CHANNEL_NONE;
+    if (json_is_string(json))
+        resource->channel_column = compiler_format(c, "%s", json_string_value(json));
+    return true;
+}
+
+static bool read_single(struct compiler *c, const struct spot *spot, struct msg_resource *resource,
+                        const struct schema_wishes *wishes)
+{
+    const unsigned allowed = 1u << MSG_VERB_GET | 1u << MSG_VERB_UPDATE;
+    const json_t *json = json_object_get(spot->json, "single");
+    struct spot at = spot_below(c, spot, "single", json);
+    resource->is_single = json_is_true(json);
     if (json && !json_is_boolean(json))
         return refuse(c, &at, "must be true or false");
-    if (json_is_true(json) && resource->parent)
-        return refuse(c, &at, "a resource with a parent has no channel of its own");
-    resource->channel = json_is_true(json) ? MSG_CHANNEL_OWN : MSG_CHANNEL_NONE;
+    if (resource->is_single && (resource->parent || wishes->verbs & ~allowed))
+        return refuse(c, &at,
+                      "what a company has one of has no parent, and of the verbs only get and update");
+    return true;
+}
+
+static bool read_goes_with_parent(struct compiler *c, const struct spot *spot, struct msg_resource *resource)
+{
+    const json_t *json = json_object_get(spot->json, "goes_with_parent");
+    struct spot at = spot_below(c, spot, "goes_with_parent", json);
+    resource->goes_with_parent = json_is_true(json);
+    if (json && (!json_is_boolean(json) || !resource->parent))
+        return refuse(c, &at, "must be true or false, of a resource with a parent");
     return true;
 }
 
@@ -147,7 +176,8 @@ bool read_wishes(struct compiler *c, const struct spot *spot, struct msg_resourc
                  struct schema_wishes *wishes)
 {
     return read_pool(c, spot, resource) && read_verbs(c, spot, wishes) && read_summaries(c, spot, wishes) &&
-           read_path(c, spot, resource, wishes) && read_channel(c, spot, resource);
+           read_path(c, spot, resource, wishes) && read_channel(c, spot, resource) &&
+           read_single(c, spot, resource, wishes) && read_goes_with_parent(c, spot, resource);
 }
 
 /* ---- when all resources are known ---- */
@@ -172,19 +202,49 @@ static bool check_one_channel(struct compiler *c, const struct schema_set *set, 
     return true;
 }
 
+/* An entity that names the one whose channel hears of it does so for good: what is below it keeps that, too. */
+static bool check_named_channel(struct compiler *c, const struct schema_set *set, const struct spot *spot,
+                                const struct msg_resource *resource)
+{
+    struct document *document = document_named(c, spot->document->name);
+    const char *name = resource->channel_column, *to = NULL;
+    const struct msg_field *field = field_named(resource->object, name);
+    const json_t *property = json_object_get(json_object_get(document->json, "properties"), name);
+    const char *wanted = json_string_value(json_object_get(json_object_get(property, "x-reference"), "to"));
+    for (size_t i = 0; wanted && i < set->message_count; i++)
+        if (!set->messages[i].is_request && strcmp(set->messages[i].resource.name, wanted) == 0 &&
+            set->messages[i].resource.channel == MSG_CHANNEL_OWN)
+            to = wanted;
+    if (!field || !to || !field->create_only || strcmp(field->column, name) != 0)
+        return refuse(c, spot, "`channel`: `%s` must be an x-create-only x-reference to what has a channel",
+                      name);
+    return true;
+}
+
 static bool find_channel(struct compiler *c, const struct schema_set *set, const struct spot *spot,
                          struct msg_resource *resource)
 {
     const struct schema_message *above = parent_of(set, resource);
+    if (resource->channel == MSG_CHANNEL_COLUMN)
+        return check_named_channel(c, set, spot, resource);
     for (unsigned height = 1; above && height < SHAPE_DEPTH_MAX;
          height++, above = parent_of(set, &above->resource))
         if (above->resource.channel == MSG_CHANNEL_OWN) {
             resource->channel = height == 1 ? MSG_CHANNEL_PARENT : MSG_CHANNEL_COLUMN;
             resource->channel_column = height == 1 ? NULL : compiler_format(c, "%s_id", above->resource.name);
             break;
+        } else if (above->resource.channel == MSG_CHANNEL_COLUMN && !above->resource.parent) {
+            resource->channel = MSG_CHANNEL_COLUMN;
+            resource->channel_column = above->resource.channel_column;
+            break;
         }
     const struct msg_field *field =
         resource->channel_column ? field_named(resource->object, resource->channel_column) : NULL;
+    const struct msg_field *named =
+        field && above ? field_named(above->resource.object, resource->channel_column) : NULL;
+    if (named && named->shape.nullable != field->shape.nullable)
+        return refuse(c, spot, "`%s` must be null when that of its %s is", resource->channel_column,
+                      words_of(c, above->resource.name));
     if (resource->channel_column && (!field || !field->read_only || field->shape.format != MSG_FORMAT_UUID ||
                                      strcmp(field->column, field->name) != 0))
         return refuse(c, spot, "its parent's channel hears of it, so it needs the read-only uuid `%s`",
@@ -248,7 +308,7 @@ static void make_endpoints(struct compiler *c, const struct schema_set *set, str
         if (message->wishes.verbs & 1u << verb)
             endpoints[resource->endpoint_count++] = (struct msg_endpoint){
                 .verb = (enum msg_verb)verb,
-                .pattern = is_of_all ? path : compiler_format(c, "%s/{id}", path),
+                .pattern = is_of_all || resource->is_single ? path : compiler_format(c, "%s/{id}", path),
                 .summary = summary ? summary : summary_of(c, resource, (enum msg_verb)verb)};
     }
     resource->endpoints = endpoints;

@@ -61,6 +61,13 @@ static const char *default_text(struct compiler *c, const json_t *json)
     case JSON_REAL:
         msg_number_text(json_real_value(json), number);
         return compiler_format(c, "%s", number);
+    case JSON_ARRAY:
+    case JSON_OBJECT: {
+        char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+        const char *kept = compiler_format(c, "%s", text);
+        free(text);
+        return kept;
+    }
     default:
         return NULL;
     }
@@ -72,8 +79,6 @@ static bool read_default(struct compiler *c, const struct spot *spot, struct msg
     struct spot at = spot_below(c, spot, "default", json);
     if (!json)
         return true;
-    if (json_is_array(json) || json_is_object(json))
-        return refuse(c, &at, "a default must be a string, a number, a boolean or null");
     struct msg_problems problems = {.arena = c->arena};
     if (!msg_validate(&field->shape, MSG_EXACT, json, &problems))
         return refuse(c, &at, "the default does not fit its own schema: %s", problems.first->detail.data);
@@ -110,25 +115,36 @@ static const char *value_named(const struct msg_shape *shape, const char *name)
     return NULL;
 }
 
-/* Reads what a value may become: an array of other values. */
+/* Reads what a value may become: an array of other values, or an object, whose conditions transitions.c reads. */
 static bool read_transition(struct compiler *c, const struct spot *at, const struct msg_shape *shape,
                             const char *const **ret_to)
 {
-    size_t count = json_array_size(at->json);
-    const char **to = compiler_alloc(c, count + 1, sizeof(*to));
+    size_t count = json_array_size(at->json), named = 0;
+    const char **to = compiler_alloc(c, count + json_object_size(at->json) + 1, sizeof(*to)), *name;
+    json_t *conditions;
+    *ret_to = to;
+    json_object_foreach((json_t *)at->json, name, conditions)
+    {
+        struct spot entry = spot_below(c, at, name, conditions);
+        to[named] = value_named(shape, name);
+        if (!to[named++])
+            return refuse(c, &entry, "`%s` is no value of the enum", name);
+    }
+    if (json_is_object(at->json))
+        return true;
     if (!json_is_array(at->json))
-        return refuse(c, at, "must be an array of what the value may become");
+        return refuse(c, at, "must be an array of what the value may become, or an object");
     for (size_t i = 0; i < count; i++) {
         struct spot entry = spot_at(c, at, i, json_array_get(at->json, i));
         to[i] = value_named(shape, json_string_value(entry.json));
         if (!to[i])
             return refuse(c, &entry, "must be a value of the enum");
     }
-    *ret_to = to;
     return true;
 }
 
-/* Every value of the enum has its row, so that none is forgotten when one is added. */
+/* Every value of the enum has its row, so that none is forgotten when one is added. What a create may begin with
+ * stands under "" and comes last. */
 static bool read_transitions(struct compiler *c, const struct spot *spot, struct msg_field *field)
 {
     const json_t *rows = json_object_get(spot->json, "x-transitions");
@@ -142,7 +158,7 @@ static bool read_transitions(struct compiler *c, const struct spot *spot, struct
         return refuse(c, &at, "must be an object, of a field that has an enum and is never null");
     json_object_foreach((json_t *)rows, name, value)
     {
-        if (!value_named(&field->shape, name))
+        if (*name && !value_named(&field->shape, name))
             return refuse(c, &at, "`%s` is no value of the enum", name);
     }
     if (json_object_size(rows) > MSG_TRANSITIONS_MAX)
@@ -156,6 +172,13 @@ static bool read_transitions(struct compiler *c, const struct spot *spot, struct
         if (!read_transition(c, &row, &field->shape, &transitions[count++].to))
             return false;
     }
+    struct spot begin = spot_below(c, &at, "", json_object_get(rows, ""));
+    if (begin.json && !json_is_array(begin.json))
+        return refuse(c, &begin, "must be an array of the values that a create may begin with");
+    if (begin.json && !read_transition(c, &begin, &field->shape, &transitions[count].to))
+        return false;
+    if (begin.json)
+        transitions[count].from = "";
     field->transitions = transitions;
     return true;
 }

@@ -82,6 +82,10 @@ static const char *type_of(const struct msg_shape *shape, char type[TYPE_SIZE])
     case MSG_BOOLEAN:
         snprintf(type, TYPE_SIZE, "boolean");
         break;
+    case MSG_ARRAY:
+    case MSG_OBJECT:
+        snprintf(type, TYPE_SIZE, "jsonb");
+        break;
     default:
         snprintf(type, TYPE_SIZE, "%s", by_format[shape->format]);
     }
@@ -101,7 +105,7 @@ static void print_default(FILE *out, const struct msg_field *field)
     if (!field->fallback)
         return;
     fputs(" DEFAULT ", out);
-    if (field->shape.type == MSG_STRING)
+    if (field->shape.type == MSG_STRING || field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT)
         print_quoted(out, field->fallback);
     else
         fputs(field->fallback, out);
@@ -152,13 +156,28 @@ static void print_bounds(FILE *out, const struct msg_field *field)
                 column, shape->maximum_exclusive ? "<" : "<=", high);
 }
 
+/* What is inside is checked twice before: by the gateway and by the worker. */
+static void print_json_type(FILE *out, const struct msg_field *field)
+{
+    char name[NAME_SIZE];
+    const char *column = column_text(field->column, name);
+    bool is_array = field->shape.type == MSG_ARRAY;
+    fprintf(out, " CHECK (jsonb_typeof(%s) = '%s'", column, is_array ? "array" : "object");
+    if (is_array)
+        fprintf(out, " AND jsonb_array_length(%s) BETWEEN %" PRId64 " AND %" PRId64, column,
+                field->shape.min_items, field->shape.max_items);
+    fputc(')', out);
+}
+
 static void print_checks(FILE *out, const struct msg_field *field)
 {
     const struct msg_shape *shape = &field->shape;
     bool is_text =
         shape->type == MSG_STRING && (shape->format == MSG_FORMAT_NONE || shape->format == MSG_FORMAT_EMAIL ||
                                       shape->format == MSG_FORMAT_URI);
-    if (shape->allowed)
+    if (shape->type == MSG_ARRAY || shape->type == MSG_OBJECT)
+        print_json_type(out, field);
+    else if (shape->allowed)
         print_enum(out, field);
     else if (is_text)
         print_lengths(out, field);
@@ -203,8 +222,9 @@ static void print_references(const struct printer *p)
         if (!field->reference || strcmp(field->reference, "app_user") == 0)
             continue;
         const char *column = column_text(field->column, name);
-        fprintf(p->out, ",\n    FOREIGN KEY (company_id, %s) REFERENCES %s ON DELETE SET NULL (%s)", column,
-                field->reference, column);
+        fprintf(p->out, ",\n    FOREIGN KEY (company_id, %s) REFERENCES %s", column, field->reference);
+        if (!field->holds)
+            fprintf(p->out, " ON DELETE SET NULL (%s)", column);
     }
 }
 
@@ -243,6 +263,45 @@ static void print_columns(const struct printer *p)
 
 /* ---- indexes ---- */
 
+/* When the other entity is deleted, PostgreSQL looks for the rows that refer to it: by equality, and that is all that a
+ * hash index answers. The index of a filter does as well where it begins with the column. */
+static void print_key_indexes(const struct printer *p)
+{
+    const char *table = p->resource->table;
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < p->resource->object->field_count; i++) {
+        const struct msg_field *field = &p->resource->object->fields[i];
+        if (!field->reference || strcmp(field->reference, "app_user") == 0 || (field->indexed && !p->parent))
+            continue;
+        const char *column = column_text(field->column, name);
+        fprintf(p->out, "CREATE INDEX %s_key_%s ON %s USING hash (%s)", table, field->column, table, column);
+        if (field->shape.nullable)
+            fprintf(p->out, " WHERE %s IS NOT NULL", column);
+        fputs(";\n", p->out);
+    }
+}
+
+static void print_unique(const struct printer *p, const char *column, bool is_of_parent)
+{
+    const char *table = p->resource->table;
+    char name[NAME_SIZE];
+    fprintf(p->out, "CREATE UNIQUE INDEX %s_%s ON %s (company_id, %s%s%s);\n", table, column, table,
+            is_of_parent ? p->parent->name : "", is_of_parent ? "_id, " : "", column_text(column, name));
+}
+
+/* The rules refuse what comes twice; these are the wall behind them. */
+static void print_unique_indexes(const struct printer *p)
+{
+    const struct msg_number *number = p->resource->number;
+    if (number)
+        print_unique(p, number->column, strstr(number->scope, ":parent") != NULL);
+    for (size_t i = 0; i < p->resource->object->field_count; i++) {
+        const struct msg_field *field = &p->resource->object->fields[i];
+        if (field->unique)
+            print_unique(p, field->column, field->unique == MSG_UNIQUE_PARENT);
+    }
+}
+
 static void print_indexes(const struct printer *p)
 {
     const char *table = p->resource->table;
@@ -263,6 +322,8 @@ static void print_indexes(const struct printer *p)
             fprintf(p->out, " WHERE %s IS NOT NULL", column);
         fputs(";\n", p->out);
     }
+    print_key_indexes(p);
+    print_unique_indexes(p);
 }
 
 /* ---- the rest ---- */

@@ -43,8 +43,9 @@ static bool read_collection(struct compiler *c, const struct spot *spot, const c
 static bool read_resource(struct compiler *c, const struct spot *root, struct msg_resource *resource,
                           struct schema_wishes *wishes)
 {
-    static const char *const members[] = {"name",  "collection", "table",     "parent",  "pool",
-                                          "verbs", "path",       "summaries", "channel", NULL};
+    static const char *const members[] = {
+        "name",      "collection", "table",  "parent",           "pool", "verbs", "path",
+        "summaries", "channel",    "single", "goes_with_parent", NULL};
     struct spot spot = spot_below(c, root, "x-resource", json_object_get(root->json, "x-resource"));
     return check_members(c, &spot, members) && read_name(c, &spot, "name", &resource->name) &&
            read_collection(c, &spot, &resource->collection) &&
@@ -79,9 +80,14 @@ static bool check_server_fields(struct compiler *c, const struct spot *root,
 static bool check_counts(struct compiler *c, const struct spot *root, const struct msg_object *object)
 {
     struct spot properties = spot_below(c, root, "properties", json_object_get(root->json, "properties"));
-    size_t filters = 0;
-    for (size_t i = 0; i < object->field_count; i++)
+    size_t filters = 0, searches = 0, nullable = 0;
+    for (size_t i = 0; i < object->field_count; i++) {
         filters += object->fields[i].filter;
+        searches += object->fields[i].search;
+        nullable += object->fields[i].search && object->fields[i].shape.nullable;
+    }
+    if (searches > 1 && searches == nullable)
+        return refuse(c, &properties, "of several fields with x-search one must never be null");
     if (object->field_count > MSG_COLUMNS_MAX)
         return refuse(c, &properties, "a resource can have %d fields at most", MSG_COLUMNS_MAX);
     if (filters > MSG_FILTERS_MAX)
@@ -117,8 +123,18 @@ static bool check_names(struct compiler *c, const struct spot *spot, const struc
     return true;
 }
 
-/* A field of a resource is a column of its table and of its exports, and no column holds several values. (A
- * request may have arrays and objects: nothing stores its fields.) */
+/* A merge patch changes some members of an object, so each of them may be missing. */
+static bool check_object(struct compiler *c, const struct spot *spot, const struct msg_field *field)
+{
+    const struct msg_object *object = field->shape.type == MSG_OBJECT ? field->shape.object : NULL;
+    for (size_t i = 0; object && i < object->field_count; i++)
+        if (object->fields[i].required)
+            return refuse(c, spot, "an object that is a field of a resource cannot require `%s`",
+                          object->fields[i].name);
+    return true;
+}
+
+/* A field of a resource is a column of its table and of its exports; an array or an object is one of type jsonb. */
 static bool check_columns(struct compiler *c, const struct spot *root, unsigned verbs,
                           const struct msg_resource *resource)
 {
@@ -127,10 +143,7 @@ static bool check_columns(struct compiler *c, const struct spot *root, unsigned 
         const struct msg_field *field = &resource->object->fields[i];
         struct spot spot =
             spot_below(c, &properties, field->name, json_object_get(properties.json, field->name));
-        if (field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT)
-            return refuse(c, &spot, "a resource cannot store an %s: make it a resource of its own",
-                          field->shape.type == MSG_ARRAY ? "array" : "object");
-        if (!check_names(c, &spot, resource, field))
+        if (!check_object(c, &spot, field) || !check_names(c, &spot, resource, field))
             return false;
         bool is_known = field->required || field->shape.nullable || field->fallback || field->read_only;
         if (!is_known && verbs & 1u << MSG_VERB_CREATE)

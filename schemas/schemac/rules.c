@@ -1,21 +1,10 @@
-/* What a resource demands beyond the shape of each field, as SQL: x-rules, x-compute, x-reference, x-number. They are
- * read once all resources are known, because SQL may name a column of the parent. The SQL itself is tried when
+/* What a resource demands beyond the shape of each field, as SQL: x-rules, x-compute and x-reference here, and the
+ * words of transitions.c, number.c and unique.c. They are read once all resources are known, because SQL may name a column of the parent. The SQL itself is tried when
  * workers prepare their statements; here each name in it is looked up, so that a slip is refused at build. */
 
 #include "schemas/schemac/compiler.h"
 
-enum { RULES_MAX = 16, COMPUTED_MAX = 16 };
-
-/* Of one resource. */
-struct reader {
-    struct compiler *c;
-    const struct schema_set *set;
-    struct schema_message *message;
-    const struct msg_resource *parent; /* NULL: none */
-    struct msg_rule *rules;
-    struct msg_compute *computed;
-    size_t rule_count, computed_count;
-};
+enum { RULES_MAX = 32, COMPUTED_MAX = 24 };
 
 enum place { IN_RULE, IN_COMPUTE };
 
@@ -46,7 +35,7 @@ static bool is_of(unsigned verbs, enum msg_verb verb)
     return verbs & 1u << verb;
 }
 
-static bool check_parameter(const struct reader *r, const struct spot *at, struct slice name)
+static bool check_parameter(const struct rule_reader *r, const struct spot *at, struct slice name)
 {
     static const char *const known[] = {"company", "id", "actor", "at", "year", "parent"};
     for (size_t i = 0; i < ARRAY_LEN(known) - (r->parent ? 0 : 1); i++)
@@ -56,7 +45,7 @@ static bool check_parameter(const struct reader *r, const struct spot *at, struc
 }
 
 /* new.<column>, old.<column>, t.<column> and parent.<column>; other words before a dot are those of sub-selects. */
-static bool check_column(const struct reader *r, const struct spot *at, enum place place, unsigned verbs,
+static bool check_column(const struct rule_reader *r, const struct spot *at, enum place place, unsigned verbs,
                          struct slice alias, struct slice column)
 {
     const struct msg_object *object = r->message->resource.object;
@@ -89,7 +78,7 @@ static size_t word_length(const char *at)
 }
 
 /* Looks up each name. A literal is skipped. */
-static bool check_sql(const struct reader *r, const struct spot *at, enum place place, unsigned verbs,
+static bool check_sql(const struct rule_reader *r, const struct spot *at, enum place place, unsigned verbs,
                       const char *sql)
 {
     for (const char *s = sql; *s;) {
@@ -134,15 +123,20 @@ static bool verb_of(const char *name, enum msg_verb *ret_verb)
     return false;
 }
 
-static bool add_rule(struct reader *r, const struct spot *at, const struct msg_rule *rule)
+bool reader_add_rule(struct rule_reader *r, const struct spot *at, const struct msg_rule *rule)
 {
     if (r->rule_count == RULES_MAX)
-        return refuse(r->c, at, "a resource can have %d rules and references at most", RULES_MAX);
+        return refuse(r->c, at, "a resource can have %d rules at most, with those of its fields", RULES_MAX);
     r->rules[r->rule_count++] = *rule;
     return true;
 }
 
-static bool read_rule_verbs(struct reader *r, const struct spot *rule, unsigned *ret_verbs)
+bool reader_has_verb(const struct rule_reader *r, enum msg_verb verb)
+{
+    return is_of(r->message->wishes.verbs, verb);
+}
+
+static bool read_rule_verbs(struct rule_reader *r, const struct spot *rule, unsigned *ret_verbs)
 {
     const json_t *list = json_object_get(rule->json, "verbs");
     struct spot at = spot_below(r->c, rule, "verbs", list);
@@ -161,7 +155,7 @@ static bool read_rule_verbs(struct reader *r, const struct spot *rule, unsigned 
 }
 
 /* A rule about a field is one of the body: 422. One about the whole is a conflict with the present state: 409. */
-static bool read_error(struct reader *r, const struct spot *rule, struct msg_rule *ret)
+static bool read_error(struct rule_reader *r, const struct spot *rule, struct msg_rule *ret)
 {
     const json_t *json = json_object_get(rule->json, "error");
     const char *name = json ? json_string_value(json) : ret->pointer ? "validation" : "conflict";
@@ -172,7 +166,7 @@ static bool read_error(struct reader *r, const struct spot *rule, struct msg_rul
     return true;
 }
 
-static bool read_pointer(struct reader *r, const struct spot *rule, struct msg_rule *ret)
+static bool read_pointer(struct rule_reader *r, const struct spot *rule, struct msg_rule *ret)
 {
     const json_t *json = json_object_get(rule->json, "pointer");
     const char *pointer = json_string_value(json);
@@ -185,7 +179,7 @@ static bool read_pointer(struct reader *r, const struct spot *rule, struct msg_r
     return true;
 }
 
-static bool read_rule(struct reader *r, const struct spot *spot)
+static bool read_rule(struct rule_reader *r, const struct spot *spot)
 {
     static const char *const members[] = {"verbs",       "error",    "pointer", "detail",
                                           "broken_when", "$comment", NULL};
@@ -203,10 +197,10 @@ static bool read_rule(struct reader *r, const struct spot *spot)
     if (!rule.broken_when || !*rule.broken_when)
         return refuse(r->c, sql ? &at : spot,
                       "`broken_when` must be a condition in SQL: a text, or its lines");
-    return check_sql(r, &at, IN_RULE, rule.verbs, rule.broken_when) && add_rule(r, spot, &rule);
+    return check_sql(r, &at, IN_RULE, rule.verbs, rule.broken_when) && reader_add_rule(r, spot, &rule);
 }
 
-static bool read_rules(struct reader *r, const struct spot *root)
+static bool read_rules(struct rule_reader *r, const struct spot *root)
 {
     const json_t *list = json_object_get(root->json, "x-rules");
     struct spot at = spot_below(r->c, root, "x-rules", list);
@@ -222,7 +216,18 @@ static bool read_rules(struct reader *r, const struct spot *root)
 
 /* ---- x-compute ---- */
 
-static bool read_computed_column(struct reader *r, const struct spot *spot, enum msg_verb verb,
+bool reader_add_computed(struct rule_reader *r, const struct spot *at, const struct msg_compute *computed)
+{
+    for (size_t i = 0; i < r->computed_count; i++)
+        if (r->computed[i].verbs & computed->verbs && strcmp(r->computed[i].column, computed->column) == 0)
+            return refuse(r->c, at, "`%s` is computed twice", computed->column);
+    if (r->computed_count == COMPUTED_MAX)
+        return refuse(r->c, at, "a resource can compute %d columns at most", COMPUTED_MAX);
+    r->computed[r->computed_count++] = *computed;
+    return true;
+}
+
+static bool read_computed_column(struct rule_reader *r, const struct spot *spot, enum msg_verb verb,
                                  const char *column)
 {
     static const char *const usual[] = {"id", "company_id", "version", "created_at", "updated_at"};
@@ -234,14 +239,12 @@ static bool read_computed_column(struct reader *r, const struct spot *spot, enum
         return refuse(r->c, spot, "`%s` is no name of a column", column);
     if (!sql || !*sql)
         return refuse(r->c, spot, "must be a value in SQL: a text, or its lines");
-    if (r->computed_count == COMPUTED_MAX)
-        return refuse(r->c, spot, "a resource can compute %d columns at most", COMPUTED_MAX);
-    r->computed[r->computed_count++] =
-        (struct msg_compute){.verbs = 1u << verb, .column = compiler_format(r->c, "%s", column), .sql = sql};
-    return check_sql(r, spot, IN_COMPUTE, 1u << verb, sql);
+    const struct msg_compute computed = {
+        .verbs = 1u << verb, .column = compiler_format(r->c, "%s", column), .sql = sql};
+    return check_sql(r, spot, IN_COMPUTE, 1u << verb, sql) && reader_add_computed(r, spot, &computed);
 }
 
-static bool read_computed(struct reader *r, const struct spot *root)
+static bool read_computed(struct rule_reader *r, const struct spot *root)
 {
     const json_t *verbs = json_object_get(root->json, "x-compute");
     struct spot at = spot_below(r->c, root, "x-compute", verbs);
@@ -270,7 +273,7 @@ static bool read_computed(struct reader *r, const struct spot *root)
 /* ---- x-reference ---- */
 
 /* What `to` names: a resource, or the users of the company, which are none. */
-static const char *table_of(const struct reader *r, const char *to)
+static const char *table_of(const struct rule_reader *r, const char *to)
 {
     if (to && strcmp(to, "user") == 0)
         return "app_user";
@@ -281,7 +284,7 @@ static const char *table_of(const struct reader *r, const char *to)
 }
 
 /* An entity that was referred to may have gone since, so an update looks at it only when it names another. */
-static bool add_reference_rules(struct reader *r, const struct spot *at, const struct msg_field *field,
+static bool add_reference_rules(struct rule_reader *r, const struct spot *at, const struct msg_field *field,
                                 const char *missing, const char *detail)
 {
     const char *pointer = compiler_format(r->c, "/%s", field->name), *column = field->column;
@@ -297,13 +300,30 @@ static bool add_reference_rules(struct reader *r, const struct spot *at, const s
     update.broken_when = compiler_format(r->c, "new.\"%s\" IS DISTINCT FROM old.\"%s\" AND %s", column,
                                          column, create.broken_when);
     unsigned verbs = r->message->wishes.verbs;
-    return (!is_of(verbs, MSG_VERB_CREATE) || add_rule(r, at, &create)) &&
-           (!is_of(verbs, MSG_VERB_UPDATE) || field->create_only || add_rule(r, at, &update));
+    return (!is_of(verbs, MSG_VERB_CREATE) || reader_add_rule(r, at, &create)) &&
+           (!is_of(verbs, MSG_VERB_UPDATE) || field->create_only || reader_add_rule(r, at, &update));
 }
 
-static bool read_reference(struct reader *r, const struct spot *property, struct msg_field *field)
+/* What a nullable reference is to becomes null when the other entity goes, unless it holds that entity. */
+static bool read_holds(struct rule_reader *r, const struct spot *reference, const char *to,
+                       struct msg_field *field)
 {
-    static const char *const members[] = {"to", "within", NULL};
+    const json_t *json = json_object_get(reference->json, "holds");
+    struct spot at = spot_below(r->c, reference, "holds", json);
+    bool is_user = strcmp(to, "user") == 0;
+    if (json && !json_is_boolean(json))
+        return refuse(r->c, &at, "must be true or false");
+    if (json && is_user)
+        return refuse(r->c, &at, "users are not deleted");
+    if (json_is_false(json) && !field->shape.nullable)
+        return refuse(r->c, &at, "a reference that is never null holds the other entity");
+    field->holds = !is_user && (json_is_true(json) || !field->shape.nullable);
+    return true;
+}
+
+static bool read_reference(struct rule_reader *r, const struct spot *property, struct msg_field *field)
+{
+    static const char *const members[] = {"to", "within", "holds", NULL};
     const json_t *json = json_object_get(property->json, "x-reference");
     struct spot at = spot_below(r->c, property, "x-reference", json);
     if (!json)
@@ -318,8 +338,8 @@ static bool read_reference(struct reader *r, const struct spot *property, struct
         return refuse(r->c, &at, "`to` must be the name of a resource, or user");
     if (field->shape.format != MSG_FORMAT_UUID || field->read_only)
         return refuse(r->c, &at, "a reference is a uuid that a client gives");
-    if (!field->shape.nullable && strcmp(to, "user") != 0)
-        return refuse(r->c, &at, "a reference must be nullable: it becomes null when the other entity goes");
+    if (!read_holds(r, &at, to, field))
+        return false;
     const char *parent = r->parent ? compiler_format(r->c, "%s_id", r->parent->name) : "";
     if (within && (!same || !r->parent || strcmp(same, parent) != 0 || strcmp(to, "user") == 0))
         return refuse(r->c, &of_within, "must be the id of the parent, which both have");
@@ -337,38 +357,9 @@ static bool read_reference(struct reader *r, const struct spot *property, struct
     return add_reference_rules(r, &at, field, missing, detail);
 }
 
-/* ---- x-number ---- */
-
-static bool read_number(struct reader *r, const struct spot *property, const struct msg_field *field)
-{
-    static const char *const members[] = {"prefix", "per", NULL};
-    const json_t *json = json_object_get(property->json, "x-number");
-    struct spot at = spot_below(r->c, property, "x-number", json);
-    struct msg_resource *resource = &r->message->resource;
-    if (!json)
-        return true;
-    if (!check_members(r->c, &at, members))
-        return false;
-    const char *prefix = json_string_value(json_object_get(json, "prefix"));
-    const json_t *per = json_object_get(json, "per");
-    if (!prefix || !*prefix || strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(prefix))
-        return refuse(r->c, &at, "`prefix` must be capital letters and digits");
-    if (per && (!json_is_string(per) || strcmp(json_string_value(per), "year") != 0))
-        return refuse(r->c, &at, "`per` must be \"year\" or left out");
-    if (resource->number || !field->read_only || field->shape.nullable ||
-        !is_of(r->message->wishes.verbs, MSG_VERB_CREATE))
-        return refuse(r->c, &at, "is for one field that is read-only, never null, and given by a create");
-    struct msg_number *number = compiler_alloc(r->c, 1, sizeof(*number));
-    number->column = field->column;
-    number->scope = compiler_format(r->c, per ? "'%s/' || :year" : "'%s'", resource->name);
-    number->prefix = compiler_format(r->c, per ? "'%s-' || :year || '-'" : "'%s-'", prefix);
-    resource->number = number;
-    return true;
-}
-
 /* ---- all ---- */
 
-static bool read_fields(struct reader *r, const struct spot *root)
+static bool read_fields(struct rule_reader *r, const struct spot *root)
 {
     struct msg_object *object = (struct msg_object *)(uintptr_t)r->message->resource.object;
     struct spot properties = spot_below(r->c, root, "properties", json_object_get(root->json, "properties"));
@@ -376,18 +367,19 @@ static bool read_fields(struct reader *r, const struct spot *root)
         struct msg_field *field = (struct msg_field *)(uintptr_t)&object->fields[i];
         struct spot at =
             spot_below(r->c, &properties, field->name, json_object_get(properties.json, field->name));
-        if (!read_reference(r, &at, field) || !read_number(r, &at, field))
+        if (!read_reference(r, &at, field) || !read_number(r, &at, field) || !read_unique(r, &at, field) ||
+            !read_transition_rules(r, &at, field))
             return false;
     }
     return true;
 }
 
 /* Creates share a statement unless one may depend on what another of them made: what a rule's own sub-select reads
- * is not known, and a reference to the same resource may be to one of them. */
-static bool is_alone(const struct reader *r, const struct spot *root)
+ * is not known, a reference to the same resource may be to one of them, and so may be who has a value already. */
+static bool is_alone(const struct rule_reader *r, const struct spot *root)
 {
     const struct msg_resource *resource = &r->message->resource;
-    bool is = resource->parent != NULL;
+    bool is = false;
     size_t written = json_array_size(json_object_get(root->json, "x-rules"));
     for (size_t i = 0; i < r->rule_count; i++)
         if (is_of(r->rules[i].verbs, MSG_VERB_CREATE))
@@ -397,7 +389,7 @@ static bool is_alone(const struct reader *r, const struct spot *root)
             is = is || strstr(r->computed[i].sql, "SELECT");
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const char *table = resource->object->fields[i].reference;
-        is = is || (table && strcmp(table, resource->table) == 0);
+        is = is || (table && strcmp(table, resource->table) == 0) || resource->object->fields[i].unique;
     }
     return is;
 }
@@ -419,7 +411,7 @@ bool read_all_rules(struct compiler *c, struct schema_set *set)
         struct spot root = {.document = document, .pointer = "", .json = document->json};
         if (message->is_request)
             continue;
-        struct reader r = {
+        struct rule_reader r = {
             .c = c,
             .set = set,
             .message = message,

@@ -103,23 +103,66 @@ test("test_generate_when_a_schema_is_refused_then_file_and_pointer_are_named_and
   assert.throws(() => readFileSync(join(folder, "tables.c")));
 });
 
-test("test_generate_when_a_resource_has_an_array_or_an_object_then_refused_because_nothing_would_store_it", () => {
+test("test_generate_when_a_resource_has_an_array_or_an_object_then_its_column_is_jsonb_and_no_filter", () => {
   const fields = {
-    array: { type: "array", maxItems: 5, items: { type: "string", maxLength: 20 } },
-    object: { type: "object", additionalProperties: false, properties: { street: { "x-id": 1, type: "string", maxLength: 20 } } },
+    tags: { "x-id": 19, type: "array", maxItems: 5, default: ["new"], items: { type: "string", maxLength: 20 } },
+    place: { "x-id": 20, type: ["object", "null"], additionalProperties: false, properties: { street: { "x-id": 1, type: "string", maxLength: 20 } } },
   };
-  for (const [type, field] of Object.entries(fields))
-    for (const wrapped of [field, { ...field, type: [type, "null"] }]) {
-      change("task.json", (task) => { task.properties.tags = { "x-id": 19, ...wrapped }; });
-      for (const refused of [generate(), schemac("--update-lock", folder)])
-        assert.deepEqual(refused, { status: 1, stderr: `schemac: task.json:1#/properties/tags: a resource cannot store an ${type}: make it a resource of its own` });
-    }
-  change("task.json", (task) => {
-    delete task.properties.tags;
-    task.$defs = { tags: fields.array };
-    task.properties.tags = { "x-id": 19, $ref: "#/$defs/tags" };
-  });
-  assert.match(generate().stderr, /task\.json:1#\/properties\/tags: a resource cannot store an array/);
+  change("task.json", (task) => { Object.assign(task.properties, fields); });
+  assert.deepEqual(schemac("--update-lock", folder), { status: 0, stderr: "" });
+  assert.deepEqual(generate(), { status: 0, stderr: "" });
+  assert.match(readFileSync(join(folder, "fields.lock"), "utf8"), /^task place\.street 1 string optional$/m);
+  const { stdout } = spawnSync(join(build, "schemas/schemac"), ["--migration", join(folder, "task.json")], { encoding: "utf8" });
+  assert.match(stdout, /^ {4}tags +jsonb +NOT NULL DEFAULT '\["new"\]' CHECK \(jsonb_typeof\(tags\) = 'array' AND jsonb_array_length\(tags\) BETWEEN 0 AND 5\),$/m);
+  assert.match(stdout, /^ {4}place +jsonb +CHECK \(jsonb_typeof\(place\) = 'object'\),$/m);
+  change("task.json", (task) => { task.properties.tags["x-filter"] = true; });
+  assert.match(generate().stderr, /task\.json:1#\/properties\/tags: x-filter is for single values/);
+  change("task.json", (task) => { delete task.properties.tags["x-filter"]; task.properties.place.required = ["street"]; });
+  assert.match(generate().stderr, /task\.json:1#\/properties\/place: an object that is a field of a resource cannot require `street`/);
+});
+
+test("test_generate_when_the_words_of_a_field_make_no_sense_then_refused_with_its_line", () => {
+  const statuses = { "": ["draft"], draft: ["sent"], sent: [] };
+  const status = (rows) => ({ "x-id": 90, type: "string", enum: ["draft", "sent"], default: "draft", "x-transitions": rows });
+  const number = (more) => ({ "x-id": 91, type: ["string", "null"], maxLength: 32, readOnly: true, "x-number": { prefix: "A", when: { phase: "sent" }, ...more } });
+  for (const [fields, words] of [
+    [{ phase: status({ ...statuses, "": ["sent"] }) }, "phase/x-transitions/: the default `draft` is not among them"],
+    [{ phase: status({ ...statuses, "": [] }) }, "phase/x-transitions/: is for values with which a create may begin"],
+    [{ phase: status({ ...statuses, draft: { gone: {} } }) }, "phase/x-transitions/draft/gone: `gone` is no value of the enum"],
+    [{ phase: status({ ...statuses, draft: { sent: { done: {} } } }) }, "phase/x-transitions/draft/sent: `done` is not supported here"],
+    [{ phase: status({ ...statuses, draft: { draft: {} } }) }, "phase/x-transitions/draft/draft: a value may always stay"],
+    [{ phase: status({ ...statuses, draft: { sent: { filled: ["name"] } } }) }, "phase/x-transitions/draft/sent/filled/0: must be the name of a field that may be null"],
+    [{ phase: status({ ...statuses, draft: { sent: { set: { completed_at: "actor" } } } }) },
+      'phase/x-transitions/draft/sent/set/completed_at: must be "now" (of a time), "actor" (of a uuid) or null'],
+    [{ phase: status({ ...statuses, draft: { sent: { set: { title: "now" } } } }) }, "phase/x-transitions/draft/sent/set/title: `title` is no read-only field"],
+    [{ phase: status({ ...statuses, draft: { sent: { set: { completed_at: "now" } } } }) }, "phase/x-transitions: `completed_at` is computed twice"],
+    [{ phase: status(statuses), code: number({ when: { phase: "gone" } }) }, "code/x-number/when: `gone` is no value of `phase`"],
+    [{ phase: status(statuses), code: number({ when: "sent" }) }, 'code/x-number/when: must be {"status": "sent"}: a field with x-transitions, and its value'],
+    [{ phase: status({ draft: ["sent"], sent: [] }), code: number() }, 'code/x-number/when: x-transitions of `phase` must say under "" that no create begins as sent'],
+    [{ phase: status(statuses), code: number({ per: "month" }) }, 'code/x-number: `per` must be "year", "parent" (where there is one) or left out'],
+    [{ code: { "x-id": 91, type: ["string", "null"], maxLength: 9, "x-unique": "world" } }, 'code/x-unique: must be "company" or, of a resource with a parent, "parent"'],
+    [{ code: { "x-id": 91, type: ["string", "null"], maxLength: 9, readOnly: true, "x-unique": "company" } }, "code/x-unique: is for single values that a client gives"],
+    [{ code: { "x-id": 91, type: ["string", "null"], maxLength: 9, "x-unique": "parent", "x-filter": true, "x-indexed": true } }, "code/x-unique: x-indexed cannot stand beside it"],
+    [{ code: { "x-id": 91, type: "string", format: "uuid", "x-create-only": true, "x-reference": { to: "task", holds: false } } },
+      "code: must be required, be nullable or have a default: what is it when a client leaves it out?"],
+    [{ code: { "x-id": 91, type: ["string", "null"], format: "uuid", "x-reference": { to: "user", holds: true } } }, "code/x-reference/holds: users are not deleted"],
+  ]) {
+    cpSync(committed, folder, { recursive: true });
+    change("task.json", (task) => { Object.assign(task.properties, fields); });
+    assert.equal(generate().stderr, `schemac: task.json:1#/properties/${words}`);
+  }
+});
+
+test("test_generate_when_x_resource_makes_no_sense_then_refused_with_its_line", () => {
+  for (const [file, member, value, words] of [
+    ["task.json", "single", true, "/single: what a company has one of has no parent, and of the verbs only get and update"],
+    ["project.json", "goes_with_parent", true, "/goes_with_parent: must be true or false, of a resource with a parent"],
+    ["client.json", "channel", "name", ": `channel`: `name` must be an x-create-only x-reference to what has a channel"],
+  ]) {
+    cpSync(committed, folder, { recursive: true });
+    change(file, (schema) => { schema["x-resource"][member] = value; });
+    assert.equal(generate().stderr, `schemac: ${file}:1#/x-resource${words}`);
+  }
 });
 
 test("test_generate_when_a_field_may_be_left_out_and_has_no_value_then_refused", () => {

@@ -46,6 +46,8 @@ const CATALOG = (tables) => `
                    FROM pg_constraint AS k WHERE k.conrelid = c.oid) AS constraints,
            ARRAY(SELECT to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n))
                    FROM pg_index AS i WHERE i.indrelid = c.oid) AS indexes,
+           ARRAY(SELECT to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n))
+                   FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique) AS uniques,
            c.relrowsecurity AS is_secured,
            ARRAY(SELECT r.rolname FROM pg_policy AS p, pg_roles AS r WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS policies,
            ARRAY(SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x
@@ -61,7 +63,7 @@ const begins = (index, columns) => columns.every((column, i) => index[i]?.replac
 // ---- types and bounds ----
 
 const FORMATS = { uuid: ['uuid'], date: ['date'], 'date-time': ['timestamp with time zone'] };
-const TYPES = { string: ['text'], boolean: ['boolean'], integer: ['integer', 'bigint'] };
+const TYPES = { string: ['text'], boolean: ['boolean'], integer: ['integer', 'bigint'], array: ['jsonb'], object: ['jsonb'] };
 
 const decimalsOf = (multiple) => (`${multiple}`.split('.')[1] ?? '').length;
 
@@ -141,6 +143,16 @@ function trialsOf({ table, isOld }, entry, found) {
     ].map((trial) => ({ ...trial, type, column, checks }));
 }
 
+function* ofUniques({ table, parent, fields }, found) {
+    const company = ['company_id'], above = [...company, `${parent}_id`];
+    for (const entry of Object.entries(fields)) {
+        const number = entry[1]['x-number'], unique = entry[1]['x-unique'];
+        const wanted = [...((number?.per ?? unique) === 'parent' ? above : company), columnOf(entry)];
+        if ((number || unique) && !found.uniques.some((index) => index.length === wanted.length && begins(index, wanted)))
+            yield `${table}.${entry[0]}: has no unique index (${wanted.join(', ')})`;
+    }
+}
+
 function* ofKeys({ table, parent, fields, computed }, resources, found) {
     const keys = found.constraints.filter(({ kind }) => kind === 'p' || kind === 'f')
         .map(({ kind, columns, other }) => `${kind} ${columns.join(',')}${kind === 'f' ? ` ${other}` : ''}`);
@@ -177,8 +189,9 @@ function* ofRights({ table, verbs }, found) {
 function* ofResource(resource, resources, found) {
     if (!found) return yield `${resource.table}: there is no such table`;
     for (const entry of Object.entries(resource.fields)) yield* ofColumn(resource, entry, found);
-    yield* ofKeys(resource, resources, found);
-    yield* ofIndexes(resource, found);
+    if (!resource.single) yield* ofKeys(resource, resources, found);
+    if (!resource.single) yield* ofIndexes(resource, found);
+    yield* ofUniques(resource, found);
     yield* ofRights(resource, found);
     const searches = Object.values(resource.fields).some((field) => field['x-search']);
     if (searches && !found.has_search) yield `${resource.table}: has x-search, and text_search_begin was not called for it`;

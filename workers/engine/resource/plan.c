@@ -64,9 +64,11 @@ struct resource_plan *resource_plan_whole(const struct msg_resource *resource,
     whole->plan = *written;
     join_rules(whole, resource, written);
     join_computed(whole, resource, written);
-    if (resource->number && written->verb == RESOURCE_CREATE && !written->number) {
-        whole->number = (struct resource_number){resource->number->column, resource->number->scope,
-                                                 resource->number->prefix};
+    const struct msg_number *number = resource->number;
+    if (number && written->verb == (number->when_column ? RESOURCE_UPDATE : RESOURCE_CREATE) &&
+        !written->number) {
+        whole->number = (struct resource_number){number->column, number->scope, number->prefix,
+                                                 number->when_column, number->when_value};
         whole->plan.number = &whole->number;
     }
     return &whole->plan;

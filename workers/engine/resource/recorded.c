@@ -58,9 +58,10 @@ static void write_project(struct sql_writer *w)
     case MSG_CHANNEL_PARENT:
         write_element(w, PARAM_PARENT, "uuid");
         break;
-    default:
-        assert(w->resource->channel ==
-               MSG_CHANNEL_NONE); /* what many creates are of has no parent's parent */
+    case MSG_CHANNEL_COLUMN:
+        buf_append_text(&w->text, "m._channel");
+        break;
+    case MSG_CHANNEL_NONE:
         buf_append_text(&w->text, "NULL");
     }
 }
@@ -109,5 +110,6 @@ void resource_write_records(struct sql_writer *w, const char *event)
     write_events(w, event);
     write_results(w);
     write_advance(w);
-    buf_append_text(&w->text, " SELECT id, 0, version, json, company_id FROM made");
+    buf_printf(&w->text, " SELECT id, 0, version, json, company_id%s FROM made",
+               w->resource->channel_column ? ", _channel" : "");
 }

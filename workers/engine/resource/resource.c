@@ -55,11 +55,24 @@ static uint64_t mentioned(const struct msg_object *object, const struct msg_valu
     return bits;
 }
 
-static struct slice field_param(const struct msg_field *field, const struct msg_value *value)
+/* Returns the array or the object as JSON, in memory of the arena. */
+static struct slice json_param(const struct msg_field *field, const struct msg_value *value,
+                               struct arena *arena)
 {
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, COLUMN_MAX);
+    msg_value_to_json(&field->shape, value, &text);
+    assert(!text.truncated); /* a body is smaller */
+    return arena_copy(arena, buf_slice(&text));
+}
+
+static struct slice field_param(const struct msg_field *field, const struct msg_value *value,
+                                struct arena *arena)
+{
+    bool is_json = field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT;
     switch (value->state) {
     case MSG_PRESENT:
-        return value->text;
+        return is_json ? json_param(field, value, arena) : value->text;
     case MSG_IS_NULL:
         return SLICE_NONE;
     default:
@@ -93,7 +106,7 @@ static struct slice may_param(enum msg_role role, char text[MAY_SIZE])
 
 static struct slice make_param(const struct resource_statement *s, const struct command *command,
                                const struct resource_moment *moment, const struct msg_value *values,
-                               uint8_t param, struct texts *texts)
+                               uint8_t param, struct texts *texts, struct arena *arena)
 {
     const struct envelope *envelope = &command->envelope;
     const struct msg_object *object = s->resource->object;
@@ -118,7 +131,7 @@ static struct slice make_param(const struct resource_statement *s, const struct 
     case PARAM_HAS:
         return db_number((int64_t)mentioned(object, values), texts->has);
     default:
-        return field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD]);
+        return field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD], arena);
     }
 }
 
@@ -171,7 +184,8 @@ static enum pg_element element_of(uint8_t param)
 }
 
 static void add_element(struct pg_array *column, const struct command *command, int64_t seq,
-                        const struct msg_object *object, const struct msg_value *values, uint8_t param)
+                        const struct msg_object *object, const struct msg_value *values, uint8_t param,
+                        struct arena *arena)
 {
     const struct envelope *envelope = &command->envelope;
     switch (param) {
@@ -194,8 +208,8 @@ static void add_element(struct pg_array *column, const struct command *command, 
         pg_array_add_i64(column, (int64_t)envelope->fingerprint);
         break;
     default:
-        pg_array_add_text(column,
-                          field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD]));
+        pg_array_add_text(
+            column, field_param(&object->fields[param - PARAM_FIELD], &values[param - PARAM_FIELD], arena));
     }
 }
 
@@ -214,9 +228,9 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
         if (is_array(s, i)) {
             if (w->count == 0)
                 pg_array_begin(&w->columns[i], element_of(s->params[i]));
-            add_element(&w->columns[i], command, seq, s->resource->object, values, s->params[i]);
+            add_element(&w->columns[i], command, seq, s->resource->object, values, s->params[i], &w->scratch);
         } else if (w->count == 0) {
-            w->params[i] = make_param(s, command, moment, values, s->params[i], &w->texts);
+            w->params[i] = make_param(s, command, moment, values, s->params[i], &w->texts, &w->scratch);
         }
     }
     w->count++;
@@ -296,6 +310,12 @@ static struct slice deleted_data(const struct command *command, int64_t version,
     return (struct slice){text, (size_t)len};
 }
 
+/* The place of the channel's id in the answer. */
+static int channel_column_of(const struct resource_statement *s)
+{
+    return s->plan->many ? ANSWER_COMPANY + 1 : s->has_follow ? ANSWER_FOLLOW_CHANNEL + 1 : ANSWER_ENTITY + 1;
+}
+
 /* Notes the entity whose channel hears of the event, beside the company's (a project). */
 static bool place(const struct resource_statement *s, const struct command *command,
                   const struct db_result *result, int row, struct effect *effect)
@@ -308,9 +328,11 @@ static bool place(const struct resource_statement *s, const struct command *comm
     case MSG_CHANNEL_PARENT:
         effect->project = command->envelope.parent;
         break;
-    case MSG_CHANNEL_COLUMN:
-        return uuid_parse(db_text(result, row, s->has_follow ? ANSWER_FOLLOW_CHANNEL + 1 : ANSWER_ENTITY + 1),
-                          &effect->project);
+    case MSG_CHANNEL_COLUMN: {
+        struct slice id = db_text(result, row, channel_column_of(s));
+        effect->has_project = id.data != NULL;
+        return !id.data || uuid_parse(id, &effect->project);
+    }
     case MSG_CHANNEL_NONE:
         break;
     }

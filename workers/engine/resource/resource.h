@@ -11,6 +11,8 @@
  *        sum_1 AS (UPDATE of another entity, by the difference that this change makes to its sums), …
  *   SELECT broken, the entity, the other entities
  *
+ * An update may give a number, too (x-number with `when`); it counts before `made`.
+ *
  * So a refusal is a result and not an SQL error, and costs no other command of the batch anything. Creates
  * that do not depend on one another travel together, many rows to a statement, because what PostgreSQL does
  * for each statement (start the executor, read the table's constraints and policies) was measured as half the
@@ -59,6 +61,8 @@ struct resource_number {
     const char *column;
     const char *scope;  /* SQL text: "'project/' || :year" */
     const char *prefix; /* SQL text, before the four or more digits: "'PRJ-' || :year || '-'" */
+    /* Of an update: it gives the number when this column first gets this value; NULL: a create gives it. */
+    const char *when_column, *when_value;
 };
 
 /* Arrays end with an empty element. */
@@ -66,14 +70,14 @@ struct resource_plan {
     enum resource_verb verb;
     const struct resource_rule *rules;
     const struct resource_column *computed;
-    const struct resource_number *number; /* create */
+    const struct resource_number *number; /* create, or update with when_column */
     bool
         many; /* of a create: its rules read nothing that its own kind changes, and nothing follows from it */
     bool begins_long_job; /* or makes one due */
     int http_status;      /* of a success; 0: what the verb says */
 };
 
-enum { RESOURCE_RULES_MAX = 30, RESOURCE_STATEMENT_MAX = 32 << 10 };
+enum { RESOURCE_RULES_MAX = 60, RESOURCE_STATEMENT_MAX = 32 << 10 };
 
 /* A plan made ready: the text of its statement, the parameters, and the rule of each bit. */
 struct resource_statement {

@@ -31,6 +31,23 @@ static bool is_taken_over(const struct sql_writer *w, const struct msg_field *fi
            !resource_is_following(w->resource, field->column);
 }
 
+/* Writes the value of the client. Of an object it is a merge patch, to what is there (RFC 7396). */
+static void write_given(struct sql_writer *w, size_t index)
+{
+    const struct msg_field *field = &w->resource->object->fields[index];
+    bool is_object = field->shape.type == MSG_OBJECT;
+    if (is_object) {
+        buf_append_text(&w->text, "json_merge_patch(");
+        if (w->plan->verb == RESOURCE_UPDATE)
+            sql_write_column(w, "old", field->column);
+        else
+            buf_append_text(&w->text, "NULL");
+        buf_append_text(&w->text, ", ");
+    }
+    sql_write_param(w, PARAM_FIELD + (unsigned)index, sql_type_of(field));
+    buf_append_text(&w->text, is_object ? ")" : "");
+}
+
 /* Writes a field of the entity as it would be: the value of the client, or (update) the present one. */
 static void write_new_field(struct sql_writer *w, size_t index)
 {
@@ -41,7 +58,7 @@ static void write_new_field(struct sql_writer *w, size_t index)
         sql_write(w, ":has");
         buf_printf(&w->text, " & %llu <> 0 THEN ", 1ULL << index);
     }
-    sql_write_param(w, PARAM_FIELD + (unsigned)index, sql_type_of(field));
+    write_given(w, index);
     if (is_update) {
         buf_append_text(&w->text, " ELSE ");
         sql_write_column(w, "old", field->column);
@@ -93,9 +110,10 @@ static void write_name_of_field(struct sql_writer *w, size_t index)
 static void write_cast_of_field(struct sql_writer *w, size_t index)
 {
     const struct msg_field *field = &w->resource->object->fields[index];
-    buf_append_text(&w->text, ", ");
+    bool is_object = field->shape.type == MSG_OBJECT;
+    buf_append_text(&w->text, is_object ? ", json_merge_patch(NULL, " : ", ");
     sql_write_column(w, "r", field->column);
-    buf_printf(&w->text, "::%s AS \"%s\"", sql_type_of(field), field->column);
+    buf_printf(&w->text, "::%s%s AS \"%s\"", sql_type_of(field), is_object ? ")" : "", field->column);
 }
 
 /* Writes (SELECT r._company, …, r."end_date"::date AS "end_date" … FROM unnest($1::uuid[], …) …) AS new. */
@@ -140,7 +158,7 @@ static void end_rule(struct sql_writer *w, const struct resource_rule *rule)
 {
     struct resource_statement *s = w->statement;
     assert(s->rule_count < RESOURCE_RULES_MAX);
-    buf_printf(&w->text, " THEN %u ELSE 0 END", 1U << s->rule_count);
+    buf_printf(&w->text, " THEN %llu ELSE 0 END", 1ULL << s->rule_count);
     s->rules[s->rule_count++] = rule;
 }
 
@@ -192,7 +210,7 @@ static void write_transitions(struct sql_writer *w)
 {
     for (size_t i = 0; i < w->resource->object->field_count; i++) {
         const struct msg_field *field = &w->resource->object->fields[i];
-        for (const struct msg_transition *row = field->transitions; row && row->from; row++)
+        for (const struct msg_transition *row = field->transitions; row && row->from && *row->from; row++)
             write_transition(w, field, row);
     }
 }
@@ -212,28 +230,41 @@ static char *children_detail(const struct msg_resource *resource, const struct m
     append_words(&text, resource->name);
     buf_append_text(&text, " has ");
     append_words(&text, child->collection);
-    buf_append_text(&text, ". Delete them first.");
+    buf_append_text(&text, msg_resource_has(child, MSG_VERB_DELETE) ? ". Delete them first."
+                                                                    : ", which are never deleted.");
     buf_append_char(&text, '\0');
     return xstrdup(buf_data(&text));
 }
 
-/* One rule for each resource that belongs to this one, if clients can delete its entities. */
-static void write_children(struct sql_writer *w)
+/* Refuses the delete while entities of the other resource have this one's id in the column. */
+static void write_held(struct sql_writer *w, const struct msg_resource *other, const char *column)
 {
     struct resource_statement *s = w->statement;
+    struct resource_rule *rule = &s->made_rules[s->made_count++];
+    *rule = (struct resource_rule){.err = ERR_CONFLICT, .detail = children_detail(w->resource, other)};
+    begin_rule(w);
+    buf_append_text(&w->text, "EXISTS (SELECT FROM ");
+    sql_write_quoted(w, other->table);
+    sql_write(w, " AS child WHERE child.company_id = :company AND ");
+    sql_write_column(w, "child", column);
+    sql_write(w, " = :id)");
+    end_rule(w, rule);
+}
+
+/* One rule for each resource that belongs to this one and does not go with it, and for each reference that holds it. */
+static void write_children(struct sql_writer *w)
+{
+    char parent[128];
+    snprintf(parent, sizeof(parent), "%s_id", w->resource->name);
     for (const struct msg_resource *const *at = msg_resources; *at; at++) {
-        if (!(*at)->parent || strcmp((*at)->parent, w->resource->name) != 0 ||
-            !msg_resource_has(*at, MSG_VERB_DELETE))
-            continue;
-        struct resource_rule *rule = &s->made_rules[s->made_count++];
-        *rule = (struct resource_rule){.err = ERR_CONFLICT, .detail = children_detail(w->resource, *at)};
-        begin_rule(w);
-        buf_append_text(&w->text, "EXISTS (SELECT FROM ");
-        sql_write_quoted(w, (*at)->table);
-        sql_write(w, " AS child WHERE child.company_id = :company AND ");
-        buf_printf(&w->text, "child.\"%s_id\" = ", w->resource->name);
-        sql_write(w, ":id)");
-        end_rule(w, rule);
+        bool is_child = (*at)->parent && strcmp((*at)->parent, w->resource->name) == 0;
+        if (is_child && (*at)->endpoint_count > 0 && !(*at)->goes_with_parent)
+            write_held(w, *at, parent);
+        for (size_t i = 0; i < (*at)->object->field_count; i++) {
+            const struct msg_field *field = &(*at)->object->fields[i];
+            if (field->holds && strcmp(field->reference, w->resource->table) == 0)
+                write_held(w, *at, field->column);
+        }
     }
 }
 
@@ -273,7 +304,7 @@ static bool is_set_to_parent(const struct sql_writer *w)
 static bool is_set_from_above(const struct sql_writer *w)
 {
     const char *column = w->resource->channel_column;
-    return w->plan->verb == RESOURCE_CREATE && column && !is_computed(w, column);
+    return w->plan->verb == RESOURCE_CREATE && w->resource->parent && column && !is_computed(w, column);
 }
 
 static void write_new_of_create(struct sql_writer *w)
@@ -322,11 +353,26 @@ static void write_which_old(struct sql_writer *w)
     buf_append_char(&w->text, ')');
 }
 
+/* Whether the update gives the number, which stays for good. */
+static void write_is_numbered(struct sql_writer *w)
+{
+    const struct resource_number *number = w->plan->number;
+    buf_append_text(&w->text, ", (");
+    sql_write_column(w, "new", number->when_column);
+    buf_printf(&w->text, " = '%s' AND ", number->when_value);
+    sql_write_column(w, "old", number->column);
+    buf_append_text(&w->text, " IS NULL) AS _is_numbered, ");
+    sql_write(w, number->scope);
+    buf_append_text(&w->text, " AS _scope");
+}
+
 static void write_new_of_update(struct sql_writer *w)
 {
     buf_append_text(&w->text, "WITH new AS (SELECT new.*, old.version AS _old_version, ");
     resource_write_own_sums(w);
     write_broken(w);
+    if (w->plan->number)
+        write_is_numbered(w);
     buf_append_text(&w->text, " FROM ");
     write_old(w);
     buf_append_text(&w->text, " CROSS JOIN LATERAL ");
@@ -390,11 +436,20 @@ static void write_accepted(struct sql_writer *w)
     buf_append_text(&w->text, " ORDER BY new._i");
 }
 
-static void write_number(struct sql_writer *w)
+/* Writes the prefix and at least four digits of the value. */
+static void write_number(struct sql_writer *w, const char *value)
 {
-    buf_append_text(&w->text, ", ");
     sql_write(w, w->plan->number->prefix);
-    buf_append_text(&w->text, " || lpad(new._number::text, greatest(4, length(new._number::text)), '0')");
+    buf_printf(&w->text, " || lpad(%s::text, greatest(4, length(%s::text)), '0')", value, value);
+}
+
+/* The update counts on when it gives a number, and is not refused. */
+static void write_counter_of_update(struct sql_writer *w)
+{
+    sql_write(w, "number AS (INSERT INTO counter AS c (company_id, scope, value)"
+                 " SELECT :company, new._scope, 1 FROM new WHERE new.broken = 0 AND new._is_numbered"
+                 " ON CONFLICT (company_id, scope) DO UPDATE SET value = c.value + excluded.value"
+                 " RETURNING c.value), ");
 }
 
 static void write_insert(struct sql_writer *w)
@@ -422,8 +477,10 @@ static void write_insert(struct sql_writer *w)
         sql_write(w, ", :parent");
     if (is_set_from_above(w))
         buf_append_text(&w->text, ", new._channel");
-    if (w->plan->number)
-        write_number(w);
+    if (w->plan->number) {
+        buf_append_text(&w->text, ", ");
+        write_number(w, "new._number");
+    }
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++) {
         buf_append_text(&w->text, ", ");
         sql_write(w, c->sql);
@@ -442,9 +499,18 @@ static void write_insert(struct sql_writer *w)
 static void write_update(struct sql_writer *w)
 {
     const struct msg_object *object = w->resource->object;
+    if (w->plan->number)
+        write_counter_of_update(w);
     buf_append_text(&w->text, "made AS (UPDATE ");
     sql_write_quoted(w, w->resource->table);
     sql_write(w, " AS t SET version = t.version + 1, updated_at = :at");
+    if (w->plan->number) {
+        buf_printf(&w->text, ", \"%s\" = CASE WHEN new._is_numbered THEN ", w->plan->number->column);
+        write_number(w, "(SELECT number.value FROM number)");
+        buf_append_text(&w->text, " ELSE ");
+        sql_write_column(w, "t", w->plan->number->column);
+        buf_append_text(&w->text, " END");
+    }
     for (const struct resource_column *c = w->plan->computed; c && c->column; c++) {
         buf_printf(&w->text, ", \"%s\" = ", c->column);
         sql_write(w, c->sql);
@@ -475,10 +541,10 @@ static void write_answer(struct sql_writer *w)
 {
     bool has_channel = w->resource->channel_column != NULL;
     if (w->plan->many) {
-        assert(!has_channel);
-        buf_append_text(&w->text,
-                        " SELECT id, 0, version, json, company_id FROM made"
-                        " UNION ALL SELECT _id, broken, NULL, NULL, _company FROM new WHERE broken <> 0");
+        buf_printf(&w->text,
+                   " SELECT id, 0, version, json, company_id%s FROM made"
+                   " UNION ALL SELECT _id, broken, NULL, NULL, _company%s FROM new WHERE broken <> 0",
+                   has_channel ? ", _channel" : "", has_channel ? ", NULL" : "");
         return;
     }
     bool is_create = w->plan->verb == RESOURCE_CREATE;

@@ -90,6 +90,9 @@ const char *sql_type_of(const struct msg_field *field)
         return "numeric";
     case MSG_BOOLEAN:
         return "boolean";
+    case MSG_ARRAY:
+    case MSG_OBJECT:
+        return "jsonb";
     default:
         return field->shape.format < ARRAY_LEN(by_format) && by_format[field->shape.format]
                    ? by_format[field->shape.format]

@@ -70,10 +70,24 @@ static void append_value(struct buf *sql, const struct msg_resource *resource, c
         buf_append_text(sql, "1");
 }
 
+/* What the rows refer to is not there. */
+static void forget_references(const struct msg_resource *resource)
+{
+    char sql[512];
+    snprintf(
+        sql, sizeof(sql),
+        "DO $do$ DECLARE name text; BEGIN FOR name IN SELECT conname FROM pg_constraint"
+        " WHERE conrelid = '\"%s\"'::regclass AND contype = 'f' AND confrelid <> 'company'::regclass LOOP"
+        " EXECUTE format('ALTER TABLE %%I DROP CONSTRAINT %%I', '%s', name); END LOOP; END $do$",
+        resource->table, resource->table);
+    do_sql(sql);
+}
+
 /* The rows have pairs of equal times. */
 static void fill(const struct msg_resource *resource, const char *company, const char *from)
 {
     struct buf columns, values, sql;
+    forget_references(resource);
     buf_init(&columns, 65536);
     buf_init(&values, 65536);
     buf_init(&sql, 65536);
@@ -176,7 +190,7 @@ static void close_asker(struct asker *a)
 static struct db_result *ask(struct asker *a, const char *sql)
 {
     static unsigned long long last;
-    static struct db_statement statements[16384];
+    static struct db_statement statements[65536];
     static char names[ARRAY_LEN(statements)][24];
     struct kept kept = {.journal = &a->journal};
     assert_true(last < ARRAY_LEN(statements));
@@ -265,6 +279,8 @@ static const char *value_of(const struct msg_field *field, bool is_there)
         return is_there && !field->required ? NULL : NOBODY;
     if (shape->type == MSG_BOOLEAN)
         return is_there ? "false" : "true";
+    if (!shape->allowed)
+        return is_there ? field->fallback : shape->type == MSG_STRING ? "Nothing" : "3";
     const char *there = field->fallback ? field->fallback : shape->allowed[0];
     for (const char *const *value = shape->allowed; *value; value++)
         if ((strcmp(*value, there) == 0) == is_there)

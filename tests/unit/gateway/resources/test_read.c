@@ -320,7 +320,8 @@ static void test_entity_when_read_is_json_with_every_field_of_the_schema(void **
         "\"priority\":\"medium\",\"start_date\":\"2026-02-01\",\"end_date\":null,\"budget\":1000.50,\"actual_"
         "cost\":0.00,"
         "\"address\":null,\"manager_id\":null,\"progress\":0,\"archived\":false,\"version\":3,"
-        "\"created_at\":\"2026-01-31T09:15:00.123456Z\",\"updated_at\":\"2026-01-31T09:15:00.000000Z\"}"));
+        "\"created_at\":\"2026-01-31T09:15:00.123456Z\",\"updated_at\":\"2026-01-31T09:15:00.000000Z\","
+        "\"client_id\":null}"));
     db_result_release(result);
     const struct slice of_task[] = {SLICE("0000000e-0000-7000-8000-000000000001"), SLICE(PROJECT)};
     result = read_rows(&reader, f->tasks->entity, of_task, 2);
