@@ -24,8 +24,19 @@ function sampleOf(field) {
     return type === 'boolean' ? true : field.minimum;
 }
 
-const bodyOf = ({ required, fields }) => Object.fromEntries(required.map((name) => [name, sampleOf(fields[name])]));
 const mayDo = ({ rights }, verb) => ROLES.find((role) => rights[role]?.[verb] === 'any');
+
+// The required fields. What they refer to is made.
+async function bodyOf(company, all, { required, fields }) {
+    const body = {};
+    for (const name of required) {
+        const to = fields[name]['x-reference']?.to;
+        if (to === 'user') body[name] = await company.addUser();
+        else if (to) body[name] = (await make(company, all, all.find((other) => other.name === to))).made.id;
+        else body[name] = sampleOf(fields[name]);
+    }
+    return body;
+}
 
 // Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
 async function make(company, all, resource) {
@@ -33,7 +44,7 @@ async function make(company, all, resource) {
     const above = parent && await make(company, all, parent);
     const begin = parent?.parent ? `/v1/${parent.collection}` : above?.path;
     const path = parent ? `${begin}/${above.made.id}/${resource.collection}` : resource.path ?? `/v1/${resource.collection}`;
-    const body = bodyOf(resource);
+    const body = await bodyOf(company, all, resource);
     const made = expectCreated(await company(mayDo(resource, 'create')).post(path, body, patient), path);
     return { path, body, made, at: `${path}/${made.id}` };
 }
@@ -47,10 +58,25 @@ async function remove(api, at) {
     }
 }
 
+// What a company has one of: its path names no entity.
+async function walkSingle(company, own, resource) {
+    const at = `/v1/${resource.collection}`, api = company(mayDo(resource, 'update'));
+    const read = expectStatus(await company('operative').get(at), 200).body;
+    assert.equal(read.id, own);
+    assert.deepEqual(Object.keys(read).sort(), Object.keys(resource.fields).sort());
+    const changed = expectStatus(await api.patch(at, {}, { ...patient, 'if-match': `"${read.version}"` }), 200).body;
+    assert.deepEqual(changed, { ...read, version: read.version + 1, updated_at: changed.updated_at });
+    expectProblem(await api.patch(at, {}, { ...patient, 'if-match': `"${read.version}"` }), 412, 'version-conflict');
+    expectProblem(await company('operative').patch(at, {}), 403, 'forbidden');
+    for (const method of ['POST', 'DELETE']) expectProblem(await api.call(method, at, { body: {} }), 405, 'method-not-allowed');
+}
+
 async function walk(stack, all, resource) {
     const own = await stack.addCompany();
     const company = (role) => stack.client({ company: own, role });
+    company.addUser = () => stack.addUser(own);
     const { verbs } = resource, has = (verb) => verbs.includes(verb);
+    if (resource.single) return walkSingle(company, own, resource);
     if (!has('create')) return;
     const { path, body, made, at } = await make(company, all, resource);
     const stranger = stack.client({ company: await stack.addCompany() });
