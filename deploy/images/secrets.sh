@@ -26,6 +26,7 @@ give database database_password
 give migrate database_password gateway_password worker_password
 give gateway broker_password gateway_password token_key
 give projects broker_password worker_password
+give webhooks broker_password worker_password
 
 # The broker reads its first user from its configuration.
 secret broker_password

@@ -21,11 +21,18 @@ static struct slice subject_of(const struct call *call)
     return subject;
 }
 
-/* The pool that the request names. When it names none, any pool can carry it out. */
-static const char *pool_of(const json_t *body)
+/* A request that names no pool can be carried out by any: it is sent to the first, and on to the next when no process
+ * of that one runs. In the call's arena. */
+struct attempt {
+    const char *pool; /* that the request names; NULL: any */
+    size_t at;        /* in the table of pools, where it names none */
+    struct slice action, text;
+    control_on_answer *on_answer;
+};
+
+static const char *pool_of(const struct attempt *attempt)
 {
-    const char *pool = json_string_value(json_object_get(body, "pool"));
-    return pool ? pool : topology_pool_at(0);
+    return attempt->pool ? attempt->pool : topology_pool_at(attempt->at);
 }
 
 /* The versions of a list of tags as an array, or "*"; false: it is malformed. What stands behind the dot of a tag
@@ -81,22 +88,60 @@ void pool_request_send(struct call *call, json_t *body, const char *action)
     pool_request_send_to(call, body, action, control_answer_call);
 }
 
+static void ask(struct call *call, struct attempt *attempt);
+
+static void on_attempt(struct call *call, const struct control_answer *answer, void *context)
+{
+    struct attempt *attempt = context;
+    bool is_absent = answer->err == ERR_UNROUTABLE && !answer->body.data;
+    if (is_absent && !attempt->pool && topology_pool_at(attempt->at + 1)) {
+        attempt->at++;
+        ask(call, attempt);
+    } else {
+        attempt->on_answer(call, answer, NULL);
+    }
+}
+
+static void ask(struct call *call, struct attempt *attempt)
+{
+    char key[KEY_SIZE];
+    snprintf(key, sizeof(key), "admin.%s", pool_of(attempt));
+    control_request(call, key, attempt->action, attempt->text, on_attempt, attempt);
+}
+
+/* `pool` points into the body, which ends before the answer comes. */
+static struct attempt *attempt_new(struct call *call, const json_t *body, const char *action,
+                                   const char *text, control_on_answer *on_answer)
+{
+    struct attempt *attempt = arena_calloc(&call->arena, 1, sizeof(*attempt));
+    const char *pool = json_string_value(json_object_get(body, "pool"));
+    struct slice name = pool ? arena_copy(&call->arena, (struct slice){pool, strlen(pool) + 1}) : SLICE_NONE;
+    if (!attempt || (pool && !name.data))
+        return NULL;
+    *attempt = (struct attempt){.pool = name.data,
+                                .action = slice_of(action),
+                                .text = arena_copy(&call->arena, slice_of(text)),
+                                .on_answer = on_answer};
+    return attempt->text.data ? attempt : NULL;
+}
+
 void pool_request_send_to(struct call *call, json_t *body, const char *action, control_on_answer *on_answer)
 {
     CLEANUP(json_cleanup) json_t *conditions = NULL;
     if (!pool_request_read_conditions(call, &conditions))
         return;
-    char key[KEY_SIZE];
     struct slice subject = subject_of(call);
-    snprintf(key, sizeof(key), "admin.%s", pool_of(body));
     json_t *request = json_pack("{s:O}", "body", body);
     if (subject.data)
         json_object_set_new(request, "subject", json_stringn(subject.data, subject.len));
     if (conditions)
         json_object_set(request, "if", conditions);
-    char *text = json_dumps(request, JSON_COMPACT);
-    control_request(call, key, slice_of(action), slice_of(text), on_answer, NULL);
-    free(text);
+    CLEANUP_FREE char *text = json_dumps(request, JSON_COMPACT);
+    struct attempt *attempt = attempt_new(call, body, action, text, on_answer);
+    if (attempt)
+        ask(call, attempt);
+    else
+        call_fail(call, ERR_BODY_TOO_LARGE, NULL);
     json_decref(request);
 }
 

@@ -68,13 +68,13 @@ describe('./cortex backup and restore', () => {
 
     test('test_backup_when_all_runs_then_one_file_that_only_its_owner_reads_and_nothing_stops', async () => {
         file = join(checkout.folder, 'two.backup');
-        const running = ['gateway', 'projects', 'broker', 'database'].map((part) => checkout.pid(part));
+        const running = ['gateway', 'projects', 'webhooks', 'broker', 'database'].map((part) => checkout.pid(part));
         const said = await checkout.cortex('backup', file);
         assert.match(said, /key of the tokens/);
         assert.match(said, /No command waited/);
         assert.equal(statSync(file).mode & 0o777, 0o600);
         assert.deepEqual(readdirSync(dirname(file)).filter((name) => name.startsWith('two.')), ['two.backup']);
-        assert.deepEqual(['gateway', 'projects', 'broker', 'database'].map((part) => checkout.pid(part)), running);
+        assert.deepEqual(['gateway', 'projects', 'webhooks', 'broker', 'database'].map((part) => checkout.pid(part)), running);
     });
 
     test('test_restore_when_the_file_is_not_whole_or_data_is_there_then_refused_and_nothing_is_changed', async () => {

@@ -9,7 +9,7 @@ import { Checkout } from '../lib/checkout.mjs';
 import { send } from '../lib/http.mjs';
 import { until } from '../lib/process.mjs';
 
-const PARTS = ['projects', 'gateway', 'broker', 'database'];
+const PARTS = ['projects', 'webhooks', 'gateway', 'broker', 'database'];
 const SOON_MS = 60_000;
 
 describe('up, break, mend, back up, move, upgrade', () => {
@@ -61,7 +61,7 @@ describe('up, break, mend, back up, move, upgrade', () => {
         await isUp();
     });
 
-    for (const [what, parts] of [['our_processes', ['projects', 'gateway']], ['the_broker', ['broker']], ['the_database', ['database']],
+    for (const [what, parts] of [['our_processes', ['projects', 'webhooks', 'gateway']], ['the_broker', ['broker']], ['the_database', ['database']],
         ['everything', PARTS]])
         test(`test_up_when_${what}_died_at_once_then_status_names_it_and_up_mends_it`, async () => {
             for (let i = 0; i < 5; i++) assert.equal(await create(`Before ${what} died ${i}`, { prefer: 'respond-async' }), 202);
@@ -111,7 +111,7 @@ describe('up, break, mend, back up, move, upgrade', () => {
             copyFileSync(path, `${path}.new`);
             renameSync(`${path}.new`, path);
         }
-        const before = ['gateway', 'projects'].map((part) => checkout.pid(part));
+        const before = ['gateway', 'projects', 'webhooks'].map((part) => checkout.pid(part));
         let goesOn = true, refused = 0;
         const writing = (async () => {
             for (let i = 0; goesOn; i++) if (![201, 202].includes(await create(`During the upgrade ${i}`))) refused++;
@@ -122,7 +122,7 @@ describe('up, break, mend, back up, move, upgrade', () => {
             goesOn = false;
             await writing;
         }
-        ['gateway', 'projects'].forEach((part, i) => assert.notEqual(checkout.pid(part), before[i], part));
+        ['gateway', 'projects', 'webhooks'].forEach((part, i) => assert.notEqual(checkout.pid(part), before[i], part));
         await isUp();
         assert.match(await checkout.cortex('up'), /nothing was changed/);
         assert.ok(accepted.some((name) => name.startsWith('During')), `${refused} were refused`);

@@ -71,17 +71,17 @@ class Stack {
         this.others = [];
         this.workerSettings = { ...common, CORTEX_DATABASE_URL: await database.url('cortex_worker', this.name), ...workerSettings };
         this.gateway = this.#newGateway('gateway', this.address, {}, from);
-        this.worker = this.#newWorker('projects', from);
+        this.worker = this.#newWorker('projects', 'projects', from);
         this.company = await this.addCompany('First');
     }
 
-    #newWorker(name, from = build) {
+    #newWorker(name, pool, from = build) {
         return new Program({
             name: `${this.name}-${name}`,
             command: join(from, 'workers', 'cortex-worker'),
-            args: ['projects'],
+            args: [pool],
             settings: this.workerSettings,
-            ready: async () => (await this.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'cortex_worker'")).length > 0,
+            ready: async () => (await this.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'cortex-worker ${pool}'`)).length > 0,
         });
     }
 
@@ -106,9 +106,9 @@ class Stack {
         return { program, address, url: `http://${address}` };
     }
 
-    // One more pool of the same workers, as on another host.
-    async addWorker(from = build) {
-        const program = this.#newWorker(`projects${this.others.length + 2}`, from);
+    // One more pool of the same workers, as on another host; or another pool, which the stack does not run by itself.
+    async addWorker(from = build, pool = 'projects') {
+        const program = this.#newWorker(`${pool}${this.others.length + 2}`, pool, from);
         this.others.push(program);
         await program.start();
         return program;

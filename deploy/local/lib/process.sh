@@ -5,7 +5,7 @@
 # in no environment. The settings of the stack (settings.sh) go above our own.
 
 # shellcheck disable=SC2034 # for the commands
-PARTS=(gateway projects) # in the order of their start; all but the gateway are worker pools
+PARTS=(gateway projects webhooks) # in the order of their start; all but the gateway are worker pools
 declare -A STARTED=()    # those that this command has started
 
 process_role() {

@@ -1,4 +1,4 @@
-// What the gateway and the pool cost while nobody asks for anything: CPU time and wake-ups a second, all their processes together. What their
+// What the gateway and the pools cost while nobody asks for anything: CPU time and wake-ups a second, all their processes together. What their
 // servers cost meanwhile is the comparison.
 import { readFileSync, readdirSync } from 'node:fs';
 import { family } from '../processes.mjs';
@@ -36,9 +36,9 @@ async function watch(roots) {
 
 export async function measure() {
     await pause(10); // connections made, the first system work done
-    const [ours, theirs] = await Promise.all([watch([partPid('gateway'), partPid('projects')]), watch([partPid('broker'), partPid('database')])]);
+    const [ours, theirs] = await Promise.all([watch([partPid('gateway'), partPid('projects'), partPid('webhooks')]), watch([partPid('broker'), partPid('database')])]);
     const row = (what, name, unit, most) => ({
-        what: `gateway and pool, idle: ${what}`,
+        what: `gateway and pools, idle: ${what}`,
         ours: ours[name],
         theirs: theirs[name],
         unit,

@@ -1,5 +1,6 @@
 // The size of a pool, and what bounds the questions of operators.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 
 import amqp from 'amqplib';
@@ -97,6 +98,28 @@ export function pools(shared) {
             assert.deepEqual([pool.managers, pool.waiting, pool.deferred], [[], null, { parked: 0, retry: 0, scheduled: 0 }]);
             await stack.worker.start();
             await until(async () => (await operator.get('/v1/admin/pools')).body.data[0].wanted === 1, 30_000, 'the pool to be back');
+        });
+
+        test('test_another_pool_when_it_runs_then_it_is_listed_resized_and_carries_out_what_the_first_is_away_for', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const letter = randomUUID();
+            const webhooks = await stack.addWorker(undefined, 'webhooks');
+            const shown = async (path) => (await operator.get(path)).body;
+            const ready = (pool, count) => pool.managers?.flatMap(({ workers }) => workers).filter(({ state }) => state === 'ready').length === count;
+            await until(async () => ready(await shown('/v1/admin/pools/webhooks'), 1), 30_000, 'the other pool');
+            expectStatus(await operator.put('/v1/admin/pools/webhooks', { wanted: 2 }), 200);
+            await until(async () => {
+                const { data } = await shown('/v1/admin/pools');
+                return data.map(({ name, wanted }) => `${name} ${wanted}`).join() === 'projects 1,webhooks 2' && ready(data[1], 2);
+            }, 30_000, 'both pools in the list');
+            await stack.run(`INSERT INTO dead_letter (id, pool, company_id, command_id, slot, reason, type, body)
+                VALUES ('${letter}', 'projects', '${stack.company}', gen_random_uuid(), 0, 'poison', 'project.create', '')`);
+            await stack.worker.kill();
+            await until(async () => (await operator.delete(`/v1/admin/dead-letters/${letter}`)).status < 300, 30_000, 'the letter to be dropped');
+            await stack.worker.start();
+            await webhooks.stop();
+            await until(async () => (await shown('/v1/admin/pools')).data[0].wanted === 1, 30_000, 'the first pool to be back');
         });
 
         // A queue that nobody reads stands for a manager that does not answer.

@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 import { send } from '../../lib/http.mjs';
 import { broker, database, ensureServers, servers } from '../../lib/servers.mjs';
 
-const PARTS = ['gateway', 'projects', 'broker', 'database'];
+const PARTS = ['gateway', 'projects', 'webhooks', 'broker', 'database'];
 const NOTHING = { CORTEX_LISTEN: undefined, CORTEX_GATEWAY_PROCESSES: undefined };
 
 export default function settingsTests(shared) {

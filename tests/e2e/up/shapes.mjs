@@ -72,7 +72,7 @@ export default function shapesTests(shared) {
 
         test('test_up_when_queues_have_another_shape_then_the_empty_are_replaced_and_those_that_are_not_are_named', async () => {
             await shared.checkout.cortex('up');
-            for (const pid of ['gateway', 'projects'].map((part) => shared.checkout.pid(part))) { // they would declare them again
+            for (const pid of ['gateway', 'projects', 'webhooks'].map((part) => shared.checkout.pid(part))) { // they would declare them again
                 process.kill(pid, 'SIGTERM');
                 await until(async () => !existsSync(`/proc/${pid}`), 60_000, `the end of ${pid}`);
             }

@@ -18,6 +18,7 @@ enum {
     UNCONFIRMED_MAX = 1024, /* replies */
     UNCONFIRMED_BYTES = 8 << 20,
     LOCK_WAIT_MS = 500, /* for a row that another transaction holds */
+    TEXT_LOOK_S = 5,
 };
 
 static const char requests[] = "requests"; /* consumer tag */
@@ -115,6 +116,11 @@ static const struct db_callbacks db_callbacks = {.on_up = on_db_up, .on_down = o
 
 /* ---- the outside ---- */
 
+static int64_t patience_of(const char *pool)
+{
+    return strcmp(pool, topology_pool_at(0)) == 0 ? 1 : HOUSEKEEPING_PATIENCE;
+}
+
 enum err housekeeping_new(struct ev_loop *loop, const struct config *config, const char *pool,
                           struct housekeeping **ret_housekeeping)
 {
@@ -131,8 +137,8 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
     h->operator= operator_new(loop, h->db, h->broker);
     h->dead_queue = dead_queue_new(loop, h->broker, h->db, pool, config->delivery_limit);
     h->acts = acts_new(loop, h->broker, h->db, pool);
-    h->schedules = schedules_new(loop, h->db, config);
-    h->text_blocks = text_blocks_new(loop, h->db);
+    h->schedules = schedules_new(loop, h->db, config, config->schedule_poll_ms * patience_of(pool));
+    h->text_blocks = text_blocks_new(loop, h->db, (double)(TEXT_LOOK_S * patience_of(pool)));
     *ret_housekeeping = h;
     return ERR_OK;
 }

@@ -8,11 +8,16 @@
  *   schedule ───────▶ what is due by the clock, retention among it (schedules.h)
  *   <table>_text_changed ▶ what text search has to learn (text_blocks.h)
  *
- * Every process of a pool does this; what one leaves undone when it dies, another one does. */
+ * Every process of a pool does this; what one leaves undone when it dies, another one does. What does not belong to
+ * one pool (the schedules, text search) is looked for most often by the workers of the first pool (pools.def). Those of
+ * the other pools look HOUSEKEEPING_PATIENCE times more rarely, so that it is also done while the first pool is away
+ * and a further pool costs little while nothing happens. */
 
 #include <ev.h>
 
 #include "common/process/config.h"
+
+enum { HOUSEKEEPING_PATIENCE = 10 };
 
 struct housekeeping;
 

@@ -144,6 +144,7 @@ struct schedules {
     struct ev_loop *loop;
     struct db *db;
     const struct config *config;
+    int64_t poll_ms;
     char by[HOST_PROCESS_SIZE];
     char values[WORKS][DB_NUMBER_SIZE]; /* $2 of each */
     ev_timer poll;
@@ -186,7 +187,7 @@ static void look_in(struct schedules *s, double seconds)
 
 static double poll_s(const struct schedules *s)
 {
-    return (double)s->config->schedule_poll_ms / 1000 * (0.8 + (double)arc4random_uniform(400) / 1000);
+    return (double)s->poll_ms / 1000 * (0.8 + (double)arc4random_uniform(400) / 1000);
 }
 
 static void close_one(struct schedules *s)
@@ -457,7 +458,7 @@ static void take(struct schedules *s)
 /* Processes that wait for the same time do not all come at once. */
 static double until_due_s(const struct schedules *s, int64_t ms)
 {
-    return (double)(ms + arc4random_uniform((uint32_t)s->config->schedule_poll_ms / 4 + 1)) / 1000;
+    return (double)(ms + arc4random_uniform((uint32_t)s->poll_ms / 4 + 1)) / 1000;
 }
 
 static void on_probed(void *arg, struct db_result *result)
@@ -510,12 +511,13 @@ static void take_values(struct schedules *s, const struct config *config)
         db_number(values[i], s->values[i]);
 }
 
-struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config)
+struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config, int64_t poll_ms)
 {
     struct schedules *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
     s->db = db;
     s->config = config;
+    s->poll_ms = poll_ms;
     host_process(s->by);
     s->most = TAKEN_MAX;
     take_values(s, config);

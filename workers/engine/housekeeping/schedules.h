@@ -4,13 +4,13 @@
  *
  *   probe ─▶ take ─▶ claim ─┬─▶ a command: a row of `deferred`, in the same statement
  *     ▲                       └─▶ work: a step ─▶ a step ─▶ … ─▶ ended
- *     └── until the next is due, CORTEX_SCHEDULE_POLL_MS at most
+ *     └── until the next is due, poll_ms at most
  *
  * The probe reads one entry of an index, however many schedules there are. What is due is taken with its lock,
  * some hundreds of rows at a time, past what other processes have locked; the times that follow are worked out
  * here, and one statement claims them all before the locks go.
  *
- * There is no leader. Every process of every pool looks. A time has one run over any number of processes,
+ * There is no leader. Every process of every pool looks; the caller says how often. A time has one run over any number of processes,
  * because next_at moves on in the transaction that has the lock of the row; and what a process had begun when
  * it died is rolled back, or other processes find it. The id of a command follows from its schedule and its
  * time. (Processes of the version before claim without a lock, by a statement that still has to find next_at
@@ -30,7 +30,7 @@
 struct schedules;
 
 /* `config` must outlive it. */
-struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config);
+struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config, int64_t poll_ms);
 void schedules_free(struct schedules *schedules); /* after its db */
 
 void schedules_drain(struct schedules *schedules); /* it claims nothing more */

@@ -13,12 +13,13 @@ enum {
     SQL_MAX = 4096,
 };
 
-static const double LOOK_S = 1, IDLE_LOOK_S = 5, REST_MIN_S = 0.02;
+static const double LOOK_S = 1, REST_MIN_S = 0.02;
 
 struct text_blocks {
     struct ev_loop *loop;
     struct db *db;
     ev_timer look;
+    double idle_look_s;
     struct buf sql;
     struct db_statement fill;
     int64_t commands;     /* since the last look */
@@ -40,7 +41,7 @@ static void look_in(struct text_blocks *t, double seconds)
 
 static void wait_for_changes(struct text_blocks *t)
 {
-    look_in(t, t->commands > 0 ? LOOK_S : IDLE_LOOK_S * (0.8 + (double)arc4random_uniform(400) / 1000));
+    look_in(t, t->commands > 0 ? LOOK_S : t->idle_look_s * (0.8 + (double)arc4random_uniform(400) / 1000));
 }
 
 static void on_filled(void *arg, struct db_result *result)
@@ -124,11 +125,12 @@ static void make_statement(struct text_blocks *t)
     t->fill = (struct db_statement){"text_blocks.fill", buf_data(&t->sql)};
 }
 
-struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db)
+struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db, double look_s)
 {
     struct text_blocks *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     t->db = db;
+    t->idle_look_s = look_s;
     t->looked = clock_monotonic_s();
     make_statement(t);
     ev_timer_init(&t->look, on_look, 0, 0);

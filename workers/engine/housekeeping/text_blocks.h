@@ -18,7 +18,8 @@
 
 struct text_blocks;
 
-struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db);
+/* While nothing changes here it looks every look_s for what others have changed. */
+struct text_blocks *text_blocks_new(struct ev_loop *loop, struct db *db, double look_s);
 void text_blocks_free(struct text_blocks *blocks); /* after its db */
 
 void text_blocks_changed(

@@ -29,6 +29,8 @@ struct long_job_kind {
 struct long_job_kinds;
 
 struct long_job_kinds *long_job_kinds_new(void);
+/* Whether this pool has any. */
+bool long_job_kinds_are_of(const char *pool);
 void long_job_kinds_free(struct long_job_kinds *kinds);
 const struct long_job_kind *long_job_kinds_find(const struct long_job_kinds *kinds, struct slice name);
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/msg/resource_sql.h"
 
@@ -93,12 +94,28 @@ static struct db_statement statement(struct long_job_kind *kind, size_t i, const
     return (struct db_statement){kind->names[i], sql};
 }
 
-struct long_job_kinds *long_job_kinds_new(void)
+static struct long_job_kinds *gather(void)
 {
     struct long_job_kinds *kinds = xcalloc(1, sizeof(*kinds));
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         kinds->count += sources[i](kinds->rows + kinds->count);
     assert(kinds->count <= KINDS_MAX);
+    return kinds;
+}
+
+bool long_job_kinds_are_of(const char *pool)
+{
+    bool are_of = false;
+    struct long_job_kinds *kinds = gather();
+    for (size_t i = 0; i < kinds->count; i++)
+        are_of |= strcmp(msg_resource_by_name(slice_of(kinds->rows[i].resource))->pool, pool) == 0;
+    long_job_kinds_free(kinds);
+    return are_of;
+}
+
+struct long_job_kinds *long_job_kinds_new(void)
+{
+    struct long_job_kinds *kinds = gather();
     for (size_t i = 0; i < kinds->count; i++) {
         struct long_job_kind *kind = &kinds->rows[i];
         kind->turn_sql = turn_sql(kind);

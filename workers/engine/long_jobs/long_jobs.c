@@ -232,6 +232,9 @@ static const struct db_callbacks db_callbacks = {.on_up = on_up, .on_down = on_d
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
                        struct broker *publisher, struct gateways *gateways, struct long_jobs **ret_jobs)
 {
+    *ret_jobs = NULL;
+    if (!long_job_kinds_are_of(pool))
+        return ERR_OK;
     struct long_jobs *r = xcalloc(1, sizeof(*r));
     double beat_s = (double)config->job_lease_ms / 1000 / BEATS_A_LEASE;
     r->loop = loop;
@@ -280,6 +283,8 @@ void long_jobs_free(struct long_jobs *r)
 
 void long_jobs_poke(struct long_jobs *r)
 {
+    if (!r)
+        return;
     r->is_poked = true;
     if (r->phase == IDLE)
         wait_s(r, 0);
@@ -287,6 +292,8 @@ void long_jobs_poke(struct long_jobs *r)
 
 void long_jobs_hold(struct long_jobs *r, bool is_held)
 {
+    if (!r)
+        return;
     r->is_held = is_held;
     if (!is_held && r->phase == IDLE)
         wait_s(r, 0);
@@ -294,6 +301,8 @@ void long_jobs_hold(struct long_jobs *r, bool is_held)
 
 void long_jobs_drain(struct long_jobs *r)
 {
+    if (!r)
+        return;
     r->is_draining = true;
     if (r->phase == PAUSING)
         wait_s(r, 0);
@@ -301,5 +310,5 @@ void long_jobs_drain(struct long_jobs *r)
 
 bool long_jobs_is_idle(const struct long_jobs *r)
 {
-    return r->phase == IDLE;
+    return !r || r->phase == IDLE;
 }

@@ -30,7 +30,8 @@
 
 struct long_jobs;
 
-/* Strings of `config` and `pool` must outlive it; the publisher and `gateways` are borrowed. */
+/* Strings of `config` and `pool` must outlive it; the publisher and `gateways` are borrowed. *ret_jobs is NULL where the
+ * pool has no long jobs: then there is no connection, and the functions below do nothing. */
 enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const char *pool,
                        struct broker *publisher, struct gateways *gateways,
                        struct long_jobs **ret_jobs) MUST_CHECK;

@@ -89,7 +89,7 @@ static struct looker look(const struct engine *e)
     assert_int_equal(db_new(e->loop, &(struct db_options){.url = test_url(), .role = "cortex_worker"},
                             &callbacks, NULL, &looker.db),
                      ERR_OK);
-    looker.schedules = schedules_new(e->loop, looker.db, &settings);
+    looker.schedules = schedules_new(e->loop, looker.db, &settings, settings.schedule_poll_ms);
     return looker;
 }
 

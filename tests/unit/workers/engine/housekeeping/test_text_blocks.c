@@ -42,7 +42,7 @@ static bool is_filled(void)
 static void fill(struct engine *e)
 {
     struct db *db = connect_filler(e);
-    struct text_blocks *blocks = text_blocks_new(e->loop, db);
+    struct text_blocks *blocks = text_blocks_new(e->loop, db, 5);
     for (int turn = 0; turn < 3000 && !is_filled(); turn++)
         run_for(e->loop, 0.01);
     assert_true(is_filled());
@@ -123,7 +123,7 @@ static void test_text_when_another_process_fills_this_one_leaves_it_alone_and_go
     add_projects(e, "Quay");
     run_sqlf("DO $$ BEGIN PERFORM pg_advisory_lock(hashtextextended('cortex.project_text_fill', 0)); END $$");
     struct db *db = connect_filler(e);
-    struct text_blocks *blocks = text_blocks_new(e->loop, db);
+    struct text_blocks *blocks = text_blocks_new(e->loop, db, 5);
     run_for(e->loop, 2.5);
     assert_false(is_filled());
     run_sqlf(
@@ -139,7 +139,7 @@ static void test_text_when_many_changes_have_gathered_is_filled_although_more_co
 {
     struct engine *e = *state;
     struct db *db = connect_filler(e);
-    struct text_blocks *blocks = text_blocks_new(e->loop, db);
+    struct text_blocks *blocks = text_blocks_new(e->loop, db, 5);
     add_projects(e, "Quay");
     for (int turn = 0; turn < 3000 && !is_filled(); turn++) {
         for (int i = 0; i < MANY / 100; i++)
