@@ -6,8 +6,8 @@
  *                                        └─ rejected, over the limit ─▶ dead (topic) ─▶ dead.<pool> (quorum)
  *   events.gateways (topic) ─ <slot>.<company>.<resource>.<verb>, slots.p-<gateway> ─▶ an exclusive classic queue
  *      ▲      │                <slot>.<resource>.<verb>: a parcel                       of each gateway process
- *      │      └ four words or more ─▶ events.slots (topic) ─▶ consumers that are not ours, gateways of the versions
- *      │                                   ▲                  before parcels
+ *      │      └ four words or more ─▶ events.slots (topic) ─▶ feeds of pools (workers/engine/feed/), consumers that are
+ *      │                                   ▲                  not ours, gateways of the versions before parcels
  *      └─────────── three words or more ───┴─ events (topic) ─ <company>.<resource>.<verb>, slots.p-<gateway>, …
  *   control (topic) ─ admin.<pool> ─▶ control.<pool>.requests (quorum), which every worker consumes
  *              ├───── manager.<pool>, pool.<pool>, member.<pool> ─▶ an exclusive classic queue of each manager

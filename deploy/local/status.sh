@@ -65,6 +65,10 @@ pools=
 problems=$({ grep -oE '"name":"[a-z_]+"|"problems":\[[^]]*\]' <<<"$pools" || true; } |
     awk -F'"' '$2 == "name" { pool = $4 } $2 == "problems" { for (i = 4; i < NF; i += 2) print pool, $i }')
 
+# What is gone before a pool that lives on events has passed it: "pool events" a line.
+dropped=$({ grep -oE '"name":"[a-z_]+"|"dropped" ?: ?[1-9][0-9]*' <<<"$pools" || true; } |
+    awk -F'"' '$2 == "name" { pool = $4 } $2 == "dropped" { sub(/^[ :]*/, "", $3); print pool, $3 }')
+
 # "; 2 of 3 workers ready", over all hosts.
 size_of() {
     { grep -oE '"name":"[a-z_]+"|"wanted":[0-9]+|"state":"[a-z]+"' <<<"$pools" || true; } | awk -F'[":]+' -v pool="$1" '
@@ -120,6 +124,9 @@ done
 while read -r pool sentence; do
     [ -z "$pool" ] || say "$pool: $sentence"
 done <<<"$problems"
+while read -r pool count; do
+    [ -z "$pool" ] || say "$pool: $count events were deleted before this pool had passed them; GET /v1/admin/pools/$pool says of which companies."
+done <<<"$dropped"
 troubles
 ! has_moved broker && ! has_moved database || say "The folder has moved to $STATE while its servers run: ./cortex up starts them again there."
 # The count comes from our own database only; with another one, ./cortex dead asks the gateway.

@@ -25,6 +25,7 @@ static const struct member {
     {"Pool", "managers", LIST, 0, "PoolManager"},
     {"Pool", "deferred", ONE, MAY_BE_NULL, "PoolDeferred"},
     {"Pool", "dead_letters", COUNT, MAY_BE_NULL, NULL},
+    {"Pool", "feed", ONE, MAY_BE_NULL, "PoolFeed"},
 
     {"PoolBounds", "min", COUNT, 0, NULL},
     {"PoolBounds", "max", COUNT, 0, NULL},
@@ -37,6 +38,15 @@ static const struct member {
     {"PoolDeferred", "parked", COUNT, 0, NULL},
     {"PoolDeferred", "retry", COUNT, 0, NULL},
     {"PoolDeferred", "scheduled", COUNT, 0, NULL},
+
+    {"PoolFeed", "companies", COUNT, 0, NULL},
+    {"PoolFeed", "behind", COUNT, 0, NULL},
+    {"PoolFeed", "dropped", COUNT, 0, NULL},
+    {"PoolFeed", "dropped_of", LIST, 0, "PoolFeedDropped"},
+
+    {"PoolFeedDropped", "company", UUID, 0, NULL},
+    {"PoolFeedDropped", "events", COUNT, 0, NULL},
+    {"PoolFeedDropped", "at", TIME, 0, NULL},
 
     {"PoolManager", "id", UUID, 0, NULL},
     {"PoolManager", "host", TEXT, 0, NULL},

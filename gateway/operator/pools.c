@@ -49,7 +49,8 @@ static const struct db_statement count_waiting = {
     "    'parked', " COUNT("deferred", " AND reason = 'turn'") ","
     "    'retry', " COUNT("deferred", " AND reason = 'retry'") ","
     "    'scheduled', " COUNT("deferred", " AND reason = 'schedule'") "),"
-    "  'dead_letters', " COUNT("dead_letter", "") ")::text"
+    "  'dead_letters', " COUNT("dead_letter", "") ","
+    "  'feed', feed_view(p.name))::text"
     " FROM unnest(string_to_array($1, ' ')) WITH ORDINALITY AS p (name, place)"
     " ORDER BY p.place"};
 /* clang-format on */
@@ -75,7 +76,7 @@ static struct slice inside(struct slice object)
 /* Joins two objects into one. */
 static struct slice merge(struct arena *arena, struct slice view, struct slice counts)
 {
-    static const struct slice unknown = SLICE("{\"deferred\":null,\"dead_letters\":null}");
+    static const struct slice unknown = SLICE("{\"deferred\":null,\"dead_letters\":null,\"feed\":null}");
     struct slice known = counts.data ? counts : unknown;
     return join(arena, (struct slice){view.data, view.len - 1}, ",", inside(known), "}");
 }

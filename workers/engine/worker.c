@@ -73,6 +73,8 @@ static void on_settled(void *ctx, struct command *command)
     if (command->outcome == COMMAND_DONE && command->handler &&
         command->handler->statement.plan->begins_long_job)
         long_jobs_poke(w->long_jobs);
+    if (command->outcome == COMMAND_DONE)
+        feed_joined(w->feed, &command->envelope.company);
     if (command->outcome != COMMAND_DEFERRED && command->outcome != COMMAND_GONE)
         outbox_send(w->outbox, command);
     else
@@ -122,7 +124,7 @@ static bool has_finished(const struct worker *w)
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_backing_off(w->intake) == 0 &&
            outbox_unpublished(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
            partitions_held(w->partitions) == 0 && farewell_is_sent(w) &&
-           housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs);
+           housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs) && feed_is_idle(w->feed);
 }
 
 /* Other statements on this connection go between two batches. */
@@ -160,6 +162,7 @@ static void on_gained(void *ctx, unsigned partition)
     struct worker *w = ctx;
     w->set.mine |= UINT64_C(1) << partition;
     backlog_rescan(w->backlog, UINT64_C(1) << partition);
+    feed_gained(w->feed);
     log_debug("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
@@ -167,6 +170,7 @@ static void on_lost(void *ctx, unsigned partition)
 {
     struct worker *w = ctx;
     w->set.mine &= ~(UINT64_C(1) << partition);
+    feed_lost(w->feed, partition);
     log_debug("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
@@ -283,6 +287,7 @@ static void on_schema_changed(void *ctx)
 {
     struct worker *w = ctx;
     long_jobs_hold(w->long_jobs, schema_check_is_lacking(w->schema_check));
+    feed_hold(w->feed, !schema_check_is_complete(w->schema_check));
     members_changed(w->members);
 }
 
@@ -324,7 +329,6 @@ static void make_engine(struct worker *w)
         .unacked = acks_unacked(w->acks),
         .held = acks_unacked_commands(w->acks),
     };
-    w->set.count = (unsigned)config->partitions;
     w->intake = intake_new(w->loop, &w->set, &options);
     w->backlog = backlog_new(w->loop, w->db, w->pool, &w->set, w->intake, config);
     w->batch =
@@ -332,6 +336,20 @@ static void make_engine(struct worker *w)
                   &(struct batch_options){w->pool, topology_retries(w->pool, config), config->scheduled_max,
                                           config->scheduled_bytes, w->schema_check},
                   &batch_callbacks, w);
+}
+
+/* Only a pool with a consumer has a feed. */
+static enum err make_feed(struct worker *w)
+{
+    const struct feed_options options = {
+        .config = w->config,
+        .pool = w->pool,
+        .consumer = feed_consumer_of(w->pool),
+        .partitions = &w->set,
+        .broker = w->publisher,
+    };
+    w->set.count = (unsigned)w->config->partitions;
+    return options.consumer ? feed_new(w->loop, &options, &w->feed) : ERR_OK;
 }
 
 enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
@@ -355,6 +373,8 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         w->gateways = gateways_new(w->publisher, config);
     if (!err)
         err = long_jobs_new(loop, config, pool, w->publisher, w->gateways, &w->long_jobs);
+    if (!err)
+        err = make_feed(w);
     if (err) {
         worker_free(w);
         return err;
@@ -387,7 +407,9 @@ void worker_free(struct worker *w)
     plan_cache_free(w->plan_cache);
     schema_check_free(w->schema_check);
     long_jobs_close(w->long_jobs);
+    feed_close(w->feed);
     broker_free(w->publisher);
+    feed_free(w->feed);
     long_jobs_free(w->long_jobs);
     outbox_free(w->outbox);
     gateways_free(w->gateways);
@@ -411,6 +433,7 @@ void worker_drain(struct worker *w)
     backlog_stop(w->backlog);
     intake_drain(w->intake);
     long_jobs_drain(w->long_jobs);
+    feed_drain(w->feed);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -86,6 +86,7 @@ static void on_publisher_up(void *ctx, struct broker *broker)
     struct worker *w = ctx;
     topology_declare_events(broker);
     gateways_up(w->gateways);
+    feed_up(w->feed);
     members_up(w->members);
 }
 
@@ -95,13 +96,14 @@ static void on_publisher_down(void *ctx, struct broker *broker, const char *why)
     (void)broker;
     log_warn("broker.down", LOG_S("connection", "publisher"), LOG_S("why", why));
     members_down(w->members);
+    feed_down(w->feed);
 }
 
 static void on_publisher_delivery(void *ctx, struct broker *broker, const struct broker_delivery *delivery)
 {
     struct worker *w = ctx;
     (void)broker;
-    if (!gateways_delivery(w->gateways, delivery))
+    if (!gateways_delivery(w->gateways, delivery) && !feed_delivery(w->feed, delivery))
         members_delivery(w->members, delivery);
 }
 

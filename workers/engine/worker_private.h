@@ -9,6 +9,7 @@
 #include "common/db/db.h"
 #include "workers/engine/batch/batch.h"
 #include "workers/engine/batch/plan_cache.h"
+#include "workers/engine/feed/feed.h"
 #include "workers/engine/housekeeping/housekeeping.h"
 #include "workers/engine/intake/backlog.h"
 #include "workers/engine/intake/intake.h"
@@ -43,6 +44,7 @@ struct worker {
     ev_timer pause; /* active while no batch is begun, because the database is in trouble */
     double pause_s;
     struct long_jobs *long_jobs;
+    struct feed *feed;
     ev_prepare turn;
     ev_timer deadline;
     struct schema_check *schema_check; /* until it is complete the worker takes no partition */

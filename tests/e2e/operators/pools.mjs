@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import amqp from 'amqplib';
 
 import { expectProblem, expectStatus, pointersOf } from '../api/expect.mjs';
+import { Described } from '../../lib/described.mjs';
 import { until } from '../../lib/process.mjs';
 
 export function pools(shared) {
@@ -120,6 +121,22 @@ export function pools(shared) {
             await stack.worker.start();
             await webhooks.stop();
             await until(async () => (await shown('/v1/admin/pools')).data[0].wanted === 1, 30_000, 'the first pool to be back');
+        });
+
+        test('test_pool_when_it_has_a_feed_then_it_says_how_far_that_is_and_what_was_dropped_of_whom', async () => {
+            const { stack } = shared;
+            const operator = operatorOf(shared);
+            const described = new Described((await operator.get('/openapi.json')).body);
+            const [behind, passed] = await stack.addCompanies(2);
+            assert.equal((await operator.get('/v1/admin/pools')).body.data[1].feed, null);
+            await stack.run(`UPDATE company_sequence SET seq = 9 WHERE company_id IN ('${behind}', '${passed}');
+                INSERT INTO feed (company_id, pool, seq, dropped, dropped_at) VALUES ('${behind}', 'webhooks', 2, 0, NULL),
+                    ('${passed}', 'webhooks', 9, 5, '2026-01-02T03:04:05Z')`);
+            const answer = await operator.get('/v1/admin/pools');
+            described.expect('listPools', answer);
+            assert.deepEqual(answer.body.data.map(({ feed }) => feed), [null, {
+                companies: 2, behind: 7, dropped: 5, dropped_of: [{ company: passed, events: 5, at: '2026-01-02T03:04:05.000000Z' }] }]);
+            await stack.run('DELETE FROM feed');
         });
 
         // A queue that nobody reads stands for a manager that does not answer.

@@ -511,7 +511,8 @@ static void take_values(struct schedules *s, const struct config *config)
         db_number(values[i], s->values[i]);
 }
 
-struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config, int64_t poll_ms)
+struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config,
+                                int64_t poll_ms)
 {
     struct schedules *s = xcalloc(1, sizeof(*s));
     s->loop = loop;

@@ -30,7 +30,8 @@
 struct schedules;
 
 /* `config` must outlive it. */
-struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config, int64_t poll_ms);
+struct schedules *schedules_new(struct ev_loop *loop, struct db *db, const struct config *config,
+                                int64_t poll_ms);
 void schedules_free(struct schedules *schedules); /* after its db */
 
 void schedules_drain(struct schedules *schedules); /* it claims nothing more */
