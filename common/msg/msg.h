@@ -71,10 +71,14 @@ struct msg_field {
     uint8_t classes; /* x-class: 1 << MSG_CLASS_BIT_…; 0: whoever sees the entity sees it */
     enum msg_unique unique;
     bool holds; /* of a reference: the other entity is not deleted as long as this one refers to it */
+    bool
+        sort; /* lists can be sorted by it: there is an index (company_id, id of the parent, this column, id) */
 };
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
 enum { MSG_FILTERS_MAX = 10 }; /* most of them with x-filter */
+enum { MSG_SORTS_MAX = 5 };    /* most of them with x-sort */
+enum { MSG_VALUES_MAX = 50 };  /* most values of one filter in a query */
 enum { MSG_FIELDS_MAX = 128 }; /* most fields of one object; schemac refuses more */
 
 struct msg_object {
@@ -176,6 +180,8 @@ extern const struct msg_resource *const msg_resources[];
 const struct msg_resource *msg_resource_by_name(struct slice name);
 /* Whether the resource has the verb: clients find it in its endpoints, and schedules may send its command. */
 bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb);
+/* Whether the field's values have an order that clients may ask about: dates, times and numbers. */
+bool msg_is_ordered(const struct msg_field *field);
 /* "create" */
 const char *msg_verb_name(enum msg_verb verb);
 

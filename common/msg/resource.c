@@ -18,3 +18,10 @@ const struct msg_request *msg_request_by_name(struct slice name)
             return *r;
     return NULL;
 }
+
+bool msg_is_ordered(const struct msg_field *field)
+{
+    const struct msg_shape *shape = &field->shape;
+    return shape->type == MSG_INTEGER || shape->type == MSG_NUMBER || shape->format == MSG_FORMAT_DATE ||
+           shape->format == MSG_FORMAT_DATE_TIME;
+}

@@ -135,6 +135,18 @@ struct slice target_pair_name(struct slice pair)
     return (struct slice){pair.data, find(pair, "=")};
 }
 
+struct slice target_pair_value(struct slice pair)
+{
+    size_t name = target_pair_name(pair).len;
+    return name < pair.len ? from(pair, name + 1) : SLICE("");
+}
+
+struct slice target_decode(struct arena *arena, struct slice text)
+{
+    bool is_plain = find(text, "%+") == text.len;
+    return is_plain ? text : decode(arena, text, true);
+}
+
 struct slice target_parameter(struct arena *arena, struct slice query, const char *name)
 {
     for (struct slice pair; (pair = target_next_pair(&query)).data;) {

@@ -13,7 +13,10 @@ enum err target_parse(struct arena *arena, struct slice target, struct slice *re
 /* Takes the next "name=value" off the query, as it was sent; SLICE_NONE at the end. Empty ones are
  * skipped. */
 struct slice target_next_pair(struct slice *query);
-struct slice target_pair_name(struct slice pair); /* the part before "=", as it was sent */
+struct slice target_pair_name(struct slice pair);  /* the part before "=", as it was sent */
+struct slice target_pair_value(struct slice pair); /* the part behind it; "" when there is none */
+/* Decodes a part of a query. What has nothing to decode is returned as it is; SLICE_NONE: the memory is used up. */
+struct slice target_decode(struct arena *arena, struct slice text);
 
 /* The decoded value of the first parameter of that name; SLICE_NONE when absent. */
 struct slice target_parameter(struct arena *arena, struct slice query, const char *name);

@@ -16,7 +16,7 @@ static const struct {
     const char *name;     /* NULL: that of the component */
 } parameters[] = {
     {"limit", "query", "integer", "The largest number of entries in the page.", 1, 0, NULL},
-    {"after", "query", "string", "The `next` of the page before.", 1, 256, NULL},
+    {"after", "query", "string", "The `next` of the page before.", 1, 1200, NULL},
     {"channels", "query", "string",
      "The channels: `company:<id>` or `project:<id>`, separated by commas. Without it, the company's own "
      "channel.",

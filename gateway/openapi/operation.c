@@ -44,8 +44,9 @@ static const struct kind {
      .refusals = {304, 400, 401, 403, 404, 412, 500, 503}},
     {.verb = "list",
      .status = 200,
-     .meaning =
-         "One page of the list, oldest first. A list has ended when `next` is null, not when a page is short",
+     .meaning = "One page of the list, in the order that `sort` names. A list has ended when `next` is null, "
+                "not when "
+                "a page is short",
      .body = BODY_LIST,
      .parameters = {"limit", "after", "If-None-Match"},
      .headers = {"ETag", "Link"},
@@ -404,16 +405,77 @@ static json_t *archived_schema(void)
                      "false");
 }
 
+/* Several values with commas between them: status=a,b. */
+static void add_set(json_t *parameters, const struct msg_resource *resource, const struct msg_field *field,
+                    const char *name, const char *description)
+{
+    json_t *item = openapi_filter_schema(resource, field);
+    if (field->shape.nullable)
+        item = json_pack("{s:[o, {s:s}]}", "anyOf", item, "const", "null");
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:o, s:i, s:i}}", "name",
+                                                name, "in", "query", "description", description, "style",
+                                                "form", "explode", 0, "schema", "type", "array", "items",
+                                                item, "minItems", 1, "maxItems", (int)MSG_VALUES_MAX));
+}
+
+static void add_operators(json_t *parameters, const struct msg_resource *resource,
+                          const struct msg_field *field)
+{
+    static const struct {
+        const char *name, *description;
+    } bounds[] = {
+        {"gte", "Lists only entities whose value is this one or greater."},
+        {"gt", "Lists only entities whose value is greater."},
+        {"lte", "Lists only entities whose value is this one or less."},
+        {"lt", "Lists only entities whose value is less."},
+    };
+    char name[96];
+    snprintf(name, sizeof(name), "%s[ne]", field->name);
+    add_set(parameters, resource, field, name,
+            field->shape.nullable
+                ? "Lists only entities with none of these values. Those without a value are "
+                  "among them, unless `null` is one."
+                : "Lists only entities with none of these values.");
+    for (size_t i = 0; i < ARRAY_LEN(bounds) && msg_is_ordered(field); i++) {
+        snprintf(name, sizeof(name), "%s[%s]", field->name, bounds[i].name);
+        add_query_parameter(parameters, name, bounds[i].description, openapi_filter_schema(resource, field));
+    }
+}
+
+static void add_sort(json_t *parameters, const struct msg_resource *resource)
+{
+    json_t *names = json_pack("[s, s]", "created_at", "-created_at");
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (resource->object->fields[i].sort) {
+            json_array_append_new(names, json_string(resource->object->fields[i].name));
+            json_array_append_new(names, json_sprintf("-%s", resource->object->fields[i].name));
+        }
+    add_query_parameter(
+        parameters, "sort",
+        "The field whose values order the list, with `-` in front the greatest first. Entities "
+        "without a value come last; those with equal ones are ordered by id.",
+        json_pack("{s:s, s:o, s:s}", "type", "string", "enum", names, "default", "created_at"));
+}
+
 static void add_filters(json_t *parameters, const struct msg_resource *resource)
 {
     bool searchable = false;
+    add_sort(parameters, resource);
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const struct msg_field *field = &resource->object->fields[i];
         bool is_archived = strcmp(field->name, "archived") == 0 && field->shape.type == MSG_BOOLEAN;
         searchable = searchable || field->search;
-        if (field->filter)
+        if (!field->filter)
+            continue;
+        if (is_archived)
             add_query_parameter(parameters, field->name, "Lists only entities with this value.",
-                                is_archived ? archived_schema() : openapi_filter_schema(resource, field));
+                                archived_schema());
+        else
+            add_set(parameters, resource, field, field->name,
+                    field->shape.nullable
+                        ? "Lists only entities with one of these values; `null` stands for no value."
+                        : "Lists only entities with one of these values.");
+        add_operators(parameters, resource, field);
     }
     if (searchable)
         add_query_parameter(

@@ -7,7 +7,7 @@
 /* Keywords that only our own code reads. */
 static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",  "x-indexed",
                                        "x-search", "x-column",      "x-request", "x-reference",
-                                       "x-number", "x-unique",      NULL};
+                                       "x-number", "x-unique",      "x-sort",    NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -177,7 +177,7 @@ void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)
     json_decref(schema);
 }
 
-/* A filter takes one value: the field's type without null, and without a default. */
+/* A value of a filter: the field's type without null, and without a default. */
 json_t *openapi_filter_schema(const struct msg_resource *resource, const struct msg_field *field)
 {
     json_t *schema = parse(resource);

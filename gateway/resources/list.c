@@ -18,7 +18,7 @@ struct listing {
     struct selection selection; /* its `after` moves on with each step */
     int64_t look_at;            /* rows, by the next step */
     double began;
-    struct db_result *results[STEPS_MAX]; /* those that have entries; held */
+    struct db_result *results[STEPS_MAX + 1]; /* those that have entries; held */
     size_t result_count;
     int64_t found; /* entries in them */
     unsigned steps;
@@ -45,6 +45,11 @@ static void on_parent(struct call *call, struct db_result *result, void *context
         call_respond(call, 200, "application/json", SLICE("{\"data\":[],\"next\":null}"));
 }
 
+static bool is_by_time(const struct listing *l)
+{
+    return l->selection.shape.sort == 0;
+}
+
 /* is_end: the list has no more entries, or the page has enough. An empty list may mean that the parent does not
  * exist. Only then the database is asked for it. */
 static void finish(struct call *call, struct listing *l, bool is_end)
@@ -52,7 +57,9 @@ static void finish(struct call *call, struct listing *l, bool is_end)
     const struct page page = {.results = l->results,
                               .result_count = l->result_count,
                               .limit = l->selection.limit,
-                              .stopped_at = is_end ? NULL : &l->selection.after};
+                              .stopped_at = is_end ? NULL : &l->selection.after,
+                              .like = &l->selection.after,
+                              .is_by_time = is_by_time(l)};
     if (l->found == 0 && !l->has_looked && l->plan->parent)
         query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, NULL);
     else
@@ -63,7 +70,7 @@ static void finish(struct call *call, struct listing *l, bool is_end)
 /* Without a word of what went wrong, when there is something to answer with. */
 static void fail(struct call *call, struct listing *l, enum err err)
 {
-    if (l->has_looked) {
+    if (l->has_looked || l->found > 0) {
         finish(call, l, false);
         return;
     }
@@ -92,6 +99,14 @@ static void pace(struct listing *l, double took)
         l->look_at /= 2;
 }
 
+/* The walk over the entries that have a value has ended, and the page is not full. */
+static bool is_followed_by_nulls(const struct listing *l)
+{
+    const struct plan_shape *shape = &l->selection.shape;
+    return (shape->place == PLAN_BEGIN || shape->place == PLAN_AFTER) && l->found <= l->selection.limit &&
+           plan_has_nulls(l->plan, shape);
+}
+
 static void on_step(struct call *call, struct db_result *result, void *context)
 {
     struct listing *l = context;
@@ -101,16 +116,24 @@ static void on_step(struct call *call, struct db_result *result, void *context)
     }
     int rows = db_rows(result), entries = page_entries(result);
     hold(l, result, entries);
+    if (rows == entries && is_followed_by_nulls(l)) {
+        selection_go_on_with_nulls(&l->selection);
+        step(call, l);
+        return;
+    }
     if (rows == entries) {
         finish(call, l, true);
         return;
     }
-    struct cursor last = {.created_us = db_int(result, entries, 1)};
-    if (!uuid_parse(db_text(result, entries, 2), &last.id)) {
+    struct cursor last;
+    if (!page_position(result, entries, is_by_time(l), &l->selection.after, &last)) {
         fail(call, l, ERR_INTERNAL);
         return;
     }
-    selection_go_on(&l->selection, &last);
+    if (!selection_go_on(call, &l->selection, &last)) {
+        fail(call, l, ERR_HEADERS_TOO_LARGE);
+        return;
+    }
     l->has_looked = true;
     double now = clock_monotonic_s();
     if (++l->steps == STEPS_MAX || (now - l->began) * 1000 >= (double)call->gateway->config->read_walk_ms) {
@@ -132,7 +155,7 @@ static bool is_complete(const struct slice *params, size_t count)
 static void step(struct call *call, struct listing *l)
 {
     struct slice params[SELECTION_PARAMS_MAX];
-    bool is_short = l->steps == 0 && !(l->selection.shape.text);
+    bool is_short = l->steps == 0 && !l->selection.shape.text;
     enum query_need need = is_short ? plan_compares(l->plan, &l->selection.shape) ? QUERY_LOOK : QUERY_LIST
                            : l->has_looked ? QUERY_STEP
                                            : QUERY_EXPENSIVE;

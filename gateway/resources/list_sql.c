@@ -316,8 +316,20 @@ static void append_bound(const struct writer *w, bool is_low)
         append_high(w, filter);
 }
 
-/* An index has one place to begin at. So after an entry the bound before it is left out: that entry is within it, as the
- * cursor's digest says. */
+/* An index has one place to begin at, and that is behind an entry. So the bound before that entry is given in a form that
+ * no index knows. */
+static void append_bound_before(const struct writer *w, bool is_low)
+{
+    int filter = w->walk.bounds;
+    bool is_bounded =
+        filter >= 0 && (w->shape->filters[filter] == PLAN_ONE || (is_low ? w->n.low : w->n.high)[filter]);
+    if (!is_bounded)
+        return;
+    buf_append_text(w->sql, " AND (true");
+    append_bound(w, is_low);
+    buf_append_text(w->sql, ") IS TRUE");
+}
+
 static void append_walk_of_sort(const struct writer *w)
 {
     bool descending = w->shape->descending;
@@ -332,6 +344,7 @@ static void append_walk_of_sort(const struct writer *w)
         append_column(w, w->sort);
         buf_printf(w->sql, ", t.id) %s ($%u, $%u)", w->forward, w->n.after_value, w->n.after_id);
         append_bound(w, descending);
+        append_bound_before(w, !descending);
     } else {
         append_bound(w, descending);
         append_bound(w, !descending);

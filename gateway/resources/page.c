@@ -46,6 +46,22 @@ static void add_link(struct call *call, const char *cursor)
         call_add_header(call, "Link", buf_slice(&link));
 }
 
+bool page_position(const struct db_result *result, int row, bool is_by_time, const struct cursor *like,
+                   struct cursor *ret_cursor)
+{
+    struct cursor cursor = {.has_digest = like != NULL, .digest = like ? like->digest : 0};
+    if (is_by_time) {
+        cursor.created_us = db_int(result, row, 1);
+    } else {
+        cursor.text = db_text(result, row, 1);
+        cursor.kind = cursor.text.data ? CURSOR_TEXT : CURSOR_NULL;
+    }
+    if (!uuid_parse(db_text(result, row, 2), &cursor.id))
+        return false;
+    *ret_cursor = cursor;
+    return true;
+}
+
 static size_t put(char *at, struct slice s)
 {
     memcpy(at, s.data, s.len);
@@ -123,8 +139,7 @@ static bool find_ending(const struct page *page, enum ending *ret_ending, struct
     *ret_ending = END_LAST;
     if (all > page->limit) {
         *ret_ending = END_NEXT;
-        ret_next->created_us = db_int(last, last_row, 1);
-        return uuid_parse(db_text(last, last_row, 2), &ret_next->id);
+        return page_position(last, last_row, page->is_by_time || !page->like, page->like, ret_next);
     }
     if (page->stopped_at) {
         *ret_ending = found < page->limit ? END_PARTIAL : END_NEXT;
@@ -135,16 +150,17 @@ static bool find_ending(const struct page *page, enum ending *ret_ending, struct
 
 void page_respond(struct call *call, const struct page *page)
 {
-    char closing[80], cursor[CURSOR_LEN + 1];
+    char closing[CURSOR_SIZE + 48], cursor[CURSOR_SIZE];
     enum ending ending;
     struct cursor next = {0};
     if (!find_ending(page, &ending, &next)) {
         call_fail(call, ERR_INTERNAL, NULL);
         return;
     }
-    cursor_format(&next, cursor);
-    if (ending != END_LAST)
+    if (ending != END_LAST) {
+        cursor_format(&next, cursor);
         add_link(call, cursor);
+    }
     int len = ending == END_LAST ? snprintf(closing, sizeof(closing), "],\"next\":null}")
                                  : snprintf(closing, sizeof(closing), "],\"next\":\"%s\"%s}", cursor,
                                             ending == END_PARTIAL ? ",\"partial\":true" : "");
@@ -160,12 +176,12 @@ void page_respond(struct call *call, const struct page *page)
 static bool read_after(struct call *call, struct slice *ret_at, struct slice *ret_id)
 {
     struct cursor cursor;
-    char at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
+    char octets[CURSOR_OCTETS_MAX], at[CLOCK_TEXT_SIZE], id[UUID_TEXT_LEN + 1];
     struct slice text = call_query(call, "after");
     *ret_at = *ret_id = SLICE_NONE;
     if (!text.data)
         return true;
-    if (cursor_parse(text, &cursor)) {
+    if (cursor_parse(text, octets, &cursor) || cursor.has_digest) {
         call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page.");
         return false;
     }
@@ -191,8 +207,7 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     struct page page = {.results = &result, .result_count = 1, .limit = *limit};
     struct cursor last = {0};
     if (entries < db_rows(result)) {
-        last.created_us = db_int(result, entries, 1);
-        if (!uuid_parse(db_text(result, entries, 2), &last.id)) {
+        if (!page_position(result, entries, true, NULL, &last)) {
             call_fail(call, ERR_INTERNAL, NULL);
             return;
         }

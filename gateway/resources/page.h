@@ -11,14 +11,22 @@
 #include "gateway/http/call.h"
 #include "gateway/resources/cursor.h"
 
-/* The rows of several results, one behind the other: the entry as JSON, its time in microseconds, its id. One entry
+/* The rows of several results, one behind the other: the entry as JSON, the value by which the list is sorted (its time
+ * in microseconds, or a text), its id. One entry
  * more than `limit` shows that there is a next page. A last row of a result that has no JSON is no entry. */
 struct page {
     struct db_result *const *results;
     size_t result_count;
     int64_t limit;
     const struct cursor *stopped_at; /* looking ended there, and there may be more; NULL: there are none */
+    const struct cursor
+        *like;       /* the page's cursors have its digest; NULL: they are of times, and have none */
+    bool is_by_time; /* the list is sorted by time; without `like` it is */
 };
+
+/* Where the list goes on behind this row. Its text lives as long as the result. False: the row has no id. */
+bool page_position(const struct db_result *result, int row, bool is_by_time, const struct cursor *like,
+                   struct cursor *ret_cursor) MUST_CHECK;
 
 /* How many rows of the result are entries. */
 int page_entries(const struct db_result *result);

@@ -193,9 +193,13 @@ static void find_sorts(struct plan *plan)
 {
     const struct msg_object *object = plan->resource->object;
     plan->sort_count = 1;
-    for (size_t i = 0; i < object->field_count; i++)
-        if (strcmp(object->fields[i].name, "created_at") == 0)
-            plan->sorts[0] = &object->fields[i];
+    for (size_t i = 0; i < object->field_count; i++) {
+        const struct msg_field *field = &object->fields[i];
+        if (strcmp(field->name, "created_at") == 0)
+            plan->sorts[0] = field;
+        else if (field->sort)
+            plan->sorts[plan->sort_count++] = field;
+    }
 }
 
 static void plan_init(struct plan *plan, struct plans *plans, const struct msg_resource *resource)

@@ -15,7 +15,7 @@
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
-enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 8, PLAN_OTHERS_MAX = 256 };
+enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 1 + MSG_SORTS_MAX, PLAN_OTHERS_MAX = 256 };
 
 /* What a filter demands of the value: bits. */
 enum plan_demand {

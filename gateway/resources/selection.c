@@ -11,11 +11,11 @@ struct parsing {
     const struct plan *plan;
     struct selection *selection;
     struct msg_problems *problems;
-    unsigned seen; /* a bit for each filter and parameter that has come */
+    unsigned seen; /* SEEN_…: parameters that have come */
 };
 
-/* Beside a bit for each filter. */
-enum { SEEN_LIMIT = 1 << PLAN_FILTERS_MAX, SEEN_AFTER = SEEN_LIMIT << 1, SEEN_TEXT = SEEN_AFTER << 1 };
+enum { SEEN_LIMIT = 1, SEEN_AFTER = 2, SEEN_TEXT = 4, SEEN_SORT = 8, SEEN_ARCHIVED = 16 };
+enum { DETAIL_MAX = 2048 };
 
 static struct slice arena_text(struct call *call, const char *text)
 {
@@ -56,42 +56,12 @@ static void take_limit(struct parsing *p, struct slice name, struct slice value)
 
 static void take_after(struct parsing *p, struct slice name, struct slice value)
 {
-    if (cursor_parse(value, &p->selection->after) != ERR_OK)
+    char octets[CURSOR_OCTETS_MAX];
+    struct cursor *after = &p->selection->after;
+    if (cursor_parse(value, octets, after) != ERR_OK)
         complain(p, name, SLICE("must be the `next` of an earlier page"));
-    p->selection->shape.place = PLAN_AFTER;
-}
-
-/* The value as JSON of the field's type, which the check of bodies can then read; NULL when it is none. */
-static json_t *json_of(const struct msg_shape *shape, struct slice value)
-{
-    if (shape->type == MSG_BOOLEAN && (slice_is(value, "true") || slice_is(value, "false")))
-        return json_boolean(value.data[0] == 't');
-    if (shape->type == MSG_INTEGER || shape->type == MSG_NUMBER)
-        return json_number_of(value);
-    /* jansson refuses texts that are not UTF-8, and PostgreSQL has no NUL. */
-    if (shape->type == MSG_STRING && !memchr(value.data, '\0', value.len))
-        return json_stringn(value.data, value.len);
-    return NULL;
-}
-
-static void take_filter(struct parsing *p, size_t at, struct slice value)
-{
-    const struct msg_field *field = p->plan->filters[at];
-    struct msg_problems found = {.arena = &p->call->arena};
-    json_t *json = json_of(&field->shape, value);
-    if (!json)
-        complain(p, slice_of(field->name), SLICE("is not a value of this field"));
-    else if (!msg_validate(&field->shape, MSG_EXACT, json, &found))
-        complain(p, slice_of(field->name),
-                 found.first ? found.first->detail : SLICE("is not a value of this field"));
-    if (json_is_integer(json)) { /* "1e1" is no integer to PostgreSQL */
-        char number[24];
-        snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json));
-        value = arena_text(p->call, number);
-    }
-    json_decref(json);
-    p->selection->filters[at].values = value;
-    p->selection->shape.filters[at] = PLAN_ONE;
+    else if (after->kind == CURSOR_TEXT)
+        after->text = arena_copy(&p->call->arena, after->text);
 }
 
 static void take_text(struct parsing *p, struct slice name, struct slice value)
@@ -106,14 +76,23 @@ static void take_text(struct parsing *p, struct slice name, struct slice value)
     p->selection->shape.text = true;
 }
 
-/* False when the parameter has been there before. */
-static bool first_time(struct parsing *p, struct slice name, unsigned bit)
+static void take_sort(struct parsing *p, struct slice name, struct slice value)
 {
-    if (p->seen & bit)
-        complain(p, name, SLICE("is given more than once"));
-    bool first = !(p->seen & bit);
-    p->seen |= bit;
-    return first;
+    const struct plan *plan = p->plan;
+    bool descending = value.len > 0 && value.data[0] == '-';
+    struct slice field = descending ? (struct slice){value.data + 1, value.len - 1} : value;
+    p->selection->shape.descending = descending;
+    for (size_t i = 0; i < plan->sort_count; i++)
+        if (slice_is(field, plan->sorts[i]->name)) {
+            p->selection->shape.sort = (uint8_t)i;
+            return;
+        }
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, DETAIL_MAX);
+    buf_append_text(&text, "must be one of these, with - before it for the contrary order: ");
+    for (size_t i = 0; i < plan->sort_count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? ", " : "", plan->sorts[i]->name);
+    complain(p, name, arena_copy(&p->call->arena, buf_slice(&text)));
 }
 
 /* Every list has these. */
@@ -124,43 +103,163 @@ static const struct parameter {
 } parameters[] = {
     {"limit", SEEN_LIMIT, take_limit},
     {"after", SEEN_AFTER, take_after},
+    {"sort", SEEN_SORT, take_sort},
     {"text", SEEN_TEXT, take_text},
 };
 
-static bool take_parameter(struct parsing *p, struct slice pair)
+static bool has_parameter(const struct plan *plan, const struct parameter *parameter)
+{
+    return parameter->bit != SEEN_TEXT || plan->has_search;
+}
+
+static bool take_parameter(struct parsing *p, struct slice name, struct slice raw)
 {
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
-        struct slice value = target_parameter(&p->call->arena, pair, parameters[i].name);
-        if (!value.data || (parameters[i].bit == SEEN_TEXT && !p->plan->has_search))
+        if (!slice_is(name, parameters[i].name) || !has_parameter(p->plan, &parameters[i]))
             continue;
-        struct slice name = slice_of(parameters[i].name);
-        if (first_time(p, name, parameters[i].bit))
+        struct slice value = target_decode(&p->call->arena, raw);
+        if (p->seen & parameters[i].bit)
+            complain(p, name, SLICE("is given more than once"));
+        else if (!value.data)
+            complain(p, name, SLICE("is too long"));
+        else
             parameters[i].take(p, name, value);
+        p->seen |= parameters[i].bit;
         return true;
     }
     return false;
 }
 
-static bool take_filter_pair(struct parsing *p, struct slice pair)
+/* "due_date[gte]" is the field and the operator. */
+static struct slice take_operator(struct slice *name)
 {
+    const char *open = memchr(name->data, '[', name->len);
+    if (!open || name->data[name->len - 1] != ']')
+        return SLICE("");
+    size_t len = (size_t)(open - name->data);
+    struct slice operator= {open + 1, name->len - len - 2};
+    name->len = len;
+    return operator.len> 0 ? operator: SLICE("[]"); /* which is none */
+}
+
+/* `archived=any` lists both: it is no filter. */
+static struct slice take_archived(struct parsing *p, size_t at, struct slice operator, struct slice raw)
+{
+    bool is_again = operator.len == 0 && p->seen & SEEN_ARCHIVED;
+    bool is_any = operator.len == 0 && slice_is(raw, "any");
+    p->seen |= SEEN_ARCHIVED;
+    if (is_again)
+        return SLICE("is given more than once");
+    return is_any ? SLICE_NONE
+                  : filter_take(p->call, p->plan->filters[at], operator, raw,
+                                &p->selection->shape.filters[at], &p->selection->filters[at]);
+}
+
+static bool take_filter(struct parsing *p, struct slice name, struct slice raw)
+{
+    struct slice field = name, operator= take_operator(&field);
     for (size_t i = 0; i < p->plan->filter_count; i++) {
-        const char *name = p->plan->filters[i]->name;
-        struct slice value = target_parameter(&p->call->arena, pair, name);
-        if (!value.data)
+        if (!slice_is(field, p->plan->filters[i]->name))
             continue;
-        if (!first_time(p, slice_of(name), 1U << i))
-            return true;
-        if ((int)i != p->plan->archived || !slice_is(value, "any"))
-            take_filter(p, i, value);
+        struct slice wrong = (int)i == p->plan->archived
+                                 ? take_archived(p, i, operator, raw)
+                                 : filter_take(p->call, p->plan->filters[i], operator, raw,
+                                               &p->selection->shape.filters[i], &p->selection->filters[i]);
+        if (wrong.data)
+            complain(p, name, wrong);
         return true;
     }
     return false;
+}
+
+static struct slice no_such_parameter(struct parsing *p)
+{
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, DETAIL_MAX);
+    buf_append_text(&text, "is not a parameter of this list, which has ");
+    for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
+        if (has_parameter(p->plan, &parameters[i]))
+            buf_printf(&text, "%s%s", i > 0 ? ", " : "", parameters[i].name);
+    for (size_t i = 0; i < p->plan->filter_count; i++)
+        buf_printf(&text, ", %s", p->plan->filters[i]->name);
+    return arena_copy(&p->call->arena, buf_slice(&text));
 }
 
 static void take_pair(struct parsing *p, struct slice pair)
 {
-    if (!take_parameter(p, pair) && !take_filter_pair(p, pair))
-        complain(p, target_pair_name(pair), SLICE("is not a parameter of this list"));
+    struct slice name = target_decode(&p->call->arena, target_pair_name(pair)), raw = target_pair_value(pair);
+    if (!name.data || (!take_parameter(p, name, raw) && !take_filter(p, name, raw)))
+        complain(p, target_pair_name(pair), no_such_parameter(p));
+}
+
+/* ---- the cursor ---- */
+
+/* Which list a cursor belongs to. */
+static uint64_t digest_of(const struct call *call, const struct plan *plan, const struct selection *selection)
+{
+    struct slice parts[7 + 4 * PLAN_FILTERS_MAX];
+    const struct plan_shape *shape = &selection->shape;
+    const uint8_t order[] = {shape->descending, shape->text};
+    size_t count = 0;
+    parts[count++] = (struct slice){(const char *)call->identity.company.octet, sizeof(struct uuid)};
+    parts[count++] = slice_of(plan->resource->name);
+    parts[count++] = plan->resource->parent ? call->params[0] : SLICE("");
+    parts[count++] = slice_of(plan->sorts[shape->sort]->name);
+    parts[count++] = (struct slice){(const char *)order, sizeof(order)};
+    parts[count++] = shape->text ? selection->text : SLICE("");
+    for (size_t i = 0; i < plan->filter_count; i++) {
+        if (!shape->filters[i])
+            continue;
+        const struct filter *filter = &selection->filters[i];
+        const struct slice given[] = {filter->values, filter->low, filter->high};
+        parts[count++] = slice_of(plan->filters[i]->name);
+        for (size_t k = 0; k < ARRAY_LEN(given); k++)
+            parts[count++] = given[k].data ? given[k] : SLICE("");
+    }
+    parts[count++] = (struct slice){(const char *)shape->filters, sizeof(shape->filters)};
+    return msg_fingerprint(parts, count);
+}
+
+/* Cursors without a digest are from before there were any: of lists, oldest first, whose filters have one value. */
+static bool is_old(const struct plan *plan, const struct plan_shape *shape)
+{
+    bool is_old = shape->sort == 0 && !shape->descending;
+    for (size_t i = 0; i < plan->filter_count; i++)
+        is_old = is_old && !(shape->filters[i] & ~(unsigned)PLAN_ONE);
+    return is_old;
+}
+
+static struct slice check_cursor(struct parsing *p, uint64_t digest)
+{
+    const struct plan *plan = p->plan;
+    struct plan_shape *shape = &p->selection->shape;
+    struct cursor *after = &p->selection->after;
+    if (after->has_digest ? after->digest != digest : !is_old(plan, shape))
+        return SLICE("is the `next` of a list with another order, other filters, or of somebody else");
+    if (after->kind == CURSOR_TEXT && filter_check(p->call, plan->sorts[shape->sort], &after->text).data)
+        return SLICE("must be the `next` of an earlier page");
+    bool is_null = after->kind == CURSOR_NULL;
+    if ((after->kind == CURSOR_TIME) != (shape->sort == 0) ||
+        !(is_null ? plan_has_nulls(plan, shape) : plan_has_values(plan, shape)))
+        return SLICE("must be the `next` of an earlier page");
+    shape->place = after->kind == CURSOR_NULL ? PLAN_AFTER_NULL : PLAN_AFTER;
+    return SLICE_NONE;
+}
+
+/* When all else of the query is known. */
+static void begin_somewhere(struct parsing *p)
+{
+    struct selection *selection = p->selection;
+    uint64_t digest = digest_of(p->call, p->plan, selection);
+    struct slice wrong = SLICE_NONE;
+    if (p->seen & SEEN_AFTER)
+        wrong = check_cursor(p, digest);
+    else if (!plan_has_values(p->plan, &selection->shape) && plan_has_nulls(p->plan, &selection->shape))
+        selection->shape.place = PLAN_NULLS;
+    if (wrong.data)
+        complain(p, SLICE("after"), wrong);
+    selection->after.has_digest = true;
+    selection->after.digest = digest;
 }
 
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
@@ -170,10 +269,12 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     struct parsing p = {.call = call, .plan = plan, .selection = &selection, .problems = problems};
     for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
         take_pair(&p, pair);
-    if (plan->archived >= 0 && !(p.seen & 1U << plan->archived)) {
+    if (plan->archived >= 0 && !(p.seen & SEEN_ARCHIVED)) {
         selection.filters[plan->archived].values = SLICE("false");
         selection.shape.filters[plan->archived] = PLAN_ONE;
     }
+    if (problems->count == 0)
+        begin_somewhere(&p);
     if (problems->count > 0)
         return ERR_BAD_REQUEST;
     *ret_selection = selection;
@@ -195,10 +296,21 @@ static struct slice pattern_of(struct call *call, struct slice text)
     return arena_copy(&call->arena, (struct slice){pattern, len});
 }
 
-void selection_go_on(struct selection *selection, const struct cursor *after)
+bool selection_go_on(struct call *call, struct selection *selection, const struct cursor *after)
 {
     selection->after = *after;
-    selection->shape.place = PLAN_AFTER;
+    selection->shape.place = after->kind == CURSOR_NULL ? PLAN_AFTER_NULL : PLAN_AFTER;
+    if (after->kind == CURSOR_TEXT)
+        selection->after.text = arena_copy(&call->arena, after->text);
+    return after->kind != CURSOR_TEXT || selection->after.text.data;
+}
+
+void selection_go_on_with_nulls(struct selection *selection)
+{
+    struct cursor *after = &selection->after;
+    selection->shape.place = PLAN_NULLS;
+    after->kind = CURSOR_NULL;
+    memset(&after->id, selection->shape.descending ? 0xff : 0, sizeof(after->id));
 }
 
 static struct slice arena_number(struct call *call, int64_t number)
@@ -216,7 +328,7 @@ size_t selection_params(struct call *call, const struct selection *selection, co
     if (plan->resource->parent)
         params[count++] = call->params[0];
     for (size_t i = 0; i < plan->filter_count; i++) {
-        const struct selection_filter *filter = &selection->filters[i];
+        const struct filter *filter = &selection->filters[i];
         const struct slice given[] = {filter->values, filter->low, filter->high};
         for (size_t k = 0; k < ARRAY_LEN(given); k++)
             if (given[k].data)
@@ -224,9 +336,13 @@ size_t selection_params(struct call *call, const struct selection *selection, co
     }
     if (selection->shape.text)
         params[count++] = pattern_of(call, selection->text);
-    if (selection->shape.place == PLAN_AFTER) {
+    if (selection->shape.place == PLAN_AFTER && selection->after.kind == CURSOR_TEXT) {
+        params[count++] = selection->after.text;
+    } else if (selection->shape.place == PLAN_AFTER) {
         clock_format(selection->after.created_us, text);
         params[count++] = arena_text(call, text);
+    }
+    if (selection->shape.place == PLAN_AFTER || selection->shape.place == PLAN_AFTER_NULL) {
         uuid_format(&selection->after.id, text);
         params[count++] = arena_text(call, text);
     }

@@ -1,27 +1,27 @@
 #pragma once
 /* A selection is the query of a list request, checked and turned into the parameters of the list's statement.
  *
- *   limit=20  after=<cursor>  text=…  <filter>=<value>  archived=true|false|any     each at most once
- */
+ *   limit=20  after=<cursor>  text=…  sort=[-]<field>  archived=true|false|any     each at most once
+ *   <filter>=<value>,<value>,null    is one of these
+ *   <filter>[ne]=<value>,null        is none of these
+ *   <filter>[gte]=  [gt]=  [lte]=  [lt]=<value>     of dates, times and numbers
+ *
+ * A comma that belongs to a value is written %2C, in texts that may have one. */
 
 #include "gateway/http/call.h"
 #include "gateway/resources/cursor.h"
+#include "gateway/resources/filter.h"
 #include "gateway/resources/plan.h"
 
 enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 7 };
 
-/* What a filter asks for; SLICE_NONE: it does not. */
-struct selection_filter {
-    struct slice values; /* one, or several as an array of PostgreSQL */
-    struct slice low, high;
-};
-
 struct selection {
     int64_t limit;
     struct plan_shape shape;
-    struct selection_filter filters[PLAN_FILTERS_MAX];
+    struct filter filters[PLAN_FILTERS_MAX];
     struct slice text; /* as the client sent it */
-    struct cursor after;
+    struct cursor
+        after; /* its kind and its digest are those of the list, whether it comes from the query or not */
 };
 
 /* ERR_BAD_REQUEST, with a problem for each parameter that is unknown, is repeated, or has a value that
@@ -29,8 +29,10 @@ struct selection {
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
                          struct msg_problems *problems) MUST_CHECK;
 
-/* The page begins after this entry. */
-void selection_go_on(struct selection *selection, const struct cursor *after);
+/* The page begins after this entry of the list. False: the call's memory is used up. */
+bool selection_go_on(struct call *call, struct selection *selection, const struct cursor *after) MUST_CHECK;
+/* The page begins with the entries that have no value in the column of the sort; `after` is the place before them. */
+void selection_go_on_with_nulls(struct selection *selection);
 
 /* Fills in the parameters of plan_search(shape) after the company, and returns their number. rows: the most to return. */
 size_t selection_params(struct call *call, const struct selection *selection, const struct plan *plan,

@@ -62,6 +62,10 @@ bool compile_object(struct compiler *c, const struct spot *spot, const struct ms
 bool compile_field(struct compiler *c, const struct spot *spot, const char *name,
                    struct msg_field *ret_field);
 
+/* sort.c: x-sort of one field, and the indexes of a resource as a whole. */
+bool check_sort(struct compiler *c, const struct spot *spot, const struct msg_field *field);
+bool check_indexes(struct compiler *c, const struct spot *root, const struct msg_resource *resource);
+
 /* resource.c */
 bool compile_resource(struct compiler *c, const struct spot *root, struct schema_message *ret_message);
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);

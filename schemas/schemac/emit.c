@@ -154,7 +154,7 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
                 field->unique == MSG_UNIQUE_COMPANY ? "MSG_UNIQUE_COMPANY" : "MSG_UNIQUE_PARENT");
     if (field->holds)
         fputs(", .holds = true", e->out);
-    fputs("},\n", e->out);
+    fprintf(e->out, ", .sort = %s},\n", flag[field->sort]);
 }
 
 static unsigned emit_object(struct emitter *e, const struct msg_object *object)

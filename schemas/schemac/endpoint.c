@@ -286,7 +286,7 @@ static const char *summary_of(struct compiler *c, const struct msg_resource *res
     case MSG_VERB_GET:
         return compiler_format(c, "Get %s %s.", article, one);
     case MSG_VERB_LIST:
-        return compiler_format(c, "List the %s's %s, oldest first.",
+        return compiler_format(c, "List the %s's %s.",
                                resource->parent ? words_of(c, resource->parent) : "company",
                                words_of(c, resource->collection));
     case MSG_VERB_UPDATE:

@@ -195,8 +195,9 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
         (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
          read_flag(c, spot, "x-create-only", &field.create_only) &&
          read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-indexed", &field.indexed) &&
-         read_flag(c, spot, "x-search", &field.search) && read_column(c, spot, &field) &&
-         read_default(c, spot, &field) && read_transitions(c, spot, &field) && check_flags(c, spot, &field));
+         read_flag(c, spot, "x-search", &field.search) && read_flag(c, spot, "x-sort", &field.sort) &&
+         read_column(c, spot, &field) && read_default(c, spot, &field) && read_transitions(c, spot, &field) &&
+         check_flags(c, spot, &field) && check_sort(c, spot, &field));
     *ret_field = field;
     return ok;
 }

@@ -302,6 +302,19 @@ static void print_unique_indexes(const struct printer *p)
     }
 }
 
+static void print_sorts(const struct printer *p)
+{
+    const char *table = p->resource->table;
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < p->resource->object->field_count; i++) {
+        const struct msg_field *field = &p->resource->object->fields[i];
+        if (field->sort)
+            fprintf(p->out, "CREATE INDEX %s_sort_%s ON %s (company_id, %s%s%s, id);\n", table, field->column,
+                    table, p->parent ? p->parent->name : "", p->parent ? "_id, " : "",
+                    column_text(field->column, name));
+    }
+}
+
 static void print_indexes(const struct printer *p)
 {
     const char *table = p->resource->table;
@@ -369,6 +382,7 @@ void migration_print(FILE *out, const struct schema_set *set, const struct schem
     print_columns(&p);
     fputs("\n) WITH (fillfactor = 90); -- room for in-page updates\n", out);
     print_indexes(&p);
+    print_sorts(&p);
     print_search(&p);
     print_rights(&p);
 }

@@ -108,7 +108,7 @@ static const char *const own_columns[] = {"company_id", "tableoid", "xmin", "cmi
                                           "xmax",       "cmax",     "ctid", NULL};
 
 /* Every list has these (gateway/resources/selection.c), so a filter of that name would never be read. */
-static const char *const list_parameters[] = {"limit", "after", "text", NULL};
+static const char *const list_parameters[] = {"limit", "after", "text", "sort", "fields", "include", NULL};
 
 static bool check_names(struct compiler *c, const struct spot *spot, const struct msg_resource *resource,
                         const struct msg_field *field)
@@ -175,7 +175,7 @@ bool compile_resource(struct compiler *c, const struct spot *root, struct schema
         return refuse(c, root, "a resource must be an object");
     resource.object = shape.object;
     if (!check_server_fields(c, root, &resource) || !check_columns(c, root, wishes->verbs, &resource) ||
-        !check_counts(c, root, resource.object))
+        !check_counts(c, root, resource.object) || !check_indexes(c, root, &resource))
         return false;
     resource.json = expanded_text(c, root);
     ret_message->resource = resource;

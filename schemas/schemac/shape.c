@@ -201,6 +201,7 @@ static const struct keyword {
     {"x-filter", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-indexed", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-search", NULL, ANY_TYPE, ROLE_FIELD, true},
+    {"x-sort", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-column", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-transitions", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-reference", NULL, BIT(MSG_STRING), ROLE_FIELD, true},

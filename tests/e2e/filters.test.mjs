@@ -67,7 +67,7 @@ async function tasksOf(query) {
 }
 
 describe('filters that match next to nothing', () => {
-    for (const query of ['archived=true', 'status=active&priority=high&archived=any', 'archived=any&text=~~', 'text=~~&archived=true&limit=1']) {
+    for (const query of ['archived=true', 'status=active&priority=high&archived=any', 'priority=high&archived=any', 'archived=any&text=~~', 'text=~~&archived=true&limit=1']) {
         test(`test_filter_${query}_when_walked_page_by_page_then_all_that_match_and_partial_pages`, async (t) => {
             const { entries, partial } = await walk(`/v1/projects?${query}`, 'listProjects');
             t.diagnostic(`${partial} partial pages`);
@@ -83,11 +83,10 @@ describe('filters that match next to nothing', () => {
     });
 
     test('test_filter_that_an_index_knows_when_nothing_matches_then_one_page_that_is_whole', async () => {
-        for (const path of ['/v1/projects?priority=low', '/v1/projects?status=planning', `/v1/projects?manager_id=${stack.company}`,
+        for (const path of ['/v1/projects?status=planning', `/v1/projects?manager_id=${stack.company}`,
             await tasksOf(`assignee_id=${stack.company}`), await tasksOf(`parent_task_id=${stack.company}`)]) {
             assert.deepEqual(expectStatus(await api.get(path), 200).body, { data: [], next: null }, path);
         }
-        assert.deepEqual(numbers((await api.get('/v1/projects?priority=high&archived=any')).body.data), rare);
     });
 
     test('test_operations_when_nearly_none_fits_the_filter_then_all_that_do_and_partial_pages', async () => {

@@ -123,7 +123,7 @@ describe('resources of a stranger', () => {
 
     test('test_the_document_when_read_then_it_describes_them', async () => {
         const { body } = expectStatus(await stack.client().get('/openapi.json'), 200);
-        assert.equal(body.paths['/v1/vehicles'].get.summary, "List the company's vehicles, oldest first.");
+        assert.equal(body.paths['/v1/vehicles'].get.summary, "List the company's vehicles.");
         assert.equal(body.paths['/v1/projects/{project}/punch-items/{id}'].get.operationId, 'getPunchItem');
         assert.equal(body.paths['/v1/punch-items/{punch_item}/punch-notes'].get.operationId, 'listPunchNotes');
         assert.ok(body.components.schemas.Event.discriminator.mapping['punch_note.deleted']);

@@ -174,6 +174,10 @@ function* ofIndexes({ table, parent, fields }, found) {
         if (entry[1]['x-indexed'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry)])))
             yield `${table}: has no index for its filter ${entry[0]}`;
     }
+    for (const entry of Object.entries(fields)) {
+        if (entry[1]['x-sort'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry), 'id'])))
+            yield `${table}: has no index to sort its list by ${entry[0]}`;
+    }
     if (found.indexes.length > INDEXES_MAX) yield `${table}: has ${found.indexes.length} indexes, and at most ${INDEXES_MAX} are allowed`;
 }
 

@@ -106,5 +106,150 @@ export function lists(shared) {
             assert.deepEqual(await titles('status=in-progress'), ['Dig']);
             expectProblem(await api.get(`/v1/projects/${randomUUID()}/tasks`), 404, 'not-found');
         });
+
+        // 24 tasks, of which some share a time, a due date, or have none.
+        describe('orders and filters', () => {
+            const rows = [], users = [randomUUID(), randomUUID()];
+            let tasks, other, company, path;
+
+            before(async () => {
+                company = await shared.stack.addCompany();
+                tasks = shared.stack.client({ company });
+                other = shared.stack.client({ company: await shared.stack.addCompany() });
+                const [{ id: project }, strange] = [await newProject(tasks), await newProject(tasks)];
+                await newTask(tasks, strange, { title: 'Of another project' });
+                for (const i of [0, 1]) users[i] = await shared.stack.addUser(company);
+                await shared.stack.run(`INSERT INTO task (company_id, id, project_id, title, status, creator_id, assignee_id, due_date, created_at)
+                    SELECT '${company}', gen_random_uuid(), '${project}', 'T' || n, (ARRAY['todo', 'review', 'blocked'])[1 + n % 3], '${users[0]}',
+                        (ARRAY['${users[0]}', '${users[1]}', NULL]::uuid[])[1 + n / 2 % 3],
+                        CASE WHEN n % 4 > 0 THEN '2026-03-01'::date + n / 5 END, '2026-01-01'::timestamptz + n / 2 * interval '1 second'
+                    FROM generate_series(1, 24) AS n`);
+                path = `/v1/projects/${project}/tasks`;
+                rows.push(...expectStatus(await tasks.get(`${path}?limit=200`), 200).body.data);
+                assert.equal(rows.length, 24);
+            });
+
+            const filters = () => ({
+                '': () => true,
+                'status=todo': ({ status }) => status === 'todo',
+                'status=todo,blocked': ({ status }) => status !== 'review',
+                'status=todo%2Cblocked': ({ status }) => status !== 'review',
+                'status[ne]=todo': ({ status }) => status !== 'todo',
+                'status%5Bne%5D=todo,review': ({ status }) => status === 'blocked',
+                'assignee_id=null': ({ assignee_id }) => assignee_id === null,
+                'assignee_id[ne]=null': ({ assignee_id }) => assignee_id !== null,
+                [`assignee_id=${users[0]}`]: ({ assignee_id }) => assignee_id === users[0],
+                [`assignee_id=${users[0]},null`]: ({ assignee_id }) => assignee_id === users[0] || assignee_id === null,
+                [`assignee_id[ne]=${users[0]}`]: ({ assignee_id }) => assignee_id !== users[0],
+                [`assignee_id[ne]=null,${users[0]}`]: ({ assignee_id }) => assignee_id === users[1],
+                'due_date=2026-03-02': ({ due_date }) => due_date === '2026-03-02',
+                'due_date=null': ({ due_date }) => due_date === null,
+                'due_date[ne]=null': ({ due_date }) => due_date !== null,
+                'due_date[gte]=2026-03-02&due_date[lt]=2026-03-04': ({ due_date }) => due_date >= '2026-03-02' && due_date < '2026-03-04',
+                'due_date[gt]=2026-03-02': ({ due_date }) => due_date !== null && due_date > '2026-03-02',
+                'due_date[lte]=2026-03-02&status=todo': ({ due_date, status }) => due_date !== null && due_date <= '2026-03-02' && status === 'todo',
+                'due_date=null,2026-03-03&status[ne]=todo': ({ due_date, status }) => (due_date === null || due_date === '2026-03-03') && status !== 'todo',
+                'due_date[ne]=2026-03-02&due_date[gte]=2026-03-01': ({ due_date }) => due_date !== null && due_date !== '2026-03-02',
+                'created_at[gte]=2026-01-01T00:00:05Z&created_at[lte]=2026-01-01T00:00:08Z': ({ created_at }) =>
+                    created_at >= '2026-01-01T00:00:05' && created_at <= '2026-01-01T00:00:08.000000Z',
+                'text=T1': ({ title }) => title.startsWith('T1'),
+                'text=T1&due_date=null': ({ title, due_date }) => title.startsWith('T1') && due_date === null,
+            });
+
+            const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+            function ordered(sort, fits) {
+                const field = sort.replace('-', ''), sign = sort[0] === '-' ? -1 : 1;
+                return rows.filter(fits).sort((a, b) => (a[field] === null) - (b[field] === null)
+                    || sign * (compare(a[field], b[field]) || compare(a.id, b.id))).map(({ title }) => title);
+            }
+
+            for (const sort of ['created_at', '-created_at', 'due_date', '-due_date'])
+                test(`test_list_sorted_by_${sort}_with_every_filter_in_pages_then_as_a_model_says`, async () => {
+                    for (const [filter, fits] of Object.entries(filters()))
+                        for (const limit of [3, 200]) {
+                            const walked = await walk(tasks, `${path}?sort=${sort}&limit=${limit}&${filter}`);
+                            assert.deepEqual(walked.map(({ title }) => title), ordered(sort, fits), `${filter} by ${limit}`);
+                        }
+                });
+
+            test('test_list_sorted_by_a_text_then_as_the_database_compares_and_each_once', async () => {
+                for (const name of ['b', 'B', 'a', 'é', 'Z'.repeat(200), '日本', '"\\', 'a', '🏗'.repeat(200)]) await newProject(other, { name });
+                for (const sort of ['name', '-name']) {
+                    const walked = await walk(other, `/v1/projects?sort=${sort}&limit=1`);
+                    const [{ ids }] = await shared.stack.query(`SELECT array_agg(id ORDER BY name ${sort[0] === '-' ? 'DESC, id DESC' : ', id'}) AS ids
+                        FROM project WHERE id = ANY ('{${walked.map(({ id }) => id)}}')`);
+                    assert.equal(walked.length, 9);
+                    assert.deepEqual(walked.map(({ id }) => id), ids);
+                }
+            });
+
+            test('test_pages_walked_while_the_order_of_others_changes_then_those_that_stay_once', async () => {
+                for (const sort of ['due_date', '-due_date']) {
+                    const moving = rows.filter((_, i) => i % 5 === 0), seen = [];
+                    let at = 0;
+                    await walk(tasks, `${path}?sort=${sort}&limit=4`, async ({ body }) => {
+                        seen.push(...body.data.map(({ id }) => id));
+                        const { id } = moving[at++ % moving.length];
+                        if (at < 20) expectStatus(await tasks.patch(`${path}/${id}`, { due_date: at % 3 ? `2026-03-0${1 + at % 5}` : null }), 200);
+                    });
+                    const stay = rows.filter((row) => !moving.includes(row)).map(({ id }) => id);
+                    assert.deepEqual(stay.filter((id) => seen.filter((one) => one === id).length !== 1), [], sort);
+                }
+            });
+
+            test('test_cursor_of_another_list_then_400_that_says_so', async () => {
+                const lists = ['limit=2', 'limit=2&sort=-created_at', 'limit=2&sort=due_date', 'limit=2&sort=-due_date', 'limit=2&status=todo',
+                    'limit=2&status=todo,blocked', 'limit=2&status[ne]=todo', 'limit=2&text=T', 'limit=2&due_date[gte]=2026-03-01', 'limit=2&due_date[gt]=2026-03-01'];
+                const cursors = [];
+                for (const list of lists) cursors.push(expectStatus(await tasks.get(`${path}?${list}`), 200).body.next);
+                for (const [i, cursor] of cursors.entries())
+                    for (const [k, list] of lists.entries()) {
+                        const answer = await tasks.get(`${path}?${list}&after=${cursor}`);
+                        if (i === k) expectStatus(answer, 200);
+                        else expectProblem(answer, 400, 'bad-request');
+                        if (i !== k) assert.match(answer.body.errors[0].detail, /another order, other filters/);
+                    }
+                expectStatus(await tasks.get(`${path}?limit=9&after=${cursors[0]}`), 200);
+                const elsewhere = await newProject(tasks);
+                for (const [client, at] of [[tasks, `/v1/projects/${elsewhere.id}/tasks`], [tasks, '/v1/projects'], [other, '/v1/projects']])
+                    expectProblem(await client.get(`${at}?after=${cursors[0]}`), 400, 'bad-request');
+            });
+
+            test('test_cursor_that_was_changed_then_400_or_a_page_and_never_500', async () => {
+                const { next } = expectStatus(await tasks.get(`${path}?limit=2&sort=due_date`), 200).body;
+                for (let at = 0; at < next.length; at++)
+                    for (const letter of ['A', '_', 'z']) {
+                        const { status } = await tasks.get(`${path}?limit=2&sort=due_date&after=${next.slice(0, at)}${letter}${next.slice(at + 1)}`);
+                        assert.ok(status === 200 || status === 400, `${status} for ${letter} at ${at} of ${next}`);
+                    }
+            });
+
+            test('test_cursor_of_the_version_before_then_the_list_goes_on', async () => {
+                const { data } = expectStatus(await tasks.get(`${path}?limit=2`), 200).body;
+                const octets = Buffer.alloc(24);
+                octets.writeBigUInt64BE(BigInt(Date.parse(data[1].created_at)) * 1000n);
+                Buffer.from(data[1].id.replaceAll('-', ''), 'hex').copy(octets, 8);
+                const after = octets.toString('base64url');
+                const page = expectStatus(await tasks.get(`${path}?limit=2&after=${after}`), 200);
+                assert.deepEqual(page.body.data.map(({ title }) => title), ordered('created_at', () => true).slice(2, 4));
+                for (const list of ['sort=due_date', 'sort=-created_at', 'status[ne]=todo'])
+                    expectProblem(await tasks.get(`${path}?${list}&after=${after}`), 400, 'bad-request');
+            });
+
+            test('test_query_that_names_what_is_not_there_then_400_that_names_what_is', async () => {
+                for (const [query, words] of [
+                    ['colour=red', ['limit', 'after', 'sort', 'text', 'status', 'due_date', 'assignee_id']],
+                    ['sort=title', ['created_at', 'due_date']],
+                    ['due_date[like]=x', ['ne', 'gte', 'gt', 'lte', 'lt']],
+                    ['status[gte]=todo', ['ne']],
+                ]) {
+                    const answer = await tasks.get(`${path}?${query}`);
+                    expectProblem(answer, 400, 'bad-request');
+                    const [{ detail }] = answer.body.errors;
+                    for (const word of words) assert.match(detail, new RegExp(`\\b${word}\\b`), query);
+                }
+            });
+        });
     });
 }

@@ -178,6 +178,14 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
         {"\"x-id\":1,\"type\":\"boolean\",\"x-indexed\":true", ": x-indexed is for fields with x-filter"},
         {"\"x-id\":1,\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"x-filter\":true,\"x-indexed\":true",
          ": x-indexed is not for numbers"},
+        {"\"x-id\":1,\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"x-sort\":true",
+         ": x-sort is not for numbers with decimals: give it an integer, as in cents"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"x-sort\":true",
+         ": x-sort is for dates, times, integers and texts"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":201,\"x-sort\":true",
+         ": x-sort is for texts of at most 200 characters"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"x-sort\":\"yes\"",
+         "/x-sort: must be true or false"},
         {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-filter\":true",
          ": x-filter is for single values"},
         {"\"x-id\":1,\"type\":\"boolean\",\"x-column\":\"Drop Table\"",
@@ -297,6 +305,11 @@ static void test_shape_when_nested_too_deeply_then_refused(void **state)
 #define GOOD(id, name) HEAD(id) "," RESOURCE(name) "," RIGHTS "," OBJECT(SERVER) "}"
 
 #define FIELD(field) HEAD("a.json") "," RESOURCE("a") "," RIGHTS "," OBJECT(SERVER "," field) "}"
+#define SORTED(name, id) \
+    "\"" name "\":{\"x-id\":" id ",\"type\":[\"string\",\"null\"],\"format\":\"date\",\"x-sort\":true}"
+#define INDEXED(name, id)        \
+    "\"" name "\":{\"x-id\":" id \
+    ",\"type\":[\"string\",\"null\"],\"format\":\"date\",\"x-filter\":true,\"x-indexed\":true}"
 #define STATUS(transitions)                                                                        \
     HEAD("a.json")                                                                                 \
     "," RESOURCE("a") "," RIGHTS                                                                   \
@@ -388,6 +401,16 @@ static void test_file_when_wrong_as_a_whole_then_refused_with_its_name(void **st
          "a.json:1#/properties/x: its column `version` is that of `version`"},
         {FIELD("\"limit\":{\"x-id\":5,\"type\":\"boolean\",\"x-filter\":true}"),
          "a.json:1#/properties/limit: x-filter: `limit` is a parameter of every list"},
+        {FIELD("\"sort\":{\"x-id\":5,\"type\":\"boolean\",\"x-filter\":true}"),
+         "a.json:1#/properties/sort: x-filter: `sort` is a parameter of every list"},
+        {HEAD("a.json") "," RESOURCE("a") "," RIGHTS "," OBJECT(
+             SERVER "," SORTED("a", "5") "," SORTED("b", "6") "," SORTED("c", "7") "," SORTED(
+                 "d", "8") "," SORTED("e", "9") "," SORTED("f", "10")) "}",
+         "a.json:1#/properties: a resource can have 5 fields with x-sort at most"},
+        {HEAD("a.json") "," RESOURCE("a") "," RIGHTS "," OBJECT(
+             SERVER "," SORTED("a", "5") "," SORTED("b", "6") "," SORTED("c", "7") "," SORTED(
+                 "d", "8") "," INDEXED("e", "9") "," INDEXED("f", "10")) "}",
+         "a.json:1#/properties: x-indexed, x-sort and others make 9 indexes, and a table can have 8"},
         {STATUS("{\"on\":[\"off\"]}"),
          "a.json:1#/properties/s/x-transitions: `off` is missing: what it may become"},
         {STATUS("{\"on\":[\"of\"],\"off\":[]}"),

@@ -50,12 +50,12 @@ static void test_cursor_when_formatted_and_parsed_is_the_same(void **state)
     static const int64_t times[] = {0, 1, INT64_C(1790000000123456), INT64_C(253402300799999999)};
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         struct cursor before = {.created_us = times[i], .id = uuid_v7()}, after;
-        char text[CURSOR_LEN + 1];
+        char text[CURSOR_SIZE], octets[CURSOR_OCTETS_MAX];
         cursor_format(&before, text);
         assert_int_equal(strlen(text), CURSOR_LEN);
         assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
                          CURSOR_LEN);
-        assert_int_equal(cursor_parse(slice_of(text), &after), ERR_OK);
+        assert_int_equal(cursor_parse(slice_of(text), octets, &after), ERR_OK);
         assert_true(after.created_us == before.created_us);
         assert_true(uuid_equal(&after.id, &before.id));
     }
@@ -73,9 +73,57 @@ static void test_cursor_when_it_is_not_ours_is_refused(void **state)
         "________________________________", /* a time beyond the year 9999 */
         "gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", /* a negative one */
     };
+    char octets[CURSOR_OCTETS_MAX];
     struct cursor cursor;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-        assert_int_equal(cursor_parse(slice_of(wrong[i]), &cursor), ERR_BAD_REQUEST);
+        assert_int_equal(cursor_parse(slice_of(wrong[i]), octets, &cursor), ERR_BAD_REQUEST);
+}
+
+static void test_cursor_when_of_any_list_is_the_same_and_cut_anywhere_is_not_ours(void **state)
+{
+    (void)state;
+    char longest[CURSOR_VALUE_MAX];
+    memset(longest, 'x', sizeof(longest));
+    const struct cursor cursors[] = {
+        {.kind = CURSOR_TIME, .created_us = INT64_C(1790000000123456)},
+        {.kind = CURSOR_NULL},
+        {.kind = CURSOR_TEXT, .text = SLICE("")},
+        {.kind = CURSOR_TEXT, .text = SLICE("2026-02-01")},
+        {.kind = CURSOR_TEXT, .text = SLICE("Caf\u00e9")},
+        {.kind = CURSOR_TEXT, .text = {longest, sizeof(longest)}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cursors); i++) {
+        struct cursor before = cursors[i], after;
+        char text[CURSOR_SIZE], octets[CURSOR_OCTETS_MAX];
+        before.id = uuid_v7();
+        before.has_digest = true;
+        before.digest = UINT64_C(0x8123456789abcdef);
+        cursor_format(&before, text);
+        assert_true(strlen(text) < CURSOR_SIZE);
+        assert_int_equal(cursor_parse(slice_of(text), octets, &after), ERR_OK);
+        assert_true(after.kind == before.kind && after.has_digest && after.digest == before.digest);
+        assert_true(after.created_us == before.created_us && slice_equal(after.text, before.text));
+        assert_true(uuid_equal(&after.id, &before.id));
+        for (size_t len = 0; len < 34; len++) { /* those of a text may be shorter */
+            char *copy = malloc(len + 1);       /* so that the sanitizer sees each octet too many */
+            memcpy(copy, text, len);
+            if (len != CURSOR_LEN)
+                assert_int_equal(cursor_parse((struct slice){copy, len}, octets, &after), ERR_BAD_REQUEST);
+            free(copy);
+        }
+    }
+    static const char *const wrong[] = {
+        "AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",            /* no such kind */
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",            /* no time */
+        "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",           /* null, with a value */
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAD_",          /* not UTF-8 */
+        "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",          /* NUL */
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAP_________8", /* a time beyond the year 9999 */
+    };
+    char octets[CURSOR_OCTETS_MAX];
+    struct cursor cursor;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(cursor_parse(slice_of(wrong[i]), octets, &cursor), ERR_BAD_REQUEST);
 }
 
 /* ---- the query of a list ---- */
@@ -155,7 +203,7 @@ static void test_selection_when_everything_is_asked_has_the_parameters_in_order(
 {
     struct fixture *f = *state;
     struct cursor cursor = {.created_us = INT64_C(1767225600000001)};
-    char after[CURSOR_LEN + 1], query[512];
+    char after[CURSOR_SIZE], query[CURSOR_SIZE + 256];
     cursor_format(&cursor, after);
     snprintf(query, sizeof(query),
              "after=%s&text=50%%25_o%%5Cf+all&priority=high&&status=on-hold&limit=200&manager_id=" PROJECT,
@@ -191,16 +239,47 @@ static void test_selection_when_it_makes_no_sense_names_every_parameter(void **s
         {"status=active&status=active", "?status"},
         {"archived=any&archived=any", "?archived"},
         {"number=1", "?number"}, /* a field, but no filter */
+        {"status=active,dreaming", "?status"},
+        {"status=null", "?status"}, /* it always has a value */
+        {"status=active,", "?status"},
+        {"status[gte]=active", "?status[gte]"}, /* it has no order */
+        {"status[like]=active", "?status[like]"},
+        {"status[]=active", "?status[]"},
+        {"status[ne=active", "?status[ne"},
+        {"status=active&status[ne]=active", "?status[ne]"},
+        {"colour[ne]=red", "?colour[ne]"},
+        {"archived=any&archived=true", "?archived"},
+        {"start_date[gte]=soon", "?start_date[gte]"},
+        {"start_date[gte]=null", "?start_date[gte]"},
+        {"start_date[gte]=2026-01-01,2026-02-01", "?start_date[gte]"},
+        {"start_date[gte]=2026-01-01&start_date[gt]=2026-01-01", "?start_date[gt]"},
+        {"start_date%5Blt%5D=2026-01-01&start_date[lt]=2026-01-01", "?start_date[lt]"},
+        {"budget[lt]=much", "?budget[lt]"},
+        {"sort=", "?sort"},
+        {"sort=-", "?sort"},
+        {"sort=--name", "?sort"},
+        {"sort=status", "?sort"},
+        {"sort=name,created_at", "?sort"},
+        {"sort=name&sort=name", "?sort"},
         {"=", "?"},
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        assert_int_equal(select_from(f, f->projects, wrong[i].query), ERR_BAD_REQUEST);
+        if (select_from(f, f->projects, wrong[i].query) != ERR_BAD_REQUEST)
+            fail_msg("%s is taken", wrong[i].query);
         assert_int_equal(f->problems.count, 1);
         if (!slice_is(f->problems.first->pointer, wrong[i].pointer))
             fail_msg("%s: %.*s", wrong[i].query, (int)f->problems.first->pointer.len,
                      f->problems.first->pointer.data);
         assert_true(f->problems.first->detail.len > 0);
     }
+    assert_int_equal(select_from(f, f->projects, "colour=red"), ERR_BAD_REQUEST);
+    assert_true(
+        slice_is(f->problems.first->detail,
+                 "is not a parameter of this list, which has limit, after, sort, text, status, priority, "
+                 "start_date, end_date, budget, manager_id, archived, created_at, updated_at, client_id"));
+    assert_int_equal(select_from(f, f->tasks, "sort=title"), ERR_BAD_REQUEST);
+    assert_true(slice_is(f->problems.first->detail, "must be one of these, with - before it for the contrary "
+                                                    "order: created_at, due_date"));
     assert_int_equal(select_from(f, f->projects, "a=1&limit=0&status=x&b"), ERR_BAD_REQUEST);
     assert_int_equal(f->problems.count, 4);
 }
@@ -342,17 +421,20 @@ static void test_lists_when_asked_in_every_shape_are_statements_that_run(void **
     struct reader reader;
     open_reader(&reader);
     struct plan *const plans[] = {f->projects, f->tasks};
-    static const char *const values[] = {[MSG_STRING] = "active", [MSG_BOOLEAN] = "false"};
+    static const char *const values[] = {
+        [MSG_STRING] = "active", [MSG_BOOLEAN] = "false", [MSG_NUMBER] = "1"};
     for (size_t p = 0; p < ARRAY_LEN(plans); p++)
-        for (unsigned filters = 0; filters < 1U << plans[p]->filter_count; filters++) {
+        for (unsigned filters = 0; filters < 1U << plans[p]->filter_count; filters += 5) {
             struct selection s = {.limit = 10, .text = SLICE("q")};
             for (size_t i = 0; i < plans[p]->filter_count; i++) {
                 const struct msg_shape *shape = &plans[p]->filters[i]->shape;
                 if (!(filters & 1U << i))
                     continue;
                 s.shape.filters[i] = PLAN_ONE;
-                s.filters[i].values =
-                    shape->format == MSG_FORMAT_UUID ? SLICE(PROJECT) : slice_of(values[shape->type]);
+                s.filters[i].values = shape->format == MSG_FORMAT_UUID        ? SLICE(PROJECT)
+                                      : shape->format == MSG_FORMAT_DATE      ? SLICE("2026-01-01")
+                                      : shape->format == MSG_FORMAT_DATE_TIME ? SLICE("2026-01-01T00:00:00Z")
+                                                                              : slice_of(values[shape->type]);
             }
             for (unsigned other = 0; other < 4; other++) {
                 s.shape.text = other & 1;
@@ -383,8 +465,13 @@ static size_t count_selected(struct fixture *f, struct reader *reader, struct pl
         int entries = page_entries(result);
         goes_on = entries < db_rows(result);
         found += (size_t)entries;
-        if (goes_on)
-            selection_go_on(selection, &(struct cursor){db_int(result, entries, 1), id_of(result, entries)});
+        struct cursor last;
+        if (goes_on && page_position(result, entries, selection->shape.sort == 0, NULL, &last)) {
+            assert_true(selection_go_on(&f->call, selection, &last));
+        } else if (selection->shape.place < PLAN_NULLS && plan_has_nulls(plan, &selection->shape)) {
+            selection_go_on_with_nulls(selection);
+            goes_on = true;
+        }
         db_result_release(result);
     }
     return found;
@@ -639,7 +726,12 @@ static void test_shape_when_an_index_knows_its_filter_compares_no_rows(void **st
         {"archived=any", false},
         {"archived=any&manager_id=" PROJECT, false},
         {"archived=any&status=active", false},
-        {"archived=any&priority=low", false},
+        {"archived=any&priority=low", true},
+        {"archived=any&created_at[gte]=2026-01-01T00:00:00Z&created_at[lt]=2026-02-01T00:00:00Z", false},
+        {"archived=any&status=active&sort=-created_at", false},
+        {"archived=any&sort=-name", false},
+        {"archived=any&status=active&sort=name", true},
+        {"archived=any&status=active,planning", true},
         {"limit=7", true}, /* those that are not archived */
         {"archived=true", true},
         {"archived=any&status=active&priority=low", true},
@@ -652,12 +744,54 @@ static void test_shape_when_an_index_knows_its_filter_compares_no_rows(void **st
     }
 }
 
+/* What a client asks for does not decide how many statements a connection keeps. One that has no name finds the same. */
+static void test_statements_when_thousands_of_shapes_are_asked_for_are_kept_up_to_a_bound(void **state)
+{
+    struct fixture *f = *state;
+    struct reader reader;
+    static const char *const filters[] = {"", "=active", "=active,planning", "[ne]=active",
+                                          "[ne]=active,planning"};
+    static const char *const dates[] = {
+        "", "=null", "[ne]=null", "=2026-02-01", "[gte]=2026-02-01", "[lt]=2026-02-02"};
+    size_t named = 0, nameless = 0;
+    char query[512];
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        for (size_t k = 0; k < ARRAY_LEN(dates); k++)
+            for (size_t m = 0; m < ARRAY_LEN(dates); m++)
+                for (int sort = 0; sort < 4; sort++) {
+                    snprintf(query, sizeof(query), "%s%s&%s%s&%s%s&sort=%s%s", *filters[i] ? "status" : "",
+                             filters[i], *dates[k] ? "start_date" : "", dates[k], *dates[m] ? "end_date" : "",
+                             dates[m], sort & 1 ? "-" : "", sort & 2 ? "name" : "created_at");
+                    assert_int_equal(select_from(f, f->projects, query), ERR_OK);
+                    if (plan_step(f->projects, &f->selection.shape)->name)
+                        named++;
+                    else
+                        nameless++;
+                    arena_reset(&f->call.arena);
+                }
+    assert_true(named >= PLAN_OTHERS_MAX && named <= PLAN_OTHERS_MAX + 16);
+    assert_true(nameless > 0);
+    open_reader(&reader);
+    /* The last one, which came too late. */
+    assert_int_equal(select_from(f, f->projects, query), ERR_OK);
+    assert_null(plan_step(f->projects, &f->selection.shape)->name);
+    assert_int_equal(count_rows(f, &reader, f->projects, query), 0);
+    assert_int_equal(count_rows(f, &reader, f->projects,
+                                "status=active&start_date=2026-02-01&end_date=null&sort=-name&text=quay"),
+                     1);
+    assert_null(plan_step(f->projects, &f->selection.shape)->name);
+    /* The usual ones are kept all the same. */
+    assert_int_equal(count_rows(f, &reader, f->projects, "status=active"), 1);
+    assert_non_null(plan_step(f->projects, &f->selection.shape)->name);
+    close_reader(&reader);
+}
+
 static void test_pages_when_times_are_equal_go_on_by_id(void **state)
 {
     struct fixture *f = *state;
     struct reader reader;
     open_reader(&reader);
-    char query[64] = "limit=1", seen[3][UUID_TEXT_LEN + 1];
+    char query[CURSOR_SIZE + 32] = "limit=1", seen[3][UUID_TEXT_LEN + 1];
     for (int page = 0; page < 3; page++) {
         assert_int_equal(select_from(f, f->tasks, query), ERR_OK);
         struct db_result *result = step(f, &reader, f->tasks, &f->selection, 100);
@@ -666,7 +800,7 @@ static void test_pages_when_times_are_equal_go_on_by_id(void **state)
         struct cursor cursor = {.created_us = db_int(result, 0, 1), .id = id_of(result, 0)};
         snprintf(seen[page], sizeof(seen[page]), "%s", db_text(result, 0, 2).data);
         db_result_release(result);
-        char after[CURSOR_LEN + 1];
+        char after[CURSOR_SIZE];
         cursor_format(&cursor, after);
         snprintf(query, sizeof(query), "limit=1&after=%s", after);
     }
@@ -705,6 +839,7 @@ int main(void)
         cmocka_unit_test(test_etag_when_the_field_is_cut_anywhere_is_not_read_past_its_end),
         cmocka_unit_test(test_cursor_when_formatted_and_parsed_is_the_same),
         cmocka_unit_test(test_cursor_when_it_is_not_ours_is_refused),
+        cmocka_unit_test(test_cursor_when_of_any_list_is_the_same_and_cut_anywhere_is_not_ours),
         TEST(test_selection_when_nothing_is_asked_has_the_defaults),
         TEST(test_selection_when_archived_is_asked_for_shows_them),
         TEST(test_selection_when_everything_is_asked_has_the_parameters_in_order),
@@ -718,6 +853,7 @@ int main(void)
         TEST(test_walk_when_the_company_has_another_one_waits_and_nobody_else_does),
         TEST(test_text_when_the_index_is_asked_directly_it_knows_one_company),
         TEST(test_shape_when_an_index_knows_its_filter_compares_no_rows),
+        TEST(test_statements_when_thousands_of_shapes_are_asked_for_are_kept_up_to_a_bound),
         TEST(test_pages_when_times_are_equal_go_on_by_id),
     };
     return cmocka_run_group_tests(tests, load, NULL);
