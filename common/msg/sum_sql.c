@@ -380,10 +380,28 @@ static const struct {
     {"DELETE", "old_rows AS child", NULL, "OLD TABLE AS old_rows"},
 };
 
+/* Copies the text for a statement without parameters. */
+static void copy_with_now(struct buf *text, struct buf *out)
+{
+    buf_append_char(text, '\0');
+    char before = ' ';
+    for (const char *at = buf_data(text); *at; before = *at++) {
+        if (before != ':' && strncmp(at, ":at", 3) == 0 && !is_word(at[3])) {
+            buf_append_text(out, "now()");
+            at += 2;
+        } else {
+            buf_append_char(out, *at);
+        }
+    }
+    out->truncated = out->truncated || text->truncated;
+}
+
 void sum_sql_trigger(const struct msg_resource *const *resources, const struct msg_resource *child,
                      struct buf *out)
 {
     const char *table = child->table;
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, TEXT_MAX);
     buf_printf(
         out,
         "CREATE OR REPLACE FUNCTION %s_sums() RETURNS trigger\n"
@@ -397,9 +415,11 @@ void sum_sql_trigger(const struct msg_resource *const *resources, const struct m
             const struct follow f = {*at, child, .is_trigger = true};
             if (!sum_keeps(*at, child))
                 continue;
+            buf_clear(&text);
+            write_update(&f, &text);
+            sum_sql_differences(*at, child, writes[i].before, writes[i].after, &text);
             buf_append_text(out, "        ");
-            write_update(&f, out);
-            sum_sql_differences(*at, child, writes[i].before, writes[i].after, out);
+            copy_with_now(&text, out);
             buf_append_text(out, " AS d" LINE "WHERE t.company_id = d.company_id AND t.id = d.id;\n");
         }
     }
@@ -522,8 +542,11 @@ void sum_sql_check(const struct msg_resource *const *resources, const struct msg
     for (const struct msg_resource *const *at = resources; *at; at++)
         if (sum_keeps(resource, *at))
             write_joined(resource, *at, "", out);
+    CLEANUP(buf_done) struct buf values;
+    buf_init(&values, TEXT_MAX);
+    sum_sql_values(resource, write_counted, NULL, &values);
     buf_append_text(out, " CROSS JOIN LATERAL ");
-    sum_sql_values(resource, write_counted, NULL, out);
+    copy_with_now(&values, out);
     buf_append_text(out, " AS f CROSS JOIN LATERAL (");
     for (const struct msg_sum *sum = sums_of(resource); sum->column; sum++) {
         buf_printf(out,

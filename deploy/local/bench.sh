@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench [--against REV] [part...]: measure speed and memory, against the goals or against another commit
 #
-# The parts are memory idle health read create companies events scale fairness retention locked reads-fairness usual endurance rows realtime.
+# The parts are memory idle health read create companies events scale fairness retention locked sums reads-fairness usual endurance rows realtime.
 # realtime is made of parts that can be named alone: realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of
 # them are run, each beside what it is compared with.
 #

@@ -108,6 +108,8 @@ static bool check_sql(const struct reader *r, const struct spot *at, const char 
             s = end + 1;
         } else if (s[0] == ':' && s[1] == ':') {
             s += 2 + word_length(s + 2);
+        } else if (strcmp(alias, "new") == 0 && strncmp(s, ":at", 3) == 0 && word_length(s + 1) == 2) {
+            s += 3; /* when the row changed */
         } else if (len && s[len] == '.' && (*s < '0' || *s > '9')) {
             const char *column = s + len + 1 + (s[len + 1] == '"');
             struct slice name = {column, word_length(column)};

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { database, ensureServers, root, servers } from '../lib/servers.mjs';
 import { differences, readResources } from '../lib/tables.mjs';
 
+const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 const name = `tables_${process.pid}`;
 const resources = readResources(join(root, 'schemas', 'messages'));
 // From before there was this test: their upper bounds are only in the schema. So are these; the worker fills the two NULLs in.
@@ -32,6 +33,22 @@ describe('tables of resources', () => {
     test('test_tables_when_the_migrations_are_applied_then_they_are_as_the_schemas_say', async () => {
         assert.ok(resources.some((resource) => resource.name === 'task'));
         assert.deepEqual(await complaints(), []);
+    });
+
+    test('test_sums_when_the_migrations_are_applied_then_columns_and_triggers_are_those_that_schemac_prints', async () => {
+        const { stdout } = await promisify(execFile)(join(build, 'schemas', 'schemac'), ['--sums', join(root, 'schemas', 'messages')]);
+        const found = await database.query(name, "SELECT proname AS name, prosrc AS text FROM pg_proc WHERE proname LIKE '%\\_sums' ORDER BY 1");
+        const functions = [...stdout.matchAll(/FUNCTION (\w+_sums)\(\) RETURNS[^$]*\$sums\$(.*?)\$sums\$;/gs)].map(([, one, text]) => ({ name: one, text }));
+        assert.ok(functions.length > 3);
+        assert.deepEqual(found, functions.sort((a, b) => (a.name < b.name ? -1 : 1)));
+        const triggers = await database.query(name, "SELECT tgrelid::regclass::text || ' ' || tgname AS name FROM pg_trigger WHERE tgname LIKE 'sums\\_of\\_%'");
+        assert.deepEqual(triggers.map((one) => one.name).sort(), functions.flatMap((one) => ['insert', 'update', 'delete']
+            .map((verb) => `${one.name.replace(/_sums$/, '')} sums_of_${verb}`)).sort());
+        for (const [, table, column] of stdout.matchAll(/ALTER TABLE (\w+) ALTER COLUMN (\w+) SET DEFAULT 0;/g)) {
+            const [row] = await database.query(name, `SELECT column_default AS value FROM information_schema.columns
+                WHERE table_name = '${table}' AND column_name = '${column}'`);
+            assert.equal(row?.value, '0', `${table}.${column}`);
+        }
     });
 
     for (const [what, change, back, words] of [

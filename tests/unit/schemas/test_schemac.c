@@ -594,6 +594,7 @@ static void test_resource_when_a_sum_makes_no_sense_then_refused(void **state)
         const char *of_a, *of_b, *expected;
     } cases[] = {
         {OVER_B("\"value\":\"child.v\""), "", "accepted"},
+        {SUM("\"n\":{\"is\":\"CASE WHEN new.g AND :at > new.created_at THEN 1 END\"}"), "", "accepted"},
         {SUM(""), "", "a.json:1#/x-sum: must be an object: of a column, what it is a sum of, or what it is"},
         {SUM("\"s\":{\"of\":\"c\",\"value\":\"1\"}"), "",
          "a.json:1#/x-sum/s/of: must be the name of a resource"},

@@ -38,6 +38,18 @@ static bool is_duplicate_entity(const struct batch *b, const struct db_result *r
            strcmp(db_result_table(result), table) == 0 && strcmp(db_result_constraint(result), key) == 0;
 }
 
+/* A sum that follows from the command is beyond what its column may hold. The schema bounds what a client gives, and
+ * nothing but the database bounds what many of them come to. */
+static bool is_too_large(const struct batch *b, const struct db_result *result, const struct command *command)
+{
+    if (b->state != BATCH_RUNNING || !command || !command->handler)
+        return false;
+    const struct resource_statement *statement = &command->handler->statement;
+    const char *sqlstate = db_result_sqlstate(result);
+    return (statement->has_follow || statement->resource->sums) &&
+           (strcmp(sqlstate, "22003") == 0 || strcmp(sqlstate, "23514") == 0);
+}
+
 bool batch_note_fault(struct batch *b, const struct db_result *result, const struct command *command)
 {
     enum err err = db_result_error(result);
@@ -48,6 +60,7 @@ bool batch_note_fault(struct batch *b, const struct db_result *result, const str
     b->fault = (struct fault){.err = err,
                               .phase = b->state,
                               .is_duplicate = is_duplicate_entity(b, result, command),
+                              .is_too_large = is_too_large(b, result, command),
                               .has_company = command != NULL};
     if (command)
         b->fault.company = command->envelope.company;
@@ -140,7 +153,9 @@ static void fail_one(struct batch *b, enum err err)
         retry(b, command, err);
     } else {
         command->attempts++;
-        command->verdict = b->fault.is_duplicate ? ERR_ALREADY_EXISTS : ERR_DATABASE_ERROR;
+        command->verdict = b->fault.is_duplicate   ? ERR_ALREADY_EXISTS
+                           : b->fault.is_too_large ? ERR_VALIDATION
+                                                   : ERR_DATABASE_ERROR;
         keep_why(b, command);
         batch_begin(b);
     }

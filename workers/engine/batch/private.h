@@ -39,6 +39,7 @@ struct fault {
     enum err err;
     enum batch_state phase;
     bool is_duplicate; /* the entity that the command creates is there already */
+    bool is_too_large; /* a sum that follows from the command does not fit */
     bool has_company;  /* the statement was for the commands of one company */
     struct uuid company;
     char why[WHY_SIZE];

@@ -99,7 +99,11 @@ static bool is_to_run(struct batch *b, struct command *command)
     if (command->verdict == ERR_POISON)
         reject(command, "The metadata of the message cannot be read.");
     else if (command->verdict)
-        command_refuse(command, command->verdict, NULL, NULL, 0);
+        command_refuse(command, command->verdict,
+                       command->verdict == ERR_VALIDATION
+                           ? "A sum that follows from it would be out of its bounds."
+                           : NULL,
+                       NULL, 0);
     else if (command->is_revoked)
         command_refuse(command, ERR_REVOKED, NULL, NULL, 0);
     else if (!sequence_of(&b->sequences, command)->is_known)
