@@ -5,7 +5,7 @@
 
 struct feed_consumer {
     const char *pool;
-    /* Common table expressions that write what follows, each with a comma behind it. They may read
+    /* Common table expressions that write what follows, each with a comma before it. They may read
      *   batch (company_id, seq, at, type, subject, project, actor, version, data)
      * the events that are passed now, of one company or several, each once in its life. They are part of one statement
      * and see the database as it was when that began. It is short: nobody waits for it, but the next events do. */

@@ -168,11 +168,13 @@ static void on_passed(void *arg, struct db_result *result)
         take_row(f, result, row);
 }
 
-/* The walk finds it again when its time is over. */
+/* The walk finds it again when its time is over. What another transaction holds is free again soon. */
 static void put_off(struct feed *f, struct fed *fed)
 {
+    bool is_passing = err_info(f->err)->fate == FATE_RETRY;
     fed->until = clock_monotonic_s() + fed->put_off_s;
-    fed->put_off_s = fed->put_off_s * 2 < ALONE_MAX_S ? fed->put_off_s * 2 : ALONE_MAX_S;
+    if (!is_passing)
+        fed->put_off_s = fed->put_off_s * 2 < ALONE_MAX_S ? fed->put_off_s * 2 : ALONE_MAX_S;
     enter(f, fed, RESTING);
 }
 
@@ -211,7 +213,8 @@ static void on_synced(void *arg, enum err err)
     if (err == ERR_SHUTTING_DOWN)
         return;
     f->is_open = false;
-    if (err || f->err)
+    f->err = f->err ? f->err : err;
+    if (f->err)
         fail(f);
     else
         succeed(f);

@@ -13,8 +13,8 @@ enum { NEVER_MS = 600000, SOON_MS = 20, LIMIT_S = 30 };
 /* What follows: a row for each event, and a fault for one of the type `poison`. */
 static const struct feed_consumer consumer = {
     POOL_NAME,
-    " follows AS (INSERT INTO followed SELECT company_id, seq, type FROM batch"
-    " WHERE 1 / CASE WHEN type = 'poison' THEN 0 ELSE 1 END = 1),",
+    ", follows AS (INSERT INTO followed SELECT company_id, seq, type FROM batch"
+    " WHERE 1 / CASE WHEN type = 'poison' THEN 0 ELSE 1 END = 1)",
 };
 
 static struct config config;
@@ -169,8 +169,7 @@ static int setup(void **state)
                              .statement_timeout_ms = 10000,
                              .partitions = 8,
                              .feed_look_ms = SOON_MS};
-    run_sqlf("CREATE TABLE IF NOT EXISTS followed (company_id uuid, seq bigint, type text,"
-             " PRIMARY KEY (company_id, seq))");
+    run_sqlf("CREATE TABLE IF NOT EXISTS followed (company_id uuid, seq bigint, type text)");
     run_sqlf("GRANT SELECT, INSERT ON followed TO cortex_worker");
     run_sqlf("DELETE FROM feed");
     return 0;
@@ -222,10 +221,11 @@ static void test_feed_when_a_word_is_lost_then_a_look_finds_its_event(void **sta
     struct engine *e = *state;
     join(&e->company);
     struct fed_worker *w = worker_begin(e, &all_partitions);
-    add_events(&e->company, 1);
-    eventually(e, cursor_of(&e->company) == 1);
-    add_events(&e->company, 1);
-    eventually(e, cursor_of(&e->company) == 2);
+    eventually(e, w->is_up);
+    for (int seq = 1; seq < 9; seq++) { /* the first ones may be found because the worker has just begun */
+        add_events(&e->company, 1);
+        eventually(e, cursor_of(&e->company) == seq);
+    }
     worker_end(w);
 }
 
@@ -359,8 +359,7 @@ static void test_feed_when_two_workers_have_a_company_and_die_then_each_event_is
     }
     int64_t all = ROUNDS * EVENTS;
     eventually(e, cursor_of(&e->company) == all && cursor_of(&other) == all);
-    assert_int_equal(followed_by(&e->company),
-                     all); /* a second row of an event would have failed by its key */
+    assert_int_equal(followed_by(&e->company), all);
     assert_int_equal(followed_by(&other), all);
     assert_int_equal(dropped_of(&e->company) + dropped_of(&other), 0);
     worker_end(stays);
