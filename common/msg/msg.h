@@ -172,6 +172,7 @@ struct msg_resource {
     uint8_t classes;            /* of all its fields */
     const struct msg_sum *sums; /* in the order in which they follow; NULL: none */
     bool is_single;             /* a company has one, which has its id; paths name none */
+    bool is_not_exported;       /* its list is not to be had as a file */
     bool goes_with_parent; /* its entities do not keep the one above from being deleted, and go with it */
 };
 
@@ -182,6 +183,8 @@ const struct msg_resource *msg_resource_by_name(struct slice name);
 bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb);
 /* Whether the field's values have an order that clients may ask about: dates, times and numbers. */
 bool msg_is_ordered(const struct msg_field *field);
+/* Whether exports can be made of it. */
+bool msg_resource_is_exported(const struct msg_resource *resource);
 /* "create" */
 const char *msg_verb_name(enum msg_verb verb);
 

@@ -9,6 +9,11 @@ const char *msg_verb_name(enum msg_verb verb)
     return names[verb];
 }
 
+bool msg_resource_is_exported(const struct msg_resource *resource)
+{
+    return msg_resource_has(resource, MSG_VERB_LIST) && !resource->is_not_exported;
+}
+
 bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb)
 {
     for (size_t i = 0; i < resource->endpoint_count; i++)

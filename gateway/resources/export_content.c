@@ -216,8 +216,8 @@ static void add_content_range(struct call *call, const struct range *range, int6
 static void begin(struct call *call, struct db_result *result, const char *media)
 {
     char lines[512], etag[ETAG_SIZE];
-    struct slice resource = db_text(result, 0, RESOURCE), format = db_text(result, 0, FORMAT),
-                 day = db_text(result, 0, DAY);
+    const struct msg_resource *exported = msg_resource_by_name(db_text(result, 0, RESOURCE));
+    struct slice format = db_text(result, 0, FORMAT), day = db_text(result, 0, DAY);
     int64_t size = db_int(result, 0, BYTES);
     struct range range;
     call_set_etag(call,
@@ -234,9 +234,9 @@ static void begin(struct call *call, struct db_result *result, const char *media
     }
     int len = snprintf(lines, sizeof(lines),
                        "Content-Type: %s\r\nContent-Length: %lld\r\n"
-                       "Content-Disposition: attachment; filename=\"%.*ss-%.*s.%.*s\"\r\n",
-                       media, (long long)range.length, (int)resource.len, resource.data, (int)day.len,
-                       day.data, (int)format.len, format.data);
+                       "Content-Disposition: attachment; filename=\"%s-%.*s.%.*s\"\r\n",
+                       media, (long long)range.length, exported ? exported->collection : "export",
+                       (int)day.len, day.data, (int)format.len, format.data);
     start(call, answer == RANGE_PART ? 206 : 200, (struct slice){lines, (size_t)len}, range);
 }
 

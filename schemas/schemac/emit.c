@@ -318,6 +318,8 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
         fprintf(e->out, "    .sums = sums_%u,\n", sums);
     if (resource->is_single)
         fputs("    .is_single = true,\n", e->out);
+    if (resource->is_not_exported)
+        fputs("    .is_not_exported = true,\n", e->out);
     if (resource->goes_with_parent)
         fputs("    .goes_with_parent = true,\n", e->out);
     fputs("};\n", e->out);

@@ -162,6 +162,17 @@ static bool read_single(struct compiler *c, const struct spot *spot, struct msg_
     return true;
 }
 
+static bool read_export(struct compiler *c, const struct spot *spot, struct msg_resource *resource,
+                        const struct schema_wishes *wishes)
+{
+    const json_t *json = json_object_get(spot->json, "export");
+    struct spot at = spot_below(c, spot, "export", json);
+    resource->is_not_exported = json_is_false(json);
+    if (json && (!json_is_false(json) || !(wishes->verbs & 1u << MSG_VERB_LIST)))
+        return refuse(c, &at, "must be false, of a resource that has a list");
+    return true;
+}
+
 static bool read_goes_with_parent(struct compiler *c, const struct spot *spot, struct msg_resource *resource)
 {
     const json_t *json = json_object_get(spot->json, "goes_with_parent");
@@ -177,7 +188,8 @@ bool read_wishes(struct compiler *c, const struct spot *spot, struct msg_resourc
 {
     return read_pool(c, spot, resource) && read_verbs(c, spot, wishes) && read_summaries(c, spot, wishes) &&
            read_path(c, spot, resource, wishes) && read_channel(c, spot, resource) &&
-           read_single(c, spot, resource, wishes) && read_goes_with_parent(c, spot, resource);
+           read_single(c, spot, resource, wishes) && read_goes_with_parent(c, spot, resource) &&
+           read_export(c, spot, resource, wishes);
 }
 
 /* ---- when all resources are known ---- */

@@ -324,6 +324,8 @@ static void print_indexes(const struct printer *p)
             table, table);
     fprintf(p->out, "CREATE INDEX %s_list ON %s (company_id, %s%screated_at, id);\n", table, table,
             p->parent ? p->parent->name : "", p->parent ? "_id, " : "");
+    if (p->parent && msg_resource_is_exported(p->resource)) /* an export walks over all of the company's */
+        fprintf(p->out, "CREATE INDEX %s_walk ON %s (company_id, created_at, id);\n", table, table);
     for (size_t i = 0; i < p->resource->object->field_count; i++) {
         const struct msg_field *field = &p->resource->object->fields[i];
         if (!field->indexed)

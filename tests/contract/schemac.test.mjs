@@ -157,6 +157,7 @@ test("test_generate_when_x_resource_makes_no_sense_then_refused_with_its_line", 
   for (const [file, member, value, words] of [
     ["task.json", "single", true, "/single: what a company has one of has no parent, and of the verbs only get and update"],
     ["project.json", "goes_with_parent", true, "/goes_with_parent: must be true or false, of a resource with a parent"],
+    ["client.json", "export", true, "/export: must be false, of a resource that has a list"],
     ["client.json", "channel", "name", ": `channel`: `name` must be an x-create-only x-reference to what has a channel"],
   ]) {
     cpSync(committed, folder, { recursive: true });

@@ -1,5 +1,6 @@
 // Exports, and with them long jobs: what the file holds, progress, cancellation.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Centrifuge } from 'centrifuge';
@@ -8,7 +9,10 @@ import WebSocket from 'ws';
 import { addProjects, begin, content, ended, expectEachOnce, parseCsv } from '../lib/exports.mjs';
 import { Load } from '../lib/load.mjs';
 import { until } from '../lib/process.mjs';
+import { root } from '../lib/servers.mjs';
 import { startStack } from '../lib/stack.mjs';
+import { readResources } from '../lib/tables.mjs';
+import { make } from './api/resources.mjs';
 
 const MANY = 30_000;
 
@@ -162,6 +166,40 @@ describe('exports', () => {
         assert.equal(refused.status, 422);
         assert.deepEqual(refused.body.errors.map(({ pointer }) => pointer).sort(),
             ['/filter_priority', '/filter_status', '/project_id', '/project_id']);
+    });
+
+    test('test_export_of_every_resource_that_has_a_list_when_asked_for_then_its_lines_are_as_get_shows_them', async () => {
+        const all = readResources(join(root, 'schemas', 'messages'));
+        const exported = all.filter((resource) => resource.verbs.includes('list') && resource.export !== false);
+        assert.ok(exported.length >= 15);
+        await Promise.all(exported.map(async (resource) => {
+            const company = await stack.addCompany(), client = () => stack.client({ company });
+            const { made, at } = await make(Object.assign(client, { addUser: () => stack.addUser(company) }), all, resource);
+            const [csv, ndjson] = await Promise.all(['csv', 'ndjson'].map((format) => begin(client(), { resource: resource.name, format })));
+            assert.deepEqual([await ended(client(), csv), await ended(client(), ndjson)].map(({ status, rows }) => [status, rows]), Array(2).fill(['completed', 1]), resource.name);
+            assert.deepEqual(JSON.parse((await content(client(), ndjson)).text), (await client().get(at)).body);
+            const file = await content(client(), csv), [header, row] = parseCsv(file.text);
+            assert.deepEqual([...header].sort(), Object.keys(made).sort());
+            assert.equal(row[header.indexOf('id')], made.id);
+            assert.match(file.headers['content-disposition'], new RegExp(`filename="${resource.collection}-`));
+        }));
+    });
+
+    test('test_export_when_it_is_of_what_is_none_or_by_what_it_has_not_then_each_is_named', async () => {
+        const { api } = await newCompany();
+        for (const [body, ...pointers] of [[{ resource: 'garden' }, '/resource'], [{ resource: 'export' }, '/resource'], [{ resource: 'company' }, '/resource'],
+            [{ resource: 'invoice', filter_assignee_id: '0000000c-0000-7000-8000-000000000001', filter_text: 'x' }, '/filter_assignee_id', '/filter_text'],
+            [{ resource: 'rfi', filter_status: 'draft' }, '/filter_status']]) {
+            const refused = await api.post('/v1/exports', body);
+            assert.equal(refused.status, 422);
+            assert.deepEqual(refused.body.errors.map(({ pointer }) => pointer).sort(), pointers);
+        }
+        const tags = ['=1', 'b"c'];
+        assert.equal((await api.post('/v1/documents', { name: 'Plan', file_path: 'x', bytes: 1, tags })).status, 201);
+        const id = await begin(api, { resource: 'document' });
+        await ended(api, id);
+        const [header, row] = parseCsv((await content(api, id)).text);
+        assert.deepEqual(JSON.parse(row[header.indexOf('tags')]), tags);
     });
 
     test('test_export_when_asked_for_by_another_company_then_it_is_not_found', async (t) => {

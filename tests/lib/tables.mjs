@@ -167,9 +167,11 @@ function* ofKeys({ table, parent, fields, computed }, resources, found) {
     if (!keys.includes(above)) yield `${table}: has no foreign key ${above.slice(2)}`;
 }
 
-function* ofIndexes({ table, parent, fields }, found) {
+function* ofIndexes({ table, parent, fields, verbs, export: isExported = true }, found) {
     const list = ['company_id', ...(parent ? [`${parent}_id`] : []), 'created_at', 'id'];
     if (!found.indexes.some((index) => begins(index, list))) yield `${table}: has no index for its list (${list.join(', ')})`;
+    if (isExported && verbs.includes('list') && !found.indexes.some((index) => begins(index, ['company_id', 'created_at', 'id'])))
+        yield `${table}: has no index for its exports (company_id, created_at, id)`;
     for (const entry of Object.entries(fields)) {
         if (entry[1]['x-indexed'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry)])))
             yield `${table}: has no index for its filter ${entry[0]}`;

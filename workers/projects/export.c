@@ -8,6 +8,7 @@
  */
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "common/msg/resource_sql.h"
 #include "workers/engine/long_jobs/kind.h"
@@ -17,59 +18,180 @@
 
 enum { SQL_MAX = 32 << 10 };
 
-/* A member of the request that selects rows by a column. */
-struct export_filter {
-    const char *member, *column;
-};
-
 /* What a kind of export reads, and how it writes it. */
 struct export_shape {
-    const char *kind;
-    const char *resource;
+    const struct msg_resource *resource;
     bool is_csv;
-    const struct export_filter *filters; /* end with an empty one */
 };
+
+/* Members of the request, each of which selects rows by a column, of resources that have it as a filter. */
+static const struct {
+    const char *member, *column;
+} filters[] = {
+    {"filter_status", "status"},         {"filter_priority", "priority"},
+    {"filter_manager_id", "manager_id"}, {"filter_assignee_id", "assignee_id"},
+    {"filter_archived", "archived"},     {"project_id", "project_id"},
+};
+
+static const char *const formats[] = {"csv", "ndjson"};
+
+/* The field by which the member selects; NULL: the resource has none. A project is none of itself. */
+static const struct msg_field *filtered(const struct msg_resource *resource, size_t filter)
+{
+    const struct msg_object *object = resource->object;
+    bool is_of_parent = strcmp(filters[filter].column, "project_id") == 0;
+    for (size_t i = 0; i < object->field_count; i++)
+        if (strcmp(object->fields[i].column, filters[filter].column) == 0)
+            return object->fields[i].filter || is_of_parent ? &object->fields[i] : NULL;
+    return NULL;
+}
+
+static bool has_text(const struct msg_resource *resource)
+{
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (resource->object->fields[i].search)
+            return true;
+    return false;
+}
 
 /* ---- the commands ---- */
 
-#define MUST_BE_A_STATUS_OF_PROJECTS                                                          \
-    "new.resource = 'project' AND new.filter_status NOT IN ('planning', 'active', 'on-hold'," \
-    " 'completed', 'cancelled')"
-#define MUST_BE_A_STATUS_OF_TASKS                                                          \
-    "new.resource = 'task' AND new.filter_status NOT IN ('todo', 'in-progress', 'review'," \
-    " 'completed', 'blocked')"
+/* What follows from the resources, whichever there are; written once, and kept as long as the process lives. */
+enum {
+    NO_RESOURCE,
+    NO_FILTER,
+    NO_VALUE = NO_FILTER + ARRAY_LEN(filters),
+    NO_TEXT = NO_VALUE + ARRAY_LEN(filters),
+    MADE_RULES
+};
 
-static const struct resource_rule create_rules[] = {
-    {ERR_VALIDATION, "/filter_status", "is not a status of projects", MUST_BE_A_STATUS_OF_PROJECTS},
-    {ERR_VALIDATION, "/filter_status", "is not a status of tasks", MUST_BE_A_STATUS_OF_TASKS},
-    {ERR_VALIDATION, "/filter_priority", "must be low, medium, high or critical",
-     "new.filter_priority NOT IN ('low', 'medium', 'high', 'critical')"},
-    {ERR_VALIDATION, "/project_id", "is for tasks",
-     "new.resource = 'project' AND new.project_id IS NOT NULL"},
-    {ERR_VALIDATION, "/filter_assignee_id", "is for tasks",
-     "new.resource = 'project' AND new.filter_assignee_id IS NOT NULL"},
-    {ERR_VALIDATION, "/filter_manager_id", "is for projects",
-     "new.resource = 'task' AND new.filter_manager_id IS NOT NULL"},
-    {ERR_VALIDATION, "/filter_archived", "is for projects",
-     "new.resource = 'task' AND new.filter_archived IS NOT NULL"},
+static char *taken(struct buf *sql)
+{
+    buf_append_char(sql, '\0');
+    assert(!sql->truncated);
+    char *text = xstrdup(buf_data(sql));
+    buf_done(sql);
+    return text;
+}
+
+/* Writes the names of the exported resources that are right, for IN; '' is none. */
+static void append_names(struct buf *sql,
+                         bool (*is_right)(const struct msg_resource *resource, size_t filter), size_t filter)
+{
+    buf_append_text(sql, "(''");
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if (msg_resource_is_exported(*at) && is_right(*at, filter))
+            buf_printf(sql, ", '%s'", (*at)->name);
+    buf_append_char(sql, ')');
+}
+
+static bool is_any(const struct msg_resource *resource, size_t filter)
+{
+    (void)resource, (void)filter;
+    return true;
+}
+
+static bool is_filtered(const struct msg_resource *resource, size_t filter)
+{
+    return filtered(resource, filter) != NULL;
+}
+
+static bool is_searched(const struct msg_resource *resource, size_t filter)
+{
+    (void)filter;
+    return has_text(resource);
+}
+
+static char *no_resource(void)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_append_text(&sql, "new.resource NOT IN ");
+    append_names(&sql, is_any, 0);
+    return taken(&sql);
+}
+
+static char *no_filter(const char *member, bool (*is_right)(const struct msg_resource *, size_t),
+                       size_t filter)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_printf(&sql, "new.%s IS NOT NULL AND new.resource NOT IN ", member);
+    append_names(&sql, is_right, filter);
+    return taken(&sql);
+}
+
+/* The value is none of the field's. */
+static char *no_value(size_t filter)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_append_text(&sql, "CASE new.resource");
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        const struct msg_field *field = msg_resource_is_exported(*at) ? filtered(*at, filter) : NULL;
+        if (!field || !field->shape.allowed)
+            continue;
+        buf_printf(&sql, " WHEN '%s' THEN new.%s NOT IN (''", (*at)->name, filters[filter].member);
+        for (const char *const *value = field->shape.allowed; *value; value++)
+            buf_printf(&sql, ", '%s'", *value);
+        buf_append_char(&sql, ')');
+    }
+    buf_append_text(&sql, " ELSE false END");
+    return taken(&sql);
+}
+
+static bool has_values(size_t filter)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        const struct msg_field *field = msg_resource_is_exported(*at) ? filtered(*at, filter) : NULL;
+        if (field && field->shape.allowed)
+            return true;
+    }
+    return false;
+}
+
+static const struct resource_rule written_rules[] = {
     {ERR_VALIDATION, "/project_id", "must be a project of the company",
      "new.project_id IS NOT NULL AND NOT EXISTS (SELECT FROM project AS p"
      " WHERE p.company_id = :company AND p.id = new.project_id)"},
     {ERR_VALIDATION, "/bom", "is for csv", "new.format = 'ndjson' AND new.bom"},
     {ERR_CONFLICT, NULL, "The company has " TEXT_OF(EXPORTS_OPEN_MAX) " exports that have not ended.",
      "(SELECT count(*) FROM long_job AS j"
-     " WHERE j.company_id = :company AND j.pool = 'projects' AND j.due_at IS NOT NULL AND j.ended_at IS NULL)"
+     " WHERE j.company_id = :company AND j.pool = :pool AND j.due_at IS NOT NULL AND j.ended_at IS NULL)"
      " >= " TEXT_OF(EXPORTS_OPEN_MAX)},
     {ERR_CONFLICT, NULL,
      "The exports of the company hold too many bytes, those included that others may still write. Delete "
      "some, or"
      " wait until they have ended or expired.",
      "NOT export_has_room(:company)"},
-    {0},
 };
+
+static const struct resource_rule *create_rules(void)
+{
+    static struct resource_rule rules[MADE_RULES + ARRAY_LEN(written_rules) + 1];
+    static char pointers[ARRAY_LEN(filters)][32];
+    struct resource_rule *next = rules;
+    if (rules[0].broken_when)
+        return rules;
+    *next++ = (struct resource_rule){ERR_VALIDATION, "/resource", "must be a resource that has a list",
+                                     no_resource()};
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        snprintf(pointers[i], sizeof(pointers[i]), "/%s", filters[i].member);
+        *next++ = (struct resource_rule){ERR_VALIDATION, pointers[i], "is no filter of this resource",
+                                         no_filter(filters[i].member, is_filtered, i)};
+        if (has_values(i))
+            *next++ = (struct resource_rule){ERR_VALIDATION, pointers[i],
+                                             "is none of the values that this resource has", no_value(i)};
+    }
+    *next++ = (struct resource_rule){ERR_VALIDATION, "/filter_text", "is no filter of this resource",
+                                     no_filter("filter_text", is_searched, 0)};
+    memcpy(next, written_rules, sizeof(written_rules));
+    return rules;
+}
 
 static const struct resource_column create_computed[] = {
     {"creator_id", ":actor"},
+    {"pool", ":pool"},
     {0},
 };
 
@@ -83,7 +205,7 @@ static const struct resource_rule delete_rules[] = {
 
 const struct resource_plan export_create = {
     .verb = RESOURCE_CREATE,
-    .rules = create_rules,
+    .make_rules = create_rules,
     .computed = create_computed,
     .begins_long_job = true,
 };
@@ -100,13 +222,15 @@ static bool is_free_text(const struct msg_shape *shape)
     return shape->type == MSG_STRING && shape->format == MSG_FORMAT_NONE && !shape->allowed;
 }
 
+/* An array or an object stands in the file as JSON. */
 static void append_csv_value(struct buf *sql, const struct msg_field *field)
 {
     bool is_time = field->shape.format == MSG_FORMAT_DATE_TIME;
-    bool is_text = is_free_text(&field->shape);
+    bool is_json = field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT;
+    bool is_text = is_json || is_free_text(&field->shape);
     buf_append_text(sql, is_text ? "csv_text(" : is_time ? "time_text(" : "(");
     resource_sql_column("t", field->column, sql);
-    buf_append_text(sql, is_text || is_time ? ")" : ")::text");
+    buf_append_text(sql, is_json ? "::text)" : is_text || is_time ? ")" : ")::text");
 }
 
 static void append_csv_line(struct buf *sql, const struct msg_object *object)
@@ -155,12 +279,14 @@ static void append_search(struct buf *sql, const struct msg_object *object)
     buf_append_text(sql, "))) > 0)");
 }
 
-static void append_filters(struct buf *sql, const struct export_shape *shape, const struct msg_object *object)
+static void append_filters(struct buf *sql, const struct msg_resource *resource)
 {
     buf_append_text(sql, "true");
-    for (size_t i = 0; shape->filters[i].member; i++)
-        append_filter(sql, shape->filters[i].member, shape->filters[i].column);
-    append_search(sql, object);
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        if (filtered(resource, i))
+            append_filter(sql, filters[i].member, filters[i].column);
+    if (has_text(resource))
+        append_search(sql, resource->object);
 }
 
 /* ---- the statements ---- */
@@ -170,13 +296,12 @@ static void append_filters(struct buf *sql, const struct export_shape *shape, co
  * except for the first one, so that every step gets on. */
 static void append_step(struct buf *sql, const struct export_shape *shape)
 {
-    const struct msg_resource *resource = msg_resource_by_name(slice_of(shape->resource));
-    assert(resource);
+    const struct msg_resource *resource = shape->resource;
     buf_append_text(sql, "WITH j AS MATERIALIZED (SELECT j.after_at, j.after_id, j.pieces FROM long_job AS j"
                          " WHERE j.company_id = $1::uuid AND j.id = $2::uuid"
                          " AND j.lease = $3::bigint AND j.status = 'running'),"
                          " walk AS MATERIALIZED (SELECT t.created_at, t.id, CASE WHEN ");
-    append_filters(sql, shape, resource->object);
+    append_filters(sql, resource);
     buf_append_text(sql, " THEN ");
     if (shape->is_csv)
         append_csv_line(sql, resource->object);
@@ -237,12 +362,11 @@ static void append_step(struct buf *sql, const struct export_shape *shape)
 
 static void append_count(struct buf *sql, const struct export_shape *shape)
 {
-    const struct msg_resource *resource = msg_resource_by_name(slice_of(shape->resource));
     buf_printf(sql,
                "SELECT count(*) FROM export AS x CROSS JOIN LATERAL (SELECT FROM \"%s\" AS t"
                " WHERE t.company_id = $1::uuid LIMIT 1000000) AS t"
                " WHERE x.company_id = $1::uuid AND x.id = $2::uuid",
-               resource->table);
+               shape->resource->table);
 }
 
 static char *text_of(void (*append)(struct buf *sql, const struct export_shape *shape),
@@ -256,39 +380,26 @@ static char *text_of(void (*append)(struct buf *sql, const struct export_shape *
     return xstrdup(buf_data(&sql));
 }
 
-static const struct export_filter of_projects[] = {
-    {"filter_status", "status"},
-    {"filter_priority", "priority"},
-    {"filter_manager_id", "manager_id"},
-    {"filter_archived", "archived"},
-    {0},
-};
-
-static const struct export_filter of_tasks[] = {
-    {"filter_status", "status"},
-    {"filter_priority", "priority"},
-    {"filter_assignee_id", "assignee_id"},
-    {"project_id", "project_id"},
-    {0},
-};
-
-static const struct export_shape shapes[] = {
-    {"export.project.csv", "project", true, of_projects},
-    {"export.project.ndjson", "project", false, of_projects},
-    {"export.task.csv", "task", true, of_tasks},
-    {"export.task.ndjson", "task", false, of_tasks},
-};
+static void add_kind(struct long_job_kind *kind, const struct export_shape *shape, const char *format)
+{
+    *kind = (struct long_job_kind){
+        .resource = "export",
+        .outcome = "rows = j.rows, bytes = j.bytes, pieces = j.pieces, expires_at = j.ended_at +"
+                   " make_interval(hours => $9::integer)",
+        .count_sql = text_of(append_count, shape),
+        .step_sql = text_of(append_step, shape),
+    };
+    snprintf(kind->name, sizeof(kind->name), "export.%s.%s", shape->resource->name, format);
+}
 
 size_t export_kinds(struct long_job_kind *kinds)
 {
-    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
-        kinds[i] = (struct long_job_kind){
-            .name = shapes[i].kind,
-            .resource = "export",
-            .outcome = "rows = j.rows, bytes = j.bytes, pieces = j.pieces, expires_at = j.ended_at +"
-                       " make_interval(hours => $9::integer)",
-            .count_sql = text_of(append_count, &shapes[i]),
-            .step_sql = text_of(append_step, &shapes[i]),
-        };
-    return ARRAY_LEN(shapes);
+    size_t count = 0;
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        for (size_t i = 0; i < ARRAY_LEN(formats) && msg_resource_is_exported(*at); i++, count++) {
+            const struct export_shape shape = {*at, strcmp(formats[i], "csv") == 0};
+            if (kinds)
+                add_kind(&kinds[count], &shape, formats[i]);
+        }
+    return count;
 }

@@ -39,7 +39,7 @@ async function bodyOf(company, all, { required, fields }) {
 }
 
 // Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
-async function make(company, all, resource) {
+export async function make(company, all, resource) {
     const parent = all.find(({ name }) => name === resource.parent);
     const above = parent && await make(company, all, parent);
     const begin = parent?.parent ? `/v1/${parent.collection}` : above?.path;

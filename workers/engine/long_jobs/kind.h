@@ -5,8 +5,10 @@
 
 #include "common/db/db.h"
 
+enum { LONG_JOB_NAME_SIZE = 96 };
+
 struct long_job_kind {
-    const char *name; /* long_job.kind */
+    char name[LONG_JOB_NAME_SIZE]; /* long_job.kind */
     /* The entity that the job works for: it has the job's id, and the columns status, error, started_at,
      * ended_at. */
     const char *resource;
@@ -23,7 +25,7 @@ struct long_job_kind {
     /* long_job_kinds_new makes the rest. */
     char *turn_sql;
     struct db_statement count, step, turn;
-    char names[3][64];
+    char names[3][LONG_JOB_NAME_SIZE + 8];
 };
 
 struct long_job_kinds;
@@ -34,5 +36,5 @@ bool long_job_kinds_are_of(const char *pool);
 void long_job_kinds_free(struct long_job_kinds *kinds);
 const struct long_job_kind *long_job_kinds_find(const struct long_job_kinds *kinds, struct slice name);
 
-/* One function for each file; it fills in some kinds and returns how many. */
+/* One function for each file; it fills in some kinds, unless `kinds` is NULL, and returns how many there are. */
 size_t export_kinds(struct long_job_kind *kinds); /* projects/export.c */

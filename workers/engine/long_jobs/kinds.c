@@ -6,13 +6,13 @@
 
 #include "common/msg/resource_sql.h"
 
-enum { KINDS_MAX = 16, SQL_MAX = 16 << 10 };
+enum { SQL_MAX = 16 << 10 };
 
 static size_t (*const sources[])(struct long_job_kind *kinds) = {export_kinds};
 
 struct long_job_kinds {
-    struct long_job_kind rows[KINDS_MAX];
     size_t count;
+    struct long_job_kind rows[];
 };
 
 /* A change of status of the job, of its entity, and the event that says so, under the lock of the company's
@@ -96,10 +96,12 @@ static struct db_statement statement(struct long_job_kind *kind, size_t i, const
 
 static struct long_job_kinds *gather(void)
 {
-    struct long_job_kinds *kinds = xcalloc(1, sizeof(*kinds));
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+        count += sources[i](NULL);
+    struct long_job_kinds *kinds = xcalloc(1, sizeof(*kinds) + count * sizeof(kinds->rows[0]));
     for (size_t i = 0; i < ARRAY_LEN(sources); i++)
         kinds->count += sources[i](kinds->rows + kinds->count);
-    assert(kinds->count <= KINDS_MAX);
     return kinds;
 }
 

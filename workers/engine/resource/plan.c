@@ -33,7 +33,8 @@ static void join_rules(struct whole *whole, const struct msg_resource *resource,
         whole->rules[count++] =
             (struct resource_rule){rule->err, rule->pointer, rule->detail, rule->broken_when};
     }
-    for (const struct resource_rule *rule = written->rules; rule && rule->broken_when; rule++) {
+    const struct resource_rule *rules = written->make_rules ? written->make_rules() : written->rules;
+    for (const struct resource_rule *rule = rules; rule && rule->broken_when; rule++) {
         assert(count < RESOURCE_RULES_MAX);
         whole->rules[count++] = *rule;
     }

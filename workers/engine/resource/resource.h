@@ -28,6 +28,7 @@
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
  *   :parent                     the entity above (the project of a task)
  *   :year                       of the batch, in UTC, as text
+ *   :pool                       of the resource, as text
  *   :may                        the types of the commands that the role of the sender may send (x-rights), text[]
  *   new.<column>                the entity as it would be
  *   old.<column>                the entity as it is (update, delete; in rules)
@@ -69,6 +70,8 @@ struct resource_number {
 struct resource_plan {
     enum resource_verb verb;
     const struct resource_rule *rules;
+    const struct resource_rule *(*make_rules)(
+        void); /* in place of `rules`, where they follow from the schemas */
     const struct resource_column *computed;
     const struct resource_number *number; /* create, or update with when_column */
     bool

@@ -37,6 +37,10 @@ static bool is_column_of_new(const struct sql_writer *w, unsigned param)
 
 static void write_name(struct sql_writer *w, struct slice name)
 {
+    if (slice_is(name, "pool")) {
+        buf_printf(&w->text, "'%s'", w->resource->pool);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (slice_is(name, names[i].name)) {
             if (is_column_of_new(w, names[i].param))
