@@ -51,6 +51,28 @@ static pid_t migrate(void)
     return pid;
 }
 
+/* What a worker of then has left of the command: one of today needs columns that come later. */
+static void record(const struct engine *e, const struct request *request)
+{
+    struct buf body;
+    char id[UUID_TEXT_LEN + 1], company[UUID_TEXT_LEN + 1], user[UUID_TEXT_LEN + 1];
+    buf_init(&body, 1 << 20);
+    struct envelope envelope = make_envelope(e, request, &body);
+    uuid_format(&envelope.id, id);
+    uuid_format(&envelope.company, company);
+    uuid_format(&envelope.actor, user);
+    ask_sqlf(
+        "WITH made AS (INSERT INTO project (company_id, id, number, name)"
+        " VALUES ('%s', '%s', 'PRJ-2026-0001', 'Bridge') RETURNING *),"
+        " result AS (INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, seq, at)"
+        " SELECT company_id, id, %lld, 'ok', 201, 1, now() FROM made),"
+        " event AS (INSERT INTO events (company_id, seq, at, command_id, type, subject, actor, version, data)"
+        " SELECT company_id, 1, now(), id, 'project.created', id, '%s', 1, to_json(made) FROM made)"
+        " UPDATE company_sequence AS s SET seq = 1 FROM made WHERE s.company_id = made.company_id",
+        company, id, (long long)envelope.fingerprint, user);
+    buf_done(&body);
+}
+
 static void test_command_when_it_comes_again_during_the_migration_takes_effect_once(void **state)
 {
     struct engine *e = engine_new();
@@ -58,7 +80,7 @@ static void test_command_when_it_comes_again_during_the_migration_takes_effect_o
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};
     int status, repeats = 0;
     (void)state;
-    assert_status(run_request(e, &request), ERR_OK);
+    record(e, &request);
     assert_int_equal(atoi(ask_sqlf("SELECT max(version) FROM schema_migration")), BEFORE);
     pid_t pid = migrate();
     for (; waitpid(pid, &status, WNOHANG) == 0; repeats++) {
