@@ -1,5 +1,5 @@
 // Sums of other entities (x-sum) under random commands of several companies, which four workers share, while workers are killed: they are
-// what a recomputation from scratch comes to, and `./cortex check sums` says so.
+// what a recomputation from scratch comes to, and `./cortex check sums` says so. And invoices, which become overdue.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -165,6 +165,23 @@ describe('sums', () => {
         assert.equal(tasks, senders.reduce((sum, sender) => sum + sender.entities.get(KINDS[0]).length, 0));
         assert.ok(moved > COMMANDS / 10 && received > 0);
         t.diagnostic(`${sent()} commands, ${KILLS} kills, ${moved} changes of projects, ${received} orders received`);
+    });
+
+    test('test_invoice_when_its_due_date_is_over_then_it_becomes_overdue_by_itself_with_an_event', async () => {
+        const company = await stack.addCompany();
+        const api = stack.client({ company, role: 'company_admin' });
+        const { body: client } = await api.post('/v1/clients', { name: 'C' });
+        const { body: invoice } = await api.post('/v1/invoices', { client_id: client.id, issue_date: '2026-01-01', due_date: '2026-01-31' });
+        await api.post(`/v1/invoices/${invoice.id}/items`, { description: 'I', unit_price: 10 });
+        assert.equal((await api.patch(`/v1/invoices/${invoice.id}`, { status: 'sent' })).status, 200);
+        await stack.client({ role: 'super_admin' }).post('/v1/admin/schedules/invoice.overdue/run');
+        const shown = await until(async () => {
+            const { body } = await api.get(`/v1/invoices/${invoice.id}`);
+            return body.status === 'overdue' && body;
+        }, within(30_000), 'the invoice to be overdue');
+        assert.equal(shown.is_overdue, true);
+        const events = await stack.query(`SELECT type, version FROM events WHERE company_id = '${company}' AND subject = '${invoice.id}' ORDER BY seq DESC LIMIT 1`);
+        assert.deepEqual(events, [{ type: 'invoice.updated', version: shown.version }]);
     });
 
     test('test_check_when_a_sum_is_wrong_then_it_is_named', async () => {
