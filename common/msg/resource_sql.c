@@ -27,16 +27,25 @@ static void append_value(const char *alias, const struct msg_field *field, struc
     buf_append_text(out, is_time ? ")" : "");
 }
 
-void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out)
+void resource_sql_members(const struct msg_resource *resource, const char *alias, uint64_t fields,
+                          struct buf *out)
 {
-    buf_append_text(out, "row_to_json((SELECT r FROM (SELECT ");
+    const char *separator = "";
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const struct msg_field *field = &resource->object->fields[i];
-        if (i > 0)
-            buf_append_text(out, ", ");
+        if (!(fields >> i & 1))
+            continue;
+        buf_append_text(out, separator);
         append_value(alias, field, out);
         buf_append_text(out, " AS ");
         append_quoted(out, field->name);
+        separator = ", ";
     }
+}
+
+void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out)
+{
+    buf_append_text(out, "row_to_json((SELECT r FROM (SELECT ");
+    resource_sql_members(resource, alias, RESOURCE_SQL_ALL, out);
     buf_append_text(out, ") AS r))::text");
 }

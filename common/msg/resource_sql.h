@@ -18,5 +18,11 @@
  * the shortest. */
 void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out);
 
+/* Appends those of its members whose bits are set, in the order of the schema, as the list of a SELECT: the table's values by
+ * the names of the fields. */
+#define RESOURCE_SQL_ALL (~UINT64_C(0))
+void resource_sql_members(const struct msg_resource *resource, const char *alias, uint64_t fields,
+                          struct buf *out);
+
 /* Appends `alias."column"`, quoted. */
 void resource_sql_column(const char *alias, const char *column, struct buf *out);

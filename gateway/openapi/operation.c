@@ -457,10 +457,54 @@ static void add_sort(json_t *parameters, const struct msg_resource *resource)
         json_pack("{s:s, s:o, s:s}", "type", "string", "enum", names, "default", "created_at"));
 }
 
+/* Names with commas between them. */
+static void add_names(json_t *parameters, const char *name, const char *description, json_t *names)
+{
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:{s:s, s:o}, s:i}}", "name",
+                                                name, "in", "query", "description", description, "style",
+                                                "form", "explode", 0, "schema", "type", "array", "items",
+                                                "type", "string", "enum", names, "minItems", 1));
+}
+
+static const struct msg_resource *resource_of_table(const char *table)
+{
+    for (const struct msg_resource *const *resource = msg_resources; table && *resource; resource++)
+        if (strcmp((*resource)->table, table) == 0)
+            return *resource;
+    return NULL;
+}
+
+static void add_members(json_t *parameters, const struct msg_resource *resource)
+{
+    json_t *fields = json_array(), *includes = json_array();
+    bool has_transitions = false;
+    if (resource->parent)
+        json_array_append_new(includes, json_string(resource->parent));
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_field *field = &resource->object->fields[i];
+        size_t len = strlen(field->name);
+        json_array_append_new(fields, json_string(field->name));
+        has_transitions = has_transitions || field->transitions;
+        if (resource_of_table(field->reference) && len > 3 && strcmp(field->name + len - 3, "_id") == 0)
+            json_array_append_new(includes, json_stringn(field->name, len - 3));
+    }
+    if (has_transitions)
+        json_array_append_new(includes, json_string("allowed"));
+    add_names(parameters, "fields", "The only members that entries have, beside `id`; without it, all of them.",
+              fields);
+    if (json_array_size(includes) > 0)
+        add_names(parameters, "include",
+                  "Members that entries have besides: the entity that is meant, or null; `allowed` has, for each "
+                  "field with x-transitions, what this caller may change its value to.",
+                  json_incref(includes));
+    json_decref(includes);
+}
+
 static void add_filters(json_t *parameters, const struct msg_resource *resource)
 {
     bool searchable = false;
     add_sort(parameters, resource);
+    add_members(parameters, resource);
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const struct msg_field *field = &resource->object->fields[i];
         bool is_archived = strcmp(field->name, "archived") == 0 && field->shape.type == MSG_BOOLEAN;

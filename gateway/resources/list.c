@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "gateway/http/authorize.h"
 #include "gateway/resources/page.h"
+#include "gateway/resources/position.h"
 #include "gateway/resources/query.h"
 #include "gateway/resources/selection.h"
 
@@ -117,7 +118,7 @@ static void on_step(struct call *call, struct db_result *result, void *context)
     int rows = db_rows(result), entries = page_entries(result);
     hold(l, result, entries);
     if (rows == entries && is_followed_by_nulls(l)) {
-        selection_go_on_with_nulls(&l->selection);
+        position_go_on_with_nulls(&l->selection);
         step(call, l);
         return;
     }
@@ -130,7 +131,7 @@ static void on_step(struct call *call, struct db_result *result, void *context)
         fail(call, l, ERR_INTERNAL);
         return;
     }
-    if (!selection_go_on(call, &l->selection, &last)) {
+    if (!position_go_on(call, &l->selection, &last)) {
         fail(call, l, ERR_HEADERS_TOO_LARGE);
         return;
     }

@@ -2,6 +2,8 @@
 
 #include "common/msg/resource_sql.h"
 
+enum { SQL_WORDS_MAX = 16 * 1024 };
+
 void list_sql_parent_column(struct buf *sql, const struct msg_resource *resource)
 {
     char column[128];
@@ -261,10 +263,94 @@ static void append_position(const struct writer *w)
     buf_append_text(w->sql, "::text, t.id");
 }
 
+/* Another entity as a member, whole; null where there is none. */
+static void append_include(const struct writer *w, const struct plan_include *include)
+{
+    buf_append_text(w->sql, ", (SELECT r FROM (SELECT ");
+    resource_sql_members(include->resource, "i", RESOURCE_SQL_ALL, w->sql);
+    buf_printf(w->sql, " FROM \"%s\" AS i WHERE i.company_id = t.company_id AND i.id = ", include->resource->table);
+    append_column(w, include->field);
+    buf_printf(w->sql, ") AS r) AS \"%.*s\"", (int)include->name.len, include->name.data);
+}
+
+static void append_literal(const struct writer *w, const char *text)
+{
+    buf_append_char(w->sql, '\'');
+    for (; *text; text++)
+        buf_append_text(w->sql, *text == '\'' ? "''" : (char[]){*text, '\0'});
+    buf_append_char(w->sql, '\'');
+}
+
+/* '["review","blocked"]'::json */
+static void append_words(const struct writer *w, const char *const *words)
+{
+    CLEANUP(buf_done) struct buf json;
+    buf_init(&json, SQL_WORDS_MAX);
+    buf_append_char(&json, '[');
+    for (const char *const *word = words; *word; word++) {
+        buf_append_text(&json, word == words ? "" : ",");
+        buf_append_json_string(&json, slice_of(*word));
+    }
+    buf_append(&json, "]", sizeof("]"));
+    append_literal(w, buf_data(&json));
+    buf_append_text(w->sql, "::json");
+}
+
+static void append_transitions(const struct writer *w, const struct msg_field *field)
+{
+    static const char *const nothing[] = {NULL};
+    if (w->shape->includes & PLAN_ALLOWED_NO) {
+        append_words(w, nothing);
+    } else {
+        buf_append_text(w->sql, "CASE ");
+        append_column(w, field);
+        for (const struct msg_transition *row = field->transitions; row->from; row++) {
+            buf_append_text(w->sql, " WHEN ");
+            append_literal(w, row->from);
+            buf_append_text(w->sql, " THEN ");
+            append_words(w, row->to);
+        }
+        buf_append_text(w->sql, " END");
+    }
+    buf_printf(w->sql, " AS \"%s\"", field->name);
+}
+
+static void append_allowed(const struct writer *w)
+{
+    const struct msg_object *object = w->plan->resource->object;
+    const char *separator = "";
+    buf_append_text(w->sql, ", (SELECT r FROM (SELECT ");
+    for (size_t i = 0; i < object->field_count; i++)
+        if (object->fields[i].transitions) {
+            buf_append_text(w->sql, separator);
+            append_transitions(w, &object->fields[i]);
+            separator = ", ";
+        }
+    buf_append_text(w->sql, ") AS r) AS \"allowed\"");
+}
+
+/* The entity, or what was asked of it, and what was asked for besides. */
+static void append_json(const struct writer *w)
+{
+    const struct plan_shape *shape = w->shape;
+    if (shape->fields == 0 && shape->includes == 0) {
+        resource_sql_json(w->plan->resource, "t", w->sql);
+        return;
+    }
+    buf_append_text(w->sql, "row_to_json((SELECT r FROM (SELECT ");
+    resource_sql_members(w->plan->resource, "t", shape->fields ? shape->fields : RESOURCE_SQL_ALL, w->sql);
+    for (size_t i = 0; i < w->plan->include_count; i++)
+        if (shape->includes & 1U << i)
+            append_include(w, &w->plan->includes[i]);
+    if (shape->includes & (PLAN_ALLOWED | PLAN_ALLOWED_NO))
+        append_allowed(w);
+    buf_append_text(w->sql, ") AS r))::text");
+}
+
 static void append_entries(const struct writer *w)
 {
     buf_append_text(w->sql, "SELECT ");
-    resource_sql_json(w->plan->resource, "t", w->sql);
+    append_json(w);
     append_position(w);
 }
 

@@ -110,7 +110,7 @@ static bool is_usual(const struct plan *plan, const struct plan_shape *shape)
             return false;
         filters += shape->filters[i] && i != plan->archived;
     }
-    return filters <= 1 && shape->fields == 0 && shape->sort == 0 && !shape->descending;
+    return filters <= 1 && shape->fields == 0 && shape->includes == 0 && shape->sort == 0 && !shape->descending;
 }
 
 /* NULL: the shape gets no named statements any more. */
@@ -202,6 +202,37 @@ static void find_sorts(struct plan *plan)
     }
 }
 
+static const struct msg_resource *resource_of_table(const char *table)
+{
+    for (const struct msg_resource *const *resource = msg_resources; table && *resource; resource++)
+        if (strcmp((*resource)->table, table) == 0)
+            return *resource;
+    return NULL;
+}
+
+/* A user is no resource, so there is nothing to include. */
+static void add_include(struct plan *plan, const struct msg_field *field, const struct msg_resource *resource)
+{
+    struct slice name = slice_of(field->name);
+    bool is_id = name.len > 3 && strcmp(field->name + name.len - 3, "_id") == 0;
+    if (resource && is_id && plan->include_count < PLAN_INCLUDES_MAX)
+        plan->includes[plan->include_count++] =
+            (struct plan_include){{name.data, name.len - 3}, resource, field};
+}
+
+static void find_includes(struct plan *plan)
+{
+    const struct msg_object *object = plan->resource->object;
+    struct slice parent = slice_of(plan->resource->parent);
+    for (size_t i = 0; i < object->field_count; i++) {
+        const struct msg_field *field = &object->fields[i];
+        bool is_parent = parent.data && strncmp(field->name, parent.data, parent.len) == 0 &&
+                         strcmp(field->name + parent.len, "_id") == 0;
+        add_include(plan, field, is_parent ? msg_resource_by_name(parent) : resource_of_table(field->reference));
+        plan->has_transitions |= field->transitions != NULL;
+    }
+}
+
 static void plan_init(struct plan *plan, struct plans *plans, const struct msg_resource *resource)
 {
     *plan = (struct plan){
@@ -212,6 +243,7 @@ static void plan_init(struct plan *plan, struct plans *plans, const struct msg_r
     };
     find_filters(plan);
     find_sorts(plan);
+    find_includes(plan);
 }
 
 static void plan_done(struct plan *plan)

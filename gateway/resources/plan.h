@@ -15,7 +15,7 @@
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
-enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 1 + MSG_SORTS_MAX, PLAN_OTHERS_MAX = 256 };
+enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 1 + MSG_SORTS_MAX, PLAN_OTHERS_MAX = 256, PLAN_INCLUDES_MAX = 6 };
 
 /* What a filter demands of the value: bits. */
 enum plan_demand {
@@ -49,9 +49,23 @@ struct plan_shape {
     uint8_t descending;
     uint8_t place; /* enum plan_place */
     uint8_t text;
-    uint8_t unused[2];
+    uint8_t includes; /* what entries have besides: a bit for each of plan->includes, and enum plan_allowed */
+    uint8_t unused[1];
 };
 _Static_assert(sizeof(struct plan_shape) == 24, "a shape has no padding");
+
+/* `allowed`: what each field with transitions may become next. */
+enum plan_allowed {
+    PLAN_ALLOWED = 64,  /* by the entity's present value */
+    PLAN_ALLOWED_NO = 128 /* nothing: the caller may not update */
+};
+
+/* Another entity that an entry can have as a member: the parent, or one that a field refers to. */
+struct plan_include {
+    struct slice name; /* "project" */
+    const struct msg_resource *resource;
+    const struct msg_field *field; /* that has its id: "project_id" */
+};
 
 struct plan_list {
     struct plan_shape shape;
@@ -69,6 +83,9 @@ struct plan {
     size_t filter_count;
     const struct msg_field *sorts[PLAN_SORTS_MAX]; /* the first is created_at */
     size_t sort_count;
+    struct plan_include includes[PLAN_INCLUDES_MAX];
+    size_t include_count;
+    bool has_transitions;
     int archived; /* the filter that is false unless the query has it; -1: none */
     bool has_search;
     struct plans *plans;

@@ -4,7 +4,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "gateway/http/authorize.h"
 #include "gateway/http/target.h"
+#include "gateway/resources/position.h"
 
 struct parsing {
     struct call *call;
@@ -14,7 +16,7 @@ struct parsing {
     unsigned seen; /* SEEN_…: parameters that have come */
 };
 
-enum { SEEN_LIMIT = 1, SEEN_AFTER = 2, SEEN_TEXT = 4, SEEN_SORT = 8, SEEN_ARCHIVED = 16 };
+enum { SEEN_LIMIT = 1, SEEN_AFTER = 2, SEEN_TEXT = 4, SEEN_SORT = 8, SEEN_FIELDS = 16, SEEN_INCLUDE = 32, SEEN_ARCHIVED = 64 };
 enum { DETAIL_MAX = 2048 };
 
 static struct slice arena_text(struct call *call, const char *text)
@@ -76,9 +78,36 @@ static void take_text(struct parsing *p, struct slice name, struct slice value)
     p->selection->shape.text = true;
 }
 
+/* Says which names there are: the first ones and those of the list. */
+struct names {
+    struct buf text;
+    const char *separator;
+};
+
+static void begin_names(struct names *names, const char *words)
+{
+    buf_init(&names->text, DETAIL_MAX);
+    buf_append_text(&names->text, words);
+    names->separator = "";
+}
+
+static void add_name(struct names *names, struct slice name)
+{
+    buf_printf(&names->text, "%s%.*s", names->separator, (int)name.len, name.data);
+    names->separator = ", ";
+}
+
+static struct slice end_names(struct parsing *p, struct names *names)
+{
+    struct slice text = arena_copy(&p->call->arena, buf_slice(&names->text));
+    buf_done(&names->text);
+    return text;
+}
+
 static void take_sort(struct parsing *p, struct slice name, struct slice value)
 {
     const struct plan *plan = p->plan;
+    struct names names;
     bool descending = value.len > 0 && value.data[0] == '-';
     struct slice field = descending ? (struct slice){value.data + 1, value.len - 1} : value;
     p->selection->shape.descending = descending;
@@ -87,12 +116,87 @@ static void take_sort(struct parsing *p, struct slice name, struct slice value)
             p->selection->shape.sort = (uint8_t)i;
             return;
         }
-    CLEANUP(buf_done) struct buf text;
-    buf_init(&text, DETAIL_MAX);
-    buf_append_text(&text, "must be one of these, with - before it for the contrary order: ");
+    begin_names(&names, "must be one of these, with - before it for the contrary order: ");
     for (size_t i = 0; i < plan->sort_count; i++)
-        buf_printf(&text, "%s%s", i > 0 ? ", " : "", plan->sorts[i]->name);
-    complain(p, name, arena_copy(&p->call->arena, buf_slice(&text)));
+        add_name(&names, slice_of(plan->sorts[i]->name));
+    complain(p, name, end_names(p, &names));
+}
+
+static bool take_field(struct parsing *p, struct slice field)
+{
+    const struct msg_object *object = p->plan->resource->object;
+    for (size_t i = 0; i < object->field_count; i++)
+        if (slice_is(field, object->fields[i].name)) {
+            p->selection->shape.fields |= UINT64_C(1) << i;
+            return true;
+        }
+    return false;
+}
+
+static struct slice next_name(struct slice *rest)
+{
+    const char *comma = memchr(rest->data, ',', rest->len);
+    struct slice name = {rest->data, comma ? (size_t)(comma - rest->data) : rest->len};
+    *rest = comma ? (struct slice){comma + 1, rest->len - name.len - 1} : SLICE_NONE;
+    return name;
+}
+
+/* The id is always there. All of them are no choice. */
+static void take_fields(struct parsing *p, struct slice name, struct slice value)
+{
+    const struct msg_object *object = p->plan->resource->object;
+    struct names names;
+    bool is_right = take_field(p, SLICE("id"));
+    while (is_right && value.data)
+        is_right = take_field(p, next_name(&value));
+    if (p->selection->shape.fields == (UINT64_C(1) << object->field_count) - 1)
+        p->selection->shape.fields = 0;
+    if (is_right)
+        return;
+    begin_names(&names, "must be names of fields with commas between them: ");
+    for (size_t i = 0; i < object->field_count; i++)
+        add_name(&names, slice_of(object->fields[i].name));
+    complain(p, name, end_names(p, &names));
+}
+
+static bool may(const struct parsing *p, const struct msg_resource *resource, enum msg_right right)
+{
+    return authorize_conditions(p->call, resource, right) != 0;
+}
+
+/* Whoever may not read the other entity cannot include it, and is told of it as of one that there is not. */
+static bool take_one_include(struct parsing *p, struct slice include)
+{
+    const struct plan *plan = p->plan;
+    uint8_t *includes = &p->selection->shape.includes;
+    for (size_t i = 0; i < plan->include_count; i++)
+        if (slice_equal(include, plan->includes[i].name) &&
+            may(p, plan->includes[i].resource, MSG_RIGHT_READ)) {
+            *includes |= (uint8_t)(1U << i);
+            return true;
+        }
+    if (!plan->has_transitions || !slice_is(include, "allowed"))
+        return false;
+    *includes |= may(p, plan->resource, MSG_RIGHT_UPDATE) ? PLAN_ALLOWED : PLAN_ALLOWED_NO;
+    return true;
+}
+
+static void take_include(struct parsing *p, struct slice name, struct slice value)
+{
+    const struct plan *plan = p->plan;
+    struct names names;
+    bool is_right = true;
+    while (is_right && value.data)
+        is_right = take_one_include(p, next_name(&value));
+    if (is_right)
+        return;
+    begin_names(&names, "must be some of these with commas between them: ");
+    for (size_t i = 0; i < plan->include_count; i++)
+        if (may(p, plan->includes[i].resource, MSG_RIGHT_READ))
+            add_name(&names, plan->includes[i].name);
+    if (plan->has_transitions)
+        add_name(&names, SLICE("allowed"));
+    complain(p, name, end_names(p, &names));
 }
 
 /* Every list has these. */
@@ -104,12 +208,15 @@ static const struct parameter {
     {"limit", SEEN_LIMIT, take_limit},
     {"after", SEEN_AFTER, take_after},
     {"sort", SEEN_SORT, take_sort},
+    {"fields", SEEN_FIELDS, take_fields},
+    {"include", SEEN_INCLUDE, take_include},
     {"text", SEEN_TEXT, take_text},
 };
 
 static bool has_parameter(const struct plan *plan, const struct parameter *parameter)
 {
-    return parameter->bit != SEEN_TEXT || plan->has_search;
+    return (parameter->bit != SEEN_TEXT || plan->has_search) &&
+           (parameter->bit != SEEN_INCLUDE || plan->include_count > 0 || plan->has_transitions);
 }
 
 static bool take_parameter(struct parsing *p, struct slice name, struct slice raw)
@@ -174,15 +281,14 @@ static bool take_filter(struct parsing *p, struct slice name, struct slice raw)
 
 static struct slice no_such_parameter(struct parsing *p)
 {
-    CLEANUP(buf_done) struct buf text;
-    buf_init(&text, DETAIL_MAX);
-    buf_append_text(&text, "is not a parameter of this list, which has ");
+    struct names names;
+    begin_names(&names, "is not a parameter of this list, which has ");
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
         if (has_parameter(p->plan, &parameters[i]))
-            buf_printf(&text, "%s%s", i > 0 ? ", " : "", parameters[i].name);
+            add_name(&names, slice_of(parameters[i].name));
     for (size_t i = 0; i < p->plan->filter_count; i++)
-        buf_printf(&text, ", %s", p->plan->filters[i]->name);
-    return arena_copy(&p->call->arena, buf_slice(&text));
+        add_name(&names, slice_of(p->plan->filters[i]->name));
+    return end_names(p, &names);
 }
 
 static void take_pair(struct parsing *p, struct slice pair)
@@ -190,76 +296,6 @@ static void take_pair(struct parsing *p, struct slice pair)
     struct slice name = target_decode(&p->call->arena, target_pair_name(pair)), raw = target_pair_value(pair);
     if (!name.data || (!take_parameter(p, name, raw) && !take_filter(p, name, raw)))
         complain(p, target_pair_name(pair), no_such_parameter(p));
-}
-
-/* ---- the cursor ---- */
-
-/* Which list a cursor belongs to. */
-static uint64_t digest_of(const struct call *call, const struct plan *plan, const struct selection *selection)
-{
-    struct slice parts[7 + 4 * PLAN_FILTERS_MAX];
-    const struct plan_shape *shape = &selection->shape;
-    const uint8_t order[] = {shape->descending, shape->text};
-    size_t count = 0;
-    parts[count++] = (struct slice){(const char *)call->identity.company.octet, sizeof(struct uuid)};
-    parts[count++] = slice_of(plan->resource->name);
-    parts[count++] = plan->resource->parent ? call->params[0] : SLICE("");
-    parts[count++] = slice_of(plan->sorts[shape->sort]->name);
-    parts[count++] = (struct slice){(const char *)order, sizeof(order)};
-    parts[count++] = shape->text ? selection->text : SLICE("");
-    for (size_t i = 0; i < plan->filter_count; i++) {
-        if (!shape->filters[i])
-            continue;
-        const struct filter *filter = &selection->filters[i];
-        const struct slice given[] = {filter->values, filter->low, filter->high};
-        parts[count++] = slice_of(plan->filters[i]->name);
-        for (size_t k = 0; k < ARRAY_LEN(given); k++)
-            parts[count++] = given[k].data ? given[k] : SLICE("");
-    }
-    parts[count++] = (struct slice){(const char *)shape->filters, sizeof(shape->filters)};
-    return msg_fingerprint(parts, count);
-}
-
-/* Cursors without a digest are from before there were any: of lists, oldest first, whose filters have one value. */
-static bool is_old(const struct plan *plan, const struct plan_shape *shape)
-{
-    bool is_old = shape->sort == 0 && !shape->descending;
-    for (size_t i = 0; i < plan->filter_count; i++)
-        is_old = is_old && !(shape->filters[i] & ~(unsigned)PLAN_ONE);
-    return is_old;
-}
-
-static struct slice check_cursor(struct parsing *p, uint64_t digest)
-{
-    const struct plan *plan = p->plan;
-    struct plan_shape *shape = &p->selection->shape;
-    struct cursor *after = &p->selection->after;
-    if (after->has_digest ? after->digest != digest : !is_old(plan, shape))
-        return SLICE("is the `next` of a list with another order, other filters, or of somebody else");
-    if (after->kind == CURSOR_TEXT && filter_check(p->call, plan->sorts[shape->sort], &after->text).data)
-        return SLICE("must be the `next` of an earlier page");
-    bool is_null = after->kind == CURSOR_NULL;
-    if ((after->kind == CURSOR_TIME) != (shape->sort == 0) ||
-        !(is_null ? plan_has_nulls(plan, shape) : plan_has_values(plan, shape)))
-        return SLICE("must be the `next` of an earlier page");
-    shape->place = after->kind == CURSOR_NULL ? PLAN_AFTER_NULL : PLAN_AFTER;
-    return SLICE_NONE;
-}
-
-/* When all else of the query is known. */
-static void begin_somewhere(struct parsing *p)
-{
-    struct selection *selection = p->selection;
-    uint64_t digest = digest_of(p->call, p->plan, selection);
-    struct slice wrong = SLICE_NONE;
-    if (p->seen & SEEN_AFTER)
-        wrong = check_cursor(p, digest);
-    else if (!plan_has_values(p->plan, &selection->shape) && plan_has_nulls(p->plan, &selection->shape))
-        selection->shape.place = PLAN_NULLS;
-    if (wrong.data)
-        complain(p, SLICE("after"), wrong);
-    selection->after.has_digest = true;
-    selection->after.digest = digest;
 }
 
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
@@ -273,8 +309,10 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
         selection.filters[plan->archived].values = SLICE("false");
         selection.shape.filters[plan->archived] = PLAN_ONE;
     }
-    if (problems->count == 0)
-        begin_somewhere(&p);
+    struct slice wrong =
+        problems->count == 0 ? position_begin(call, plan, p.seen & SEEN_AFTER, &selection) : SLICE_NONE;
+    if (wrong.data)
+        complain(&p, SLICE("after"), wrong);
     if (problems->count > 0)
         return ERR_BAD_REQUEST;
     *ret_selection = selection;
@@ -296,23 +334,6 @@ static struct slice pattern_of(struct call *call, struct slice text)
     return arena_copy(&call->arena, (struct slice){pattern, len});
 }
 
-bool selection_go_on(struct call *call, struct selection *selection, const struct cursor *after)
-{
-    selection->after = *after;
-    selection->shape.place = after->kind == CURSOR_NULL ? PLAN_AFTER_NULL : PLAN_AFTER;
-    if (after->kind == CURSOR_TEXT)
-        selection->after.text = arena_copy(&call->arena, after->text);
-    return after->kind != CURSOR_TEXT || selection->after.text.data;
-}
-
-void selection_go_on_with_nulls(struct selection *selection)
-{
-    struct cursor *after = &selection->after;
-    selection->shape.place = PLAN_NULLS;
-    after->kind = CURSOR_NULL;
-    memset(&after->id, selection->shape.descending ? 0xff : 0, sizeof(after->id));
-}
-
 static struct slice arena_number(struct call *call, int64_t number)
 {
     char text[DB_NUMBER_SIZE];
@@ -329,10 +350,13 @@ size_t selection_params(struct call *call, const struct selection *selection, co
         params[count++] = call->params[0];
     for (size_t i = 0; i < plan->filter_count; i++) {
         const struct filter *filter = &selection->filters[i];
-        const struct slice given[] = {filter->values, filter->low, filter->high};
-        for (size_t k = 0; k < ARRAY_LEN(given); k++)
-            if (given[k].data)
-                params[count++] = given[k];
+        uint8_t demand = selection->shape.filters[i];
+        if (demand & (PLAN_ONE | PLAN_SEVERAL))
+            params[count++] = filter->values;
+        if (demand & PLAN_LOW)
+            params[count++] = filter->low;
+        if (demand & PLAN_HIGH)
+            params[count++] = filter->high;
     }
     if (selection->shape.text)
         params[count++] = pattern_of(call, selection->text);

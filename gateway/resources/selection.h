@@ -29,11 +29,6 @@ struct selection {
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
                          struct msg_problems *problems) MUST_CHECK;
 
-/* The page begins after this entry of the list. False: the call's memory is used up. */
-bool selection_go_on(struct call *call, struct selection *selection, const struct cursor *after) MUST_CHECK;
-/* The page begins with the entries that have no value in the column of the sort; `after` is the place before them. */
-void selection_go_on_with_nulls(struct selection *selection);
-
 /* Fills in the parameters of plan_search(shape) after the company, and returns their number. rows: the most to return. */
 size_t selection_params(struct call *call, const struct selection *selection, const struct plan *plan,
                         int64_t rows, struct slice params[SELECTION_PARAMS_MAX]);

@@ -237,10 +237,51 @@ export function lists(shared) {
                     expectProblem(await tasks.get(`${path}?${list}&after=${after}`), 400, 'bad-request');
             });
 
+            test('test_fields_then_only_those_and_the_id_in_the_order_of_the_schema', async () => {
+                const of = async (query) => expectStatus(await tasks.get(`${path}?limit=2&${query}`), 200).body.data;
+                const [first, second] = rows, pick = ({ id, title, due_date }) => ({ id, title, due_date });
+                assert.deepEqual(await of('fields=due_date,title'), [pick(first), pick(second)]);
+                assert.deepEqual(Object.keys((await of('fields=due_date,title'))[0]), ['id', 'title', 'due_date']);
+                assert.deepEqual(await of('fields=id'), [{ id: first.id }, { id: second.id }]);
+                assert.deepEqual(await of(`fields=${Object.keys(first)}`), await of(''));
+                assert.deepEqual((await walk(tasks, `${path}?fields=title&limit=5&sort=-due_date`)).map(({ title }) => title), ordered('-due_date', () => true));
+            });
+
+            test('test_include_then_the_other_entities_as_members_or_null', async () => {
+                const [top] = rows;
+                const below = await newTask(tasks, { id: top.project_id }, { title: 'Below', parent_task_id: top.id });
+                const { data } = expectStatus(await tasks.get(`${path}?include=project,parent_task&fields=title&sort=-created_at&limit=2`), 200).body;
+                const project = expectStatus(await tasks.get(`/v1/projects/${top.project_id}`), 200).body;
+                const parent = expectStatus(await tasks.get(`${path}/${top.id}`), 200).body;
+                assert.deepEqual(data[0], { id: below.id, title: 'Below', project, parent_task: parent });
+                assert.equal(data[1].parent_task, null);
+                const searched = expectStatus(await tasks.get(`${path}?include=project&text=Below`), 200).body.data;
+                assert.deepEqual(searched.map((task) => task.project), [project]);
+                expectStatus(await tasks.delete(`${path}/${below.id}`), 204);
+            });
+
+            test('test_include_allowed_then_what_the_status_may_become_for_who_may_change_it', async () => {
+                const next = { todo: ['in-progress', 'review', 'completed', 'blocked'], review: ['todo', 'in-progress', 'completed', 'blocked'],
+                    blocked: ['todo', 'in-progress', 'review'] };
+                const { data } = expectStatus(await tasks.get(`${path}?include=allowed&limit=200`), 200).body;
+                for (const { status, allowed } of data) assert.deepEqual(allowed, { status: next[status] });
+                // A role that writes no projects.
+                await newProject(tasks, { status: 'active' });
+                const [mine, theirs] = [tasks, shared.stack.client({ company, role: 'supervisor' })];
+                for (const [client, expected] of [[mine, ['on-hold', 'completed', 'cancelled']], [theirs, []]]) {
+                    const { data: [one] } = expectStatus(await client.get('/v1/projects?status=active&include=allowed'), 200).body;
+                    assert.deepEqual(one.allowed, { status: expected });
+                }
+            });
+
             test('test_query_that_names_what_is_not_there_then_400_that_names_what_is', async () => {
                 for (const [query, words] of [
                     ['colour=red', ['limit', 'after', 'sort', 'text', 'status', 'due_date', 'assignee_id']],
                     ['sort=title', ['created_at', 'due_date']],
+                    ['fields=title,colour', ['id', 'title', 'due_date', 'updated_at']],
+                    ['fields=', ['id', 'title']],
+                    ['include=assignee', ['project', 'parent_task', 'allowed']],
+                    ['include=project,project.tasks', ['project', 'parent_task', 'allowed']],
                     ['due_date[like]=x', ['ne', 'gte', 'gt', 'lte', 'lt']],
                     ['status[gte]=todo', ['ne']],
                 ]) {

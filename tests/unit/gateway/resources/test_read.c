@@ -4,6 +4,7 @@
 #include "gateway/resources/cursor.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/plan.h"
+#include "gateway/resources/position.h"
 #include "gateway/resources/selection.h"
 
 #define COMPANY "0000000c-0000-7000-8000-000000000001"
@@ -143,6 +144,7 @@ static int set_up(void **state)
     f->config = (struct config){.page_default = 50, .page_max = 200};
     f->gateway = (struct gateway){.config = &f->config, .plans = plans_new()};
     f->call.gateway = &f->gateway;
+    f->call.identity.role_row = MSG_ROLE_COMPANY_ADMIN;
     arena_init(&f->call.arena, 4096, 0);
     f->call.params[0] = SLICE(PROJECT);
     f->projects = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("project")));
@@ -275,8 +277,9 @@ static void test_selection_when_it_makes_no_sense_names_every_parameter(void **s
     assert_int_equal(select_from(f, f->projects, "colour=red"), ERR_BAD_REQUEST);
     assert_true(
         slice_is(f->problems.first->detail,
-                 "is not a parameter of this list, which has limit, after, sort, text, status, priority, "
-                 "start_date, end_date, budget, manager_id, archived, created_at, updated_at, client_id"));
+                 "is not a parameter of this list, which has limit, after, sort, fields, include, text, "
+                 "status, priority, start_date, end_date, budget, manager_id, archived, created_at, updated_at, "
+                 "client_id"));
     assert_int_equal(select_from(f, f->tasks, "sort=title"), ERR_BAD_REQUEST);
     assert_true(slice_is(f->problems.first->detail, "must be one of these, with - before it for the contrary "
                                                     "order: created_at, due_date"));
@@ -467,9 +470,9 @@ static size_t count_selected(struct fixture *f, struct reader *reader, struct pl
         found += (size_t)entries;
         struct cursor last;
         if (goes_on && page_position(result, entries, selection->shape.sort == 0, NULL, &last)) {
-            assert_true(selection_go_on(&f->call, selection, &last));
+            assert_true(position_go_on(&f->call, selection, &last));
         } else if (selection->shape.place < PLAN_NULLS && plan_has_nulls(plan, &selection->shape)) {
-            selection_go_on_with_nulls(selection);
+            position_go_on_with_nulls(selection);
             goes_on = true;
         }
         db_result_release(result);
