@@ -196,6 +196,8 @@ static void take_preference(struct prefer *prefer, struct slice name, struct sli
         prefer->respond_async = true;
     else if (slice_equal_nocase(name, SLICE("wait")) && !prefer->has_wait)
         prefer->has_wait = parse_seconds(value, &prefer->wait_s);
+    else if (slice_equal_nocase(name, SLICE("count")))
+        prefer->count_exact = slice_is(value, "exact");
 }
 
 void prefer_parse(struct slice field, struct prefer *prefer)

@@ -44,6 +44,7 @@ struct prefer {
     bool respond_async;
     bool has_wait;
     int64_t wait_s;
+    bool count_exact; /* "count=exact": of a list, how many entries it has */
 };
 
 /* Reads one Prefer field (RFC 7240 2) into *prefer. Of a preference that is repeated the first counts. A

@@ -50,6 +50,9 @@ static const struct {
      "result for "
      "at most N seconds.",
      1, 256, NULL},
+    {"Prefer-Count", "header", "string",
+     "With `count=exact` (RFC 7240) the page says how many entries the list has, as `count`.", 1, 256,
+     "Prefer"},
 };
 
 static const struct {
@@ -62,6 +65,8 @@ static const struct {
      "`true`: the command had run for an earlier request with the same Idempotency-Key. Absent otherwise."},
     {"Link", "The address of the next page with rel=next, if there is one (RFC 8288)."},
     {"Location", "The address of the entity or the operation."},
+    {"Preference-Applied",
+     "`count=exact`: the page has a `count`. Absent where nobody asked, or the time was over."},
     {"Retry-After", "Seconds after which the client may try again."},
 };
 

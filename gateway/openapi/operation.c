@@ -48,8 +48,8 @@ static const struct kind {
                 "not when "
                 "a page is short",
      .body = BODY_LIST,
-     .parameters = {"limit", "after", "If-None-Match"},
-     .headers = {"ETag", "Link"},
+     .parameters = {"limit", "after", "Prefer-Count", "If-None-Match"},
+     .headers = {"ETag", "Link", "Preference-Applied"},
      .refusals = {304, 400, 401, 403, 404, 412, 422, 500, 503}},
     {.verb = "create",
      .status = 201,
@@ -460,10 +460,10 @@ static void add_sort(json_t *parameters, const struct msg_resource *resource)
 /* Names with commas between them. */
 static void add_names(json_t *parameters, const char *name, const char *description, json_t *names)
 {
-    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:{s:s, s:o}, s:i}}", "name",
-                                                name, "in", "query", "description", description, "style",
-                                                "form", "explode", 0, "schema", "type", "array", "items",
-                                                "type", "string", "enum", names, "minItems", 1));
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:{s:s, s:o}, s:i}}",
+                                                "name", name, "in", "query", "description", description,
+                                                "style", "form", "explode", 0, "schema", "type", "array",
+                                                "items", "type", "string", "enum", names, "minItems", 1));
 }
 
 static const struct msg_resource *resource_of_table(const char *table)
@@ -490,13 +490,14 @@ static void add_members(json_t *parameters, const struct msg_resource *resource)
     }
     if (has_transitions)
         json_array_append_new(includes, json_string("allowed"));
-    add_names(parameters, "fields", "The only members that entries have, beside `id`; without it, all of them.",
-              fields);
+    add_names(parameters, "fields",
+              "The only members that entries have, beside `id`; without it, all of them.", fields);
     if (json_array_size(includes) > 0)
-        add_names(parameters, "include",
-                  "Members that entries have besides: the entity that is meant, or null; `allowed` has, for each "
-                  "field with x-transitions, what this caller may change its value to.",
-                  json_incref(includes));
+        add_names(
+            parameters, "include",
+            "Members that entries have besides: the entity that is meant, or null; `allowed` has, for each "
+            "field with x-transitions, what this caller may change its value to.",
+            json_incref(includes));
     json_decref(includes);
 }
 

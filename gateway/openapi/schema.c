@@ -155,12 +155,18 @@ static json_t *reference(const char *title)
 static json_t *list_of(const char *title)
 {
     return json_pack(
-        "{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}, s:{s:s, s:b, s:s}}}", "type", "object",
-        "required", "data", "next", "properties", "data", "type", "array", "items", reference(title), "next",
-        "type", "string", "null", "description", "The `after` of the next page; null on the last one.",
-        "partial", "type", "boolean", "const", 1, "description",
+        "{s:s, s:[s, s], s:{s:{s:s, s:o}, s:{s:[s, s], s:s}, s:{s:s, s:b, s:s}, s:{s:[s, s], s:s}}}", "type",
+        "object", "required", "data", "next", "properties", "data", "type", "array", "items",
+        reference(title), "next", "type", "string", "null", "description",
+        "The `after` of the next page; null on the last one.", "partial", "type", "boolean", "const", 1,
+        "description",
         "Present when looking for entries that match took so long that the page was ended before it was "
-        "full. It may be empty. `next` goes on where looking ended.");
+        "full. It may be empty. `next` goes on where looking ended.",
+        "count", "type", "integer", "string", "description",
+        "How many entries the list has, on all its pages, when Prefer: count=exact asks for it: a number up "
+        "to "
+        "10000. Beyond that it is `10000+`; `7+` says that there are 7 at least, when counting on took too "
+        "long.");
 }
 
 void openapi_add_schemas(json_t *schemas, const struct msg_resource *resource)

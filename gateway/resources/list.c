@@ -1,7 +1,10 @@
 #include "gateway/resources/list.h"
 
+#include <stdio.h>
+
 #include "common/base/clock.h"
 #include "gateway/http/authorize.h"
+#include "gateway/http/preconditions.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/position.h"
 #include "gateway/resources/query.h"
@@ -11,6 +14,8 @@
  * for a processor meanwhile. */
 enum { LOOK_AT_FIRST = 1000, LOOK_AT_FIRST_WITH_TEXT = 250, LOOK_AT_MAX = 65536 };
 enum { STEPS_MAX = 64 };
+/* Entries are counted up to so many, among at most so many rows. */
+enum { COUNT_MAX = 10000, COUNT_LOOK_AT = 100000, COUNT_LOOK_AT_WITH_TEXT = 10000 };
 
 static const double STEP_QUICK_S = 0.003, STEP_SLOW_S = 0.012;
 
@@ -24,6 +29,8 @@ struct listing {
     int64_t found; /* entries in them */
     unsigned steps;
     bool has_looked; /* up to selection.after */
+    bool wants_count, is_end;
+    const char *count; /* JSON; NULL: it is not known */
 };
 
 static void release(struct listing *l)
@@ -39,11 +46,11 @@ static void on_gone(void *context)
 
 static void on_parent(struct call *call, struct db_result *result, void *context)
 {
-    (void)context;
+    const struct listing *l = context;
     if (db_rows(result) == 0)
         call_fail(call, ERR_NOT_FOUND, NULL);
     else
-        call_respond(call, 200, "application/json", SLICE("{\"data\":[],\"next\":null}"));
+        page_respond(call, &(struct page){.limit = 1, .count = slice_of(l->count)});
 }
 
 static bool is_by_time(const struct listing *l)
@@ -51,18 +58,26 @@ static bool is_by_time(const struct listing *l)
     return l->selection.shape.sort == 0;
 }
 
+static void count(struct call *call, struct listing *l);
+
 /* is_end: the list has no more entries, or the page has enough. An empty list may mean that the parent does not
  * exist. Only then the database is asked for it. */
 static void finish(struct call *call, struct listing *l, bool is_end)
 {
+    l->is_end = is_end;
+    if (l->wants_count) {
+        count(call, l);
+        return;
+    }
     const struct page page = {.results = l->results,
                               .result_count = l->result_count,
                               .limit = l->selection.limit,
                               .stopped_at = is_end ? NULL : &l->selection.after,
                               .like = &l->selection.after,
-                              .is_by_time = is_by_time(l)};
+                              .is_by_time = is_by_time(l),
+                              .count = slice_of(l->count)};
     if (l->found == 0 && !l->has_looked && l->plan->parent)
-        query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, NULL);
+        query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, l);
     else
         page_respond(call, &page);
     release(l);
@@ -205,6 +220,89 @@ static void search(struct call *call, struct listing *l)
         call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
 }
 
+/* ---- how many ---- */
+
+static bool wants_count(struct call *call)
+{
+    struct prefer prefer = {0};
+    struct slice field = call_header_list(call, "prefer");
+    if (field.data)
+        prefer_parse(field, &prefer);
+    return prefer.count_exact;
+}
+
+/* The number; "7+" when there may be more. */
+static void say_count(struct call *call, struct listing *l, int64_t number, bool is_all)
+{
+    char text[32];
+    if (number > COUNT_MAX)
+        snprintf(text, sizeof(text), "\"%d+\"", COUNT_MAX);
+    else
+        snprintf(text, sizeof(text), is_all ? "%lld" : "\"%lld+\"", (long long)number);
+    l->count = arena_copy(&call->arena, slice_of(text)).data;
+}
+
+static int64_t count_look_at(const struct listing *l)
+{
+    if (l->selection.shape.text)
+        return COUNT_LOOK_AT_WITH_TEXT;
+    return plan_compares(l->plan, &l->selection.shape) ? COUNT_LOOK_AT : COUNT_MAX + 1;
+}
+
+/* Without a count, when the database has none in time: a page is worth more. */
+static void on_count(struct call *call, struct db_result *result, void *context)
+{
+    struct listing *l = context;
+    if (!db_result_error(result))
+        say_count(call, l, db_int(result, 0, 0), db_int(result, 0, 1) < count_look_at(l));
+    finish(call, l, l->is_end);
+}
+
+static void count_rows(struct call *call, struct listing *l)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    struct selection whole = l->selection;
+    whole.shape.place = PLAN_BEGIN;
+    size_t count = selection_params(call, &whole, l->plan, count_look_at(l), params);
+    bool compares = plan_compares(l->plan, &l->selection.shape);
+    params[count++] = compares ? SLICE("true") : SLICE("false");
+    if (is_complete(params, count))
+        query_try(call, compares ? QUERY_STEP : QUERY_LOOK, plan_count(l->plan, &whole.shape), params, count,
+                  on_count, on_gone, l);
+    else
+        finish(call, l, l->is_end);
+}
+
+static void on_count_found(struct call *call, struct db_result *result, void *context)
+{
+    struct listing *l = context;
+    if (!db_result_error(result) && db_text(result, 0, 0).data) {
+        say_count(call, l, db_int(result, 0, 0), true);
+        finish(call, l, l->is_end);
+    } else {
+        count_rows(call, l);
+    }
+}
+
+/* After the page has been found. */
+static void count(struct call *call, struct listing *l)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    struct selection whole = l->selection;
+    l->wants_count = false;
+    whole.shape.place = PLAN_BEGIN;
+    if (!whole.shape.text) {
+        count_rows(call, l);
+        return;
+    }
+    size_t count = selection_params(call, &whole, l->plan, COUNT_MAX + 1, params);
+    if (is_complete(params, count))
+        query_try(call, QUERY_STEP, plan_count_found(l->plan, &whole.shape), params, count, on_count_found,
+                  on_gone, l);
+    else
+        finish(call, l, l->is_end);
+}
+
 void read_list(struct call *call)
 {
     if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
@@ -222,7 +320,7 @@ void read_list(struct call *call)
         call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
         return;
     }
-    *l = (struct listing){.plan = plan, .selection = selection};
+    *l = (struct listing){.plan = plan, .selection = selection, .wants_count = wants_count(call)};
     if (selection.shape.text)
         search(call, l);
     else

@@ -2,8 +2,6 @@
 
 #include "common/msg/resource_sql.h"
 
-enum { SQL_WORDS_MAX = 16 * 1024 };
-
 void list_sql_parent_column(struct buf *sql, const struct msg_resource *resource)
 {
     char column[128];
@@ -25,6 +23,8 @@ struct walk {
     int filter; /* walks along its index, and has one value; -1: along that of the sort */
     int bounds; /* the filter on the sort's column; -1: none that an index knows */
 };
+
+static const struct walk no_walk = {.filter = -1, .bounds = -1};
 
 /* The filter along whose index a step walks: an id before anything else, since the fewest rows have one. -1: none. */
 static int walked_filter(const struct plan *plan, const struct plan_shape *shape)
@@ -263,94 +263,10 @@ static void append_position(const struct writer *w)
     buf_append_text(w->sql, "::text, t.id");
 }
 
-/* Another entity as a member, whole; null where there is none. */
-static void append_include(const struct writer *w, const struct plan_include *include)
-{
-    buf_append_text(w->sql, ", (SELECT r FROM (SELECT ");
-    resource_sql_members(include->resource, "i", RESOURCE_SQL_ALL, w->sql);
-    buf_printf(w->sql, " FROM \"%s\" AS i WHERE i.company_id = t.company_id AND i.id = ", include->resource->table);
-    append_column(w, include->field);
-    buf_printf(w->sql, ") AS r) AS \"%.*s\"", (int)include->name.len, include->name.data);
-}
-
-static void append_literal(const struct writer *w, const char *text)
-{
-    buf_append_char(w->sql, '\'');
-    for (; *text; text++)
-        buf_append_text(w->sql, *text == '\'' ? "''" : (char[]){*text, '\0'});
-    buf_append_char(w->sql, '\'');
-}
-
-/* '["review","blocked"]'::json */
-static void append_words(const struct writer *w, const char *const *words)
-{
-    CLEANUP(buf_done) struct buf json;
-    buf_init(&json, SQL_WORDS_MAX);
-    buf_append_char(&json, '[');
-    for (const char *const *word = words; *word; word++) {
-        buf_append_text(&json, word == words ? "" : ",");
-        buf_append_json_string(&json, slice_of(*word));
-    }
-    buf_append(&json, "]", sizeof("]"));
-    append_literal(w, buf_data(&json));
-    buf_append_text(w->sql, "::json");
-}
-
-static void append_transitions(const struct writer *w, const struct msg_field *field)
-{
-    static const char *const nothing[] = {NULL};
-    if (w->shape->includes & PLAN_ALLOWED_NO) {
-        append_words(w, nothing);
-    } else {
-        buf_append_text(w->sql, "CASE ");
-        append_column(w, field);
-        for (const struct msg_transition *row = field->transitions; row->from; row++) {
-            buf_append_text(w->sql, " WHEN ");
-            append_literal(w, row->from);
-            buf_append_text(w->sql, " THEN ");
-            append_words(w, row->to);
-        }
-        buf_append_text(w->sql, " END");
-    }
-    buf_printf(w->sql, " AS \"%s\"", field->name);
-}
-
-static void append_allowed(const struct writer *w)
-{
-    const struct msg_object *object = w->plan->resource->object;
-    const char *separator = "";
-    buf_append_text(w->sql, ", (SELECT r FROM (SELECT ");
-    for (size_t i = 0; i < object->field_count; i++)
-        if (object->fields[i].transitions) {
-            buf_append_text(w->sql, separator);
-            append_transitions(w, &object->fields[i]);
-            separator = ", ";
-        }
-    buf_append_text(w->sql, ") AS r) AS \"allowed\"");
-}
-
-/* The entity, or what was asked of it, and what was asked for besides. */
-static void append_json(const struct writer *w)
-{
-    const struct plan_shape *shape = w->shape;
-    if (shape->fields == 0 && shape->includes == 0) {
-        resource_sql_json(w->plan->resource, "t", w->sql);
-        return;
-    }
-    buf_append_text(w->sql, "row_to_json((SELECT r FROM (SELECT ");
-    resource_sql_members(w->plan->resource, "t", shape->fields ? shape->fields : RESOURCE_SQL_ALL, w->sql);
-    for (size_t i = 0; i < w->plan->include_count; i++)
-        if (shape->includes & 1U << i)
-            append_include(w, &w->plan->includes[i]);
-    if (shape->includes & (PLAN_ALLOWED | PLAN_ALLOWED_NO))
-        append_allowed(w);
-    buf_append_text(w->sql, ") AS r))::text");
-}
-
 static void append_entries(const struct writer *w)
 {
     buf_append_text(w->sql, "SELECT ");
-    append_json(w);
+    list_sql_json(w->sql, w->plan, w->shape);
     append_position(w);
 }
 
@@ -514,7 +430,6 @@ static void append_after(const struct writer *w)
  * short for the index. OFFSET 0 keeps the planner from beginning with the table. */
 void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan_shape *shape)
 {
-    static const struct walk none = {.filter = -1, .bounds = -1};
     const struct writer w = writer_of(sql, plan, shape);
     const char *table = plan->resource->table;
     buf_printf(sql, "WITH found AS MATERIALIZED (SELECT \"%s_search\"($%u::text) AS ids) (", table, w.n.text);
@@ -524,10 +439,41 @@ void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan
     list_sql_from(sql, table);
     buf_append_text(sql, " AND t.id = hit.id OFFSET 0) AS t WHERE true");
     append_parent(&w);
-    append_conditions(&w, &none);
+    append_conditions(&w, &no_walk);
     append_after(&w);
     buf_append_text(sql, " ORDER BY ");
     append_column(&w, w.sort);
     buf_printf(sql, "%s NULLS LAST, t.id%s", w.order, w.order);
     buf_append_text(sql, " LIMIT $2) UNION ALL (SELECT NULL, NULL, NULL FROM found WHERE ids IS NULL)");
+}
+
+/* ---- how many ---- */
+
+void list_sql_count(struct buf *sql, const struct plan *plan, const struct plan_shape *shape)
+{
+    struct writer w = writer_of(sql, plan, shape);
+    w.n.in_turn = w.n.look_at; /* that is $2 */
+    buf_append_text(sql, "SELECT count(*) FILTER (WHERE true");
+    append_conditions(&w, &w.walk);
+    append_text(&w);
+    buf_append_text(sql, "), count(*) FROM (SELECT t.*");
+    append_walk(&w);
+    buf_append_text(sql, " LIMIT $2::bigint) AS t WHERE true");
+    append_turn(&w);
+}
+
+void list_sql_count_found(struct buf *sql, const struct plan *plan, const struct plan_shape *shape)
+{
+    const struct writer w = writer_of(sql, plan, shape);
+    const char *table = plan->resource->table;
+    buf_printf(sql,
+               "WITH found AS MATERIALIZED (SELECT \"%s_search\"($%u::text) AS ids) SELECT CASE WHEN"
+               " (SELECT ids IS NULL FROM found) THEN NULL ELSE (SELECT count(*) FROM (SELECT FROM found"
+               " CROSS JOIN LATERAL unnest(found.ids) AS hit (id) CROSS JOIN LATERAL (SELECT t.*",
+               table, w.n.text);
+    list_sql_from(sql, table);
+    buf_append_text(sql, " AND t.id = hit.id OFFSET 0) AS t WHERE true");
+    append_parent(&w);
+    append_conditions(&w, &no_walk);
+    buf_append_text(sql, " LIMIT $2) AS counted) END");
 }

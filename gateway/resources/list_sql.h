@@ -7,7 +7,11 @@
 /* Append the text that plan_step and plan_search promise. */
 void list_sql_step(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
 void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
+void list_sql_count(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
+void list_sql_count_found(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
 
+/* An expression of the row `t`: the JSON of its entry, as text (list_json.c). */
+void list_sql_json(struct buf *sql, const struct plan *plan, const struct plan_shape *shape);
 /* " FROM "table" AS t WHERE t.company_id = $1" */
 void list_sql_from(struct buf *sql, const char *table);
 /* "t."project_id"" */

@@ -150,7 +150,7 @@ static bool find_ending(const struct page *page, enum ending *ret_ending, struct
 
 void page_respond(struct call *call, const struct page *page)
 {
-    char closing[CURSOR_SIZE + 48], cursor[CURSOR_SIZE];
+    char closing[CURSOR_SIZE + 80], cursor[CURSOR_SIZE];
     enum ending ending;
     struct cursor next = {0};
     if (!find_ending(page, &ending, &next)) {
@@ -161,9 +161,14 @@ void page_respond(struct call *call, const struct page *page)
         cursor_format(&next, cursor);
         add_link(call, cursor);
     }
-    int len = ending == END_LAST ? snprintf(closing, sizeof(closing), "],\"next\":null}")
-                                 : snprintf(closing, sizeof(closing), "],\"next\":\"%s\"%s}", cursor,
-                                            ending == END_PARTIAL ? ",\"partial\":true" : "");
+    const char *quote = ending == END_LAST ? "" : "\"";
+    struct slice count = page->count;
+    if (count.data)
+        call_add_header(call, "Preference-Applied", SLICE("count=exact"));
+    int len = snprintf(closing, sizeof(closing), "],\"next\":%s%s%s%s%s%.*s}", quote,
+                       ending == END_LAST ? "null" : cursor, quote,
+                       ending == END_PARTIAL ? ",\"partial\":true" : "", count.data ? ",\"count\":" : "",
+                       (int)count.len, count.data ? count.data : "");
     struct bytes *body = page_body(page, (struct slice){closing, (size_t)len});
     call_respond_shared(call, 200, "application/json", body, body->slice);
     bytes_unref(body);

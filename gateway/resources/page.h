@@ -3,6 +3,8 @@
  *
  *   {"data":[…],"next":"<cursor>"}   Link: </v1/projects?status=active&after=<cursor>>; rel="next" (RFC 8288)
  *
+ * A page of a list whose entries were counted (Prefer: count=exact) has `"count":7`, or `"count":"10000+"`.
+ *
  * A partial page has `"partial":true` besides: looking for entries ended before the page was full. It may be empty, and
  * its `next` goes on where looking ended.
  */
@@ -20,8 +22,9 @@ struct page {
     int64_t limit;
     const struct cursor *stopped_at; /* looking ended there, and there may be more; NULL: there are none */
     const struct cursor
-        *like;       /* the page's cursors have its digest; NULL: they are of times, and have none */
-    bool is_by_time; /* the list is sorted by time; without `like` it is */
+        *like;          /* the page's cursors have its digest; NULL: they are of times, and have none */
+    bool is_by_time;    /* the list is sorted by time; without `like` it is */
+    struct slice count; /* how many entries the list has, as JSON; SLICE_NONE: nobody has asked */
 };
 
 /* Where the list goes on behind this row. Its text lives as long as the result. False: the row has no id. */

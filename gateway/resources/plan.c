@@ -110,7 +110,8 @@ static bool is_usual(const struct plan *plan, const struct plan_shape *shape)
             return false;
         filters += shape->filters[i] && i != plan->archived;
     }
-    return filters <= 1 && shape->fields == 0 && shape->includes == 0 && shape->sort == 0 && !shape->descending;
+    return filters <= 1 && shape->fields == 0 && shape->includes == 0 && shape->sort == 0 &&
+           !shape->descending;
 }
 
 /* NULL: the shape gets no named statements any more. */
@@ -172,6 +173,42 @@ const struct db_statement *plan_search(struct plan *plan, const struct plan_shap
     return list->search;
 }
 
+/* What does not change how many entries there are is left out of the shape. A range of the sort's column is read along its
+ * index. */
+static struct plan_shape counted(const struct plan *plan, const struct plan_shape *shape)
+{
+    struct plan_shape counted = *shape;
+    counted.fields = 0;
+    counted.includes = 0;
+    counted.descending = false;
+    counted.place = PLAN_BEGIN;
+    if (plan_has_nulls(plan, shape))
+        counted.sort = 0;
+    return counted;
+}
+
+const struct db_statement *plan_count(struct plan *plan, const struct plan_shape *asked)
+{
+    const struct plan_shape shape = counted(plan, asked);
+    struct plan_list *list = list_of(plan, &shape);
+    if (!list)
+        return make_nameless(plan, &shape, list_sql_count);
+    if (!list->count)
+        list->count = make(plan, &shape, list_sql_count, "count", list->number);
+    return list->count;
+}
+
+const struct db_statement *plan_count_found(struct plan *plan, const struct plan_shape *asked)
+{
+    const struct plan_shape shape = counted(plan, asked);
+    struct plan_list *list = list_of(plan, &shape);
+    if (!list)
+        return make_nameless(plan, &shape, list_sql_count_found);
+    if (!list->count_found)
+        list->count_found = make(plan, &shape, list_sql_count_found, "count_found", list->number);
+    return list->count_found;
+}
+
 /* ---- the plans ---- */
 
 static void find_filters(struct plan *plan)
@@ -228,7 +265,8 @@ static void find_includes(struct plan *plan)
         const struct msg_field *field = &object->fields[i];
         bool is_parent = parent.data && strncmp(field->name, parent.data, parent.len) == 0 &&
                          strcmp(field->name + parent.len, "_id") == 0;
-        add_include(plan, field, is_parent ? msg_resource_by_name(parent) : resource_of_table(field->reference));
+        add_include(plan, field,
+                    is_parent ? msg_resource_by_name(parent) : resource_of_table(field->reference));
         plan->has_transitions |= field->transitions != NULL;
     }
 }
@@ -254,6 +292,8 @@ static void plan_done(struct plan *plan)
         if (plan->lists[i]) {
             free(plan->lists[i]->step);
             free(plan->lists[i]->search);
+            free(plan->lists[i]->count);
+            free(plan->lists[i]->count_found);
             free(plan->lists[i]);
         }
     free(plan->lists);

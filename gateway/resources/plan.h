@@ -15,7 +15,12 @@
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 
-enum { PLAN_FILTERS_MAX = MSG_FILTERS_MAX, PLAN_SORTS_MAX = 1 + MSG_SORTS_MAX, PLAN_OTHERS_MAX = 256, PLAN_INCLUDES_MAX = 6 };
+enum {
+    PLAN_FILTERS_MAX = MSG_FILTERS_MAX,
+    PLAN_SORTS_MAX = 1 + MSG_SORTS_MAX,
+    PLAN_OTHERS_MAX = 256,
+    PLAN_INCLUDES_MAX = 6
+};
 
 /* What a filter demands of the value: bits. */
 enum plan_demand {
@@ -56,7 +61,7 @@ _Static_assert(sizeof(struct plan_shape) == 24, "a shape has no padding");
 
 /* `allowed`: what each field with transitions may become next. */
 enum plan_allowed {
-    PLAN_ALLOWED = 64,  /* by the entity's present value */
+    PLAN_ALLOWED = 64,    /* by the entity's present value */
     PLAN_ALLOWED_NO = 128 /* nothing: the caller may not update */
 };
 
@@ -69,8 +74,8 @@ struct plan_include {
 
 struct plan_list {
     struct plan_shape shape;
-    size_t number;                      /* from 1, among those of the plan */
-    struct db_statement *step, *search; /* NULL: not built yet */
+    size_t number;                                            /* from 1, among those of the plan */
+    struct db_statement *step, *search, *count, *count_found; /* NULL: not built yet */
 };
 
 struct plans;
@@ -120,3 +125,10 @@ const struct db_statement *plan_step(struct plan *plan, const struct plan_shape 
 /* Of a shape with a text: what the index of text search finds. Parameters and rows as those of plan_step, without the last
  * two parameters. One row without json and id: the index does not help, so the list must be walked. */
 const struct db_statement *plan_search(struct plan *plan, const struct plan_shape *shape);
+
+/* How many entries the list has, wherever it begins. Parameters: $1 company, $2 most rows to look at, then those of a step up to
+ * the pattern, then whether to wait for the other walks of the company. One row: how many match, how many were looked at. */
+const struct db_statement *plan_count(struct plan *plan, const struct plan_shape *shape);
+/* Of a shape with a text, by the index of text search. Parameters: those of plan_search, of which $2 is at least the most
+ * rows to count. One row: how many match; NULL: the index does not help. */
+const struct db_statement *plan_count_found(struct plan *plan, const struct plan_shape *shape);

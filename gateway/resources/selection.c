@@ -16,7 +16,15 @@ struct parsing {
     unsigned seen; /* SEEN_…: parameters that have come */
 };
 
-enum { SEEN_LIMIT = 1, SEEN_AFTER = 2, SEEN_TEXT = 4, SEEN_SORT = 8, SEEN_FIELDS = 16, SEEN_INCLUDE = 32, SEEN_ARCHIVED = 64 };
+enum {
+    SEEN_LIMIT = 1,
+    SEEN_AFTER = 2,
+    SEEN_TEXT = 4,
+    SEEN_SORT = 8,
+    SEEN_FIELDS = 16,
+    SEEN_INCLUDE = 32,
+    SEEN_ARCHIVED = 64
+};
 enum { DETAIL_MAX = 2048 };
 
 static struct slice arena_text(struct call *call, const char *text)
@@ -205,12 +213,9 @@ static const struct parameter {
     unsigned bit;
     void (*take)(struct parsing *p, struct slice name, struct slice value);
 } parameters[] = {
-    {"limit", SEEN_LIMIT, take_limit},
-    {"after", SEEN_AFTER, take_after},
-    {"sort", SEEN_SORT, take_sort},
-    {"fields", SEEN_FIELDS, take_fields},
-    {"include", SEEN_INCLUDE, take_include},
-    {"text", SEEN_TEXT, take_text},
+    {"limit", SEEN_LIMIT, take_limit},       {"after", SEEN_AFTER, take_after},
+    {"sort", SEEN_SORT, take_sort},          {"fields", SEEN_FIELDS, take_fields},
+    {"include", SEEN_INCLUDE, take_include}, {"text", SEEN_TEXT, take_text},
 };
 
 static bool has_parameter(const struct plan *plan, const struct parameter *parameter)

@@ -42,7 +42,8 @@ static void check_statement(struct call *call, struct plan *plan, const struct s
     if (!selection->shape.text)
         return;
     count = selection_params(call, selection, plan, 10, params);
-    must(parameters_of(plan_search(plan, &selection->shape)->sql) == count + 1, "a search has these parameters");
+    must(parameters_of(plan_search(plan, &selection->shape)->sql) == count + 1,
+         "a search has these parameters");
 }
 
 /* As the answer to a page gives it. */
@@ -56,7 +57,10 @@ static void check_cursor(struct call *call, struct plan *plan, struct selection 
     else if (!plan_has_values(plan, &selection->shape))
         next.kind = CURSOR_NULL;
     else
-        next = (struct cursor){.id = next.id, .kind = CURSOR_TEXT, .text = SLICE("2026-01-01"), .has_digest = true,
+        next = (struct cursor){.id = next.id,
+                               .kind = CURSOR_TEXT,
+                               .text = SLICE("2026-01-01"),
+                               .has_digest = true,
                                .digest = next.digest};
     cursor_format(&next, text);
     must(cursor_parse(slice_of(text), octets, &read) == ERR_OK, "our cursor can be read");
@@ -87,12 +91,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool is_short = data[0] & 0x80; /* of memory: it runs out anywhere */
     arena_init(&call.arena, 1024, is_short ? size + (data[0] & 0x7f) * 16 : 0);
     call.identity.role_row = data[0] & 1 ? MSG_ROLE_COMPANY_ADMIN : MSG_ROLE_UNKNOWN;
-    char *target = xmalloc(size + 2); /* of exactly its size, so that the sanitizer sees every read past the end */
+    char *target =
+        xmalloc(size + 2); /* of exactly its size, so that the sanitizer sees every read past the end */
     memcpy(target, "/x?", 3);
     memcpy(target + 3, data + 1, size - 1);
     if (target_parse(&call.arena, (struct slice){target, size + 2}, &path, &call.query) == ERR_OK)
-        try_query(&call, plans_of(gateway.plans, msg_resource_by_name(slice_of(
-                                                     resources[(data[0] >> 1) % ARRAY_LEN(resources)]))));
+        try_query(&call,
+                  plans_of(gateway.plans,
+                           msg_resource_by_name(slice_of(resources[(data[0] >> 1) % ARRAY_LEN(resources)]))));
     arena_done(&call.arena);
     free(target);
     return 0;

@@ -196,6 +196,7 @@ export function lists(shared) {
                     const stay = rows.filter((row) => !moving.includes(row)).map(({ id }) => id);
                     assert.deepEqual(stay.filter((id) => seen.filter((one) => one === id).length !== 1), [], sort);
                 }
+                rows.splice(0, rows.length, ...expectStatus(await tasks.get(`${path}?limit=200`), 200).body.data);
             });
 
             test('test_cursor_of_another_list_then_400_that_says_so', async () => {
@@ -271,6 +272,27 @@ export function lists(shared) {
                 for (const [client, expected] of [[mine, ['on-hold', 'completed', 'cancelled']], [theirs, []]]) {
                     const { data: [one] } = expectStatus(await client.get('/v1/projects?status=active&include=allowed'), 200).body;
                     assert.deepEqual(one.allowed, { status: expected });
+                }
+            });
+
+            test('test_count_when_preferred_then_that_of_all_pages_and_else_none', async () => {
+                const prefer = { prefer: 'count=exact' };
+                for (const [filter, fits] of Object.entries(filters()))
+                    for (const sort of ['created_at', '-due_date']) {
+                        const answer = expectStatus(await tasks.get(`${path}?limit=2&sort=${sort}&${filter}`, prefer), 200);
+                        assert.equal(answer.body.count, rows.filter(fits).length, `${filter} by ${sort}`);
+                        assert.equal(answer.headers['preference-applied'], 'count=exact');
+                        if (!answer.body.next) continue;
+                        const next = expectStatus(await tasks.get(`${path}?limit=2&sort=${sort}&${filter}&after=${answer.body.next}`, prefer), 200);
+                        assert.equal(next.body.count, answer.body.count);
+                    }
+                const empty = await newProject(tasks);
+                assert.deepEqual((await tasks.get(`/v1/projects/${empty.id}/tasks`, prefer)).body, { data: [], next: null, count: 0 });
+                expectProblem(await tasks.get(`/v1/projects/${randomUUID()}/tasks`, prefer), 404, 'not-found');
+                for (const other of [{}, { prefer: 'count=planned' }, { prefer: 'respond-async' }]) {
+                    const answer = await tasks.get(path, other);
+                    assert.ok(!('count' in answer.body));
+                    assert.equal(answer.headers['preference-applied'], undefined);
                 }
             });
 

@@ -364,23 +364,14 @@ static bool has_turn(const struct fixture *f)
     return is_whole() || ++turn % WAYS == f->way;
 }
 
-static void look_at_selection(struct fixture *f, const struct selection *selection)
+static void look_at_statement(struct fixture *f, const struct db_statement *statement,
+                              const struct slice *params, size_t count, double most)
 {
-    struct slice params[SELECTION_PARAMS_MAX];
     struct looked looked = {0};
-    bool is_of_nulls = selection->shape.place >= PLAN_NULLS;
-    bool is_there = is_of_nulls ? plan_has_nulls(f->plan, &selection->shape)
-                                : plan_has_values(f->plan, &selection->shape);
-    if (!is_there || !has_turn(f))
-        return;
-    const struct db_statement *statement = plan_step(f->plan, &selection->shape);
-    size_t count = selection_step_params(&f->call, selection, f->plan, LIMIT + 1, LOOK_AT, false, params);
     json_t *explained = explain(&f->asker, statement, params, count);
     const json_t *root = json_object_get(json_array_get(explained, 0), "Plan");
     look_at_node(root, &looked);
     looked.blocks = number_of(root, "Shared Hit Blocks") + number_of(root, "Shared Read Blocks");
-    /* A step looks at its rows, and at their keys for the last one; at no more than it returns when the index knows all. */
-    double most = plan_compares(f->plan, &selection->shape) ? 2 * LOOK_AT : LIMIT + 1;
     if (looked.wrong || looked.rows > most + EQUAL || looked.blocks > 4 * most + 50) {
         char *text = json_dumps(explained, JSON_INDENT(1));
         fail_msg("looked at %g rows in %g blocks; %s\n%s\n%s", looked.rows, looked.blocks,
@@ -389,6 +380,25 @@ static void look_at_selection(struct fixture *f, const struct selection *selecti
     json_decref(explained);
     arena_reset(&f->call.arena);
     f->shapes++;
+}
+
+static void look_at_selection(struct fixture *f, const struct selection *selection)
+{
+    struct slice params[SELECTION_PARAMS_MAX];
+    const struct plan_shape *shape = &selection->shape;
+    bool is_of_nulls = shape->place >= PLAN_NULLS;
+    bool is_there = is_of_nulls ? plan_has_nulls(f->plan, shape) : plan_has_values(f->plan, shape);
+    if (!is_there || !has_turn(f))
+        return;
+    /* A step looks at its rows, and at their keys for the last one; at no more than it returns when the index knows all. */
+    size_t count = selection_step_params(&f->call, selection, f->plan, LIMIT + 1, LOOK_AT, false, params);
+    look_at_statement(f, plan_step(f->plan, shape), params, count,
+                      plan_compares(f->plan, shape) ? 2 * LOOK_AT : LIMIT + 1);
+    if (shape->place != PLAN_BEGIN || shape->descending)
+        return;
+    count = selection_params(&f->call, selection, f->plan, LOOK_AT, params);
+    params[count++] = SLICE("false");
+    look_at_statement(f, plan_count(f->plan, shape), params, count, LOOK_AT);
 }
 
 /* In the middle of the rows, as every list has them. */

@@ -275,11 +275,11 @@ static void test_selection_when_it_makes_no_sense_names_every_parameter(void **s
         assert_true(f->problems.first->detail.len > 0);
     }
     assert_int_equal(select_from(f, f->projects, "colour=red"), ERR_BAD_REQUEST);
-    assert_true(
-        slice_is(f->problems.first->detail,
-                 "is not a parameter of this list, which has limit, after, sort, fields, include, text, "
-                 "status, priority, start_date, end_date, budget, manager_id, archived, created_at, updated_at, "
-                 "client_id"));
+    assert_true(slice_is(
+        f->problems.first->detail,
+        "is not a parameter of this list, which has limit, after, sort, fields, include, text, "
+        "status, priority, start_date, end_date, budget, manager_id, archived, created_at, updated_at, "
+        "client_id"));
     assert_int_equal(select_from(f, f->tasks, "sort=title"), ERR_BAD_REQUEST);
     assert_true(slice_is(f->problems.first->detail, "must be one of these, with - before it for the contrary "
                                                     "order: created_at, due_date"));
