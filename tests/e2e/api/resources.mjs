@@ -12,6 +12,9 @@ import { expectCreated, expectProblem, expectStatus } from './expect.mjs';
 const METHODS = { create: 'POST', get: 'GET', list: 'GET', update: 'PATCH', delete: 'DELETE' };
 const ROLES = ['super_admin', 'company_admin', 'project_manager', 'supervisor', 'operative', 'developer'];
 
+// What rules demand beyond the schema.
+const DEMANDED = { 'export.resource': 'project' };
+
 const patient = { prefer: 'wait=60' };
 
 // A value that the schema allows.
@@ -27,11 +30,12 @@ function sampleOf(field) {
 const mayDo = ({ rights }, verb) => ROLES.find((role) => rights[role]?.[verb] === 'any');
 
 // The required fields. What they refer to is made.
-async function bodyOf(company, all, { required, fields }) {
+async function bodyOf(company, all, { name: resource, required, fields }) {
     const body = {};
     for (const name of required) {
-        const to = fields[name]['x-reference']?.to;
-        if (to === 'user') body[name] = await company.addUser();
+        const to = fields[name]['x-reference']?.to, demanded = DEMANDED[`${resource}.${name}`];
+        if (demanded) body[name] = demanded;
+        else if (to === 'user') body[name] = await company.addUser();
         else if (to) body[name] = (await make(company, all, all.find((other) => other.name === to))).made.id;
         else body[name] = sampleOf(fields[name]);
     }
