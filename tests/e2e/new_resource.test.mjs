@@ -15,6 +15,10 @@ const tree = new Tree('new_resource');
 await tree.newResource('vehicle', undefined, {
     wheels: { type: 'integer', minimum: 0, maximum: 100, default: 4, 'x-filter': true },
     plate: { type: ['string', 'null'], maxLength: 20, 'x-search': true, 'x-filter': true },
+    base: {
+        type: ['object', 'null'], additionalProperties: false,
+        properties: { city: { 'x-id': 1, type: ['string', 'null'], maxLength: 50 }, gates: { 'x-id': 2, type: 'array', maxItems: 9, items: { type: 'integer', minimum: 0, maximum: 99 } } },
+    },
 });
 await tree.newResource('punch_item', 'project', {
     due: { $ref: 'types.json#/$defs/optional-date' },
@@ -106,6 +110,18 @@ describe('resources of a stranger', () => {
         assert.equal(refused.body.detail, 'The project has punch items. Delete them first.');
         assert.equal(expectProblem(await api.delete(`${items}/${above.id}`), 409, 'conflict').body.detail, 'The punch item has punch notes. Delete them first.');
         for (const at of [`${notes}/${below.id}`, `${items}/${above.id}`, `/v1/projects/${project.id}`]) expectStatus(await api.delete(at), 204);
+    });
+
+    test('test_an_object_when_it_is_patched_then_its_members_are_merged_as_rfc_7396_says', async () => {
+        const api = stack.client();
+        const made = expectCreated(await api.post('/v1/vehicles', { name: 'Grader', base: { city: 'Köln', gates: [1, 2] } }), '/v1/vehicles');
+        assert.deepEqual(made.base, { city: 'Köln', gates: [1, 2] });
+        for (const [patch, base] of [[{ gates: [3] }, { city: 'Köln', gates: [3] }], [{ city: null }, { gates: [3] }], [{}, { gates: [3] }], [null, null],
+            [{ city: 'Bonn' }, { city: 'Bonn' }]])
+            assert.deepEqual(expectStatus(await api.patch(`/v1/vehicles/${made.id}`, { base: patch }), 200).body.base, base);
+        assert.deepEqual(expectStatus(await api.patch(`/v1/vehicles/${made.id}`, { wheels: 6 }), 200).body.base, { city: 'Bonn' });
+        expectProblem(await api.patch(`/v1/vehicles/${made.id}`, { base: { gates: [100] } }), 422, 'validation');
+        expectProblem(await api.patch(`/v1/vehicles/${made.id}`, { base: { street: 'x' } }), 422, 'validation');
     });
 
     test('test_many_creates_of_a_resource_when_sent_at_once_then_each_gets_its_own_answer', async () => {
