@@ -405,17 +405,19 @@ static json_t *archived_schema(void)
                      "false");
 }
 
-/* Several values with commas between them: status=a,b. */
+/* One value, or several with commas between them: status=a,b. Clients that were made when there was only one go on to
+ * compile. */
 static void add_set(json_t *parameters, const struct msg_resource *resource, const struct msg_field *field,
                     const char *name, const char *description)
 {
-    json_t *item = openapi_filter_schema(resource, field);
+    json_t *one = openapi_filter_schema(resource, field);
     if (field->shape.nullable)
-        item = json_pack("{s:[o, {s:s}]}", "anyOf", item, "const", "null");
-    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:o, s:i, s:i}}", "name",
-                                                name, "in", "query", "description", description, "style",
-                                                "form", "explode", 0, "schema", "type", "array", "items",
-                                                item, "minItems", 1, "maxItems", (int)MSG_VALUES_MAX));
+        one = json_pack("{s:[o, {s:s}]}", "anyOf", one, "const", "null");
+    json_t *several = json_pack("{s:s, s:O, s:i, s:i}", "type", "array", "items", one, "minItems", 1,
+                                "maxItems", (int)MSG_VALUES_MAX);
+    json_array_append_new(parameters, json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:[o, o]}}", "name", name, "in",
+                                                "query", "description", description, "style", "form",
+                                                "explode", 0, "schema", "anyOf", one, several));
 }
 
 static void add_operators(json_t *parameters, const struct msg_resource *resource,
