@@ -43,9 +43,24 @@ void resource_sql_members(const struct msg_resource *resource, const char *alias
     }
 }
 
+uint64_t resource_sql_seen(const struct msg_resource *resource, unsigned hidden)
+{
+    uint64_t seen = 0;
+    for (size_t i = 0; i < resource->object->field_count; i++)
+        if (!(resource->object->fields[i].classes & hidden))
+            seen |= UINT64_C(1) << i;
+    return seen;
+}
+
 void resource_sql_json(const struct msg_resource *resource, const char *alias, struct buf *out)
 {
+    resource_sql_json_without(resource, alias, 0, out);
+}
+
+void resource_sql_json_without(const struct msg_resource *resource, const char *alias, unsigned hidden,
+                               struct buf *out)
+{
     buf_append_text(out, "row_to_json((SELECT r FROM (SELECT ");
-    resource_sql_members(resource, alias, RESOURCE_SQL_ALL, out);
+    resource_sql_members(resource, alias, resource_sql_seen(resource, hidden), out);
     buf_append_text(out, ") AS r))::text");
 }

@@ -24,5 +24,12 @@ void resource_sql_json(const struct msg_resource *resource, const char *alias, s
 void resource_sql_members(const struct msg_resource *resource, const char *alias, uint64_t fields,
                           struct buf *out);
 
+/* The bits of the fields that are of none of these classes (1 << MSG_CLASS_BIT_…): a reader sees them who does not see
+ * the classes. */
+uint64_t resource_sql_seen(const struct msg_resource *resource, unsigned hidden);
+/* The entity as JSON, without the fields of these classes. */
+void resource_sql_json_without(const struct msg_resource *resource, const char *alias, unsigned hidden,
+                               struct buf *out);
+
 /* Appends `alias."column"`, quoted. */
 void resource_sql_column(const char *alias, const char *column, struct buf *out);

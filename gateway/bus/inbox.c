@@ -15,7 +15,8 @@ enum {
     JOB_MEMBERS,
     WAITS_FOR,
     WAITS_MEMBERS,
-    GIVEN_UP
+    GIVEN_UP,
+    ACTOR
 };
 
 #define RESULT                                                                                        \
@@ -48,8 +49,9 @@ const struct db_statement inbox_follow = {
     " WHEN 'retry' THEN ',\"attempts\":' || d.attempts || ',\"next_attempt_at\":' || "
     "to_json(time_text(d.due_at))"
     " || coalesce(',\"last_error\":' || to_json('/problems/' || d.error), '') ELSE '' END,"
-    " CASE WHEN i.command_id IS NULL AND d.command_id IS NULL THEN g.reason END" FROM_COMMAND
-    " LEFT JOIN LATERAL (SELECT g.reason FROM dead_letter AS g WHERE g.company_id = k.company_id"
+    " CASE WHEN i.command_id IS NULL AND d.command_id IS NULL THEN g.reason END,"
+    " coalesce(e.actor::text, d.actor::text, j.actor::text, g.actor::text)" FROM_COMMAND
+    " LEFT JOIN LATERAL (SELECT g.reason, g.actor FROM dead_letter AS g WHERE g.company_id = k.company_id"
     " AND g.command_id = k.command_id LIMIT 1) AS g ON true"
     " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"
     " LEFT JOIN events AS l ON l.company_id = j.company_id AND l.seq = j.event_seq AND l.at = "
@@ -87,6 +89,11 @@ struct operation_progress inbox_read_progress(const struct db_result *result)
                                        .waits_for = db_text(result, 0, WAITS_FOR),
                                        .waits_members = db_text(result, 0, WAITS_MEMBERS),
                                        .given_up = db_text(result, 0, GIVEN_UP)};
+}
+
+struct slice inbox_read_actor(const struct db_result *result)
+{
+    return db_rows(result) > 0 ? db_text(result, 0, ACTOR) : SLICE_NONE;
 }
 
 struct search {

@@ -50,3 +50,5 @@ struct operation_progress {
 struct operation inbox_read(struct db_result *result);
 /* Only of a row of inbox_follow. */
 struct operation_progress inbox_read_progress(const struct db_result *result);
+/* The same: who sent the command, as text; SLICE_NONE: that is not kept, as of a refusal. */
+struct slice inbox_read_actor(const struct db_result *result);

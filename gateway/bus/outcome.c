@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/json.h"
+#include "common/msg/members.h"
 #include "gateway/http/etag.h"
 
 enum { REFUSAL_DEPTH_MAX = 8, LOCATION_MAX = 256 };
@@ -75,6 +76,15 @@ static void add_location(struct call *call, struct slice subject)
         call_add_header(call, "Location", (struct slice){text, (size_t)len});
 }
 
+/* The entity without the fields that the caller's role does not see. */
+static void answer_seen(struct call *call, const struct outcome *outcome)
+{
+    CLEANUP(buf_done) struct buf seen;
+    buf_init(&seen, outcome->entity.len + 3);
+    members_append_seen(call->resource, msg_role_hidden(call->identity.role_row), outcome->entity, &seen);
+    call_respond(call, outcome->http_status, "application/json", buf_slice(&seen));
+}
+
 void outcome_answer(struct call *call, const struct outcome *outcome)
 {
     if (outcome->status != ERR_OK) {
@@ -88,7 +98,10 @@ void outcome_answer(struct call *call, const struct outcome *outcome)
     if (outcome->http_status == 201)
         add_location(call, outcome->subject);
     add_etag(call, outcome->version);
-    call_respond_shared(call, outcome->http_status, "application/json", outcome->whole, outcome->entity);
+    if (members_have_hidden(call->resource, msg_role_hidden(call->identity.role_row)))
+        answer_seen(call, outcome);
+    else
+        call_respond_shared(call, outcome->http_status, "application/json", outcome->whole, outcome->entity);
 }
 
 void outcome_note_replay(struct call *call)

@@ -92,6 +92,11 @@ void session_refresh(struct session *session, uint32_t id, const json_t *params)
         session_disconnect(session, CENTRIFUGE_DISCONNECT_INVALID_TOKEN); /* another user's or company's */
         return;
     }
+    if (identity.role_row !=
+        session->identity.role_row) { /* it comes back, and each channel is asked for anew */
+        session_disconnect(session, CENTRIFUGE_DISCONNECT_INSUFFICIENT_STATE);
+        return;
+    }
     session->identity = identity;
     session_arm(session);
     struct buf reply;

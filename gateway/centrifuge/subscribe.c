@@ -236,7 +236,9 @@ static void subscribe(struct session *session, uint32_t id, const struct hub_req
 
 void session_subscribe(struct session *session, uint32_t id, const json_t *params)
 {
-    struct hub_request request = {.company = session->identity.company};
+    struct hub_request request = {.company = session->identity.company,
+                                  .user = session->identity.user,
+                                  .role = session->identity.role_row};
     struct slice channel = json_member(params, "channel");
     bool join_leave = false;
     if (channel.len == 0)
@@ -333,7 +335,9 @@ void session_subscribe_by_token(struct session *session, struct slice channel, b
                                 enum subscription_origin origin, const json_t *positions)
 {
     char name[CHANNEL_NAME_SIZE];
-    struct hub_request request = {.company = session->identity.company};
+    struct hub_request request = {.company = session->identity.company,
+                                  .user = session->identity.user,
+                                  .role = session->identity.role_row};
     if (session->state == SESSION_ENDED || !channel_parse(channel, &request.kind, &request.id))
         return; /* no channel of ours: the token may serve other systems too */
     struct subscription *subscription = find(session, request.kind, &request.id);

@@ -97,7 +97,7 @@ enum err authorize_role(const struct call *call, const char **ret_why)
 unsigned authorize_conditions(const struct call *call, const struct msg_resource *resource,
                               enum msg_right right)
 {
-    return resource->rights[call->identity.role_row][right] & MSG_MAY_ANY;
+    return resource->rights[call->identity.role_row][right];
 }
 
 bool authorize_right(struct call *call, const struct msg_resource *resource, enum msg_right right)

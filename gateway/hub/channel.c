@@ -55,6 +55,7 @@ void channel_free(struct channel *channel)
     else
         uuid_map_remove(map_of(channel->tenant, channel->kind), &channel->node);
     hub_query_forget(&channel->check);
+    hub_query_forget(&channel->right);
     free(channel->changes);
     free(channel);
 }
@@ -138,7 +139,7 @@ void channel_proceed(struct channel *channel)
         return;
     for (struct subscriber *subscriber = channel->waiting, *next; subscriber; subscriber = next) {
         next = subscriber->next;
-        if (subscriber->state == SUBSCRIBER_WAITING)
+        if (subscriber->state == SUBSCRIBER_WAITING && right_holds(subscriber))
             start_begin(subscriber);
     }
 }

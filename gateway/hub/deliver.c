@@ -10,33 +10,71 @@ struct delivery {
     const struct publication *const *publications;
     size_t count;
     const struct channel *channel;
-    const struct subscriber_protocol *protocols[PROTOCOLS_MAX];
-    struct bytes *encoded[PROTOCOLS_MAX];
+    struct share {
+        struct audience seen;
+        const struct subscriber_protocol *protocols[PROTOCOLS_MAX];
+        struct bytes *encoded[PROTOCOLS_MAX];
+    } * shares[MSG_ROLES]; /* of those who see the same of each event */
 };
 
-static struct bytes *encoded_for(struct delivery *delivery, const struct subscriber_protocol *protocol)
+enum audience_of audience_of_channel(const struct channel *channel)
 {
+    return channel->kind == CHANNEL_COMPANY     ? AUDIENCE_OF_COMPANY
+           : channel->kind == CHANNEL_OPERATION ? AUDIENCE_OF_ALL
+                                                : AUDIENCE_OF_PROJECTS;
+}
+
+static struct share *share_of(struct delivery *delivery, enum msg_role role)
+{
+    struct share **share = &delivery->shares[audience_like(role)];
+    if (*share)
+        return *share;
+    *share = xcalloc(1, sizeof(**share));
+    audience_init(&(*share)->seen, role, audience_of_channel(delivery->channel), delivery->publications,
+                  delivery->count);
+    return *share;
+}
+
+static void free_share(struct share *share)
+{
+    if (!share)
+        return;
+    for (size_t i = 0; i < PROTOCOLS_MAX; i++)
+        bytes_unref(share->encoded[i]);
+    audience_done(&share->seen);
+    free(share);
+}
+
+/* NULL: there is nothing that the subscriber sees. */
+static struct bytes *encoded_for(struct delivery *delivery, const struct subscriber *subscriber)
+{
+    struct share *share = share_of(delivery, subscriber->role);
+    const struct subscriber_protocol *protocol = subscriber->protocol;
     size_t i = 0;
-    while (i < PROTOCOLS_MAX && delivery->protocols[i] && delivery->protocols[i] != protocol)
+    while (i < PROTOCOLS_MAX && share->protocols[i] && share->protocols[i] != protocol)
         i++;
     assert(i < PROTOCOLS_MAX);
-    if (!delivery->protocols[i]) {
-        delivery->protocols[i] = protocol;
-        delivery->encoded[i] = protocol->encode(delivery->channel, delivery->publications, delivery->count);
+    if (!share->protocols[i]) {
+        share->protocols[i] = protocol;
+        if (share->seen.count > 0)
+            share->encoded[i] =
+                protocol->encode(delivery->channel, share->seen.publications, share->seen.count);
     }
-    return delivery->encoded[i];
+    return share->encoded[i];
 }
 
 /* For a subscriber that was ahead of the others when it became live: only what is new to it. */
 static void deliver_rest(struct subscriber *subscriber, const struct delivery *delivery)
 {
-    size_t seen = 0;
-    while (seen < delivery->count && delivery->publications[seen]->seq <= subscriber->after)
-        seen++;
-    if (seen == delivery->count)
+    size_t skipped = 0;
+    while (skipped < delivery->count && delivery->publications[skipped]->seq <= subscriber->after)
+        skipped++;
+    CLEANUP(audience_done) struct audience seen;
+    audience_init(&seen, subscriber->role, audience_of_channel(delivery->channel),
+                  delivery->publications + skipped, delivery->count - skipped);
+    if (seen.count == 0)
         return;
-    struct bytes *encoded = subscriber->protocol->encode(delivery->channel, delivery->publications + seen,
-                                                         delivery->count - seen);
+    struct bytes *encoded = subscriber->protocol->encode(delivery->channel, seen.publications, seen.count);
     subscriber->protocol->on_publications(subscriber, encoded);
     bytes_unref(encoded);
 }
@@ -47,13 +85,16 @@ static void deliver(const struct channel *channel, const struct publication *con
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
         next = subscriber->next; /* a subscriber whose socket is full may leave inside the call */
-        if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq)
+        if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq) {
             deliver_rest(subscriber, &delivery);
-        else
-            subscriber->protocol->on_publications(subscriber, encoded_for(&delivery, subscriber->protocol));
+            continue;
+        }
+        struct bytes *encoded = encoded_for(&delivery, subscriber);
+        if (encoded)
+            subscriber->protocol->on_publications(subscriber, encoded);
     }
-    for (size_t i = 0; i < PROTOCOLS_MAX; i++)
-        bytes_unref(delivery.encoded[i]);
+    for (size_t role = 0; role < MSG_ROLES; role++)
+        free_share(delivery.shares[role]);
 }
 
 void channel_send(struct channel *channel, const struct publication *publication)
@@ -135,5 +176,7 @@ void tenant_flush(struct tenant *tenant)
     }
     int64_t from = after + 1;
     uuid_map_each(&tenant->sets, flush_set, &from);
+    for (int64_t seq = from; seq <= tenant->flushed; seq++)
+        right_look_at(tenant, stream_recent(&tenant->stream, seq));
     stream_trim(&tenant->stream, share_of_memory(tenant->hub), tenant->flushed);
 }

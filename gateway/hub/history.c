@@ -36,7 +36,12 @@ static size_t bytes_max(const struct hub *hub)
 /* Answers with as many events as fit into bytes_max, and with one at least. */
 static void answer(struct hub_history *history, const struct publication *const *publications, size_t count)
 {
+    CLEANUP(audience_done) struct audience seen;
+    audience_init(&seen, history->role, history->is_of_company ? AUDIENCE_OF_COMPANY : AUDIENCE_OF_PROJECTS,
+                  publications, count);
     size_t fit = 0, bytes = 0;
+    publications = seen.publications;
+    count = seen.count;
     while (fit < count && (fit == 0 || bytes + publications[fit]->body->slice.len <= history->bytes_max))
         bytes += publications[fit++]->body->slice.len;
     history->publications = publications;
@@ -138,6 +143,8 @@ void hub_history(struct subscriber *subscriber, const struct hub_history_request
     memcpy(history->epoch, tenant->epoch, sizeof(history->epoch));
     history->last = tenant->stream.last;
     history->bytes_max = bytes_max(tenant->hub);
+    history->role = subscriber->role;
+    history->is_of_company = channel->kind == CHANNEL_COMPANY;
     enum err err = range_of(tenant, request, &range);
     if (err) {
         history->on_answer(history, err);

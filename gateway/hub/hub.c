@@ -61,7 +61,8 @@ void hub_on_reconnect(struct hub *hub)
 
 void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request)
 {
-    if (request->kind == CHANNEL_COMPANY && !uuid_equal(&request->id, &request->company)) {
+    bool is_anothers = request->kind == CHANNEL_COMPANY && !uuid_equal(&request->id, &request->company);
+    if (is_anothers || !right_is_possible(request->kind, request->role)) {
         subscriber->protocol->on_refused(subscriber, ERR_FORBIDDEN);
         return;
     }
@@ -69,6 +70,8 @@ void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct 
     if (!tenant)
         tenant = tenant_new(hub, &request->company);
     struct channel *channel = channel_obtain(tenant, request);
+    subscriber->role = request->role;
+    subscriber->user = request->user;
     subscriber->start = start_new(subscriber, request);
     subscriber_enter(subscriber, channel, SUBSCRIBER_WAITING);
     channel_proceed(channel);

@@ -26,6 +26,7 @@
 
 #include "common/base/buf.h"
 #include "common/broker/envelope.h"
+#include "common/msg/rights.h"
 #include "gateway/gateway.h"
 #include "gateway/hub/stream.h"
 
@@ -34,6 +35,7 @@ struct hub_request;
 struct hub_query;
 struct channel;
 struct subscriber;
+struct db_statement;
 
 struct hub *hub_new(struct gateway *gateway);
 void hub_free(struct hub *hub); /* subscribers that are left are dropped without a call */
@@ -83,6 +85,8 @@ void project_list_format(const struct uuid *projects, size_t count, struct buf *
 /* What a subscriber asks for. */
 struct hub_request {
     struct uuid company; /* the subscriber's own */
+    struct uuid user;
+    enum msg_role role; /* of its token */
     enum channel_kind kind;
     struct uuid id;
     const struct uuid *projects; /* of CHANNEL_PROJECTS: ascending, each once; id is derived from them */
@@ -152,9 +156,15 @@ struct subscriber {
     int64_t after;       /* gets only events with a greater seq */
     enum subscriber_state state;
     bool join_leave; /* wants joins and leaves */
+    enum msg_role role;
+    struct uuid user;
 };
 
-/* The subscriber gets on_started or on_refused, inside the call or later. */
+/* $1 company, $2 users, $3 projects, $4 the conditions of each user's right (audience.h) → those users who may not have
+ * the channels of all these projects. */
+const struct db_statement *hub_right_statement(void);
+
+/* The subscriber gets on_started or on_refused, inside the call or later. It loses the channel with the right to it. */
 void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request);
 void hub_unsubscribe(struct subscriber *subscriber); /* does nothing when it is not subscribed */
 
@@ -189,7 +199,9 @@ struct hub_history {
 
     struct hub_query *query; /* the query that has been sent; NULL: none */
     size_t bytes_max;
-    int64_t next_seq; /* the seq that the first row must have; 0: any */
+    int64_t next_seq;   /* the seq that the first row must have; 0: any */
+    enum msg_role role; /* of the subscriber */
+    bool is_of_company;
 };
 
 /* The past events of a live subscriber's channel. Answered inside the call or later; the subscriber may

@@ -5,6 +5,8 @@
  *   tenant.c        a company's state here, made for its first subscriber and kept a while after the last
  *   channel.c       channels: may this company have one; subscribers enter and leave; their state
  *   channel_name.c  the names of channels
+ *   right.c         whether a subscriber may have its channel, and still may
+ *   audience.c      what of the channel's events its role sees
  *   catch_up.c      where a company's stream stands in the database, and reading the gaps in what arrived
  *   missed.c        SQL: a range of a channel's events
  *   start.c         a subscriber from WAITING to LIVE: recovery from memory and from the database
@@ -20,6 +22,7 @@
 
 #include "common/base/uuid_map.h"
 #include "common/db/db.h"
+#include "gateway/hub/audience.h"
 #include "gateway/hub/event_text.h"
 #include "gateway/hub/hub.h"
 
@@ -54,7 +57,9 @@ struct channel {
     size_t join_leave_count;       /* of the live: those that want joins and leaves */
     struct member_change *changes; /* joins and leaves that they have not been sent yet */
     size_t change_count, change_capacity;
-    bool in_empty; /* has no subscriber left: looked at when the turn ends */
+    bool in_empty;           /* has no subscriber left: looked at when the turn ends */
+    struct hub_query *right; /* whether its subscribers may still have it */
+    bool right_again;        /* to be asked again after that answer */
 };
 
 /*   position unknown ──catch_up_check──▶ known ⇄ a gap is waited for, then read
@@ -144,6 +149,17 @@ void subscriber_enter(struct subscriber *subscriber, struct channel *channel, en
 void subscriber_leave(struct subscriber *subscriber); /* its list and its start; the channel stays */
 void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state state);
 
+/* right.c */
+/* Whether a role may have a channel of the kind at all. */
+bool right_is_possible(enum channel_kind kind, enum msg_role role);
+/* Whether the subscriber's right depends on the user, and so on the database. */
+bool right_is_asked(const struct subscriber *subscriber);
+/* True: the waiting subscriber may start. Else it has been refused, or channel_proceed is called again later. */
+bool right_holds(struct subscriber *subscriber);
+void right_ask_again(struct channel *channel);
+/* Asks again where this event may have ended a right. */
+void right_look_at(struct tenant *tenant, const struct publication *publication);
+
 /* missed.c */
 /* $1 company, $2 after, $3 up to, $4 limit */
 extern const struct db_statement hub_events;
@@ -166,6 +182,10 @@ enum err missed_count(struct channel *channel, int64_t after, int64_t limit, hub
 /* start.c */
 struct start *start_new(struct subscriber *subscriber, const struct hub_request *request);
 void start_free(struct start *start);
+enum right_state { RIGHT_UNKNOWN, RIGHT_ASKED, RIGHT_HELD };
+enum right_state start_right(const struct start *start);
+void start_set_right(struct start *start, enum right_state right);
+struct hub_query **start_right_query(struct start *start);
 /* Back to WAITING, as if it had just subscribed. False: on_started has been called, so that is too late. */
 bool start_again(struct subscriber *subscriber) MUST_CHECK;
 /* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
@@ -175,3 +195,4 @@ void start_begin(struct subscriber *subscriber);
 void tenant_flush(struct tenant *tenant);
 /* Sends a publication that is no event of the company to the channel's live subscribers, at once. */
 void channel_send(struct channel *channel, const struct publication *publication);
+enum audience_of audience_of_channel(const struct channel *channel);

@@ -19,6 +19,8 @@ struct start {
     int page;               /* how many events the next query reads */
     uint64_t positions;
     struct hub_query *read;
+    enum right_state right;
+    struct hub_query *right_query;
     ev_timer pace;
 };
 
@@ -56,9 +58,25 @@ void start_free(struct start *start)
     if (!start)
         return;
     hub_query_forget(&start->read);
+    hub_query_forget(&start->right_query);
     /* Stopped even when it is not active: it may have fired, with its callback still to come. */
     ev_timer_stop(tenant_of(start->subscriber)->hub->gateway->loop, &start->pace);
     free(start);
+}
+
+enum right_state start_right(const struct start *start)
+{
+    return start->right;
+}
+
+void start_set_right(struct start *start, enum right_state right)
+{
+    start->right = right;
+}
+
+struct hub_query **start_right_query(struct start *start)
+{
+    return &start->right_query;
 }
 
 bool start_again(struct subscriber *subscriber)
@@ -120,9 +138,14 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                             size_t count)
 {
     struct start *start = subscriber->start;
+    CLEANUP(audience_done) struct audience seen;
+    audience_init(&seen, subscriber->role, audience_of_channel(subscriber->channel), publications, count);
     if (start->answered) {
-        struct bytes *encoded = subscriber->protocol->encode(subscriber->channel, publications, count);
-        subscriber->protocol->on_publications(subscriber, encoded);
+        struct bytes *encoded =
+            seen.count > 0 ? subscriber->protocol->encode(subscriber->channel, seen.publications, seen.count)
+                           : NULL;
+        if (encoded)
+            subscriber->protocol->on_publications(subscriber, encoded);
         bytes_unref(encoded);
         return;
     }
@@ -131,8 +154,8 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                                              .offset = start->offset,
                                              .recover = true,
                                              .recovered = true,
-                                             .publications = publications,
-                                             .publication_count = count});
+                                             .publications = seen.publications,
+                                             .publication_count = seen.count});
 }
 
 /* Recovery pauses when more than this waits for the socket: live events need the rest of max_output_bytes. */

@@ -120,6 +120,12 @@ static ev_tstamp check_interval(const struct tenant *tenant)
     return interval * (0.75 + 0.5 * erand48(tenant->hub->random));
 }
 
+static void ask_right_again(struct channel *channel, void *unused)
+{
+    (void)unused;
+    right_ask_again(channel);
+}
+
 static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -133,6 +139,7 @@ static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
     if (catch_up_check(tenant) != ERR_OK)
         log_debug("hub.check_skipped", LOG_S("company", tenant->company));
     tenant_schedule_check(tenant, check_interval(tenant));
+    tenant_each_channel(tenant, ask_right_again, NULL); /* a membership may have ended by its date */
 }
 
 struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company)

@@ -21,20 +21,26 @@ static void on_entity(struct call *call, struct db_result *result, void *context
     bytes_unref(json);
 }
 
-/* The id is the path's last parameter; a parent's stands before it. */
+/* The id is the path's last parameter, or the company's; a parent's stands before it. */
+size_t entity_params(struct call *call, const struct plan *plan, struct slice params[ENTITY_PARAMS_MAX])
+{
+    char company[UUID_TEXT_LEN + 1];
+    size_t count = 0;
+    uuid_format(&call->identity.company, company);
+    params[count++] = plan->resource->is_single ? arena_copy(&call->arena, slice_of(company))
+                                                : call->params[plan->resource->parent != NULL];
+    if (plan->resource->parent)
+        params[count++] = call->params[0];
+    if (plan_asks_user(plan))
+        params[count++] = query_user(call);
+    return count;
+}
+
 void read_entity(struct call *call)
 {
-    const struct plan *plan = plans_of(call->gateway->plans, call->resource);
     if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
         return;
-    const struct slice of_parent[] = {call->params[1], call->params[0]};
-    char company[UUID_TEXT_LEN + 1];
-    if (plan->resource->is_single) {
-        uuid_format(&call->identity.company, company);
-        query_start(call, QUERY_ROW, plan->entity, (struct slice[]){{company, UUID_TEXT_LEN}}, 1, on_entity,
-                    NULL);
-    } else if (plan->resource->parent)
-        query_start(call, QUERY_ROW, plan->entity, of_parent, 2, on_entity, NULL);
-    else
-        query_start(call, QUERY_ROW, plan->entity, call->params, 1, on_entity, NULL);
+    struct slice params[ENTITY_PARAMS_MAX];
+    const struct plan *plan = plans_of(call->gateway->plans, call->resource, call->identity.role_row);
+    query_start(call, QUERY_ROW, plan->entity, params, entity_params(call, plan, params), on_entity, NULL);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "gateway/auth/revocations.h"
+#include "gateway/http/authorize.h"
 #include "gateway/http/etag.h"
 #include "gateway/http/response.h"
 #include "gateway/net/conn.h"
@@ -26,7 +27,8 @@ enum { WAITS_MAX = 12 };
 static const struct db_statement find = {
     "read.export_content",
     "SELECT status, resource, format, bytes, expires_at < now(),"
-    " to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM export WHERE company_id = $1 AND id = $2"};
+    " to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM export WHERE company_id = $1 AND id = $2"
+    " AND ($3::uuid IS NULL OR creator_id = $3)"};
 
 /* The piece that has the octet, and how many octets are before it in the piece. Lengths are known without the content. */
 static const struct db_statement read_piece_at = {
@@ -262,10 +264,18 @@ static void on_export(struct call *call, struct db_result *result, void *context
         begin(call, result, media);
 }
 
+/* The other condition of the right to read exports is to have made it (schemas/messages/export.json). */
+static void ask(struct call *call, unsigned conditions)
+{
+    const struct slice params[] = {call->params[0], conditions & MSG_MAY_ANY ? SLICE_NONE : query_user(call)};
+    query_start(call, QUERY_FRESH, &find, params, ARRAY_LEN(params), on_export, NULL);
+}
+
 void read_export_content(struct call *call)
 {
+    const struct msg_resource *exports = msg_resource_by_name(SLICE("export"));
     if (!call->conn) /* a request over a WebSocket: a file does not fit into a message */
         call_fail(call, ERR_NOT_IMPLEMENTED, NULL);
-    else
-        query_start(call, QUERY_FRESH, &find, call->params, 1, on_export, NULL);
+    else if (authorize_right(call, exports, MSG_RIGHT_READ))
+        ask(call, authorize_conditions(call, exports, MSG_RIGHT_READ));
 }

@@ -59,6 +59,12 @@ static bool is_by_time(const struct listing *l)
 }
 
 static void count(struct call *call, struct listing *l);
+static void ask_parent(struct call *call, struct listing *l)
+{
+    const struct slice params[] = {call->params[0], query_user(call)};
+    query_start(call, QUERY_ROW, l->plan->parent, params, l->plan->conditions_of_parent ? 2 : 1, on_parent,
+                l);
+}
 
 /* is_end: the list has no more entries, or the page has enough. An empty list may mean that the parent does not
  * exist. Only then the database is asked for it. */
@@ -77,7 +83,7 @@ static void finish(struct call *call, struct listing *l, bool is_end)
                               .is_by_time = is_by_time(l),
                               .count = slice_of(l->count)};
     if (l->found == 0 && !l->has_looked && l->plan->parent)
-        query_start(call, QUERY_ROW, l->plan->parent, call->params, 1, on_parent, l);
+        ask_parent(call, l);
     else
         page_respond(call, &page);
     release(l);
@@ -291,7 +297,7 @@ static void count(struct call *call, struct listing *l)
     struct selection whole = l->selection;
     l->wants_count = false;
     whole.shape.place = PLAN_BEGIN;
-    if (!whole.shape.text) {
+    if (!whole.shape.text || l->plan->hides_searched) {
         count_rows(call, l);
         return;
     }
@@ -307,12 +313,13 @@ void read_list(struct call *call)
 {
     if (!authorize_right(call, call->resource, MSG_RIGHT_READ))
         return;
-    struct plan *plan = plans_of(call->gateway->plans, call->resource);
+    struct plan *plan = plans_of(call->gateway->plans, call->resource, call->identity.role_row);
     struct msg_problems problems = {.arena = &call->arena};
     struct selection selection;
     enum err err = selection_parse(call, plan, &selection, &problems);
     if (err) {
-        call_fail_fields(call, err, "The query does not fit this list.", &problems);
+        call_fail_fields(call, err, err == ERR_FORBIDDEN ? NULL : "The query does not fit this list.",
+                         &problems);
         return;
     }
     struct listing *l = arena_alloc(&call->arena, sizeof(*l));
@@ -321,7 +328,7 @@ void read_list(struct call *call)
         return;
     }
     *l = (struct listing){.plan = plan, .selection = selection, .wants_count = wants_count(call)};
-    if (selection.shape.text)
+    if (selection.shape.text && !plan->hides_searched)
         search(call, l);
     else
         walk(call, l);

@@ -6,10 +6,10 @@
 enum { SQL_WORDS_MAX = 16 * 1024 };
 
 /* Another entity as a member, whole; null where there is none. */
-static void append_include(struct buf *sql, const struct plan_include *include)
+static void append_include(struct buf *sql, const struct plan *plan, const struct plan_include *include)
 {
     buf_append_text(sql, ", (SELECT r FROM (SELECT ");
-    resource_sql_members(include->resource, "i", RESOURCE_SQL_ALL, sql);
+    resource_sql_members(include->resource, "i", resource_sql_seen(include->resource, plan->hidden), sql);
     buf_printf(sql,
                " FROM \"%s\" AS i WHERE i.company_id = t.company_id AND i.id = ", include->resource->table);
     resource_sql_column("t", include->field->column, sql);
@@ -76,14 +76,17 @@ static void append_allowed(struct buf *sql, const struct msg_object *object, boo
 void list_sql_json(struct buf *sql, const struct plan *plan, const struct plan_shape *shape)
 {
     if (shape->fields == 0 && shape->includes == 0) {
-        resource_sql_json(plan->resource, "t", sql);
+        resource_sql_json_without(plan->resource, "t", plan->hidden, sql);
         return;
     }
     buf_append_text(sql, "row_to_json((SELECT r FROM (SELECT ");
-    resource_sql_members(plan->resource, "t", shape->fields ? shape->fields : RESOURCE_SQL_ALL, sql);
+    resource_sql_members(plan->resource, "t",
+                         (shape->fields ? shape->fields : RESOURCE_SQL_ALL) &
+                             resource_sql_seen(plan->resource, plan->hidden),
+                         sql);
     for (size_t i = 0; i < plan->include_count; i++)
         if (shape->includes & 1U << i)
-            append_include(sql, &plan->includes[i]);
+            append_include(sql, plan, &plan->includes[i]);
     if (shape->includes & (PLAN_ALLOWED | PLAN_ALLOWED_NO))
         append_allowed(sql, plan->resource->object, shape->includes & PLAN_ALLOWED);
     buf_append_text(sql, ") AS r))::text");

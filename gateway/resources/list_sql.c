@@ -1,6 +1,9 @@
 #include "gateway/resources/list_sql.h"
 
+#include <stdio.h>
+
 #include "common/msg/resource_sql.h"
+#include "common/msg/rights_sql.h"
 
 void list_sql_parent_column(struct buf *sql, const struct msg_resource *resource)
 {
@@ -14,6 +17,37 @@ void list_sql_parent_column(struct buf *sql, const struct msg_resource *resource
 void list_sql_from(struct buf *sql, const char *table)
 {
     buf_printf(sql, " FROM \"%s\" AS t WHERE t.company_id = $1", table);
+}
+
+/* ---- rights ---- */
+
+void list_sql_rights(struct buf *sql, const struct msg_resource *resource, unsigned conditions, unsigned user,
+                     unsigned project, bool is_of_many)
+{
+    char user_name[24], project_name[24];
+    snprintf(user_name, sizeof(user_name), "$%u::uuid", user);
+    snprintf(project_name, sizeof(project_name), "$%u", project);
+    const struct rights_names names = {.company = "$1",
+                                       .user = user_name,
+                                       .row = "t",
+                                       .project = project ? project_name : NULL,
+                                       .is_of_many = is_of_many};
+    if (!conditions)
+        return;
+    if (conditions & ((1U << MSG_CONDITIONS) - 1)) {
+        buf_append_text(sql, " AND ");
+        rights_sql(resource, conditions, &names, sql);
+    } else {
+        buf_printf(sql, " AND %s IS NULL", user_name); /* never */
+    }
+}
+
+/* The reader's conditions are about the project that the list's path names, and not about each row: they let the whole
+ * list through, or nothing. */
+static bool is_let_through_whole(const struct plan *plan)
+{
+    return plan->resource->channel == MSG_CHANNEL_PARENT &&
+           !(plan->conditions & ~(unsigned)(MSG_MAY_MEMBER | MSG_MAY_MANAGER));
 }
 
 /* ---- the walk ---- */
@@ -76,7 +110,7 @@ static uint8_t compared(const struct walk *walk, const struct plan_shape *shape,
 bool plan_compares(const struct plan *plan, const struct plan_shape *shape)
 {
     const struct walk walk = walk_of(plan, shape);
-    bool compares = shape->text;
+    bool compares = shape->text || (plan->conditions && !is_let_through_whole(plan));
     for (int i = 0; i < (int)plan->filter_count; i++)
         compares |= compared(&walk, shape, i) != 0;
     return compares;
@@ -101,7 +135,7 @@ bool plan_has_nulls(const struct plan *plan, const struct plan_shape *shape)
 
 /* The numbers of the parameters that a shape has; 0: it has not. */
 struct numbers {
-    unsigned parent, values[PLAN_FILTERS_MAX], low[PLAN_FILTERS_MAX], high[PLAN_FILTERS_MAX], text,
+    unsigned parent, user, values[PLAN_FILTERS_MAX], low[PLAN_FILTERS_MAX], high[PLAN_FILTERS_MAX], text,
         after_value, after_id, look_at, in_turn;
 };
 
@@ -111,6 +145,8 @@ static struct numbers numbers_of(const struct plan *plan, const struct plan_shap
     unsigned last = 2;
     if (plan->resource->parent)
         n.parent = ++last;
+    if (plan_asks_user(plan))
+        n.user = ++last;
     for (size_t i = 0; i < plan->filter_count; i++) {
         uint8_t demand = shape->filters[i];
         n.values[i] = demand & (PLAN_ONE | PLAN_SEVERAL) ? ++last : 0;
@@ -226,7 +262,7 @@ static void append_text(const struct writer *w)
         return;
     buf_append_text(w->sql, " AND text_fold(concat_ws(E'\\x1f'");
     for (size_t i = 0; i < object->field_count; i++)
-        if (object->fields[i].search) {
+        if (object->fields[i].search && !(object->fields[i].classes & w->plan->hidden)) {
             buf_append_text(w->sql, ", ");
             append_column(w, &object->fields[i]);
         }
@@ -234,10 +270,18 @@ static void append_text(const struct writer *w)
     buf_printf(w->sql, ")) LIKE (SELECT text_fold($%u::text))", w->n.text);
 }
 
-/* What the walk does not know of a row. A condition that every row must fit besides, whoever asks, belongs here; then
- * plan_compares is true of its shapes. */
+/* Conditions on the whole list are asked once, before anything is walked. */
+static void append_right_to_list(const struct writer *w)
+{
+    if (is_let_through_whole(w->plan))
+        list_sql_rights(w->sql, w->plan->resource, w->plan->conditions, w->n.user, w->n.parent, false);
+}
+
+/* What the walk does not know of a row, the reader's right to it included. */
 static void append_conditions(const struct writer *w, const struct walk *walk)
 {
+    if (!is_let_through_whole(w->plan))
+        list_sql_rights(w->sql, w->plan->resource, w->plan->conditions, w->n.user, 0, true);
     for (int i = 0; i < (int)w->plan->filter_count; i++) {
         uint8_t demand = compared(walk, w->shape, i);
         if (demand & PLAN_SET)
@@ -366,6 +410,7 @@ static void append_walk(const struct writer *w)
 {
     list_sql_from(w->sql, w->plan->resource->table);
     append_parent(w);
+    append_right_to_list(w);
     if (w->walk.filter >= 0)
         append_walk_of_value(w);
     else
@@ -439,6 +484,7 @@ void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan
     list_sql_from(sql, table);
     buf_append_text(sql, " AND t.id = hit.id OFFSET 0) AS t WHERE true");
     append_parent(&w);
+    append_right_to_list(&w);
     append_conditions(&w, &no_walk);
     append_after(&w);
     buf_append_text(sql, " ORDER BY ");
@@ -474,6 +520,7 @@ void list_sql_count_found(struct buf *sql, const struct plan *plan, const struct
     list_sql_from(sql, table);
     buf_append_text(sql, " AND t.id = hit.id OFFSET 0) AS t WHERE true");
     append_parent(&w);
+    append_right_to_list(&w);
     append_conditions(&w, &no_walk);
     buf_append_text(sql, " LIMIT $2) AS counted) END");
 }

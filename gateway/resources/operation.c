@@ -1,5 +1,6 @@
 #include "gateway/resources/operation.h"
 
+#include "common/msg/members.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/writers.h"
 #include "gateway/resources/page.h"
@@ -78,10 +79,43 @@ static bool append_operation(struct slice id, struct db_result *result, struct o
     return waits_for_worker;
 }
 
+/* Who sees what others of the company have sent. */
+static bool sees_others(const struct call *call)
+{
+    return call->identity.role_row == MSG_ROLE_SUPER_ADMIN ||
+           call->identity.role_row == MSG_ROLE_COMPANY_ADMIN;
+}
+
+/* What another has sent, and the result of it, is as if it were not there. */
+static bool is_of_another(const struct call *call, const struct db_result *result)
+{
+    struct slice actor = inbox_read_actor(result);
+    struct uuid id;
+    return !sees_others(call) && actor.data &&
+           !(uuid_parse(actor, &id) && uuid_equal(&id, &call->identity.user));
+}
+
+static void hide_fields(const struct call *call, struct operation *operation, struct buf *seen)
+{
+    const char *dot = operation->type.data ? memchr(operation->type.data, '.', operation->type.len) : NULL;
+    const struct msg_resource *resource =
+        dot ? msg_resource_by_name((struct slice){operation->type.data, (size_t)(dot - operation->type.data)})
+            : NULL;
+    unsigned hidden = msg_role_hidden(call->identity.role_row);
+    if (!operation->entity.data || !members_have_hidden(resource, hidden))
+        return;
+    members_append_seen(resource, hidden, operation->entity, seen);
+    operation->entity = buf_slice(seen);
+}
+
 static void on_operation(struct call *call, struct db_result *result, void *context)
 {
     (void)context;
-    struct operation operation = inbox_read(result);
+    CLEANUP(buf_done) struct buf seen;
+    struct operation operation =
+        is_of_another(call, result) ? (struct operation){.found = ERR_NOT_FOUND} : inbox_read(result);
+    buf_init(&seen, operation.entity.len + 3);
+    hide_fields(call, &operation, &seen);
     char seconds[2];
     if (operation.found == ERR_OK) /* its asker knows now of a change that a replica may not have yet */
         writers_note(call->gateway->writers, &call->identity.user);
@@ -146,13 +180,6 @@ static const struct page_list waiting = {
     .filters = {"status", "actor"},
 };
 /* clang-format on */
-
-/* What others of the company have sent. */
-static bool sees_others(const struct call *call)
-{
-    return call->identity.role_row == MSG_ROLE_SUPER_ADMIN ||
-           call->identity.role_row == MSG_ROLE_COMPANY_ADMIN;
-}
 
 void read_operations(struct call *call)
 {

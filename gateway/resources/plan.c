@@ -11,7 +11,10 @@ enum { SQL_MAX = 64 * 1024, FIRST_LISTS = 32 };
 struct plans {
     size_t others; /* shapes that are not usual, and have names */
     size_t count;
-    struct plan plans[];
+    struct {
+        const struct msg_resource *resource;
+        struct plan *of_role[MSG_ROLES]; /* NULL: nobody of the role has asked yet; roles may share one */
+    } rows[];
 };
 
 /* Makes a statement and its texts in one allocation, and frees `sql`. name NULL: it has none. */
@@ -31,22 +34,26 @@ static struct db_statement *statement_of(const char *name, struct buf *sql)
 
 enum { NAME_SIZE = 256 };
 
-/* number 0: none. */
-static const char *name_of(char name[NAME_SIZE], const char *resource, const char *what, size_t number)
+/* number 0: none. A reader who does not see all has statements of its own. */
+static const char *name_of(char name[NAME_SIZE], const struct plan *plan, const char *what, size_t number)
 {
-    int len = snprintf(name, NAME_SIZE, number > 0 ? "read.%s.%s.%zu" : "read.%s.%s", resource, what, number);
-    assert(len > 0 && len < NAME_SIZE); /* a resource is named by a word */
-    (void)len;
+    int len = snprintf(name, NAME_SIZE, number > 0 ? "read.%s.%s.%zu" : "read.%s.%s", plan->resource->name,
+                       what, number);
+    assert(len > 0 && len < NAME_SIZE / 2); /* a resource is named by a word */
+    if (plan->conditions || plan->conditions_of_parent || plan->hidden)
+        snprintf(name + len, NAME_SIZE - (size_t)len, ".as.%x.%x.%x", plan->conditions,
+                 plan->conditions_of_parent, plan->hidden);
     return name;
 }
 
-static struct db_statement *entity_statement(const struct msg_resource *resource)
+static struct db_statement *entity_statement(const struct plan *plan)
 {
+    const struct msg_resource *resource = plan->resource;
     struct buf sql;
     char name[NAME_SIZE];
     buf_init(&sql, SQL_MAX);
     buf_append_text(&sql, "SELECT ");
-    resource_sql_json(resource, "t", &sql);
+    resource_sql_json_without(resource, "t", plan->hidden, &sql);
     buf_append_text(&sql, ", t.version");
     list_sql_from(&sql, resource->table);
     buf_append_text(&sql, " AND t.id = $2");
@@ -55,20 +62,23 @@ static struct db_statement *entity_statement(const struct msg_resource *resource
         list_sql_parent_column(&sql, resource);
         buf_append_text(&sql, " = $3");
     }
-    return statement_of(name_of(name, resource->name, "entity", 0), &sql);
+    list_sql_rights(&sql, resource, plan->conditions, resource->parent ? 4 : 3, 0, false);
+    return statement_of(name_of(name, plan, "entity", 0), &sql);
 }
 
-static struct db_statement *parent_statement(const struct msg_resource *resource)
+static struct db_statement *parent_statement(const struct plan *plan)
 {
-    if (!resource->parent)
+    if (!plan->resource->parent)
         return NULL;
+    const struct msg_resource *parent = msg_resource_by_name(slice_of(plan->resource->parent));
     struct buf sql;
     char name[NAME_SIZE];
     buf_init(&sql, SQL_MAX);
     buf_append_text(&sql, "SELECT 1");
-    list_sql_from(&sql, msg_resource_by_name(slice_of(resource->parent))->table);
+    list_sql_from(&sql, parent->table);
     buf_append_text(&sql, " AND t.id = $2");
-    return statement_of(name_of(name, resource->name, "parent", 0), &sql);
+    list_sql_rights(&sql, parent, plan->conditions_of_parent, 3, 0, false);
+    return statement_of(name_of(name, plan, "parent", 0), &sql);
 }
 
 /* ---- lists, by shape ---- */
@@ -142,7 +152,7 @@ static struct db_statement *make(const struct plan *plan, const struct plan_shap
     char name[NAME_SIZE];
     buf_init(&sql, SQL_MAX);
     write(&sql, plan, shape);
-    return statement_of(number ? name_of(name, plan->resource->name, what, number) : NULL, &sql);
+    return statement_of(number ? name_of(name, plan, what, number) : NULL, &sql);
 }
 
 static const struct db_statement *make_nameless(struct plan *plan, const struct plan_shape *shape,
@@ -218,7 +228,8 @@ static void find_filters(struct plan *plan)
     for (size_t i = 0; i < object->field_count; i++) {
         const struct msg_field *field = &object->fields[i];
         plan->has_search |= field->search;
-        if (!field->filter)
+        plan->hides_searched |= field->search && field->classes & plan->hidden;
+        if (!field->filter || field->classes & plan->hidden)
             continue;
         if (field->shape.type == MSG_BOOLEAN && strcmp(field->name, "archived") == 0)
             plan->archived = (int)plan->filter_count;
@@ -234,7 +245,7 @@ static void find_sorts(struct plan *plan)
         const struct msg_field *field = &object->fields[i];
         if (strcmp(field->name, "created_at") == 0)
             plan->sorts[0] = field;
-        else if (field->sort)
+        else if (field->sort && !(field->classes & plan->hidden))
             plan->sorts[plan->sort_count++] = field;
     }
 }
@@ -271,20 +282,28 @@ static void find_includes(struct plan *plan)
     }
 }
 
-static void plan_init(struct plan *plan, struct plans *plans, const struct msg_resource *resource)
+enum { NEVER = 1 << MSG_CONDITIONS }; /* a condition that never holds: the role has no right to read */
+
+/* The conditions under which the role reads the resource; 0: it reads everything. */
+static unsigned conditions_of(const struct msg_resource *resource, enum msg_role role)
 {
-    *plan = (struct plan){
-        .resource = resource,
-        .entity = entity_statement(resource),
-        .parent = parent_statement(resource),
-        .plans = plans,
-    };
+    unsigned conditions = resource->rights[role][MSG_RIGHT_READ];
+    return conditions & MSG_MAY_ANY ? 0 : conditions ? conditions : NEVER;
+}
+
+static struct plan *plan_new(const struct plan *reader)
+{
+    struct plan *plan = xcalloc(1, sizeof(*plan));
+    *plan = *reader;
+    plan->entity = entity_statement(plan);
+    plan->parent = parent_statement(plan);
     find_filters(plan);
     find_sorts(plan);
     find_includes(plan);
+    return plan;
 }
 
-static void plan_done(struct plan *plan)
+static void plan_free(struct plan *plan)
 {
     free(plan->entity);
     free(plan->parent);
@@ -298,6 +317,7 @@ static void plan_done(struct plan *plan)
         }
     free(plan->lists);
     free(plan->nameless);
+    free(plan);
 }
 
 struct plans *plans_new(void)
@@ -305,9 +325,9 @@ struct plans *plans_new(void)
     size_t count = 0;
     while (msg_resources[count])
         count++;
-    struct plans *plans = xcalloc(1, sizeof(*plans) + count * sizeof(plans->plans[0]));
+    struct plans *plans = xcalloc(1, sizeof(*plans) + count * sizeof(plans->rows[0]));
     for (; plans->count < count; plans->count++)
-        plan_init(&plans->plans[plans->count], plans, msg_resources[plans->count]);
+        plans->rows[plans->count].resource = msg_resources[plans->count];
     return plans;
 }
 
@@ -316,14 +336,46 @@ void plans_free(struct plans *plans)
     if (!plans)
         return;
     for (size_t i = 0; i < plans->count; i++)
-        plan_done(&plans->plans[i]);
+        for (size_t role = 0; role < MSG_ROLES; role++) {
+            struct plan *plan = plans->rows[i].of_role[role];
+            for (size_t other = role; plan && other < MSG_ROLES; other++)
+                if (plans->rows[i].of_role[other] == plan)
+                    plans->rows[i].of_role[other] = NULL;
+            if (plan)
+                plan_free(plan);
+        }
     free(plans);
 }
 
-struct plan *plans_of(struct plans *plans, const struct msg_resource *resource)
+static bool is_of_same_reader(const struct plan *a, const struct plan *b)
 {
-    for (size_t i = 0; i < plans->count; i++)
-        if (plans->plans[i].resource == resource)
-            return &plans->plans[i];
-    return NULL;
+    return a->conditions == b->conditions && a->conditions_of_parent == b->conditions_of_parent &&
+           a->hidden == b->hidden;
+}
+
+static struct plan *obtain(struct plan *of_role[MSG_ROLES], const struct plan *reader)
+{
+    for (size_t role = 0; role < MSG_ROLES; role++)
+        if (of_role[role] && is_of_same_reader(of_role[role], reader))
+            return of_role[role];
+    return plan_new(reader);
+}
+
+struct plan *plans_of(struct plans *plans, const struct msg_resource *resource, enum msg_role role)
+{
+    size_t i = 0;
+    while (plans->rows[i].resource != resource)
+        i++;
+    struct plan **of_role = plans->rows[i].of_role;
+    if (of_role[role])
+        return of_role[role];
+    const struct plan reader = {
+        .resource = resource,
+        .plans = plans,
+        .conditions = conditions_of(resource, role),
+        .conditions_of_parent =
+            resource->parent ? conditions_of(msg_resource_by_name(slice_of(resource->parent)), role) : 0,
+        .hidden = msg_role_hidden(role), /* of what is included, too */
+    };
+    return of_role[role] = obtain(of_role, &reader);
 }

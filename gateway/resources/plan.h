@@ -82,8 +82,11 @@ struct plans;
 
 struct plan {
     const struct msg_resource *resource;
-    struct db_statement *entity; /* $1 company, $2 id, $3 parent where there is one → json, version */
-    struct db_statement *parent; /* $1 company, $2 id → a row when the parent exists; NULL: it has none */
+    /* $1 company, $2 id, then the parent where there is one, then the user where the plan asks for it → json, version */
+    struct db_statement *entity;
+    /* $1 company, $2 id, $3 the user where there are conditions_of_parent → a row when the parent is there to be seen;
+     * NULL: it has none */
+    struct db_statement *parent;
     const struct msg_field *filters[PLAN_FILTERS_MAX];
     size_t filter_count;
     const struct msg_field *sorts[PLAN_SORTS_MAX]; /* the first is created_at */
@@ -97,21 +100,35 @@ struct plan {
     struct plan_list **lists; /* by shape: open addressing */
     size_t list_count, list_capacity;
     struct db_statement *nameless; /* the last one that has no name */
+    /* Who reads: the roles that have the same conditions and see the same fields share a plan. */
+    unsigned
+        conditions; /* of the right to read, one of which must hold (enum msg_condition); 0: it reads all */
+    unsigned conditions_of_parent; /* the same of what the entity belongs to */
+    unsigned hidden;               /* class bits of the fields that it does not see */
+    bool hides_searched; /* the index of text search knows one of them: so the reader's searches walk */
 };
 
 struct plans *plans_new(void);
 void plans_free(struct plans *plans);
-struct plan *plans_of(struct plans *plans, const struct msg_resource *resource);
+/* The plan of the resource for readers of the role. */
+struct plan *plans_of(struct plans *plans, const struct msg_resource *resource, enum msg_role role);
+
+/* Whether the statements of entities and lists need to know the user. */
+static inline bool plan_asks_user(const struct plan *plan)
+{
+    return plan->conditions != 0;
+}
 
 /* Whether a step may look at rows that do not match: the shape has a text, or a filter that is more than the bounds of
- * its walk. */
+ * its walk, or the reader may not read every row. */
 bool plan_compares(const struct plan *plan, const struct plan_shape *shape);
 
 /* Whether the filter on the column of the sort lets entries through that have a value there, or that have none. */
 bool plan_has_values(const struct plan *plan, const struct plan_shape *shape);
 bool plan_has_nulls(const struct plan *plan, const struct plan_shape *shape);
 
-/* Parameters: $1 company, $2 most rows to return, then those that the shape has, in this order: parent; of each filter
+/* Parameters: $1 company, $2 most rows to return, then those that the shape has, in this order: parent; the user
+ * (plan_asks_user); of each filter
  * the value or the values (as an array), low, high; the pattern (LIKE); the value and the id to begin after, or of
  * PLAN_AFTER_NULL the id. When plan_compares: then the number of rows to look at, and whether to wait for the other
  * walks of the company (list_sql.c).

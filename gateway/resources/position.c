@@ -3,9 +3,10 @@
 /* Which list a cursor belongs to. */
 static uint64_t digest_of(const struct call *call, const struct plan *plan, const struct selection *selection)
 {
-    struct slice parts[7 + 4 * PLAN_FILTERS_MAX];
+    struct slice parts[9 + 4 * PLAN_FILTERS_MAX];
     const struct plan_shape *shape = &selection->shape;
     const uint8_t order[] = {shape->descending, shape->text};
+    const uint8_t rights[] = {(uint8_t)plan->conditions, (uint8_t)plan->hidden};
     size_t count = 0;
     parts[count++] = (struct slice){(const char *)call->identity.company.octet, sizeof(struct uuid)};
     parts[count++] = slice_of(plan->resource->name);
@@ -23,6 +24,10 @@ static uint64_t digest_of(const struct call *call, const struct plan *plan, cons
             parts[count++] = given[k].data ? given[k] : SLICE("");
     }
     parts[count++] = (struct slice){(const char *)shape->filters, sizeof(shape->filters)};
+    if (plan->conditions || plan->hidden)
+        parts[count++] = (struct slice){(const char *)rights, sizeof(rights)};
+    if (plan_asks_user(plan))
+        parts[count++] = (struct slice){(const char *)call->identity.user.octet, sizeof(struct uuid)};
     return msg_fingerprint(parts, count);
 }
 

@@ -131,6 +131,13 @@ void query_start(struct call *call, enum query_need need, const struct db_statem
     start(query_new(call, on_rows, context), need, statement, params, param_count);
 }
 
+struct slice query_user(struct call *call)
+{
+    char user[UUID_TEXT_LEN + 1];
+    uuid_format(&call->identity.user, user);
+    return arena_copy(&call->arena, slice_of(user));
+}
+
 void query_try(struct call *call, enum query_need need, const struct db_statement *statement,
                const struct slice *params, size_t param_count, query_on_rows *on_rows, query_on_gone *on_gone,
                void *context)

@@ -26,6 +26,9 @@ enum query_need {
 void query_start(struct call *call, enum query_need need, const struct db_statement *statement,
                  const struct slice *params, size_t param_count, query_on_rows *on_rows, void *context);
 
+/* The user of the call's token, as a parameter in the call's memory; SLICE_NONE: that is used up. */
+struct slice query_user(struct call *call);
+
 /* As query_start, for a call that can be answered without the rows: `result` has the error when there are none. on_gone,
  * which may be NULL, is called when the client goes away first. */
 typedef void query_on_gone(void *context);

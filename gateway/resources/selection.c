@@ -4,16 +4,19 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/msg/resource_sql.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/target.h"
 #include "gateway/resources/position.h"
+#include "gateway/resources/query.h"
 
 struct parsing {
     struct call *call;
     const struct plan *plan;
     struct selection *selection;
     struct msg_problems *problems;
-    unsigned seen; /* SEEN_…: parameters that have come */
+    unsigned seen;     /* SEEN_…: parameters that have come */
+    bool names_hidden; /* a field that the reader does not see */
 };
 
 enum {
@@ -112,6 +115,19 @@ static struct slice end_names(struct parsing *p, struct names *names)
     return text;
 }
 
+/* A filter or an order by a field that the reader does not see would tell its values. */
+static bool take_hidden(struct parsing *p, struct slice name, struct slice field)
+{
+    const struct msg_object *object = p->plan->resource->object;
+    for (size_t i = 0; p->plan->hidden && i < object->field_count; i++)
+        if (object->fields[i].classes & p->plan->hidden && slice_is(field, object->fields[i].name)) {
+            complain(p, name, SLICE("is a field that your role does not see"));
+            p->names_hidden = true;
+            return true;
+        }
+    return false;
+}
+
 static void take_sort(struct parsing *p, struct slice name, struct slice value)
 {
     const struct plan *plan = p->plan;
@@ -124,6 +140,8 @@ static void take_sort(struct parsing *p, struct slice name, struct slice value)
             p->selection->shape.sort = (uint8_t)i;
             return;
         }
+    if (take_hidden(p, name, field))
+        return;
     begin_names(&names, "must be one of these, with - before it for the contrary order: ");
     for (size_t i = 0; i < plan->sort_count; i++)
         add_name(&names, slice_of(plan->sorts[i]->name));
@@ -157,6 +175,10 @@ static void take_fields(struct parsing *p, struct slice name, struct slice value
     bool is_right = take_field(p, SLICE("id"));
     while (is_right && value.data)
         is_right = take_field(p, next_name(&value));
+    if (p->selection->shape.fields & ~resource_sql_seen(p->plan->resource, p->plan->hidden)) {
+        complain(p, name, SLICE("names a field that your role does not see"));
+        p->names_hidden = true;
+    }
     if (p->selection->shape.fields == (UINT64_C(1) << object->field_count) - 1)
         p->selection->shape.fields = 0;
     if (is_right)
@@ -172,14 +194,19 @@ static bool may(const struct parsing *p, const struct msg_resource *resource, en
     return authorize_conditions(p->call, resource, right) != 0;
 }
 
-/* Whoever may not read the other entity cannot include it, and is told of it as of one that there is not. */
+/* An included entity is read without the reader's conditions. */
+static bool reads_all(const struct parsing *p, const struct msg_resource *resource)
+{
+    return authorize_conditions(p->call, resource, MSG_RIGHT_READ) & MSG_MAY_ANY;
+}
+
+/* Whoever may not read every other entity cannot include it, and is told of it as of one that there is not. */
 static bool take_one_include(struct parsing *p, struct slice include)
 {
     const struct plan *plan = p->plan;
     uint8_t *includes = &p->selection->shape.includes;
     for (size_t i = 0; i < plan->include_count; i++)
-        if (slice_equal(include, plan->includes[i].name) &&
-            may(p, plan->includes[i].resource, MSG_RIGHT_READ)) {
+        if (slice_equal(include, plan->includes[i].name) && reads_all(p, plan->includes[i].resource)) {
             *includes |= (uint8_t)(1U << i);
             return true;
         }
@@ -200,7 +227,7 @@ static void take_include(struct parsing *p, struct slice name, struct slice valu
         return;
     begin_names(&names, "must be some of these with commas between them: ");
     for (size_t i = 0; i < plan->include_count; i++)
-        if (may(p, plan->includes[i].resource, MSG_RIGHT_READ))
+        if (reads_all(p, plan->includes[i].resource))
             add_name(&names, plan->includes[i].name);
     if (plan->has_transitions)
         add_name(&names, SLICE("allowed"));
@@ -281,7 +308,7 @@ static bool take_filter(struct parsing *p, struct slice name, struct slice raw)
             complain(p, name, wrong);
         return true;
     }
-    return false;
+    return take_hidden(p, name, field);
 }
 
 static struct slice no_such_parameter(struct parsing *p)
@@ -319,7 +346,7 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
     if (wrong.data)
         complain(&p, SLICE("after"), wrong);
     if (problems->count > 0)
-        return ERR_BAD_REQUEST;
+        return p.names_hidden ? ERR_FORBIDDEN : ERR_BAD_REQUEST;
     *ret_selection = selection;
     return ERR_OK;
 }
@@ -353,6 +380,8 @@ size_t selection_params(struct call *call, const struct selection *selection, co
     params[count++] = arena_number(call, rows);
     if (plan->resource->parent)
         params[count++] = call->params[0];
+    if (plan_asks_user(plan))
+        params[count++] = query_user(call);
     for (size_t i = 0; i < plan->filter_count; i++) {
         const struct filter *filter = &selection->filters[i];
         uint8_t demand = selection->shape.filters[i];

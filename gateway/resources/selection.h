@@ -13,7 +13,7 @@
 #include "gateway/resources/filter.h"
 #include "gateway/resources/plan.h"
 
-enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 7 };
+enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 8 };
 
 struct selection {
     int64_t limit;
@@ -24,7 +24,8 @@ struct selection {
         after; /* its kind and its digest are those of the list, whether it comes from the query or not */
 };
 
-/* ERR_BAD_REQUEST, with a problem for each parameter that is unknown, is repeated, or has a value that
+/* ERR_FORBIDDEN where a parameter names a field that the reader does not see, else
+ * ERR_BAD_REQUEST, with a problem for each parameter that is unknown, is repeated, or has a value that
  * does not fit its field. The problems' pointers are "?name". Memory is the call's. */
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
                          struct msg_problems *problems) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "gateway/bus/inbox.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/preconditions.h"
+#include "gateway/resources/entity.h"
 #include "gateway/resources/operation.h"
 #include "gateway/resources/plan.h"
 #include "gateway/resources/query.h"
@@ -162,6 +163,30 @@ static bool read_path(struct write *w)
     return false;
 }
 
+/* A field that the role does not see it does not write, either. */
+static bool check_classes(struct write *w, const json_t *json)
+{
+    struct call *call = w->call;
+    struct msg_problems problems = {.arena = &call->arena};
+    unsigned hidden = msg_role_hidden(call->identity.role_row) & call->resource->classes;
+    for (size_t i = 0; hidden && i < call->resource->object->field_count; i++) {
+        const struct msg_field *field = &call->resource->object->fields[i];
+        if (!(field->classes & hidden) || !json_object_get(json, field->name))
+            continue;
+        struct slice pointer = SLICE_NONE;
+        char text[80];
+        int len = snprintf(text, sizeof(text), "/%s", field->name);
+        pointer = arena_copy(&call->arena, (struct slice){text, (size_t)len});
+        msg_problem_add(&problems, NULL, "is a field that your role does not see");
+        if (problems.last)
+            problems.last->pointer = pointer;
+    }
+    if (problems.count == 0)
+        return true;
+    call_fail_fields(call, ERR_FORBIDDEN, NULL, &problems);
+    return false;
+}
+
 static bool encode_body(struct write *w, const json_t *json)
 {
     struct msg_problems problems = {.arena = &w->call->arena};
@@ -183,7 +208,7 @@ static bool read_body(struct write *w)
         call_fail(w->call, ERR_BAD_REQUEST, why);
         return false;
     }
-    bool encoded = encode_body(w, json);
+    bool encoded = check_classes(w, json) && encode_body(w, json);
     json_decref(json);
     return encoded;
 }
@@ -256,11 +281,8 @@ static void on_look(struct call *call, struct db_result *result, void *context)
 static void look_first(const struct write *w)
 {
     struct call *call = w->call;
-    const struct plan *plan = plans_of(call->gateway->plans, call->resource);
-    char company[UUID_TEXT_LEN + 1];
-    uuid_format(&call->identity.company, company);
-    const struct slice own = {company, UUID_TEXT_LEN}, last = call->params[plan->resource->parent != NULL];
-    const struct slice ids[] = {plan->resource->is_single ? own : last, call->params[0]};
+    const struct plan *plan = plans_of(call->gateway->plans, call->resource, call->identity.role_row);
+    struct slice params[ENTITY_PARAMS_MAX];
     struct write *kept = arena_alloc(&call->arena, sizeof(*kept));
     struct slice body = arena_copy(&call->arena, w->encoded);
     if (!kept || !body.data) {
@@ -269,8 +291,11 @@ static void look_first(const struct write *w)
     }
     *kept = *w;
     kept->encoded = body;
-    query_start(call, QUERY_FRESH, w->verb->is_of_operation ? &inbox_follow : plan->entity, ids,
-                plan->resource->parent ? 2 : 1, on_look, kept);
+    if (w->verb->is_of_operation)
+        query_start(call, QUERY_FRESH, &inbox_follow, call->params, 1, on_look, kept);
+    else
+        query_start(call, QUERY_FRESH, plan->entity, params, entity_params(call, plan, params), on_look,
+                    kept);
 }
 
 static void run(struct call *call, const struct verb *verb)

@@ -14,6 +14,8 @@ static enum err take_channels(struct call *call, struct slice names, struct hub_
     size_t max = (size_t)call->gateway->config->ws_max_channels;
     request->company = request->id = call->identity.company;
     request->kind = CHANNEL_COMPANY;
+    request->user = call->identity.user;
+    request->role = call->identity.role_row;
     if (!names.data)
         return ERR_OK;
     struct uuid *projects = arena_alloc(&call->arena, max * sizeof(*projects));

@@ -4,7 +4,9 @@
 
 #include "common/base/json.h"
 #include "common/db/db.h"
+#include "common/msg/members.h"
 #include "gateway/http/preconditions.h"
+#include "gateway/hub/audience.h"
 #include "gateway/hub/position.h"
 #include "gateway/net/conn.h"
 #include "gateway/resources/query.h"
@@ -45,6 +47,7 @@ struct poll {
 };
 
 static void read_page(struct poll *poll);
+static void read_events_of(struct poll *poll);
 
 /* Waiting. */
 
@@ -154,13 +157,30 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
 
 /* The answer. */
 
-static void respond(struct call *call, struct db_result *result, const char *position)
+/* The page with what the caller's role sees of its events. */
+static void respond_seen(struct call *call, struct slice body, bool is_of_company)
+{
+    struct slice events = members_value(body, "data");
+    const char *behind = events.data + events.len, *end = body.data + body.len;
+    CLEANUP(buf_done) struct buf seen;
+    buf_init(&seen, body.len + 1);
+    buf_append(&seen, body.data, (size_t)(events.data - body.data) + 1);
+    audience_append_page(call->identity.role_row, is_of_company,
+                         (struct slice){events.data + 1, events.len - 2}, &seen);
+    buf_append(&seen, behind - 1, (size_t)(end - behind) + 1);
+    call_respond(call, 200, "application/json", buf_slice(&seen));
+}
+
+static void respond(struct call *call, struct db_result *result, const char *position, bool is_of_company)
 {
     char text[POSITION_SIZE + 2];
     int len = snprintf(text, sizeof(text), "\"%s\"", position);
     call_set_etag(call, (struct slice){text, (size_t)len});
     struct bytes *body = db_share(result, 0, BODY);
-    call_respond_shared(call, 200, "application/json", body, body->slice);
+    if (audience_is_whole(call->identity.role_row))
+        call_respond_shared(call, 200, "application/json", body, body->slice);
+    else
+        respond_seen(call, body->slice, is_of_company);
     bytes_unref(body);
 }
 
@@ -202,12 +222,45 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
         wait_for_events(poll, epoch, db_int(result, 0, NEXT));
     else
-        respond(call, result, position_format(epoch.data, db_int(result, 0, NEXT), position).data);
+        respond(call, result, position_format(epoch.data, db_int(result, 0, NEXT), position).data,
+                poll->request.kind == CHANNEL_COMPANY);
 }
 
 /* Asking. */
 
+static void on_right(struct call *call, struct db_result *result, void *context)
+{
+    if (db_rows(result) > 0)
+        call_fail(call, ERR_FORBIDDEN, NULL);
+    else
+        read_events_of(context);
+}
+
+/* A right that depends on the user is asked for before each page, also of those that were waited for. */
 static void read_page(struct poll *poll)
+{
+    struct call *call = poll->call;
+    unsigned conditions = audience_conditions(call->identity.role_row);
+    char may[16], *users = arena_alloc(&call->arena, UUID_TEXT_LEN + 3);
+    struct slice user = query_user(call);
+    if (conditions & MSG_MAY_ANY) {
+        read_events_of(poll);
+        return;
+    }
+    if (!users || !user.data || conditions == 0 || poll->request.kind == CHANNEL_COMPANY) {
+        call_fail(call, ERR_FORBIDDEN, NULL);
+        return;
+    }
+    int users_len = snprintf(users, UUID_TEXT_LEN + 3, "{%.*s}", (int)user.len, user.data);
+    int may_len = snprintf(may, sizeof(may), "{%u}", conditions);
+    const struct slice params[] = {{users, (size_t)users_len},
+                                   poll->projects,
+                                   arena_copy(&call->arena, (struct slice){may, (size_t)may_len})};
+    query_start(call, poll->has_waited ? QUERY_AT_ONCE : QUERY_FRESH, hub_right_statement(), params,
+                ARRAY_LEN(params), on_right, poll);
+}
+
+static void read_events_of(struct poll *poll)
 {
     char after[DB_NUMBER_SIZE], limit[DB_NUMBER_SIZE];
     const struct slice params[] = {db_number(poll->request.offset, after), db_number(poll->limit, limit),

@@ -3,15 +3,7 @@
 
 #include "schemas/schemac/compiler.h"
 
-/* What a condition needs of the resource, beside a project. */
-static const struct {
-    enum msg_condition condition;
-    const char *field;
-} own_fields[] = {
-    {MSG_MAY_ASSIGNEE, "assignee_id"},
-    {MSG_MAY_CREATOR, "creator_id"},
-    {MSG_MAY_SELF, "user_id"},
-};
+#include "common/msg/rights_sql.h"
 
 /* The verbs of a resource that make a right worth giving. A resource without any verb has commands that are written
  * by hand, and rights for these. */
@@ -36,13 +28,10 @@ static bool check_condition(struct compiler *c, const struct spot *at, const str
         return refuse(c, at, "what is created has no members yet");
     if (right == MSG_RIGHT_CREATE && (condition == MSG_MAY_ASSIGNEE || condition == MSG_MAY_CREATOR))
         return refuse(c, at, "is for entities that there are already");
-    for (size_t i = 0; i < ARRAY_LEN(own_fields); i++) {
-        const struct msg_field *field =
-            own_fields[i].condition == condition ? field_named(resource->object, own_fields[i].field) : NULL;
-        if (own_fields[i].condition == condition && (!field || field->shape.format != MSG_FORMAT_UUID))
-            return refuse(c, at, "needs the uuid `%s`", own_fields[i].field);
-    }
-    return true;
+    bool is_of_user =
+        condition == MSG_MAY_ASSIGNEE || condition == MSG_MAY_CREATOR || condition == MSG_MAY_SELF;
+    return !is_of_user || rights_column(resource->object, condition) ||
+           refuse(c, at, "the resource has no field that names this user (common/msg/rights_sql.c)");
 }
 
 static bool read_condition(struct compiler *c, const struct spot *at, struct msg_resource *resource,

@@ -37,7 +37,7 @@ static bool is_of(unsigned verbs, enum msg_verb verb)
 
 static bool check_parameter(const struct rule_reader *r, const struct spot *at, struct slice name)
 {
-    static const char *const known[] = {"company", "id", "actor", "at", "year", "parent"};
+    static const char *const known[] = {"company", "id", "actor", "bound", "at", "year", "parent"};
     for (size_t i = 0; i < ARRAY_LEN(known) - (r->parent ? 0 : 1); i++)
         if (slice_is(name, known[i]))
             return true;
@@ -380,6 +380,11 @@ static bool is_alone(const struct rule_reader *r, const struct spot *root)
 {
     const struct msg_resource *resource = &r->message->resource;
     bool is = false;
+    for (size_t role = 0; role < MSG_ROLES; role++) {
+        unsigned create = resource->rights[role][MSG_RIGHT_CREATE];
+        unsigned above = r->parent ? r->parent->rights[role][MSG_RIGHT_READ] : MSG_MAY_ANY;
+        is = is || (create && !(create & above & MSG_MAY_ANY)); /* a right that depends on the sender */
+    }
     size_t written = json_array_size(json_object_get(root->json, "x-rules"));
     for (size_t i = 0; i < r->rule_count; i++)
         if (is_of(r->rules[i].verbs, MSG_VERB_CREATE))

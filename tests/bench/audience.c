@@ -19,7 +19,7 @@ static void append_token(struct audience *a, const struct listener *l)
 {
     struct identity identity = {.user = uuid_v7(),
                                 .company = *company_of(a, l),
-                                .role = "supervisor",
+                                .role = "company_admin",
                                 .expires_at = time(NULL) + TOKEN_TTL_S};
     char token[TOKEN_MAX];
     if (token_sign(a->keys, &identity, token, sizeof(token)))

@@ -151,6 +151,8 @@ static bool has_values(size_t filter)
 }
 
 static const struct resource_rule written_rules[] = {
+    {ERR_FORBIDDEN, "/resource", "is nothing of which your role reads every entity and every field",
+     "new.resource <> ALL (:reads)"},
     {ERR_VALIDATION, "/project_id", "must be a project of the company",
      "new.project_id IS NOT NULL AND NOT EXISTS (SELECT FROM project AS p"
      " WHERE p.company_id = :company AND p.id = new.project_id)"},

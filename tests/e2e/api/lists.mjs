@@ -267,8 +267,9 @@ export function lists(shared) {
                 const { data } = expectStatus(await tasks.get(`${path}?include=allowed&limit=200`), 200).body;
                 for (const { status, allowed } of data) assert.deepEqual(allowed, { status: next[status] });
                 // A role that writes no projects.
-                await newProject(tasks, { status: 'active' });
-                const [mine, theirs] = [tasks, shared.stack.client({ company, role: 'supervisor' })];
+                const { id } = await newProject(tasks, { status: 'active' }), user = await shared.stack.addUser(company, 'supervisor');
+                expectStatus(await tasks.post(`/v1/projects/${id}/members`, { user_id: user }), 201);
+                const [mine, theirs] = [tasks, shared.stack.client({ company, user, role: 'supervisor' })];
                 for (const [client, expected] of [[mine, ['on-hold', 'completed', 'cancelled']], [theirs, []]]) {
                     const { data: [one] } = expectStatus(await client.get('/v1/projects?status=active&include=allowed'), 200).body;
                     assert.deepEqual(one.allowed, { status: expected });

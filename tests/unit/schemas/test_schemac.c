@@ -686,7 +686,9 @@ static void test_rights_when_they_name_what_is_not_then_refused(void **state)
          "/x-rights/operative/read: must be any, member, manager, assignee, creator or self"},
         {MAY("\"read\":[]"), "\"money\"}",
          "/x-rights/operative/read: must not be empty: what is left out nobody may do"},
-        {MAY("\"read\":\"creator\""), "\"money\"}", "/x-rights/operative/read: needs the uuid `creator_id`"},
+        {MAY("\"read\":\"creator\""), "\"money\"}",
+         "/x-rights/operative/read: the resource has no field that names this user "
+         "(common/msg/rights_sql.c)"},
         {MAY("\"create\":\"assignee\""), "\"money\"}",
          "/x-rights/operative/create: is for entities that there are already"},
         {MAY("\"read\":\"any\""), "\"gold\"}",

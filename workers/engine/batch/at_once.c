@@ -1,4 +1,5 @@
 #include "workers/engine/batch/private.h"
+#include "workers/engine/resource/rights.h"
 
 static void on_recorded(void *arg, struct db_result *result)
 {
@@ -107,7 +108,10 @@ bool batch_goes_at_once(struct batch *b)
     for (size_t i = 0; i < run.count; i++) {
         if (!is_fresh(run.commands[i], now_s))
             return false;
-        run.commands[i]->handler = handlers_find(b->handlers, run.commands[i]->envelope.type);
+        const struct handler *handler = handlers_find(b->handlers, run.commands[i]->envelope.type);
+        if (handler && !rights_allow(&handler->statement, run.commands[i]->envelope.role))
+            return false;
+        run.commands[i]->handler = handler;
     }
     run.handler = run.commands[0]->handler;
     arena_reset(&b->runs);

@@ -1,5 +1,6 @@
 #include "workers/engine/batch/private.h"
 #include "workers/engine/command/refusal.h"
+#include "workers/engine/resource/rights.h"
 
 struct resource_moment batch_moment(const struct batch *b)
 {
@@ -78,6 +79,12 @@ static bool has_nothing_to_publish(const struct command *command)
     return command->row == DEFER_UNPUBLISHED && (command_is_new(command) || command_is_waiting(command));
 }
 
+static void refuse_right(struct command *command)
+{
+    CLEANUP_FREE char *detail = rights_detail(&command->handler->statement);
+    command_refuse(command, ERR_FORBIDDEN, detail, NULL, 0);
+}
+
 /* Returns false when the command needs no statement: it has its result, or waits. */
 static bool is_to_run(struct batch *b, struct command *command)
 {
@@ -110,6 +117,8 @@ static bool is_to_run(struct batch *b, struct command *command)
         command_refuse(command, ERR_NOT_FOUND, "There is no such company.", NULL, 0);
     else if (!command->handler)
         reject(command, "There is no such command.");
+    else if (!rights_allow(&command->handler->statement, command->envelope.role))
+        refuse_right(command);
     else
         return true;
     return false;

@@ -10,10 +10,15 @@
     "CASE WHEN EXISTS (SELECT FROM deferred AS d WHERE d.company_id = :company AND d.command_id = :id)" \
     " THEN old.kind ELSE split_part(old.kind, '.', 1) || '.create' END"
 
-/* Whoever may send a command may cancel it. */
+#define IS_OWN                                                                                    \
+    "(EXISTS (SELECT FROM deferred AS d WHERE d.company_id = :company AND d.command_id = :id AND" \
+    " d.actor = :actor) OR EXISTS (SELECT FROM long_job AS j WHERE j.company_id = :company AND"   \
+    " j.id = :id AND j.actor = :actor))"
+
+/* Whoever may send a command without a condition may cancel that of another, and everybody their own. */
 static const struct resource_rule rules[] = {
     {ERR_FORBIDDEN, NULL, "Your role is not allowed to do what this operation does.",
-     "old.ended_at IS NULL AND " CANCELLED " <> ALL (:may)"},
+     "old.ended_at IS NULL AND " CANCELLED " <> ALL (:may) AND NOT " IS_OWN},
     {ERR_CONFLICT, NULL, "The operation has ended.", "old.ended_at IS NOT NULL"},
     {ERR_CONFLICT, NULL, "The command has begun.", "old.ended_at IS NULL AND old.has_begun"},
     {0},

@@ -7,6 +7,7 @@
 #include "common/db/pg_array.h"
 #include "workers/engine/command/refusal.h"
 #include "workers/engine/resource/resource_text.h"
+#include "workers/engine/resource/rights.h"
 
 enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20, MAY_SIZE = 8192 };
 
@@ -15,8 +16,9 @@ enum { SCRATCH_BLOCK = 16 << 10, COLUMN_MAX = 64 << 20, MAY_SIZE = 8192 };
 /* The texts of one command's parameters. */
 struct texts {
     char company[UUID_TEXT_LEN + 1], id[UUID_TEXT_LEN + 1], actor[UUID_TEXT_LEN + 1],
-        parent[UUID_TEXT_LEN + 1];
-    char if_match[DB_NUMBER_SIZE], has[DB_NUMBER_SIZE], may[MAY_SIZE];
+        bound[UUID_TEXT_LEN + 1], parent[UUID_TEXT_LEN + 1];
+    char if_match[DB_NUMBER_SIZE], has[DB_NUMBER_SIZE], rights[DB_NUMBER_SIZE], may[MAY_SIZE],
+        reads[MAY_SIZE];
 };
 
 struct resource_writer {
@@ -96,9 +98,23 @@ static struct slice may_param(enum msg_role role, char text[MAY_SIZE])
     text[0] = '{';
     for (const struct msg_resource *const *at = msg_resources; *at; at++)
         for (size_t i = 0; i < ARRAY_LEN(rights); i++)
-            if ((*at)->rights[role][rights[i]] && len < MAY_SIZE)
+            if ((*at)->rights[role][rights[i]] & MSG_MAY_ANY && len < MAY_SIZE)
                 len += (size_t)snprintf(text + len, MAY_SIZE - len, "%s%s.%s", len > 1 ? "," : "",
                                         (*at)->name, msg_right_name(rights[i]));
+    assert(len + 1 < MAY_SIZE);
+    text[len] = '}';
+    return (struct slice){text, len + 1};
+}
+
+/* The same. */
+static struct slice reads_param(enum msg_role role, char text[MAY_SIZE])
+{
+    size_t len = 1;
+    text[0] = '{';
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if ((*at)->rights[role][MSG_RIGHT_READ] & MSG_MAY_ANY && !((*at)->classes & msg_role_hidden(role)) &&
+            len < MAY_SIZE)
+            len += (size_t)snprintf(text + len, MAY_SIZE - len, "%s%s", len > 1 ? "," : "", (*at)->name);
     assert(len + 1 < MAY_SIZE);
     text[len] = '}';
     return (struct slice){text, len + 1};
@@ -120,14 +136,20 @@ static struct slice make_param(const struct resource_statement *s, const struct 
         return slice_of(moment->at);
     case PARAM_ACTOR:
         return uuid_param(true, &envelope->actor, texts->actor);
+    case PARAM_BOUND:
+        return uuid_param(rights_bind(s->resource, envelope->role), &envelope->actor, texts->bound);
     case PARAM_PARENT:
         return uuid_param(envelope->has_parent, &envelope->parent, texts->parent);
     case PARAM_YEAR:
         return slice_of(moment->year);
     case PARAM_IF_MATCH:
         return db_number(envelope->if_match, texts->if_match);
+    case PARAM_READS:
+        return reads_param(msg_role_by_name(envelope->role), texts->reads);
     case PARAM_MAY:
         return may_param(msg_role_by_name(envelope->role), texts->may);
+    case PARAM_RIGHTS:
+        return db_number(rights_of(s, envelope->role), texts->rights);
     case PARAM_HAS:
         return db_number((int64_t)mentioned(object, values), texts->has);
     default:
@@ -172,6 +194,7 @@ static enum pg_element element_of(uint8_t param)
     case PARAM_COMPANY:
     case PARAM_ID:
     case PARAM_ACTOR:
+    case PARAM_BOUND:
     case PARAM_PARENT:
         return PG_UUID;
     case PARAM_SEQ:
@@ -184,10 +207,11 @@ static enum pg_element element_of(uint8_t param)
 }
 
 static void add_element(struct pg_array *column, const struct command *command, int64_t seq,
-                        const struct msg_object *object, const struct msg_value *values, uint8_t param,
+                        const struct msg_resource *resource, const struct msg_value *values, uint8_t param,
                         struct arena *arena)
 {
     const struct envelope *envelope = &command->envelope;
+    const struct msg_object *object = resource->object;
     switch (param) {
     case PARAM_COMPANY:
         pg_array_add_uuid(column, &envelope->company);
@@ -197,6 +221,12 @@ static void add_element(struct pg_array *column, const struct command *command, 
         break;
     case PARAM_ACTOR:
         pg_array_add_uuid(column, &envelope->actor);
+        break;
+    case PARAM_BOUND:
+        if (rights_bind(resource, envelope->role))
+            pg_array_add_uuid(column, &envelope->actor);
+        else
+            pg_array_add_null(column);
         break;
     case PARAM_PARENT:
         pg_array_add_uuid(column, &envelope->parent);
@@ -228,7 +258,7 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
         if (is_array(s, i)) {
             if (w->count == 0)
                 pg_array_begin(&w->columns[i], element_of(s->params[i]));
-            add_element(&w->columns[i], command, seq, s->resource->object, values, s->params[i], &w->scratch);
+            add_element(&w->columns[i], command, seq, s->resource, values, s->params[i], &w->scratch);
         } else if (w->count == 0) {
             w->params[i] = make_param(s, command, moment, values, s->params[i], &w->texts, &w->scratch);
         }
@@ -296,7 +326,9 @@ static void refuse_broken(const struct resource_statement *s, struct command *co
         else
             detail = detail ? detail : rule->detail;
     }
-    if (first && first->err == ERR_VERSION_CONFLICT)
+    if (first && first->err == ERR_NOT_FOUND)
+        refuse_missing(s, command);
+    else if (first && first->err == ERR_VERSION_CONFLICT)
         command_refuse_version(command, version);
     else
         command_refuse(command, first ? first->err : ERR_INTERNAL, detail, points, count);

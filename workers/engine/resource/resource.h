@@ -26,10 +26,15 @@
  *
  * Names that the SQL of a plan may use:
  *   :company :id :actor :at     the tenant, the entity, the user, the time of the batch
+ *   :bound                      the user, if its role may update entities of the resource only under a condition, such
+ *                               as being their manager; else NULL
  *   :parent                     the entity above (the project of a task)
  *   :year                       of the batch, in UTC, as text
  *   :pool                       of the resource, as text
- *   :may                        the types of the commands that the role of the sender may send (x-rights), text[]
+ *   :may                        the types of the commands that the role of the sender may send without a condition
+ *                               (x-rights), text[]
+ *   :reads                      the resources of which that role reads every entity and every field, text[]
+ *   :rights                     the conditions of the sender's rights, as bits (rights.h); of commands that run alone
  *   new.<column>                the entity as it would be
  *   old.<column>                the entity as it is (update, delete; in rules)
  *   t.<column>                  the same, in `computed` of an update

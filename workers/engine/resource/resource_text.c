@@ -7,6 +7,7 @@
 
 #include "common/msg/resource_sql.h"
 #include "workers/engine/resource/plan.h"
+#include "workers/engine/resource/rights.h"
 #include "workers/engine/resource/sql_writer.h"
 
 /* ---- fields ---- */
@@ -116,32 +117,47 @@ static void write_cast_of_field(struct sql_writer *w, size_t index)
     buf_printf(&w->text, "::%s%s AS \"%s\"", sql_type_of(field), is_object ? ")" : "", field->column);
 }
 
+static bool uses_bound(const struct sql_writer *w)
+{
+    for (const struct resource_column *c = w->plan->computed; c && c->column; c++)
+        if (strstr(c->sql, ":bound"))
+            return true;
+    return false;
+}
+
 /* Writes (SELECT r._company, …, r."end_date"::date AS "end_date" … FROM unnest($1::uuid[], …) …) AS new. */
 static void write_new_rows(struct sql_writer *w)
 {
     static const struct {
         unsigned param;
         const char *name, *type;
+        bool is_rare;
     } own[] = {
-        {PARAM_COMPANY, "_company", "uuid"},
-        {PARAM_ID, "_id", "uuid"},
-        {PARAM_ACTOR, "_actor", "uuid"},
-        {PARAM_SEQ, "_seq", "bigint"},
-        {PARAM_FINGERPRINT, "_fingerprint", "bigint"},
-        {PARAM_PARENT, "_parent", "uuid"},
+        {PARAM_COMPANY, "_company", "uuid", false},
+        {PARAM_ID, "_id", "uuid", false},
+        {PARAM_ACTOR, "_actor", "uuid", false},
+        {PARAM_SEQ, "_seq", "bigint", false},
+        {PARAM_FINGERPRINT, "_fingerprint", "bigint", false},
+        {PARAM_BOUND, "_bound", "uuid", true},
+        {PARAM_PARENT, "_parent", "uuid", false},
     };
     size_t count = w->resource->parent ? ARRAY_LEN(own) : ARRAY_LEN(own) - 1;
+    bool has_bound = uses_bound(w);
     buf_append_text(&w->text, "(SELECT r._i");
     for (size_t i = 0; i < count; i++)
-        buf_printf(&w->text, ", r.%s", own[i].name);
+        if (!own[i].is_rare || has_bound)
+            buf_printf(&w->text, ", r.%s", own[i].name);
     each_given(w, write_cast_of_field);
     for (size_t i = 0; i < count; i++) {
+        if (own[i].is_rare && !has_bound)
+            continue;
         buf_append_text(&w->text, i == 0 ? " FROM unnest(" : ", ");
         write_array_param(w, own[i].param, own[i].type);
     }
     each_given(w, write_array_of_field);
     for (size_t i = 0; i < count; i++)
-        buf_printf(&w->text, i == 0 ? ") WITH ORDINALITY AS r (%s" : ", %s", own[i].name);
+        if (!own[i].is_rare || has_bound)
+            buf_printf(&w->text, i == 0 ? ") WITH ORDINALITY AS r (%s" : ", %s", own[i].name);
     each_given(w, write_name_of_field);
     buf_append_text(&w->text, ", _i)) AS new");
 }
@@ -268,6 +284,34 @@ static void write_children(struct sql_writer *w)
     }
 }
 
+static struct resource_rule *made_rule(struct sql_writer *w, enum err err, char *detail)
+{
+    struct resource_rule *rule = &w->statement->made_rules[w->statement->made_count++];
+    *rule = (struct resource_rule){.err = err, .detail = detail};
+    return rule;
+}
+
+/* What the sender does not see is not there, whatever else is wrong with the command. */
+static void write_rights(struct sql_writer *w)
+{
+    CLEANUP(buf_done) struct buf sql;
+    buf_init(&sql, 8192);
+    if (rights_write_hidden(w->statement, &sql)) {
+        buf_append_char(&sql, '\0');
+        begin_rule(w);
+        sql_write(w, buf_data(&sql));
+        end_rule(w, made_rule(w, ERR_NOT_FOUND, NULL));
+    }
+    buf_clear(&sql);
+    if (rights_write_forbidden(w->statement, &sql)) {
+        buf_append_char(&sql, '\0');
+        begin_rule(w);
+        sql_write(w, buf_data(&sql));
+        end_rule(w, made_rule(w, ERR_FORBIDDEN, rights_detail(w->statement)));
+    }
+    assert(!sql.truncated);
+}
+
 static void write_broken(struct sql_writer *w)
 {
     static const struct resource_rule stale = {
@@ -277,6 +321,7 @@ static void write_broken(struct sql_writer *w)
         ":if_match <> 0 AND old.version <> :if_match",
     };
     buf_append_char(&w->text, '(');
+    write_rights(w);
     if (w->plan->verb != RESOURCE_CREATE)
         write_rule(w, &stale);
     if (w->plan->verb == RESOURCE_UPDATE)

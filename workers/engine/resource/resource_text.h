@@ -14,7 +14,10 @@ enum resource_param {
     PARAM_PARENT,
     PARAM_YEAR,
     PARAM_IF_MATCH,
-    PARAM_MAY,          /* the types of the commands that the command's role may send */
+    PARAM_MAY,          /* the types of the commands that the command's role may send without a condition */
+    PARAM_READS,        /* the resources of which the command's role reads everything */
+    PARAM_BOUND,        /* the actor, if its role may change only some of the entities; else NULL */
+    PARAM_RIGHTS,       /* the conditions of the sender's rights (rights.h) */
     PARAM_SEQ,          /* of many: the number of the command's event */
     PARAM_FINGERPRINT,  /* of many */
     PARAM_HELD_COMPANY, /* at once: the sequences that the statement must find locked by its transaction … */

@@ -11,9 +11,12 @@ static const struct {
     enum resource_param param;
     const char *type;
 } names[] = {
-    {"company", PARAM_COMPANY, "uuid"},     {"id", PARAM_ID, "uuid"},         {"at", PARAM_AT, "timestamptz"},
-    {"actor", PARAM_ACTOR, "uuid"},         {"parent", PARAM_PARENT, "uuid"}, {"year", PARAM_YEAR, "text"},
-    {"if_match", PARAM_IF_MATCH, "bigint"}, {"has", PARAM_HAS, "bigint"},     {"may", PARAM_MAY, "text[]"},
+    {"company", PARAM_COMPANY, "uuid"},     {"id", PARAM_ID, "uuid"},
+    {"at", PARAM_AT, "timestamptz"},        {"actor", PARAM_ACTOR, "uuid"},
+    {"parent", PARAM_PARENT, "uuid"},       {"year", PARAM_YEAR, "text"},
+    {"if_match", PARAM_IF_MATCH, "bigint"}, {"has", PARAM_HAS, "bigint"},
+    {"may", PARAM_MAY, "text[]"},           {"reads", PARAM_READS, "text[]"},
+    {"rights", PARAM_RIGHTS, "bigint"},     {"bound", PARAM_BOUND, "uuid"},
 };
 
 void sql_write_param(struct sql_writer *w, unsigned param, const char *type)

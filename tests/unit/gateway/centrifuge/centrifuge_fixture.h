@@ -102,7 +102,7 @@ enum err link_authorize(struct link *link, struct slice token, struct identity *
 {
     (void)link;
     *ret_identity = (struct identity){
-        .role = "developer", .role_row = MSG_ROLE_DEVELOPER, .expires_at = token_expires_at};
+        .role = "company_admin", .role_row = MSG_ROLE_COMPANY_ADMIN, .expires_at = token_expires_at};
     assert_true(uuid_parse(SLICE(USER), &ret_identity->user));
     assert_true(uuid_parse(SLICE(COMPANY), &ret_identity->company));
     if (slice_is(token, "good"))

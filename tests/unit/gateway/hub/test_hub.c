@@ -134,12 +134,14 @@ static void assert_heard_in_pieces(struct client *client, const char *expected)
 
 static struct hub_request ask_company(void)
 {
-    return (struct hub_request){.company = company, .kind = CHANNEL_COMPANY, .id = company};
+    return (struct hub_request){
+        .company = company, .kind = CHANNEL_COMPANY, .id = company, .role = MSG_ROLE_COMPANY_ADMIN};
 }
 
 static struct hub_request ask_project(const char *id)
 {
-    struct hub_request request = {.company = company, .kind = CHANNEL_PROJECT};
+    struct hub_request request = {
+        .company = company, .kind = CHANNEL_PROJECT, .role = MSG_ROLE_COMPANY_ADMIN};
     assert_true(uuid_parse(slice_of(id), &request.id));
     return request;
 }
@@ -771,7 +773,7 @@ static struct uuid set_of_two[2];
 
 static struct hub_request ask_set(void)
 {
-    struct hub_request request = {.company = company};
+    struct hub_request request = {.company = company, .role = MSG_ROLE_COMPANY_ADMIN};
     assert_int_equal(channel_parse_list(SLICE("project:" OTHER ",project:" PROJECT), set_of_two, 2, &request),
                      ERR_OK);
     assert_int_equal(request.kind, CHANNEL_PROJECTS);
@@ -846,7 +848,7 @@ static void test_channel_list_when_parsed_then_one_channel_or_an_error(void **st
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct uuid projects[3];
-        struct hub_request request = {.company = company};
+        struct hub_request request = {.company = company, .role = MSG_ROLE_COMPANY_ADMIN};
         assert_int_equal(channel_parse_list(slice_of(cases[i].names), projects, 3, &request), cases[i].err);
         if (cases[i].err)
             continue;
@@ -854,7 +856,7 @@ static void test_channel_list_when_parsed_then_one_channel_or_an_error(void **st
         assert_int_equal(request.project_count, cases[i].projects);
     }
     struct uuid projects[1];
-    struct hub_request request = {.company = company};
+    struct hub_request request = {.company = company, .role = MSG_ROLE_COMPANY_ADMIN};
     assert_int_equal(channel_parse_list(SLICE("project:" PROJECT ",project:" OTHER), projects, 1, &request),
                      ERR_BAD_REQUEST);
 }

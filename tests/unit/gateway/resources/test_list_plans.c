@@ -459,7 +459,7 @@ static void look_at_list(struct fixture *f, struct plans *plans, const struct ms
 {
     static const char *const modes[] = {"SET plan_cache_mode = force_generic_plan",
                                         "SET plan_cache_mode = force_custom_plan"};
-    f->plan = plans_of(plans, resource);
+    static const enum msg_role readers[] = {MSG_ROLE_COMPANY_ADMIN, MSG_ROLE_OPERATIVE};
     fill_list(resource);
     open_asker(&f->asker);
     tell(&f->asker, "SET cortex.company = '" COMPANY "'");
@@ -468,7 +468,12 @@ static void look_at_list(struct fixture *f, struct plans *plans, const struct ms
             tell(&f->asker, modes[mode]);
             f->is_there = is_there;
             f->way = (unsigned)(2 * mode) + (unsigned)is_there;
-            look_at_every_shape(f);
+            for (size_t reader = 0; reader < (f->way == 0 ? ARRAY_LEN(readers) : 1); reader++) {
+                if (!resource->rights[readers[reader]][MSG_RIGHT_READ])
+                    continue;
+                f->plan = plans_of(plans, resource, readers[reader]);
+                look_at_every_shape(f);
+            }
         }
     close_asker(&f->asker);
     done_with(resource);

@@ -147,8 +147,8 @@ static int set_up(void **state)
     f->call.identity.role_row = MSG_ROLE_COMPANY_ADMIN;
     arena_init(&f->call.arena, 4096, 0);
     f->call.params[0] = SLICE(PROJECT);
-    f->projects = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("project")));
-    f->tasks = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("task")));
+    f->projects = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("project")), MSG_ROLE_COMPANY_ADMIN);
+    f->tasks = plans_of(f->gateway.plans, msg_resource_by_name(SLICE("task")), MSG_ROLE_COMPANY_ADMIN);
     *state = f;
     return 0;
 }

@@ -174,7 +174,7 @@ static inline struct envelope make_envelope(const struct engine *e, const struct
         .type = slice_of(request->type),
         .company = is_set(&request->company) ? request->company : e->company,
         .actor = e->user,
-        .role = SLICE("project_manager"),
+        .role = SLICE("company_admin"),
         .has_subject = is_set(&request->subject),
         .subject = request->subject,
         .has_parent = is_set(&request->parent),

@@ -118,7 +118,7 @@ static const struct subscriber_protocol recording = {.encode = encode,
 
 static void join(struct client *client, int process, uint8_t number, bool listens)
 {
-    struct hub_request request = {.kind = CHANNEL_COMPANY};
+    struct hub_request request = {.kind = CHANNEL_COMPANY, .role = MSG_ROLE_COMPANY_ADMIN};
     *client = (struct client){.subscriber = {.protocol = &recording, .join_leave = listens}};
     client->member.client.octet[0] = number;
     client->member.user.octet[0] = number;

@@ -1,0 +1,226 @@
+#include "gateway/hub/audience.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/msg/members.h"
+#include "gateway/hub/event_text.h"
+
+/* How much of an event a role sees. */
+enum share { SHARE_WHOLE, SHARE_WITHOUT_HIDDEN, SHARE_NUMBER };
+
+static const struct msg_resource *resource_of(struct slice text)
+{
+    struct slice type = event_text_type(text);
+    const char *dot = memchr(type.data, '.', type.len);
+    return dot ? msg_resource_by_name((struct slice){type.data, (size_t)(dot - type.data)}) : NULL;
+}
+
+const struct msg_resource *audience_channels_resource(void)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if ((*at)->channel == MSG_CHANNEL_OWN)
+            return *at;
+    return NULL;
+}
+
+unsigned audience_conditions(enum msg_role role)
+{
+    const struct msg_resource *resource = audience_channels_resource();
+    return resource ? resource->rights[role][MSG_RIGHT_READ] : 0;
+}
+
+/* On the channel of a project the user sees what belongs to it, as far as each condition that may have let the user
+ * in is one of the other resource's right, too. On that of the company there is no condition. */
+static bool is_seen(const struct msg_resource *resource, enum msg_role role, bool is_of_company)
+{
+    unsigned rights = resource->rights[role][MSG_RIGHT_READ];
+    unsigned let_in = is_of_company ? MSG_MAY_ANY : audience_conditions(role);
+    return rights & MSG_MAY_ANY || (let_in && !(let_in & ~rights));
+}
+
+static enum share share_of(const struct msg_resource *resource, enum msg_role role, bool is_of_company)
+{
+    if (!resource || !is_seen(resource, role, is_of_company))
+        return SHARE_NUMBER;
+    return members_have_hidden(resource, msg_role_hidden(role)) ? SHARE_WITHOUT_HIDDEN : SHARE_WHOLE;
+}
+
+bool audience_is_whole(enum msg_role role)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if (share_of(*at, role, true) != SHARE_WHOLE)
+            return false;
+    return true;
+}
+
+static bool sees_the_same(enum msg_role a, enum msg_role b)
+{
+    if (audience_conditions(a) != audience_conditions(b))
+        return false;
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if ((*at)->rights[a][MSG_RIGHT_READ] != (*at)->rights[b][MSG_RIGHT_READ] ||
+            ((msg_role_hidden(a) ^ msg_role_hidden(b)) & (*at)->classes))
+            return false;
+    return true;
+}
+
+enum msg_role audience_like(enum msg_role role)
+{
+    for (unsigned other = 0; other < role; other++)
+        if (sees_the_same((enum msg_role)other, role))
+            return (enum msg_role)other;
+    return role;
+}
+
+/* `data` is the last member of an event, and an entity. */
+static void append_without_hidden(const struct msg_resource *resource, enum msg_role role, struct slice text,
+                                  struct buf *out)
+{
+    struct slice data = members_value(text, "data");
+    if (!data.data) {
+        buf_append_slice(out, text);
+        return;
+    }
+    buf_append(out, text.data, (size_t)(data.data - text.data));
+    members_append_seen(resource, msg_role_hidden(role), data, out);
+    buf_append(out, data.data + data.len, text.len - (size_t)(data.data - text.data) - data.len);
+}
+
+static void append_number(struct buf *out, int64_t first, int64_t last)
+{
+    if (first == last)
+        buf_printf(out, "{\"seq\":%" PRId64 "}", last);
+    else
+        buf_printf(out, "{\"seq\":%" PRId64 ",\"from\":%" PRId64 "}", last, first);
+}
+
+/* ---- publications ---- */
+
+static struct bytes *without_hidden(const struct msg_resource *resource, enum msg_role role,
+                                    struct slice text)
+{
+    CLEANUP(buf_done) struct buf out;
+    buf_init(&out, text.len + 1);
+    append_without_hidden(resource, role, text, &out);
+    return bytes_copy(buf_slice(&out));
+}
+
+static struct bytes *number(int64_t first, int64_t last)
+{
+    CLEANUP(buf_done) struct buf out;
+    buf_init(&out, 128);
+    append_number(&out, first, last);
+    return bytes_copy(buf_slice(&out));
+}
+
+static void add_made(struct audience *a, const struct publication *like, struct bytes *body)
+{
+    struct publication *made = &a->made[a->made_count++];
+    *made = *like;
+    made->body = body;
+    a->list[a->count++] = made;
+}
+
+/* The number of an event that is not seen; a run of them becomes one. */
+static void add_number(struct audience *a, const struct publication *publication, int64_t *run_from)
+{
+    bool goes_on = *run_from > 0 && publication->seq == a->list[a->count - 1]->seq + 1;
+    if (goes_on) {
+        struct publication *last = &a->made[a->made_count - 1];
+        bytes_unref(last->body);
+        last->seq = publication->seq;
+        last->body = number(*run_from, publication->seq);
+        return;
+    }
+    *run_from = publication->seq;
+    add_made(a, publication, number(publication->seq, publication->seq));
+}
+
+void audience_init(struct audience *a, enum msg_role role, enum audience_of of,
+                   const struct publication *const *publications, size_t count)
+{
+    *a = (struct audience){.publications = publications, .count = count};
+    if (of == AUDIENCE_OF_ALL || count == 0 || audience_is_whole(role))
+        return;
+    bool is_of_company = of == AUDIENCE_OF_COMPANY;
+    int64_t run_from = 0; /* the run of numbers that `list` ends with; 0: it does not */
+    a->list = xcalloc(count, sizeof(const struct publication *));
+    a->made = xcalloc(count, sizeof(*a->made));
+    a->publications = a->list;
+    a->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct slice text = publications[i]->body->slice;
+        const struct msg_resource *resource = resource_of(text);
+        enum share share = share_of(resource, role, is_of_company);
+        if (share == SHARE_NUMBER) {
+            if (is_of_company)
+                add_number(a, publications[i], &run_from);
+            continue;
+        }
+        run_from = 0;
+        if (share == SHARE_WHOLE)
+            a->list[a->count++] = publications[i];
+        else
+            add_made(a, publications[i], without_hidden(resource, role, text));
+    }
+}
+
+void audience_done(struct audience *a)
+{
+    for (size_t i = 0; i < a->made_count; i++)
+        bytes_unref(a->made[i].body);
+    free(a->made);
+    free(a->list);
+}
+
+/* ---- a page of texts ---- */
+
+struct run {
+    int64_t from, to; /* 0: none */
+};
+
+static void append_comma(struct buf *out, size_t begin)
+{
+    if (buf_len(out) > begin)
+        buf_append_char(out, ',');
+}
+
+static void end_run(struct run *run, struct buf *out, size_t begin)
+{
+    if (run->to == 0)
+        return;
+    append_comma(out, begin);
+    append_number(out, run->from, run->to);
+    *run = (struct run){0};
+}
+
+static void go_on_with(struct run *run, struct slice text)
+{
+    struct slice seq = members_value(text, "seq");
+    run->to = seq.data ? strtoll(seq.data, NULL, 10) : 0; /* what follows the number ends it */
+    run->from = run->from ? run->from : run->to;
+}
+
+void audience_append_page(enum msg_role role, bool is_of_company, struct slice events, struct buf *out)
+{
+    struct run run = {0};
+    size_t begin = buf_len(out);
+    for (struct slice text; members_next_element(&events, &text);) {
+        const struct msg_resource *resource = resource_of(text);
+        enum share share = share_of(resource, role, is_of_company);
+        if (share == SHARE_NUMBER) {
+            if (is_of_company)
+                go_on_with(&run, text);
+            continue;
+        }
+        end_run(&run, out, begin);
+        append_comma(out, begin);
+        if (share == SHARE_WHOLE)
+            buf_append_slice(out, text);
+        else
+            append_without_hidden(resource, role, text, out);
+    }
+    end_run(&run, out, begin);
+}

@@ -1,0 +1,198 @@
+// Who sees and does what: every role, as somebody and as nobody of a project, at every door. What is right is read from the schemas by an
+// evaluator of the tests' own (lib/rights.mjs). Another walk goes over everything of a second company. One stack.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
+import { closeAll, Speaker } from './realtime/clients.mjs';
+import { addProjects } from '../lib/exports.mjs';
+import { until } from '../lib/process.mjs';
+import { fieldsOf, has, readRoles, statusOf } from '../lib/rights.mjs';
+import { startStack } from '../lib/stack.mjs';
+import { readResources } from '../lib/tables.mjs';
+import { root } from '../lib/servers.mjs';
+
+const roles = readRoles(root);
+const resources = Object.fromEntries(readResources(join(root, 'schemas/messages')).map((resource) => [resource.name, resource]));
+const { project: PROJECT, task: TASK, project_member: MEMBER } = resources;
+const RELATIONS = [
+    { what: 'nobody' }, { what: 'a member', member: true }, { what: 'the manager', member: true, manager: true },
+    { what: 'the assignee', member: true, assignee: true },
+];
+
+let stack;
+before(async () => { stack = await startStack('rights'); });
+after(async () => {
+    closeAll();
+    await stack?.stop();
+});
+
+// A project with a task, and a user of the role who is that to it.
+async function scene(role, relation) {
+    const company = await stack.addCompany();
+    const admin = stack.client({ company }), user = await stack.addUser(company, role);
+    const project = expectCreated(await admin.post('/v1/projects', { name: 'Bridge', budget: 12.5, ...(relation.manager && { manager_id: user }) }), '/v1/projects');
+    const at = `/v1/projects/${project.id}`, tasks = `${at}/tasks`, members = `${at}/members`;
+    const task = expectCreated(await admin.post(tasks, { title: 'Pour', ...(relation.assignee && { assignee_id: user }) }), tasks);
+    if (relation.member && !relation.manager && !relation.assignee) expectCreated(await admin.post(members, { user_id: user }), members);
+    const hidden = expectCreated(await admin.post('/v1/projects', { name: 'Other' }), '/v1/projects');
+    const who = { company, role, user };
+    return { company, admin, user, project, at, tasks, task, members, hidden, who, api: stack.client(who), is: { role, ...relation } };
+}
+
+const answerOf = async (speaker, line, body) => {
+    const { rpc } = await speaker.ask({ id: 9, rpc: { method: line, data: body ? { body } : {} } });
+    return { status: rpc.data.status, body: rpc.data.body };
+};
+
+// The requests of a scene: what is asked, and what must come.
+function requestsOf({ project, at, tasks, task, members, is, user }) {
+    return [
+        ['GET', at, undefined, statusOf(PROJECT, 'read', is, 200)],
+        ['GET', tasks, undefined, statusOf(TASK, 'read', is, 200)],
+        ['GET', `${tasks}/${task.id}`, undefined, statusOf(TASK, 'read', is, 200)],
+        ['GET', members, undefined, statusOf(MEMBER, 'read', is, 200)],
+        ['PATCH', at, { description: 'x' }, statusOf(PROJECT, 'update', is, 200)],
+        ['PATCH', `${tasks}/${task.id}`, { description: 'x' }, statusOf(TASK, 'update', is, 200)],
+        ['POST', tasks, { title: 'Next' }, statusOf(TASK, 'create', is, 201, PROJECT)],
+        ['POST', members, { user_id: user }, statusOf(MEMBER, 'create', is, is.member ? 409 : 422, PROJECT)],
+        ['DELETE', `${tasks}/${task.id}`, undefined, statusOf(TASK, 'delete', is, 204)],
+        ['DELETE', `/v1/projects/${project.id}`, undefined, statusOf(PROJECT, 'delete', is, 409)],
+    ];
+}
+
+describe('rights', () => {
+    for (const role of [...Object.keys(roles), 'gardener']) for (const relation of RELATIONS) {
+        const name = `test_rights_of_${role}_when_${relation.what.replaceAll(' ', '_')}_then_each_door_does_what_the_schemas_say`;
+        test(name, { skip: role === 'gardener' && relation.member && 'no role' }, async () => {
+            const s = await scene(role === 'gardener' ? 'operative' : role, relation);
+            s.is.role = role;
+            const api = stack.client({ ...s.who, role }), speaker = role === 'gardener' ? undefined : await Speaker.connected(stack, s.who);
+            for (const [method, path, body, expected] of requestsOf(s)) {
+                if (method === 'GET' && speaker) assert.equal((await answerOf(speaker, `${method} ${path}`)).status, expected, `rpc ${method} ${path}`);
+                if (method !== 'GET' && expected < 400 && speaker && method === 'PATCH')
+                    assert.equal((await answerOf(speaker, `${method} ${path}`, body)).status, expected, `rpc ${method} ${path}`);
+                const answer = await api.call(method, path, { body });
+                const statuses = [expected, ...(expected === 422 ? [201, 409] : [])];
+                assert.ok(statuses.includes(answer.status), `${method} ${path}: ${answer.status} and not ${expected}: ${answer.text}`);
+                if (expected === 403 && role !== 'gardener') assert.match(answer.body.detail, /right (project|task|project_member)\.(create|read|update|delete)/);
+            }
+            const seesAll = has(PROJECT, 'read', { role }), sees = has(PROJECT, 'read', s.is);
+            const names = (answer) => answer.body.data.map(({ id }) => id).sort();
+            const list = await api.get('/v1/projects?limit=50');
+            if (role === 'gardener') {
+                expectProblem(list, 403, 'forbidden');
+            } else {
+                assert.deepEqual(names(expectStatus(list, 200)), seesAll ? [s.project.id, s.hidden.id].sort() : sees ? [s.project.id] : []);
+                for (const one of list.body.data) assert.deepEqual(Object.keys(one).sort(), fieldsOf(PROJECT, roles[role]));
+            }
+            if (sees && !roles[role].includes('money')) for (const query of ['budget=1', 'sort=budget', 'fields=budget'])
+                expectProblem(await api.get(`/v1/projects?${query}`), 403, 'forbidden');
+            for (const [channel, may] of [[`company:${s.company}`, seesAll], [`project:${s.project.id}`, sees], [`project:${s.hidden.id}`, seesAll]]) {
+                const page = await api.get(`/v1/events?after=0&channels=${channel}`, { accept: 'application/json' });
+                assert.equal(page.status, may ? 200 : 403, `page of ${channel}`);
+                const stream = await api.head(`/v1/events?channels=${channel}`, { accept: 'text/event-stream' });
+                assert.equal(stream.status, may ? 200 : 403, `stream of ${channel}`);
+                if (speaker) assert.equal((await speaker.ask({ id: 10, subscribe: { channel } })).error?.code, may ? undefined : 103, `subscribe to ${channel}`);
+                for (const event of may ? page.body.data.filter(({ type }) => type?.startsWith('project.')) : [])
+                    assert.deepEqual(Object.keys(event.data).filter((key) => PROJECT.fields[key]?.['x-class'] === 'money').length > 0, roles[role].includes('money'));
+            }
+            const result = await api.get(`/v1/operations/${s.project.id}`); // the command that made it was an admin's
+            if (role !== 'gardener') assert.equal(result.body.status, /admin$/.test(role) ? 'succeeded' : 'pending');
+            speaker?.disconnect();
+        });
+    }
+
+    test('test_channel_when_its_subscriber_is_a_member_no_more_then_is_lost_within_a_second', async () => {
+        const s = await scene('supervisor', RELATIONS[1]);
+        const channel = `project:${s.project.id}`, speaker = await Speaker.connected(stack, s.who);
+        assert.equal((await speaker.ask({ id: 2, subscribe: { channel } })).error, undefined);
+        const poll = s.api.get(`/v1/events?after=999999&channels=${channel}`, { accept: 'application/json' });
+        expectProblem(await poll, 410, 'position-gone');
+        const [{ id }] = expectStatus(await s.admin.get(s.members), 200).body.data;
+        const lost = (async () => { for (;;) { const { push } = await speaker.next(); if (push?.unsubscribe) return push.unsubscribe.code; } })();
+        expectStatus(await s.admin.delete(`${s.members}/${id}`), 204);
+        assert.equal(await lost, 2500);
+        assert.equal((await speaker.ask({ id: 3, subscribe: { channel } })).error.code, 103);
+        expectProblem(await s.api.get(s.at), 404, 'not-found');
+        speaker.disconnect();
+    });
+
+    test('test_scheduled_command_when_its_sender_is_a_member_no_more_then_404', async () => {
+        const s = await scene('supervisor', RELATIONS[1]);
+        const soon = { 'cortex-run-at': new Date(Date.now() + 1500).toISOString() };
+        const { location } = expectStatus(await s.api.patch(`${s.tasks}/${s.task.id}`, { title: 'Later' }, soon), 202).headers;
+        const [{ id }] = expectStatus(await s.admin.get(s.members), 200).body.data;
+        expectStatus(await s.admin.delete(`${s.members}/${id}`), 204);
+        await until(async () => (await s.admin.get(location)).body.status === 'failed', 30_000, 'the command');
+        assert.equal((await s.admin.get(location)).body.problem.status, 404);
+        assert.equal((await s.admin.get(`${s.tasks}/${s.task.id}`)).body.title, 'Pour');
+    });
+
+    test('test_list_when_few_of_many_projects_are_the_members_then_pages_are_full_and_have_each_once', async () => {
+        const s = await scene('operative', RELATIONS[0]);
+        await addProjects(stack, s.company, 1000);
+        await stack.run(`INSERT INTO project_member (company_id, id, project_id, user_id) SELECT company_id, gen_random_uuid(), id, '${s.user}'
+            FROM project WHERE company_id = '${s.company}' ORDER BY id LIMIT 120`);
+        const found = [];
+        for (let next = ''; next !== null;) {
+            const { body } = expectStatus(await s.api.get(`/v1/projects?limit=50${next && `&after=${next}`}`), 200);
+            assert.ok(body.next === null || body.data.length === 50);
+            found.push(...body.data.map(({ id }) => id));
+            next = body.next;
+        }
+        assert.equal(found.length, 120);
+        assert.equal(new Set(found).size, 120);
+    });
+
+    test('test_export_when_the_role_does_not_read_all_of_it_then_403_that_names_the_field', async () => {
+        const company = await stack.addCompany();
+        const begin = (role, resource) => stack.client({ company, role }).post('/v1/exports', { resource });
+        for (const [role, resource] of [['developer', 'client'], ['supervisor', 'task']]) expectProblem(await begin(role, resource), 403, 'forbidden');
+        for (const [role, resource] of [['developer', 'project'], ['project_manager', 'client'], ['company_admin', 'client']])
+            expectCreated(await begin(role, resource), '/v1/exports');
+    });
+
+    test('test_manager_when_a_project_manager_names_none_then_is_the_caller_and_may_go_on', async () => {
+        const company = await stack.addCompany(), user = await stack.addUser(company);
+        const api = stack.client({ company, user, role: 'project_manager' });
+        const made = expectCreated(await api.post('/v1/projects', { name: 'Own' }), '/v1/projects');
+        assert.equal(made.manager_id, user);
+        expectStatus(await api.patch(`/v1/projects/${made.id}`, { name: 'Own and dear' }), 200);
+        assert.equal(expectCreated(await stack.client({ company }).post('/v1/projects', { name: 'No one' }), '/v1/projects').manager_id, null);
+    });
+});
+
+describe('another company', () => {
+    test('test_another_company_when_its_ids_cursors_channels_and_filters_are_used_then_404_and_nothing_else', async () => {
+        const s = await scene('operative', RELATIONS[3]);
+        const stranger = stack.client({ company: await stack.addCompany(), role: 'company_admin' });
+        const member = expectStatus(await s.admin.get(s.members), 200).body.data[0];
+        const paths = [s.at, `${s.tasks}/${s.task.id}`, `${s.members}/${member.id}`];
+        for (const path of paths) {
+            const read = expectProblem(await stranger.get(path), 404, 'not-found');
+            for (const etag of ['"1"', '"2"', '*']) expectProblem(await stranger.get(path, { 'if-none-match': etag }), 404, 'not-found');
+            expectProblem(await stranger.patch(path, {}), 404, 'not-found');
+            expectProblem(await stranger.patch(path, {}, { 'if-match': '"1", "2"' }), 404, 'not-found');
+            expectProblem(await stranger.delete(path), 404, 'not-found');
+            const none = expectProblem(await stranger.get(path.replace(/[^/]+$/, randomUUID())), 404, 'not-found');
+            assert.equal(read.body.detail, none.body.detail);
+        }
+        for (const path of [s.tasks, s.members]) {
+            expectProblem(await stranger.get(path), 404, 'not-found');
+            expectProblem(await stranger.post(path, path === s.tasks ? { title: 'x' } : { user_id: s.user }), path === s.tasks ? 404 : 404, 'not-found');
+        }
+        const { next } = expectStatus(await s.admin.get('/v1/projects?limit=1'), 200).body;
+        expectProblem(await stranger.get(`/v1/projects?after=${next}`), 400, 'bad-request');
+        expectProblem(await s.api.get(`/v1/projects?after=${next}`), 400, 'bad-request'); // of a role that sees more
+        for (const query of ['', `?manager_id=${s.user}`, '?text=Bridge', '?archived=any'])
+            assert.deepEqual(expectStatus(await stranger.get(`/v1/projects${query}`), 200).body.data, [], query);
+        for (const channel of [`company:${s.company}`, `project:${s.project.id}`]) {
+            expectProblem(await stranger.get(`/v1/events?after=0&channels=${channel}`, { accept: 'application/json' }), 403, 'forbidden');
+            expectProblem(await stranger.get(`/v1/events?channels=${channel}`, { accept: 'text/event-stream' }), 403, 'forbidden');
+        }
+        assert.equal(expectStatus(await stranger.get(`/v1/operations/${s.project.id}`), 200).body.status, 'pending');
+    });
+});
