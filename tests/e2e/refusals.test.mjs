@@ -40,7 +40,7 @@ describe('refusals', () => {
         assert.ok(took < REFUSED_AT_MOST_MS, `${took} ms`);
     });
 
-    test('test_queue_when_it_goes_on_refusing_then_connections_are_made_ever_more_rarely_and_others_go_on', async () => {
+    test('test_queue_when_it_goes_on_refusing_then_a_connection_is_made_once_a_second_at_most_and_others_go_on', async () => {
         const [api, others] = [refused, other].map((company) => stack.client({ company }));
         const before = refuser.accepted;
         refuser.refuse('projects.03.', { always: true });
@@ -51,7 +51,7 @@ describe('refusals', () => {
             await sleep(50);
         }
         const made = refuser.accepted - before;
-        assert.ok(made >= 2 && made <= 5, `${made} connections in 8 s`);
+        assert.ok(made >= 2 && made <= 9, `${made} connections in 8 s`); // later they are made ever more rarely: test_refusals
         refuser.accept();
         await until(async () => (await api.post('/v1/projects', { name: 'After' })).status === 201, 30_000, 'a write');
     });
