@@ -81,8 +81,14 @@ service_can_reach() {
     as_service test -x "$1" 2>/dev/null
 }
 
-# own PATH…: gives them to the service user.
+# own PATH…: gives them to the service user. A server may be at work in them: its files come and go, and are its own. So what is not the
+# service user's is looked for, and again where a file has gone meanwhile.
 own() {
+    local _
+    ! am_root || for _ in 1 2 3; do
+        ! find "$@" -ignore_readdir_race '(' ! -user "$SERVICE_USER" -o ! -group "$SERVICE_USER" ')' \
+            -exec chown -h "$SERVICE_USER:$SERVICE_USER" {} + 2>/dev/null || return 0
+    done
     ! am_root || chown -R "$SERVICE_USER:$SERVICE_USER" "$@"
 }
 
