@@ -92,6 +92,8 @@ bool read_all_rights(struct compiler *c, struct schema_set *set);
 
 /* Returns a text of SQL, which is a text, or an array of texts that are its lines. NULL: it is neither. */
 const char *sql_text(struct compiler *c, const json_t *json);
+/* How many octets the word has that begins there: letters, digits and underscores. 0: none begins. */
+size_t sql_word_length(const char *at);
 
 /* sum.c: reads x-sum, after the rules. */
 bool read_all_sums(struct compiler *c, struct schema_set *set);

@@ -72,9 +72,9 @@ static bool check_column(const struct rule_reader *r, const struct spot *at, enu
     return true;
 }
 
-static size_t word_length(const char *at)
+size_t sql_word_length(const char *at)
 {
-    return strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 }
 
 /* Looks up each name. A literal is skipped. */
@@ -82,22 +82,22 @@ static bool check_sql(const struct rule_reader *r, const struct spot *at, enum p
                       const char *sql)
 {
     for (const char *s = sql; *s;) {
-        size_t len = word_length(s);
+        size_t len = sql_word_length(s);
         if (*s == '\'') {
             const char *end = strchr(s + 1, '\'');
             if (!end)
                 return refuse(r->c, at, "a text in it has no end");
             s = end + 1;
         } else if (s[0] == ':' && s[1] == ':') {
-            s += 2 + word_length(s + 2);
+            s += 2 + sql_word_length(s + 2);
         } else if (*s == ':') {
-            struct slice name = {s + 1, word_length(s + 1)};
+            struct slice name = {s + 1, sql_word_length(s + 1)};
             if (!check_parameter(r, at, name))
                 return false;
             s += 1 + name.len;
         } else if (len && s[len] == '.') {
             const char *column = s + len + 1 + (s[len + 1] == '"');
-            struct slice name = {column, word_length(column)};
+            struct slice name = {column, sql_word_length(column)};
             if (!check_column(r, at, place, verbs, (struct slice){s, len}, name))
                 return false;
             s = column + name.len;

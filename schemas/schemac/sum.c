@@ -67,11 +67,6 @@ static bool is_computed(const struct msg_resource *resource, struct slice column
 
 /* ---- SQL ---- */
 
-static size_t word_length(const char *at)
-{
-    return strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-}
-
 static bool check_word(const struct reader *r, const struct spot *at, const char *word, size_t len)
 {
     static const char *const reaching[] = {"select",         "with",         "now",
@@ -100,19 +95,19 @@ static bool check_sql(const struct reader *r, const struct spot *at, const char 
                       const struct msg_resource *resource, const char *sql)
 {
     for (const char *s = sql; *s;) {
-        size_t len = word_length(s);
+        size_t len = sql_word_length(s);
         if (*s == '\'') {
             const char *end = strchr(s + 1, '\'');
             if (!end)
                 return refuse(r->c, at, "a text in it has no end");
             s = end + 1;
         } else if (s[0] == ':' && s[1] == ':') {
-            s += 2 + word_length(s + 2);
-        } else if (strcmp(alias, "new") == 0 && strncmp(s, ":at", 3) == 0 && word_length(s + 1) == 2) {
+            s += 2 + sql_word_length(s + 2);
+        } else if (strcmp(alias, "new") == 0 && strncmp(s, ":at", 3) == 0 && sql_word_length(s + 1) == 2) {
             s += 3; /* when the row changed */
         } else if (len && s[len] == '.' && (*s < '0' || *s > '9')) {
             const char *column = s + len + 1 + (s[len + 1] == '"');
-            struct slice name = {column, word_length(column)};
+            struct slice name = {column, sql_word_length(column)};
             if (!check_column(r, at, alias, resource, (struct slice){s, len}, name))
                 return false;
             s = column + name.len;
@@ -194,7 +189,7 @@ static bool mentions(const char *sql, const char *column)
     char name[80];
     snprintf(name, sizeof(name), "new.%s", column);
     for (const char *at = strstr(sql, name); at; at = strstr(at + 1, name))
-        if (word_length(at + 4) == strlen(column))
+        if (sql_word_length(at + 4) == strlen(column))
             return true;
     return false;
 }
