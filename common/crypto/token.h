@@ -15,7 +15,7 @@ struct identity {
     int64_t expires_at; /* seconds since 1970: the token, or its key before it */
     int64_t issued_at;  /* seconds since 1970; 0: the token does not say */
     uint8_t
-        role_row; /* of common/msg/roles.def, from whoever believes the token; 0: a role that has no rights */
+        role_row; /* of common/msg/roles.def, set by whoever believes the token; 0: the role has no rights */
 };
 
 /* Reads the keys that `config` names, at least one (keys.h). On failure it returns ERR_BAD_REQUEST with a

@@ -230,7 +230,7 @@ void right_ask_again(struct channel *channel)
 static bool changes_rights(const struct publication *publication)
 {
     struct slice type = event_text_type(publication->body->slice);
-    static const struct slice words[] = {{"project_member.", 15}, {"project.", 8}};
+    static const struct slice words[] = {SLICE("project_member."), SLICE("project.")};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (type.len > words[i].len && memcmp(type.data, words[i].data, words[i].len) == 0)
             return publication->has_project;

@@ -59,6 +59,7 @@ static bool is_by_time(const struct listing *l)
 }
 
 static void count(struct call *call, struct listing *l);
+
 static void ask_parent(struct call *call, struct listing *l)
 {
     const struct slice params[] = {call->params[0], query_user(call)};
