@@ -1,33 +1,61 @@
 #include "common/base/network.h"
 
 #include <arpa/inet.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include <netinet/in.h>
+#include <string.h>
 
 enum { BITS = 128, MAPPED_BITS = 96 };
+static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
-/* Every address as one of IPv6; ::ffff:0:0/96 are those of IPv4 (RFC 4291 2.5.5.2). */
-static bool read_address(struct slice text, uint8_t octets[16], bool *ret_is_ipv4)
+bool ip_address_is_v4(const struct ip_address *address)
+{
+    return memcmp(address->octets, mapped, sizeof(mapped)) == 0;
+}
+
+static void set_v4(struct ip_address *address, const void *octets)
+{
+    memcpy(address->octets, mapped, sizeof(mapped));
+    memcpy(address->octets + sizeof(mapped), octets, sizeof(address->octets) - sizeof(mapped));
+}
+
+static bool parse(struct slice text, struct ip_address *ret_address, bool *ret_is_written_as_v4)
 {
     char copy[INET6_ADDRSTRLEN];
+    struct in_addr v4;
     if (text.len == 0 || text.len >= sizeof(copy))
         return false;
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
-    memset(octets, 0, 16);
-    octets[10] = octets[11] = 0xff;
-    *ret_is_ipv4 = inet_pton(AF_INET, copy, octets + 12) == 1;
-    return *ret_is_ipv4 || inet_pton(AF_INET6, copy, octets) == 1;
+    *ret_is_written_as_v4 = inet_pton(AF_INET, copy, &v4) == 1;
+    if (*ret_is_written_as_v4)
+        set_v4(ret_address, &v4);
+    return *ret_is_written_as_v4 || inet_pton(AF_INET6, copy, ret_address->octets) == 1;
 }
 
-static bool read_network(struct slice text, uint8_t octets[16], unsigned *ret_bits)
+bool ip_address_parse(struct slice text, struct ip_address *ret_address)
+{
+    bool is_written_as_v4;
+    return parse(text, ret_address, &is_written_as_v4);
+}
+
+bool ip_address_from_socket(const struct sockaddr *socket, struct ip_address *ret_address)
+{
+    if (socket->sa_family == AF_INET)
+        set_v4(ret_address, &((const struct sockaddr_in *)(const void *)socket)->sin_addr);
+    else if (socket->sa_family == AF_INET6)
+        memcpy(ret_address->octets, &((const struct sockaddr_in6 *)(const void *)socket)->sin6_addr,
+               sizeof(ret_address->octets));
+    return socket->sa_family == AF_INET || socket->sa_family == AF_INET6;
+}
+
+bool network_parse(struct slice text, struct network *ret_network)
 {
     const char *slash = memchr(text.data, '/', text.len);
-    bool is_ipv4;
+    bool is_v4;
     struct slice address = {text.data, slash ? (size_t)(slash - text.data) : text.len};
-    if (!read_address(address, octets, &is_ipv4))
+    if (!parse(address, &ret_network->address, &is_v4))
         return false;
-    unsigned most = is_ipv4 ? BITS - MAPPED_BITS : BITS, bits = 0;
+    unsigned most = is_v4 ? BITS - MAPPED_BITS : BITS, bits = 0;
     size_t digits = slash ? text.len - address.len - 1 : 0;
     if (slash && (digits == 0 || digits > 3))
         return false;
@@ -38,26 +66,29 @@ static bool read_network(struct slice text, uint8_t octets[16], unsigned *ret_bi
     }
     if (!slash)
         bits = most;
-    *ret_bits = bits + (is_ipv4 ? MAPPED_BITS : 0);
+    ret_network->bits = bits + (is_v4 ? MAPPED_BITS : 0);
     return bits <= most;
+}
+
+bool network_has(const struct network *network, const struct ip_address *address)
+{
+    const uint8_t *wanted = network->address.octets;
+    size_t whole = network->bits / 8;
+    unsigned rest = network->bits % 8;
+    return memcmp(wanted, address->octets, whole) == 0 &&
+           (rest == 0 || (wanted[whole] ^ address->octets[whole]) >> (8 - rest) == 0);
 }
 
 bool network_is_valid(struct slice network)
 {
-    uint8_t octets[16];
-    unsigned bits;
-    return read_network(network, octets, &bits);
+    struct network parsed;
+    return network_parse(network, &parsed);
 }
 
 bool network_contains(struct slice network, const char *address)
 {
-    uint8_t wanted[16], octets[16];
-    unsigned bits;
-    bool is_ipv4;
-    if (!read_network(network, wanted, &bits) || !read_address(slice_of(address), octets, &is_ipv4))
-        return false;
-    size_t whole = bits / 8;
-    unsigned rest = bits % 8;
-    return memcmp(wanted, octets, whole) == 0 &&
-           (rest == 0 || (wanted[whole] ^ octets[whole]) >> (8 - rest) == 0);
+    struct network parsed;
+    struct ip_address wanted;
+    return network_parse(network, &parsed) && ip_address_parse(slice_of(address), &wanted) &&
+           network_has(&parsed, &wanted);
 }
