@@ -116,7 +116,8 @@ static const char *find(const struct rule *rules, const struct network *networks
     return NULL;
 }
 
-static bool is_allowed(const struct address_guard *guard, const struct ip_address *address, unsigned least_bits)
+static bool is_allowed(const struct address_guard *guard, const struct ip_address *address,
+                       unsigned least_bits)
 {
     for (size_t i = 0; i < guard->allowed_count; i++)
         if (guard->allowed[i].bits >= least_bits && network_has(&guard->allowed[i], address))

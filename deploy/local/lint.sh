@@ -98,5 +98,7 @@ check 'units of systemd' units
 check 'librabbitmq is named by the broker alone' \
     only_in '#include *<(rabbitmq-c/)?amqp(_[a-z]+)?\.h>' 'common/broker/|tests/bench/bound'
 check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db/|tests/bench/bound'
+check 'libcurl is named by the HTTP client alone' only_in '#include *<curl/' 'common/net/http_client\.c'
+check 'libsodium is named by the sealed values alone' only_in '#include *<sodium' 'common/crypto/seal\.c'
 check 'each room uses only the rooms below it' rooms_check
 exit "$failed"

@@ -11,6 +11,8 @@ build    /usr/include/stdio.h                   libc6-dev
 build    /usr/include/ev.h                      libev-dev
 build    /usr/include/jansson.h                 libjansson-dev
 build    /usr/include/ares.h                    libc-ares-dev
+build    -                                      libcurl4-openssl-dev
+build    /usr/include/sodium.h                  libsodium-dev
 build    /usr/include/openssl/ssl.h             libssl-dev
 build    /usr/include/postgresql/libpq-fe.h     libpq-dev
 build    /usr/include/wslay/wslay.h             libwslay-dev
