@@ -100,5 +100,6 @@ check 'librabbitmq is named by the broker alone' \
 check 'libpq is named by the database alone' only_in '#include.*libpq-fe\.h' 'common/db/|tests/bench/bound'
 check 'libcurl is named by the HTTP client alone' only_in '#include *<curl/' 'common/net/http_client\.c'
 check 'libsodium is named by the sealed values alone' only_in '#include *<sodium' 'common/crypto/seal\.c'
+check 'a worker takes no time from its loop, whose clock is the one on the wall' only_in '\bev_now\(' 'common/|gateway/|schemas/|tests/'
 check 'each room uses only the rooms below it' rooms_check
 exit "$failed"

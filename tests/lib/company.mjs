@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict';
 
 import { sleep } from './process.mjs';
+import { validAround } from './token.mjs';
 
-const TOKEN_TTL_S = 4 * 3600; // longer than a test sets the clock ahead
+const CLOCKS_OFF_S = 4 * 3600; // more than a test sets the clock ahead or back
+const PATIENCE_MS = 120_000; // far longer than any fault lasts: what is not answered by then, is stuck
 
 export class Company {
     constructor(stack, id, agent) {
         Object.assign(this, { stack, id, agent, accepted: [], ids: [], going: true, probes: 0 });
-        this.api = stack.client({ company: id, ttl: TOKEN_TTL_S }, agent);
+        this.api = stack.client({ company: id, ...validAround(CLOCKS_OFF_S) }, agent);
         this.done = this.#send();
         this.done.catch(() => {}); // stop() tells
     }
@@ -23,13 +25,14 @@ export class Company {
 
     // Sent again with its key until it has that status: what it is told in the end is what counts.
     async #create(name, headers, status) {
-        while (!this.abandoned) {
-            const key = `${this.id}-${name}`;
-            const answer = await this.api.post('/v1/projects', { name }, { ...headers, 'idempotency-key': key }).catch(() => ({}));
+        const key = `${this.id}-${name}`, deadline = performance.now() + PATIENCE_MS;
+        let answer;
+        while (!this.abandoned && performance.now() < deadline) {
+            answer = await this.api.post('/v1/projects', { name }, { ...headers, 'idempotency-key': key }).catch((error) => ({ text: error.message }));
             if (answer.status === status) return answer.body.id ?? answer.headers.location.split('/').pop();
             await sleep(20);
         }
-        throw new Error('abandoned');
+        throw new Error(this.abandoned ? 'abandoned' : `no ${status} within ${PATIENCE_MS} ms; the last answer to ${key}: ${answer.status} ${answer.text}`);
     }
 
     // One command more, until it is done.

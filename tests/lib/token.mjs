@@ -13,3 +13,6 @@ export function claimsOf({ company, role = 'company_admin', user = randomUUID(),
     const now = Math.floor(Date.now() / 1000);
     return { sub: user, company, role, iat: now, exp: now + ttl, ...others };
 }
+
+// Claims of a token that stays valid while the clock of who checks it is set `seconds` ahead or back.
+export const validAround = (seconds) => ({ iat: Math.floor(Date.now() / 1000) - seconds, ttl: seconds });

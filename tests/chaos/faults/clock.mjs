@@ -9,6 +9,7 @@ import { describe, test } from 'node:test';
 import { expectOneEffectEach } from '../../lib/effects.mjs';
 import { until } from '../../lib/process.mjs';
 import { build } from '../../lib/stack.mjs';
+import { validAround } from '../../lib/token.mjs';
 import { logged, ordeal } from './ordeal.mjs';
 
 const HOUR_S = 3600, NEARLY_S = 1800;
@@ -59,7 +60,7 @@ export function clock(shared) {
         test('test_wall_clock_when_it_jumps_then_work_goes_on_and_what_is_planned_runs_once', async (t) => {
             const { stack } = shared, before = breaks(), planned = [];
             const company = await stack.addCompany();
-            const api = stack.client({ company, ttl: 3 * HOUR_S });
+            const api = stack.client({ company, ...validAround(3 * HOUR_S) });
             try {
                 await ordeal(shared, t, 'the clock', async (_, companies) => {
                     for (const [what, ahead] of JUMPS) {
@@ -78,6 +79,25 @@ export function clock(shared) {
             }
             await expectOneEffectEach(stack, company, planned);
             assert.deepEqual(breaks(), before, 'no connection was given up');
+        });
+
+        // A pause that had begun before the jump would last for the two hours.
+        test('test_company_when_it_was_locked_before_the_clock_went_back_then_it_goes_on_at_once', async (t) => {
+            const { stack } = shared, lines = () => logged(stack.worker, /"event":"company.locked"/g), known = lines();
+            try {
+                await ordeal(shared, t, 'a lock and the clock', async ([locked]) => {
+                    shared.clock.set(HOUR_S);
+                    const released = assert.rejects(stack.run(`BEGIN; UPDATE counter SET value = value WHERE company_id = '${locked}';
+                        SELECT pg_sleep(600) /* holds its counter */`), /canceling statement/);
+                    await until(() => lines() > known, 30_000, 'a worker that finds the company locked');
+                    shared.clock.set(-HOUR_S);
+                    await stack.run(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+                        WHERE query LIKE '%/* holds its counter */' AND wait_event = 'PgSleep'`);
+                    await released;
+                });
+            } finally {
+                shared.clock.set(0);
+            }
         });
 
         // Events have the worker's time; an id has the gateway's, and never goes back.

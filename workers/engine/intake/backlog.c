@@ -1,5 +1,6 @@
 #include "workers/engine/intake/backlog.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "workers/engine/intake/scan.h"
 #include "workers/engine/records/command_row.h"
@@ -106,8 +107,8 @@ struct backlog {
     struct due *due;
     size_t due_count, due_capacity;
     struct pg_array columns[3];
-    ev_tstamp no_marks_until; /* until then rows are selected as if they had a mark */
-    struct pg_rows given_up;  /* begun marks to be deleted */
+    double no_marks_until;   /* monotonic; until then rows are selected as if they had a mark */
+    struct pg_rows given_up; /* begun marks to be deleted */
     bool is_giving_up;
     struct unpublished unpublished;
     struct unreadable unreadable;
@@ -133,12 +134,12 @@ static bool note_failure(const struct db_result *result, const char *what)
 static void note_lock(struct backlog *b, const struct db_result *result)
 {
     if (db_result_error(result) == ERR_DATABASE_LOCKED)
-        b->no_marks_until = ev_now(b->loop) + NO_MARKS_S;
+        b->no_marks_until = clock_monotonic_s() + NO_MARKS_S;
 }
 
 static bool is_marking(const struct backlog *b)
 {
-    return ev_now(b->loop) >= b->no_marks_until;
+    return clock_monotonic_s() >= b->no_marks_until;
 }
 
 static struct slice list_partitions(const struct backlog *b, uint64_t set, struct pg_array *array)

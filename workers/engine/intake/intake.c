@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/broker/topology.h"
 #include "workers/engine/command/retry.h"
@@ -156,7 +157,7 @@ static void find_locked(struct company *company, bool is_blocked)
         log_lock(company, "company.locked");
     company_back_off(company, retry_lock_backoff_s(company->locks));
     if (is_blocked)
-        intake->blocked_until = ev_now(intake->loop) + BLOCKED_PAUSE * (double)intake->options.lock_ms / 1000;
+        intake->blocked_until = clock_monotonic_s() + BLOCKED_PAUSE * (double)intake->options.lock_ms / 1000;
 }
 
 static void find_unlocked(struct company *company)

@@ -54,7 +54,7 @@ struct intake {
     uint64_t closed;       /* partitions */
     struct uuid open_upto; /* companies of those up to here are open */
     unsigned closings;
-    ev_tstamp blocked_until; /* no company that is_blocked tries again before */
+    double blocked_until; /* monotonic; no company that is_blocked tries again before */
 };
 
 /* Commands of one partition. Parcels fill the memory before they fill the prefetch. */

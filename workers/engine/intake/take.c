@@ -1,5 +1,7 @@
 #include "workers/engine/intake/private.h"
 
+#include "common/base/clock.h"
+
 enum {
     BYTES_MAX = 1 << 20,    /* of a batch: bodies that are run, and as many that are parked */
     BYTES_A_UNIT = 4 << 10, /* a command costs one unit, and one for each of these in its body */
@@ -85,7 +87,7 @@ static void take_first(struct taking *t, struct company *company)
 /* The tries of all companies that are blocked share one pause, since each of them may hold up the batches. */
 static bool is_pausing(const struct company *company)
 {
-    return company->is_blocked && company->intake->blocked_until > ev_now(company->intake->loop);
+    return company->is_blocked && company->intake->blocked_until > clock_monotonic_s();
 }
 
 static bool goes_alone(const struct company *company)
@@ -203,7 +205,7 @@ static void take_round(struct taking *t)
         if (t->is_of_parcel && !is_of_this_parcel(t, company))
             pass(&passed, company);
         else if (is_pausing(company))
-            company_back_off(company, intake->blocked_until - ev_now(intake->loop));
+            company_back_off(company, intake->blocked_until - clock_monotonic_s());
         else if (!ev_is_active(&company->backoff))
             take_turn(t, company, is_alone);
         company_let_in(company);
