@@ -73,6 +73,8 @@ struct msg_field {
     bool holds; /* of a reference: the other entity is not deleted as long as this one refers to it */
     bool
         sort; /* lists can be sorted by it: there is an index (company_id, id of the parent, this column, id) */
+    /* x-tie: the enum msg_condition of which it names the user, or MSG_TIE_UNTIL; 0: none */
+    uint8_t tie;
 };
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */

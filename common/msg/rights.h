@@ -41,6 +41,11 @@ enum msg_condition {
 };
 enum { MSG_CONDITIONS = 6 };
 
+/* Which users a condition is about is said by fields (x-tie): a task's `assignee_id` names its assignee, a project's
+ * `manager_id` the manager of it and of what belongs to it, the `user_id` of a project's members a member of it. The
+ * last day of such a membership stands in a field with MSG_TIE_UNTIL. */
+enum { MSG_TIE_UNTIL = 1 << MSG_CONDITIONS };
+
 /* MSG_ROLE_UNKNOWN: there is no such role. */
 enum msg_role msg_role_by_name(struct slice name);
 const char *msg_role_name(enum msg_role role); /* of a role that there is */

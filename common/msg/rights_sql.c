@@ -4,38 +4,25 @@
 
 #include "common/msg/resource_sql.h"
 
-/* Of each condition that is about a user of the entity, the fields that may name that user. */
-static const struct {
-    enum msg_condition condition;
-    const char *fields[3];
-} of_users[] = {
-    {MSG_MAY_ASSIGNEE, {"assignee_id"}},
-    {MSG_MAY_CREATOR, {"creator_id", "submitter_id", "uploader_id"}},
-    {MSG_MAY_SELF, {"user_id"}},
-};
-
-/* The membership of the user, in general. A member who has left is one until the end of the day, in UTC. */
-#define MEMBER                                                                            \
-    " FROM project_member AS member WHERE member.company_id = %s AND member.user_id = %s" \
-    " AND (member.left_on IS NULL OR member.left_on >= (now() AT TIME ZONE 'UTC')::date)"
-
-static const struct msg_field *field_named(const struct msg_object *object, const char *name)
+static const struct msg_field *field_with(const struct msg_object *object, unsigned tie)
 {
     for (size_t i = 0; i < object->field_count; i++)
-        if (strcmp(object->fields[i].name, name) == 0)
+        if (object->fields[i].tie == tie)
             return &object->fields[i];
     return NULL;
 }
 
 const char *rights_column(const struct msg_object *object, enum msg_condition condition)
 {
-    for (size_t i = 0; i < ARRAY_LEN(of_users); i++)
-        for (size_t k = 0; of_users[i].condition == condition && k < ARRAY_LEN(of_users[i].fields); k++) {
-            const char *name = of_users[i].fields[k];
-            const struct msg_field *field = name ? field_named(object, name) : NULL;
-            if (field && field->shape.format == MSG_FORMAT_UUID)
-                return field->column;
-        }
+    const struct msg_field *field = field_with(object, condition);
+    return field ? field->column : NULL;
+}
+
+const struct msg_resource *rights_resource_with(enum msg_condition condition)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if (field_with((*at)->object, condition))
+            return *at;
     return NULL;
 }
 
@@ -68,48 +55,85 @@ static void append_project(const struct msg_resource *resource, const struct rig
         buf_append_text(out, "NULL::uuid");
 }
 
-static void append_member(const struct msg_resource *resource, const struct rights_names *names,
-                          struct buf *out)
+/* Appends "<row>.<column> = <value>". */
+static void append_equal(const char *row, const char *column, const char *value, struct buf *out)
 {
-    if (names->is_of_many) { /* IS TRUE keeps the sub-select from becoming a join: it is hashed once */
-        buf_append_char(out, '(');
-        append_project(resource, names, out);
-        buf_printf(out, " IN (SELECT member.project_id" MEMBER ")) IS TRUE", names->company, names->user);
-        return;
-    }
-    buf_printf(out, "EXISTS (SELECT" MEMBER " AND member.project_id = ", names->company, names->user);
-    append_project(resource, names, out);
-    buf_append_char(out, ')');
+    resource_sql_column(row, column, out);
+    buf_printf(out, " = %s", value);
 }
 
-static void append_manager(const struct msg_resource *resource, const struct rights_names *names,
-                           struct buf *out)
+/* The column of the project in the rows that tie users to projects: members stand below their project, the manager
+ * in the project itself. */
+static void append_tied_project(const struct msg_resource *tying, struct buf *out)
 {
-    if (resource->channel == MSG_CHANNEL_OWN && names->row) {
-        resource_sql_column(names->row, "manager_id", out);
-        buf_printf(out, " = %s", names->user);
+    if (!rights_sql_project(tying, "tie", out))
+        buf_append_text(out, "NULL::uuid");
+}
+
+/* " FROM … AS tie WHERE …": the rows that tie the user to projects. A member who has left is one until the end of the
+ * day, in UTC. */
+static void append_ties(const struct msg_resource *tying, enum msg_condition condition,
+                        const struct rights_names *names, struct buf *out)
+{
+    const struct msg_field *until = field_with(tying->object, MSG_TIE_UNTIL);
+    buf_printf(out, " FROM %s AS tie WHERE ", tying->table);
+    append_equal("tie", "company_id", names->company, out);
+    buf_append_text(out, " AND ");
+    append_equal("tie", rights_column(tying->object, condition), names->user, out);
+    if (!until || condition != MSG_MAY_MEMBER)
+        return;
+    buf_append_text(out, " AND (");
+    resource_sql_column("tie", until->column, out);
+    buf_append_text(out, " IS NULL OR ");
+    resource_sql_column("tie", until->column, out);
+    buf_append_text(out, " >= (now() AT TIME ZONE 'UTC')::date)");
+}
+
+void rights_sql_projects(enum msg_condition condition, const struct rights_names *names, struct buf *out)
+{
+    const struct msg_resource *tying = rights_resource_with(condition);
+    buf_append_text(out, "SELECT ");
+    if (!tying) {
+        buf_append_text(out, "NULL::uuid WHERE false");
         return;
     }
-    buf_printf(
-        out,
-        "EXISTS (SELECT FROM project AS managed WHERE managed.company_id = %s AND managed.manager_id = %s"
-        " AND managed.id = ",
-        names->company, names->user);
-    append_project(resource, names, out);
-    buf_append_char(out, ')');
+    append_tied_project(tying, out);
+    append_ties(tying, condition, names, out);
+}
+
+static void append_of_project(const struct msg_resource *resource, enum msg_condition condition,
+                              const struct rights_names *names, struct buf *out)
+{
+    const struct msg_resource *tying = rights_resource_with(condition);
+    if (!tying) {
+        buf_append_text(out, "false");
+    } else if (tying == resource && condition == MSG_MAY_MANAGER && names->row) {
+        append_equal(names->row, rights_column(resource->object, condition), names->user, out);
+    } else if (names->is_of_many && condition == MSG_MAY_MEMBER) {
+        /* IS TRUE keeps the sub-select from becoming a join: it is hashed once */
+        buf_append_char(out, '(');
+        append_project(resource, names, out);
+        buf_append_text(out, " IN (");
+        rights_sql_projects(condition, names, out);
+        buf_append_text(out, ")) IS TRUE");
+    } else {
+        buf_append_text(out, "EXISTS (SELECT");
+        append_ties(tying, condition, names, out);
+        buf_append_text(out, " AND ");
+        append_tied_project(tying, out);
+        buf_append_text(out, " = ");
+        append_project(resource, names, out);
+        buf_append_char(out, ')');
+    }
 }
 
 void rights_sql_condition(const struct msg_resource *resource, enum msg_condition condition,
                           const struct rights_names *names, struct buf *out)
 {
-    if (condition == MSG_MAY_MEMBER) {
-        append_member(resource, names, out);
-    } else if (condition == MSG_MAY_MANAGER) {
-        append_manager(resource, names, out);
-    } else {
-        resource_sql_column(names->row, rights_column(resource->object, condition), out);
-        buf_printf(out, " = %s", names->user);
-    }
+    if (condition == MSG_MAY_MEMBER || condition == MSG_MAY_MANAGER)
+        append_of_project(resource, condition, names, out);
+    else
+        append_equal(names->row, rights_column(resource->object, condition), names->user, out);
 }
 
 void rights_sql(const struct msg_resource *resource, unsigned conditions, const struct rights_names *names,

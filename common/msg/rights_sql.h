@@ -17,6 +17,9 @@ struct rights_names {
 /* Appends the project's id as an expression: a column of the row. False: the entity has no project. */
 bool rights_sql_project(const struct msg_resource *resource, const char *row, struct buf *out);
 
+/* Appends a SELECT of the ids of the projects of which the user is a member, or which the user manages. */
+void rights_sql_projects(enum msg_condition condition, const struct rights_names *names, struct buf *out);
+
 /* Appends one condition, which must not be `any`, as a boolean expression that may be NULL. */
 void rights_sql_condition(const struct msg_resource *resource, enum msg_condition condition,
                           const struct rights_names *names, struct buf *out);
@@ -26,5 +29,7 @@ void rights_sql_condition(const struct msg_resource *resource, enum msg_conditio
 void rights_sql(const struct msg_resource *resource, unsigned conditions, const struct rights_names *names,
                 struct buf *out);
 
-/* The column of the user for `assignee`, `creator` and `self`; NULL: the resource has none. */
+/* The column that names the user of the condition (x-tie); NULL: the resource has none. */
 const char *rights_column(const struct msg_object *object, enum msg_condition condition);
+/* The resource that says who is a member, or who is the manager; NULL: there is none. */
+const struct msg_resource *rights_resource_with(enum msg_condition condition);

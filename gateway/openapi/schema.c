@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 /* Keywords that only our own code reads. */
-static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",  "x-indexed",
-                                       "x-search", "x-column",      "x-request", "x-reference",
-                                       "x-number", "x-unique",      "x-sort",    NULL};
+static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
+                                       "x-column", "x-request",     "x-reference", "x-number",  "x-unique",
+                                       "x-sort",   "x-tie",         NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 

@@ -87,7 +87,12 @@ char *words_of(struct compiler *c, const char *name);
 /* rules.c: reads x-rules, x-compute, x-reference and x-number, when all resources are known. */
 bool read_all_rules(struct compiler *c, struct schema_set *set);
 
-/* rights.c: reads x-rights and x-class, when all resources are known. */
+/* tie.c: reads x-tie of every field, when all resources are known. */
+bool read_all_ties(struct compiler *c, struct schema_set *set);
+/* Whether a field of the resource, or for `member` and `manager` of any, names the users of the condition. */
+bool has_tie(const struct schema_set *set, const struct msg_resource *resource, enum msg_condition condition);
+
+/* rights.c: reads x-rights and x-class, when all resources and their ties are known. */
 bool read_all_rights(struct compiler *c, struct schema_set *set);
 
 /* Returns a text of SQL, which is a text, or an array of texts that are its lines. NULL: it is neither. */

@@ -3,8 +3,6 @@
 
 #include "schemas/schemac/compiler.h"
 
-#include "common/msg/rights_sql.h"
-
 /* The verbs of a resource that make a right worth giving. A resource without any verb has commands that are written
  * by hand, and rights for these. */
 static bool has_use(enum msg_right right, unsigned verbs)
@@ -18,8 +16,9 @@ static bool has_use(enum msg_right right, unsigned verbs)
     return verbs == 0 || verbs & wanted[right];
 }
 
-static bool check_condition(struct compiler *c, const struct spot *at, const struct msg_resource *resource,
-                            enum msg_right right, enum msg_condition condition)
+static bool check_condition(struct compiler *c, const struct spot *at, const struct schema_set *set,
+                            const struct msg_resource *resource, enum msg_right right,
+                            enum msg_condition condition)
 {
     bool is_of_project = condition == MSG_MAY_MEMBER || condition == MSG_MAY_MANAGER;
     if (is_of_project && resource->channel == MSG_CHANNEL_NONE)
@@ -28,41 +27,39 @@ static bool check_condition(struct compiler *c, const struct spot *at, const str
         return refuse(c, at, "what is created has no members yet");
     if (right == MSG_RIGHT_CREATE && (condition == MSG_MAY_ASSIGNEE || condition == MSG_MAY_CREATOR))
         return refuse(c, at, "is for entities that there are already");
-    bool is_of_user =
-        condition == MSG_MAY_ASSIGNEE || condition == MSG_MAY_CREATOR || condition == MSG_MAY_SELF;
-    return !is_of_user || rights_column(resource->object, condition) ||
-           refuse(c, at, "the resource has no field that names this user (common/msg/rights_sql.c)");
+    return condition == MSG_MAY_ANY || has_tie(set, resource, condition) ||
+           refuse(c, at, "no field names this user (x-tie)");
 }
 
-static bool read_condition(struct compiler *c, const struct spot *at, struct msg_resource *resource,
-                           enum msg_role role, enum msg_right right)
+static bool read_condition(struct compiler *c, const struct spot *at, const struct schema_set *set,
+                           struct msg_resource *resource, enum msg_role role, enum msg_right right)
 {
     enum msg_condition condition;
     const char *name = json_string_value(at->json);
     if (!name || !msg_condition_by_name(slice_of(name), &condition))
         return refuse(c, at, "must be any, member, manager, assignee, creator or self");
     resource->rights[role][right] |= (uint8_t)condition;
-    return check_condition(c, at, resource, right, condition);
+    return check_condition(c, at, set, resource, right, condition);
 }
 
 /* One condition, or an array of which one must be satisfied. */
-static bool read_conditions(struct compiler *c, const struct spot *at, struct msg_resource *resource,
-                            enum msg_role role, enum msg_right right)
+static bool read_conditions(struct compiler *c, const struct spot *at, const struct schema_set *set,
+                            struct msg_resource *resource, enum msg_role role, enum msg_right right)
 {
     if (!json_is_array(at->json))
-        return read_condition(c, at, resource, role, right);
+        return read_condition(c, at, set, resource, role, right);
     if (json_array_size(at->json) == 0)
         return refuse(c, at, "must not be empty: what is left out nobody may do");
     for (size_t i = 0; i < json_array_size(at->json); i++) {
         struct spot entry = spot_at(c, at, i, json_array_get(at->json, i));
-        if (!read_condition(c, &entry, resource, role, right))
+        if (!read_condition(c, &entry, set, resource, role, right))
             return false;
     }
     return true;
 }
 
-static bool read_rights_of(struct compiler *c, const struct spot *of_role, unsigned verbs,
-                           struct msg_resource *resource, enum msg_role role)
+static bool read_rights_of(struct compiler *c, const struct spot *of_role, const struct schema_set *set,
+                           struct schema_message *message, enum msg_role role)
 {
     const char *name;
     json_t *value;
@@ -74,15 +71,16 @@ static bool read_rights_of(struct compiler *c, const struct spot *of_role, unsig
         enum msg_right right;
         if (!msg_right_by_name(slice_of(name), &right))
             return refuse(c, &at, "must be create, read, update or delete");
-        if (!has_use(right, verbs))
+        if (!has_use(right, message->wishes.verbs))
             return refuse(c, &at, "x-resource has no verb for it");
-        if (!read_conditions(c, &at, resource, role, right))
+        if (!read_conditions(c, &at, set, &message->resource, role, right))
             return false;
     }
     return true;
 }
 
-static bool read_rights(struct compiler *c, const struct spot *root, struct schema_message *message)
+static bool read_rights(struct compiler *c, const struct spot *root, const struct schema_set *set,
+                        struct schema_message *message)
 {
     const json_t *rights = json_object_get(root->json, "x-rights");
     struct spot at = spot_below(c, root, "x-rights", rights);
@@ -98,7 +96,7 @@ static bool read_rights(struct compiler *c, const struct spot *root, struct sche
         enum msg_role role = msg_role_by_name(slice_of(name));
         if (role == MSG_ROLE_UNKNOWN)
             return refuse(c, &of_role, "must be the name of a role, a row of common/msg/roles.def");
-        if (!read_rights_of(c, &of_role, message->wishes.verbs, &message->resource, role))
+        if (!read_rights_of(c, &of_role, set, message, role))
             return false;
     }
     return true;
@@ -167,7 +165,7 @@ bool read_all_rights(struct compiler *c, struct schema_set *set)
         struct spot root = {.document = document, .pointer = "", .json = document->json};
         if (message->is_request)
             continue;
-        if (!read_rights(c, &root, message) || !read_classes(c, &root, &message->resource))
+        if (!read_rights(c, &root, set, message) || !read_classes(c, &root, &message->resource))
             return false;
     }
     return true;

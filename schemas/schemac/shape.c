@@ -207,6 +207,7 @@ static const struct keyword {
     {"x-reference", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-number", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-class", NULL, ANY_TYPE, ROLE_FIELD, true},
+    {"x-tie", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-unique", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"$schema", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$id", NULL, ANY_TYPE, ROLE_ROOT, true},
