@@ -114,6 +114,10 @@ static void start(struct session *session, uint32_t id, const json_t *params, bo
     struct subscription *subscription = session_subscribed(session, id, params);
     if (!subscription || !session_may_work(session, id))
         return;
+    if (!hub_knows_presence(&subscription->subscriber)) {
+        reply_error(session, id, CENTRIFUGE_ERROR_PERMISSION_DENIED);
+        return;
+    }
     struct presence_work *waiting = xcalloc(1, sizeof(*waiting));
     waiting->stats = stats;
     waiting->request.on_answer = on_answer;

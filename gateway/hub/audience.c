@@ -10,13 +10,6 @@
 /* How much of an event a role sees. */
 enum share { SHARE_WHOLE, SHARE_WITHOUT_HIDDEN, SHARE_NUMBER };
 
-static const struct msg_resource *resource_of(struct slice text)
-{
-    struct slice type = event_text_type(text);
-    const char *dot = memchr(type.data, '.', type.len);
-    return dot ? msg_resource_by_name((struct slice){type.data, (size_t)(dot - type.data)}) : NULL;
-}
-
 const struct msg_resource *audience_channels_resource(void)
 {
     for (const struct msg_resource *const *at = msg_resources; *at; at++)
@@ -31,26 +24,54 @@ unsigned audience_conditions(enum msg_role role)
     return resource ? resource->rights[role][MSG_RIGHT_READ] : 0;
 }
 
-/* On the channel of a project the user sees what belongs to it, as far as each condition that may have let the user
- * in is one of the other resource's right, too. On that of the company there is no condition. */
-static bool is_seen(const struct msg_resource *resource, enum msg_role role, bool is_of_company)
+bool audience_reads(enum msg_role role)
 {
-    unsigned rights = resource->rights[role][MSG_RIGHT_READ];
-    unsigned let_in = is_of_company ? MSG_MAY_ANY : audience_conditions(role);
-    return rights & MSG_MAY_ANY || (let_in && !(let_in & ~rights));
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if ((*at)->rights[role][MSG_RIGHT_READ])
+            return true;
+    return false;
 }
 
-static enum share share_of(const struct msg_resource *resource, enum msg_role role, bool is_of_company)
+bool audience_needs_ties(enum msg_role role)
 {
-    if (!resource || !is_seen(resource, role, is_of_company))
+    for (const struct msg_resource *const *at = msg_resources; *at; at++) {
+        unsigned rights = (*at)->rights[role][MSG_RIGHT_READ];
+        if (!(rights & MSG_MAY_ANY) && rights & (MSG_MAY_MEMBER | MSG_MAY_MANAGER))
+            return true;
+    }
+    return false;
+}
+
+/* On the channel of the company the user sees what belongs to projects to which it has the ties that the right asks for;
+ * on that of a project what belongs to it, as far as each condition that may have let the user in is one of the other
+ * resource's right, too. */
+static bool is_seen(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties)
+{
+    unsigned rights = resource->rights[viewer->role][MSG_RIGHT_READ];
+    unsigned let_in = audience_conditions(viewer->role);
+    if (rights & MSG_MAY_ANY)
+        return true;
+    return viewer->of == AUDIENCE_OF_COMPANY ? rights & ties : let_in && !(let_in & ~rights);
+}
+
+/* `ties`: of the user to the event's project. */
+static enum share share_of(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties)
+{
+    if (!resource || !is_seen(resource, viewer, ties))
         return SHARE_NUMBER;
-    return members_have_hidden(resource, msg_role_hidden(role)) ? SHARE_WITHOUT_HIDDEN : SHARE_WHOLE;
+    return members_have_hidden(resource, msg_role_hidden(viewer->role)) ? SHARE_WITHOUT_HIDDEN : SHARE_WHOLE;
+}
+
+unsigned audience_ties_to(const struct viewer *viewer, const struct publication *publication)
+{
+    return viewer->ties && publication->has_project ? ties_to(viewer->ties, &publication->project) : 0;
 }
 
 bool audience_is_whole(enum msg_role role)
 {
+    const struct viewer viewer = {.role = role, .of = AUDIENCE_OF_COMPANY};
     for (const struct msg_resource *const *at = msg_resources; *at; at++)
-        if (share_of(*at, role, true) != SHARE_WHOLE)
+        if (share_of(*at, &viewer, 0) != SHARE_WHOLE)
             return false;
     return true;
 }
@@ -138,13 +159,12 @@ static void add_number(struct audience *a, const struct publication *publication
     add_made(a, publication, number(publication->seq, publication->seq));
 }
 
-void audience_init(struct audience *a, enum msg_role role, enum audience_of of,
+void audience_init(struct audience *a, const struct viewer *viewer,
                    const struct publication *const *publications, size_t count)
 {
     *a = (struct audience){.publications = publications, .count = count};
-    if (of == AUDIENCE_OF_ALL || count == 0 || audience_is_whole(role))
+    if (viewer->of == AUDIENCE_OF_ALL || count == 0 || audience_is_whole(viewer->role))
         return;
-    bool is_of_company = of == AUDIENCE_OF_COMPANY;
     int64_t run_from = 0; /* the run of numbers that `list` ends with; 0: it does not */
     a->list = xcalloc(count, sizeof(const struct publication *));
     a->made = xcalloc(count, sizeof(*a->made));
@@ -152,10 +172,10 @@ void audience_init(struct audience *a, enum msg_role role, enum audience_of of,
     a->count = 0;
     for (size_t i = 0; i < count; i++) {
         struct slice text = publications[i]->body->slice;
-        const struct msg_resource *resource = resource_of(text);
-        enum share share = share_of(resource, role, is_of_company);
+        const struct msg_resource *resource = event_text_resource(text);
+        enum share share = share_of(resource, viewer, audience_ties_to(viewer, publications[i]));
         if (share == SHARE_NUMBER) {
-            if (is_of_company)
+            if (viewer->of == AUDIENCE_OF_COMPANY)
                 add_number(a, publications[i], &run_from);
             continue;
         }
@@ -163,7 +183,7 @@ void audience_init(struct audience *a, enum msg_role role, enum audience_of of,
         if (share == SHARE_WHOLE)
             a->list[a->count++] = publications[i];
         else
-            add_made(a, publications[i], without_hidden(resource, role, text));
+            add_made(a, publications[i], without_hidden(resource, viewer->role, text));
     }
 }
 
@@ -203,15 +223,24 @@ static void go_on_with(struct run *run, struct slice text)
     run->from = run->from ? run->from : run->to;
 }
 
-void audience_append_page(enum msg_role role, bool is_of_company, struct slice events, struct buf *out)
+static unsigned ties_to_text(const struct viewer *viewer, struct slice text)
+{
+    struct slice project = viewer->ties ? members_value(text, "project") : SLICE_NONE;
+    struct uuid id;
+    return project.len > 2 && uuid_parse((struct slice){project.data + 1, project.len - 2}, &id)
+               ? ties_to(viewer->ties, &id)
+               : 0;
+}
+
+void audience_append_page(const struct viewer *viewer, struct slice events, struct buf *out)
 {
     struct run run = {0};
     size_t begin = buf_len(out);
     for (struct slice text; members_next_element(&events, &text);) {
-        const struct msg_resource *resource = resource_of(text);
-        enum share share = share_of(resource, role, is_of_company);
+        const struct msg_resource *resource = event_text_resource(text);
+        enum share share = share_of(resource, viewer, ties_to_text(viewer, text));
         if (share == SHARE_NUMBER) {
-            if (is_of_company)
+            if (viewer->of == AUDIENCE_OF_COMPANY)
                 go_on_with(&run, text);
             continue;
         }
@@ -220,7 +249,7 @@ void audience_append_page(enum msg_role role, bool is_of_company, struct slice e
         if (share == SHARE_WHOLE)
             buf_append_slice(out, text);
         else
-            append_without_hidden(resource, role, text, out);
+            append_without_hidden(resource, viewer->role, text, out);
     }
     end_run(&run, out, begin);
 }

@@ -201,6 +201,7 @@ void subscriber_leave(struct subscriber *subscriber)
     take_off(subscriber);
     start_free(subscriber->start);
     subscriber->start = NULL;
+    view_unref(TAKE(subscriber->view));
     subscriber_set_state(subscriber, SUBSCRIBER_OUT);
     subscriber->channel = NULL;
     subscriber->previous = subscriber->next = NULL;

@@ -7,48 +7,68 @@
 enum { PROTOCOLS_MAX = 8 };
 
 struct delivery {
-    const struct publication *const *publications;
+    const struct publication *const *publications; /* at most HUB_PAGE */
     size_t count;
     const struct channel *channel;
     struct share {
+        struct share *next;     /* of the same roles, with other ties */
+        uint8_t ties[HUB_PAGE]; /* of their users to the project of each event */
         struct audience seen;
         const struct subscriber_protocol *protocols[PROTOCOLS_MAX];
         struct bytes *encoded[PROTOCOLS_MAX];
     } * shares[MSG_ROLES]; /* of those who see the same of each event */
 };
 
-enum audience_of audience_of_channel(const struct channel *channel)
+static enum audience_of audience_of_channel(const struct channel *channel)
 {
     return channel->kind == CHANNEL_COMPANY     ? AUDIENCE_OF_COMPANY
            : channel->kind == CHANNEL_OPERATION ? AUDIENCE_OF_ALL
                                                 : AUDIENCE_OF_PROJECTS;
 }
 
-static struct share *share_of(struct delivery *delivery, enum msg_role role)
+struct viewer subscriber_viewer(const struct subscriber *subscriber)
 {
-    struct share **share = &delivery->shares[audience_like(role)];
-    if (*share)
-        return *share;
-    *share = xcalloc(1, sizeof(**share));
-    audience_init(&(*share)->seen, role, audience_of_channel(delivery->channel), delivery->publications,
-                  delivery->count);
-    return *share;
+    return (struct viewer){.role = subscriber->role,
+                           .of = audience_of_channel(subscriber->channel),
+                           .ties = subscriber->view ? &subscriber->view->ties : NULL};
 }
 
-static void free_share(struct share *share)
+/* Those whose users have the same ties to the projects of these events share what is encoded: there are mostly two kinds
+ * of them, who see an event and who do not. */
+static struct share *share_of(struct delivery *delivery, const struct subscriber *subscriber)
 {
-    if (!share)
-        return;
-    for (size_t i = 0; i < PROTOCOLS_MAX; i++)
-        bytes_unref(share->encoded[i]);
-    audience_done(&share->seen);
-    free(share);
+    static const uint8_t none[HUB_PAGE] = {0};
+    const struct viewer viewer = subscriber_viewer(subscriber);
+    uint8_t own[HUB_PAGE];
+    const uint8_t *ties = viewer.ties ? own : none;
+    for (size_t i = 0; viewer.ties && i < delivery->count; i++)
+        own[i] = (uint8_t)audience_ties_to(&viewer, delivery->publications[i]);
+    struct share **at = &delivery->shares[audience_like(viewer.role)];
+    while (*at && memcmp((*at)->ties, ties, delivery->count) != 0)
+        at = &(*at)->next;
+    if (*at)
+        return *at;
+    struct share *share = *at = xcalloc(1, sizeof(*share));
+    memcpy(share->ties, ties, delivery->count);
+    audience_init(&share->seen, &viewer, delivery->publications, delivery->count);
+    return share;
+}
+
+static void free_shares(struct share *share)
+{
+    for (struct share *next; share; share = next) {
+        next = share->next;
+        for (size_t i = 0; i < PROTOCOLS_MAX; i++)
+            bytes_unref(share->encoded[i]);
+        audience_done(&share->seen);
+        free(share);
+    }
 }
 
 /* NULL: there is nothing that the subscriber sees. */
 static struct bytes *encoded_for(struct delivery *delivery, const struct subscriber *subscriber)
 {
-    struct share *share = share_of(delivery, subscriber->role);
+    struct share *share = share_of(delivery, subscriber);
     const struct subscriber_protocol *protocol = subscriber->protocol;
     size_t i = 0;
     while (i < PROTOCOLS_MAX && share->protocols[i] && share->protocols[i] != protocol)
@@ -69,9 +89,9 @@ static void deliver_rest(struct subscriber *subscriber, const struct delivery *d
     size_t skipped = 0;
     while (skipped < delivery->count && delivery->publications[skipped]->seq <= subscriber->after)
         skipped++;
+    const struct viewer viewer = subscriber_viewer(subscriber);
     CLEANUP(audience_done) struct audience seen;
-    audience_init(&seen, subscriber->role, audience_of_channel(delivery->channel),
-                  delivery->publications + skipped, delivery->count - skipped);
+    audience_init(&seen, &viewer, delivery->publications + skipped, delivery->count - skipped);
     if (seen.count == 0)
         return;
     struct bytes *encoded = subscriber->protocol->encode(delivery->channel, seen.publications, seen.count);
@@ -79,12 +99,20 @@ static void deliver_rest(struct subscriber *subscriber, const struct delivery *d
     bytes_unref(encoded);
 }
 
+/* Those who look through `view`, which has been held back; NULL: all who are not. */
+static bool is_meant(const struct subscriber *subscriber, const struct view *view)
+{
+    return view ? subscriber->view == view : !subscriber->view || !subscriber->view->is_stale;
+}
+
 static void deliver(const struct channel *channel, const struct publication *const *publications,
-                    size_t count)
+                    size_t count, const struct view *view)
 {
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
         next = subscriber->next; /* a subscriber whose socket is full may leave inside the call */
+        if (!is_meant(subscriber, view))
+            continue;
         if (publications[0]->seq > 0 && subscriber->after >= publications[0]->seq) {
             deliver_rest(subscriber, &delivery);
             continue;
@@ -94,33 +122,38 @@ static void deliver(const struct channel *channel, const struct publication *con
             subscriber->protocol->on_publications(subscriber, encoded);
     }
     for (size_t role = 0; role < MSG_ROLES; role++)
-        free_share(delivery.shares[role]);
+        free_shares(delivery.shares[role]);
 }
 
 void channel_send(struct channel *channel, const struct publication *publication)
 {
-    deliver(channel, &publication, 1);
+    deliver(channel, &publication, 1, NULL);
 }
 
-/* The channel's events in [from, last], in pieces. */
-static void flush_channel(struct channel *channel, int64_t from)
+/* The channel's events in [from, to], in pieces. `view`: of is_meant. */
+static void flush_channel(struct channel *channel, int64_t from, int64_t to, const struct view *view)
 {
     struct stream *stream = &channel->tenant->stream;
     const struct publication *piece[HUB_PAGE];
     size_t count = 0, bytes = 0;
-    for (int64_t seq = from; seq <= stream->last && channel->live; seq++) {
+    for (int64_t seq = from; seq <= to && channel->live; seq++) {
         const struct publication *publication = stream_recent(stream, seq);
         if (!channel_has(channel, publication))
             continue;
         piece[count++] = publication;
         bytes += publication->body->slice.len;
         if (count == HUB_PAGE || bytes >= HUB_FRAME_BYTES) {
-            deliver(channel, piece, count);
+            deliver(channel, piece, count, view);
             count = bytes = 0;
         }
     }
     if (count > 0)
-        deliver(channel, piece, count);
+        deliver(channel, piece, count, view);
+}
+
+void channel_deliver_held(struct channel *channel, const struct view *view)
+{
+    flush_channel(channel, view->held_at + 1, channel->tenant->flushed, view);
 }
 
 /* The project channels with live subscribers that the events in (after, last] concern, each with its first
@@ -150,7 +183,7 @@ static void flush_set(struct uuid_node *node, void *from)
 {
     struct channel *channel = CONTAINER_OF(node, struct channel, node);
     if (channel->live)
-        flush_channel(channel, *(int64_t *)from);
+        flush_channel(channel, *(int64_t *)from, channel->tenant->flushed, NULL);
 }
 
 static size_t share_of_memory(const struct hub *hub)
@@ -164,14 +197,15 @@ void tenant_flush(struct tenant *tenant)
     if (tenant->stream.last <= after)
         return;
     tenant->flushed = tenant->stream.last;
+    views_look(tenant, after);
     if (tenant->company_channel)
-        flush_channel(tenant->company_channel, after + 1);
+        flush_channel(tenant->company_channel, after + 1, tenant->flushed, NULL);
     struct channel *channel = dirty_projects(tenant, after);
     while (channel) {
         int64_t from = channel->dirty_from;
         struct channel *next = channel->next_dirty;
         channel->dirty_from = 0;
-        flush_channel(channel, from);
+        flush_channel(channel, from, tenant->flushed, NULL);
         channel = next;
     }
     int64_t from = after + 1;

@@ -1,5 +1,7 @@
 #include "gateway/hub/event_text.h"
 
+#include "common/msg/msg.h"
+
 struct bytes *event_text_on_one_line(struct bytes *text)
 {
     if (!memchr(text->slice.data, '\n', text->slice.len) && !memchr(text->slice.data, '\r', text->slice.len))
@@ -23,4 +25,11 @@ struct slice event_text_type(struct slice text)
         return SLICE("message");
     const char *end = memchr(text.data + at, '"', text.len - at);
     return end ? (struct slice){text.data + at, (size_t)(end - text.data) - at} : SLICE("message");
+}
+
+const struct msg_resource *event_text_resource(struct slice text)
+{
+    struct slice type = event_text_type(text);
+    const char *dot = memchr(type.data, '.', type.len);
+    return dot ? msg_resource_by_name((struct slice){type.data, (size_t)(dot - type.data)}) : NULL;
 }

@@ -8,6 +8,8 @@
 
 #include "common/base/bytes.h"
 
+struct msg_resource;
+
 /* The text on one line, as the protocols need it that carry an event as a line. Takes over the reference;
  * returns the same bytes where the text has no line end already. */
 struct bytes *event_text_on_one_line(struct bytes *text);
@@ -15,3 +17,6 @@ struct bytes *event_text_on_one_line(struct bytes *text);
 /* The event's type, as a part of the text; "message", the default type of Server-Sent Events, when the
  * text does not begin with one. */
 struct slice event_text_type(struct slice text);
+
+/* The resource whose entity the event is about; NULL: there is none of that name. */
+const struct msg_resource *event_text_resource(struct slice text);

@@ -33,12 +33,20 @@ static size_t bytes_max(const struct hub *hub)
     return (size_t)hub->gateway->config->max_output_bytes / 4;
 }
 
+static void fail(struct hub_history *history, enum err err)
+{
+    view_unref(TAKE(history->view));
+    history->on_answer(history, err);
+}
+
 /* Answers with as many events as fit into bytes_max, and with one at least. */
 static void answer(struct hub_history *history, const struct publication *const *publications, size_t count)
 {
+    const struct viewer viewer = {.role = history->role,
+                                  .of = history->is_of_company ? AUDIENCE_OF_COMPANY : AUDIENCE_OF_PROJECTS,
+                                  .ties = history->view ? &history->view->ties : NULL};
     CLEANUP(audience_done) struct audience seen;
-    audience_init(&seen, history->role, history->is_of_company ? AUDIENCE_OF_COMPANY : AUDIENCE_OF_PROJECTS,
-                  publications, count);
+    audience_init(&seen, &viewer, publications, count);
     size_t fit = 0, bytes = 0;
     publications = seen.publications;
     count = seen.count;
@@ -46,7 +54,15 @@ static void answer(struct hub_history *history, const struct publication *const 
         bytes += publications[fit++]->body->slice.len;
     history->publications = publications;
     history->count = fit;
-    history->on_answer(history, ERR_OK);
+    struct view *view = TAKE(history->view);
+    history->on_answer(history, ERR_OK); /* which may free it */
+    view_unref(view);
+}
+
+/* What the user sees may be about to change. Then the answer comes from the database, by when that is known. */
+static bool is_held(const struct hub_history *history)
+{
+    return history->view && !view_is_ready(history->view);
 }
 
 static bool from_memory(struct hub_history *history, const struct channel *channel, const struct range *range)
@@ -79,8 +95,10 @@ static void on_rows(void *owner, struct db_result *result)
     enum err err = db_result_error(result);
     if (err == ERR_OK && has_gap(history, result))
         err = ERR_CONFLICT;
+    if (err == ERR_OK && is_held(history))
+        err = ERR_DATABASE_BUSY;
     if (err != ERR_OK) {
-        history->on_answer(history, err);
+        fail(history, err);
         return;
     }
     struct publication read[HUB_HISTORY_MAX];
@@ -145,25 +163,27 @@ void hub_history(struct subscriber *subscriber, const struct hub_history_request
     history->bytes_max = bytes_max(tenant->hub);
     history->role = subscriber->role;
     history->is_of_company = channel->kind == CHANNEL_COMPANY;
+    history->view = view_ref(subscriber->view);
     enum err err = range_of(tenant, request, &range);
     if (err) {
-        history->on_answer(history, err);
+        fail(history, err);
         return;
     }
     if (range.limit == 0 || range.after >= range.up_to) {
         answer(history, NULL, 0);
         return;
     }
-    if (from_memory(history, channel, &range))
+    if (!is_held(history) && from_memory(history, channel, &range))
         return;
     if (channel->kind == CHANNEL_COMPANY && request->has_since && !request->reverse)
         history->next_seq = range.after + 1;
     err = from_database(history, channel, &range);
     if (err)
-        history->on_answer(history, err);
+        fail(history, err);
 }
 
 void hub_history_forget(struct hub_history *history)
 {
     hub_query_forget(&history->query);
+    view_unref(TAKE(history->view));
 }

@@ -83,13 +83,21 @@ void hub_unsubscribe(struct subscriber *subscriber)
         subscriber_leave(subscriber);
 }
 
+bool hub_knows_presence(const struct subscriber *subscriber)
+{
+    return !subscriber->view;
+}
+
 bool hub_position(const struct subscriber *subscriber, const char **ret_epoch, int64_t *ret_offset)
 {
     if (subscriber->state != SUBSCRIBER_LIVE)
         return false;
     const struct tenant *tenant = subscriber->channel->tenant;
     *ret_epoch = tenant->epoch;
-    *ret_offset = subscriber->after > tenant->flushed ? subscriber->after : tenant->flushed;
+    const struct view *view = subscriber->view;
+    int64_t sent =
+        view && view->is_stale && view->held_at < tenant->flushed ? view->held_at : tenant->flushed;
+    *ret_offset = subscriber->after > sent ? subscriber->after : sent;
     return true;
 }
 

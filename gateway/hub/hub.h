@@ -35,6 +35,7 @@ struct hub_request;
 struct hub_query;
 struct channel;
 struct subscriber;
+struct view;
 struct db_statement;
 
 struct hub *hub_new(struct gateway *gateway);
@@ -158,6 +159,7 @@ struct subscriber {
     bool join_leave; /* wants joins and leaves */
     enum msg_role role;
     struct uuid user;
+    struct view *view; /* what the user sees of the company's stream; NULL: its role alone says that */
 };
 
 /* $1 company, $2 users, $3 projects, $4 the conditions of each user's right (audience.h) → those users who may not have
@@ -167,6 +169,9 @@ const struct db_statement *hub_right_statement(void);
 /* The subscriber gets on_started or on_refused, inside the call or later. It loses the channel with the right to it. */
 void hub_subscribe(struct hub *hub, struct subscriber *subscriber, const struct hub_request *request);
 void hub_unsubscribe(struct subscriber *subscriber); /* does nothing when it is not subscribed */
+
+/* Whether the subscriber may know who else is on its channel. On the company's, only those whose role reads all of it. */
+bool hub_knows_presence(const struct subscriber *subscriber);
 
 /* The position of a live subscriber: it has got every event of its channel up to there. The position moves
  * with the company's stream even when the channel has no events. False when the subscriber is not live. */
@@ -202,6 +207,7 @@ struct hub_history {
     int64_t next_seq;   /* the seq that the first row must have; 0: any */
     enum msg_role role; /* of the subscriber */
     bool is_of_company;
+    struct view *view;
 };
 
 /* The past events of a live subscriber's channel. Answered inside the call or later; the subscriber may

@@ -6,7 +6,9 @@
  *   channel.c       channels: may this company have one; subscribers enter and leave; their state
  *   channel_name.c  the names of channels
  *   right.c         whether a subscriber may have its channel, and still may
- *   audience.c      what of the channel's events its role sees
+ *   view.c          to which projects the user of a company's subscriber is tied, and when that changes
+ *   ties.c          these ties: reading them, and which events may change them
+ *   audience.c      what of the channel's events a subscriber sees
  *   catch_up.c      where a company's stream stands in the database, and reading the gaps in what arrived
  *   missed.c        SQL: a range of a channel's events
  *   start.c         a subscriber from WAITING to LIVE: recovery from memory and from the database
@@ -75,6 +77,7 @@ struct tenant {
     int64_t flushed; /* the live subscribers have everything up to here */
     struct channel *company_channel;
     struct uuid_map projects, sets, operations;
+    struct uuid_map views; /* by their users */
     struct channel *empty; /* channels that may have no subscriber left */
     size_t subscribers;
 
@@ -160,6 +163,30 @@ void right_ask_again(struct channel *channel);
 /* Asks again where this event may have ended a right. */
 void right_look_at(struct tenant *tenant, const struct publication *publication);
 
+/* view.c */
+struct view {
+    struct uuid_node node; /* of the tenant's views; key: the user */
+    struct tenant *tenant; /* NULL: it is gone */
+    size_t refs;
+    struct ties ties;
+    bool is_known;           /* they have been read */
+    bool is_stale;           /* an event may have changed them since */
+    int64_t held_at;         /* if stale: the live subscribers have everything up to here */
+    struct hub_query *query; /* for them, on its way */
+    bool again;              /* to be asked again after that answer */
+    ev_tstamp read_at;
+};
+struct view *view_obtain(struct tenant *tenant, const struct uuid *user);
+struct view *view_ref(struct view *view);
+void view_unref(struct view *view); /* NULL is fine */
+bool view_is_ready(const struct view *view);
+/* Asks for the ties, unless an answer is on its way. Then the subscribers that wait go on. */
+enum err view_ask(struct view *view) MUST_CHECK;
+/* Looks at the events after that one, which are to be flushed: they may change what their subscribers see. */
+void views_look(struct tenant *tenant, int64_t after);
+void views_check(struct tenant *tenant); /* reads some of them again */
+void views_done(struct tenant *tenant);
+
 /* missed.c */
 /* $1 company, $2 after, $3 up to, $4 limit */
 extern const struct db_statement hub_events;
@@ -190,9 +217,13 @@ struct hub_query **start_right_query(struct start *start);
 bool start_again(struct subscriber *subscriber) MUST_CHECK;
 /* The position is known and the channel is open: becomes RECOVERING or LIVE, or waits for another answer. */
 void start_begin(struct subscriber *subscriber);
+/* The subscriber's view is ready: if it is RECOVERING, it goes on. */
+void start_go_on(struct subscriber *subscriber);
 
 /* deliver.c */
 void tenant_flush(struct tenant *tenant);
 /* Sends a publication that is no event of the company to the channel's live subscribers, at once. */
 void channel_send(struct channel *channel, const struct publication *publication);
-enum audience_of audience_of_channel(const struct channel *channel);
+/* Sends the view's live subscribers what they have not got yet. It is in memory. */
+void channel_deliver_held(struct channel *channel, const struct view *view);
+struct viewer subscriber_viewer(const struct subscriber *subscriber);

@@ -5,8 +5,9 @@
 #include "common/msg/rights_sql.h"
 #include "gateway/hub/audience.h"
 
-/* Whether a subscriber may have its channel. Of a role that may have every project's channel nothing is asked; of
- * another the database is, for each subscriber, since members come and go:
+/* Whether a subscriber may have its channel. The company's every role may have that reads anything; what it sees of it
+ * is another matter (view.c). Of a role that may have every project's channel nothing is asked; of another the database
+ * is, for each subscriber, since members come and go:
  *
  *   UNKNOWN ──▶ ASKED ──▶ HELD ── an event of the project's members, or of the project; now and then ──▶ asked again
  *                  └── no ──▶ on_refused                                                     └── no ──▶ on_lost
@@ -14,11 +15,13 @@
 
 enum { USERS_BYTES = 1 << 20, RETRY_S = 1 };
 
-/* What others have sent is seen by those who see the whole company. */
+/* $1 company, $2 users, $3 operations → those users who have not sent one of them. What others have sent is seen by those
+ * who see the whole company. */
 static const struct db_statement operation_statement = {
-    "hub.operation_right", "SELECT $2::uuid, 0 WHERE NOT EXISTS (SELECT FROM long_job WHERE company_id = $1 "
-                           "AND id = ANY ($3::uuid[])"
-                           " AND actor = ANY ($2::uuid[]) AND $4::integer[] IS NOT NULL)"};
+    "hub.operation_right",
+    "SELECT u.id, 0 FROM unnest($2::uuid[]) AS u (id) WHERE EXISTS ("
+    "SELECT FROM unnest($3::uuid[]) AS o (id) WHERE NOT EXISTS (SELECT FROM long_job AS j"
+    " WHERE j.company_id = $1 AND j.id = o.id AND j.actor = u.id))"};
 
 /* $1 company, $2 users, $3 projects, $4 the conditions of each user's right → those users who lack it for one of the
  * projects. */
@@ -64,7 +67,7 @@ static bool sees_others(const struct subscriber *subscriber)
 bool right_is_possible(enum channel_kind kind, enum msg_role role)
 {
     unsigned conditions = audience_conditions(role);
-    return kind == CHANNEL_COMPANY     ? conditions & MSG_MAY_ANY
+    return kind == CHANNEL_COMPANY     ? audience_reads(role)
            : kind == CHANNEL_OPERATION ? role != MSG_ROLE_UNKNOWN
                                        : conditions != 0;
 }
@@ -118,7 +121,7 @@ static enum err ask(struct channel *channel, struct people *people, hub_on_answe
         return ERR_DATABASE_BUSY;
     return hub_query_send(channel->tenant->hub, company,
                           is_operation ? &operation_statement : hub_right_statement(), params,
-                          ARRAY_LEN(params), answer, owner, ret_query);
+                          ARRAY_LEN(params) - is_operation, answer, owner, ret_query);
 }
 
 /* ---- before a subscriber starts ---- */
@@ -144,9 +147,27 @@ static void on_right(void *owner, struct db_result *result)
     channel_proceed(channel);
 }
 
+/* Everybody may have the company's channel; whether it is known what the subscriber sees of it. */
+static bool sees(struct subscriber *subscriber)
+{
+    if (!audience_needs_ties(subscriber->role))
+        return true;
+    if (!subscriber->view)
+        subscriber->view = view_obtain(subscriber->channel->tenant, &subscriber->user);
+    subscriber->join_leave = false; /* hub_knows_presence */
+    if (view_is_ready(subscriber->view))
+        return true;
+    enum err err = view_ask(subscriber->view);
+    if (err)
+        refuse(subscriber, err);
+    return false;
+}
+
 bool right_holds(struct subscriber *subscriber)
 {
     struct start *start = subscriber->start;
+    if (subscriber->channel->kind == CHANNEL_COMPANY)
+        return sees(subscriber);
     bool is_free = subscriber->channel->kind == CHANNEL_OPERATION ? sees_others(subscriber)
                                                                   : !right_is_asked(subscriber);
     if (is_free || start_right(start) == RIGHT_HELD)
@@ -226,17 +247,6 @@ void right_ask_again(struct channel *channel)
     people_done(&people);
 }
 
-/* Whether the event may have taken a right to the project's channel from somebody. */
-static bool changes_rights(const struct publication *publication)
-{
-    struct slice type = event_text_type(publication->body->slice);
-    static const struct slice words[] = {SLICE("project_member."), SLICE("project.")};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (type.len > words[i].len && memcmp(type.data, words[i].data, words[i].len) == 0)
-            return publication->has_project;
-    return false;
-}
-
 static void ask_set_again(struct uuid_node *node, void *publication)
 {
     struct channel *channel = CONTAINER_OF(node, struct channel, node);
@@ -246,7 +256,7 @@ static void ask_set_again(struct uuid_node *node, void *publication)
 
 void right_look_at(struct tenant *tenant, const struct publication *publication)
 {
-    if (!changes_rights(publication))
+    if (!publication->has_project || !ties_may_end(publication->body->slice))
         return;
     struct uuid_node *node = uuid_map_find(&tenant->projects, &publication->project);
     if (node)

@@ -96,8 +96,10 @@ bool start_again(struct subscriber *subscriber)
 static void go_live(struct subscriber *subscriber, int64_t after)
 {
     struct channel *channel = subscriber->channel;
+    struct view *view = view_ref(subscriber->view);
     subscriber_leave(subscriber);
     subscriber->after = after;
+    subscriber->view = view;
     subscriber_enter(subscriber, channel, SUBSCRIBER_LIVE);
 }
 
@@ -138,8 +140,9 @@ static void hand_over_piece(struct subscriber *subscriber, const struct publicat
                             size_t count)
 {
     struct start *start = subscriber->start;
+    const struct viewer viewer = subscriber_viewer(subscriber);
     CLEANUP(audience_done) struct audience seen;
-    audience_init(&seen, subscriber->role, audience_of_channel(subscriber->channel), publications, count);
+    audience_init(&seen, &viewer, publications, count);
     if (start->answered) {
         struct bytes *encoded =
             seen.count > 0 ? subscriber->protocol->encode(subscriber->channel, seen.publications, seen.count)
@@ -260,12 +263,20 @@ static void hand_over_read(struct subscriber *subscriber, struct db_result *resu
     recover_on(subscriber);
 }
 
+/* What it sees may be about to change: it goes on when that is known (start_go_on). */
+static bool is_held(const struct subscriber *subscriber)
+{
+    return subscriber->view && !view_is_ready(subscriber->view);
+}
+
 static void on_missed(void *owner, struct db_result *result)
 {
     struct subscriber *subscriber = owner;
     const struct start *start = subscriber->start;
     struct missed missed;
     enum err err = db_result_error(result);
+    if (is_held(subscriber))
+        return;
     if (err != ERR_OK || !missed_answer(subscriber->channel, result, start->at, start->page, &missed))
         give_up(subscriber, err);
     else
@@ -284,6 +295,10 @@ static void recover_on(struct subscriber *subscriber)
     struct tenant *tenant = tenant_of(subscriber);
     while (subscriber->state == SUBSCRIBER_RECOVERING) {
         struct start *start = subscriber->start;
+        if (subscriber->view)
+            tenant_flush(tenant); /* which looks for what changes the view */
+        if (is_held(subscriber))
+            return;
         if (start->at == tenant->stream.last) {
             tenant_flush(tenant); /* the live subscribers get these events before this one is among them */
             if (start->answered)
@@ -376,6 +391,8 @@ void start_begin(struct subscriber *subscriber)
     if (start->read)
         return; /* a query is counting the missed events */
     tenant_flush(tenant);
+    if (is_held(subscriber))
+        return; /* it is WAITING, and channel_proceed comes back to it */
     int64_t last = tenant->stream.last;
     bool other_stream = start->epoch[0] != '\0' && strcmp(start->epoch, tenant->epoch) != 0;
     if (!start->recover || other_stream)
@@ -386,4 +403,11 @@ void start_begin(struct subscriber *subscriber)
         start_far(subscriber);
     else
         begin_recovery(subscriber);
+}
+
+void start_go_on(struct subscriber *subscriber)
+{
+    const struct start *start = subscriber->start;
+    if (subscriber->state == SUBSCRIBER_RECOVERING && !start->read && !ev_is_active(&start->pace))
+        recover_on(subscriber);
 }

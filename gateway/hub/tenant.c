@@ -22,6 +22,7 @@ void tenant_free(struct tenant *tenant)
     struct ev_loop *loop = tenant->hub->gateway->loop;
     tenant_each_channel(tenant, detach, NULL);
     tenant_each_channel(tenant, free_channel, NULL);
+    views_done(tenant);
     if (tenant->hub->listener)
         tenant->hub->listener->on_tenant_free(tenant);
     uuid_map_remove(&tenant->hub->tenants, &tenant->node);
@@ -140,6 +141,7 @@ static void on_check_timer(struct ev_loop *loop, ev_timer *timer, int events)
         log_debug("hub.check_skipped", LOG_S("company", tenant->company));
     tenant_schedule_check(tenant, check_interval(tenant));
     tenant_each_channel(tenant, ask_right_again, NULL); /* a membership may have ended by its date */
+    views_check(tenant);
 }
 
 struct tenant *hub_tenant(const struct hub *hub, const struct uuid *company)
@@ -160,6 +162,7 @@ struct tenant *tenant_new(struct hub *hub, const struct uuid *company)
     uuid_map_init(&tenant->projects);
     uuid_map_init(&tenant->sets);
     uuid_map_init(&tenant->operations);
+    uuid_map_init(&tenant->views);
     uuid_map_insert(&hub->tenants, &tenant->node);
     ev_timer_init(&tenant->check, on_check_timer, 0., 0.);
     ev_timer_init(&tenant->gap, catch_up_on_gap_timer, 0., 0.);

@@ -42,8 +42,9 @@ struct poll {
     struct slice projects; /* as a PostgreSQL array */
     int64_t limit;
     ev_timer timer;
-    int64_t wait_ms; /* 0: does not wait, or waits no more */
-    bool has_waited; /* as long as the client asked: what is still to do must not take long */
+    int64_t wait_ms;  /* 0: does not wait, or waits no more */
+    bool has_waited;  /* as long as the client asked: what is still to do must not take long */
+    struct ties ties; /* of the user, where what it sees depends on them; in the call's memory */
 };
 
 static void read_page(struct poll *poll);
@@ -157,22 +158,27 @@ static void wait_for_events(struct poll *poll, struct slice epoch, int64_t offse
 
 /* The answer. */
 
-/* The page with what the caller's role sees of its events. */
-static void respond_seen(struct call *call, struct slice body, bool is_of_company)
+/* The page with what the caller sees of its events. */
+static void respond_seen(const struct poll *poll, struct slice body)
 {
+    struct call *call = poll->call;
     struct slice events = members_value(body, "data");
     const char *behind = events.data + events.len, *end = body.data + body.len;
+    const struct viewer viewer = {.role = call->identity.role_row,
+                                  .of = poll->request.kind == CHANNEL_COMPANY ? AUDIENCE_OF_COMPANY
+                                                                              : AUDIENCE_OF_PROJECTS,
+                                  .ties = &poll->ties};
     CLEANUP(buf_done) struct buf seen;
     buf_init(&seen, body.len + 1);
     buf_append(&seen, body.data, (size_t)(events.data - body.data) + 1);
-    audience_append_page(call->identity.role_row, is_of_company,
-                         (struct slice){events.data + 1, events.len - 2}, &seen);
+    audience_append_page(&viewer, (struct slice){events.data + 1, events.len - 2}, &seen);
     buf_append(&seen, behind - 1, (size_t)(end - behind) + 1);
     call_respond(call, 200, "application/json", buf_slice(&seen));
 }
 
-static void respond(struct call *call, struct db_result *result, const char *position, bool is_of_company)
+static void respond(const struct poll *poll, struct db_result *result, const char *position)
 {
+    struct call *call = poll->call;
     char text[POSITION_SIZE + 2];
     int len = snprintf(text, sizeof(text), "\"%s\"", position);
     call_set_etag(call, (struct slice){text, (size_t)len});
@@ -180,7 +186,7 @@ static void respond(struct call *call, struct db_result *result, const char *pos
     if (audience_is_whole(call->identity.role_row))
         call_respond_shared(call, 200, "application/json", body, body->slice);
     else
-        respond_seen(call, body->slice, is_of_company);
+        respond_seen(poll, body->slice);
     bytes_unref(body);
 }
 
@@ -222,8 +228,7 @@ static void on_page(struct call *call, struct db_result *result, void *context)
     else if (db_int(result, 0, COUNT) == 0 && poll->wait_ms > 0 && !call->gateway->draining)
         wait_for_events(poll, epoch, db_int(result, 0, NEXT));
     else
-        respond(call, result, position_format(epoch.data, db_int(result, 0, NEXT), position).data,
-                poll->request.kind == CHANNEL_COMPANY);
+        respond(poll, result, position_format(epoch.data, db_int(result, 0, NEXT), position).data);
 }
 
 /* Asking. */
@@ -236,19 +241,39 @@ static void on_right(struct call *call, struct db_result *result, void *context)
         read_events_of(context);
 }
 
-/* A right that depends on the user is asked for before each page, also of those that were waited for. */
-static void read_page(struct poll *poll)
+/* The ties are kept in the call's memory, which goes when the call does. */
+static void on_ties(struct call *call, struct db_result *result, void *context)
 {
-    struct call *call = poll->call;
-    unsigned conditions = audience_conditions(call->identity.role_row);
-    char may[16], *users = arena_alloc(&call->arena, UUID_TEXT_LEN + 3);
-    struct slice user = query_user(call);
-    if (conditions & MSG_MAY_ANY) {
-        read_events_of(poll);
+    struct poll *poll = context;
+    struct ties ties;
+    if (!ties_read(&ties, result)) {
+        call_fail(call, ERR_FORBIDDEN,
+                  "The caller belongs to too many projects to see the company's events.");
         return;
     }
-    if (!users || !user.data || conditions == 0 || poll->request.kind == CHANNEL_COMPANY) {
-        call_fail(call, ERR_FORBIDDEN, NULL);
+    poll->ties.items = arena_calloc(&call->arena, ties.count + 1, sizeof(*ties.items));
+    poll->ties.count = poll->ties.items ? ties.count : 0;
+    if (poll->ties.items)
+        memcpy(poll->ties.items, ties.items, ties.count * sizeof(*ties.items));
+    ties_done(&ties);
+    if (poll->ties.items)
+        read_events_of(poll);
+    else
+        call_fail(call, ERR_DATABASE_BUSY, NULL);
+}
+
+static void ask_ties(struct poll *poll, struct slice user)
+{
+    query_start(poll->call, poll->has_waited ? QUERY_AT_ONCE : QUERY_FRESH, ties_statement(), &user, 1,
+                on_ties, poll);
+}
+
+static void ask_right(struct poll *poll, struct slice user, unsigned conditions)
+{
+    struct call *call = poll->call;
+    char may[16], *users = arena_alloc(&call->arena, UUID_TEXT_LEN + 3);
+    if (!users) {
+        call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
         return;
     }
     int users_len = snprintf(users, UUID_TEXT_LEN + 3, "{%.*s}", (int)user.len, user.data);
@@ -258,6 +283,26 @@ static void read_page(struct poll *poll)
                                    arena_copy(&call->arena, (struct slice){may, (size_t)may_len})};
     query_start(call, poll->has_waited ? QUERY_AT_ONCE : QUERY_FRESH, hub_right_statement(), params,
                 ARRAY_LEN(params), on_right, poll);
+}
+
+/* What depends on the user is asked for before each page, also of those that were waited for. */
+static void read_page(struct poll *poll)
+{
+    struct call *call = poll->call;
+    enum msg_role role = call->identity.role_row;
+    bool is_company = poll->request.kind == CHANNEL_COMPANY;
+    unsigned conditions = audience_conditions(role);
+    struct slice user = query_user(call);
+    if (is_company ? !audience_reads(role) : conditions == 0)
+        call_fail(call, ERR_FORBIDDEN, NULL);
+    else if (is_company ? !audience_needs_ties(role) : conditions & MSG_MAY_ANY)
+        read_events_of(poll);
+    else if (!user.data)
+        call_fail(call, ERR_HEADERS_TOO_LARGE, NULL);
+    else if (is_company)
+        ask_ties(poll, user);
+    else
+        ask_right(poll, user, conditions);
 }
 
 static void read_events_of(struct poll *poll)

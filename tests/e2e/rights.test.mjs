@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { expectCreated, expectProblem, expectStatus } from './api/expect.mjs';
 import { closeAll, Speaker } from './realtime/clients.mjs';
+import { closeAll as closeStreams, Stream } from './streams/clients.mjs';
 import { addProjects } from '../lib/exports.mjs';
 import { until } from '../lib/process.mjs';
 import { fieldsOf, has, readRoles, statusOf } from '../lib/rights.mjs';
@@ -23,11 +24,22 @@ const RELATIONS = [
     { what: 'the assignee', member: true, assignee: true },
 ];
 
+// What somebody sees of a company's events who sees all of them as `all`. tied(event): { role, member, … }, what the user is to the event's project.
+const seenOf = (all, tied) => all.map((event) => {
+    const resource = resources[event.type.split('.')[0]], is = tied(event);
+    if (!has(resource, 'read', is)) return { seq: event.seq };
+    const hidden = (key) => { const one = resource.fields[key]?.['x-class']; return one && !roles[is.role].includes(one); };
+    return { ...event, data: Object.fromEntries(Object.entries(event.data).filter(([key]) => !hidden(key))) };
+});
+// Runs of numbers, {"seq":9,"from":7}, as the numbers that they stand for.
+const flat = (events) => events.flatMap((event) => (event.from === undefined ? [event] : Array.from({ length: event.seq - event.from + 1 }, (_, i) => ({ seq: event.from + i }))));
+
 let stack;
 // Positions are not compared by the clock: what ends a channel here is the event.
 before(async () => { stack = await startStack('rights', { gateway: { CORTEX_POSITION_CHECK_MS: '3600000' } }); });
 after(async () => {
     closeAll();
+    closeStreams();
     await stack?.stop();
 });
 
@@ -92,12 +104,17 @@ describe('rights', () => {
             }
             if (sees && !roles[role].includes('money')) for (const query of ['budget=1', 'sort=budget', 'fields=budget'])
                 expectProblem(await api.get(`/v1/projects?${query}`), 403, 'forbidden');
-            for (const [channel, may] of [[`company:${s.company}`, seesAll], [`project:${s.project.id}`, sees], [`project:${s.hidden.id}`, seesAll]]) {
+            for (const [channel, may] of [[`company:${s.company}`, role !== 'gardener'], [`project:${s.project.id}`, sees], [`project:${s.hidden.id}`, seesAll]]) {
                 const page = await api.get(`/v1/events?after=0&channels=${channel}`, { accept: 'application/json' });
                 assert.equal(page.status, may ? 200 : 403, `page of ${channel}`);
                 const stream = await api.head(`/v1/events?channels=${channel}`, { accept: 'text/event-stream' });
                 assert.equal(stream.status, may ? 200 : 403, `stream of ${channel}`);
                 if (speaker) assert.equal((await speaker.ask({ id: 10, subscribe: { channel } })).error?.code, may ? undefined : 103, `subscribe to ${channel}`);
+                if (may && channel.startsWith('company:')) {
+                    const all = await s.admin.get(`/v1/events?after=0&channels=${channel}`, { accept: 'application/json' });
+                    const tied = ({ project }) => (project === s.project.id ? s.is : { role });
+                    assert.deepEqual(flat(page.body.data), seenOf(all.body.data, tied));
+                }
                 for (const event of may ? page.body.data.filter(({ type }) => type?.startsWith('project.')) : [])
                     assert.deepEqual(Object.keys(event.data).filter((key) => PROJECT.fields[key]?.['x-class'] === 'money').length > 0, roles[role].includes('money'));
             }
@@ -124,6 +141,70 @@ describe('rights', () => {
         expectProblem(await s.api.get(s.at), 404, 'not-found');
         speaker.disconnect();
     });
+
+    for (const role of ['supervisor', 'operative'])
+        test(`test_company_stream_of_${role}_when_memberships_come_and_go_then_each_event_is_seen_by_the_ties_of_its_moment`, { timeout: 60_000 }, async () => {
+            const company = await stack.addCompany(), user = await stack.addUser(company, role), who = { company, user, role };
+            const admin = stack.client({ company }), channel = `company:${company}`, accept = { accept: 'application/json' };
+            const make = async (path, body) => expectCreated(await admin.post(path, body), path);
+            const [own, other, third] = [await make('/v1/projects', { name: 'Own', budget: 5 }), await make('/v1/projects', { name: 'Other' }), await make('/v1/projects', { name: 'Third' })];
+            const mine = await make(`/v1/projects/${own.id}/members`, { user_id: user });
+            const speaker = await Speaker.connected(stack, who), idle = await Speaker.connected(stack, { company });
+            const { subscribe: { epoch } } = await speaker.ask({ id: 2, subscribe: { channel, join_leave: true } });
+            const heard = [], ties = new Map([[own.id, 'member']]), expected = [];
+            const all = async () => expectStatus(await admin.get(`/v1/events?after=0&limit=200&channels=${channel}`, accept), 200).body.data;
+            let seen = (await all()).length;
+            // What has happened is awaited: the ties of its moment are those of now.
+            const then = async () => {
+                const events = (await all()).slice(seen), last = events.at(-1).seq;
+                while (heard.at(-1)?.seq !== last) {
+                    const { push } = await speaker.next();
+                    assert.ok(push?.pub, `a push that is no event: ${JSON.stringify(push)}`);
+                    assert.equal(push.pub.offset, push.pub.data.seq);
+                    heard.push(...flat([push.pub.data]));
+                }
+                expected.push(...seenOf(events, ({ project }) => ({ role, [ties.get(project)]: true })));
+                assert.deepEqual(heard, expected);
+                seen += events.length;
+            };
+            for (const { id } of [own, other, third]) await make(`/v1/projects/${id}/tasks`, { title: 'Pour' });
+            await make('/v1/clients', { name: 'Ann' });
+            await admin.patch(`/v1/projects/${own.id}`, { budget: 7 });
+            await then();
+            ties.set(other.id, 'member');
+            await make(`/v1/projects/${other.id}/members`, { user_id: user });
+            await then();
+            await make(`/v1/projects/${other.id}/tasks`, { title: 'Dry' });
+            await then();
+            ties.set(third.id, 'member'); // whom a task is assigned to becomes a member
+            await make(`/v1/projects/${third.id}/tasks`, { title: 'Paint', assignee_id: user });
+            await make(`/v1/projects/${third.id}/tasks`, { title: 'Sweep' });
+            await then();
+            ties.delete(own.id);
+            expectStatus(await admin.delete(`/v1/projects/${own.id}/members/${mine.id}`), 204);
+            await make(`/v1/projects/${own.id}/tasks`, { title: 'Secret' });
+            await then();
+            assert.ok(heard.some(({ type }) => type) && heard.some(({ type }) => !type));
+
+            // What is past is seen by the ties of now, at every other door.
+            const now = seenOf(await all(), ({ project }) => ({ role, [ties.get(project)]: true }));
+            const { history } = await speaker.ask({ id: 3, history: { channel, limit: -1 } });
+            assert.deepEqual(flat(history.publications.map(({ data }) => data)), now);
+            assert.equal((await speaker.ask({ id: 4, presence: { channel } })).error?.code, 103);
+            assert.equal((await speaker.ask({ id: 5, presence_stats: { channel } })).error?.code, 103);
+            assert.deepEqual(flat(expectStatus(await stack.client(who).get(`/v1/events?after=0&limit=200&channels=${channel}`, accept), 200).body.data), now);
+            const late = await Speaker.connected(stack, who);
+            const { subscribe } = await late.ask({ id: 2, subscribe: { channel, recover: true, epoch, offset: 0 } });
+            assert.equal(subscribe.recovered, true);
+            assert.deepEqual(flat(subscribe.publications.map(({ data }) => data)), now);
+            const stream = await Stream.open(stack, { who, query: `?channels=${channel}`, headers: { 'last-event-id': `${epoch}:0` } }), streamed = [];
+            for (await stream.next(); streamed.length < now.length;) streamed.push(...flat([(await stream.next()).data]));
+            assert.deepEqual(streamed, now);
+            stream.close();
+            await idle.ask({ id: 2, subscribe: { channel } });
+            assert.ok(Object.values((await idle.ask({ id: 3, presence: { channel } })).presence.presence).some((one) => one.user === user));
+            [speaker, late, idle].forEach((one) => one.disconnect());
+        });
 
     test('test_scheduled_command_when_its_sender_is_a_member_no_more_then_404', async () => {
         const s = await scene('supervisor', RELATIONS[1]);

@@ -41,7 +41,8 @@ static void assert_seen(enum msg_role role, enum audience_of of, const char *kin
     CLEANUP(buf_done) struct buf text;
     buf_init(&text, 4096);
     size_t count = make(kinds, made, list);
-    audience_init(&seen, role, of, list, count);
+    const struct viewer viewer = {.role = role, .of = of};
+    audience_init(&seen, &viewer, list, count);
     for (size_t i = 0; i < seen.count; i++)
         buf_printf(&text, "%.*s\n", (int)seen.publications[i]->body->slice.len,
                    seen.publications[i]->body->slice.data);
@@ -66,7 +67,8 @@ static void test_events_when_the_role_sees_all_are_the_same_bytes(void **state)
     const struct publication *list[MOST];
     struct audience seen;
     size_t count = make("prp?", made, list);
-    audience_init(&seen, MSG_ROLE_COMPANY_ADMIN, AUDIENCE_OF_COMPANY, list, count);
+    const struct viewer viewer = {.role = MSG_ROLE_COMPANY_ADMIN, .of = AUDIENCE_OF_COMPANY};
+    audience_init(&seen, &viewer, list, count);
     assert_ptr_equal(seen.publications, list);
     assert_int_equal(seen.count, count);
     audience_done(&seen);
@@ -97,13 +99,15 @@ static void test_page_when_events_are_hidden_goes_on_with_numbers(void **state)
         "\"data\":{\"a\":[1,{}]}},{\"type\":\"task.created\",\"seq\":9,\"data\":{\"a\":\"}],\"}}");
     CLEANUP(buf_done) struct buf page;
     buf_init(&page, 4096);
-    audience_append_page(MSG_ROLE_PROJECT_MANAGER, true, events, &page);
+    const struct viewer of_company = {.role = MSG_ROLE_PROJECT_MANAGER, .of = AUDIENCE_OF_COMPANY};
+    const struct viewer of_project = {.role = MSG_ROLE_SUPERVISOR, .of = AUDIENCE_OF_PROJECTS};
+    audience_append_page(&of_company, events, &page);
     buf_append_char(&page, '\0');
     assert_string_equal(buf_data(&page),
                         "{\"seq\":8,\"from\":7},{\"type\":\"task.created\",\"seq\":9,\"data\":{\"a\":"
                         "\"}],\"}}");
     buf_clear(&page);
-    audience_append_page(MSG_ROLE_SUPERVISOR, false, events, &page);
+    audience_append_page(&of_project, events, &page);
     buf_append_char(&page, '\0');
     assert_string_equal(buf_data(&page), "{\"type\":\"task.created\",\"seq\":9,\"data\":{\"a\":\"}],\"}}");
 }
@@ -118,6 +122,82 @@ static void test_roles_when_they_see_the_same_share_what_is_encoded(void **state
     assert_true(audience_conditions(MSG_ROLE_DEVELOPER) & MSG_MAY_ANY);
 }
 
+/* ---- ties ---- */
+
+#define P1  "00000000-0000-4000-8000-000000000001"
+#define P2  "00000000-0000-4000-8000-000000000002"
+#define ANN "00000000-0000-4000-8000-00000000000a"
+#define BOB "00000000-0000-4000-8000-00000000000b"
+#define TASK(project)                                                          \
+    "{\"type\":\"task.created\",\"seq\":1,\"id\":\"x\",\"project\":\"" project \
+    "\",\"data\":{\"title\":\"a\"}}"
+
+static struct uuid id_of(const char *text)
+{
+    struct uuid id = {0};
+    assert_true(uuid_parse(slice_of(text), &id));
+    return id;
+}
+
+/* Ann is a member of the first project, and manages the second. */
+static struct ties ties_of_ann(struct tie items[2])
+{
+    items[0] = (struct tie){id_of(P1), MSG_MAY_MEMBER};
+    items[1] = (struct tie){id_of(P2), MSG_MAY_MEMBER | MSG_MAY_MANAGER};
+    return (struct ties){items, 2};
+}
+
+static void test_company_page_when_the_user_is_tied_to_some_projects_has_their_events_and_else_numbers(
+    void **state)
+{
+    (void)state;
+    struct tie items[2];
+    const struct ties ties = ties_of_ann(items);
+    const struct viewer ann = {.role = MSG_ROLE_OPERATIVE, .of = AUDIENCE_OF_COMPANY, .ties = &ties};
+    const struct viewer nobody = {.role = MSG_ROLE_OPERATIVE, .of = AUDIENCE_OF_COMPANY};
+    const struct slice events = SLICE(TASK("00000000-0000-4000-8000-000000000009") "," TASK(P1));
+    CLEANUP(buf_done) struct buf page;
+    buf_init(&page, 4096);
+    audience_append_page(&ann, events, &page);
+    buf_append_char(&page, '\0');
+    assert_string_equal(buf_data(&page), "{\"seq\":1}," TASK(P1));
+    buf_clear(&page);
+    audience_append_page(&nobody, events, &page);
+    buf_append_char(&page, '\0');
+    assert_string_equal(buf_data(&page), "{\"seq\":1}");
+}
+
+static void assert_changes(const char *type, const char *project, const char *data, bool ann, bool bob,
+                           bool unknown)
+{
+    struct tie items[2];
+    const struct ties of_ann = ties_of_ann(items), none = {0};
+    const struct uuid a = id_of(ANN), b = id_of(BOB), id = id_of(project);
+    char text[512];
+    snprintf(text, sizeof(text), "{\"type\":\"%s\",\"seq\":1,\"data\":%s}", type, data);
+    assert_int_equal(ties_change(&of_ann, &a, slice_of(text), &id), ann);
+    assert_int_equal(ties_change(&none, &b, slice_of(text), &id), bob);
+    assert_int_equal(ties_change(NULL, &b, slice_of(text), &id), unknown);
+    assert_false(ties_change(&of_ann, &a, slice_of(text), NULL));
+    assert_true(!(ann || bob || unknown) || ties_may_change(slice_of(text)));
+}
+
+static void test_ties_when_an_event_names_the_user_or_takes_a_membership_may_have_changed(void **state)
+{
+    (void)state;
+    assert_changes("project_member.created", P1, "{\"user_id\":\"" BOB "\"}", false, true, true);
+    assert_changes("project_member.updated", P1, "{\"user_id\":\"" ANN "\"}", true, false, false);
+    assert_changes("project_member.deleted", P1, "{\"version\":2}", true, false, true);
+    assert_changes("project.updated", P1, "{\"manager_id\":null}", false, false, true);
+    assert_changes("project.updated", P2, "{\"manager_id\":\"" ANN "\"}", false, false, true);
+    assert_changes("project.updated", P2, "{\"manager_id\":\"" BOB "\"}", true, true, true);
+    assert_changes("task.updated", P1, "{\"assignee_id\":\"" ANN "\"}", false, false, false);
+    assert_changes("task.updated", P1, "{\"assignee_id\":\"" BOB "\"}", false, true, true);
+    assert_changes("client.updated", P1, "{\"user_id\":\"" BOB "\"}", false, false, false);
+    assert_false(ties_may_end(SLICE("{\"type\":\"task.updated\",\"data\":{}}")));
+    assert_true(ties_may_end(SLICE("{\"type\":\"project_member.deleted\",\"data\":{}}")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +206,9 @@ int main(void)
         cmocka_unit_test(test_events_of_a_project_when_the_role_sees_no_money_are_without_it),
         cmocka_unit_test(test_page_when_events_are_hidden_goes_on_with_numbers),
         cmocka_unit_test(test_roles_when_they_see_the_same_share_what_is_encoded),
+        cmocka_unit_test(
+            test_company_page_when_the_user_is_tied_to_some_projects_has_their_events_and_else_numbers),
+        cmocka_unit_test(test_ties_when_an_event_names_the_user_or_takes_a_membership_may_have_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

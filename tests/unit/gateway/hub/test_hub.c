@@ -627,6 +627,149 @@ static void test_events_when_of_projects_then_each_channel_has_its_own(void **st
     client_done(&other);
 }
 
+/* Roles whose rights have conditions. The encoder writes numbers alone as events, so what is seen is told from the body's
+ * length: "3" an event, "3-" its number. */
+
+#define ANN "00000000-0000-4000-8000-00000000000a"
+#define BOB "00000000-0000-4000-8000-00000000000b"
+
+static struct bytes *encode_seen(const struct channel *channel, const struct publication *const *publications,
+                                 size_t count)
+{
+    char text[SCRIPT_TEXT * 8];
+    size_t len = 0;
+    (void)channel;
+    encodings++;
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(
+            text + len, sizeof(text) - len, "%s%lld%s", i > 0 ? "," : "", (long long)publications[i]->seq,
+            memmem(publications[i]->body->slice.data, publications[i]->body->slice.len, "type", 4) ? ""
+                                                                                                   : "-");
+    return bytes_copy((struct slice){text, len});
+}
+
+static struct subscriber_protocol seeing;
+
+static void see_as(struct client *client, const char *user)
+{
+    struct hub_request request = ask_company();
+    client_init(client);
+    seeing = recording;
+    seeing.encode = encode_seen;
+    client->subscriber.protocol = &seeing;
+    request.role = MSG_ROLE_OPERATIVE;
+    assert_true(uuid_parse(slice_of(user), &request.user));
+    subscribe(client, request);
+}
+
+static void typed_event(int64_t seq, const char *type, const char *project, const char *data)
+{
+    char body[SCRIPT_TEXT * 2];
+    snprintf(body, sizeof(body), "{\"type\":\"%s\",\"seq\":%lld,\"data\":%s}", type, (long long)seq, data);
+    struct event event = {.company = company, .seq = seq, .status = ERR_OK, .body = slice_of(body)};
+    event.has_project = uuid_parse(slice_of(project), &event.project);
+    hub_on_event(gateway.hub, &event);
+}
+
+static void
+test_company_when_roles_have_conditions_then_one_encoding_for_who_sees_it_and_one_for_who_does_not(
+    void **state)
+{
+    (void)state;
+    struct client all, ann, again, bob;
+    subscribe_at(&all, "0");
+    see_as(&ann, ANN);
+    see_as(&again, ANN);
+    script_row("hub.ties", PROJECT, "2");
+    assert_null(script_find("hub.ties")); /* the user's sessions share the answer */
+    see_as(&bob, BOB);
+    script_row("hub.ties", OTHER, "2");
+    encodings = 0;
+    typed_event(1, "task.created", PROJECT, "{}");
+    turn();
+    assert_int_equal(encodings, 3);
+    typed_event(2, "task.created", OTHER, "{}");
+    typed_event(3, "client.created", "", "{}");
+    typed_event(4, "company.updated", "", "{}");
+    turn();
+    assert_int_equal(encodings, 6);
+    assert_heard(&all, "[0] 1 2,3,4");
+    assert_heard(&ann, "[0] 1 3-,4");
+    assert_heard(&again, "[0] 1 3-,4");
+    assert_heard(&bob, "[0] 1- 2,3-,4");
+    assert_null(script_find("hub.ties")); /* no event costs a query */
+    client_done(&all);
+    client_done(&ann);
+    client_done(&again);
+    client_done(&bob);
+}
+
+static void test_company_when_a_membership_changes_then_its_user_is_held_back_until_it_is_known(void **state)
+{
+    (void)state;
+    struct client all, ann, bob;
+    const char *epoch;
+    int64_t offset;
+    subscribe_at(&all, "0");
+    see_as(&ann, ANN);
+    script_row("hub.ties", PROJECT, "2");
+    see_as(&bob, BOB);
+    script_row("hub.ties", OTHER, "2");
+    typed_event(1, "project_member.deleted", PROJECT, "{\"version\":1}");
+    turn();
+    typed_event(2, "task.created", PROJECT, "{}");
+    typed_event(3, "company.updated", "", "{}");
+    turn();
+    assert_heard(&all, "[0] 1 2,3");
+    assert_heard(&bob, "[0] 1- 2-,3");
+    assert_heard(&ann, "[0]");
+    assert_true(hub_position(&ann.subscriber, &epoch, &offset));
+    assert_int_equal(offset, 0);
+    typed_event(4, "project_member.created", OTHER,
+                "{\"user_id\":\"" ANN "\"}"); /* while the answer is on its way */
+    turn();
+    script_row("hub.ties", PROJECT, "2");
+    assert_heard(&ann, "[0]");
+    script_row("hub.ties", OTHER, "2");
+    assert_heard(&ann, "[0] 2-,3,4");
+    typed_event(5, "task.created", OTHER, "{}");
+    turn();
+    assert_heard(&ann, "[0] 2-,3,4 5");
+    assert_true(hub_position(&ann.subscriber, &epoch, &offset));
+    assert_int_equal(offset, 5);
+    client_done(&all);
+    client_done(&ann);
+    client_done(&bob);
+}
+
+static void
+test_company_when_the_ties_cannot_be_read_again_then_its_user_gets_nothing_and_is_lost_when_too_late(
+    void **state)
+{
+    (void)state;
+    struct client ann, late;
+    see_as(&ann, ANN);
+    script_row("hub.position", "e1", "0");
+    script_row("hub.ties", PROJECT, "2");
+    typed_event(1, "project_member.deleted", PROJECT, "{\"version\":1}");
+    turn();
+    script_fail("hub.ties", ERR_DATABASE_UNAVAILABLE);
+    see_as(&late, ANN); /* asks again */
+    config.recent_bytes = 0;
+    typed_event(2, "task.created", PROJECT, "{}");
+    typed_event(3, "task.created", PROJECT, "{}");
+    turn();
+    typed_event(4, "task.created", PROJECT, "{}");
+    turn();
+    assert_heard(&ann, "[0]");
+    assert_heard(&late, "");
+    script_row("hub.ties", OTHER, "2");
+    assert_heard(&ann, "[0] lost");
+    assert_heard(&late, "[4]");
+    client_done(&ann);
+    client_done(&late);
+}
+
 /* Recovery. */
 
 static void test_recover_when_nothing_was_missed_then_recovered_with_nothing(void **state)
@@ -1199,6 +1342,11 @@ int main(void)
         WITH_HUB(test_gap_when_the_epoch_has_changed_then_lost),
         WITH_HUB(test_events_when_bodies_have_newlines_then_they_become_blanks),
         WITH_HUB(test_events_when_of_projects_then_each_channel_has_its_own),
+        WITH_HUB(
+            test_company_when_roles_have_conditions_then_one_encoding_for_who_sees_it_and_one_for_who_does_not),
+        WITH_HUB(test_company_when_a_membership_changes_then_its_user_is_held_back_until_it_is_known),
+        WITH_HUB(
+            test_company_when_the_ties_cannot_be_read_again_then_its_user_gets_nothing_and_is_lost_when_too_late),
         WITH_HUB(test_recover_when_nothing_was_missed_then_recovered_with_nothing),
         WITH_HUB(test_recover_when_recent_then_from_memory),
         WITH_HUB(test_recover_when_older_than_memory_then_from_the_database_and_on),
