@@ -155,8 +155,11 @@ static void add(struct batch *b, struct run *run, struct command *command)
     if (!fits(run, command))
         send_run(b, run);
     run->handler = command->handler;
-    if (resource_write(b->writer, &command->handler->statement, command, 0, &moment, why) == ERR_OK)
+    enum err err = resource_write(b->writer, &command->handler->statement, command, 0, &moment, why);
+    if (!err)
         run->commands[run->count++] = command;
+    else if (err == ERR_FORBIDDEN)
+        command_refuse(command, err, why, NULL, 0);
     else
         reject(command, why);
 }

@@ -243,6 +243,16 @@ static void add_element(struct pg_array *column, const struct command *command, 
     }
 }
 
+/* The gateway has asked this, too; the role may have lost the class since, and a message may be of another origin. */
+static enum err check_classes(const struct resource_statement *s, const struct command *command,
+                              const struct msg_value *values, char why[160])
+{
+    const struct msg_field *hidden = rights_hidden_field(s, command->envelope.role, values);
+    if (hidden)
+        rights_detail_of_field(s, hidden, why);
+    return hidden ? ERR_FORBIDDEN : ERR_OK;
+}
+
 enum err resource_write(struct resource_writer *w, const struct resource_statement *s,
                         const struct command *command, int64_t seq, const struct resource_moment *moment,
                         char why[160])
@@ -252,6 +262,8 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
     enum err err = check_metadata(s, &command->envelope, why);
     if (!err)
         err = read_body(s, command, &w->scratch, &values, why);
+    if (!err)
+        err = check_classes(s, command, values, why);
     if (err)
         return err;
     for (size_t i = 0; i < s->param_count; i++) {

@@ -125,7 +125,7 @@ void resource_writer_free(struct resource_writer *writer);
 /* Adds the command to the run that is being written. The run must be of the same statement, and empty unless the
  * plan takes many; then it may be of several companies, and commands of one company are neighbours. `seq` is the
  * number that the command's event gets when the statement records it. When the body or the metadata do not fit, it adds nothing, writes a
- * sentence into `why`, and returns ERR_POISON. */
+ * sentence into `why`, and returns ERR_POISON; ERR_FORBIDDEN where the sender names a field that its role does not see. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,
                         const struct command *command, int64_t seq, const struct resource_moment *moment,
                         char why[160]) MUST_CHECK;

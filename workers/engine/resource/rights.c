@@ -51,6 +51,17 @@ bool rights_bind(const struct msg_resource *resource, struct slice role)
     return !(resource->rights[msg_role_by_name(role)][MSG_RIGHT_UPDATE] & MSG_MAY_ANY);
 }
 
+const struct msg_field *rights_hidden_field(const struct resource_statement *statement, struct slice role,
+                                            const struct msg_value *values)
+{
+    const struct msg_object *object = statement->resource->object;
+    unsigned hidden = statement->resource->classes & msg_role_hidden(msg_role_by_name(role));
+    for (size_t i = 0; hidden && values && i < object->field_count; i++)
+        if (object->fields[i].classes & hidden && values[i].state != MSG_ABSENT)
+            return &object->fields[i];
+    return NULL;
+}
+
 /* Whether a role that may do it at all may do it only under a condition, and all these conditions. */
 static bool is_conditional(const struct resource_statement *s,
                            unsigned (*bits)(const struct resource_statement *s, size_t role),
@@ -139,6 +150,13 @@ bool rights_write_forbidden(const struct resource_statement *statement, struct b
     }
     append_broken(resource, conditions, 0, &names, is_create, out);
     return true;
+}
+
+void rights_detail_of_field(const struct resource_statement *statement, const struct msg_field *field,
+                            char why[160])
+{
+    snprintf(why, 160, "You do not have the right %s.%s with \"%s\", a field that your role does not see.",
+             statement->resource->name, msg_right_name(right_of(statement)), field->name);
 }
 
 char *rights_detail(const struct resource_statement *statement)

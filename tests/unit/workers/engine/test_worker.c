@@ -96,6 +96,31 @@ static void test_worker_when_a_command_is_refused_replies_and_tells_nobody_else(
     assert_int_equal(hall->event_count, 0);
 }
 
+/* What the gateway asks is asked again. The project is none: what is let through is NOT_FOUND. */
+static void test_worker_when_a_command_names_a_field_that_its_role_does_not_see_refuses_it(void **state)
+{
+    struct hall *hall = *state;
+    static const struct {
+        const char *role, *json;
+        enum err status;
+    } cases[] = {
+        {"operative", "{\"minutes\":5,\"hourly_rate\":20}", ERR_FORBIDDEN},
+        {"supervisor", "{\"minutes\":5,\"hourly_rate\":null}", ERR_FORBIDDEN},
+        {"operative", "{\"minutes\":5}", ERR_NOT_FOUND},
+        {"project_manager", "{\"minutes\":5,\"hourly_rate\":20}", ERR_NOT_FOUND},
+    };
+    start_worker(hall);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct uuid id = PUBLISH(hall, .type = "time_entry.create", .parent = uuid_v7(),
+                                 .role = cases[i].role, .json = cases[i].json);
+        eventually(hall, reply_to(hall, &id));
+        const struct event *reply = reply_to(hall, &id);
+        assert_int_equal(reply->status, cases[i].status);
+        if (cases[i].status == ERR_FORBIDDEN)
+            assert_non_null(strstr(reply->body.data, "time_entry.create with \\\"hourly_rate\\\""));
+    }
+}
+
 static void test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both(void **state)
 {
     struct hall *hall = *state;
@@ -367,6 +392,7 @@ int main(void)
         TEST(test_worker_when_it_publishes_an_event_its_text_is_that_of_the_database),
         TEST(test_worker_when_two_events_follow_replies_with_the_first_alone),
         TEST(test_worker_when_a_command_is_refused_replies_and_tells_nobody_else),
+        TEST(test_worker_when_a_command_names_a_field_that_its_role_does_not_see_refuses_it),
         TEST(test_worker_when_a_command_comes_twice_at_once_runs_it_once_and_answers_both),
         TEST(test_worker_when_many_commands_wait_answers_each_in_order),
         TEST(test_worker_when_a_message_is_no_command_rejects_it_and_goes_on),

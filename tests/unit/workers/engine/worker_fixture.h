@@ -33,6 +33,7 @@ struct request {
     int64_t if_match;
     struct uuid company;
     int64_t not_before; /* ms */
+    const char *role;   /* NULL: company_admin */
 };
 
 static const struct uuid NO_UUID;
@@ -174,7 +175,7 @@ static inline struct envelope make_envelope(const struct engine *e, const struct
         .type = slice_of(request->type),
         .company = is_set(&request->company) ? request->company : e->company,
         .actor = e->user,
-        .role = SLICE("company_admin"),
+        .role = slice_of(request->role ? request->role : "company_admin"),
         .has_subject = is_set(&request->subject),
         .subject = request->subject,
         .has_parent = is_set(&request->parent),
