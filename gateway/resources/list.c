@@ -270,6 +270,7 @@ static void count_rows(struct call *call, struct listing *l)
     struct slice params[SELECTION_PARAMS_MAX];
     struct selection whole = l->selection;
     whole.shape.place = PLAN_BEGIN;
+    whole.shape.includes = 0;
     size_t count = selection_params(call, &whole, l->plan, count_look_at(l), params);
     bool compares = plan_compares(l->plan, &l->selection.shape);
     params[count++] = compares ? SLICE("true") : SLICE("false");
@@ -298,6 +299,7 @@ static void count(struct call *call, struct listing *l)
     struct selection whole = l->selection;
     l->wants_count = false;
     whole.shape.place = PLAN_BEGIN;
+    whole.shape.includes = 0;
     if (!whole.shape.text || l->plan->hides_searched) {
         count_rows(call, l);
         return;

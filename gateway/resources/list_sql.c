@@ -145,7 +145,7 @@ static struct numbers numbers_of(const struct plan *plan, const struct plan_shap
     unsigned last = 2;
     if (plan->resource->parent)
         n.parent = ++last;
-    if (plan_asks_user(plan))
+    if (plan_shape_asks_user(plan, shape))
         n.user = ++last;
     for (size_t i = 0; i < plan->filter_count; i++) {
         uint8_t demand = shape->filters[i];

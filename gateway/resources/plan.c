@@ -1,6 +1,7 @@
 #include "gateway/resources/plan.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/msg/resource_sql.h"
@@ -34,6 +35,17 @@ static struct db_statement *statement_of(const char *name, struct buf *sql)
 
 enum { NAME_SIZE = 256 };
 
+/* What entries include depends on the rights to others, and to update. So there is another plan, whose statements have
+ * names of their own, even where their text is the same. */
+static void append_other_rights(char name[NAME_SIZE], size_t len, const struct plan *plan)
+{
+    uint64_t bits = plan->conditions_of_update;
+    for (size_t i = 0; i < plan->include_count; i++)
+        bits = bits << (MSG_CONDITIONS + 1) | plan->includes[i].conditions;
+    if (bits)
+        snprintf(name + len, NAME_SIZE - len, ".%" PRIx64, bits);
+}
+
 /* number 0: none. A reader who does not see all has statements of its own. */
 static const char *name_of(char name[NAME_SIZE], const struct plan *plan, const char *what, size_t number)
 {
@@ -41,8 +53,9 @@ static const char *name_of(char name[NAME_SIZE], const struct plan *plan, const 
                        what, number);
     assert(len > 0 && len < NAME_SIZE / 2); /* a resource is named by a word */
     if (plan->conditions || plan->conditions_of_parent || plan->hidden)
-        snprintf(name + len, NAME_SIZE - (size_t)len, ".as.%x.%x.%x", plan->conditions,
-                 plan->conditions_of_parent, plan->hidden);
+        len += snprintf(name + len, NAME_SIZE - (size_t)len, ".as.%x.%x.%x", plan->conditions,
+                        plan->conditions_of_parent, plan->hidden);
+    append_other_rights(name, (size_t)len, plan);
     return name;
 }
 
@@ -183,6 +196,14 @@ const struct db_statement *plan_search(struct plan *plan, const struct plan_shap
     return list->search;
 }
 
+bool plan_shape_asks_user(const struct plan *plan, const struct plan_shape *shape)
+{
+    bool asks = plan_asks_user(plan) || (shape->includes & PLAN_ALLOWED && plan->conditions_of_update);
+    for (size_t i = 0; i < plan->include_count; i++)
+        asks = asks || (shape->includes & 1U << i && plan->includes[i].conditions);
+    return asks;
+}
+
 /* What does not change how many entries there are is left out of the shape. A range of the sort's column is read along its
  * index. */
 static struct plan_shape counted(const struct plan *plan, const struct plan_shape *shape)
@@ -258,17 +279,27 @@ static const struct msg_resource *resource_of_table(const char *table)
     return NULL;
 }
 
+enum { NEVER = 1 << MSG_CONDITIONS }; /* a condition that never holds: the role has no right */
+
+/* The conditions under which the role has the right; 0: it has it to everything. */
+static unsigned conditions_of(const struct msg_resource *resource, enum msg_role role, enum msg_right right)
+{
+    unsigned conditions = resource->rights[role][right];
+    return conditions & MSG_MAY_ANY ? 0 : conditions ? conditions : NEVER;
+}
+
 /* A user is no resource, so there is nothing to include. */
-static void add_include(struct plan *plan, const struct msg_field *field, const struct msg_resource *resource)
+static void add_include(struct plan *plan, const struct msg_field *field, const struct msg_resource *resource,
+                        enum msg_role role)
 {
     struct slice name = slice_of(field->name);
     bool is_id = name.len > 3 && strcmp(field->name + name.len - 3, "_id") == 0;
     if (resource && is_id && plan->include_count < PLAN_INCLUDES_MAX)
-        plan->includes[plan->include_count++] =
-            (struct plan_include){{name.data, name.len - 3}, resource, field};
+        plan->includes[plan->include_count++] = (struct plan_include){
+            {name.data, name.len - 3}, resource, field, conditions_of(resource, role, MSG_RIGHT_READ)};
 }
 
-static void find_includes(struct plan *plan)
+static void find_includes(struct plan *plan, enum msg_role role)
 {
     const struct msg_object *object = plan->resource->object;
     struct slice parent = slice_of(plan->resource->parent);
@@ -277,18 +308,9 @@ static void find_includes(struct plan *plan)
         bool is_parent = parent.data && strncmp(field->name, parent.data, parent.len) == 0 &&
                          strcmp(field->name + parent.len, "_id") == 0;
         add_include(plan, field,
-                    is_parent ? msg_resource_by_name(parent) : resource_of_table(field->reference));
+                    is_parent ? msg_resource_by_name(parent) : resource_of_table(field->reference), role);
         plan->has_transitions |= field->transitions != NULL;
     }
-}
-
-enum { NEVER = 1 << MSG_CONDITIONS }; /* a condition that never holds: the role has no right to read */
-
-/* The conditions under which the role reads the resource; 0: it reads everything. */
-static unsigned conditions_of(const struct msg_resource *resource, enum msg_role role)
-{
-    unsigned conditions = resource->rights[role][MSG_RIGHT_READ];
-    return conditions & MSG_MAY_ANY ? 0 : conditions ? conditions : NEVER;
 }
 
 static struct plan *plan_new(const struct plan *reader)
@@ -299,7 +321,6 @@ static struct plan *plan_new(const struct plan *reader)
     plan->parent = parent_statement(plan);
     find_filters(plan);
     find_sorts(plan);
-    find_includes(plan);
     return plan;
 }
 
@@ -347,10 +368,19 @@ void plans_free(struct plans *plans)
     free(plans);
 }
 
+static bool include_alike(const struct plan *a, const struct plan *b)
+{
+    for (size_t i = 0; i < a->include_count; i++)
+        if (a->includes[i].conditions != b->includes[i].conditions)
+            return false;
+    return true;
+}
+
 static bool is_of_same_reader(const struct plan *a, const struct plan *b)
 {
     return a->conditions == b->conditions && a->conditions_of_parent == b->conditions_of_parent &&
-           a->hidden == b->hidden;
+           a->hidden == b->hidden && a->conditions_of_update == b->conditions_of_update &&
+           include_alike(a, b);
 }
 
 static struct plan *obtain(struct plan *of_role[MSG_ROLES], const struct plan *reader)
@@ -369,13 +399,17 @@ struct plan *plans_of(struct plans *plans, const struct msg_resource *resource, 
     struct plan **of_role = plans->rows[i].of_role;
     if (of_role[role])
         return of_role[role];
-    const struct plan reader = {
+    struct plan reader = {
         .resource = resource,
         .plans = plans,
-        .conditions = conditions_of(resource, role),
+        .conditions = conditions_of(resource, role, MSG_RIGHT_READ),
+        .conditions_of_update = conditions_of(resource, role, MSG_RIGHT_UPDATE),
         .conditions_of_parent =
-            resource->parent ? conditions_of(msg_resource_by_name(slice_of(resource->parent)), role) : 0,
+            resource->parent
+                ? conditions_of(msg_resource_by_name(slice_of(resource->parent)), role, MSG_RIGHT_READ)
+                : 0,
         .hidden = msg_role_hidden(role), /* of what is included, too */
     };
+    find_includes(&reader, role);
     return of_role[role] = obtain(of_role, &reader);
 }

@@ -61,7 +61,7 @@ _Static_assert(sizeof(struct plan_shape) == 24, "a shape has no padding");
 
 /* `allowed`: what each field with transitions may become next. */
 enum plan_allowed {
-    PLAN_ALLOWED = 64,    /* by the entity's present value */
+    PLAN_ALLOWED = 64,    /* by the entity's present value, where the caller may update it */
     PLAN_ALLOWED_NO = 128 /* nothing: the caller may not update */
 };
 
@@ -70,6 +70,7 @@ struct plan_include {
     struct slice name; /* "project" */
     const struct msg_resource *resource;
     const struct msg_field *field; /* that has its id: "project_id" */
+    unsigned conditions;           /* of the reader's right to read it; 0: it reads all */
 };
 
 struct plan_list {
@@ -105,6 +106,7 @@ struct plan {
         conditions; /* of the right to read, one of which must hold (enum msg_condition); 0: it reads all */
     unsigned conditions_of_parent; /* the same of what the entity belongs to */
     unsigned hidden;               /* class bits of the fields that it does not see */
+    unsigned conditions_of_update; /* the same of the right to update the resource */
     bool hides_searched; /* the index of text search knows one of them: so the reader's searches walk */
 };
 
@@ -113,11 +115,14 @@ void plans_free(struct plans *plans);
 /* The plan of the resource for readers of the role. */
 struct plan *plans_of(struct plans *plans, const struct msg_resource *resource, enum msg_role role);
 
-/* Whether the statements of entities and lists need to know the user. */
+/* Whether the statement of an entity needs to know the user. */
 static inline bool plan_asks_user(const struct plan *plan)
 {
     return plan->conditions != 0;
 }
+
+/* Whether the statements of a list of the shape do: what its entries include may depend on the user, too. */
+bool plan_shape_asks_user(const struct plan *plan, const struct plan_shape *shape);
 
 /* Whether a step may look at rows that do not match: the shape has a text, or a filter that is more than the bounds of
  * its walk, or the reader may not read every row. */
@@ -128,7 +133,7 @@ bool plan_has_values(const struct plan *plan, const struct plan_shape *shape);
 bool plan_has_nulls(const struct plan *plan, const struct plan_shape *shape);
 
 /* Parameters: $1 company, $2 most rows to return, then those that the shape has, in this order: parent; the user
- * (plan_asks_user); of each filter
+ * (plan_shape_asks_user); of each filter
  * the value or the values (as an array), low, high; the pattern (LIKE); the value and the id to begin after, or of
  * PLAN_AFTER_NULL the id. When plan_compares: then the number of rows to look at, and whether to wait for the other
  * walks of the company (list_sql.c).

@@ -24,9 +24,9 @@ static uint64_t digest_of(const struct call *call, const struct plan *plan, cons
             parts[count++] = given[k].data ? given[k] : SLICE("");
     }
     parts[count++] = (struct slice){(const char *)shape->filters, sizeof(shape->filters)};
-    if (plan->conditions || plan->hidden)
+    if (plan->conditions || plan->conditions_of_parent || plan->hidden)
         parts[count++] = (struct slice){(const char *)rights, sizeof(rights)};
-    if (plan_asks_user(plan))
+    if (plan->conditions || plan->conditions_of_parent)
         parts[count++] = (struct slice){(const char *)call->identity.user.octet, sizeof(struct uuid)};
     return msg_fingerprint(parts, count);
 }

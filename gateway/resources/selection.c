@@ -194,19 +194,14 @@ static bool may(const struct parsing *p, const struct msg_resource *resource, en
     return authorize_conditions(p->call, resource, right) != 0;
 }
 
-/* An included entity is read without the reader's conditions. */
-static bool reads_all(const struct parsing *p, const struct msg_resource *resource)
-{
-    return authorize_conditions(p->call, resource, MSG_RIGHT_READ) & MSG_MAY_ANY;
-}
-
-/* Whoever may not read every other entity cannot include it, and is told of it as of one that there is not. */
+/* Whoever may read none of the other entities cannot include them, and is told of it as of one that there is not. */
 static bool take_one_include(struct parsing *p, struct slice include)
 {
     const struct plan *plan = p->plan;
     uint8_t *includes = &p->selection->shape.includes;
     for (size_t i = 0; i < plan->include_count; i++)
-        if (slice_equal(include, plan->includes[i].name) && reads_all(p, plan->includes[i].resource)) {
+        if (slice_equal(include, plan->includes[i].name) &&
+            may(p, plan->includes[i].resource, MSG_RIGHT_READ)) {
             *includes |= (uint8_t)(1U << i);
             return true;
         }
@@ -227,7 +222,7 @@ static void take_include(struct parsing *p, struct slice name, struct slice valu
         return;
     begin_names(&names, "must be some of these with commas between them: ");
     for (size_t i = 0; i < plan->include_count; i++)
-        if (reads_all(p, plan->includes[i].resource))
+        if (may(p, plan->includes[i].resource, MSG_RIGHT_READ))
             add_name(&names, plan->includes[i].name);
     if (plan->has_transitions)
         add_name(&names, SLICE("allowed"));
@@ -380,7 +375,7 @@ size_t selection_params(struct call *call, const struct selection *selection, co
     params[count++] = arena_number(call, rows);
     if (plan->resource->parent)
         params[count++] = call->params[0];
-    if (plan_asks_user(plan))
+    if (plan_shape_asks_user(plan, &selection->shape))
         params[count++] = query_user(call);
     for (size_t i = 0; i < plan->filter_count; i++) {
         const struct filter *filter = &selection->filters[i];

@@ -77,6 +77,9 @@ function requestsOf({ project, at, tasks, task, members, is, user }) {
     ];
 }
 
+const make = async (api, path, body) => expectCreated(await api.post(path, body), path);
+const FILE = { name: 'Plan', file_path: 'plans/1.pdf', bytes: 1 };
+
 describe('rights', () => {
     const relationsOf = (role) => RELATIONS.filter(({ member }) => role !== 'gardener' || !member); // nobody knows this role
     for (const role of [...Object.keys(roles), 'gardener']) for (const relation of relationsOf(role)) {
@@ -231,6 +234,23 @@ describe('rights', () => {
         }
         assert.equal(found.length, 120);
         assert.equal(new Set(found).size, 120);
+    });
+
+    test('test_list_when_it_includes_what_the_reader_may_not_see_then_null_and_allowed_only_what_it_may_change', async () => {
+        const s = await scene('operative', RELATIONS[3]);
+        await make(s.admin, s.tasks, { title: 'Of another' });
+        const tasks = expectStatus(await s.api.get(`${s.tasks}?include=allowed,project`), 200).body.data;
+        assert.deepEqual(tasks.map(({ title, allowed }) => [title, allowed.status.length > 0]), [['Pour', true], ['Of another', false]]);
+        for (const { project } of tasks) assert.deepEqual(Object.keys(project).sort(), fieldsOf(PROJECT, roles.operative));
+        const counted = await s.api.get(`${s.tasks}?include=allowed,project`, { prefer: 'count=exact' });
+        assert.equal(expectStatus(counted, 200).body.count, 2);
+        const above = [await make(s.admin, '/v1/documents', { ...FILE, project_id: s.project.id }), await make(s.admin, '/v1/documents', { ...FILE, project_id: s.hidden.id })];
+        for (const { id } of above) await make(s.admin, '/v1/documents', { ...FILE, name: 'Below', project_id: s.project.id, parent_document_id: id });
+        const of = async (api) => expectStatus(await api.get('/v1/documents?include=parent_document&limit=50'), 200).body.data
+            .filter(({ name }) => name === 'Below').map(({ parent_document: one }) => one?.id ?? null);
+        assert.deepEqual(await of(s.admin), [above[0].id, above[1].id]);
+        assert.deepEqual(await of(s.api), [above[0].id, null]);
+        expectProblem(await s.api.get('/v1/projects?include=client'), 400, 'bad-request'); // of which it may read none
     });
 
     test('test_export_when_the_role_does_not_read_all_of_it_then_403_that_names_the_field', async () => {
