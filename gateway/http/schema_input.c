@@ -7,6 +7,8 @@
 #include "gateway/http/preconditions.h"
 #include "gateway/http/target.h"
 
+enum { DETAIL_MAX = 1024 };
+
 /* ---- the query ---- */
 
 static void complain(struct msg_problems *problems, struct slice name, const char *detail)
@@ -48,14 +50,30 @@ static bool is_other(struct call *call, struct slice pair, const char *const *ot
     return false;
 }
 
-static void take_pair(struct call *call, const struct msg_object *object, struct slice pair, json_t *json,
-                      struct msg_problems *problems)
+/* Says which parameters there are. */
+static void complain_of_unknown(struct msg_problems *problems, struct slice name,
+                                const struct msg_object *object, const char *const *others)
+{
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, DETAIL_MAX);
+    buf_append_text(&text, "is not a parameter of this request, which has ");
+    for (size_t i = 0; i < object->field_count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? ", " : "", object->fields[i].name);
+    for (; others && *others; others++)
+        buf_printf(&text, ", %s", *others);
+    buf_append_char(&text, '\0');
+    complain(problems, name, buf_data(&text));
+}
+
+static void take_pair(struct call *call, const struct msg_object *object, const char *const *others,
+                      struct slice pair, json_t *json, struct msg_problems *problems)
 {
     struct slice value;
     const struct msg_field *field = field_of(call, object, pair, &value);
-    struct slice name = target_pair_name(pair);
+    struct slice decoded = target_decode(&call->arena, target_pair_name(pair));
+    struct slice name = decoded.data ? decoded : target_pair_name(pair);
     if (!field)
-        complain(problems, name, "is not a parameter of this request");
+        complain_of_unknown(problems, name, object, others);
     else if (json_object_get(json, field->name))
         complain(problems, name, "is given more than once");
     else if (json_object_set_new(json, field->name, value_of(&field->shape, value)))
@@ -83,7 +101,7 @@ enum err schema_input_query(struct call *call, const struct msg_object *object, 
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object};
     for (struct slice pair, rest = call->query; (pair = target_next_pair(&rest)).data;)
         if (!is_other(call, pair, others))
-            take_pair(call, object, pair, json, problems);
+            take_pair(call, object, others, pair, json, problems);
     msg_validate(&shape, MSG_CREATE, json, problems);
     point_at_parameters(call, problems);
     if (problems->count > 0)

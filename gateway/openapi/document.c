@@ -141,9 +141,12 @@ static json_t *result_schema(void)
     for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
         json_array_append_new(
             any, json_pack("{s:s+}", "$ref", "#/components/schemas/", openapi_title(*resource, title)));
+    json_array_append_new(any, json_pack("{s:s}", "$ref", "#/components/schemas/Deleted"));
     json_array_append_new(any, json_pack("{s:s}", "type", "null"));
-    return json_pack("{s:s, s:o}", "description",
-                     "The entity, when the command has succeeded; null when it was deleted.", "anyOf", any);
+    return json_pack(
+        "{s:s, s:o}", "description",
+        "The entity, when the command has succeeded; its id and last version when it was deleted; or null.",
+        "anyOf", any);
 }
 
 static json_t *operation_schema(void)
@@ -299,8 +302,13 @@ static void bound_limit(json_t *operation, const struct config *config)
     json_array_foreach(json_object_get(operation, "parameters"), i, parameter)
     {
         const char *name = json_string_value(json_object_get(parameter, "name"));
-        if (name && strcmp(name, "limit") == 0)
-            json_object_set_new(parameter, "schema", limit_schema(config));
+        json_t *schema = json_object_get(parameter, "schema");
+        if (!name || strcmp(name, "limit") != 0)
+            continue;
+        json_object_set_new(schema, "default", json_integer((json_int_t)config->page_default));
+        json_object_set_new(
+            parameter, "description",
+            json_sprintf("Entries of one page, which has %lld at most.", (long long)config->page_max));
     }
 }
 

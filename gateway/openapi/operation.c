@@ -16,6 +16,7 @@ enum body {
     BODY_EVENTS,
     BODY_DOCUMENT,
     BODY_FILE,
+    BODY_CANCELLED,
 };
 
 /* Components are named as in document.c. */
@@ -33,7 +34,8 @@ static const struct kind {
     int status;
     enum body body; /* of the answer */
     int refusals[REFUSALS_MAX + 1];
-    bool is_write; /* the answer may be 202 */
+    bool is_write;   /* the answer may be 202 */
+    bool may_create; /* the answer may be 201 */
 } kinds[] = {
     {.verb = "get",
      .status = 200,
@@ -81,8 +83,10 @@ static const struct kind {
     {.verb = "cancel",
      .id = "cancelOperation",
      .status = 202,
-     .meaning = "The waiting command will never run, or the long job will end at its next step",
-     .body = BODY_ENTITY,
+     .meaning = "The waiting command will never run, or the long job will end at its next step: the long "
+                "job, or, while "
+                "this is still under way or the client does not wait, its operation",
+     .body = BODY_CANCELLED,
      .parameters = {"If-Match", "If-None-Match-Write", "Idempotency-Key", "Prefer"},
      .headers = {"Idempotent-Replayed"},
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
@@ -215,6 +219,7 @@ static const struct kind {
      .apart = "body",
      .body = BODY_DOCUMENT,
      .document = "ScheduleKept",
+     .may_create = true,
      .parameters = {"If-Match", "If-None-Match-Write"},
      .headers = {"ETag"},
      .refusals = {400, 401, 403, 412, 413, 415, 422, 500, 503}},
@@ -333,6 +338,9 @@ static json_t *answer_content(const struct route *route, const struct kind *kind
         json_object_set_new(either, "text/event-stream", json_pack("{s:{s:s}}", "schema", "type", "string"));
         return either;
     }
+    case BODY_CANCELLED:
+        return content("application/json", json_pack("{s:[o, o]}", "anyOf", schema_of(resource_of(route), ""),
+                                                     component("schemas", "Operation")));
     case BODY_ENTITY:
         return content("application/json", schema_of(resource_of(route), ""));
     case BODY_LIST:
@@ -363,6 +371,8 @@ static json_t *responses_of(const struct route *route, const struct kind *kind)
     json_t *responses = json_object();
     snprintf(status, sizeof(status), "%d", kind->status);
     json_object_set_new(responses, status, answer(route, kind));
+    if (kind->may_create)
+        json_object_set_new(responses, "201", answer(route, kind));
     if (kind->is_write)
         json_object_set_new(responses, "202", component("responses", "Accepted"));
     for (const int *refusal = kind->refusals; *refusal; refusal++) {

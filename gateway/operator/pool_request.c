@@ -4,13 +4,14 @@
 
 #include "common/base/json.h"
 #include "common/broker/topology.h"
+#include "common/msg/problem.h"
 #include "gateway/bus/control.h"
 #include "gateway/http/etag.h"
 #include "gateway/http/field.h"
 #include "gateway/http/preconditions.h"
 #include "gateway/http/schema_input.h"
 
-enum { KEY_SIZE = 96 };
+enum { KEY_SIZE = 96, DETAIL_MAX = 512 };
 
 /* The last parameter of the path. */
 static struct slice subject_of(const struct call *call)
@@ -145,9 +146,32 @@ void pool_request_send_to(struct call *call, json_t *body, const char *action, c
     json_decref(request);
 }
 
+/* Says which pools there are, where the request names one that is none of them. */
+static bool check_pool(struct call *call, const json_t *body)
+{
+    const char *pool = json_string_value(json_object_get(body, "pool"));
+    struct msg_problems problems = {.arena = &call->arena};
+    bool is_query = call->method == METHOD_DELETE;
+    const struct msg_place place = {.name = "pool"};
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, DETAIL_MAX);
+    buf_append_text(&text, "must be one of");
+    for (size_t i = 0; topology_pool_at(i); i++) {
+        if (!pool || strcmp(pool, topology_pool_at(i)) == 0)
+            return true;
+        buf_printf(&text, "%s %s", i > 0 ? "," : "", topology_pool_at(i));
+    }
+    buf_append_char(&text, '\0');
+    msg_problem_add(&problems, &place, buf_data(&text));
+    if (is_query && problems.first)
+        problems.first->pointer = SLICE("?pool");
+    call_fail_fields(call, is_query ? ERR_BAD_REQUEST : ERR_VALIDATION, NULL, &problems);
+    return false;
+}
+
 void pool_request_submit(struct call *call, const char *schema, const char *action)
 {
     CLEANUP(json_cleanup) json_t *body = NULL;
-    if (schema_input_read(call, schema, &body))
+    if (schema_input_read(call, schema, &body) && check_pool(call, body))
         pool_request_send(call, body, action);
 }

@@ -258,6 +258,10 @@ static void encode_body(struct put *p, const struct verb *verb)
     if (msg_from_json(p->resource->object, verb->mode, p->body ? p->body : nothing, &p->msgpack, &problems) ==
         ERR_OK)
         return;
+    if (!p->body) {
+        complain(p, "body", "is needed by this command");
+        return;
+    }
     point_into_body(p->call, problems.first);
     if (p->problems.last)
         p->problems.last->next = problems.first;

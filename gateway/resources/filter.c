@@ -168,7 +168,7 @@ struct slice filter_take(struct call *call, const struct msg_field *field, struc
     if (!found)
         return no_such_operator(&call->arena, field);
     if (*demand & found->excludes)
-        return SLICE("is given more than once");
+        return SLICE("says of the field what another parameter says already");
     *demand |= found->demand;
     if (!found->is_of_order)
         return take_set(call, field, raw, demand, filter);

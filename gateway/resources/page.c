@@ -187,7 +187,10 @@ static bool read_after(struct call *call, struct slice *ret_at, struct slice *re
     if (!text.data)
         return true;
     if (cursor_parse(text, octets, &cursor) || cursor.has_digest) {
-        call_fail(call, ERR_BAD_REQUEST, "`after` must be the `next` of an earlier page.");
+        struct msg_problem wrong = {.pointer = SLICE("?after"),
+                                    .detail = SLICE("must be the `next` of an earlier page")};
+        call_fail_fields(call, ERR_BAD_REQUEST, "The query does not fit this list.",
+                         &(struct msg_problems){.first = &wrong, .last = &wrong, .count = 1});
         return false;
     }
     clock_format(cursor.created_us, at);

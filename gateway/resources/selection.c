@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/base/utf8.h"
 #include "common/msg/resource_sql.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/target.h"
@@ -79,11 +80,11 @@ static void take_after(struct parsing *p, struct slice name, struct slice value)
 
 static void take_text(struct parsing *p, struct slice name, struct slice value)
 {
-    json_t *json = value.len > 0 && value.len <= SELECTION_TEXT_MAX && !memchr(value.data, '\0', value.len)
-                       ? json_stringn(value.data, value.len)
-                       : NULL;
-    if (!json)
-        complain(p, name, SLICE("must be 1 to 200 octets of UTF-8"));
+    bool is_right =
+        value.len > 0 && value.len <= SELECTION_TEXT_OCTETS && !memchr(value.data, '\0', value.len);
+    json_t *json = is_right ? json_stringn(value.data, value.len) : NULL;
+    if (!json || utf8_length(value) > SELECTION_TEXT_MAX)
+        complain(p, name, SLICE("must be 1 to 200 characters of UTF-8"));
     json_decref(json);
     p->selection->text = value;
     p->selection->shape.text = true;
@@ -322,7 +323,7 @@ static void take_pair(struct parsing *p, struct slice pair)
 {
     struct slice name = target_decode(&p->call->arena, target_pair_name(pair)), raw = target_pair_value(pair);
     if (!name.data || (!take_parameter(p, name, raw) && !take_filter(p, name, raw)))
-        complain(p, target_pair_name(pair), no_such_parameter(p));
+        complain(p, name.data ? name : target_pair_name(pair), no_such_parameter(p));
 }
 
 enum err selection_parse(struct call *call, const struct plan *plan, struct selection *ret_selection,
@@ -349,7 +350,7 @@ enum err selection_parse(struct call *call, const struct plan *plan, struct sele
 /* %text%, with the characters escaped that mean something to LIKE. */
 static struct slice pattern_of(struct call *call, struct slice text)
 {
-    char pattern[2 * SELECTION_TEXT_MAX + 2];
+    char pattern[SELECTION_TEXT_OCTETS + 2]; /* what is escaped has one octet of four */
     size_t len = 0;
     pattern[len++] = '%';
     for (size_t i = 0; i < text.len; i++) {

@@ -13,7 +13,11 @@
 #include "gateway/resources/filter.h"
 #include "gateway/resources/plan.h"
 
-enum { SELECTION_TEXT_MAX = 200, SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 8 };
+enum {
+    SELECTION_TEXT_MAX = 200, /* characters */
+    SELECTION_TEXT_OCTETS = 4 * SELECTION_TEXT_MAX,
+    SELECTION_PARAMS_MAX = 3 * PLAN_FILTERS_MAX + 8
+};
 
 struct selection {
     int64_t limit;
