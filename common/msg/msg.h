@@ -187,6 +187,9 @@ bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb);
 bool msg_is_ordered(const struct msg_field *field);
 /* Whether exports can be made of it. */
 bool msg_resource_is_exported(const struct msg_resource *resource);
+/* Whether commands of the resource read rows of `other`: its entities belong to one or refer to one, or rights ask for
+ * it. */
+bool msg_resource_reads(const struct msg_resource *resource, const struct msg_resource *other);
 /* "create" */
 const char *msg_verb_name(enum msg_verb verb);
 

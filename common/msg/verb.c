@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "common/msg/msg.h"
 
 const char *msg_verb_name(enum msg_verb verb)
@@ -20,4 +22,22 @@ bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb)
         if (resource->endpoints[i].verb == verb)
             return true;
     return false;
+}
+
+/* Who is a member of the project, or manages it, is asked for rights (rights_sql.c). */
+static bool is_of_rights(const struct msg_resource *resource, const char *other)
+{
+    return resource->channel != MSG_CHANNEL_NONE &&
+           (strcmp(other, "project") == 0 || strcmp(other, "project_member") == 0);
+}
+
+bool msg_resource_reads(const struct msg_resource *resource, const struct msg_resource *other)
+{
+    bool reads = is_of_rights(resource, other->name) ||
+                 (resource->parent && strcmp(resource->parent, other->name) == 0);
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const char *table = resource->object->fields[i].reference;
+        reads |= table && strcmp(table, other->table) == 0;
+    }
+    return reads;
 }

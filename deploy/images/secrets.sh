@@ -23,10 +23,10 @@ give() {
 }
 
 give database database_password
-give migrate database_password gateway_password worker_password
+give migrate database_password gateway_password projects_password webhooks_password
 give gateway broker_password gateway_password token_key
-give projects broker_password worker_password
-give webhooks broker_password worker_password
+give projects broker_password projects_password
+give webhooks broker_password webhooks_password
 
 # The broker reads its first user from its configuration.
 secret broker_password

@@ -25,7 +25,7 @@ is_running database || { step "starting the private PostgreSQL for the backup" &
 ! is_running broker || waited=$(commands_in_queues)
 
 step "dumping the database"
-database_tool pg_dump --format=custom --file "$PARTS_FOLDER/database.dump" cortex || die "the dump failed, and no backup was written"
+database_tool pg_dump --format=custom --exclude-schema=pg_catalog --file "$PARTS_FOLDER/database.dump" cortex || die "the dump failed, and no backup was written"
 migration=$(database_sql cortex cortex <<<"SELECT to_char(version, 'FM0000') || ' ' || name FROM schema_migration ORDER BY version DESC LIMIT 1")
 [ -z "$started" ] || database_stop
 

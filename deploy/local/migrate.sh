@@ -85,6 +85,18 @@ SELECT coalesce(max(version), 0) > $last AS is_ahead FROM schema_migration \gset
 \if :is_ahead
     \warn 'migrate: the database is ahead of this release: its newest migration is not among ours.'
 \endif
+SELECT to_regprocedure('walls_missing()') IS NOT NULL AS has_walls \gset
+\if :has_walls
+    SELECT coalesce(string_agg(statement, E'\n' ORDER BY n), '') AS statements, count(*) > 0 AS is_open
+      FROM walls_missing() WITH ORDINALITY AS w (statement, n) \gset
+\else
+    \set is_open false
+\endif
+\if :is_open
+    \warn 'migrate: processes can still make temporary tables and large objects, or take advisory locks, which none of them needs.'
+    \warn 'migrate: When no gateway of the version before runs any more, say as a superuser, in this database:'
+    \warn :statements
+\endif
 SQL
 }
 

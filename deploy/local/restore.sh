@@ -68,6 +68,7 @@ fill_database() {
     drop_restoring
     database_own "$RESTORING"
     database_sql cortex "$RESTORING" <"$ROOT/schemas/sql/0001_roles.sql"
+    database_pool_roles
     database_tool pg_restore --exit-on-error --single-transaction --dbname "$RESTORING" "$PARTS_FOLDER/database.dump" ||
         give_up "the dump could not be restored"
     CORTEX_DATABASE_URL=$(database_url cortex "$RESTORING") "$here/migrate.sh" 2>&1 | to_log migrate ||

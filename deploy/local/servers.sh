@@ -11,6 +11,7 @@ here=$(dirname "$0")
 . "$here/lib/common.sh"
 . "$here/lib/broker.sh"
 . "$here/lib/database.sh"
+. "$here/lib/process.sh" # for PARTS
 
 each() {
     local verb=$1 part
@@ -42,15 +43,16 @@ vhost() {
     broker_ctl set_permissions --vhost "$1" cortex '.*' '.*' '.*'
 }
 
-command=${1:-}
+asked=${1:-}
 shift || true
-case $command in
-start | stop | kill) each "$command" "$@" ;;
+case $asked in
+start | stop | kill) each "$asked" "$@" ;;
 restart) restart "$@" ;;
 url) url "$@" ;;
 vhost) vhost "${1:?vhost needs a name}" ;;
 createdb) database_own "${1:?createdb needs a name}" ;;
 logins) database_logins ;;
+walls) database_walls "${1:?walls needs a database}" ;;
 replica)
     case ${1:-} in
     start | stop) "replica_$1" "${@:2}" ;;

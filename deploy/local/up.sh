@@ -128,6 +128,7 @@ settings_keep
 replace_queues
 migrate
 start_processes
+! own_database || database_walls
 ! own_database || demo_seed
 
 if [ "$(cat "$STATE"/run/*.pid)" = "$before" ]; then

@@ -322,7 +322,7 @@ static void append_turn(const struct writer *w)
 {
     buf_printf(w->sql,
                " AND (SELECT CASE WHEN $%u::boolean"
-               " THEN pg_advisory_xact_lock(hashtext('cortex.walk'), hashtext($1::text)) IS NOT NULL"
+               " THEN walk_begin($1::text)"
                " ELSE true END)",
                w->n.in_turn);
 }

@@ -369,7 +369,28 @@ static void print_rights(const struct printer *p)
             fprintf(p->out, "%s%s", separator, msg_verb_name(verbs[i]));
             separator = ",";
         }
-    fputs("}');\n", p->out);
+    fprintf(p->out, "}', '%s');\n", p->resource->pool);
+}
+
+static void print_reader(const struct printer *p, const char *table, const char *pool, const char *why)
+{
+    fprintf(p->out, "GRANT SELECT ON %s TO cortex_%s; -- %s\n", table, pool, why);
+}
+
+/* The role of a pool has its own tables only. What is read of another pool's is granted by itself: by exports, and by the
+ * commands of this resource. */
+static void print_readers(const struct printer *p, const struct schema_set *set)
+{
+    const struct msg_resource *resource = p->resource;
+    for (size_t i = 0; i < set->message_count; i++) {
+        const struct msg_resource *other = &set->messages[i].resource;
+        if (set->messages[i].is_request || strcmp(other->pool, resource->pool) == 0)
+            continue;
+        if (strcmp(other->name, "export") == 0 && msg_resource_is_exported(resource))
+            print_reader(p, resource->table, other->pool, "exports");
+        if (msg_resource_reads(resource, other))
+            print_reader(p, other->table, resource->pool, "what it refers to");
+    }
 }
 
 void migration_print(FILE *out, const struct schema_set *set, const struct schema_message *message)
@@ -387,4 +408,5 @@ void migration_print(FILE *out, const struct schema_set *set, const struct schem
     print_sorts(&p);
     print_search(&p);
     print_rights(&p);
+    print_readers(&p, set);
 }

@@ -77,7 +77,7 @@ export async function measuredJson(program, args, options) {
 // They find the token and the servers in the environment.
 export const load = (args, options) => measuredJson('load', ['--json', ...args], options);
 
-export const bound = (args, options) => measuredJson('bound', ['--json', '--role', 'cortex_worker', ...args], options);
+export const bound = (args, options) => measuredJson('bound', ['--json', '--role', 'cortex_projects', ...args], options);
 
 // A project as people make them; {n} makes each another.
 export const PROJECT = JSON.stringify({

@@ -26,7 +26,7 @@ after(() => stack?.stop());
 // What was planned, as it is written down in the transaction that claims it.
 async function watchPlans() {
     await stack.run(`CREATE TABLE planned (command_id uuid, due_at timestamptz);
-        GRANT INSERT ON planned TO cortex_worker;
+        GRANT INSERT ON planned TO cortex_engine;
         CREATE FUNCTION note_plan() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO planned VALUES (NEW.command_id, NEW.due_at); RETURN NULL; END $$;
         CREATE TRIGGER note_plan AFTER INSERT ON deferred FOR EACH ROW WHEN (NEW.reason = 'schedule') EXECUTE FUNCTION note_plan()`);

@@ -183,7 +183,7 @@ test("test_migration_when_printed_then_its_columns_are_those_of_the_schema", () 
   assert.equal(status, 0);
   for (const line of [/^CREATE TABLE task \($/m, /^ {4}estimated_hours numeric\(8, 2\) CHECK \(estimated_hours BETWEEN 0 AND 100000\),$/m,
     /^ {4}FOREIGN KEY \(company_id, project_id\) REFERENCES project ON DELETE CASCADE,$/m,
-    /^ {4}FOREIGN KEY \(company_id, parent_task_id\) REFERENCES task ON DELETE SET NULL \(parent_task_id\)$/m, /^SELECT resource_rights\('task', '\{create,update,delete\}'\);$/m,
+    /^ {4}FOREIGN KEY \(company_id, parent_task_id\) REFERENCES task ON DELETE SET NULL \(parent_task_id\)$/m, /^SELECT resource_rights\('task', '\{create,update,delete\}', 'projects'\);$/m,
     /^SELECT text_search_begin\('task', '\{title,description\}'\);$/m])
     assert.match(stdout, line);
   assert.equal(schemac("--migration", join(folder, "schedule.json")).status, 1);

@@ -66,7 +66,7 @@ describe('tables of resources', () => {
             'CREATE INDEX task_list_assignee ON task (company_id, project_id, assignee_id, created_at, id) WHERE assignee_id IS NOT NULL', /^task: has no index for its filter/],
         ['the_index_of_what_is_unique_is_missing', 'DROP INDEX project_member_user_id',
             'CREATE UNIQUE INDEX project_member_user_id ON project_member (company_id, project_id, user_id)', /^project_member\.user_id: has no unique index/],
-        ['a_right_is_missing', 'REVOKE DELETE ON task FROM cortex_worker', 'GRANT DELETE ON task TO cortex_worker', /^task: cortex_worker may not DELETE/],
+        ['a_right_is_missing', 'REVOKE DELETE ON task FROM cortex_projects', 'GRANT DELETE ON task TO cortex_projects', /^task: cortex_projects may not DELETE/],
         ['the_gateway_may_write', 'GRANT UPDATE ON task TO cortex_gateway', 'REVOKE UPDATE ON task FROM cortex_gateway', /^task: cortex_gateway may SELECT, UPDATE/],
         ['there_is_no_row_level_security', 'ALTER TABLE task DISABLE ROW LEVEL SECURITY', 'ALTER TABLE task ENABLE ROW LEVEL SECURITY', /^task: has no row/],
     ])

@@ -34,7 +34,7 @@ function complaint({ name: table, is_view, is_partition, is_secured, asks_as_cal
     if (!is_secured) return `${table}: has company_id and no row-level security (ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY)`;
     if (policies_of.length === 0 && !FOR_FUNCTIONS.test(table)) return `${table}: has company_id and no policy (CREATE POLICY … ON ${table})`;
     if (gateway_may && !policies_of.includes('cortex_gateway')) return `${table}: cortex_gateway has rights and no policy`;
-    if (worker_may && !policies_of.includes('cortex_worker')) return `${table}: cortex_worker has rights and no policy`;
+    if (worker_may && !policies_of.includes('cortex_engine')) return `${table}: a pool has rights and no policy`;
     const open = gateway_sees.find((seen) => !/cortex\.(company|operator)/.test(seen));
     if (open !== undefined && !OF_ALL_COMPANIES.includes(table)) return `${table}: a policy shows the gateway rows of every company (${open})`;
     return null;
@@ -62,7 +62,7 @@ describe('tables with rows of companies', () => {
         ['it_has_no_row_level_security', '', /^t: .*no row-level security/],
         ['it_has_no_row_level_security_although_a_policy', policy, /^t: .*no row-level security/],
         ['it_has_no_policy', 'ALTER TABLE t ENABLE ROW LEVEL SECURITY;', /^t: .*no policy/],
-        ['a_role_with_rights_has_no_policy', `ALTER TABLE t ENABLE ROW LEVEL SECURITY; ${policy} GRANT SELECT ON t TO cortex_worker;`, /^t: cortex_worker/],
+        ['a_role_with_rights_has_no_policy', `ALTER TABLE t ENABLE ROW LEVEL SECURITY; ${policy} GRANT SELECT ON t TO cortex_webhooks;`, /^t: a pool/],
         ['its_policy_shows_all', 'ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO cortex_gateway;'
             + 'CREATE POLICY p ON t TO cortex_gateway USING (true);', /^t: a policy shows/],
         ['a_view_shows_all', `ALTER TABLE t ENABLE ROW LEVEL SECURITY; ${policy} CREATE VIEW t_view AS TABLE t; GRANT SELECT ON t_view TO cortex_gateway;`,

@@ -59,7 +59,7 @@ after(() => stack?.stop());
 const settings = (statement) => Object.entries(hostile).map(([name, value]) => statement(name, value)).join('\n');
 const owners = settings((name, value) => `ALTER DATABASE :"DBNAME" SET ${name} = '${value}';`)
     + settings((name, value) => `ALTER ROLE cortex_gateway IN DATABASE :"DBNAME" SET ${name} = '${value}';`)
-    + settings((name, value) => `ALTER ROLE cortex_worker IN DATABASE :"DBNAME" SET ${name} = '${value}';`);
+    + settings((name, value) => `ALTER ROLE cortex_projects IN DATABASE :"DBNAME" SET ${name} = '${value}';`);
 
 // New sessions take over what was set.
 const endSessions = () => stack.run(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -21,6 +21,8 @@ const run = promisify(execFile);
 export const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 // `cortex token` signs with a key in a file; so do we.
 const secret = randomBytes(32).toString('hex');
+const POOLS = ['projects', 'webhooks'];
+const isOlder = (from) => from.includes(join('.cortex', 'older')); // older.mjs
 
 // amqpUrl: called with the name of the vhost, where the broker is not the private one of this run. from: where the programs were built.
 // tree: whose migrations make the database.
@@ -33,6 +35,7 @@ export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = un
         env: { ...process.env, CORTEX_DATABASE_URL: await database.url('cortex', unique) },
     });
     await servers(['logins']);
+    if (!isOlder(from)) await servers(['walls', unique]); // a gateway of before needs what they take
     const stack = new Stack(unique);
     stack.amqpUrl = await (amqpUrl ?? broker.url)(unique);
     await stack.prepare(gateway, worker, from);
@@ -69,7 +72,10 @@ class Stack {
             ...gatewaySettings,
         };
         this.others = [];
-        this.workerSettings = { ...common, CORTEX_DATABASE_URL: await database.url('cortex_worker', this.name), ...workerSettings };
+        this.workerSettings = { ...common, ...workerSettings };
+        // Workers of a commit from before there was a role for each pool log in as cortex_worker.
+        this.databaseUrl = await database.url('cortex_worker', this.name);
+        this.poolUrls = Object.fromEntries(await Promise.all(POOLS.map(async (pool) => [pool, await database.url(`cortex_${pool}`, this.name)])));
         this.gateway = this.#newGateway('gateway', this.address, {}, from);
         this.worker = this.#newWorker('projects', 'projects', from);
         this.company = await this.addCompany('First');
@@ -80,7 +86,7 @@ class Stack {
             name: `${this.name}-${name}`,
             command: join(from, 'workers', 'cortex-worker'),
             args: [pool],
-            settings: this.workerSettings,
+            settings: { CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool], ...this.workerSettings },
             ready: async () => (await this.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'cortex-worker ${pool}'`)).length > 0,
         });
     }

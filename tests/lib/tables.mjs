@@ -50,10 +50,9 @@ const CATALOG = (tables) => `
                    FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique) AS uniques,
            c.relrowsecurity AS is_secured,
            ARRAY(SELECT r.rolname FROM pg_policy AS p, pg_roles AS r WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS policies,
-           ARRAY(SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x
-                  WHERE has_table_privilege('cortex_gateway', c.oid, x)) AS gateway_may,
-           ARRAY(SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x
-                  WHERE has_table_privilege('cortex_worker', c.oid, x)) AS worker_may,
+           (SELECT json_object_agg(r.rolname, ARRAY(
+                SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x WHERE has_table_privilege(r.oid, c.oid, x)))
+              FROM pg_roles AS r WHERE r.rolname LIKE 'cortex\\_%') AS may,
            to_regproc('public.' || quote_ident(c.relname || '_search')) IS NOT NULL AS has_search
       FROM pg_class AS c
      WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN (${tables.map((table) => `'${table}'`).join(', ')})`;
@@ -183,13 +182,14 @@ function* ofIndexes({ table, parent, fields, verbs, export: isExported = true },
     if (found.indexes.length > INDEXES_MAX) yield `${table}: has ${found.indexes.length} indexes, and at most ${INDEXES_MAX} are allowed`;
 }
 
-function* ofRights({ table, verbs }, found) {
+function* ofRights({ table, verbs, pool }, found) {
+    const worker = `cortex_${pool}`, gatewayMay = found.may.cortex_gateway, workerMay = found.may[worker] ?? [];
     const needed = ['SELECT', ...verbs.map((verb) => GRANTS[verb]).filter(Boolean)];
     if (!found.is_secured) yield `${table}: has no row-level security`;
-    for (const role of ['cortex_gateway', 'cortex_worker']) if (!found.policies.includes(role)) yield `${table}: has no policy for ${role}`;
-    if (found.gateway_may.join() !== 'SELECT') yield `${table}: cortex_gateway may ${found.gateway_may.join(', ') || 'do nothing'}, and should only SELECT`;
-    for (const right of needed) if (!found.worker_may.includes(right)) yield `${table}: cortex_worker may not ${right}`;
-    if (found.worker_may.includes('TRUNCATE')) yield `${table}: cortex_worker may TRUNCATE`;
+    for (const role of ['cortex_gateway', 'cortex_engine']) if (!found.policies.includes(role)) yield `${table}: has no policy for ${role}`;
+    if (gatewayMay.join() !== 'SELECT') yield `${table}: cortex_gateway may ${gatewayMay.join(', ') || 'do nothing'}, and should only SELECT`;
+    for (const right of needed) if (!workerMay.includes(right)) yield `${table}: ${worker} may not ${right}`;
+    if (workerMay.includes('TRUNCATE')) yield `${table}: ${worker} may TRUNCATE`;
 }
 
 function* ofResource(resource, resources, found) {

@@ -380,7 +380,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         return err;
     }
     w->acks = acks_new(w->consumer);
-    w->schema_check = schema_check_new(loop, w->db, w->handlers, on_schema_changed, w);
+    w->schema_check = schema_check_new(loop, w->db, pool, w->handlers, on_schema_changed, w);
     make_engine(w);
     w->outbox = outbox_new(loop, w->publisher, w->gateways, on_published, w);
     w->partitions = partitions_new(w->consumer, pool, (unsigned)config->partitions,

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # A private PostgreSQL on a loopback port, no sockets in shared folders. To be sourced after common.sh.
 #
-# Logins: postgres (superuser, only for this script), cortex (owns the database, migrates), cortex_gateway and cortex_worker
-# (what the processes use; the migrations make them, database_logins gives them their passwords).
+# Logins: postgres (superuser, only for this script), cortex (owns the database, migrates), cortex_gateway and one for each pool,
+# cortex_projects and so on (what the processes use; the migrations make them, database_logins gives them their passwords). Workers of the
+# version before log in as cortex_worker.
 
 # shellcheck source=/dev/null
 . "$(dirname "${BASH_SOURCE[0]}")/session.sh"
@@ -117,12 +118,32 @@ SELECT format('CREATE DATABASE %I OWNER cortex', '$1')
 END
 }
 
-# After the migrations: the processes' own logins.
+# After the migrations: the processes' own logins, and that of workers of the version before, whose migrations make no roles of pools.
 database_logins() {
-    database_sql postgres postgres <<END
-ALTER ROLE cortex_gateway LOGIN PASSWORD '$(secret database_cortex_gateway)';
-ALTER ROLE cortex_worker LOGIN PASSWORD '$(secret database_cortex_worker)';
-END
+    local part
+    for part in "${PARTS[@]}" worker; do
+        printf "SELECT 'ALTER ROLE cortex_%s LOGIN PASSWORD ''%s''' FROM pg_roles WHERE rolname = 'cortex_%s' \\\\gexec\n" \
+            "$part" "$(secret "database_cortex_$part")" "$part"
+    done | database_sql postgres postgres
+}
+
+# The roles of the pools, where they are missing: a dump speaks of them, and its migrations do not run again (0053_pool_roles.sql).
+database_pool_roles() {
+    local role
+    {
+        for role in engine "${PARTS[@]:1}"; do
+            printf "SELECT 'CREATE ROLE cortex_%s' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cortex_%s') \\\\gexec\n" "$role" "$role"
+            printf 'GRANT cortex_%s TO cortex;\n' "$role"
+        done
+        printf 'GRANT cortex_engine TO cortex_%s;\n' "${PARTS[@]:1}"
+        printf 'GRANT cortex_%s TO cortex_worker;\n' "${PARTS[@]:1}"
+    } | database_sql cortex postgres 2>&1 | to_log database
+}
+
+# database_walls [NAME]: what only a superuser can take from the processes (walls_missing of the migrations). A gateway of the version before
+# needs what it takes.
+database_walls() {
+    database_sql postgres "${1:-cortex}" <<<'SELECT statement FROM walls_missing() \gexec'
 }
 
 database_stop() {

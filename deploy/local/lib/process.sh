@@ -9,7 +9,7 @@ PARTS=(gateway projects webhooks) # in the order of their start; all but the gat
 declare -A STARTED=()    # those that this command has started
 
 process_role() {
-    if [ "$1" = gateway ]; then echo cortex_gateway; else echo cortex_worker; fi
+    echo "cortex_$1"
 }
 
 process_settings() {

@@ -84,7 +84,7 @@ export function replay(shared) {
             await stack.run(`CREATE FUNCTION slow_move() RETURNS trigger LANGUAGE plpgsql AS
                 $$ BEGIN IF NEW.company_id = '${company}' THEN PERFORM pg_sleep(0.1); END IF; RETURN NEW; END $$;
                 CREATE TRIGGER slow_move BEFORE INSERT ON deferred FOR EACH ROW EXECUTE FUNCTION slow_move()`);
-            const moving = "FROM pg_stat_activity WHERE usename = 'cortex_worker' AND query LIKE 'WITH q AS%' AND wait_event = 'PgSleep'";
+            const moving = "FROM pg_stat_activity WHERE usename = 'cortex_projects' AND query LIKE 'WITH q AS%' AND wait_event = 'PgSleep'";
             const isMoving = async () => (await stack.query(`SELECT pid ${moving}`)).length > 0;
             const begin = async () => {
                 void operator.post('/v1/admin/dead-letters/replay', { company }).catch(() => {});

@@ -158,8 +158,28 @@ static void add_commands(struct needs *needs, const struct handlers *handlers)
     }
 }
 
-struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const struct handlers *handlers,
-                                      void (*on_changed)(void *ctx), void *ctx)
+/* The role of a pool may read its own resources, those that their commands read, and those that its exports are made
+ * of. */
+static bool is_read(const struct msg_resource *resource, const char *pool)
+{
+    const struct msg_resource *exports = msg_resource_by_name(SLICE("export"));
+    bool reads = strcmp(resource->pool, pool) == 0 ||
+                 (msg_resource_is_exported(resource) && strcmp(exports->pool, pool) == 0);
+    for (const struct msg_resource *const *at = msg_resources; *at && !reads; at++)
+        reads = strcmp((*at)->pool, pool) == 0 && msg_resource_reads(*at, resource);
+    return reads;
+}
+
+static void add_resources(struct needs *needs, const char *pool)
+{
+    for (const struct msg_resource *const *at = msg_resources; *at; at++)
+        if (is_read(*at, pool))
+            needs_add_resources(needs, (const struct msg_resource *const[]){*at, NULL});
+}
+
+struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const char *pool,
+                                      const struct handlers *handlers, void (*on_changed)(void *ctx),
+                                      void *ctx)
 {
     struct schema_check *check = xcalloc(1, sizeof(*check));
     check->loop = loop;
@@ -168,7 +188,7 @@ struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const
     check->ctx = ctx;
     check->is_due = true;
     needs_init(&check->needs);
-    needs_add_resources(&check->needs, msg_resources);
+    add_resources(&check->needs, pool);
     add_commands(&check->needs, handlers);
     ev_timer_init(&check->timer, on_timer, 0., 0.);
     return check;

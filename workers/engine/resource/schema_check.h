@@ -1,6 +1,6 @@
 #pragma once
-/* Whether the database has what this worker was built for: every column of the resources' schemas, the rights on the
- * tables that its commands change, and the newest migration.
+/* Whether the database has what this worker was built for: every column of the resources that its pool reads, the
+ * rights on the tables that its commands change, and the newest migration.
  *
  *   UNKNOWN ── compared ──▶ COMPLETE ⇄ LACKING      again each second while it is lacking, else each minute
  *
@@ -14,8 +14,9 @@
 struct schema_check;
 
 /* on_changed: it has become complete, or lacking. */
-struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const struct handlers *handlers,
-                                      void (*on_changed)(void *ctx), void *ctx);
+struct schema_check *schema_check_new(struct ev_loop *loop, struct db *db, const char *pool,
+                                      const struct handlers *handlers, void (*on_changed)(void *ctx),
+                                      void *ctx);
 void schema_check_free(struct schema_check *check); /* after its db */
 
 bool schema_check_is_complete(const struct schema_check *check);

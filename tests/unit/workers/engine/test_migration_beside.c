@@ -75,6 +75,7 @@ static void record(const struct engine *e, const struct request *request)
 
 static void test_command_when_it_comes_again_during_the_migration_takes_effect_once(void **state)
 {
+    engine_role = "cortex_worker";
     struct engine *e = engine_new();
     const struct request request = {
         .type = "project.create", .json = "{\"name\":\"Bridge\"}", .id = uuid_v7()};

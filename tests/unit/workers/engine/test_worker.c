@@ -253,7 +253,7 @@ static void set_actor_types(const char *type)
         run_sqlf("ALTER TABLE %s ALTER COLUMN actor TYPE %s USING actor::%s",
                  i == 0 ? "deferred" : "unpublished", type, type);
     run_sqlf("CREATE VIEW untold WITH (security_invoker = true) AS SELECT * FROM unpublished");
-    run_sqlf("GRANT SELECT, INSERT, DELETE ON untold TO cortex_worker");
+    run_sqlf("GRANT SELECT, INSERT, DELETE ON untold TO cortex_engine");
 }
 
 static struct uuid add_row(const struct engine *e, const char *reason, const char *actor)
@@ -359,11 +359,11 @@ static void test_worker_when_the_database_lacks_a_column_commands_wait_until_it_
 {
     struct hall *hall = *state;
     static const char *const away[][2] = {
-        {"REVOKE DELETE ON project FROM cortex_worker", "GRANT DELETE ON project TO cortex_worker"},
+        {"REVOKE DELETE ON project FROM cortex_projects", "GRANT DELETE ON project TO cortex_projects"},
         {"ALTER TABLE project RENAME COLUMN budget TO gone",
          "ALTER TABLE project RENAME COLUMN gone TO budget"},
-        {"REVOKE INSERT ON project FROM cortex_worker", "GRANT INSERT ON project TO cortex_worker"},
-        {"REVOKE INSERT ON events FROM cortex_worker", "GRANT INSERT ON events TO cortex_worker"},
+        {"REVOKE INSERT ON project FROM cortex_projects", "GRANT INSERT ON project TO cortex_projects"},
+        {"REVOKE INSERT ON events FROM cortex_engine", "GRANT INSERT ON events TO cortex_engine"},
     };
     for (size_t i = 0; i < ARRAY_LEN(away); i++) {
         run_sqlf("%s", away[i][0]);

@@ -258,6 +258,9 @@ static inline void on_engine_limit(struct ev_loop *loop, ev_timer *timer, int ev
     fail_msg("the engine did not come to an end in 30 s");
 }
 
+/* Of the database. Workers of the version before take cortex_worker. */
+static const char *engine_role = "cortex_projects";
+
 static inline void engine_connect(struct engine *e, const char *url, int attempts)
 {
     static const struct db_callbacks db_callbacks = {.on_up = on_engine_up};
@@ -268,7 +271,7 @@ static inline void engine_connect(struct engine *e, const char *url, int attempt
         .retries = {.attempts = attempts, .first_ms = 1000, .max_ms = 60000},
         .scheduled_max = SCHEDULED_MAX,
         .scheduled_bytes = SCHEDULED_BYTES};
-    const struct db_options options = {.url = url, .role = "cortex_worker", .statement_timeout_ms = 10000};
+    const struct db_options options = {.url = url, .role = engine_role, .statement_timeout_ms = 10000};
     assert_int_equal(db_new(e->loop, &options, &db_callbacks, e, &e->db), ERR_OK);
     while (!db_is_up(e->db))
         ev_run(e->loop, EVRUN_ONCE);

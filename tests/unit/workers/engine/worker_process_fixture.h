@@ -137,7 +137,7 @@ static inline int hall_setup(void **state)
     ev_timer_start(hall->loop, &hall->ticker);
     setenv("CORTEX_AMQP_URL", test_amqp_url(), 1);
     setenv("CORTEX_DATABASE_URL", test_url(), 1);
-    setenv("CORTEX_DATABASE_ROLE", "cortex_worker", 1);
+    setenv("CORTEX_DATABASE_ROLE", "cortex_projects", 1);
     assert_int_equal(config_load(&hall->config, why), ERR_OK);
     snprintf(hall->reply_key, sizeof(hall->reply_key), "reply.%s", uuid_text(&id));
     snprintf(hall->queue, sizeof(hall->queue), "test.%s", uuid_text(&id));

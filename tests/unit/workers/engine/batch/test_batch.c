@@ -973,7 +973,7 @@ static void test_batch_when_the_connection_is_lost_in_it_runs_again_and_does_eve
     struct engine *e = *state;
     /* The first run ends its own connection in the middle of the batch; the second finds no trap any more. */
     run_sqlf("CREATE SEQUENCE IF NOT EXISTS lost_runs");
-    run_sqlf("GRANT USAGE ON lost_runs TO cortex_worker");
+    run_sqlf("GRANT USAGE ON lost_runs TO cortex_projects");
     run_sqlf("SELECT setval('lost_runs', 1, false)");
     add_trap(e, "lost",
              "IF nextval('lost_runs') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF");

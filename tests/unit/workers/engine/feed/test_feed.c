@@ -164,13 +164,13 @@ static int setup(void **state)
 {
     engine_setup(state);
     config = (struct config){.database_url = (char *)(uintptr_t)test_url(),
-                             .database_role = (char *)(uintptr_t) "cortex_worker",
+                             .database_role = (char *)(uintptr_t) "cortex_webhooks",
                              .amqp_url = (char *)(uintptr_t)getenv("CORTEX_TEST_AMQP_URL"),
                              .statement_timeout_ms = 10000,
                              .partitions = 8,
                              .feed_look_ms = SOON_MS};
     run_sqlf("CREATE TABLE IF NOT EXISTS followed (company_id uuid, seq bigint, type text)");
-    run_sqlf("GRANT SELECT, INSERT ON followed TO cortex_worker");
+    run_sqlf("GRANT SELECT, INSERT ON followed TO cortex_webhooks");
     run_sqlf("DELETE FROM feed");
     return 0;
 }

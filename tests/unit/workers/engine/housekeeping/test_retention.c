@@ -39,7 +39,8 @@ static void do_step(const struct retained *kept, const char *check)
     const char *at = strstr(kept->step, parameter);
     snprintf(step, sizeof(step), "%.*s%d%s", (int)(at - kept->step), kept->step, (int)kept->days,
              at + strlen(parameter));
-    run_sqlf("DO $do$ BEGIN SET LOCAL ROLE cortex_worker; PERFORM %s; RESET ROLE; %s END $do$", step, check);
+    run_sqlf("DO $do$ BEGIN SET LOCAL ROLE cortex_webhooks; PERFORM %s; RESET ROLE; %s END $do$", step,
+             check);
 }
 
 static const struct retained *kept_table(const char *table)
@@ -309,7 +310,7 @@ static void add_exports(const struct engine *e, int count, int pieces)
 
 static int sweep(int most)
 {
-    run_sqlf("DO $do$ BEGIN SET LOCAL ROLE cortex_worker; PERFORM set_config('test.swept',"
+    run_sqlf("DO $do$ BEGIN SET LOCAL ROLE cortex_projects; PERFORM set_config('test.swept',"
              " export_sweep(%d)::text, false); RESET ROLE; END $do$",
              most);
     return atoi(ask_sqlf("SELECT current_setting('test.swept')"));
@@ -355,7 +356,7 @@ static void test_sweep_when_many_exports_have_content_then_it_reads_only_what_is
     add_exports(e, LIVE, 1);
     run_sqlf("UPDATE export SET status = 'completed', expires_at = now() + interval '1 hour'");
     run_sqlf("SELECT pg_stat_force_next_flush()");
-    run_sqlf("DO $do$ DECLARE seen bigint; BEGIN SET LOCAL ROLE cortex_worker; PERFORM export_sweep(20);"
+    run_sqlf("DO $do$ DECLARE seen bigint; BEGIN SET LOCAL ROLE cortex_projects; PERFORM export_sweep(20);"
              " RESET ROLE; SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) INTO seen"
              " FROM pg_stat_xact_user_tables WHERE relname IN ('export', 'export_piece', 'export_content');"
              " IF seen > 0 THEN RAISE EXCEPTION 'it reads %% rows', seen; END IF; END $do$");

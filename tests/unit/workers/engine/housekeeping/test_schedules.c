@@ -86,7 +86,7 @@ static struct looker look(const struct engine *e)
 {
     static const struct db_callbacks callbacks = {.on_up = on_up, .on_down = on_down};
     struct looker looker = {0};
-    assert_int_equal(db_new(e->loop, &(struct db_options){.url = test_url(), .role = "cortex_worker"},
+    assert_int_equal(db_new(e->loop, &(struct db_options){.url = test_url(), .role = "cortex_webhooks"},
                             &callbacks, NULL, &looker.db),
                      ERR_OK);
     looker.schedules = schedules_new(e->loop, looker.db, &settings, settings.schedule_poll_ms);
@@ -396,14 +396,14 @@ static void test_work_when_a_step_fails_rests_and_is_done_later(void **state)
 {
     struct engine *e = *state;
     struct looker looker = look(e);
-    run_sqlf("REVOKE DELETE ON inbox FROM cortex_worker");
+    run_sqlf("REVOKE DELETE ON inbox FROM cortex_engine");
     run_sqlf("INSERT INTO inbox (company_id, command_id, fingerprint, status, http_status, at)"
              " VALUES ('%s', gen_random_uuid(), 0, 'not-found', 404, now() - interval '8 days')",
              uuid_text(&e->company));
     make_due("inbox.retention");
     await(e, "SELECT last_error IS NOT NULL AND run_at IS NOT NULL AND step_at > now() FROM schedule"
              " WHERE name = 'inbox.retention'");
-    run_sqlf("GRANT DELETE ON inbox TO cortex_worker");
+    run_sqlf("GRANT DELETE ON inbox TO cortex_engine");
     run_sqlf("UPDATE schedule SET step_at = now() WHERE name = 'inbox.retention'");
     expect_ended(e, "inbox.retention");
     assert_string_equal(ask_sqlf("SELECT last_error IS NULL FROM schedule WHERE name = 'inbox.retention'"),

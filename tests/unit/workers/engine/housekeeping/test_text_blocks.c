@@ -27,7 +27,7 @@ static struct db *connect_filler(struct engine *e)
 {
     static const struct db_callbacks silent = {0};
     struct db *db;
-    const struct db_options options = {.url = test_url(), .role = "cortex_worker"};
+    const struct db_options options = {.url = test_url(), .role = "cortex_webhooks"};
     assert_int_equal(db_new(e->loop, &options, &silent, NULL, &db), ERR_OK);
     return db;
 }
