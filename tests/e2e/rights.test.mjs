@@ -1,5 +1,5 @@
 // Who sees and does what: every role, as somebody and as nobody of a project, at every door. What is right is read from the schemas by an
-// evaluator of the tests' own (lib/rights.mjs). Another walk goes over everything of a second company. One stack.
+// evaluator of the tests' own (lib/rights.mjs). Walks go over every resource that the schemas make, and over everything of a second company. One stack.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { closeAll as closeStreams, Stream } from './streams/clients.mjs';
 import { addProjects } from '../lib/exports.mjs';
 import { until } from '../lib/process.mjs';
 import { fieldsOf, has, readRoles, statusOf } from '../lib/rights.mjs';
+import { each, World } from '../lib/rights_world.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { Stall } from '../lib/stall.mjs';
 import { readResources } from '../lib/tables.mjs';
@@ -268,6 +269,115 @@ describe('rights', () => {
         assert.equal(made.manager_id, user);
         expectStatus(await api.patch(`/v1/projects/${made.id}`, { name: 'Own and dear' }), 200);
         assert.equal(expectCreated(await stack.client({ company }).post('/v1/projects', { name: 'No one' }), '/v1/projects').manager_id, null);
+    });
+});
+
+// Each request is sent for every resource that the schemas make, by each role, as each of RELATIONS.
+describe('every resource', () => {
+    const THROUGH = [200, 201, 204, 409]; // the state of an entity may refuse what the right lets through
+    let world;
+    before(async () => { world = await new World(stack, resources, make).build(); });
+
+    const outcome = (status, path, answer, expected) => (expected === 200 ? assert.ok(THROUGH.includes(status), `${path}: ${status} ${answer.text ?? ''}`)
+        : assert.equal(status, expected, `${path}: ${answer.text ?? JSON.stringify(answer)}`));
+    const right = (resource, verb) => resource.verbs.includes(verb);
+    const above = ({ parent }) => resources[parent];
+
+    async function walk(role, place, resource) {
+        const is = { role, ...place.is }, who = { company: world.company, user: place.user, role }, api = stack.client(who);
+        const at = world.at(resource, place), collection = world.collection(resource, place), entity = place.entities[resource.name];
+        const mayRead = statusOf(resource, 'read', is, 200), label = (method, path) => `${role} as ${place.relation}: ${method} ${path}`;
+        if (right(resource, 'get')) {
+            const read = await api.get(at);
+            outcome(read.status, label('GET', at), read, mayRead);
+            if (mayRead === 200) assert.deepEqual(Object.keys(read.body).sort(), fieldsOf(resource, roles[role]), label('GET', at));
+            for (const etag of mayRead === 404 ? ['*', '"1"'] : []) outcome((await api.get(at, { 'if-none-match': etag })).status, label('GET 304', at), {}, 404);
+        }
+        if (right(resource, 'list')) {
+            const list = await api.get(`${collection}?limit=200`, { prefer: 'count=exact' });
+            const may = mayRead === 403 ? 403 : above(resource) && !has(above(resource), 'read', is) ? 404 : 200;
+            outcome(list.status, label('GET', collection), list, may);
+            if (may === 200) assert.equal(list.body.data.some(({ id }) => id === entity.id), mayRead === 200, label('GET', collection));
+            if (may === 200 && resource.parent && mayRead !== 200) assert.equal(list.body.count, 0);
+        }
+        if (right(resource, 'update')) {
+            const may = statusOf(resource, 'update', is, 200);
+            outcome((await api.patch(at, {})).status, label('PATCH', at), {}, may);
+            for (const field of may === 200 ? world.hiddenFields(resource, roles[role]) : [])
+                outcome((await api.patch(at, { [field]: null })).status, label(`PATCH ${field}`, at), {}, 403);
+        }
+        if (right(resource, 'create') && !['export', 'revocation'].includes(resource.name)) {
+            const on = { ...is, self: true };
+            const may = above(resource) ? statusOf(resource, 'create', on, 200, above(resource)) : has(resource, 'create', on) ? 200 : 403;
+            const answer = await api.post(collection, await world.body(resource, place));
+            outcome(answer.status, label('POST', collection), answer, may);
+        }
+        if (right(resource, 'delete')) {
+            const may = statusOf(resource, 'delete', is, 200);
+            if (may === 200 && resource.name === 'export') return; // it is there for the others
+            const fresh = may === 200 && resource.name !== 'project' ? world.at(resource, place, await world.make(resource, place)) : at;
+            const answer = await api.delete(fresh);
+            outcome(answer.status, label('DELETE', fresh), answer, may);
+        }
+    }
+
+    for (const role of Object.keys(roles))
+        test(`test_every_resource_of_${role}_when_it_is_each_that_there_is_then_each_verb_does_what_the_schemas_say`, { timeout: 120_000 }, async () => {
+            const work = Object.values(world.places).flatMap((place) => world.resources.map((resource) => [place, resource]));
+            await each(work, 12, ([place, resource]) => walk(role, place, resource));
+            const first = expectStatus(await world.admin.get('/v1/events?after=0&limit=200', { accept: 'application/json' }), 200).body.data;
+            await Promise.all(Object.values(world.places).map(async (place) => {
+                const speaker = await Speaker.connected(stack, { company: world.company, user: place.user, role }), is = { role, ...place.is };
+                for (const resource of world.resources.filter((one) => right(one, 'get')))
+                    assert.equal((await answerOf(speaker, `GET ${world.at(resource, place)}`)).status, statusOf(resource, 'read', is, 200), `rpc ${role} as ${place.relation}: ${resource.name}`);
+                const api = stack.client({ company: world.company, user: place.user, role }), tied = ({ project }) => ({ role, ...(project === place.entities.project.id && { member: is.member, manager: is.manager }) });
+                const channels = [['company', world.company, true], ...Object.values(world.places).map((one) => ['project', one.entities.project.id, has(PROJECT, 'read', one === place ? is : { role })])];
+                for (const [kind, id, may] of channels) {
+                    const query = `?channels=${kind}:${id}`, page = await api.get(`/v1/events${query}&after=0&limit=200`, { accept: 'application/json' });
+                    assert.equal(page.status, may ? 200 : 403, `page of ${kind} for ${role} as ${place.relation}`);
+                    assert.equal((await api.head(`/v1/events${query}`, { accept: 'text/event-stream' })).status, may ? 200 : 403, `stream of ${kind} for ${role} as ${place.relation}`);
+                    assert.equal((await speaker.ask({ id: 7, subscribe: { channel: `${kind}:${id}` } })).error?.code, may ? undefined : 103, `${kind} for ${role} as ${place.relation}`);
+                    speaker.say({ id: 8, unsubscribe: { channel: `${kind}:${id}` } });
+                    while ((await speaker.next()).id !== 8);
+                    if (may && kind === 'company') assert.deepEqual(flat(page.body.data), seenOf(first, tied), `${role} as ${place.relation}`);
+                }
+                speaker.disconnect();
+            }));
+        });
+
+    test('test_another_company_when_it_asks_for_every_resource_by_every_way_then_404_and_nothing_else', { timeout: 120_000 }, async () => {
+        const company = await stack.addCompany(), stranger = stack.client({ company, role: 'company_admin' });
+        const place = world.places.own, poor = stack.client({ company: world.company, user: place.user, role: 'operative' });
+        const project = await make(stranger, '/v1/projects', { name: 'Strange' });
+        const client = await make(stranger, '/v1/clients', { name: 'Strange' });
+        await each(world.resources.filter(({ single }) => !single), 8, async (resource) => {
+            const at = world.at(resource, place), collection = world.collection(resource, place);
+            if (right(resource, 'get')) for (const etag of [undefined, '*', '"1"']) expectProblem(await stranger.get(at, etag && { 'if-none-match': etag }), 404, 'not-found');
+            if (right(resource, 'update')) for (const match of [undefined, '"1"']) expectProblem(await stranger.patch(at, {}, match && { 'if-match': match }), 404, 'not-found');
+            if (right(resource, 'delete')) expectProblem(await stranger.delete(at), 404, 'not-found');
+            if (resource.parent) {
+                expectProblem(await stranger.get(collection, { prefer: 'count=exact' }), 404, 'not-found');
+                expectProblem(await stranger.post(collection, await world.body(resource, place)), 404, 'not-found');
+            } else {
+                const { body } = expectStatus(await stranger.get(`${collection}?limit=200`, { prefer: 'count=exact' }), 200);
+                assert.equal(body.count, ['project', 'client'].includes(resource.name) ? 1 : 0, resource.name);
+            }
+            for (const [name, field] of Object.entries(resource.fields)) {
+                const id = place.entities[resource.name][name];
+                if (!field['x-reference'] || !id || resource.parent) continue;
+                if (field['x-filter']) assert.deepEqual(expectStatus(await stranger.get(`${collection}?${name}=${id}`), 200).body.data, [], `${collection}?${name}`);
+                if (!field.readOnly && right(resource, 'create'))
+                    expectProblem(await stranger.post(collection, { ...await world.body(resource, { entities: { project, client } }), [name]: id }), 422, 'validation');
+            }
+            const page = right(resource, 'list') ? expectStatus(await world.admin.get(`${collection}?limit=1`), 200).body : {};
+            if (page.next) {
+                if (!resource.parent) expectProblem(await stranger.get(`${collection}?after=${page.next}`), 400, 'bad-request');
+                const less = await poor.get(`${collection}?after=${page.next}`); // a poor role with a rich role's
+                const same = has(resource, 'read', { role: 'operative' }) && world.hiddenFields(resource, roles.operative).length === 0;
+                if (less.status !== 403 && !same) expectProblem(less, 400, 'bad-request');
+            }
+        });
+        expectProblem(await stranger.get(`/v1/exports/${place.entities.export.id}/content`), 404, 'not-found');
     });
 });
 
