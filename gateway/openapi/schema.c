@@ -7,7 +7,7 @@
 /* Keywords that only our own code reads. */
 static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
                                        "x-column", "x-request",     "x-reference", "x-number",  "x-unique",
-                                       "x-sort",   "x-tie",         NULL};
+                                       "x-sort",   "x-money",       "x-tie",       NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -60,18 +60,21 @@ static void forget_internal(json_t *schema)
     }
 }
 
-static json_t *property_of(const json_t *schema, const struct msg_field *field)
-{
-    json_t *property = json_deep_copy(json_object_get(json_object_get(schema, "properties"), field->name));
-    forget_internal(property);
-    return property;
-}
-
 static void append_description(json_t *property, const char *text)
 {
     const char *before = json_string_value(json_object_get(property, "description"));
     json_object_set_new(property, "description",
                         before ? json_sprintf("%s %s", before, text) : json_string(text));
+}
+
+static json_t *property_of(const json_t *schema, const struct msg_field *field)
+{
+    json_t *property = json_deep_copy(json_object_get(json_object_get(schema, "properties"), field->name));
+    bool is_money = json_is_true(json_object_get(property, "x-money"));
+    forget_internal(property);
+    if (is_money)
+        append_description(property, "In the currency of the company, with no more decimals than that has.");
+    return property;
 }
 
 /* A multiple of 0.01 cannot be said of a binary number: 19.99 / 0.01 is none, so validators that compute with

@@ -1,5 +1,5 @@
 /* What a resource demands beyond the shape of each field, as SQL: x-rules, x-compute and x-reference here, and the
- * words of transitions.c, number.c and unique.c. They are read once all resources are known, because SQL may name a column of the parent. The SQL itself is tried when
+ * words of transitions.c, number.c, unique.c and money.c. They are read once all resources are known, because SQL may name a column of the parent. The SQL itself is tried when
  * workers prepare their statements; here each name in it is looked up, so that a slip is refused at build. */
 
 #include "schemas/schemac/compiler.h"
@@ -368,7 +368,7 @@ static bool read_fields(struct rule_reader *r, const struct spot *root)
         struct spot at =
             spot_below(r->c, &properties, field->name, json_object_get(properties.json, field->name));
         if (!read_reference(r, &at, field) || !read_number(r, &at, field) || !read_unique(r, &at, field) ||
-            !read_transition_rules(r, &at, field))
+            !read_transition_rules(r, &at, field) || !read_money(r, &at, field))
             return false;
     }
     return true;

@@ -208,6 +208,7 @@ static const struct keyword {
     {"x-number", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-class", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"x-tie", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
+    {"x-money", NULL, BIT(MSG_NUMBER), ROLE_FIELD | ROLE_VALUE, true},
     {"x-unique", NULL, ANY_TYPE, ROLE_FIELD, true},
     {"$schema", NULL, ANY_TYPE, ROLE_ROOT, true},
     {"$id", NULL, ANY_TYPE, ROLE_ROOT, true},

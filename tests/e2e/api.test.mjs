@@ -6,6 +6,7 @@ import { asynchronous } from './api/asynchronous.mjs';
 import { crud } from './api/crud.mjs';
 import { idempotency } from './api/idempotency.mjs';
 import { lists } from './api/lists.mjs';
+import { money } from './api/money.mjs';
 import { reads } from './api/reads.mjs';
 import { resources } from './api/resources.mjs';
 import { semantics } from './api/semantics.mjs';
@@ -16,4 +17,4 @@ const shared = {};
 before(async () => Object.assign(shared, { stack: await startStack('api') }));
 after(() => shared.stack?.stop());
 
-for (const subject of [crud, resources, idempotency, asynchronous, reads, lists, semantics, tenants, tokens]) subject(shared);
+for (const subject of [crud, resources, idempotency, asynchronous, money, reads, lists, semantics, tenants, tokens]) subject(shared);

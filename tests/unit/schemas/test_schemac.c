@@ -184,6 +184,8 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
          ": x-sort is for dates, times, integers and texts"},
         {"\"x-id\":1,\"type\":\"string\",\"maxLength\":201,\"x-sort\":true",
          ": x-sort is for texts of at most 200 characters"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"x-money\":true",
+         "/x-money: keyword `x-money` says nothing about this type"},
         {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"x-sort\":\"yes\"",
          "/x-sort: must be true or false"},
         {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-filter\":true",
