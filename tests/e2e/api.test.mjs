@@ -8,6 +8,7 @@ import { idempotency } from './api/idempotency.mjs';
 import { lists } from './api/lists.mjs';
 import { money } from './api/money.mjs';
 import { reads } from './api/reads.mjs';
+import { references } from './api/references.mjs';
 import { resources } from './api/resources.mjs';
 import { semantics } from './api/semantics.mjs';
 import { tenants } from './api/tenants.mjs';
@@ -17,4 +18,4 @@ const shared = {};
 before(async () => Object.assign(shared, { stack: await startStack('api') }));
 after(() => shared.stack?.stop());
 
-for (const subject of [crud, resources, idempotency, asynchronous, money, reads, lists, semantics, tenants, tokens]) subject(shared);
+for (const subject of [crud, resources, idempotency, asynchronous, money, reads, references, lists, semantics, tenants, tokens]) subject(shared);

@@ -121,6 +121,7 @@ describe('requests made from the API document', { concurrency: 32 }, () => {
                 assert.ok(broken.statuses.includes(answer.status), `expected ${broken.statuses}`);
                 const pointers = (answer.body.errors ?? []).map(({ pointer }) => pointer);
                 if (broken.pointer !== undefined) assert.ok(pointers.includes(broken.pointer), `points at ${JSON.stringify(pointers)} and not at "${broken.pointer}"`);
+                for (const name of broken.names ?? []) assert.ok(answer.body.errors.some(({ detail }) => detail.includes(name)), `does not say that there is ${name}`);
                 if (broken.name) assert.ok(pointers.includes(broken.name), `points at ${JSON.stringify(pointers)} and not at ${broken.name}`);
             });
         });

@@ -42,7 +42,7 @@ function saysTheSame(query, name) {
 }
 
 // A request is { method, path, query: [[name, text]], headers, body (a value), text (what is sent in its place), above (world.mjs) }, and of
-// a broken one { broken: { what, pointer or name, statuses } }.
+// a broken one { broken: { what, pointer or name, statuses, names (that the answer says there are) } }.
 export class Requests {
     constructor(world) {
         this.world = world;
@@ -118,7 +118,7 @@ export class Requests {
 
     #inQuery(operation) {
         const ways = [];
-        const add = (what, change, name, statuses = [400]) => ways.push({ what, name: name && `?${name}`, statuses, change });
+        const add = (what, change, name, statuses = [400], names = []) => ways.push({ what, name: name && `?${name}`, statuses, change, names });
         // A stream is opened by clients that add parameters of their own.
         const of = operation.id === 'listEvents' ? [] : operation.parameters.filter(({ in: where }) => where === 'query');
         for (const parameter of of)
@@ -126,7 +126,7 @@ export class Requests {
                 add(`${parameter.name} is ${what}`, (_, request) => request.query = [...request.query.filter(([name]) => name !== parameter.name), [parameter.name, text]],
                     parameter.name, [400, 422]);
         for (const name of ['no_such', 'no_such[gte]', 'status[bad]', 'id', 'company_id'])
-            if (of.length > 0 && !of.some((one) => one.name === name)) add(`${name} is unknown`, (_, request) => request.query.push([name, '1']), name);
+            if (of.length > 0 && !of.some((one) => one.name === name)) add(`${name} is unknown`, (_, request) => request.query.push([name, '1']), name, [400], name === 'status[bad]' ? [] : of.map((one) => one.name.replace(/\[.*/, '')));
         for (const { name } of of)
             add(`${name} is there twice`, (_, request) => request.query = [...request.query.filter(([one]) => one !== name), [name, '1'], [name, '1']], name, [400, 422]);
         return ways;
