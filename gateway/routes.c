@@ -14,6 +14,7 @@
 #include "gateway/resources/export_content.h"
 #include "gateway/resources/list.h"
 #include "gateway/resources/operation.h"
+#include "gateway/resources/secret.h"
 #include "gateway/resources/write.h"
 #include "gateway/sse/events.h"
 #include "gateway/sse/tickets.h"
@@ -90,7 +91,8 @@ static const struct {
 } by_verb[] = {
     [MSG_VERB_CREATE] = {METHOD_POST, write_create},   [MSG_VERB_GET] = {METHOD_GET, read_entity},
     [MSG_VERB_LIST] = {METHOD_GET, read_list},         [MSG_VERB_UPDATE] = {METHOD_PATCH, write_update},
-    [MSG_VERB_DELETE] = {METHOD_DELETE, write_delete},
+    [MSG_VERB_DELETE] = {METHOD_DELETE, write_delete}, [MSG_VERB_SECRET] = {METHOD_GET, read_secret},
+    [MSG_VERB_ROTATE] = {METHOD_POST, write_rotate},
 };
 
 static struct route route_of(const struct msg_resource *resource, const struct msg_endpoint *endpoint)

@@ -135,6 +135,17 @@ void seal_keys_free(struct seal_keys *keys)
     free(keys);
 }
 
+size_t seal_keys_count(const struct seal_keys *keys)
+{
+    return keys->count;
+}
+
+const char *seal_keys_id(const struct seal_keys *keys, size_t at)
+{
+    assert(at < keys->count);
+    return keys->keys[at].id;
+}
+
 /* ---- at rest ---- */
 
 /* Runs AES-256-GCM over the value. The tag is written, or compared. */
@@ -226,12 +237,13 @@ void seal_box_new(struct seal_box *ret_box)
     crypto_box_keypair(ret_box->public_key, ret_box->private_key);
 }
 
-void seal_box_of_keys(const struct seal_keys *keys, struct seal_box *ret_box)
+void seal_box_of_key(const struct seal_keys *keys, size_t at, struct seal_box *ret_box)
 {
     static const char label[] = "cortex box";
     uint8_t seed[crypto_box_SEEDBYTES];
     must_have_sodium();
-    crypto_generichash(seed, sizeof(seed), (const uint8_t *)label, sizeof(label) - 1, keys->keys[0].secret,
+    assert(at < keys->count);
+    crypto_generichash(seed, sizeof(seed), (const uint8_t *)label, sizeof(label) - 1, keys->keys[at].secret,
                        SEAL_KEY_SIZE);
     crypto_box_seed_keypair(ret_box->public_key, ret_box->private_key, seed);
     seal_wipe(seed, sizeof(seed));

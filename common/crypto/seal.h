@@ -29,6 +29,8 @@ struct seal_keys;
  * '#', do not count. ERR_BAD_REQUEST with `why`, which names the file and the line but no key. */
 enum err seal_keys_load(const char *file, char why[static 256], struct seal_keys **ret_keys) MUST_CHECK;
 void seal_keys_free(struct seal_keys *keys); /* NULL is allowed */
+size_t seal_keys_count(const struct seal_keys *keys);
+const char *seal_keys_id(const struct seal_keys *keys, size_t at);
 
 /* Appends the sealed value. false: `out` is full, or the value does not fit. */
 bool seal_close(const struct seal_keys *keys, struct slice context, struct slice value,
@@ -47,8 +49,9 @@ struct seal_box {
 
 /* A pair for one question and its answer. */
 void seal_box_new(struct seal_box *ret_box);
-/* The pair that belongs to the first key of the file: the same in every process that has the file. */
-void seal_box_of_keys(const struct seal_keys *keys, struct seal_box *ret_box);
+/* The pair that belongs to a key of the file: the same in every process that has the file. Boxes are sealed to that of the
+ * first one (at 0). */
+void seal_box_of_key(const struct seal_keys *keys, size_t at, struct seal_box *ret_box);
 
 bool seal_box_close(const uint8_t public_key[static SEAL_BOX_KEY_SIZE], struct slice context,
                     struct slice value, struct buf *out) MUST_CHECK;

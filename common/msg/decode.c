@@ -109,6 +109,19 @@ static bool take_array(struct decoder *d, const struct msg_shape *shape, const m
     return true;
 }
 
+/* A secret is octets, which only its pool opens. */
+static bool decode_field(struct decoder *d, const struct msg_field *field, const msgpack_object *item,
+                         struct msg_value *value)
+{
+    if (!field->secret || item->type == MSGPACK_OBJECT_NIL)
+        return decode_value(d, &field->shape, item, value);
+    if (item->type != MSGPACK_OBJECT_BIN || item->via.bin.size == 0)
+        return fail(d, "is a secret that is not sealed");
+    value->state = MSG_PRESENT;
+    value->text = (struct slice){item->via.bin.ptr, item->via.bin.size};
+    return true;
+}
+
 /* Ids come in ascending order, so one pass over the table finds all of them and none can come twice. */
 static bool decode_fields(struct decoder *d, const struct msg_object *object, const msgpack_object_map *map,
                           struct msg_value *values)
@@ -126,7 +139,7 @@ static bool decode_fields(struct decoder *d, const struct msg_object *object, co
         if (next == object->field_count || object->fields[next].id != last)
             continue;
         d->field = object->fields[next].name;
-        if (!decode_value(d, &object->fields[next].shape, &pair->val, &values[next]))
+        if (!decode_field(d, &object->fields[next], &pair->val, &values[next]))
             return false;
         d->field = outer;
     }

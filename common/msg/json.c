@@ -11,8 +11,9 @@
 struct walk {
     struct msg_sink sink;
     struct msg_problems *problems;
-    const struct msg_place *place; /* where the value stands that is being read */
-    msgpack_packer *packer;        /* NULL: nothing is to be packed, or something was wrong already */
+    const struct msg_place *place;   /* where the value stands that is being read */
+    msgpack_packer *packer;          /* NULL: nothing is to be packed, or something was wrong already */
+    const struct msg_sealer *sealer; /* NULL: secrets are refused */
     bool valid;
 };
 
@@ -144,6 +145,28 @@ static bool may_be_sent(struct walk *w, const struct msg_field *field, enum msg_
     return true;
 }
 
+/* The value is checked as it is, and packed as the sealer makes it. */
+static void walk_secret(struct walk *w, const struct msg_field *field, enum msg_mode mode, const json_t *json)
+{
+    enum { SEALED_MAX = 128 << 10 };
+    CLEANUP(buf_done) struct buf sealed;
+    msgpack_packer *packer = TAKE(w->packer);
+    buf_init(&sealed, SEALED_MAX);
+    walk_value(w, &field->shape, mode, json);
+    struct slice value = {json_string_value(json), json_string_length(json)};
+    if (!w->sealer)
+        complain(w, "is a secret, which can only be given in a request of its own");
+    else if (packer && w->valid && value.data && !w->sealer->seal(w->sealer->arg, field, value, &sealed))
+        complain(w, "is a secret that cannot be sealed");
+    if (!packer || !w->valid)
+        return;
+    w->packer = packer;
+    if (value.data)
+        msgpack_pack_bin_with_body(packer, buf_data(&sealed), buf_len(&sealed));
+    else
+        msgpack_pack_nil(packer);
+}
+
 static void walk_member(struct walk *w, const struct msg_field *field, enum msg_mode mode, const json_t *json)
 {
     if (!json) {
@@ -155,7 +178,10 @@ static void walk_member(struct walk *w, const struct msg_field *field, enum msg_
         return;
     if (w->packer)
         msgpack_pack_uint32(w->packer, field->id);
-    walk_value(w, &field->shape, mode, json);
+    if (field->secret)
+        walk_secret(w, field, mode, json);
+    else
+        walk_value(w, &field->shape, mode, json);
 }
 
 static void walk_object(struct walk *w, const struct msg_shape *shape, enum msg_mode mode, const json_t *json)
@@ -230,12 +256,20 @@ static int append(void *out, const char *data, size_t len)
 enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json,
                        struct buf *out, struct msg_problems *problems)
 {
+    return msg_from_json_sealing(object, mode, json, NULL, out, problems);
+}
+
+enum err msg_from_json_sealing(const struct msg_object *object, enum msg_mode mode, const json_t *json,
+                               const struct msg_sealer *sealer, struct buf *out,
+                               struct msg_problems *problems)
+{
     const struct msg_shape shape = {.type = MSG_OBJECT, .object = object, .max_length = -1, .max_items = -1};
     size_t before = buf_len(out);
     bool truncated = out->truncated;
     msgpack_packer packer;
     msgpack_packer_init(&packer, out, append);
     struct walk walk = walk_begin(problems, &packer);
+    walk.sealer = sealer;
     walk_value(&walk, &shape, mode, json);
     enum err err = !walk.valid ? ERR_VALIDATION : out->truncated ? ERR_BODY_TOO_LARGE : ERR_OK;
     if (err) {

@@ -52,6 +52,17 @@ enum { MSG_TRANSITIONS_MAX = 16 }; /* most rows of a field with transitions; sch
 /* Among which entities a value comes once (x-unique). */
 enum msg_unique { MSG_UNIQUE_NONE, MSG_UNIQUE_COMPANY, MSG_UNIQUE_PARENT };
 
+/* A secret (x-secret): it is in no entity, event or file. The gateway seals it to the pool, and it rests sealed; so its
+ * value in a message is octets that only the pool opens (common/crypto/seal.h). */
+struct msg_secret {
+    const char
+        *prefix; /* a create without it gets a random one: this and `octets` octets in base64; NULL: none */
+    unsigned octets;
+    /* The one before stays valid for as many hours after an update: columns <column>_before and <column>_before_until. Such a
+     * secret can be read and rotated (MSG_VERB_SECRET, MSG_VERB_ROTATE). 0: it goes at once. */
+    unsigned keep_hours;
+};
+
 struct msg_field {
     const char *name;
     uint32_t id;      /* x-id: stable for ever */
@@ -75,6 +86,7 @@ struct msg_field {
         sort; /* lists can be sorted by it: there is an index (company_id, id of the parent, this column, id) */
     /* x-tie: the enum msg_condition of which it names the user, or MSG_TIE_UNTIL; 0: none */
     uint8_t tie;
+    const struct msg_secret *secret; /* NULL: it is none */
 };
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
@@ -96,8 +108,10 @@ enum msg_verb {
     MSG_VERB_LIST,
     MSG_VERB_UPDATE,
     MSG_VERB_DELETE,
+    MSG_VERB_SECRET, /* those of a resource that has a secret with keep_hours; no schema names them */
+    MSG_VERB_ROTATE,
 };
-enum { MSG_VERBS = MSG_VERB_DELETE + 1 };
+enum { MSG_VERBS = MSG_VERB_DELETE + 1 }; /* that schemas name */
 
 /* One endpoint of a resource. */
 struct msg_endpoint {
@@ -227,6 +241,18 @@ enum msg_mode {
  * ERR_BODY_TOO_LARGE: it does not fit `out`. On an error nothing is appended. */
 enum err msg_from_json(const struct msg_object *object, enum msg_mode mode, const json_t *json,
                        struct buf *out, struct msg_problems *problems) MUST_CHECK;
+
+/* The same of an object that may have secrets. `seal` appends what stands in the message for the value of one. Without a
+ * sealer a secret is refused. */
+struct msg_sealer {
+    bool (*seal)(void *arg, const struct msg_field *field, struct slice value, struct buf *out);
+    void *arg;
+};
+enum err msg_from_json_sealing(const struct msg_object *object, enum msg_mode mode, const json_t *json,
+                               const struct msg_sealer *sealer, struct buf *out,
+                               struct msg_problems *problems) MUST_CHECK;
+/* The secret that can be read and rotated; NULL: the resource has none. */
+const struct msg_field *msg_rotating_secret(const struct msg_resource *resource);
 
 /* Validates a value against a shape, without packing it. */
 bool msg_validate(const struct msg_shape *shape, enum msg_mode mode, const json_t *json,

@@ -7,8 +7,8 @@
 #include "common/base/buf.h"
 #include "common/msg/msg.h"
 
-/* Appends an expression of type text: the entity as JSON, with every field of the schema in the order of its
- * table, null for an empty one, and no spaces between the members. `alias` names the table in the surrounding
+/* Appends an expression of type text: the entity as JSON, with every field of the schema that is no secret in the order of
+ * its table, null for an empty one, and no spaces between the members. `alias` names the table in the surrounding
  * statement:
  *
  *   SELECT <json> FROM project AS t …        INSERT INTO project AS t … RETURNING <json>
@@ -25,7 +25,7 @@ void resource_sql_members(const struct msg_resource *resource, const char *alias
                           struct buf *out);
 
 /* The bits of the fields that are of none of these classes (1 << MSG_CLASS_BIT_…): a reader sees them who does not see
- * the classes. */
+ * the classes. Nobody sees secrets. */
 uint64_t resource_sql_seen(const struct msg_resource *resource, unsigned hidden);
 /* The entity as JSON, without the fields of these classes. */
 void resource_sql_json_without(const struct msg_resource *resource, const char *alias, unsigned hidden,

@@ -18,7 +18,7 @@ static void print_object(const struct msg_object *object, const struct msg_value
     bool first = true;
     buf_append_char(out, '{');
     for (size_t i = 0; i < object->field_count; i++) {
-        if (values[i].state == MSG_ABSENT)
+        if (values[i].state == MSG_ABSENT || object->fields[i].secret)
             continue;
         if (!first)
             buf_append_char(out, ',');

@@ -6,7 +6,8 @@ const char *msg_verb_name(enum msg_verb verb)
 {
     static const char *const names[] = {
         [MSG_VERB_CREATE] = "create", [MSG_VERB_GET] = "get",       [MSG_VERB_LIST] = "list",
-        [MSG_VERB_UPDATE] = "update", [MSG_VERB_DELETE] = "delete",
+        [MSG_VERB_UPDATE] = "update", [MSG_VERB_DELETE] = "delete", [MSG_VERB_SECRET] = "secret",
+        [MSG_VERB_ROTATE] = "rotate",
     };
     return names[verb];
 }
@@ -40,4 +41,14 @@ bool msg_resource_reads(const struct msg_resource *resource, const struct msg_re
         reads |= table && strcmp(table, other->table) == 0;
     }
     return reads;
+}
+
+const struct msg_field *msg_rotating_secret(const struct msg_resource *resource)
+{
+    for (size_t i = 0; i < resource->object->field_count; i++) {
+        const struct msg_secret *secret = resource->object->fields[i].secret;
+        if (secret && secret->keep_hours)
+            return &resource->object->fields[i];
+    }
+    return NULL;
 }

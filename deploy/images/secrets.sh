@@ -12,6 +12,12 @@ secret() {
     }
 }
 
+# The keys of clients' secrets: an id and 32 octets in base64url (CORTEX_SECRET_KEYS).
+[ -s all/secret_keys ] || {
+    printf 'k%s %s\n' "$(date -u +%Y%m%d%H%M%S)" "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" >all/secret_keys.new
+    mv all/secret_keys.new all/secret_keys
+}
+
 # give SERVICE SECRET…
 give() {
     service=$1
@@ -26,7 +32,7 @@ give database database_password
 give migrate database_password gateway_password projects_password webhooks_password
 give gateway broker_password gateway_password token_key
 give projects broker_password projects_password
-give webhooks broker_password webhooks_password
+give webhooks broker_password webhooks_password secret_keys
 
 # The broker reads its first user from its configuration.
 secret broker_password

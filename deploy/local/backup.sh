@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # backup FILE: write everything that the private stack holds into one file
 #
-# It works while all runs: the database is dumped as it is at one moment. Keep the file where only you can read it, because the key of
-# the tokens is in it.
+# It works while all runs: the database is dumped as it is at one moment. Keep the file where only you can read it, because the keys
+# of tokens and secrets are in it.
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
@@ -30,6 +30,7 @@ migration=$(database_sql cortex cortex <<<"SELECT to_char(version, 'FM0000') || 
 [ -z "$started" ] || database_stop
 
 secret token_key >"$PARTS_FOLDER/token_key"
+cat "$(secret_keys_file)" >"$PARTS_FOLDER/secret_keys"
 settings_to_keep >"$PARTS_FOLDER/settings"
 {
     printf 'format=%s\nat=%s\n' "$BACKUP_FORMAT" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -48,7 +49,7 @@ if ! ln "$PARTS_FOLDER/whole" "$file" 2>/dev/null; then
         die "$file has come into being meanwhile, or cannot be written; no backup was made"
 fi
 
-say "Written: $file ($(du -h "$file" | cut -f1)). The key of the tokens is in it: keep it where only you can read it."
+say "Written: $file ($(du -h "$file" | cut -f1)). The keys of tokens and secrets are in it: keep it where only you can read it."
 case $waited in
 0) say "No command waited in RabbitMQ's queues." ;;
 unknown)

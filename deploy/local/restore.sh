@@ -26,6 +26,7 @@ readonly NOTHING_CHANGED="nothing was changed"
 check_file() {
     local part
     [ -r "$file" ] && [ -f "$file" ] || die "$file cannot be read; $NOTHING_CHANGED"
+    tar --list --file "$file" 2>/dev/null | grep -qx secret_keys || BACKUP_PARTS=(database.dump token_key settings) # of before there were any
     [ "$(tar --list --file "$file" 2>/dev/null | sort | paste -sd' ')" = "$(printf '%s\n' manifest "${BACKUP_PARTS[@]}" | sort | paste -sd' ')" ] ||
         die "$file is no backup of ./cortex, or only a part of one; $NOTHING_CHANGED"
     tar --extract --no-same-owner --no-same-permissions --file "$file" --directory "$PARTS_FOLDER" 2>/dev/null ||
@@ -107,12 +108,19 @@ stop_processes() {
     done
 }
 
+# Those of the backup seal; those that were here still open what waits in the queues.
+put_secret_keys() {
+    local keys=$STATE/secrets/webhooks_keys
+    { cat "$PARTS_FOLDER/secret_keys" && { [ ! -s "$keys" ] || grep -vxFf "$PARTS_FOLDER/secret_keys" "$keys" || true; }; } | put_file 600 "$keys"
+}
+
 put_secrets() {
     local key=$STATE/secrets/token_key
     if [ -s "$key" ] && [ "$(cat "$key")" != "$(cat "$PARTS_FOLDER/token_key")" ]; then
         put_file 600 "$key.replaced" <"$key"
     fi
     put_file 600 "$key" <"$PARTS_FOLDER/token_key"
+    [ ! -s "$PARTS_FOLDER/secret_keys" ] || put_secret_keys
     [ -n "$existed" ] || put_file 600 "$KEPT_FILE" <"$PARTS_FOLDER/settings"
 }
 

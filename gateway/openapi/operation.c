@@ -80,6 +80,20 @@ static const struct kind {
      .headers = {"Idempotent-Replayed"},
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.verb = "secret",
+     .status = 200,
+     .meaning = "The secret, and the one before as long as that is valid. The answer is kept nowhere",
+     .body = BODY_DOCUMENT,
+     .document = "Secrets",
+     .refusals = {400, 401, 403, 404, 500, 503}},
+    {.verb = "rotate",
+     .status = 200,
+     .meaning = "The entity, which has a new secret",
+     .body = BODY_ENTITY,
+     .parameters = {"If-Match", "If-None-Match-Write", "Idempotency-Key", "Cortex-Run-At", "Prefer"},
+     .headers = {"ETag", "Idempotent-Replayed"},
+     .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
     {.verb = "cancel",
      .id = "cancelOperation",
      .status = 202,
@@ -495,7 +509,8 @@ static void add_members(json_t *parameters, const struct msg_resource *resource)
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const struct msg_field *field = &resource->object->fields[i];
         size_t len = strlen(field->name);
-        json_array_append_new(fields, json_string(field->name));
+        if (!field->secret)
+            json_array_append_new(fields, json_string(field->name));
         has_transitions = has_transitions || field->transitions;
         if (resource_of_table(field->reference) && len > 3 && strcmp(field->name + len - 3, "_id") == 0)
             json_array_append_new(includes, json_stringn(field->name, len - 3));
@@ -582,11 +597,12 @@ static void add_request(json_t *operation, const struct route *route, const stru
 /* What the route does with its resource. */
 static enum msg_right right_of(const struct route *route)
 {
-    return route->method == METHOD_GET     ? MSG_RIGHT_READ
-           : route->method == METHOD_POST  ? MSG_RIGHT_CREATE
-           : route->method == METHOD_PATCH ? MSG_RIGHT_UPDATE
-           : strcmp(route->verb, "cancel") ? MSG_RIGHT_DELETE
-                                           : MSG_RIGHT_UPDATE;
+    return route->method == METHOD_GET          ? MSG_RIGHT_READ
+           : strcmp(route->verb, "rotate") == 0 ? MSG_RIGHT_UPDATE
+           : route->method == METHOD_POST       ? MSG_RIGHT_CREATE
+           : route->method == METHOD_PATCH      ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "cancel")      ? MSG_RIGHT_DELETE
+                                                : MSG_RIGHT_UPDATE;
 }
 
 /* The conditions under which the role may use the route, as bits; 0: never. */
@@ -595,6 +611,8 @@ static unsigned conditions_of(const struct route *route, const struct msg_resour
 {
     if (route->access == ACCESS_OPERATOR)
         return role == MSG_ROLE_SUPER_ADMIN ? MSG_MAY_ANY : 0;
+    if (strcmp(route->verb, "secret") == 0)
+        return role == MSG_ROLE_COMPANY_ADMIN ? MSG_MAY_ANY : 0;
     return resource ? resource->rights[role][right_of(route)] : MSG_MAY_ANY;
 }
 

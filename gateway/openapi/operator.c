@@ -167,6 +167,12 @@ static const struct member {
     {"WaitingList", "next", TEXT, MAY_BE_NULL, NULL},
     {"WaitingList", "partial", TRUTH, MAY_BE_ABSENT, NULL},
 
+    {"Secrets", "secret", TEXT, 0, NULL},
+    {"Secrets", "previous", ONE, MAY_BE_NULL, "PreviousSecret"},
+
+    {"PreviousSecret", "secret", TEXT, 0, NULL},
+    {"PreviousSecret", "until", TIME, 0, NULL},
+
     {"Waiting", "id", UUID, 0, NULL},
     {"Waiting", "status", TEXT, 0, NULL},
     {"Waiting", "type", TEXT, 0, NULL},

@@ -7,7 +7,7 @@
 /* Keywords that only our own code reads. */
 static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
                                        "x-column", "x-request",     "x-reference", "x-number",  "x-unique",
-                                       "x-sort",   "x-money",       "x-tie",       NULL};
+                                       "x-sort",   "x-money",       "x-tie",       "x-secret",  NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -37,6 +37,8 @@ const char *openapi_title(const struct msg_resource *resource, char title[64])
 
 static bool belongs_in(enum variant variant, const struct msg_field *field)
 {
+    if (field->secret && variant == VARIANT_ENTITY)
+        return false;
     return variant == VARIANT_ENTITY ||
            (!field->read_only && !(variant == VARIANT_UPDATE && field->create_only));
 }

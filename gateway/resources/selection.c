@@ -153,7 +153,7 @@ static bool take_field(struct parsing *p, struct slice field)
 {
     const struct msg_object *object = p->plan->resource->object;
     for (size_t i = 0; i < object->field_count; i++)
-        if (slice_is(field, object->fields[i].name)) {
+        if (slice_is(field, object->fields[i].name) && !object->fields[i].secret) {
             p->selection->shape.fields |= UINT64_C(1) << i;
             return true;
         }
@@ -180,13 +180,14 @@ static void take_fields(struct parsing *p, struct slice name, struct slice value
         complain(p, name, SLICE("names a field that your role does not see"));
         p->names_hidden = true;
     }
-    if (p->selection->shape.fields == (UINT64_C(1) << object->field_count) - 1)
+    if (p->selection->shape.fields == resource_sql_seen(p->plan->resource, 0))
         p->selection->shape.fields = 0;
     if (is_right)
         return;
     begin_names(&names, "must be names of fields with commas between them: ");
     for (size_t i = 0; i < object->field_count; i++)
-        add_name(&names, slice_of(object->fields[i].name));
+        if (!object->fields[i].secret)
+            add_name(&names, slice_of(object->fields[i].name));
     complain(p, name, end_names(p, &names));
 }
 

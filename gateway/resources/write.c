@@ -16,6 +16,7 @@
 #include "gateway/resources/operation.h"
 #include "gateway/resources/plan.h"
 #include "gateway/resources/query.h"
+#include "gateway/resources/sealing.h"
 
 /* How the methods differ. */
 struct verb {
@@ -23,6 +24,7 @@ struct verb {
     bool names_entity; /* the path ends with the id of the entity that is changed */
     bool has_body;
     bool is_of_operation; /* the path names an operation, whose tag is that of read_operation */
+    bool is_of_secret;    /* its body is a new secret, which is made here */
     const char *body;     /* the command's body when the client sends none; NULL: none */
     enum msg_mode mode;
     enum msg_right right;
@@ -37,6 +39,9 @@ struct write {
     char type[ENVELOPE_KEY_MAX];
     struct buf body;      /* msgpack */
     struct slice encoded; /* the same, or the copy of it that outlives the handler */
+    uint64_t open_print;  /* of a body with secrets: the fingerprint without them */
+    bool has_secrets;     /* the body is encoded when the pool's key is known */
+    struct slice text;    /* of that body; a copy, which outlives the handler */
 };
 
 /* Each check answers the call and returns false when it is not satisfied. */
@@ -187,34 +192,81 @@ static bool check_classes(struct write *w, const json_t *json)
     return false;
 }
 
-static bool encode_body(struct write *w, const json_t *json)
+static bool encode_body(struct write *w, const json_t *json, const struct msg_sealer *sealer)
 {
     struct msg_problems problems = {.arena = &w->call->arena};
-    enum err err = msg_from_json(w->call->resource->object, w->verb->mode, json, &w->body, &problems);
+    enum err err =
+        msg_from_json_sealing(w->call->resource->object, w->verb->mode, json, sealer, &w->body, &problems);
     if (!err)
         return true;
     call_fail_fields(w->call, err, NULL, &problems);
     return false;
 }
 
-static bool read_body(struct write *w)
+/* A body with secrets is only checked: what is encoded here, without them, is for the fingerprint. */
+static bool read_json(struct write *w, struct slice text, const json_t *json)
+{
+    w->has_secrets = sealing_is_needed(w->call->resource, json);
+    if (!w->has_secrets)
+        return encode_body(w, json, &sealing_leaves_out);
+    w->text = arena_copy(&w->call->arena, text);
+    if (!w->text.data)
+        call_fail(w->call, ERR_BODY_TOO_LARGE, NULL);
+    if (!w->text.data || !encode_body(w, json, &sealing_leaves_out))
+        return false;
+    const struct slice open = buf_slice(&w->body);
+    w->open_print = msg_fingerprint(&open, 1);
+    buf_clear(&w->body);
+    return true;
+}
+
+static bool read_body_of(struct write *w, struct slice body)
 {
     json_t *json = NULL;
     char why[160];
-    if (!w->verb->has_body && !w->verb->body)
-        return true;
-    struct slice body = w->verb->body ? slice_of(w->verb->body) : w->call->body;
     if (json_parse(body, w->call->gateway->config->max_json_depth, &json, why)) {
         call_fail(w->call, ERR_BAD_REQUEST, why);
         return false;
     }
-    bool encoded = check_classes(w, json) && encode_body(w, json);
+    bool is_read = check_classes(w, json) && read_json(w, body, json);
     json_decref(json);
-    return encoded;
+    return is_read;
+}
+
+/* A secret like the one that a create gets by itself. */
+static bool make_secret(struct write *w)
+{
+    enum { SECRET_MAX = 512 };
+    const struct msg_field *field = msg_rotating_secret(w->call->resource);
+    struct buf secret;
+    CLEANUP(buf_done) struct buf body;
+    buf_init(&secret, SECRET_MAX);
+    buf_init(&body, 2 * SECRET_MAX);
+    bool is_made = secret_generate(field->secret->prefix, field->secret->octets, &secret) &&
+                   buf_printf(&body, "{\"%s\":", field->name) &&
+                   buf_append_json_string(&body, buf_slice(&secret)) && buf_append_char(&body, '}');
+    if (!is_made)
+        call_fail(w->call, ERR_INTERNAL, NULL);
+    is_made = is_made && read_body_of(w, buf_slice(&body));
+    if (secret.data)
+        seal_wipe(secret.data, secret.capacity);
+    if (body.data)
+        seal_wipe(body.data, body.capacity);
+    buf_done(&secret);
+    return is_made;
+}
+
+static bool read_body(struct write *w)
+{
+    if (w->verb->is_of_secret)
+        return make_secret(w);
+    if (!w->verb->has_body && !w->verb->body)
+        return true;
+    return read_body_of(w, w->verb->body ? slice_of(w->verb->body) : w->call->body);
 }
 
 /* The same request with another Cortex-Run-At has another fingerprint. */
-static uint64_t fingerprint(const struct envelope *envelope)
+static uint64_t fingerprint(const struct envelope *envelope, struct slice body)
 {
     char run_at[24];
     int len = snprintf(run_at, sizeof(run_at), "%lld", (long long)envelope->not_before);
@@ -222,7 +274,7 @@ static uint64_t fingerprint(const struct envelope *envelope)
         envelope->type,
         {(const char *)envelope->subject.octet, envelope->has_subject ? sizeof(envelope->subject.octet) : 0},
         {(const char *)envelope->parent.octet, envelope->has_parent ? sizeof(envelope->parent.octet) : 0},
-        envelope->body,
+        body,
         {run_at, (size_t)len},
     };
     return msg_fingerprint(parts, ARRAY_LEN(parts) - (envelope->not_before == 0));
@@ -240,7 +292,8 @@ static void complete(struct write *w)
     w->envelope.timestamp = (int64_t)ev_now(call->gateway->loop);
     w->envelope.traceparent = traceparent_is_valid(traceparent) ? traceparent : SLICE_NONE;
     w->envelope.body = w->encoded;
-    w->envelope.fingerprint = fingerprint(&w->envelope);
+    const struct slice open = {(const char *)&w->open_print, sizeof(w->open_print)};
+    w->envelope.fingerprint = fingerprint(&w->envelope, w->has_secrets ? open : w->encoded);
 }
 
 /* How long the call waits for the result. `wait=N` sets it; `respond-async` alone means not at all; with
@@ -298,6 +351,52 @@ static void look_first(const struct write *w)
                     kept);
 }
 
+static void go_on(struct write *w)
+{
+    w->encoded = buf_slice(&w->body);
+    if (w->conditions.needs_look)
+        look_first(w);
+    else
+        submit(w);
+}
+
+/* ---- secrets ---- */
+
+static void on_pool_key(struct call *call, struct db_result *result, void *context)
+{
+    struct write *w = context;
+    struct sealing sealing = {.resource = call->resource, .company = call->identity.company};
+    json_t *json = NULL;
+    char why[160];
+    sealing.id = w->envelope.has_subject ? w->envelope.subject : w->envelope.id;
+    const struct msg_sealer sealer = sealing_sealer(&sealing);
+    buf_init(&w->body, (size_t)call->gateway->config->max_body_bytes * 2);
+    if (!sealing_read_key(call, result, &sealing))
+        return;
+    if (json_parse(w->text, call->gateway->config->max_json_depth, &json, why))
+        call_fail(call, ERR_INTERNAL, NULL); /* cannot happen: it was parsed before */
+    else if (encode_body(w, json, &sealer))
+        go_on(w);
+    json_decref(json);
+    seal_wipe((char *)(uintptr_t)w->text.data, w->text.len);
+    buf_done(&w->body);
+}
+
+static void find_pool_key(const struct write *w)
+{
+    struct call *call = w->call;
+    const struct slice params[] = {slice_of(call->resource->pool)};
+    struct write *kept = arena_alloc(&call->arena, sizeof(*kept));
+    if (!kept) {
+        call_fail(call, ERR_BODY_TOO_LARGE, NULL);
+        return;
+    }
+    *kept = *w;
+    query_start(call, QUERY_FRESH, &sealing_statement, params, ARRAY_LEN(params), on_pool_key, kept);
+}
+
+/* ---- all ---- */
+
 static void run(struct call *call, const struct verb *verb)
 {
     struct write w = {.call = call, .verb = verb};
@@ -305,11 +404,10 @@ static void run(struct call *call, const struct verb *verb)
     if (check_right(&w) && check_content_type(&w) && read_path(&w) && read_conditions(&w) &&
         read_idempotency_key(&w) && read_run_at(&w) && read_body(&w)) {
         read_prefer(&w);
-        w.encoded = buf_slice(&w.body);
-        if (w.conditions.needs_look)
-            look_first(&w);
+        if (w.has_secrets)
+            find_pool_key(&w);
         else
-            submit(&w);
+            go_on(&w);
     }
     buf_done(&w.body);
 }
@@ -326,6 +424,17 @@ void write_update(struct call *call)
     static const struct verb verb = {.name = "update",
                                      .names_entity = true,
                                      .has_body = true,
+                                     .mode = MSG_UPDATE,
+                                     .right = MSG_RIGHT_UPDATE};
+    run(call, &verb);
+}
+
+/* An update that gives the entity a new secret. */
+void write_rotate(struct call *call)
+{
+    static const struct verb verb = {.name = "update",
+                                     .names_entity = true,
+                                     .is_of_secret = true,
                                      .mode = MSG_UPDATE,
                                      .right = MSG_RIGHT_UPDATE};
     run(call, &verb);

@@ -6,4 +6,5 @@
 void write_create(struct call *call);
 void write_update(struct call *call);
 void write_delete(struct call *call);
+void write_rotate(struct call *call); /* POST …/rotate-secret */
 void write_cancel(struct call *call); /* DELETE /v1/operations/{id} */

@@ -127,8 +127,8 @@ static json_t *body_of(const struct msg_object *object, enum msg_mode mode)
     json_t *body = json_object();
     for (size_t i = 0; i < object->field_count; i++) {
         const struct msg_field *field = &object->fields[i];
-        if (field->read_only || (mode == MSG_UPDATE && field->create_only))
-            continue;
+        if (field->read_only || field->secret || (mode == MSG_UPDATE && field->create_only))
+            continue; /* what is sealed is never the same twice */
         json_t *value = value_of(field, mode);
         if (value)
             json_object_set_new(body, field->name, value);

@@ -66,6 +66,9 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
 bool check_sort(struct compiler *c, const struct spot *spot, const struct msg_field *field);
 bool check_indexes(struct compiler *c, const struct spot *root, const struct msg_resource *resource);
 
+/* secret.c: x-secret. */
+bool compile_secret(struct compiler *c, const struct spot *spot, struct msg_field *field);
+
 /* resource.c */
 bool compile_resource(struct compiler *c, const struct spot *root, struct schema_message *ret_message);
 bool compile_request(struct compiler *c, const struct spot *root, struct msg_resource *ret_resource);
@@ -124,6 +127,7 @@ bool read_transition_rules(struct rule_reader *r, const struct spot *property, c
 bool read_number(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
 bool read_unique(struct rule_reader *r, const struct spot *property, struct msg_field *field);
 bool read_money(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
+bool read_kept_secret(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
 
 /* line.c: the line of the JSON pointer in the file, from 1. */
 size_t line_of(const char *path, const char *pointer);

@@ -130,6 +130,15 @@ static unsigned emit_transitions(struct emitter *e, const struct msg_transition 
     return number;
 }
 
+static void emit_secret(struct emitter *e, const struct msg_secret *secret)
+{
+    if (!secret)
+        return;
+    fputs(", .secret = &(const struct msg_secret){", e->out);
+    emit_string(e, secret->prefix);
+    fprintf(e->out, ", %u, %u}", secret->octets, secret->keep_hours);
+}
+
 static void emit_field(struct emitter *e, const struct msg_field *field, const struct parts *parts)
 {
     static const char *const flag[] = {"false", "true"};
@@ -156,6 +165,7 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
                 field->unique == MSG_UNIQUE_COMPANY ? "MSG_UNIQUE_COMPANY" : "MSG_UNIQUE_PARENT");
     if (field->holds)
         fputs(", .holds = true", e->out);
+    emit_secret(e, field->secret);
     fprintf(e->out, ", .sort = %s},\n", flag[field->sort]);
 }
 
@@ -187,7 +197,8 @@ static unsigned emit_endpoints(struct emitter *e, const struct msg_resource *res
     static const char *const verbs[] = {
         [MSG_VERB_CREATE] = "MSG_VERB_CREATE", [MSG_VERB_GET] = "MSG_VERB_GET",
         [MSG_VERB_LIST] = "MSG_VERB_LIST",     [MSG_VERB_UPDATE] = "MSG_VERB_UPDATE",
-        [MSG_VERB_DELETE] = "MSG_VERB_DELETE",
+        [MSG_VERB_DELETE] = "MSG_VERB_DELETE", [MSG_VERB_SECRET] = "MSG_VERB_SECRET",
+        [MSG_VERB_ROTATE] = "MSG_VERB_ROTATE",
     };
     if (resource->endpoint_count == 0)
         return 0;

@@ -305,6 +305,11 @@ static const char *summary_of(struct compiler *c, const struct msg_resource *res
         return compiler_format(c, "Change %s %s (JSON Merge Patch).", article, one);
     case MSG_VERB_DELETE:
         return compiler_format(c, "Delete %s %s.", article, one);
+    case MSG_VERB_SECRET:
+        return compiler_format(c, "Get the secrets of %s %s that are valid now.", article, one);
+    case MSG_VERB_ROTATE:
+        return compiler_format(c, "Give %s %s a new secret; the one before stays valid for a while.", article,
+                               one);
     }
     return NULL;
 }
@@ -313,7 +318,7 @@ static void make_endpoints(struct compiler *c, const struct schema_set *set, str
 {
     struct msg_resource *resource = &message->resource;
     const char *path = path_of(c, set, message);
-    struct msg_endpoint *endpoints = compiler_alloc(c, MSG_VERBS, sizeof(*endpoints));
+    struct msg_endpoint *endpoints = compiler_alloc(c, MSG_VERBS + 2, sizeof(*endpoints));
     for (unsigned verb = 0; verb < MSG_VERBS; verb++) {
         bool is_of_all = verb == MSG_VERB_CREATE || verb == MSG_VERB_LIST;
         const char *summary = message->wishes.summaries[verb];
@@ -322,6 +327,14 @@ static void make_endpoints(struct compiler *c, const struct schema_set *set, str
                 .verb = (enum msg_verb)verb,
                 .pattern = is_of_all || resource->is_single ? path : compiler_format(c, "%s/{id}", path),
                 .summary = summary ? summary : summary_of(c, resource, (enum msg_verb)verb)};
+    }
+    if (msg_rotating_secret(resource) && message->wishes.verbs & 1u << MSG_VERB_UPDATE) {
+        endpoints[resource->endpoint_count++] =
+            (struct msg_endpoint){MSG_VERB_SECRET, compiler_format(c, "%s/{id}/secret", path),
+                                  summary_of(c, resource, MSG_VERB_SECRET)};
+        endpoints[resource->endpoint_count++] =
+            (struct msg_endpoint){MSG_VERB_ROTATE, compiler_format(c, "%s/{id}/rotate-secret", path),
+                                  summary_of(c, resource, MSG_VERB_ROTATE)};
     }
     resource->endpoints = endpoints;
 }

@@ -197,7 +197,7 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
          read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-indexed", &field.indexed) &&
          read_flag(c, spot, "x-search", &field.search) && read_flag(c, spot, "x-sort", &field.sort) &&
          read_column(c, spot, &field) && read_default(c, spot, &field) && read_transitions(c, spot, &field) &&
-         check_flags(c, spot, &field) && check_sort(c, spot, &field));
+         check_flags(c, spot, &field) && check_sort(c, spot, &field) && compile_secret(c, spot, &field));
     *ret_field = field;
     return ok;
 }

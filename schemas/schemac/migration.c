@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* A secret at rest (common/crypto/secret.h): what is in clear is no such text. */
+#define SECRET_PATTERN "^[A-Za-z0-9._-]{1,32}:[A-Za-z0-9_-]{40,}$"
+
 enum { TYPE_SIZE = 32, NAME_SIZE = 80, INTEGER_MAX = 2147483647 };
 
 struct printer {
@@ -172,6 +175,11 @@ static void print_json_type(FILE *out, const struct msg_field *field)
 static void print_checks(FILE *out, const struct msg_field *field)
 {
     const struct msg_shape *shape = &field->shape;
+    if (field->secret) {
+        char name[NAME_SIZE];
+        fprintf(out, " CHECK (%s ~ '" SECRET_PATTERN "')", column_text(field->column, name));
+        return;
+    }
     bool is_text =
         shape->type == MSG_STRING && (shape->format == MSG_FORMAT_NONE || shape->format == MSG_FORMAT_EMAIL ||
                                       shape->format == MSG_FORMAT_URI);
@@ -228,6 +236,17 @@ static void print_references(const struct printer *p)
     }
 }
 
+/* The secret before, and until when it counts. */
+static void print_kept(const struct printer *p, const struct msg_field *field)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "%s_before", field->column);
+    print_column(p, name, "text", "");
+    fprintf(p->out, " CHECK (%s ~ '" SECRET_PATTERN "'),\n", name);
+    snprintf(name, sizeof(name), "%s_before_until", field->column);
+    print_column(p, name, "timestamptz", ",\n");
+}
+
 static void print_columns(const struct printer *p)
 {
     char type[TYPE_SIZE], name[NAME_SIZE];
@@ -250,6 +269,8 @@ static void print_columns(const struct printer *p)
         fclose(rest);
         print_column(p, column_text(field->column, name), type_of(&field->shape, type), text);
         fputs(",\n", p->out);
+        if (field->secret && field->secret->keep_hours)
+            print_kept(p, field);
     }
     print_column(p, "version", "bigint", " NOT NULL DEFAULT 1 CHECK (version >= 1),\n");
     print_column(p, "created_at", "timestamptz", " NOT NULL DEFAULT now(),\n");

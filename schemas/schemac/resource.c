@@ -145,7 +145,8 @@ static bool check_columns(struct compiler *c, const struct spot *root, unsigned 
             spot_below(c, &properties, field->name, json_object_get(properties.json, field->name));
         if (!check_object(c, &spot, field) || !check_names(c, &spot, resource, field))
             return false;
-        bool is_known = field->required || field->shape.nullable || field->fallback || field->read_only;
+        bool is_known = field->required || field->shape.nullable || field->fallback || field->read_only ||
+                        (field->secret && field->secret->prefix);
         if (!is_known && verbs & 1u << MSG_VERB_CREATE)
             return refuse(
                 c, &spot,

@@ -368,7 +368,8 @@ static bool read_fields(struct rule_reader *r, const struct spot *root)
         struct spot at =
             spot_below(r->c, &properties, field->name, json_object_get(properties.json, field->name));
         if (!read_reference(r, &at, field) || !read_number(r, &at, field) || !read_unique(r, &at, field) ||
-            !read_transition_rules(r, &at, field) || !read_money(r, &at, field))
+            !read_transition_rules(r, &at, field) || !read_money(r, &at, field) ||
+            !read_kept_secret(r, &at, field))
             return false;
     }
     return true;

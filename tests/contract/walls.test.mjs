@@ -19,6 +19,7 @@ const ENGINE = {
     dead_letter: 'SELECT INSERT UPDATE DELETE', deferred: 'SELECT INSERT UPDATE DELETE', deferred_total: 'SELECT INSERT UPDATE',
     events: 'SELECT INSERT', events_default: 'SELECT DELETE', feed: 'SELECT INSERT UPDATE DELETE', inbox: 'SELECT INSERT DELETE',
     long_job: 'SELECT INSERT UPDATE DELETE', mark: 'SELECT INSERT UPDATE DELETE', operator_act: 'SELECT INSERT UPDATE DELETE',
+    pool_key: 'SELECT INSERT UPDATE',
     retention_cursor: 'SELECT INSERT UPDATE', revocation: 'SELECT DELETE', schedule: 'SELECT INSERT UPDATE DELETE', schema_migration: 'SELECT',
     unpublished: 'SELECT INSERT DELETE', untold: 'SELECT INSERT DELETE',
 };
@@ -31,7 +32,7 @@ const OF_POOL = {
 };
 // What the gateway reads beside the tables of resources.
 const GATEWAY = ['company_sequence', 'dead_letter', 'deferred', 'deferred_total', 'events', 'export_piece', 'inbox', 'long_job', 'operator_act',
-    'schedule', 'schema_migration'];
+    'pool_key', 'schedule', 'schema_migration'];
 // Of these, some columns only.
 const COLUMNS = {
     'app_user cortex_engine SELECT': 'active,company_id,id,role',

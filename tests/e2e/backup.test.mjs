@@ -17,6 +17,7 @@ async function create(checkout, name, headers = {}) {
     assert.equal(status, headers.prefer ? 202 : 201, text);
 }
 
+const keysOf = ({ state }) => readFileSync(join(state, 'secrets', 'webhooks_keys'), 'utf8').trim().split('\n');
 async function names(checkout) {
     const { body } = await checkout.request('GET', '/v1/projects?limit=100');
     return body.data.map(({ name }) => name);
@@ -70,7 +71,7 @@ describe('./cortex backup and restore', () => {
         file = join(checkout.folder, 'two.backup');
         const running = ['gateway', 'projects', 'webhooks', 'broker', 'database'].map((part) => checkout.pid(part));
         const said = await checkout.cortex('backup', file);
-        assert.match(said, /key of the tokens/);
+        assert.match(said, /keys of tokens and secrets/);
         assert.match(said, /No command waited/);
         assert.equal(statSync(file).mode & 0o777, 0o600);
         assert.deepEqual(readdirSync(dirname(file)).filter((name) => name.startsWith('two.')), ['two.backup']);
@@ -106,6 +107,10 @@ describe('./cortex backup and restore', () => {
 
     test('test_restore_when_all_runs_then_the_state_of_then_and_every_client_reads_anew', async () => {
         await create(checkout, 'Lost');
+        const keys = keysOf(checkout);
+        assert.match(await checkout.cortex('keys', 'rotate'), /^webhooks seals with k/);
+        const [newest, ...older] = keysOf(checkout);
+        assert.deepEqual(older, keys);
         const token = (await checkout.cortex('token')).trim();
         const stack = { address: `127.0.0.1:${checkout.port}`, token: () => token };
         const { next } = (await ours()).body;
@@ -116,6 +121,7 @@ describe('./cortex backup and restore', () => {
         const said = await checkout.cortex('restore', '--replace', file);
         assert.match(said, /Restored: the state of 20/);
         assert.match(said, /set aside as cortex_replaced/);
+        assert.deepEqual(keysOf(checkout), [...keys, newest]);
         assert.ok((await names(checkout)).includes('Kept'));
         assert.ok(!(await names(checkout)).includes('Lost'));
         await open.closed;

@@ -26,7 +26,11 @@ export function readResources(folder) {
         ...schema['x-resource'],
         required: schema.required,
         rights: schema['x-rights'],
-        computed: Object.values(schema['x-compute'] ?? {}).flatMap((columns) => Object.keys(columns)),
+        computed: [
+            ...Object.values(schema['x-compute'] ?? {}).flatMap((columns) => Object.keys(columns)),
+            ...Object.entries(schema.properties).filter(([, field]) => field['x-secret']?.keep_hours)
+                .flatMap(([column]) => [`${column}_before`, `${column}_before_until`]),
+        ],
         fields: Object.fromEntries(Object.entries(schema.properties).map(([name, field]) => [name, expand(file, field)])),
     }));
 }
@@ -69,6 +73,7 @@ const decimalsOf = (multiple) => (`${multiple}`.split('.')[1] ?? '').length;
 // Values that the schema allows, as text, and some that it does not.
 function samplesOf(field) {
     const type = typeOf(field);
+    if (field['x-secret']) return { right: [`k1:${'A'.repeat(80)}`], wrong: ['', 'a secret in clear', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'] };
     if (field.enum) return { right: field.enum.filter((one) => one !== null), wrong: ['no such value', ''] };
     if (type === 'string' && !FORMATS[field.format])
         return {

@@ -334,7 +334,7 @@ static void make_engine(struct worker *w)
     w->batch =
         batch_new(w->db, w->handlers,
                   &(struct batch_options){w->pool, topology_retries(w->pool, config), config->scheduled_max,
-                                          config->scheduled_bytes, w->schema_check},
+                                          config->scheduled_bytes, w->schema_check, w->secrets},
                   &batch_callbacks, w);
 }
 
@@ -368,7 +368,9 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     if (!err)
         err = database_connect(loop, config, pool, NULL, &db_callbacks, w, &w->db);
     if (!err)
-        err = housekeeping_new(loop, config, pool, &w->housekeeping);
+        err = secrets_new(config, &w->secrets);
+    if (!err)
+        err = housekeeping_new(loop, config, pool, w->secrets, &w->housekeeping);
     if (!err)
         w->gateways = gateways_new(w->publisher, config);
     if (!err)
@@ -419,6 +421,7 @@ void worker_free(struct worker *w)
     intake_free(w->intake);
     acks_free(w->acks);
     handlers_free(w->handlers);
+    secrets_free(w->secrets);
     free(w);
 }
 

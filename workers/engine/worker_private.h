@@ -17,6 +17,7 @@
 #include "workers/engine/outbox/acks.h"
 #include "workers/engine/outbox/outbox.h"
 #include "workers/engine/resource/schema_check.h"
+#include "workers/engine/secrets/secrets.h"
 #include "workers/engine/worker.h"
 #include "workers/fleet/members/members.h"
 #include "workers/fleet/members/partitions.h"
@@ -51,6 +52,7 @@ struct worker {
     bool is_declared;  /* the queues are, and so the broker agrees with our number of partitions */
     bool cannot_start; /* it does not: the loop ends, and so does the process */
     bool is_draining;
+    struct secrets *secrets;
 };
 
 /* worker_broker.c: both connections. */

@@ -237,20 +237,28 @@ static void append_csv_value(struct buf *sql, const struct msg_field *field)
 
 static void append_csv_line(struct buf *sql, const struct msg_object *object)
 {
+    const char *separator = "";
     buf_append_text(sql, "concat(");
     for (size_t i = 0; i < object->field_count; i++) {
-        if (i > 0)
-            buf_append_text(sql, ", ',', ");
+        if (object->fields[i].secret)
+            continue;
+        buf_append_text(sql, separator);
         append_csv_value(sql, &object->fields[i]);
+        separator = ", ',', ";
     }
     buf_append_text(sql, ", E'\\r\\n')");
 }
 
 static void append_csv_header(struct buf *sql, const struct msg_object *object)
 {
+    const char *separator = "";
     buf_append_text(sql, "E'");
-    for (size_t i = 0; i < object->field_count; i++)
-        buf_printf(sql, "%s%s", i > 0 ? "," : "", object->fields[i].name);
+    for (size_t i = 0; i < object->field_count; i++) {
+        if (object->fields[i].secret)
+            continue;
+        buf_printf(sql, "%s%s", separator, object->fields[i].name);
+        separator = ",";
+    }
     buf_append_text(sql, "\\r\\n'");
 }
 

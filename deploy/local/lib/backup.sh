@@ -7,6 +7,7 @@
 #                    "sha256 NAME=…" of every other part
 #   database.dump    pg_dump's own format: one snapshot, whatever was written meanwhile
 #   token_key        the key of the tokens: without it all that were issued are worthless
+#   secret_keys      the keys of clients' secrets, without which those in the dump do not open; not in backups of before there were any
 #   settings         what `up` keeps (settings.sh)
 #
 # The passwords of RabbitMQ and PostgreSQL are not in it: each stack has its own.
@@ -14,7 +15,7 @@
 # shellcheck disable=SC2034 # for the commands
 readonly BACKUP_FORMAT=1
 # shellcheck disable=SC2034
-readonly BACKUP_PARTS=(database.dump token_key settings)
+BACKUP_PARTS=(database.dump token_key settings secret_keys)
 # shellcheck disable=SC2034
 readonly RESTORING=cortex_restoring REPLACED=cortex_replaced # databases: the one that is made, the one that was there before
 

@@ -21,9 +21,22 @@ process_settings() {
         printf 'CORTEX_DATABASE_ROLE=%s\n' "$(process_role "$part")"
     fi
     printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
+    [ "$part" != webhooks ] || printf 'CORTEX_SECRET_KEYS=%s\n' "$(secret_keys_file)"
     for name in $(printf '%s\n' "${!SETTING[@]}" | sort); do
         printf '%s=%s\n' "$name" "${SETTING[$name]}"
     done
+}
+
+# The file of the keys of secrets, which the pool webhooks has, made when first asked for.
+secret_keys_file() {
+    local path=$STATE/secrets/webhooks_keys
+    [ -s "$path" ] || new_key | put_file 600 "$path"
+    printf '%s' "$path"
+}
+
+# A line of that file: an id that no other stack has, and the key.
+new_key() {
+    printf 'k%s%s %s\n' "$(date -u +%Y%m%d%H%M%S)" "$(openssl rand -hex 2)" "$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')"
 }
 
 # The folder of the programs: CORTEX_BUILD, or what `up` builds.

@@ -84,7 +84,6 @@ static void test_field_when_a_keyword_is_not_supported_then_refused(void **state
                                         "$dynamicRef",
                                         "$anchor",
                                         "definitions",
-                                        "writeOnly",
                                         "x-column-name",
                                         "MaxLength"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -192,6 +191,23 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
          ": x-filter is for single values"},
         {"\"x-id\":1,\"type\":\"boolean\",\"x-column\":\"Drop Table\"",
          "/x-column: must be the name of a column: lower-case letters, digits and underscores"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true",
+         ": writeOnly is for secrets (x-secret)"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"x-secret\":true",
+         "/x-secret: a secret is writeOnly"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true,\"x-secret\":\"yes\"",
+         "/x-secret: must be true, or an object"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true,\"x-secret\":true,\"x-filter\":"
+         "true",
+         "/x-secret: a secret is a text without a format that need not be given; it has no default, no "
+         "class, and "
+         "lists know nothing of it"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true,\"x-secret\":{\"prefix\":\"a\","
+         "\"octets\":8}",
+         "/x-secret: a secret that is made by itself has a prefix and 16 to 64 octets"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true,\"x-secret\":{\"keep_hours\":"
+         "24}",
+         "/x-secret: keep_hours are 1 to 8760, of a secret that is made by itself and is never null"},
         {"\"x-id\":1,\"type\":\"boolean\",\"default\":\"yes\"",
          "/default: the default does not fit its own schema: must be true or false"},
         {"\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":2,\"default\":3",

@@ -369,7 +369,7 @@ struct batch *batch_new(struct db *db, const struct handlers *handlers, const st
     b->callbacks = *callbacks;
     b->ctx = ctx;
     records_init(&b->records, db, options->pool);
-    b->writer = resource_writer_new();
+    b->writer = resource_writer_new(options->secrets);
     arena_init(&b->runs, RUNS_BLOCK, 0);
     return b;
 }

@@ -55,6 +55,7 @@ struct batch_options {
     int64_t scheduled_max;             /* commands of one company that wait for their time */
     int64_t scheduled_bytes;           /* of their bodies */
     struct schema_check *schema_check; /* NULL: the database has what the schemas need */
+    const struct secrets *secrets;     /* outlives it */
 };
 
 struct batch *batch_new(struct db *db, const struct handlers *handlers, const struct batch_options *options,

@@ -10,8 +10,10 @@
 #include "workers/engine/housekeeping/dead_queue.h"
 #include "workers/engine/housekeeping/operator.h"
 #include "workers/engine/housekeeping/schedules.h"
+#include "workers/engine/housekeeping/secret_questions.h"
 #include "workers/engine/housekeeping/text_blocks.h"
 #include "workers/engine/records/database.h"
+#include "workers/engine/secrets/care.h"
 
 enum {
     NAME_SIZE = 160,
@@ -33,6 +35,8 @@ struct housekeeping {
     struct acts *acts;
     struct schedules *schedules;
     struct text_blocks *text_blocks;
+    struct secret_questions *secret_questions;
+    struct secret_care *secret_care;
     bool hears; /* requests of operators, and dead letters of the broker */
     bool is_draining;
 };
@@ -73,6 +77,8 @@ static void on_delivery(void *ctx, struct broker *broker, const struct broker_de
 {
     struct housekeeping *h = ctx;
     (void)broker;
+    if (slice_is(delivery->consumer_tag, requests) && secret_questions_take(h->secret_questions, delivery))
+        return;
     if (slice_is(delivery->consumer_tag, requests))
         operator_take(h->operator, delivery);
     else if (slice_is(delivery->consumer_tag, ACTS_TAG))
@@ -104,6 +110,7 @@ static void on_db_up(void *ctx, struct db *db)
     database_limit_lock_waits(db, LOCK_WAIT_MS);
     log_info("database.up", LOG_S("connection", "housekeeping"));
     dead_queue_run(h->dead_queue);
+    secret_care_begin(h->secret_care);
 }
 
 static void on_db_down(void *ctx, struct db *db, const char *why)
@@ -122,7 +129,7 @@ static int64_t patience_of(const char *pool)
 }
 
 enum err housekeeping_new(struct ev_loop *loop, const struct config *config, const char *pool,
-                          struct housekeeping **ret_housekeeping)
+                          const struct secrets *secrets, struct housekeeping **ret_housekeeping)
 {
     struct housekeeping *h = xcalloc(1, sizeof(*h));
     h->config = config;
@@ -139,6 +146,8 @@ enum err housekeeping_new(struct ev_loop *loop, const struct config *config, con
     h->acts = acts_new(loop, h->broker, h->db, pool);
     h->schedules = schedules_new(loop, h->db, config, config->schedule_poll_ms * patience_of(pool));
     h->text_blocks = text_blocks_new(loop, h->db, (double)(TEXT_LOOK_S * patience_of(pool)));
+    h->secret_questions = secret_questions_new(h->db, h->broker, pool, secrets);
+    h->secret_care = secret_care_new(loop, h->db, pool, secrets);
     *ret_housekeeping = h;
     return ERR_OK;
 }
@@ -154,6 +163,8 @@ void housekeeping_free(struct housekeeping *h)
     acts_free(h->acts);
     schedules_free(h->schedules);
     text_blocks_free(h->text_blocks);
+    secret_questions_free(h->secret_questions);
+    secret_care_free(h->secret_care);
     free(h);
 }
 
@@ -165,12 +176,14 @@ void housekeeping_drain(struct housekeeping *h)
     broker_cancel(h->broker, ACTS_TAG, NULL, NULL);
     schedules_drain(h->schedules);
     text_blocks_drain(h->text_blocks);
+    secret_care_drain(h->secret_care);
 }
 
 bool housekeeping_is_idle(const struct housekeeping *h)
 {
     return operator_open(h->operator) == 0 && broker_unconfirmed(h->broker) == 0 &&
-           schedules_is_idle(h->schedules) && text_blocks_is_idle(h->text_blocks);
+           schedules_is_idle(h->schedules) && text_blocks_is_idle(h->text_blocks) &&
+           secret_questions_open(h->secret_questions) == 0 && secret_care_is_idle(h->secret_care);
 }
 
 void housekeeping_changed(struct housekeeping *h)

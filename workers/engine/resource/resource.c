@@ -22,6 +22,7 @@ struct texts {
 };
 
 struct resource_writer {
+    const struct secrets *secrets;
     size_t count; /* commands of the run */
     struct slice params[DB_PARAMS_MAX];
     struct pg_array columns[DB_PARAMS_MAX]; /* in place of params: one element for each command */
@@ -29,9 +30,10 @@ struct resource_writer {
     struct arena scratch; /* decoded values of the last command */
 };
 
-struct resource_writer *resource_writer_new(void)
+struct resource_writer *resource_writer_new(const struct secrets *secrets)
 {
     struct resource_writer *w = xcalloc(1, sizeof(*w));
+    w->secrets = secrets;
     for (size_t i = 0; i < DB_PARAMS_MAX; i++)
         pg_array_init(&w->columns[i], COLUMN_MAX);
     arena_init(&w->scratch, SCRATCH_BLOCK, 0);
@@ -183,6 +185,28 @@ static enum err read_body(const struct resource_statement *s, const struct comma
     return missing ? ERR_POISON : ERR_OK;
 }
 
+/* A create without a secret that is made by itself gets one. */
+static enum err seal_secrets(const struct resource_writer *w, const struct resource_statement *s,
+                             const struct envelope *envelope, struct msg_value *values, struct arena *arena,
+                             char why[160])
+{
+    const struct msg_object *object = s->resource->object;
+    bool is_create = s->plan->verb == RESOURCE_CREATE;
+    for (size_t i = 0; values && i < object->field_count; i++) {
+        const struct msg_field *field = &object->fields[i];
+        bool is_made = field->secret && is_create && field->secret->prefix && values[i].state == MSG_ABSENT;
+        if (!field->secret || (values[i].state != MSG_PRESENT && !is_made))
+            continue;
+        const struct secret_place place = secrets_place(s->resource, field, &envelope->company,
+                                                        is_create ? &envelope->id : &envelope->subject);
+        if (!secrets_take(w->secrets, field, &place, is_made ? SLICE_NONE : values[i].text, arena,
+                          &values[i].text, why))
+            return ERR_POISON;
+        values[i].state = MSG_PRESENT;
+    }
+    return ERR_OK;
+}
+
 static bool is_array(const struct resource_statement *s, size_t i)
 {
     return s->plan->many && resource_param_is_own(s->params[i]);
@@ -264,6 +288,8 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
         err = read_body(s, command, &w->scratch, &values, why);
     if (!err)
         err = check_classes(s, command, values, why);
+    if (!err)
+        err = seal_secrets(w, s, &command->envelope, values, &w->scratch, why);
     if (err)
         return err;
     for (size_t i = 0; i < s->param_count; i++) {

@@ -44,6 +44,7 @@
 #include "common/db/db.h"
 #include "common/msg/msg.h"
 #include "workers/engine/command/command.h"
+#include "workers/engine/secrets/secrets.h"
 
 enum resource_verb { RESOURCE_CREATE, RESOURCE_UPDATE, RESOURCE_DELETE };
 
@@ -119,11 +120,12 @@ struct resource_moment {
 /* Puts commands into the parameters of a statement. A process has one writer, which keeps its memory. */
 struct resource_writer;
 
-struct resource_writer *resource_writer_new(void);
+struct resource_writer *resource_writer_new(const struct secrets *secrets); /* which outlives it */
 void resource_writer_free(struct resource_writer *writer);
 
 /* Adds the command to the run that is being written. The run must be of the same statement, and empty unless the
- * plan takes many; then it may be of several companies, and commands of one company are neighbours. `seq` is the
+ * plan takes many; then it may be of several companies, and commands of one company are neighbours. Secrets are sealed for
+ * their rows. `seq` is the
  * number that the command's event gets when the statement records it. When the body or the metadata do not fit, it adds nothing, writes a
  * sentence into `why`, and returns ERR_POISON; ERR_FORBIDDEN where the sender names a field that its role does not see. */
 enum err resource_write(struct resource_writer *writer, const struct resource_statement *statement,

@@ -145,8 +145,8 @@ static void test_box_when_it_is_for_one_then_only_that_one_opens_it_in_its_conte
     (void)state;
     struct seal_keys *keys = load("a " KEY_A "\n");
     struct seal_box one, same, other;
-    seal_box_of_keys(keys, &one);
-    seal_box_of_keys(keys, &same);
+    seal_box_of_key(keys, 0, &one);
+    seal_box_of_key(keys, 0, &same);
     seal_box_new(&other);
     assert_memory_equal(one.public_key, same.public_key, SEAL_BOX_KEY_SIZE);
     assert_memory_not_equal(one.private_key, KEY_A, SEAL_BOX_KEY_SIZE);

@@ -22,6 +22,8 @@ static const char schema_text[] =
     "\"owner\":{\"x-id\":6,\"type\":\"string\",\"format\":\"uuid\"},"
     "\"version\":{\"x-id\":7,\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"readOnly\":true},"
     "\"kind\":{\"x-id\":8,\"type\":\"string\",\"maxLength\":9,\"x-create-only\":true},"
+    "\"key\":{\"x-id\":9,\"type\":[\"string\",\"null\"],\"minLength\":2,\"maxLength\":5,\"writeOnly\":true,"
+    "\"x-secret\":true},"
     "\"lines\":{\"x-id\":200,\"type\":\"array\",\"minItems\":1,\"maxItems\":3,\"items\":{"
     "\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"quantity\"],\"properties\":{"
     "\"quantity\":{\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":99},"
@@ -270,6 +272,66 @@ static void test_fingerprint_when_computed_anywhere_then_it_is_what_the_inbox_re
     assert_int_equal(msg_fingerprint(parts, 2), UINT64_C(0x60f2fa6cd7af9863));
 }
 
+/* ---- secrets ---- */
+
+static bool reverse(void *arg, const struct msg_field *field, struct slice value, struct buf *out)
+{
+    assert_string_equal(field->name, "key");
+    for (size_t i = value.len; *(bool *)arg && i > 0; i--)
+        buf_append_char(out, value.data[i - 1]);
+    return *(bool *)arg;
+}
+
+static enum err encode_sealing(struct fixture *f, const char *text, bool works)
+{
+    const struct msg_sealer sealer = {reverse, &works};
+    json_t *json = json_loads(text, 0, NULL);
+    enum err err = msg_from_json_sealing(f->shape.object, MSG_UPDATE, json, &sealer, &f->out, &f->problems);
+    json_decref(json);
+    return err;
+}
+
+static void test_secret_when_it_is_sealed_then_its_octets_and_nothing_else_are_in_the_message(void **state)
+{
+    struct fixture *f = *state;
+    struct msg_value *values = NULL;
+    char why[160] = "";
+    CLEANUP(buf_done) struct buf json;
+    buf_init(&json, 256);
+    assert_int_equal(encode_sealing(f, "{\"name\":\"ab\",\"key\":\"xyz\"}", true), ERR_OK);
+    assert_true(slice_equal(buf_slice(&f->out), SLICE("\x82\x01\xa2"
+                                                      "ab"
+                                                      "\x09\xc4\x03"
+                                                      "zyx")));
+    assert_int_equal(msg_decode(f->shape.object, buf_slice(&f->out), &f->arena, &values, why), ERR_OK);
+    assert_true(slice_is(values[8].text, "zyx"));
+    assert_int_equal(msg_to_json(f->shape.object, buf_slice(&f->out), &json), ERR_OK);
+    assert_true(slice_is(buf_slice(&json), "{\"name\":\"ab\"}"));
+    buf_clear(&f->out);
+    assert_int_equal(encode_sealing(f, "{\"key\":null}", true), ERR_OK);
+    assert_true(slice_equal(buf_slice(&f->out), SLICE("\x81\x09\xc0")));
+}
+
+static void test_secret_when_nobody_seals_it_or_it_does_not_fit_then_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_complaints(f, MSG_UPDATE, "{\"key\":\"xyz\"}",
+                      "/key is a secret, which can only be given in a request of its own\n");
+    assert_int_equal(encode_sealing(f, "{\"key\":\"xyz\"}", false), ERR_VALIDATION);
+    assert_int_equal(encode_sealing(f, "{\"key\":\"x\"}", true), ERR_VALIDATION);
+    assert_int_equal(buf_len(&f->out), 0);
+}
+
+static void test_secret_when_it_comes_in_clear_then_poison(void **state)
+{
+    struct fixture *f = *state;
+    struct msg_value *values = NULL;
+    char why[160] = "";
+    assert_int_equal(msg_decode(f->shape.object, SLICE("\x81\x09\xa3xyz"), &f->arena, &values, why),
+                     ERR_POISON);
+    assert_string_equal(why, "key: is a secret that is not sealed");
+}
+
 static void test_resources_when_looked_up_then_found_by_name(void **state)
 {
     (void)state;
@@ -301,6 +363,9 @@ int main(void)
         TEST(test_validate_when_the_arena_is_full_then_it_still_refuses),
         TEST(test_fingerprint_when_parts_differ_in_any_way_then_it_differs),
         TEST(test_fingerprint_when_computed_anywhere_then_it_is_what_the_inbox_remembers),
+        TEST(test_secret_when_it_is_sealed_then_its_octets_and_nothing_else_are_in_the_message),
+        TEST(test_secret_when_nobody_seals_it_or_it_does_not_fit_then_refused),
+        TEST(test_secret_when_it_comes_in_clear_then_poison),
         TEST(test_resources_when_looked_up_then_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
