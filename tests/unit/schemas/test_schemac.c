@@ -656,7 +656,7 @@ static void test_resources_when_two_have_a_channel_then_refused(void **state)
                           "a.json:1#/x-resource: b.json has a channel already, and an event goes to one");
 }
 
-/* A resource of a project, which has an assignee, with these rights and one more field. */
+/* A resource of a project, which has an assignee and names a member, with these rights and one more field. */
 static void assert_rights_refused(const struct folder *folder, const char *rights, const char *field,
                                   const char *expected)
 {
@@ -674,7 +674,11 @@ static void assert_rights_refused(const struct folder *folder, const char *right
                                                                      "\"string\",\"format\":\"uuid\","
                                                                      "\"readOnly\":true},\"assignee_id\":{"
                                                                      "\"x-id\":6,\"type\":[\"string\","
-                                                                     "\"null\"],\"format\":\"uuid\"}%s") "}",
+                                                                     "\"null\"],\"format\":\"uuid\","
+                                                                     "\"x-tie\":\"assignee\"},\"user_id\":{"
+                                                                     "\"x-id\":8,\"type\":[\"string\","
+                                                                     "\"null\"],\"format\":\"uuid\","
+                                                                     "\"x-tie\":\"member\"}%s") "}",
                rights, field);
     buf_append_char(&schema, '\0');
     put_file(folder, "b.json", buf_data(&schema));
@@ -705,8 +709,7 @@ static void test_rights_when_they_name_what_is_not_then_refused(void **state)
         {MAY("\"read\":[]"), "\"money\"}",
          "/x-rights/operative/read: must not be empty: what is left out nobody may do"},
         {MAY("\"read\":\"creator\""), "\"money\"}",
-         "/x-rights/operative/read: the resource has no field that names this user "
-         "(common/msg/rights_sql.c)"},
+         "/x-rights/operative/read: no field names this user (x-tie)"},
         {MAY("\"create\":\"assignee\""), "\"money\"}",
          "/x-rights/operative/create: is for entities that there are already"},
         {MAY("\"read\":\"any\""), "\"gold\"}",
