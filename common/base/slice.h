@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/macros.h"
+
 struct slice {
     const char *data; /* NULL means absent (SQL NULL, header not sent); "" of length 0 means empty */
     size_t len;
@@ -17,6 +19,16 @@ struct slice {
 static inline struct slice slice_of(const char *text)
 {
     return text ? (struct slice){text, strlen(text)} : SLICE_NONE;
+}
+
+/* A copy with a NUL behind it; for free(). */
+static inline char *slice_dup(struct slice s)
+{
+    char *text = xmalloc(s.len + 1);
+    if (s.len > 0)
+        memcpy(text, s.data, s.len);
+    text[s.len] = '\0';
+    return text;
 }
 
 static inline bool slice_equal(struct slice a, struct slice b)

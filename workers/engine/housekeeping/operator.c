@@ -53,15 +53,6 @@ static const struct operator_request *find(struct slice name)
     return NULL;
 }
 
-static char *copy(struct slice s)
-{
-    char *text = xmalloc(s.len + 1);
-    if (s.len > 0)
-        memcpy(text, s.data, s.len);
-    text[s.len] = '\0';
-    return text;
-}
-
 static void stop_waiting(struct open_request *request)
 {
     if (!request->link)
@@ -306,9 +297,9 @@ void operator_take(struct operator* operator, const struct broker_delivery * del
     *request = (struct open_request){.operator= operator,
                                      .tag = delivery->tag,
                                      .epoch = delivery->epoch,
-                                     .name = copy(delivery->type),
-                                     .reply_to = copy(delivery->reply_to),
-                                     .correlation_id = copy(delivery->correlation_id)};
+                                     .name = slice_dup(delivery->type),
+                                     .reply_to = slice_dup(delivery->reply_to),
+                                     .correlation_id = slice_dup(delivery->correlation_id)};
     operator->open++;
     const struct operator_request *row = find(delivery->type);
     char *text = row ? request_text(delivery) : NULL;

@@ -45,15 +45,6 @@ struct question {
     struct db_result *result;
 };
 
-static char *copy(struct slice s)
-{
-    char *text = xmalloc(s.len + 1);
-    if (s.len > 0)
-        memcpy(text, s.data, s.len);
-    text[s.len] = '\0';
-    return text;
-}
-
 static void question_free(struct question *q)
 {
     q->questions->open--;
@@ -205,8 +196,8 @@ bool secret_questions_take(struct secret_questions *questions, const struct brok
     *q = (struct question){.questions = questions,
                            .tag = delivery->tag,
                            .epoch = delivery->epoch,
-                           .reply_to = copy(delivery->reply_to),
-                           .correlation_id = copy(delivery->correlation_id)};
+                           .reply_to = slice_dup(delivery->reply_to),
+                           .correlation_id = slice_dup(delivery->correlation_id)};
     questions->open++;
     if (!read_question(delivery, q)) {
         reply(q, ERR_BAD_REQUEST, SLICE("{\"detail\":\"the question cannot be read\"}"));

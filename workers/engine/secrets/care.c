@@ -98,7 +98,7 @@ static void seal_anew(struct secret_care *care, const struct column *column, str
         db_send(care->db, &column->replace, params, ARRAY_LEN(params), on_result, care);
 }
 
-static void on_replaced(void *arg, enum err err)
+static void on_stored(void *arg, enum err err)
 {
     struct secret_care *care = arg;
     care->is_open = false;
@@ -130,7 +130,7 @@ static void on_looked(void *arg, enum err err)
         end_column(care);
     if (err)
         care->has_failed = true;
-    db_sync(care->db, on_replaced, care);
+    db_sync(care->db, on_stored, care);
 }
 
 static void step(struct secret_care *care)
@@ -155,16 +155,6 @@ static void step(struct secret_care *care)
 
 /* ---- the public key ---- */
 
-static void on_announced(void *arg, enum err err)
-{
-    struct secret_care *care = arg;
-    care->is_open = false;
-    if (err || care->has_failed)
-        look_in(care, AGAIN_S);
-    else
-        step(care);
-}
-
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -182,7 +172,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
     care->is_open = true;
     care->has_failed = false;
     db_send(care->db, &announce, params, ARRAY_LEN(params), on_result, care);
-    db_sync(care->db, on_announced, care);
+    db_sync(care->db, on_stored, care);
 }
 
 /* ---- the outside ---- */
