@@ -4,6 +4,7 @@
 #include "gateway/centrifuge/http_stream.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/health.h"
+#include "gateway/http/route_tree.h"
 #include "gateway/openapi/openapi.h"
 #include "gateway/openapi/problems.h"
 #include "gateway/operator/acts.h"
@@ -115,16 +116,19 @@ struct route_table *routes_new(void)
         count += (*at)->endpoint_count;
     struct route_table *table = xmalloc(sizeof(*table) + count * sizeof(struct route));
     struct route *all = (struct route *)(table + 1);
-    *table = (struct route_table){all, 0};
+    *table = (struct route_table){.rows = all};
     for (const struct msg_resource *const *at = msg_resources; *at; at++)
         for (size_t i = 0; i < (*at)->endpoint_count; i++)
             all[table->count++] = route_of(*at, &(*at)->endpoints[i]);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         all[table->count++] = rows[i];
+    table->tree = route_tree_new(all, table->count);
     return table;
 }
 
 void routes_free(const struct route_table *table)
 {
+    if (table)
+        route_tree_free(table->tree);
     free((struct route_table *)(uintptr_t)table);
 }

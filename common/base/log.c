@@ -126,14 +126,21 @@ static void report_suppressed(int64_t now_s)
     }
 }
 
-static void report(int64_t now_s)
+static void report_file(void)
 {
     int error = log_file_error();
+    if (error == 0)
+        return;
     const struct log_field fields[] = {{0}, LOG_S("why", strerror(error))};
+    (void)put_line(LOG_WARN, "log.file_stays_full", fields, 1);
+}
+
+/* Goes before each line, so it costs nothing when there is nothing to say. */
+static void report(int64_t now_s)
+{
     dropped += (int64_t)log_output_lost();
     report_dropped();
-    if (error)
-        (void)put_line(LOG_WARN, "log.file_stays_full", fields, 1);
+    report_file();
     if (dropped == 0)
         report_suppressed(now_s);
 }

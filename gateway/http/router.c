@@ -1,4 +1,4 @@
-#include "gateway/http/router.h"
+#include "gateway/http/route_tree.h"
 
 static const char *const method_names[] = {
     [METHOD_GET] = "GET",     [METHOD_HEAD] = "HEAD",     [METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",
@@ -13,57 +13,9 @@ enum http_method router_method(struct slice name)
     return METHOD_OTHER;
 }
 
-/* The text up to the next slash; *text moves behind the slash. */
-static struct slice next_segment(struct slice *text)
-{
-    const char *slash = text->len > 0 ? memchr(text->data, '/', text->len) : NULL;
-    size_t len = slash ? (size_t)(slash - text->data) : text->len;
-    struct slice segment = {text->data, len};
-    size_t step = slash ? len + 1 : len;
-    *text = (struct slice){text->data + step, text->len - step};
-    return segment;
-}
-
 bool router_is_word(struct slice parameter)
 {
     return slice_is(parameter, "{name}") || slice_is(parameter, "{pool}");
-}
-
-static bool is_word(struct slice segment)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    for (size_t i = 0; i < segment.len; i++)
-        if (!segment.data[i] || !strchr(allowed, segment.data[i]))
-            return false;
-    return segment.len >= 1 && segment.len <= 64;
-}
-
-static bool fits_parameter(struct slice parameter, struct slice segment)
-{
-    struct uuid id;
-    return router_is_word(parameter) ? is_word(segment) : uuid_parse(segment, &id);
-}
-
-/* Whether the path fits the pattern, segment by segment. */
-static bool matches(const char *pattern, struct slice path, struct slice params[CALL_PARAMS_MAX])
-{
-    struct slice wanted = slice_of(pattern);
-    size_t count = 0;
-    while (wanted.len > 0 && path.len > 0) {
-        bool both_go_on = memchr(wanted.data, '/', wanted.len) && memchr(path.data, '/', path.len);
-        bool both_end = !memchr(wanted.data, '/', wanted.len) && !memchr(path.data, '/', path.len);
-        if (!both_go_on && !both_end)
-            return false;
-        struct slice want = next_segment(&wanted), segment = next_segment(&path);
-        bool is_param = want.len > 0 && want.data[0] == '{';
-        if (is_param && (count == CALL_PARAMS_MAX || !fits_parameter(want, segment)))
-            return false;
-        if (!is_param && !slice_equal(want, segment))
-            return false;
-        if (is_param)
-            params[count++] = segment;
-    }
-    return wanted.len == 0 && path.len == 0;
 }
 
 /* HEAD is answered as GET is, without the body. */
@@ -81,41 +33,49 @@ static void append_method(struct buf *allow, enum http_method method)
         buf_append(allow, ", HEAD", 6);
 }
 
-enum err router_allow(struct call *call)
+static void append_methods(struct buf *allow, unsigned methods)
 {
-    const struct route_table *table = call->gateway->routes;
-    CLEANUP(buf_done) struct buf allow;
-    struct slice params[CALL_PARAMS_MAX];
+    for (unsigned method = 0; method < METHOD_OTHER; method++)
+        if (methods & 1U << method)
+            append_method(allow, (enum http_method)method);
+}
+
+static enum err add_allow(struct call *call, unsigned methods)
+{
     bool everything = slice_is(call->path, "*");
+    if (methods == 0 && !everything)
+        return ERR_NOT_FOUND;
+    CLEANUP(buf_done) struct buf allow;
     buf_init(&allow, 256);
-    bool patches = everything;
-    for (size_t i = 0; i < table->count && !everything; i++)
-        if (matches(table->rows[i].pattern, call->path, params)) {
-            append_method(&allow, table->rows[i].method);
-            patches = patches || table->rows[i].method == METHOD_PATCH;
-        }
     if (everything)
         buf_append_text(&allow, "GET, HEAD, POST, PUT, PATCH, DELETE");
-    if (buf_len(&allow) == 0)
-        return ERR_NOT_FOUND;
+    else
+        append_methods(&allow, methods);
     buf_append(&allow, ", OPTIONS", 9);
     call_add_header(call, "Allow", buf_slice(&allow));
-    if (patches)
+    if (everything || methods & 1U << METHOD_PATCH)
         call_add_header(call, "Accept-Patch", SLICE(CALL_ACCEPT_PATCH));
     return ERR_OK;
 }
 
+enum err router_allow(struct call *call)
+{
+    struct slice params[CALL_PARAMS_MAX];
+    unsigned methods;
+    (void)route_tree_find(call->gateway->routes->tree, METHOD_OTHER, call->path, params, &methods);
+    return add_allow(call, methods);
+}
+
 enum err router_find(struct call *call)
 {
-    const struct route_table *table = call->gateway->routes;
-    enum http_method method = effective_method(call);
-    for (const struct route *route = table->rows; route < table->rows + table->count; route++) {
-        if (route->method != method || !matches(route->pattern, call->path, call->params))
-            continue;
-        call->route = route;
-        call->resource = route->resource ? msg_resource_by_name(slice_of(route->resource)) : NULL;
-        return ERR_OK;
+    unsigned methods;
+    const struct route *route = route_tree_find(call->gateway->routes->tree, effective_method(call),
+                                                call->path, call->params, &methods);
+    if (!route) {
+        enum err err = add_allow(call, methods);
+        return err ? err : ERR_METHOD_NOT_ALLOWED;
     }
-    enum err err = router_allow(call);
-    return err ? err : ERR_METHOD_NOT_ALLOWED;
+    call->route = route;
+    call->resource = route->resource ? msg_resource_by_name(slice_of(route->resource)) : NULL;
+    return ERR_OK;
 }

@@ -32,6 +32,7 @@ static inline bool route_asks_token(const struct route *route)
 struct route_table {
     const struct route *rows;
     size_t count;
+    struct route_tree *tree; /* route_tree.h */
 };
 
 /* Sets the call's route, resource and params. ERR_NOT_FOUND, or ERR_METHOD_NOT_ALLOWED with an Allow header

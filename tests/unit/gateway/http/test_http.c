@@ -213,7 +213,7 @@ static void test_method_when_not_allowed_is_told_what_is(void **state)
     client_send(rig, &client, SLICE("PUT /v1/projects HTTP/1.1\r\nHost: a\r\n\r\n"), 65536);
     struct reply reply = await_reply(rig, &client, &at);
     assert_int_equal(reply.status, 405);
-    assert_has(reply.head, "\r\nAllow: POST, GET, HEAD, OPTIONS\r\n");
+    assert_has(reply.head, "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n");
     assert_has(reply.head, "\r\nContent-Type: application/problem+json\r\n");
     assert_has(reply.body, "\"type\":\"/problems/method-not-allowed\"");
     assert_has(reply.body, "\"status\":405");
