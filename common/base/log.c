@@ -182,19 +182,22 @@ static int64_t wall_us_of(int64_t now_us)
     return now_us + apart_us;
 }
 
-void log_write_access(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
-                      size_t count)
+bool log_access_takes(enum log_level level, int64_t now_us, const char *event)
 {
     int64_t now_s = now_us / 1000000;
-    if (access_per_s == 0)
-        return;
+    if (access_per_s == 0 || level < log_threshold)
+        return false;
     report(now_s);
     if (is_one_too_many(level, event, access_per_s, now_s))
-        return;
-    if (dropped > 0) {
+        return false;
+    if (dropped > 0)
         dropped++;
-        return;
-    }
+    return dropped == 0;
+}
+
+void log_access_put(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
+                    size_t count)
+{
     struct slice line = log_line(level, wall_us_of(now_us), event, fields, count);
     log_output_later(line.data, line.len);
 }

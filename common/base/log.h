@@ -45,15 +45,16 @@ struct log_field {
 #define log_at_(level, event, ...)                                              \
     log_write((level), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
               sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
-/* now_us: of the monotonic clock. */
-#define log_access(level, now_us, ...)               \
-    do {                                             \
-        if ((level) >= log_threshold)                \
-            log_access_(level, now_us, __VA_ARGS__); \
+/* now_us: of the monotonic clock. The fields of a line that is not taken are not evaluated. */
+#define log_access(level, now_us, event, ...)                          \
+    do {                                                               \
+        int64_t log_now_us_ = (now_us);                                \
+        if (log_access_takes((level), log_now_us_, (event)))           \
+            log_access_put_(level, log_now_us_, event, ##__VA_ARGS__); \
     } while (0)
-#define log_access_(level, now_us, event, ...)                                                   \
-    log_write_access((level), (now_us), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
-                     sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
+#define log_access_put_(level, now_us, event, ...)                                             \
+    log_access_put((level), (now_us), (event), (const struct log_field[]){{0}, ##__VA_ARGS__}, \
+                   sizeof((const struct log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct log_field) - 1)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
@@ -85,8 +86,12 @@ void log_flush(void);
  * tells later how many there were. fields[0] is a placeholder; `count` fields follow it. In a line longer than 4 KiB the fields that do not
  * fit are left out. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
-void log_write_access(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
-                      size_t count);
+/* Whether a line of log_access is to be written now. It counts in any case, so it is asked once for each line, before
+ * that is made. */
+bool log_access_takes(enum log_level level, int64_t now_us, const char *event);
+/* Writes a line that was taken. */
+void log_access_put(enum log_level level, int64_t now_us, const char *event, const struct log_field *fields,
+                    size_t count);
 
 /* Reads "debug", "info", "warn" or "error"; returns false for anything else. */
 bool log_level_parse(const char *text, enum log_level *ret_level);

@@ -90,29 +90,26 @@ struct uuid uuid_derive(const struct slice *parts, size_t count)
     return u;
 }
 
-static bool is_dash_position(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
+/* Where the two digits of each octet stand in the text, and the dashes. */
+static const uint8_t octet_at[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+static const uint8_t dash_at[4] = {8, 13, 18, 23};
 
 bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 {
     struct uuid u;
-    size_t octet = 0;
+    int is_wrong = 0; /* negative once a digit is none */
     if (text.len != UUID_TEXT_LEN)
         return false;
-    for (size_t i = 0; i < UUID_TEXT_LEN;) {
-        if (is_dash_position(i)) {
-            if (text.data[i++] != '-')
-                return false;
-            continue;
-        }
-        int high = hex_value(text.data[i]), low = hex_value(text.data[i + 1]);
-        if (high < 0 || low < 0)
+    for (size_t i = 0; i < sizeof(dash_at); i++)
+        if (text.data[dash_at[i]] != '-')
             return false;
-        u.octet[octet++] = (uint8_t)(high << 4 | low);
-        i += 2;
+    for (size_t i = 0; i < sizeof(u.octet); i++) {
+        int high = hex_value(text.data[octet_at[i]]), low = hex_value(text.data[octet_at[i] + 1]);
+        is_wrong |= high | low;
+        u.octet[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
     }
+    if (is_wrong < 0)
+        return false;
     *ret_uuid = u;
     return true;
 }
@@ -120,12 +117,11 @@ bool uuid_parse(struct slice text, struct uuid *ret_uuid)
 void uuid_format(const struct uuid *uuid, char text[UUID_TEXT_LEN + 1])
 {
     static const char hex[] = "0123456789abcdef";
-    char *at = text;
+    for (size_t i = 0; i < sizeof(dash_at); i++)
+        text[dash_at[i]] = '-';
     for (size_t i = 0; i < sizeof(uuid->octet); i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *at++ = '-';
-        *at++ = hex[uuid->octet[i] >> 4];
-        *at++ = hex[uuid->octet[i] & 15];
+        text[octet_at[i]] = hex[uuid->octet[i] >> 4];
+        text[octet_at[i] + 1] = hex[uuid->octet[i] & 15];
     }
-    *at = '\0';
+    text[UUID_TEXT_LEN] = '\0';
 }

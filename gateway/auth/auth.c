@@ -71,11 +71,15 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 static uint64_t keyed_hash(const struct auth *auth, struct slice token)
 {
-    uint64_t hash = auth->key[0] ^ token.len;
-    for (size_t at = 0; at < token.len; at += 8) {
-        uint64_t word = 0;
-        size_t len = token.len - at < 8 ? token.len - at : 8;
-        memcpy(&word, token.data + at, len);
+    uint64_t hash = auth->key[0] ^ token.len, word;
+    size_t at = 0;
+    for (; token.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, token.data + at, sizeof(word));
+        hash = mix(hash ^ word, auth->key[1] | 1);
+    }
+    if (at < token.len) {
+        word = 0;
+        memcpy(&word, token.data + at, token.len - at);
         hash = mix(hash ^ word, auth->key[1] | 1);
     }
     return hash ? hash : 1;

@@ -91,9 +91,15 @@ static void write_entry(const struct entry *entry, enum log_level level, int64_t
     };
     size_t count = ARRAY_LEN(fields) - 1 - !protocol;
     if (log_access_is_on())
-        log_write_access(level, now_us, "http.answered", fields, count);
+        log_access_put(level, now_us, "http.answered", fields, count);
     else
         log_write(level, "http.answered", fields, count);
+}
+
+/* Without lines of requests, a 500 is a line of its own. */
+static bool is_wanted(enum log_level level, int64_t now_us)
+{
+    return log_access_is_on() ? log_access_takes(level, now_us, "http.answered") : level >= log_threshold;
 }
 
 /* A 500 is a fault of ours. That a server is away is logged by the part that lost it, not for every request. */
@@ -110,7 +116,7 @@ void access_log_answer(const struct call *call, bool is_read, int status, size_t
         return;
     int64_t now_us = clock_monotonic_us();
     enum log_level level = level_of(call, status, now_us);
-    if (level < log_threshold)
+    if (!is_wanted(level, now_us))
         return;
     const struct entry entry = entry_of(call, is_read, status);
     write_entry(&entry, level, now_us, octets, call->conn ? conn_peer(call->conn) : "rpc", NULL);
@@ -119,8 +125,9 @@ void access_log_answer(const struct call *call, bool is_read, int status, size_t
 static void on_ended(struct conn *conn, struct conn_record *record)
 {
     struct stream *stream = CONTAINER_OF(record, struct stream, record);
-    write_entry(&stream->entry, LOG_INFO, clock_monotonic_us(), record->sent, conn_peer(conn),
-                stream->protocol);
+    int64_t now_us = clock_monotonic_us();
+    if (is_wanted(LOG_INFO, now_us))
+        write_entry(&stream->entry, LOG_INFO, now_us, record->sent, conn_peer(conn), stream->protocol);
     free(stream);
 }
 
