@@ -20,6 +20,8 @@ const RELATIONS = `
            coalesce('security_invoker=true' = ANY (c.reloptions), false) AS asks_as_caller,
            has_any_column_privilege('cortex_gateway', c.oid, 'SELECT, INSERT, UPDATE') AS gateway_may,
            has_any_column_privilege('cortex_worker', c.oid, 'SELECT, INSERT, UPDATE') AS worker_may,
+           ARRAY(SELECT m.member::regrole::text FROM pg_auth_members AS m WHERE m.roleid = 'cortex_engine'::regrole
+                   AND m.member::regrole::text LIKE 'cortex\\_%') AS pools,
            ARRAY(SELECT r.rolname FROM pg_policy AS p, pg_roles AS r WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS policies_of,
            ARRAY(SELECT coalesce(pg_get_expr(p.polqual, p.polrelid), '') FROM pg_policy AS p
                  WHERE p.polrelid = c.oid AND 'cortex_gateway'::regrole = ANY (p.polroles) OR p.polrelid = c.oid AND 0 = ANY (p.polroles)) AS gateway_sees
@@ -28,13 +30,13 @@ const RELATIONS = `
        AND EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'company_id' AND NOT a.attisdropped)
      ORDER BY c.relname`;
 
-function complaint({ name: table, is_view, is_partition, is_secured, asks_as_caller, gateway_may, worker_may, policies_of, gateway_sees }) {
+function complaint({ name: table, is_view, is_partition, is_secured, asks_as_caller, gateway_may, worker_may, pools, policies_of, gateway_sees }) {
     if (is_view) return gateway_may && !asks_as_caller ? `${table}: the gateway reads a view as its owner, who sees every company` : null;
     if (is_partition) return gateway_may ? `${table}: the gateway reads a partition itself, past the policies of its table` : null;
     if (!is_secured) return `${table}: has company_id and no row-level security (ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY)`;
     if (policies_of.length === 0 && !FOR_FUNCTIONS.test(table)) return `${table}: has company_id and no policy (CREATE POLICY … ON ${table})`;
     if (gateway_may && !policies_of.includes('cortex_gateway')) return `${table}: cortex_gateway has rights and no policy`;
-    if (worker_may && !policies_of.includes('cortex_engine')) return `${table}: a pool has rights and no policy`;
+    if (worker_may && !policies_of.includes('cortex_engine') && !pools.every((pool) => policies_of.includes(pool))) return `${table}: a pool has rights and no policy`;
     const open = gateway_sees.find((seen) => !/cortex\.(company|operator)/.test(seen));
     if (open !== undefined && !OF_ALL_COMPANIES.includes(table)) return `${table}: a policy shows the gateway rows of every company (${open})`;
     return null;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { before, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import { database, ensureServers, root, servers } from '../lib/servers.mjs';
@@ -16,7 +16,8 @@ const pools = [...new Set(['projects', 'webhooks', ...resources.map(({ pool }) =
 // What every pool may do, because the engine does it.
 const ENGINE = {
     begun_mark: 'SELECT INSERT UPDATE DELETE', company: 'SELECT', company_sequence: 'SELECT', counter: 'SELECT INSERT UPDATE',
-    dead_letter: 'SELECT INSERT UPDATE DELETE', deferred: 'SELECT INSERT UPDATE DELETE', deferred_total: 'SELECT INSERT UPDATE',
+    dead_letter: 'SELECT INSERT UPDATE DELETE', dead_letter_head: 'SELECT', deferred: 'SELECT INSERT UPDATE DELETE', deferred_head: 'SELECT',
+    deferred_total: 'SELECT INSERT UPDATE',
     events: 'SELECT INSERT', events_default: 'SELECT DELETE', feed: 'SELECT INSERT UPDATE DELETE', inbox: 'SELECT INSERT DELETE',
     long_job: 'SELECT INSERT UPDATE DELETE', mark: 'SELECT INSERT UPDATE DELETE', operator_act: 'SELECT INSERT UPDATE DELETE',
     pool_key: 'SELECT INSERT UPDATE',
@@ -41,7 +42,7 @@ const COLUMNS = {
 };
 // Functions that run as their owner.
 const DEFINER = {
-    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|dead_letter_replay|invoice_overdue|export_expire|\w+_text_fill)$/,
+    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|deferred_is_of|dead_letter_(replay|take|drop|expire)|invoice_overdue|export_expire|\w+_text_fill)$/,
     cortex_projects: /^export_sweep$/,
     cortex_gateway: /^(feed_view|walk_begin|\w+_search)$/,
 };
@@ -155,8 +156,90 @@ describe('roles of the database', () => {
             await assert.rejects(as(fresh, 'SELECT FROM project;'), /permission denied for table project/);
             await assert.rejects(as('cortex_webhooks', 'SELECT FROM t;'), /permission denied for table t/);
         } finally {
-            await database.run(name, `DROP TABLE IF EXISTS t; DROP ROLE IF EXISTS ${fresh};`);
+            await database.run(name, `DROP TABLE IF EXISTS t; DROP POLICY IF EXISTS own_pool_w${process.pid} ON deferred;
+                DROP POLICY IF EXISTS own_pool_w${process.pid} ON dead_letter; DROP ROLE IF EXISTS ${fresh};`);
         }
+    });
+
+    describe('what waits', () => {
+        const company = '00000000-0000-7000-8000-0000000000aa';
+        const put = (pool, reason, id) => `INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor, role, fingerprint, body)
+            VALUES ('${company}', '${id}', '${pool}', 1, '${reason}', now() + interval '1 day', 'x.create', '${company}', 'viewer', 1, 'secret');`;
+        const die = (pool, id, at = 'now()') => `INSERT INTO dead_letter (pool, company_id, command_id, slot, reason, last_at, type, actor, role, fingerprint, body)
+            VALUES ('${pool}', '${company}', '${id}', 1, 'poison', ${at}, 'x.create', '${company}', 'viewer', 1, 'secret');`;
+        const id = (n) => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`;
+        const seen = async (role, table) => (await as(role, `SELECT '<' || string_agg(DISTINCT pool, ' ' ORDER BY pool) || '>' FROM ${table};`)).match(/<(.*)>/)?.[1] ?? '';
+        const count = async (what) => Number((await database.query(name, `SELECT count(*) AS n FROM ${what}`))[0].n);
+
+        beforeEach(async () => {
+            await database.run(name, `INSERT INTO company (id, name) VALUES ('${company}', 'Waits') ON CONFLICT DO NOTHING; DELETE FROM deferred; DELETE FROM dead_letter;
+                ${put('projects', 'turn', id(1))} ${put('webhooks', 'retry', id(2))} ${put('webhooks', 'schedule', id(3))}
+                ${die('projects', id(4))} ${die('webhooks', id(5))} ${die('webhooks', id(6), "now() - interval '400 days'")}`);
+        });
+
+        test('test_rows_when_a_pool_looks_then_it_sees_its_own_and_a_worker_of_before_sees_all', async () => {
+            for (const table of ['deferred', 'dead_letter']) {
+                assert.equal(await seen('cortex_projects', table), 'projects', table);
+                assert.equal(await seen('cortex_webhooks', table), 'webhooks', table);
+                assert.equal(await seen('cortex_worker', table), 'projects webhooks', table);
+                for (const change of [`DELETE FROM ${table}`, `UPDATE ${table} SET attempts = 7`]) await as('cortex_projects', `${change} WHERE pool = 'webhooks';`);
+                assert.equal(await count(`${table} WHERE pool = 'webhooks' AND attempts = 0`), 2, table);
+                await assert.rejects(as('cortex_projects', `UPDATE ${table} SET pool = 'webhooks';`), /row-level security/);
+            }
+            await assert.rejects(as('cortex_projects', 'SELECT body FROM deferred_head;'), /"body" does not exist/);
+            await assert.rejects(as('cortex_projects', 'SELECT body FROM dead_letter_head;'), /"body" does not exist/);
+        });
+
+        test('test_rows_when_a_pool_puts_them_then_those_of_schedules_may_be_anybodys', async () => {
+            await as('cortex_projects', put('projects', 'turn', id(11)) + put('webhooks', 'schedule', id(12)) + die('projects', id(13)));
+            await as('cortex_worker', put('webhooks', 'turn', id(14)));
+            for (const row of [put('webhooks', 'turn', id(15)), put('webhooks', 'retry', id(16)), die('webhooks', id(17))])
+                await assert.rejects(as('cortex_projects', row), /row-level security/);
+        });
+
+        test('test_rows_of_another_pool_when_operators_replay_drop_and_cancel_then_any_pool_does_it', async () => {
+            const letter = async (command) => (await database.query(name, `SELECT id FROM dead_letter WHERE command_id = '${id(command)}'`))[0].id;
+            const taken = "dead_letter_take('webhooks', NULL, NULL, NULL, NULL, now() + interval '1 hour', true, 10)";
+            assert.match(await as('cortex_projects', `SELECT 'taken ' || count(*) FROM ${taken};`), /taken 2/);
+            await as('cortex_projects', `SELECT dead_letter_replay(ARRAY['${await letter(5)}'::uuid], NULL, NULL);`);
+            assert.equal(await count(`deferred WHERE pool = 'webhooks' AND command_id = '${id(5)}' AND is_replay`), 1);
+            await as('cortex_projects', `SELECT dead_letter_drop(ARRAY['${await letter(6)}'::uuid]);`);
+            assert.equal(await count(`dead_letter WHERE command_id = '${id(6)}'`), 0);
+            await as('cortex_projects', `UPDATE operation SET cancel_asked = true, updated_at = now() WHERE company_id = '${company}' AND id = '${id(3)}';`);
+            assert.equal(await count(`deferred WHERE command_id = '${id(3)}'`), 0);
+            assert.equal(await count(`inbox WHERE command_id = '${id(3)}' AND status = 'cancelled'`), 1);
+        });
+
+        test('test_dead_letters_when_they_are_old_then_those_of_every_pool_go', async () => {
+            await as('cortex_projects', 'SELECT dead_letter_expire(90, 100);');
+            assert.deepEqual((await database.query(name, 'SELECT command_id FROM dead_letter ORDER BY command_id')).map((row) => row.command_id), [id(4), id(5)]);
+        });
+
+        // The statements of workers/engine (deferred.c, backlog.c, scan.c) as far as they find rows. A policy that kept a condition from an index
+        // would make another plan of them than that of a role whose policy lets everything through.
+        test('test_plans_when_a_pool_looks_for_what_waits_then_they_are_those_of_a_role_that_sees_all', async () => {
+            await database.run(name, `INSERT INTO deferred (company_id, command_id, pool, slot, reason, due_at, type, actor, role, fingerprint, body)
+                SELECT md5((n % 500)::text)::uuid, gen_random_uuid(), CASE WHEN n % 3 = 0 THEN 'projects' ELSE 'webhooks' END, n % 64,
+                       CASE WHEN n % 2 = 0 THEN 'turn' ELSE 'retry' END, now() + n * interval '1 s', 'x.create', '${company}', 'viewer', 1, 'x'
+                  FROM generate_series(1, 20000) AS n; ANALYZE deferred;`);
+            const statements = [
+                `DELETE FROM deferred AS d USING unnest(ARRAY['${company}']::uuid[], ARRAY['${id(1)}']::uuid[]) AS k (company_id, command_id)
+                  WHERE d.company_id = k.company_id AND d.command_id = k.command_id`,
+                `SELECT * FROM deferred WHERE pool = 'projects' AND reason <> 'turn' AND due_at <= now() AND slot % 8 = ANY ('{1,2}'::integer[])
+                  AND command_id <> ALL ('{}'::uuid[]) ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED`,
+                `SELECT company_id, slot FROM deferred WHERE pool = 'projects' AND reason = 'turn' AND company_id > '${company}' ORDER BY company_id, place LIMIT 1`,
+                `SELECT d.* FROM unnest(ARRAY['${company}']::uuid[], ARRAY[0]::bigint[]) AS k (company_id, place) CROSS JOIN LATERAL (SELECT * FROM deferred AS d
+                  WHERE d.pool = 'projects' AND d.reason = 'turn' AND d.company_id = k.company_id AND d.place > k.place ORDER BY d.place LIMIT 100) AS d`,
+                `SELECT count(*), sum(octets) FROM deferred_head WHERE company_id = '${company}' AND reason = 'schedule'`,
+            ];
+            const plan = async (role, statement) => (await as(role, `EXPLAIN (COSTS OFF) ${statement};`)).split('\n')
+                .map((line) => line.match(/(->.*|^ *\w.* on deferred.*|Index Cond: .*)/)?.[0].trim()).filter(Boolean);
+            for (const statement of statements) {
+                const all = await plan('cortex_worker', statement);
+                assert.ok(all.some((line) => /Index (Only )?Scan/.test(line)), `${statement}\n${all.join('\n')}`);
+                assert.deepEqual(await plan('cortex_projects', statement), all, statement);
+            }
+        });
     });
 
     const FORBIDDEN = {

@@ -40,7 +40,7 @@ struct note {
     " WHEN $2 = 'schedule.put' THEN (q.r->'body'->>'actor')::uuid"                                       \
     " WHEN $2 LIKE 'schedule.%' THEN (SELECT s.actor FROM schedule AS s WHERE s.name = q.r->>'subject')" \
     " WHEN $2 IN ('dead.replay', 'dead.drop')"                                                           \
-    " THEN (SELECT d.actor FROM dead_letter AS d WHERE d.id = (q.r->>'subject')::uuid)"                  \
+    " THEN (SELECT d.actor FROM dead_letter_head AS d WHERE d.id = (q.r->>'subject')::uuid)"             \
     " END,"                                                                                              \
     " CASE WHEN jsonb_typeof(q.r->'body') = 'object'"                                                    \
     " THEN (q.r->'body') - ARRAY['body', 'fingerprint', 'slot'] END,"                                    \

@@ -1,26 +1,27 @@
 /* What operators do with dead letters: replay or drop them, one or many. A replay moves dead letters to
  * `deferred` in one transaction: a process that dies meanwhile has done all of it or nothing. The functions are
- * in schemas/sql/0023_dead_letters_without_waiting.sql and 0029_acted_by.sql. */
+ * in schemas/sql/0023_dead_letters_without_waiting.sql, 0029_acted_by.sql and 0057_waiting_by_pool.sql: they act for
+ * the dead letters of every pool, of which this one sees its own and of the others what the selection goes by. */
 
 #include "workers/engine/housekeeping/operator.h"
 
 /* Who replays. */
 #define OPERATOR "($1::jsonb->>'actor')::uuid, ($1::jsonb->>'operator_company')::uuid"
 
-#define LETTER                                                           \
-    "WITH letter AS ("                                                   \
-    " SELECT id, is_replaying,"                                          \
-    " command_id IS NOT NULL AND fingerprint IS NOT NULL AS is_readable" \
-    " FROM dead_letter"                                                  \
+#define LETTER                              \
+    "WITH letter AS ("                      \
+    " SELECT id, is_replaying, is_readable" \
+    " FROM dead_letter_head"                \
     " WHERE id = ($1::jsonb->>'subject')::uuid)"
 
 /* What the selection of a request names (dead_selection.json), and one dead letter more than its limit, which
  * tells whether there are more. The first answer fixes `before`: later requests with it leave alone what dies
  * again after it. Those that another transaction holds are passed over, and counted. */
-#define MATCHING(condition)                                                 \
-    " FROM dead_letter AS d, q, bound"                                      \
+#define MATCHING(readable)                                                  \
+    " FROM dead_letter_head AS d, q, bound"                                 \
     " WHERE NOT d.is_replaying"                                             \
-    " AND " condition " AND (b->>'pool' IS NULL OR d.pool = b->>'pool')"    \
+    " AND (NOT " readable " OR d.is_readable)"                              \
+    " AND (b->>'pool' IS NULL OR d.pool = b->>'pool')"                      \
     " AND (b->>'type' IS NULL OR d.type = b->>'type')"                      \
     " AND (b->>'company' IS NULL OR d.company_id = (b->>'company')::uuid)"  \
     " AND (b->>'reason' IS NULL OR d.reason = b->>'reason')"                \
@@ -29,9 +30,11 @@
     " ORDER BY d.last_at, d.id"                                             \
     " LIMIT (SELECT most + 1 FROM bound)"
 
-#define TAKEN(condition) \
-    "taken AS MATERIALIZED (SELECT d.id, d.last_at" MATCHING(condition) " FOR UPDATE OF d SKIP LOCKED)"
-#define SEEN(condition) "seen AS (SELECT d.id" MATCHING(condition) ")"
+#define TAKEN(readable)                                                              \
+    "taken AS MATERIALIZED (SELECT t.id, t.last_at FROM q, bound,"                   \
+    " dead_letter_take(b->>'pool', b->>'type', (b->>'company')::uuid, b->>'reason'," \
+    " (b->>'since')::timestamptz, bound.before, " readable ", most + 1) AS t)"
+#define SEEN(readable) "seen AS (SELECT d.id" MATCHING(readable) ")"
 #define BOUND                                                             \
     "q AS (SELECT $1::jsonb->'body' AS b),"                               \
     " bound AS ("                                                         \
@@ -40,8 +43,8 @@
     " FROM q)"
 #define NUMBERED     "found AS (SELECT id, row_number() OVER (ORDER BY last_at, id) AS n FROM taken)"
 #define WITHIN_LIMIT "chosen AS (SELECT array_agg(id) AS ids FROM found, bound WHERE n <= most)"
-#define CHOSEN(condition) \
-    "WITH " BOUND ", " TAKEN(condition) ", " SEEN(condition) ", " NUMBERED ", " WITHIN_LIMIT
+#define CHOSEN(readable) \
+    "WITH " BOUND ", " TAKEN(readable) ", " SEEN(readable) ", " NUMBERED ", " WITHIN_LIMIT
 
 #define COUNTED(function)                                                            \
     " SELECT 'ok', 200, json_build_object("                                          \
@@ -85,15 +88,13 @@
     " UNION ALL"                                                                                        \
     " SELECT 'ok', 204, '{}'::json FROM done WHERE count = 1" END_OF_ANSWER
 
-#define IS_READABLE "d.command_id IS NOT NULL AND d.fingerprint IS NOT NULL"
-
 const struct operator_request operator_dead_requests[] = {
     {"dead.replay", {"operator.dead_replay", REPLAY_ONE}},
     {"dead.replay_many",
      {"operator.dead_replay_many",
-      CHOSEN(IS_READABLE) COUNTED("dead_letter_replay(coalesce(ids, '{}'), " OPERATOR ")")}},
+      CHOSEN("true") COUNTED("dead_letter_replay(coalesce(ids, '{}'), " OPERATOR ")")}},
     {"dead.drop", {"operator.dead_drop", DROP_ONE}},
     {"dead.drop_many",
-     {"operator.dead_drop_many", CHOSEN("true") COUNTED("dead_letter_drop(coalesce(ids, '{}'))")}},
+     {"operator.dead_drop_many", CHOSEN("false") COUNTED("dead_letter_drop(coalesce(ids, '{}'))")}},
     {0},
 };

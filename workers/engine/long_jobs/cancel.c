@@ -6,14 +6,13 @@
 
 /* What is cancelled: a command that waits, or the long job of a command that has run ("export.csv" is that of
  * an export.create). */
-#define CANCELLED                                                                                       \
-    "CASE WHEN EXISTS (SELECT FROM deferred AS d WHERE d.company_id = :company AND d.command_id = :id)" \
+#define CANCELLED                                                                                            \
+    "CASE WHEN EXISTS (SELECT FROM deferred_head AS d WHERE d.company_id = :company AND d.command_id = :id)" \
     " THEN old.kind ELSE split_part(old.kind, '.', 1) || '.create' END"
 
-#define IS_OWN                                                                                    \
-    "(EXISTS (SELECT FROM deferred AS d WHERE d.company_id = :company AND d.command_id = :id AND" \
-    " d.actor = :actor) OR EXISTS (SELECT FROM long_job AS j WHERE j.company_id = :company AND"   \
-    " j.id = :id AND j.actor = :actor))"
+#define IS_OWN                                                                          \
+    "(deferred_is_of(:company, :id, :actor) OR EXISTS (SELECT FROM long_job AS j WHERE" \
+    " j.company_id = :company AND j.id = :id AND j.actor = :actor))"
 
 /* Whoever may send a command without a condition may cancel that of another, and everybody their own. */
 static const struct resource_rule rules[] = {

@@ -18,8 +18,8 @@ static const struct db_statement lock_rows = {"sequences.lock", LOCK("SELECT 0 A
 
 static const struct db_statement lock_and_count = {
     "sequences.lock_and_count",
-    LOCK("SELECT count(*) AS count, coalesce(sum(octet_length(d.body)), 0)::bigint AS bytes"
-         " FROM deferred AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule'"),
+    LOCK("SELECT count(*) AS count, coalesce(sum(d.octets), 0)::bigint AS bytes"
+         " FROM deferred_head AS d WHERE d.company_id = s.company_id AND d.reason = 'schedule'"),
 };
 
 static const struct db_statement advance_rows = {
