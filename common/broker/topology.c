@@ -158,31 +158,59 @@ static void log_differences(void *arg)
                        "(deploy/operating.md, \"Limits of the queues\")"));
 }
 
-/* Replies to one gateway and what gateways say to each other have keys of two words, and stay. */
-void topology_declare_events(struct broker *broker)
+/* Of events, replies to one gateway and what gateways say to each other have keys of two words, and stay. A broker that
+ * is given has the same from its definitions (deploy/local/lib/broker_users.sh). */
+static void declare_exchanges(struct broker *broker)
 {
-    broker_declare_exchange(broker, EXCHANGE_EVENTS, BROKER_TOPIC);
-    broker_declare_exchange(broker, EXCHANGE_SLOTS, BROKER_TOPIC);
-    broker_declare_exchange(broker, EXCHANGE_GATEWAYS, BROKER_TOPIC);
+    static const char *const names[] = {EXCHANGE_COMMANDS, EXCHANGE_EVENTS, EXCHANGE_SLOTS,
+                                        EXCHANGE_GATEWAYS, EXCHANGE_DEAD,   EXCHANGE_CONTROL};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        broker_declare_exchange(broker, names[i], BROKER_TOPIC);
     broker_bind_exchange(broker, EXCHANGE_SLOTS, EXCHANGE_EVENTS, "*.*.*.#");
     broker_bind_exchange(broker, EXCHANGE_GATEWAYS, EXCHANGE_EVENTS, "*.*.*.#");
     broker_bind_exchange(broker, EXCHANGE_SLOTS, EXCHANGE_GATEWAYS, "*.*.*.*.#");
 }
 
-void topology_declare(struct broker *broker, const struct config *config)
+void topology_declare_exchanges(struct broker *broker, const struct config *config)
 {
-    topology_declare_partitions(broker, config); /* first: with another number nothing else is declared */
-    broker_declare_exchange(broker, EXCHANGE_COMMANDS, BROKER_TOPIC);
-    topology_declare_events(broker);
-    broker_declare_exchange(broker, EXCHANGE_DEAD, BROKER_TOPIC);
-    broker_declare_exchange(broker, EXCHANGE_CONTROL, BROKER_TOPIC);
+    if (!config->broker_given)
+        declare_exchanges(broker);
+}
+
+static void declare_pool(struct broker *broker, const struct config *config, const char *pool)
+{
+    declare_dead_queue(broker, config, pool);
+    for (unsigned partition = 0; partition < (unsigned)config->partitions; partition++)
+        declare_command_queue(broker, config, pool, partition);
+}
+
+/* The number of partitions comes first: with another one nothing else is declared. */
+void topology_declare_all(struct broker *broker, const struct config *config)
+{
+    topology_declare_partitions(broker, config);
+    declare_exchanges(broker);
     declare_acts_queue(broker, config);
-    for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
-        declare_dead_queue(broker, config, pools[i].name);
-        for (unsigned partition = 0; partition < (unsigned)config->partitions; partition++)
-            declare_command_queue(broker, config, pools[i].name, partition);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++)
+        declare_pool(broker, config, pools[i].name);
     broker_after_declarations(broker, log_differences, broker);
+}
+
+static void declare_own(struct broker *broker, const struct config *config, const char *pool)
+{
+    topology_declare_partitions(broker, config);
+    if (!pool)
+        return;
+    declare_acts_queue(broker, config);
+    declare_pool(broker, config, pool);
+    broker_after_declarations(broker, log_differences, broker);
+}
+
+void topology_declare(struct broker *broker, const struct config *config, const char *pool)
+{
+    if (config->broker_given)
+        declare_own(broker, config, pool);
+    else
+        topology_declare_all(broker, config);
 }
 
 /* A request that waits longer than the gateway does is dropped. The queue goes when no worker has consumed it
@@ -275,6 +303,14 @@ size_t topology_command_key(const char *pool, unsigned partition, struct slice t
 void topology_command_queue(const char *pool, unsigned partition, char *name, size_t size)
 {
     snprintf(name, size, EXCHANGE_COMMANDS ".%s." PARTITION_FORMAT, pool, partition);
+}
+
+void topology_exclusive_queue(const char *kind, const char *pool, char *name, size_t size)
+{
+    struct uuid id = uuid_v7();
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(&id, text);
+    snprintf(name, size, "%s.%s.%s", kind, pool, text);
 }
 
 void topology_requests_queue(const char *pool, char *name, size_t size)

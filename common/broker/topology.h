@@ -1,6 +1,7 @@
 #pragma once
 /* The names of exchanges and queues, and their declaration. Gateway and workers declare the same things, so
- * either may start first.
+ * either may start first. Where the broker has the exchanges already and each kind of process a user of its own
+ * (CORTEX_BROKER_GIVEN), each declares what is its own alone; common/broker/rights.table says what that is.
  *
  *   commands (topic) ─ <pool>.<partition>.<resource>.<verb> ─▶ commands.<pool>.<partition> (quorum)
  *                                        └─ rejected, over the limit ─▶ dead (topic) ─▶ dead.<pool> (quorum)
@@ -72,17 +73,20 @@ enum {
 #define TOPOLOGY_PARCELS_REPLY TOPOLOGY_SLOTS_REPLY "p-"
 
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
- * dead letters, with their bindings. Call it from on_up. */
-void topology_declare(struct broker *broker, const struct config *config);
+ * dead letters, with their bindings. Where the broker is given, only the number and what is the pool's own. pool: NULL
+ * for a gateway. Call it from on_up. */
+void topology_declare(struct broker *broker, const struct config *config, const char *pool);
+/* All of it, by a user who may. */
+void topology_declare_all(struct broker *broker, const struct config *config);
 /* The number of partitions alone. */
 void topology_declare_partitions(struct broker *broker, const struct config *config);
 /* True when `why`, as given to on_down, says that another number of partitions is recorded. *sentence names
  * both numbers and says what to do. The process must not go on. */
 bool topology_disagrees(const char *why, const struct config *config, char sentence[TOPOLOGY_SENTENCE_SIZE]);
 
-/* The exchanges of events, and what they pass on. Call from on_up, before an event is published there or a queue
- * bound. topology_declare does it, too. */
-void topology_declare_events(struct broker *broker);
+/* The exchanges, and what they pass on; nothing where the broker is given. Call from on_up, before anything is
+ * published there or a queue bound. topology_declare does it, too. */
+void topology_declare_exchanges(struct broker *broker, const struct config *config);
 
 /* What operators ask of the pool's workers (workers/engine/housekeeping/operator.h). Call from on_up. */
 void topology_declare_requests(struct broker *broker, const struct config *config, const char *pool);
@@ -121,5 +125,8 @@ bool topology_reads_parcels(struct slice reply_key);
 size_t topology_command_key(const char *pool, unsigned partition, struct slice type, char *key, size_t size);
 /* Writes "commands.projects.07", at most `size` octets with the NUL. */
 void topology_command_queue(const char *pool, unsigned partition, char *name, size_t size);
+/* The name of an exclusive queue, new with every call: "member.projects.<uuid>". The server may not have noticed yet
+ * that the connection before is gone. */
+void topology_exclusive_queue(const char *kind, const char *pool, char *name, size_t size);
 /* "control.projects.requests" */
 void topology_requests_queue(const char *pool, char *name, size_t size);

@@ -30,11 +30,21 @@ give() {
 
 give database database_password
 give migrate database_password gateway_password projects_password webhooks_password
-give gateway broker_password gateway_password token_key
-give projects broker_password projects_password
-give webhooks broker_password webhooks_password secret_keys
+give queues broker_password gateway_password token_key
+give gateway broker_cortex_gateway gateway_password token_key
+give projects broker_cortex_projects projects_password
+give webhooks broker_cortex_webhooks webhooks_password secret_keys
 
-# The broker reads its first user from its configuration.
-secret broker_password
-printf 'default_user = cortex\ndefault_pass = %s\n' "$(cat all/broker_password)" >broker/rabbitmq.conf.new
+# The broker has its users, their rights and the exchanges from a file, at each start.
+BROKER_FILES=/broker
+. /broker_users.sh
+broker_password() {
+    case $1 in
+    cortex) cat all/broker_password ;;
+    *) cat "all/broker_$1" ;;
+    esac
+}
+broker_definitions / >broker/definitions.json.new
+mv broker/definitions.json.new broker/definitions.json
+printf 'load_definitions = /run/secrets/definitions.json\n' >broker/rabbitmq.conf.new
 mv broker/rabbitmq.conf.new broker/rabbitmq.conf

@@ -2,7 +2,7 @@
 # The private servers of one state directory (CORTEX_STATE, default .cortex), for tests and by hand:
 #
 #   servers.sh start|stop|kill|restart [broker|database]     both when none is named
-#   servers.sh url broker [VHOST] | url database [LOGIN [NAME]] | url replica [LOGIN [NAME]]
+#   servers.sh url broker [VHOST [USER]] | url database [LOGIN [NAME]] | url replica [LOGIN [NAME]]
 #   servers.sh replica start [MILLISECONDS] | replica stop     a streaming replica that applies each commit so much later
 #   servers.sh vhost NAME          an empty vhost           servers.sh createdb NAME    an empty database
 #   servers.sh sql LOGIN NAME      SQL from standard input  servers.sh ctl ARGUMENTS…   rabbitmqctl
@@ -38,18 +38,13 @@ url() {
     echo
 }
 
-vhost() {
-    broker_ctl add_vhost "$1"
-    broker_ctl set_permissions --vhost "$1" cortex '.*' '.*' '.*'
-}
-
 asked=${1:-}
 shift || true
 case $asked in
 start | stop | kill) each "$asked" "$@" ;;
 restart) restart "$@" ;;
 url) url "$@" ;;
-vhost) vhost "${1:?vhost needs a name}" ;;
+vhost) broker_vhost "${1:?vhost needs a name}" ;;
 createdb) database_own "${1:?createdb needs a name}" ;;
 logins) database_logins ;;
 walls) database_walls "${1:?walls needs a database}" ;;

@@ -278,8 +278,7 @@ start_servers() {
     step "starting a private PostgreSQL and RabbitMQ for the tests"
     database_start
     broker_start
-    broker_ctl add_vhost tests
-    broker_ctl set_permissions --vhost tests cortex '.*' '.*' '.*'
+    broker_vhost tests
 }
 
 # What chaos/cluster needs of Debian 13 is made while other tests run: it waits for it, and says why there is none.

@@ -21,6 +21,7 @@ start_servers() {
     if own_broker; then
         is_running broker || step "starting a private RabbitMQ"
         broker_start
+        broker_update
         ! broker_is_clustered || broker_grow
     else
         step "using the RabbitMQ of CORTEX_AMQP_URL"

@@ -316,7 +316,7 @@ static void on_up(void *ctx, struct broker *broker)
 {
     struct commands *commands = ctx;
     log_info("commands.up");
-    topology_declare(broker, commands->gateway->config);
+    topology_declare(broker, commands->gateway->config, NULL);
     broker_after_declarations(broker, on_declared, commands);
 }
 
@@ -360,7 +360,8 @@ static void on_probe(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct commands *commands = CONTAINER_OF(timer, struct commands, probe);
-    const struct broker_message nothing = {.exchange = SLICE(""), .routing_key = SLICE("no queue")};
+    const struct broker_message nothing = {.exchange = SLICE(EXCHANGE_COMMANDS),
+                                           .routing_key = SLICE("nowhere")};
     if (!commands->is_declared || broker_is_blocked(commands->publisher) ||
         broker_unconfirmed(commands->publisher) > 0)
         return;

@@ -303,8 +303,7 @@ static void declare(struct events *events)
     const struct gateway *gateway = events->gateway;
     const struct events_listeners *listeners = events->listeners;
     const struct broker_queue queue = {.name = events->queue, .exclusive = true, .auto_delete = true};
-    topology_declare_events(events->broker);
-    broker_declare_exchange(events->broker, EXCHANGE_CONTROL, BROKER_TOPIC);
+    topology_declare_exchanges(events->broker, gateway->config);
     broker_declare_queue(events->broker, &queue);
     broker_bind(events->broker, events->queue, EXCHANGE_CONTROL, "member.*");
     broker_bind(events->broker, events->queue, EXCHANGE_EVENTS, gateway->reply_key);

@@ -43,7 +43,7 @@ static void on_up(void *ctx, struct broker *broker)
 {
     struct inquiry *inquiry = ctx;
     if (inquiry->with_queues)
-        topology_declare(broker, inquiry->config);
+        topology_declare_all(broker, inquiry->config);
     else
         topology_declare_partitions(broker, inquiry->config);
     broker_after_declarations(broker, on_recorded, inquiry);

@@ -20,8 +20,8 @@ import { wire } from './faults/wire.mjs';
 const shared = { settings: join(tmpdir(), `cortex-faults-${process.pid}.conf`), proxies: {}, clock: new WallClock() };
 before(async () => {
     await ensureServers();
-    const through = async (who) => {
-        const url = new URL(await broker.url(`faults_${process.pid}`));
+    const through = async (who, user) => {
+        const url = new URL(await broker.url(`faults_${process.pid}`, user));
         shared.proxies[who] = new Proxy(Number(url.port));
         await shared.proxies[who].start();
         url.port = shared.proxies[who].port;
@@ -29,10 +29,10 @@ before(async () => {
     };
     writeFileSync(shared.settings, 'CORTEX_WORKER_PROCESSES=2\n');
     shared.stack = await startStack('faults', {
-        gateway: { ...shared.clock.settings, CORTEX_AMQP_URL: await through('gateway') },
+        gateway: { ...shared.clock.settings, CORTEX_AMQP_URL: await through('gateway', 'cortex_gateway') },
         worker: {
             ...shared.clock.settings,
-            CORTEX_AMQP_URL: await through('worker'),
+            CORTEX_AMQP_URL: await through('worker', 'cortex_projects'),
             CORTEX_CONFIG: shared.settings,
             CORTEX_STATEMENT_TIMEOUT_MS: '1500',
         },

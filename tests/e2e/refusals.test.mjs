@@ -17,7 +17,7 @@ before(async () => {
     const { port } = new URL(await broker.url('x'));
     refuser = await Refuser.open(Number(port));
     const name = `refusals_${process.pid}`;
-    const url = new URL(await broker.url(name));
+    const url = new URL(await broker.url(name, 'cortex_gateway'));
     url.port = refuser.port;
     stack = await startStack('refusals', { gateway: { CORTEX_AMQP_URL: url.href, CORTEX_GATEWAY_PROCESSES: '1' } });
     [refused, other] = await Promise.all([3, 4].map((partition) => stack.addCompany('One', companyOf(partition))));

@@ -16,7 +16,8 @@ import { root, state } from './servers.mjs';
 
 const build = process.env.CORTEX_BUILD ?? join(root, 'build', 'asan');
 const PROGRAMS = ['gateway/cortex-gateway', 'gateway/tools/cortex-token', 'gateway/tools/cortex-watch', 'workers/cortex-worker'];
-const FILES = ['cortex', 'deploy/local', 'schemas/sql', 'common/db/session.def', 'common/process/config.def'];
+const FILES = ['cortex', 'deploy/local', 'schemas/sql', 'common/broker/pools.def', 'common/broker/rights.table', 'common/db/session.def',
+    'common/process/config.def'];
 
 const open = new Set();
 process.on('exit', () => open.forEach((checkout) => checkout.remove()));

@@ -10,18 +10,13 @@ for file in common packages debian13 broker cluster; do
     . "$lib/$file.sh"
 done
 
-vhost() {
-    on_node 1 broker_ctl add_vhost "$1"
-    on_node 1 broker_ctl set_permissions --vhost "$1" cortex '.*' '.*' '.*'
-}
-
 cluster_of "${1:-}"
 command=${2:-}
 shift 2
 case $command in
 start) cluster_start "$1" ;;
 url) cluster_url "$@" ;;
-vhost) vhost "$1" ;;
+vhost) on_node 1 broker_vhost "$1" ;;
 up) on_node "$1" node_start ;;
 kill | stop) on_node "$1" "broker_$command" ;;
 grow) on_node 1 broker_grow ;;

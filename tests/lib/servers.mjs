@@ -41,7 +41,8 @@ async function start() {
 }
 
 export const broker = {
-    url: async (vhost) => (await servers(['url', 'broker', vhost])).trim(),
+    // user: a kind of process (cortex_gateway, cortex_projects, …); without it, one who may do everything.
+    url: async (vhost, user = 'cortex') => (await servers(['url', 'broker', vhost, user])).trim(),
     start: () => servers(['start', 'broker']),
     stop: () => servers(['stop', 'broker']),
     kill: () => servers(['kill', 'broker']),

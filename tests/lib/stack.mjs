@@ -24,7 +24,8 @@ const secret = randomBytes(32).toString('hex');
 const POOLS = ['projects', 'webhooks'];
 const isOlder = (from) => from.includes(join('.cortex', 'older')); // older.mjs
 
-// amqpUrl: called with the name of the vhost, where the broker is not the private one of this run. from: where the programs were built.
+// amqpUrl: called with the name of the vhost, where the broker is not the private one of this run; all processes then have that one user, who
+// may do everything. from: where the programs were built.
 // tree: whose migrations make the database.
 export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build, tree = root } = {}) {
     await ensureServers();
@@ -37,7 +38,8 @@ export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = un
     await servers(['logins']);
     if (!isOlder(from)) await servers(['walls', unique]); // a gateway of before needs what they take
     const stack = new Stack(unique);
-    stack.amqpUrl = await (amqpUrl ?? broker.url)(unique);
+    stack.amqpUrl = await (amqpUrl ?? broker.url)(unique); // of one who may do everything
+    stack.hasUsers = !amqpUrl;
     await stack.prepare(gateway, worker, from);
     await stack.worker.start();
     await stack.gateway.start();
@@ -63,22 +65,36 @@ class Stack {
         this.keyFile = keyFile;
         this.address = `127.0.0.1:${await freePort()}`;
         this.url = `http://${this.address}`;
-        const common = { CORTEX_AMQP_URL: this.amqpUrl };
+        this.brokerOf = await this.#brokerUsers();
         this.gatewaySettings = {
-            ...common,
             CORTEX_DATABASE_URL: await database.url('cortex_gateway', this.name),
             CORTEX_AUTH_HS256_FILE: keyFile,
             CORTEX_GATEWAY_PROCESSES: '2',
             ...gatewaySettings,
         };
         this.others = [];
-        this.workerSettings = { ...common, ...workerSettings };
+        this.workerSettings = workerSettings;
         // Workers of a commit from before there was a role for each pool log in as cortex_worker.
         this.databaseUrl = await database.url('cortex_worker', this.name);
         this.poolUrls = Object.fromEntries(await Promise.all(POOLS.map(async (pool) => [pool, await database.url(`cortex_${pool}`, this.name)])));
+        if (this.hasUsers && !isOlder(from)) await this.#declareQueues(from);
         this.gateway = this.#newGateway('gateway', this.address, {}, from);
         this.worker = this.#newWorker('projects', 'projects', from);
         this.company = await this.addCompany('First');
+    }
+
+    // The settings by which each kind of process reaches the broker. Of a commit from before there were users by kind, all have the one.
+    async #brokerUsers() {
+        const one = { CORTEX_AMQP_URL: this.amqpUrl };
+        const own = Object.fromEntries(await Promise.all(['gateway', ...POOLS].map(async (kind) =>
+            [kind, { CORTEX_AMQP_URL: await broker.url(this.name, `cortex_${kind}`), CORTEX_BROKER_GIVEN: '1' }])));
+        return (kind, from) => (this.hasUsers && !isOlder(from) ? own[kind] : one);
+    }
+
+    // As `./cortex up` does: no gateway may declare the queues of pools, and not all of these run here.
+    async #declareQueues(from) {
+        const env = { PATH: process.env.PATH, ...this.gatewaySettings, CORTEX_LISTEN: this.address, CORTEX_AMQP_URL: this.amqpUrl };
+        await run(join(from, 'gateway', 'cortex-gateway'), ['--check-queues'], { env });
     }
 
     #newWorker(name, pool, from = build) {
@@ -86,7 +102,7 @@ class Stack {
             name: `${this.name}-${name}`,
             command: join(from, 'workers', 'cortex-worker'),
             args: [pool],
-            settings: { CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool], ...this.workerSettings },
+            settings: { ...this.brokerOf(pool, from), CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool], ...this.workerSettings },
             ready: async () => (await this.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'cortex-worker ${pool}'`)).length > 0,
         });
     }
@@ -96,7 +112,7 @@ class Stack {
         const program = new Program({
             name: `${this.name}-${name}`,
             command: join(from, 'gateway', 'cortex-gateway'),
-            settings: { ...this.gatewaySettings, CORTEX_LISTEN: address, ...settings },
+            settings: { ...this.brokerOf('gateway', from), ...this.gatewaySettings, CORTEX_LISTEN: address, ...settings },
             ready: async () => (await send(`http://${address}/readyz`)).status === 200 && (isSilent(program) || program.hasLogged('parent.ready')),
         });
         return program;

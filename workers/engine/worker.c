@@ -372,7 +372,7 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
     if (!err)
         err = housekeeping_new(loop, config, pool, w->secrets, &w->housekeeping);
     if (!err)
-        w->gateways = gateways_new(w->publisher, config);
+        w->gateways = gateways_new(w->publisher, config, pool);
     if (!err)
         err = long_jobs_new(loop, config, pool, w->publisher, w->gateways, &w->long_jobs);
     if (!err)

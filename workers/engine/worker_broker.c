@@ -49,7 +49,7 @@ static void on_declared(void *arg)
 static void on_consumer_up(void *ctx, struct broker *broker)
 {
     struct worker *w = ctx;
-    topology_declare(broker, w->config);
+    topology_declare(broker, w->config, w->pool);
     broker_after_declarations(broker, on_declared, w);
     partitions_up(w->partitions);
     members_changed(w->members);
@@ -84,7 +84,7 @@ static void on_consumer_down(void *ctx, struct broker *broker, const char *why)
 static void on_publisher_up(void *ctx, struct broker *broker)
 {
     struct worker *w = ctx;
-    topology_declare_events(broker);
+    topology_declare_exchanges(broker, w->config);
     gateways_up(w->gateways);
     feed_up(w->feed);
     members_up(w->members);

@@ -2,6 +2,11 @@
 # A private RabbitMQ: own node name, cookie, epmd and ports, everything bound to the loopback, no plugins. To be sourced after common.sh.
 # Of a node of a cluster (cluster.sh) BROKER_NODE is its name, BROKER_PEERS names all nodes, and CHROOT is the root that it runs in.
 
+# shellcheck disable=SC2034 # for broker_users.sh
+BROKER_FILES=$ROOT/common/broker
+# shellcheck source=/dev/null
+. "$ROOT/deploy/local/lib/broker_users.sh"
+
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
 # Erlang takes all cores and its schedulers spin for a while before they sleep. The gateway, the workers and PostgreSQL want them, too: half
 # of the cores, at least one, do the same work in less time, since fewer schedulers wake each other up.
@@ -31,8 +36,40 @@ broker_env() {
         "RUNNING_UNDER_SYSTEMD=true" # the script then becomes the server instead of watching over it
 }
 
+# broker_url [VHOST [USER]]: of the user cortex, who may do everything, or of a kind of process (broker_users.sh).
 broker_url() {
-    printf 'amqp://cortex:%s@127.0.0.1:%s/%s' "$(secret broker_password)" "$(port_of broker)" "${1:-}"
+    local user=${2:-cortex}
+    printf 'amqp://%s:%s@127.0.0.1:%s/%s' "$user" "$(broker_password "$user")" "$(port_of broker)" "${1:-}"
+}
+
+# broker_password USER
+broker_password() {
+    case $1 in
+    cortex) secret broker_password ;;
+    *) secret "broker_$1" ;;
+    esac
+}
+
+# What a broker of the version before lacks, or one whose table of rights was another: its users, their rights and the exchanges.
+broker_update() {
+    local definitions=$STATE/broker/definitions.json
+    broker_definitions / | put_file 600 "$definitions.wanted"
+    as_service cmp -s "$definitions.wanted" "$definitions" || {
+        step "broker: giving each kind of process its user"
+        as_service cat "$definitions.wanted" | broker_ctl import_definitions --format json >/dev/null
+        broker_remember_definitions
+    }
+    as_service rm -f "$definitions.wanted"
+}
+
+# A broker whose data is new, or gone, begins with them.
+broker_remember_definitions() {
+    broker_definitions / | put_file 600 "$STATE/broker/definitions.json"
+}
+
+# broker_vhost NAME: an empty vhost, where the users have the same rights as in /.
+broker_vhost() {
+    broker_definitions "$1" | broker_ctl import_definitions --format json >/dev/null
 }
 
 # Where BROKER_PEERS names other nodes, a new node joins them. Once it is one of theirs, it remembers them by itself.
@@ -50,17 +87,13 @@ broker_configure() {
     local broker=$STATE/broker
     put_file 600 "$broker/rabbitmq.conf" <<END
 listeners.tcp.1 = 127.0.0.1:$(port_of broker)
-default_user = cortex
-default_pass = $(secret broker_password)
-default_user_tags.administrator = true
-default_permissions.configure = .*
-default_permissions.read = .*
-default_permissions.write = .*
+load_definitions = ${broker#"${CHROOT:-}"}/definitions.json
 disk_free_limit.absolute = 200MB
 raft.wal_max_size_bytes = 67108864
 log.console.level = info
 $(broker_peers)
 END
+    broker_remember_definitions
     put_file 600 "$broker/enabled_plugins" <<<'[].'
     [ -s "$broker/.erlang.cookie" ] || secret broker_cookie | put_file 400 "$broker/.erlang.cookie"
 }

@@ -30,8 +30,8 @@ node_prepare() {
     local first=$CLUSTER/1 name
     ensure_state
     if [ "$STATE" != "$first" ]; then
-        for name in broker_cookie broker_password; do
-            as_service cat "$first/secrets/$name" | put_file 600 "$STATE/secrets/$name"
+        for name in "$first"/secrets/broker_*; do
+            as_service cat "$name" | put_file 600 "$STATE/secrets/${name##*/}"
         done
         [ -n "$(port_of epmd 2>/dev/null)" ] || grep '^epmd=' "$first/ports" >>"$STATE/ports"
         cp "$first/run/epmd.pid" "$STATE/run/"
@@ -41,10 +41,6 @@ node_prepare() {
 node_start() {
     node_prepare
     broker_start
-}
-
-node_url() {
-    printf 'amqp://cortex:%s@127.0.0.1:%s/%s' "$(secret broker_password)" "$(port_of broker)" "${1:-}"
 }
 
 # cluster_start COUNT: the first node alone, then the others, which find it.
@@ -63,7 +59,7 @@ cluster_url() {
     local n
     for n in $(cluster_nodes); do
         [ "$n" = 1 ] || printf ','
-        on_node "$n" node_url "${1:-}"
+        on_node "$n" broker_url "$@"
     done
 }
 

@@ -12,9 +12,10 @@ process_role() {
     echo "cortex_$1"
 }
 
+# process_settings PART [USER]: where it is not the part's own user of the private broker.
 process_settings() {
     local part=$1 name
-    own_broker && printf 'CORTEX_AMQP_URL=%s\n' "$(broker_url)"
+    ! own_broker || printf 'CORTEX_AMQP_URL=%s\nCORTEX_BROKER_GIVEN=1\n' "$(broker_url '' "${2:-$(process_role "$part")}")"
     if own_database; then
         printf 'CORTEX_DATABASE_URL=%s\n' "$(database_url "$(process_role "$part")")"
     else

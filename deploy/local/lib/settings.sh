@@ -42,6 +42,7 @@ kept_lines() {
     while IFS= read -r line; do
         case $line in
         CORTEX_AUTH_HS256_FILE=*/secrets/token_key | CORTEX_DATABASE_ROLE=cortex_gateway) ;;
+        CORTEX_BROKER_GIVEN=1) ;;
         CORTEX_AMQP_URL="amqp://cortex:$(cat "$STATE/secrets/broker_password" 2>/dev/null)@127.0.0.1:"*) ;;
         CORTEX_DATABASE_URL="postgresql://cortex_gateway:$(cat "$STATE/secrets/database_cortex_gateway" 2>/dev/null)@127.0.0.1:"*) ;;
         CORTEX_*) printf '%s\n' "$line" ;;
@@ -191,14 +192,14 @@ strange_variables() {
     done < <(compgen -A export | grep -i '^cortex_')
 }
 
-# gateway_check OPTION: what cortex-gateway says of the settings, and of the strange variables.
+# gateway_check OPTION [USER]: what cortex-gateway says of the settings, and of the strange variables.
 gateway_check() {
     local name
     local -a strange=()
     while IFS= read -r name; do
         strange+=("$name=")
     done < <(strange_variables)
-    process_settings gateway | put_file 600 "$STATE/secrets/check.conf"
+    process_settings gateway "${2:-}" | put_file 600 "$STATE/secrets/check.conf"
     as_service env -i --chdir "$STATE/secrets" "PATH=$PATH" LANG=C.UTF-8 CORTEX_CONFIG=check.conf ${strange[@]+"${strange[@]}"} \
         "$(programs)/gateway/cortex-gateway" "$1" 2>&1 </dev/null
 }
@@ -218,10 +219,10 @@ settings_check() {
     done
 }
 
-# OTHER_SHAPES: the queues that exist and were declared in another way than this version does.
+# OTHER_SHAPES: the queues that exist and were declared in another way than this version does. Those that are missing are declared.
 queues_of_another_shape() {
     local said
-    said=$(gateway_check --check-queues) || settings_wrong "$said"
+    said=$(gateway_check --check-queues cortex) || settings_wrong "$said"
     # shellcheck disable=SC2034 # for up
     mapfile -t OTHER_SHAPES < <(sed -n "s/.* for queue '\([^']*\)' in vhost.*/\1/p" <<<"$said")
 }

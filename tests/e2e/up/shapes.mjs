@@ -1,7 +1,7 @@
 // What `up` does where the database or the broker is not of the shape that this version needs.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -93,6 +93,47 @@ export default function shapesTests(shared) {
             assert.equal(up.status, 0, up.stderr);
             for (const queue of others) assert.match(up.stderr, new RegExp(`replacing the empty queue ${queue}`));
             await writes('After the queues');
+            const { stdout } = await shared.checkout.try(['up']);
+            assert.match(stdout, /nothing was changed/);
+        });
+
+        // A state of the version before, at work: one user for everybody, whose word the processes' settings have.
+        test('test_up_when_the_broker_has_no_users_by_kind_yet_then_they_are_made_while_writes_go_on_and_none_is_lost', async () => {
+            const url = (await servers('url', 'broker')).trim();
+            for (const part of ['gateway', 'projects', 'webhooks']) {
+                await servers('ctl', 'delete_user', `cortex_${part}`);
+                const settings = join(shared.checkout.state, 'secrets', `${part}.conf`);
+                const lines = readFileSync(settings, 'utf8').replace(/^CORTEX_AMQP_URL=.*$/m, `CORTEX_AMQP_URL=${url}`).replace(/^CORTEX_BROKER_GIVEN=.*\n/m, '');
+                writeFileSync(settings, lines);
+                rmSync(join(shared.checkout.state, 'secrets', `broker_cortex_${part}`));
+                process.kill(shared.checkout.pid(part), 'SIGHUP');
+            }
+            rmSync(join(shared.checkout.state, 'broker', 'definitions.json'));
+            await until(async () => [...(await servers('ctl', 'list_connections', '--no-table-headers', 'user')).matchAll(/^cortex$/gm)].length >= 8, 60_000,
+                'all processes to be reloaded');
+
+            let isOver = false;
+            const accepted = [];
+            const writer = (async () => {
+                for (let i = 0; !isOver; i++) {
+                    const name = `During the change ${i}`;
+                    const answer = await shared.checkout.request('POST', '/v1/projects', { name }, { prefer: 'respond-async' }).catch(() => ({}));
+                    if (answer.status === 202 || answer.status === 201) accepted.push(name);
+                }
+            })();
+            const up = await shared.checkout.try(['up']);
+            isOver = true;
+            await writer;
+            assert.equal(up.status, 0, up.stderr);
+            assert.match(up.stderr, /giving each kind of process its user/);
+            assert.ok(accepted.length > 0);
+            const there = async () => (await sql("SELECT '<' || name || '>' FROM project WHERE name LIKE 'During the change %'")).stdout;
+            await until(async () => {
+                const rows = await there();
+                return accepted.every((name) => rows.includes(`<${name}>`));
+            }, 60_000, 'each write that was accepted');
+            const users = (await servers('ctl', 'list_connections', '--no-table-headers', 'user')).trim().split('\n');
+            assert.deepEqual([...new Set(users)].sort(), ['cortex_gateway', 'cortex_projects', 'cortex_webhooks']);
             const { stdout } = await shared.checkout.try(['up']);
             assert.match(stdout, /nothing was changed/);
         });

@@ -371,7 +371,7 @@ enum err feed_new(struct ev_loop *loop, const struct feed_options *options, stru
     pass_init(&f->pass, options->consumer);
     ev_prepare_init(&f->turn, on_turn);
     ev_timer_init(&f->rest, on_rest_over, 0, 0);
-    f->words = words_new(options->broker, &words_callbacks, f);
+    f->words = words_new(options->broker, options->pool, &words_callbacks, f);
     enum err err = database_connect(loop, options->config, options->pool, "feed", &db_callbacks, f, &f->db);
     if (err) {
         feed_free(f);

@@ -6,7 +6,7 @@
 #include "common/broker/envelope.h"
 #include "common/broker/topology.h"
 
-enum { QUEUE_SIZE = 64, KEY_SIZE = 16, WAITING_MAX = 10000 };
+enum { KEY_SIZE = 16, WAITING_MAX = 10000 };
 
 #define CONSUMER_TAG "feed"
 
@@ -14,16 +14,19 @@ struct words {
     struct broker *broker;
     const struct words_callbacks *callbacks;
     void *ctx;
-    char queue[QUEUE_SIZE];
+    const char *pool;
+    char queue[TOPOLOGY_NAME_SIZE];
     uint32_t companies[TOPOLOGY_EVENT_SLOTS]; /* of each slot */
     unsigned unanswered;                      /* bindings that the broker has not confirmed yet */
     bool is_up;
 };
 
-struct words *words_new(struct broker *broker, const struct words_callbacks *callbacks, void *ctx)
+struct words *words_new(struct broker *broker, const char *pool, const struct words_callbacks *callbacks,
+                        void *ctx)
 {
     struct words *w = xcalloc(1, sizeof(*w));
     w->broker = broker;
+    w->pool = pool;
     w->callbacks = callbacks;
     w->ctx = ctx;
     return w;
@@ -70,15 +73,11 @@ static void ask_when_bound(struct words *w)
     broker_after_declarations(w->broker, on_bound, w);
 }
 
-/* The name is new with every connection: the server may not have noticed yet that the last one broke. */
 void words_up(struct words *w)
 {
     const struct broker_header bound = {
         .name = SLICE("x-max-length"), .is_integer = true, .integer = WAITING_MAX};
-    struct uuid id = uuid_v7();
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(&id, text);
-    snprintf(w->queue, sizeof(w->queue), "feed.%s", text);
+    topology_exclusive_queue("feed", w->pool, w->queue, sizeof(w->queue));
     broker_declare_queue(w->broker, &(struct broker_queue){.name = w->queue,
                                                            .exclusive = true,
                                                            .auto_delete = true,

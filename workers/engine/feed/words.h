@@ -14,7 +14,9 @@ struct words_callbacks {
     void (*on_bound)(void *ctx);
 };
 
-struct words *words_new(struct broker *broker, const struct words_callbacks *callbacks, void *ctx);
+/* `pool` is kept, not copied. */
+struct words *words_new(struct broker *broker, const char *pool, const struct words_callbacks *callbacks,
+                        void *ctx);
 void words_free(struct words *words); /* after its broker */
 
 void words_up(struct words *words);

@@ -54,7 +54,7 @@ static void on_up(void *ctx, struct broker *broker)
 {
     struct housekeeping *h = ctx;
     char queue[NAME_SIZE];
-    topology_declare(broker, h->config);
+    topology_declare(broker, h->config, h->pool);
     if (h->is_draining)
         return;
     dead_queue_consume(h->dead_queue);

@@ -8,7 +8,6 @@
 #include "common/broker/topology.h"
 
 enum {
-    QUEUE_SIZE = 64,
     REPORTS_MAX = 64, /* that wait in the queue of a worker whose loop does not turn */
     JSON_DEPTH_MAX = 4,
     OLD_FOR_MS = 15000, /* after a command of a gateway of the version before */
@@ -19,7 +18,8 @@ enum {
 struct gateways {
     struct broker *broker;
     const struct config *config;
-    char queue[QUEUE_SIZE];
+    const char *pool;
+    char queue[TOPOLOGY_NAME_SIZE];
     int64_t slots_until_ms; /* so long the last word that all gateways bind slots holds */
     int64_t old_until_ms;   /* so long there is one that does not */
     int64_t parcels_until_ms, no_parcels_until_ms; /* likewise, that all read parcels */
@@ -27,11 +27,12 @@ struct gateways {
     bool read_parcels;                             /* likewise */
 };
 
-struct gateways *gateways_new(struct broker *broker, const struct config *config)
+struct gateways *gateways_new(struct broker *broker, const struct config *config, const char *pool)
 {
     struct gateways *g = xcalloc(1, sizeof(*g));
     g->broker = broker;
     g->config = config;
+    g->pool = pool;
     g->keys = EVENT_KEYS_BOTH;
     return g;
 }
@@ -41,15 +42,11 @@ void gateways_free(struct gateways *g)
     free(g);
 }
 
-/* The name is new with every connection: the server may not have noticed yet that the last one broke. */
 void gateways_up(struct gateways *g)
 {
     const struct broker_header bound = {
         .name = SLICE("x-max-length"), .is_integer = true, .integer = REPORTS_MAX};
-    struct uuid id = uuid_v7();
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(&id, text);
-    snprintf(g->queue, sizeof(g->queue), "gateways.%s", text);
+    topology_exclusive_queue("gateways", g->pool, g->queue, sizeof(g->queue));
     broker_declare_queue(g->broker, &(struct broker_queue){.name = g->queue,
                                                            .exclusive = true,
                                                            .auto_delete = true,

@@ -19,8 +19,9 @@
 
 struct gateways;
 
-/* `broker` is the connection that publishes events; its owner calls gateways_up and gateways_delivery. */
-struct gateways *gateways_new(struct broker *broker, const struct config *config);
+/* `broker` is the connection that publishes events; its owner calls gateways_up and gateways_delivery. `pool` is kept,
+ * not copied. */
+struct gateways *gateways_new(struct broker *broker, const struct config *config, const char *pool);
 void gateways_free(struct gateways *gateways); /* after its broker */
 
 void gateways_up(struct gateways *gateways);

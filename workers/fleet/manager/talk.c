@@ -215,15 +215,11 @@ static void on_bound(void *arg)
         start_timer(m, &m->listen, LISTEN_MS);
 }
 
-/* The name is new with every connection: the server may not have noticed yet that the last one broke. */
 static void on_up(void *ctx, struct broker *broker)
 {
     struct manager *m = ctx;
-    struct uuid id = uuid_v7();
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(&id, text);
-    snprintf(m->queue, sizeof(m->queue), "manager.%s", text);
-    topology_declare(broker, m->config);
+    topology_exclusive_queue("manager", m->pool, m->queue, sizeof(m->queue));
+    topology_declare(broker, m->config, m->pool);
     broker_declare_queue(broker,
                          &(struct broker_queue){.name = m->queue, .exclusive = true, .auto_delete = true});
     hear(m, "pool");

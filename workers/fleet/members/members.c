@@ -9,7 +9,6 @@
 #include "workers/fleet/members/view.h"
 
 enum {
-    QUEUE_SIZE = 64,
     ANNOUNCE_MS = 1000,
     LISTEN_MS = 300,
     LEASE_SEVENTHS = 6, /* of silent_ms: a worker that was not heard for so long gives up what it holds */
@@ -37,7 +36,7 @@ struct members {
     int64_t astray_ms[TOPOLOGY_PARTITIONS_MAX];
 
     ev_timer tick, listen, lease;
-    char queue[QUEUE_SIZE];
+    char queue[TOPOLOGY_NAME_SIZE];
     struct buf text;
 };
 
@@ -239,13 +238,9 @@ void members_up(struct members *m)
 {
     const struct broker_header bound = {
         .name = SLICE("x-max-length"), .is_integer = true, .integer = HEARD_MAX};
-    char id[UUID_TEXT_LEN + 1], key[TOPOLOGY_NAME_SIZE];
-    struct uuid uuid =
-        uuid_v7(); /* a new name: the server may not yet have noticed that the last connection is gone */
-    uuid_format(&uuid, id);
-    snprintf(m->queue, sizeof(m->queue), "member.%s", id);
+    char key[TOPOLOGY_NAME_SIZE];
+    topology_exclusive_queue("member", m->options.pool, m->queue, sizeof(m->queue));
     snprintf(key, sizeof(key), "member.%s", m->options.pool);
-    broker_declare_exchange(m->broker, EXCHANGE_CONTROL, BROKER_TOPIC);
     broker_declare_queue(m->broker, &(struct broker_queue){.name = m->queue,
                                                            .exclusive = true,
                                                            .auto_delete = true,

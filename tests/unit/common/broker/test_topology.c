@@ -20,7 +20,7 @@ static int teardown(void **state)
 
 static void declare(struct client *client)
 {
-    topology_declare(client->broker, &config);
+    topology_declare_all(client->broker, &config);
     broker_after_declarations(client->broker, client_on_mark, client);
 }
 
@@ -77,7 +77,7 @@ static void declare_with_another_number(struct client *client)
 {
     struct config other = config;
     other.partitions = config.partitions + 8;
-    topology_declare(client->broker, &other);
+    topology_declare_all(client->broker, &other);
     broker_after_declarations(client->broker, client_on_mark, client);
 }
 
@@ -114,7 +114,7 @@ static void declare_with_other_limits(struct client *client)
     struct config other = config;
     other.queue_max_length = config.queue_max_length / 2;
     other.delivery_limit = config.delivery_limit + 1;
-    topology_declare(client->broker, &other);
+    topology_declare_all(client->broker, &other);
     broker_after_declarations(client->broker, client_on_mark, client);
 }
 

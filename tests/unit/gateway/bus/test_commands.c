@@ -105,7 +105,7 @@ static void on_consuming(void *arg)
 static void on_up(void *ctx, struct broker *broker)
 {
     const struct config *config = ((struct worker *)ctx)->config;
-    topology_declare(broker, config);
+    topology_declare_all(broker, config);
     for (unsigned partition = 0; partition < config->partitions; partition++) {
         char queue[TOPOLOGY_NAME_SIZE];
         topology_command_queue("projects", partition, queue, sizeof(queue));
@@ -380,7 +380,7 @@ static void test_parcel_when_it_cannot_be_routed_fails_each_of_its_commands(void
     ask_together(stage, err_info(ERR_UNROUTABLE)->http_status);
     assert_int_equal(stage->worker.taken, 0);
     assert_int_equal(commands_waiting(stage->rig->gateway.commands), 0);
-    topology_declare(stage->worker.broker, &stage->rig->config);
+    topology_declare_all(stage->worker.broker, &stage->rig->config);
     stage->worker.consuming = false;
     broker_after_declarations(stage->worker.broker, on_consuming, &stage->worker);
     eventually(stage->rig, stage->worker.consuming);

@@ -69,7 +69,7 @@ static const struct events_listeners listeners = {
 
 static void declare_exchanges(struct client *client)
 {
-    topology_declare_events(client->broker);
+    topology_declare_exchanges(client->broker, &(const struct config){0});
     broker_after_declarations(client->broker, client_on_mark, client);
 }
 

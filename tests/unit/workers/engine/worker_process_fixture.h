@@ -89,7 +89,7 @@ static inline void on_hall_up(void *ctx, struct broker *broker)
 {
     struct hall *hall = ctx;
     char key[64];
-    topology_declare(broker, &hall->config);
+    topology_declare_all(broker, &hall->config);
     broker_declare_queue(broker,
                          &(struct broker_queue){.name = hall->queue, .exclusive = true, .auto_delete = true});
     snprintf(key, sizeof(key), "%s.#", uuid_text(&hall->engine->company));

@@ -32,7 +32,7 @@ struct fed_worker {
 static void on_broker_up(void *ctx, struct broker *broker)
 {
     struct fed_worker *w = ctx;
-    topology_declare_events(broker);
+    topology_declare_exchanges(broker, &(const struct config){0});
     feed_up(w->feed);
     w->is_up = true;
 }

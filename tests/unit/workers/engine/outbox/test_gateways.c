@@ -29,7 +29,7 @@ static bool report(struct gateways *gateways, const char *body)
 static int setup(void **state)
 {
     config = (struct config){.parcels = 1};
-    *state = gateways_new(NULL, &config);
+    *state = gateways_new(NULL, &config, "projects");
     return 0;
 }
 
@@ -103,7 +103,7 @@ static void test_parcels_when_one_gateway_says_otherwise_or_nothing_then_no(void
 {
     static const char *const others[] = {ALL, NOT_ALL, "{\"slots\":true,\"parcels\":false,\"for_ms\":60000}"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        struct gateways *gateways = gateways_new(NULL, &config);
+        struct gateways *gateways = gateways_new(NULL, &config, "projects");
         assert_true(report(gateways, ALL_READ));
         assert_true(gateways_read_parcels(gateways, PARCELS_REPLY));
         assert_true(report(gateways, others[i]));
@@ -122,7 +122,7 @@ static void test_parcels_when_somebody_else_waits_for_a_reply_then_no(void **sta
                                            SLICE("reply.0199aaaa-0000-7000-8000-000000000001"),
                                            SLICE("a.queue.of.my.own")};
     for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-        struct gateways *gateways = gateways_new(NULL, &config);
+        struct gateways *gateways = gateways_new(NULL, &config, "projects");
         assert_true(report(gateways, ALL_READ));
         assert_false(gateways_read_parcels(gateways, replies[i]));
         assert_false(gateways_read_parcels(gateways, PARCELS_REPLY)); /* its clients listen */

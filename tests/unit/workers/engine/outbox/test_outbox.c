@@ -18,7 +18,7 @@ struct sender {
 static void on_sender_up(void *ctx, struct broker *broker)
 {
     struct sender *sender = ctx;
-    topology_declare_events(broker);
+    topology_declare_exchanges(broker, &(const struct config){0});
     sender->is_up = true;
 }
 
@@ -50,7 +50,7 @@ static void sender_start(struct sender *sender, struct hall *hall, int64_t windo
                                            .unconfirmed_bytes = 1 << 20};
     *sender = (struct sender){0};
     assert_int_equal(broker_new(hall->loop, &options, &callbacks, sender, &sender->broker), ERR_OK);
-    sender->gateways = gateways_new(sender->broker, &hall->config);
+    sender->gateways = gateways_new(sender->broker, &hall->config, "projects");
     sender->outbox = outbox_new(hall->loop, sender->broker, sender->gateways, on_published, sender);
 }
 
@@ -140,7 +140,7 @@ static void on_listener_ready(void *arg)
 static void on_listener_up(void *ctx, struct broker *broker)
 {
     struct listener *listener = ctx;
-    topology_declare_events(broker);
+    topology_declare_exchanges(broker, &(const struct config){0});
     broker_declare_queue(broker, &(struct broker_queue){.name = listener->queue, .exclusive = true});
     broker_bind(broker, listener->queue, listener->exchange, listener->key);
     if (strcmp(listener->exchange, EXCHANGE_GATEWAYS) == 0) /* a refusal that is alone comes there */

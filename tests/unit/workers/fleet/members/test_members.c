@@ -40,7 +40,7 @@ static void on_give_up(void *ctx, const char *why)
 
 static void on_up(struct client *client)
 {
-    (void)client;
+    topology_declare_exchanges(client->broker, &(const struct config){0});
     members_up(post->members);
 }
 
