@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/process/rhythm.h"
 
 static const double LOG_WAIT_S = 0.02;
 
@@ -29,9 +30,11 @@ static void beat(const struct pulse *pulse)
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    (void)loop, (void)events;
+    (void)events;
     log_report();
     beat(timer->data);
+    ev_timer_set(timer, rhythm_after(loop, PULSE_MS / 1000.0), 0);
+    ev_timer_start(loop, timer);
 }
 
 /* Many turns may pass in that time, and a write for each would cost more than the lines. */
@@ -56,7 +59,7 @@ struct pulse *pulse_new(struct ev_loop *loop, int fd)
     struct pulse *pulse = xcalloc(1, sizeof(*pulse));
     pulse->loop = loop;
     pulse->fd = fd;
-    ev_timer_init(&pulse->timer, on_timer, 0, PULSE_MS / 1000.0);
+    ev_timer_init(&pulse->timer, on_timer, 0, 0);
     pulse->timer.data = pulse;
     ev_timer_start(loop, &pulse->timer);
     ev_prepare_init(&pulse->turn, on_turn);

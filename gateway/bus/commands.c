@@ -4,6 +4,7 @@
 #include "common/broker/topology.h"
 #include "common/db/db.h"
 #include "common/msg/msg.h"
+#include "common/process/rhythm.h"
 #include "gateway/bus/full_companies.h"
 #include "gateway/bus/inbox.h"
 #include "gateway/bus/outcome.h"
@@ -396,7 +397,7 @@ enum err commands_new(struct gateway *gateway, struct commands **ret_commands)
     commands->refusals = refusals_new(commands->publisher);
     commands->parcel_readers = parcel_readers_new(gateway->config);
     commands->parcels = parcels_new(gateway, commands->publisher, commands->parcel_readers, on_confirm);
-    ev_timer_init(&commands->probe, on_probe, PROBE_S, PROBE_S);
+    ev_timer_init(&commands->probe, on_probe, rhythm_after(gateway->loop, PROBE_S), PROBE_S);
     ev_timer_start(gateway->loop, &commands->probe);
     *ret_commands = commands;
     return ERR_OK;

@@ -4,6 +4,7 @@
 #include "common/base/uuid_map.h"
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "common/process/rhythm.h"
 
 enum { PERIOD_S = 1, KNOWN_MAX = 100000 };
 
@@ -56,7 +57,7 @@ static void add(struct full_companies *full, const struct uuid *company, struct 
 static void read_again_later(struct full_companies *full)
 {
     ev_timer_stop(full->gateway->loop, &full->timer);
-    ev_timer_set(&full->timer, PERIOD_S, 0.);
+    ev_timer_set(&full->timer, rhythm_after(full->gateway->loop, PERIOD_S), 0.);
     ev_timer_start(full->gateway->loop, &full->timer);
 }
 

@@ -6,6 +6,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/broker/topology.h"
+#include "common/process/rhythm.h"
 #include "gateway/bus/commands.h"
 
 enum { JSON_DEPTH_MAX = 4, REPORT_SIZE = 64, BEATS = 4, SILENT_MIN_MS = 4000 };
@@ -87,7 +88,7 @@ struct upgrade *upgrade_new(struct gateway *gateway, void (*on_change)(void *ctx
     u->gateway = gateway;
     u->on_change = on_change;
     u->ctx = ctx;
-    ev_timer_init(&u->beat, on_beat, beat_s, beat_s);
+    ev_timer_init(&u->beat, on_beat, rhythm_after(gateway->loop, beat_s), beat_s);
     ev_timer_start(gateway->loop, &u->beat);
     return u;
 }

@@ -1,6 +1,7 @@
 #include "gateway/hub/presence/presence.h"
 
 #include "common/base/clock.h"
+#include "common/process/rhythm.h"
 #include "gateway/hub/presence/private.h"
 
 /* ---- rosters ---- */
@@ -347,7 +348,7 @@ struct presence *presence_new(struct gateway *gateway)
     uuid_map_init(&presence->peers);
     ev_tstamp beat = (ev_tstamp)gateway->config->presence_beat_ms / 1000.;
     ev_timer_init(&presence->gather, on_gather, 0., 0.);
-    ev_timer_init(&presence->beat, on_beat, beat, beat);
+    ev_timer_init(&presence->beat, on_beat, rhythm_after(gateway->loop, beat), beat);
     ev_timer_start(gateway->loop, &presence->beat);
     return presence;
 }

@@ -5,6 +5,7 @@
 #include "common/base/uuid.h"
 #include "common/db/pg_rows.h"
 #include "common/process/host.h"
+#include "common/process/rhythm.h"
 
 enum {
     NAME_SIZE = 65,
@@ -187,15 +188,21 @@ static void look_in(struct schedules *s, double seconds)
 
 static double poll_s(const struct schedules *s)
 {
-    return (double)s->poll_ms / 1000 * (0.8 + (double)arc4random_uniform(400) / 1000);
+    return (double)s->poll_ms / 1000;
+}
+
+static void wait_for_next(struct schedules *s)
+{
+    double next_s = s->next_s < poll_s(s) ? s->next_s : rhythm_after(s->loop, poll_s(s));
+    ev_timer_set(&s->poll, next_s, 0);
+    ev_timer_start(s->loop, &s->poll);
 }
 
 static void close_one(struct schedules *s)
 {
     if (--s->open > 0 || s->is_draining)
         return;
-    ev_timer_set(&s->poll, s->next_s, 0);
-    ev_timer_start(s->loop, &s->poll);
+    wait_for_next(s);
 }
 
 /* ---- what fails ---- */
@@ -489,8 +496,7 @@ static void on_poll(struct ev_loop *loop, ev_timer *timer, int events)
     struct schedules *s = CONTAINER_OF(timer, struct schedules, poll);
     s->next_s = poll_s(s);
     if (!db_is_up(s->db)) {
-        ev_timer_set(&s->poll, s->next_s, 0);
-        ev_timer_start(s->loop, &s->poll);
+        wait_for_next(s);
         return;
     }
     s->open++;

@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/process/rhythm.h"
 #include "workers/engine/intake/scan.h"
 #include "workers/engine/records/command_row.h"
 #include "workers/engine/records/deferred.h"
@@ -117,7 +118,7 @@ struct backlog {
 static void again_after(struct ev_loop *loop, ev_timer *timer, double s)
 {
     ev_timer_stop(loop, timer);
-    ev_timer_set(timer, s * (0.9 + (double)arc4random_uniform(200) / 1000), 0);
+    ev_timer_set(timer, rhythm_after(loop, s), 0);
     ev_timer_start(loop, timer);
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/base/log.h"
 #include "common/db/pg_array.h"
+#include "common/process/rhythm.h"
 
 enum { PAGE = 256, COUNT_PAGE = 1000 };
 
@@ -63,7 +64,7 @@ struct scan {
 static void wake_after(struct scan *s, double seconds)
 {
     ev_timer_stop(s->loop, &s->timer);
-    ev_timer_set(&s->timer, seconds * (0.9 + (double)arc4random_uniform(200) / 1000), 0);
+    ev_timer_set(&s->timer, rhythm_after(s->loop, seconds), 0);
     ev_timer_start(s->loop, &s->timer);
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/process/rhythm.h"
 #include "workers/engine/long_jobs/private.h"
 #include "workers/engine/records/database.h"
 
@@ -55,7 +56,7 @@ void long_jobs_idle(struct long_jobs *r, double s)
 
 double long_jobs_poll_s(const struct long_jobs *r)
 {
-    return (double)r->config->job_poll_ms / 1000 * (0.8 + (double)arc4random_uniform(400) / 1000);
+    return rhythm_after(r->loop, (double)r->config->job_poll_ms / 1000);
 }
 
 /* ---- statements ---- */

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/process/rhythm.h"
 #include "workers/fleet/manager/private.h"
 
 enum {
@@ -152,7 +153,7 @@ static void start(struct manager *m)
     ev_io_start(m->loop, &m->reports);
     ev_timer_init(&m->listen, on_listened, START_WITHOUT_MS / 1000.0, 0);
     ev_timer_start(m->loop, &m->listen);
-    ev_timer_init(&m->tick, on_tick, TICK_MS / 1000.0, TICK_MS / 1000.0);
+    ev_timer_init(&m->tick, on_tick, rhythm_after(m->loop, TICK_MS / 1000.0), TICK_MS / 1000.0);
     ev_timer_start(m->loop, &m->tick);
     ev_timer_init(&m->farewell, on_farewell, 0, FAREWELL_LOOK_MS / 1000.0);
     watch_signal(m, &m->terminate, SIGTERM);

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/broker/topology.h"
+#include "common/process/rhythm.h"
 #include "workers/fleet/members/view.h"
 
 enum {
@@ -298,10 +299,10 @@ struct members *members_new(struct ev_loop *loop, struct broker *broker,
     m->ctx = ctx;
     name_itself(m);
     buf_init(&m->text, MEMBER_MESSAGE_MAX);
-    ev_timer_init(&m->tick, on_tick, 0, ANNOUNCE_MS / 1000.0);
+    ev_timer_init(&m->tick, on_tick, rhythm_after(loop, ANNOUNCE_MS / 1000.0), ANNOUNCE_MS / 1000.0);
     ev_timer_init(&m->listen, on_listened, 0, 0);
     ev_timer_init(&m->lease, on_lease_over, 0, 0);
-    ev_timer_again(loop, &m->tick);
+    ev_timer_start(loop, &m->tick);
     return m;
 }
 
