@@ -36,6 +36,7 @@ give projects broker_cortex_projects projects_password
 give webhooks broker_cortex_webhooks webhooks_password secret_keys
 
 # The broker has its users, their rights and the exchanges from a file, at each start.
+# shellcheck disable=SC2034 # for broker_users.sh
 BROKER_FILES=/broker
 . /broker_users.sh
 broker_password() {
