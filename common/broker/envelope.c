@@ -131,7 +131,7 @@ static enum err address_event(const struct event *event, enum event_keys keys, s
     return ERR_OK;
 }
 
-static enum err address_refusal(const struct event *event, struct broker_message *message)
+static enum err address_reply(const struct event *event, struct broker_message *message)
 {
     message->exchange = SLICE(EXCHANGE_EVENTS);
     message->routing_key = event->reply_to;
@@ -161,9 +161,9 @@ enum err envelope_write_event(const struct event *event, enum event_keys keys,
         .body = event->body,
     };
     struct slice company = uuid_text(&w, &event->company);
-    enum err err = event->type.len == 0      ? ERR_BAD_REQUEST
-                   : event->status != ERR_OK ? address_refusal(event, &message)
-                                             : address_event(event, keys, company, &w, &message);
+    enum err err = event->type.len == 0          ? ERR_BAD_REQUEST
+                   : event_is_reply_alone(event) ? address_reply(event, &message)
+                                                 : address_event(event, keys, company, &w, &message);
     if (err)
         return err;
     add_text(&w, SLICE("status"), slice_of(err_info(event->status)->slug));
@@ -181,6 +181,8 @@ enum err envelope_write_event(const struct event *event, enum event_keys keys,
         add_integer(&w, SLICE("entity-at"), event->entity_at);
     if (event->is_replayed)
         add_integer(&w, SLICE("replayed"), 1);
+    if (event->is_private)
+        add_integer(&w, SLICE("private"), 1);
     message.header_count = w.headers;
     *ret_message = message;
     return ERR_OK;
@@ -323,6 +325,7 @@ enum err envelope_read_event(const struct broker_delivery *delivery, struct even
     event.version = read_natural(&r, "version", OPTIONAL);
     event.entity_at = read_entity_at(&r);
     event.is_replayed = read_natural(&r, "replayed", OPTIONAL) != 0;
+    event.is_private = read_natural(&r, "private", OPTIONAL) != 0;
     if (r.poison)
         return ERR_POISON;
     *ret_event = event;

@@ -76,6 +76,7 @@ struct event {
     struct uuid project; /* its channel `project:<id>` gets the event too */
     int64_t version;     /* of the entity; its ETag */
     bool is_replayed;    /* the command had run already, for a request before this one */
+    bool is_private;     /* for who waits at reply_to alone; seq is 0 */
     struct slice correlation_id;
     struct slice reply_to; /* empty: nobody waits */
     struct slice body;     /* the event as JSON text; its last member, "data", is the entity */
@@ -88,7 +89,13 @@ enum event_keys {
     EVENT_KEYS_OTHERS, /* for those who are no gateways: these have it by a parcel */
 };
 
-/* Of a refusal, reply_to must not be empty. */
+/* Whether it is for nobody but who waits for it. */
+static inline bool event_is_reply_alone(const struct event *event)
+{
+    return event->status != ERR_OK || event->is_private;
+}
+
+/* Of a refusal, and of what is private, reply_to must not be empty. */
 enum err envelope_write_event(const struct event *event, enum event_keys keys,
                               struct envelope_scratch *scratch,
                               struct broker_message *ret_message) MUST_CHECK;

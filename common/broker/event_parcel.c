@@ -27,7 +27,8 @@ static bool is_writable(const struct event *e)
 
 bool event_parcel_takes(const struct event *event)
 {
-    return is_writable(event) && (event->status != ERR_OK || has_two_words(event->type));
+    return is_writable(event) && !event->is_private &&
+           (event->status != ERR_OK || has_two_words(event->type));
 }
 
 enum err event_parcel_add(struct buf *entries, const struct event *event)

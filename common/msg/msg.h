@@ -156,6 +156,16 @@ struct msg_number {
     const char *when_column, *when_value;
 };
 
+/* Who hears of a command besides its sender (x-audience). Of a command without a row here, the company does, by its rights. */
+struct msg_audience {
+    const char *command; /* "create"; NULL ends the list */
+    /* "created", the end of the event's type; NULL: the command is none of the usual ones. */
+    const char *past;
+    /* Fields that name users, or MSG_AUDIENCE_SENDER; ends with NULL. NULL: nobody, and there is no event. */
+    const char *const *users;
+};
+#define MSG_AUDIENCE_SENDER "sender"
+
 /* A column that follows from others (x-sum, common/msg/sum_sql.h). */
 struct msg_sum {
     const char *column; /* NULL ends the list */
@@ -185,10 +195,11 @@ struct msg_resource {
     const char *json; /* the text of the schema, for /openapi.json */
     /* x-rights: bits of enum msg_condition, by the role and the right; 0: never. The row of MSG_ROLE_UNKNOWN is empty. */
     uint8_t rights[MSG_ROLES][MSG_RIGHTS];
-    uint8_t classes;            /* of all its fields */
-    const struct msg_sum *sums; /* in the order in which they follow; NULL: none */
-    bool is_single;             /* a company has one, which has its id; paths name none */
-    bool is_not_exported;       /* its list is not to be had as a file */
+    uint8_t classes;                      /* of all its fields */
+    const struct msg_sum *sums;           /* in the order in which they follow; NULL: none */
+    const struct msg_audience *audiences; /* NULL: none */
+    bool is_single;                       /* a company has one, which has its id; paths name none */
+    bool is_not_exported;                 /* its list is not to be had as a file */
     bool goes_with_parent; /* its entities do not keep the one above from being deleted, and go with it */
 };
 
@@ -197,6 +208,10 @@ extern const struct msg_resource *const msg_resources[];
 const struct msg_resource *msg_resource_by_name(struct slice name);
 /* Whether the resource has the verb: clients find it in its endpoints, and schedules may send its command. */
 bool msg_resource_has(const struct msg_resource *resource, enum msg_verb verb);
+/* Whether nobody but its sender hears of the command: "create", or the whole type. */
+bool msg_is_for_nobody(const struct msg_resource *resource, const char *command);
+/* Who hears of an event of this type of the resource: fields that name users, NULL at the end. NULL: the company. */
+const char *const *msg_users_of_event(const struct msg_resource *resource, struct slice type);
 /* Whether the field's values have an order that clients may ask about: dates, times and numbers. */
 bool msg_is_ordered(const struct msg_field *field);
 /* Whether exports can be made of it. */

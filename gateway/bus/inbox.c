@@ -19,9 +19,11 @@ enum {
     ACTOR
 };
 
-#define RESULT                                                                                        \
-    "i.status, i.http_status, coalesce(i.fingerprint, d.fingerprint), i.refusal, e.type, e.subject, " \
-    "e.version, (extract(epoch FROM i.at) * 1000)::bigint"
+#define RESULT                                                                                               \
+    "i.status, i.http_status, coalesce(i.fingerprint, d.fingerprint), i.refusal, coalesce(e.type, i.type), " \
+    "coalesce(e.subject, i.subject), coalesce(e.version, i.version), (extract(epoch FROM i.at) * "           \
+    "1000)::bigint"
+/* The result of a command of which nobody hears stands in its row of the inbox; there is no event (x-audience). */
 /* One row if the command has a result or waits; else none. */
 #define FROM_COMMAND                                                                          \
     " FROM (SELECT $1::uuid AS company_id, $2::uuid AS command_id) AS k"                      \
@@ -30,14 +32,14 @@ enum {
     " LEFT JOIN events AS e ON e.company_id = i.company_id AND e.seq = i.seq AND e.at = i.at"
 #define WHERE_KNOWN " WHERE i.command_id IS NOT NULL OR d.command_id IS NOT NULL"
 
-static const struct db_statement find = {"read.operation",
-                                         "SELECT " RESULT ", e.data" FROM_COMMAND WHERE_KNOWN};
+static const struct db_statement find = {
+    "read.operation", "SELECT " RESULT ", coalesce(e.data, i.data)" FROM_COMMAND WHERE_KNOWN};
 
 /* The row has more in it than that of `find`: the long job that the command began, with the job's last event;
  * or what the command waits for; or why the broker gave the command up, for then there is no result. */
 const struct db_statement inbox_follow = {
     "read.operation_job",
-    "SELECT " RESULT ", coalesce(l.data, e.data), j.status, j.error,"
+    "SELECT " RESULT ", coalesce(l.data, e.data, i.data), j.status, j.error,"
     " ',\"progress\":' || json_build_object('done', j.done, 'total', j.total, 'percent',"
     " CASE WHEN j.status = 'completed' THEN 100 WHEN j.total = 0 THEN 0"
     " ELSE least(99, j.done * 100 / j.total) END) || ',\"started_at\":' || "
@@ -50,7 +52,7 @@ const struct db_statement inbox_follow = {
     "to_json(time_text(d.due_at))"
     " || coalesce(',\"last_error\":' || to_json('/problems/' || d.error), '') ELSE '' END,"
     " CASE WHEN i.command_id IS NULL AND d.command_id IS NULL THEN g.reason END,"
-    " coalesce(e.actor::text, d.actor::text, j.actor::text, g.actor::text)" FROM_COMMAND
+    " coalesce(e.actor::text, i.actor::text, d.actor::text, j.actor::text, g.actor::text)" FROM_COMMAND
     " LEFT JOIN LATERAL (SELECT g.reason, g.actor FROM dead_letter AS g WHERE g.company_id = k.company_id"
     " AND g.command_id = k.command_id LIMIT 1) AS g ON true"
     " LEFT JOIN long_job AS j ON j.company_id = i.company_id AND j.id = i.command_id"

@@ -42,22 +42,52 @@ bool audience_needs_ties(enum msg_role role)
     return false;
 }
 
-/* On the channel of the company the user sees what belongs to projects to which it has the ties that the right asks for;
+const char *const *audience_users(struct slice text)
+{
+    const struct msg_resource *resource = event_text_resource(text);
+    return resource && resource->audiences ? msg_users_of_event(resource, event_text_type(text)) : NULL;
+}
+
+static bool is_user(struct slice value, const struct uuid *user)
+{
+    struct uuid id;
+    return value.len > 2 && uuid_parse((struct slice){value.data + 1, value.len - 2}, &id) &&
+           uuid_equal(&id, user);
+}
+
+bool audience_names(const char *const *users, struct slice text, const struct uuid *user)
+{
+    struct slice data = members_value(text, "data");
+    for (; user && *users; users++) {
+        bool is_sender = strcmp(*users, MSG_AUDIENCE_SENDER) == 0;
+        if (is_user(is_sender ? members_value(text, "actor") : members_value(data, *users), user))
+            return true;
+    }
+    return false;
+}
+
+/* What is for some users, these see if their role reads such entities at all: which ones, the names say. Else: on the
+ * channel of the company the user sees what belongs to projects to which it has the ties that the right asks for;
  * on that of a project what belongs to it, as far as each condition that may have let the user in is one of the other
  * resource's right, too. */
-static bool is_seen(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties)
+static bool is_seen(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties,
+                    struct slice text)
 {
+    const char *const *users = audience_users(text);
     unsigned rights = resource->rights[viewer->role][MSG_RIGHT_READ];
     unsigned let_in = audience_conditions(viewer->role);
+    if (users)
+        return rights && audience_names(users, text, viewer->user);
     if (rights & MSG_MAY_ANY)
         return true;
     return viewer->of == AUDIENCE_OF_COMPANY ? rights & ties : let_in && !(let_in & ~rights);
 }
 
 /* `ties`: of the user to the event's project. */
-static enum share share_of(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties)
+static enum share share_of(const struct msg_resource *resource, const struct viewer *viewer, unsigned ties,
+                           struct slice text)
 {
-    if (!resource || !is_seen(resource, viewer, ties))
+    if (!resource || !is_seen(resource, viewer, ties, text))
         return SHARE_NUMBER;
     return members_have_hidden(resource, msg_role_hidden(viewer->role)) ? SHARE_WITHOUT_HIDDEN : SHARE_WHOLE;
 }
@@ -67,11 +97,20 @@ unsigned audience_ties_to(const struct viewer *viewer, const struct publication 
     return viewer->ties && publication->has_project ? ties_to(viewer->ties, &publication->project) : 0;
 }
 
+/* Whether some of its events are for some users only. */
+static bool is_for_users(const struct msg_resource *resource)
+{
+    for (const struct msg_audience *at = resource->audiences; at && at->command; at++)
+        if (at->users)
+            return true;
+    return false;
+}
+
 bool audience_is_whole(enum msg_role role)
 {
     const struct viewer viewer = {.role = role, .of = AUDIENCE_OF_COMPANY};
     for (const struct msg_resource *const *at = msg_resources; *at; at++)
-        if (share_of(*at, &viewer, 0) != SHARE_WHOLE)
+        if (is_for_users(*at) || share_of(*at, &viewer, 0, SLICE_NONE) != SHARE_WHOLE)
             return false;
     return true;
 }
@@ -173,7 +212,7 @@ void audience_init(struct audience *a, const struct viewer *viewer,
     for (size_t i = 0; i < count; i++) {
         struct slice text = publications[i]->body->slice;
         const struct msg_resource *resource = event_text_resource(text);
-        enum share share = share_of(resource, viewer, audience_ties_to(viewer, publications[i]));
+        enum share share = share_of(resource, viewer, audience_ties_to(viewer, publications[i]), text);
         if (share == SHARE_NUMBER) {
             if (viewer->of == AUDIENCE_OF_COMPANY)
                 add_number(a, publications[i], &run_from);
@@ -238,7 +277,7 @@ void audience_append_page(const struct viewer *viewer, struct slice events, stru
     size_t begin = buf_len(out);
     for (struct slice text; members_next_element(&events, &text);) {
         const struct msg_resource *resource = event_text_resource(text);
-        enum share share = share_of(resource, viewer, ties_to_text(viewer, text));
+        enum share share = share_of(resource, viewer, ties_to_text(viewer, text), text);
         if (share == SHARE_NUMBER) {
             if (viewer->of == AUDIENCE_OF_COMPANY)
                 go_on_with(&run, text);

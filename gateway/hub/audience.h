@@ -1,6 +1,6 @@
 #pragma once
 /* What of its channel's events a subscriber sees: its role may not read the resource of an event, or only in projects to
- * which the user is tied (ties.h), or not see the fields of a class (common/msg/rights.h). On a company's stream an event
+ * which the user is tied (ties.h), or not see the fields of a class (common/msg/rights.h). Or the event is for some users only (x-audience). On a company's stream an event
  * that is not seen keeps its number, {"seq":42}, so that numbers have no gaps; a run of them is merged,
  * {"seq":45,"from":42}. On the channel of a project, where seqs are missing anyway, it is left out. */
 
@@ -35,7 +35,13 @@ struct viewer {
     enum msg_role role;
     enum audience_of of;
     const struct ties *ties; /* of the user, on the company's channel; NULL: none */
+    const struct uuid *user; /* NULL: nobody whom an event could name */
 };
+
+/* The fields that name those who alone see the event with this text; NULL: it is for all who may see such entities. */
+const char *const *audience_users(struct slice text);
+/* Whether they name the user. */
+bool audience_names(const char *const *users, struct slice text, const struct uuid *user);
 
 /* What the viewer's user is to the publication's project. */
 unsigned audience_ties_to(const struct viewer *viewer, const struct publication *publication);

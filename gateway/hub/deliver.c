@@ -1,22 +1,14 @@
 #include <assert.h>
 
 #include "gateway/hub/private.h"
-
-/* Events are encoded for the first subscriber of a protocol and shared by the others. There are few
- * protocols (the forms of sessions, streams, polls), and a channel's list has their subscribers mixed. */
-enum { PROTOCOLS_MAX = 8 };
+#include "gateway/hub/shares.h"
 
 struct delivery {
     const struct publication *const *publications; /* at most HUB_PAGE */
     size_t count;
     const struct channel *channel;
-    struct share {
-        struct share *next;     /* of the same roles, with other ties */
-        uint8_t ties[HUB_PAGE]; /* of their users to the project of each event */
-        struct audience seen;
-        const struct subscriber_protocol *protocols[PROTOCOLS_MAX];
-        struct bytes *encoded[PROTOCOLS_MAX];
-    } * shares[MSG_ROLES]; /* of those who see the same of each event */
+    const char *const *users[HUB_PAGE]; /* who alone see an event; NULL: all who may */
+    struct shares shares;
 };
 
 static enum audience_of audience_of_channel(const struct channel *channel)
@@ -30,39 +22,33 @@ struct viewer subscriber_viewer(const struct subscriber *subscriber)
 {
     return (struct viewer){.role = subscriber->role,
                            .of = audience_of_channel(subscriber->channel),
-                           .ties = subscriber->view ? &subscriber->view->ties : NULL};
+                           .ties = subscriber->view ? &subscriber->view->ties : NULL,
+                           .user = &subscriber->user};
 }
 
-/* Those whose users have the same ties to the projects of these events share what is encoded: there are mostly two kinds
- * of them, who see an event and who do not. */
+/* What the viewer's user is to an event: its ties to the project, and whether the event names it. */
+static uint8_t ties_to_event(const struct delivery *delivery, const struct viewer *viewer, size_t i)
+{
+    const struct publication *publication = delivery->publications[i];
+    const char *const *users = delivery->users[i];
+    bool is_named = users && audience_names(users, publication->body->slice, viewer->user);
+    return (uint8_t)(audience_ties_to(viewer, publication) | (is_named ? MSG_MAY_SELF : 0));
+}
+
+/* Those whose users are the same to these events share what is encoded: there are mostly two kinds of them, who see an
+ * event and who do not. */
 static struct share *share_of(struct delivery *delivery, const struct subscriber *subscriber)
 {
-    static const uint8_t none[HUB_PAGE] = {0};
     const struct viewer viewer = subscriber_viewer(subscriber);
-    uint8_t own[HUB_PAGE];
-    const uint8_t *ties = viewer.ties ? own : none;
-    for (size_t i = 0; viewer.ties && i < delivery->count; i++)
-        own[i] = (uint8_t)audience_ties_to(&viewer, delivery->publications[i]);
-    struct share **at = &delivery->shares[audience_like(viewer.role)];
-    while (*at && memcmp((*at)->ties, ties, delivery->count) != 0)
-        at = &(*at)->next;
-    if (*at)
-        return *at;
-    struct share *share = *at = xcalloc(1, sizeof(*share));
-    memcpy(share->ties, ties, delivery->count);
-    audience_init(&share->seen, &viewer, delivery->publications, delivery->count);
+    uint8_t ties[HUB_PAGE];
+    bool is_new;
+    for (size_t i = 0; i < delivery->count; i++)
+        ties[i] = ties_to_event(delivery, &viewer, i);
+    struct share *share =
+        shares_obtain(&delivery->shares, audience_like(viewer.role), ties, delivery->count, &is_new);
+    if (is_new)
+        audience_init(&share->seen, &viewer, delivery->publications, delivery->count);
     return share;
-}
-
-static void free_shares(struct share *share)
-{
-    for (struct share *next; share; share = next) {
-        next = share->next;
-        for (size_t i = 0; i < PROTOCOLS_MAX; i++)
-            bytes_unref(share->encoded[i]);
-        audience_done(&share->seen);
-        free(share);
-    }
 }
 
 /* NULL: there is nothing that the subscriber sees. */
@@ -109,6 +95,8 @@ static void deliver(const struct channel *channel, const struct publication *con
                     size_t count, const struct view *view)
 {
     struct delivery delivery = {.channel = channel, .publications = publications, .count = count};
+    for (size_t i = 0; i < count; i++)
+        delivery.users[i] = audience_users(publications[i]->body->slice);
     for (struct subscriber *subscriber = channel->live, *next; subscriber; subscriber = next) {
         next = subscriber->next; /* a subscriber whose socket is full may leave inside the call */
         if (!is_meant(subscriber, view))
@@ -121,8 +109,7 @@ static void deliver(const struct channel *channel, const struct publication *con
         if (encoded)
             subscriber->protocol->on_publications(subscriber, encoded);
     }
-    for (size_t role = 0; role < MSG_ROLES; role++)
-        free_shares(delivery.shares[role]);
+    shares_done(&delivery.shares);
 }
 
 void channel_send(struct channel *channel, const struct publication *publication)

@@ -44,7 +44,8 @@ static void answer(struct hub_history *history, const struct publication *const 
 {
     const struct viewer viewer = {.role = history->role,
                                   .of = history->is_of_company ? AUDIENCE_OF_COMPANY : AUDIENCE_OF_PROJECTS,
-                                  .ties = history->view ? &history->view->ties : NULL};
+                                  .ties = history->view ? &history->view->ties : NULL,
+                                  .user = &history->user};
     CLEANUP(audience_done) struct audience seen;
     audience_init(&seen, &viewer, publications, count);
     size_t fit = 0, bytes = 0;
@@ -162,6 +163,7 @@ void hub_history(struct subscriber *subscriber, const struct hub_history_request
     history->last = tenant->stream.last;
     history->bytes_max = bytes_max(tenant->hub);
     history->role = subscriber->role;
+    history->user = subscriber->user;
     history->is_of_company = channel->kind == CHANNEL_COMPANY;
     history->view = view_ref(subscriber->view);
     enum err err = range_of(tenant, request, &range);

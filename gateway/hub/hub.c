@@ -18,10 +18,10 @@ static void on_progress(struct tenant *tenant, const struct event *event)
 
 void hub_on_event(struct hub *hub, const struct event *event)
 {
-    struct tenant *tenant = hub_tenant(hub, &event->company);
-    if (tenant && event->status == ERR_OK && event->seq == 0)
+    struct tenant *tenant = event_is_reply_alone(event) ? NULL : hub_tenant(hub, &event->company);
+    if (tenant && event->seq == 0)
         on_progress(tenant, event);
-    if (!tenant || event->status != ERR_OK || event->seq <= 0 || event->seq <= tenant->stream.last)
+    if (!tenant || event->seq <= 0 || event->seq <= tenant->stream.last)
         return;
     struct publication publication = {
         .seq = event->seq,

@@ -206,6 +206,7 @@ struct hub_history {
     size_t bytes_max;
     int64_t next_seq;   /* the seq that the first row must have; 0: any */
     enum msg_role role; /* of the subscriber */
+    struct uuid user;
     bool is_of_company;
     struct view *view;
 };

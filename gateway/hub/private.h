@@ -14,6 +14,7 @@
  *   start.c         a subscriber from WAITING to LIVE: recovery from memory and from the database
  *   history.c       the past events of a channel, on request
  *   deliver.c       the events of a turn, to the subscribers of their channels
+ *   shares.c        those who see the same of a delivery
  *   event_text.c    what the hub reads of an event's JSON
  *   query.c         database queries whose owner may go before the answer comes
  *

@@ -82,9 +82,10 @@ static void add_event_of_route(struct events *events, const struct route *route)
 {
     if (!route->resource)
         return;
+    const struct msg_resource *resource = msg_resource_by_name(slice_of(route->resource));
     for (size_t i = 0; i < ARRAY_LEN(pasts); i++)
-        if (strcmp(pasts[i].verb, route->verb) == 0)
-            add_event(events, msg_resource_by_name(slice_of(route->resource)), pasts[i].past);
+        if (strcmp(pasts[i].verb, route->verb) == 0 && !msg_is_for_nobody(resource, route->verb))
+            add_event(events, resource, pasts[i].past);
 }
 
 void openapi_add_events(json_t *schemas, const struct route_table *routes)

@@ -167,7 +167,8 @@ static void respond_seen(const struct poll *poll, struct slice body)
     const struct viewer viewer = {.role = call->identity.role_row,
                                   .of = poll->request.kind == CHANNEL_COMPANY ? AUDIENCE_OF_COMPANY
                                                                               : AUDIENCE_OF_PROJECTS,
-                                  .ties = &poll->ties};
+                                  .ties = &poll->ties,
+                                  .user = &call->identity.user};
     CLEANUP(buf_done) struct buf seen;
     buf_init(&seen, body.len + 1);
     buf_append(&seen, body.data, (size_t)(events.data - body.data) + 1);

@@ -99,7 +99,8 @@ static bool compile_files(struct compiler *c, struct schema_set *set, struct dir
         if (!compile_file(c, set, entries[i]->d_name))
             return false;
     return check_resources(c, set) && make_all_endpoints(c, set) && read_all_ties(c, set) &&
-           read_all_rights(c, set) && read_all_rules(c, set) && read_all_sums(c, set);
+           read_all_rights(c, set) && read_all_rules(c, set) && read_all_sums(c, set) &&
+           read_all_audiences(c, set);
 }
 
 enum err schema_set_load(struct schema_set *set, const char *folder, char why[SCHEMA_WHY_MAX])

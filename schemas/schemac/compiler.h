@@ -106,6 +106,9 @@ size_t sql_word_length(const char *at);
 /* sum.c: reads x-sum, after the rules. */
 bool read_all_sums(struct compiler *c, struct schema_set *set);
 
+/* audience.c: reads x-audience, after the sums. */
+bool read_all_audiences(struct compiler *c, struct schema_set *set);
+
 /* rules.c, transitions.c, number.c, unique.c: what reads the words of one resource that become rules and computed
  * columns. */
 struct rule_reader {

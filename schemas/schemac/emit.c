@@ -294,6 +294,43 @@ static unsigned emit_sums(struct emitter *e, const struct msg_sum *sums)
     return number;
 }
 
+static unsigned emit_users(struct emitter *e, const char *const *users)
+{
+    if (!users)
+        return 0;
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const char *const users_%u[] = {", number);
+    for (; *users; users++) {
+        emit_string(e, *users);
+        fputs(", ", e->out);
+    }
+    fputs("NULL};\n", e->out);
+    return number;
+}
+
+static unsigned emit_audiences(struct emitter *e, const struct msg_audience *audiences)
+{
+    if (!audiences)
+        return 0;
+    unsigned first = e->last;
+    for (const struct msg_audience *at = audiences; at->command; at++)
+        emit_users(e, at->users);
+    unsigned number = ++e->last;
+    fprintf(e->out, "static const struct msg_audience audiences_%u[] = {\n", number);
+    for (; audiences->command; audiences++) {
+        fputs("    {", e->out);
+        emit_string(e, audiences->command);
+        fputs(", ", e->out);
+        emit_string(e, audiences->past);
+        if (audiences->users)
+            fprintf(e->out, ", users_%u},\n", ++first);
+        else
+            fputs(", NULL},\n", e->out);
+    }
+    fputs("    {0},\n};\n", e->out);
+    return number;
+}
+
 static void emit_resource(struct emitter *e, const struct schema_message *message)
 {
     const struct msg_resource *resource = &message->resource;
@@ -303,6 +340,7 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     unsigned rules = emit_rules(e, resource->rules);
     unsigned computed = emit_computed(e, resource->computed);
     unsigned sums = emit_sums(e, resource->sums);
+    unsigned audiences = emit_audiences(e, resource->audiences);
     static const char *const channels[] = {
         [MSG_CHANNEL_NONE] = "MSG_CHANNEL_NONE",
         [MSG_CHANNEL_OWN] = "MSG_CHANNEL_OWN",
@@ -329,6 +367,8 @@ static void emit_resource(struct emitter *e, const struct schema_message *messag
     emit_rights(e, resource);
     if (sums)
         fprintf(e->out, "    .sums = sums_%u,\n", sums);
+    if (audiences)
+        fprintf(e->out, "    .audiences = audiences_%u,\n", audiences);
     if (resource->is_single)
         fputs("    .is_single = true,\n", e->out);
     if (resource->is_not_exported)

@@ -192,8 +192,9 @@ bool compile_request(struct compiler *c, const struct spot *root, struct msg_res
     if (json_object_get(root->json, "x-resource"))
         return refuse(c, root, "a file is either a resource or a request");
     if (json_object_get(root->json, "x-rules") || json_object_get(root->json, "x-compute") ||
-        json_object_get(root->json, "x-rights") || json_object_get(root->json, "x-sum"))
-        return refuse(c, root, "x-rights, x-rules, x-compute and x-sum are for resources");
+        json_object_get(root->json, "x-rights") || json_object_get(root->json, "x-sum") ||
+        json_object_get(root->json, "x-audience"))
+        return refuse(c, root, "x-rights, x-rules, x-compute, x-sum and x-audience are for resources");
     if (!read_name(c, root, "x-request", &request.name) || !compile_shape(c, root, ROLE_ROOT, &shape))
         return false;
     if (shape.type != MSG_OBJECT || shape.nullable)

@@ -221,6 +221,7 @@ static const struct keyword {
     {"x-rules", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-compute", NULL, ANY_TYPE, ROLE_ROOT, false},
     {"x-sum", NULL, ANY_TYPE, ROLE_ROOT, false},
+    {"x-audience", NULL, ANY_TYPE, ROLE_ROOT, false},
 };
 
 static const struct keyword *keyword_named(const char *name)

@@ -64,10 +64,13 @@ test("test_operations_when_named_then_by_a_verb_and_what_it_is_done_to", () => {
 });
 
 test("test_events_when_workers_cause_them_then_each_type_is_in_the_document", () => {
-  const rows = [...readFileSync(join(root, "workers/handlers.def"), "utf8").matchAll(/^COMMAND\(.*"([a-z_.]+)"\)$/gm)];
+  const rows = [...readFileSync(join(root, "workers/handlers.def"), "utf8").matchAll(/^COMMAND\("([a-z_]+)\.([a-z_]+)", .*"([a-z_.]+)"\)$/gm)];
   const types = Object.keys(document.components.schemas.Event.discriminator.mapping);
   assert.ok(rows.length >= 3);
-  for (const [, type] of rows) assert.ok(types.includes(type), type);
+  for (const [, resource, command, type] of rows) {
+    const { "x-audience": audience } = JSON.parse(readFileSync(join(root, "schemas/messages", `${resource}.json`), "utf8"));
+    assert.equal(types.includes(type), audience?.[command] !== "nobody", type);
+  }
   for (const schema of document.components.schemas.Event.oneOf)
     assert.ok(types.includes(referenced(schema.$ref).properties.type.const));
 });

@@ -5,6 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { until } from '../lib/process.mjs';
+import { closeAll, Speaker } from './realtime/clients.mjs';
 import { startStack } from '../lib/stack.mjs';
 import { differences, readResources } from '../lib/tables.mjs';
 import { Tree } from '../lib/tree.mjs';
@@ -39,9 +41,13 @@ before(async () => {
 });
 
 after(async () => {
+    closeAll();
     await stack?.stop();
     tree.remove();
 });
+
+// Runs of numbers, {"seq":9,"from":7}, as the numbers that they stand for.
+const flat = (events) => events.flatMap((event) => (event.from === undefined ? [event] : Array.from({ length: event.seq - event.from + 1 }, (_, i) => ({ seq: event.from + i }))));
 
 // Creates, reads, lists, changes and deletes one entity at this path.
 async function walk(api, path, body, change) {

@@ -38,11 +38,11 @@ export class Tree {
         return JSON.parse(readFileSync(join(this.folder, 'schemas', 'messages', `${name}.json`), 'utf8'));
     }
 
-    // What a person does: ./cortex new resource, more fields in the schema, and the migration written again.
-    async newResource(name, parent = undefined, fields = {}) {
+    // What a person does: ./cortex new resource, more fields and other words in the schema, and the migration written again.
+    async newResource(name, parent = undefined, fields = {}, words = {}) {
         const command = ['new', 'resource', name, ...(parent ? [parent] : [])];
         await this.cortex(...command);
-        const schema = this.schema(name);
+        const schema = { ...this.schema(name), ...words };
         let id = Object.keys(schema.properties).length;
         for (const [field, value] of Object.entries(fields)) schema.properties[field] = { 'x-id': ++id, ...value };
         writeFileSync(join(this.folder, 'schemas', 'messages', `${name}.json`), JSON.stringify(schema, null, 2));

@@ -95,10 +95,18 @@ export function delayed(shared) {
             assert.equal(operation.status, 'cancelled');
             assert.equal(operation.problem.type, '/problems/cancelled');
             expectProblem(await api.delete(`/v1/operations/${id}`), 409, 'conflict');
+            // A cancel is for its sender alone (x-audience): it leaves neither an event nor a gap, and its result is there once.
+            const [kept] = await stack.query(`SELECT command_id, actor FROM inbox WHERE company_id = '${company}' AND type = 'job.cancelling'`);
+            assert.equal(expectStatus(await api.get(`/v1/operations/${kept.command_id}`), 200).body.result.cancel_asked, true);
+            assert.equal((await api.get(`/v1/operations/${kept.command_id}`)).body.status, 'succeeded');
+            const another = stack.client({ company, role: 'project_manager', user: await stack.addUser(company, 'project_manager') });
+            assert.equal((await another.get(`/v1/operations/${kept.command_id}`)).body.status, 'pending', 'as if it were not there');
             // One that is due later shows that its time has passed.
             await succeeded(api, operationOf(expectStatus(await api.post('/v1/projects', { name: 'After' }, { 'cortex-run-at': inSeconds(3) }), 202)));
             const { data } = expectStatus(await api.get('/v1/projects'), 200).body;
             assert.deepEqual(data.map((project) => project.name), ['After']);
+            const events = expectStatus(await api.get(`/v1/events?after=0&channels=company:${company}`, { accept: 'application/json' }), 200).body.data;
+            assert.deepEqual(events.map(({ type, seq }) => [type, seq]), [['project.created', 1]]);
             assert.equal(operationOf(expectStatus(await api.post('/v1/projects', { name: 'Never' }, write), 202)), id);
             assert.equal((await api.get(`/v1/operations/${id}`)).body.status, 'cancelled');
         });

@@ -646,6 +646,35 @@ static void test_resource_when_a_sum_makes_no_sense_then_refused(void **state)
         assert_sums_refused(*state, cases[i].of_a, cases[i].of_b, cases[i].expected);
 }
 
+static void test_resource_when_an_audience_makes_no_sense_then_refused(void **state)
+{
+#define HEARD(members) ",\"x-audience\":{" members "}"
+    static const struct {
+        const char *of_b, *of_a, *expected;
+    } cases[] = {
+        {HEARD("\"create\":\"nobody\",\"delete\":[\"sender\"],\"cancel\":\"nobody\""), "", "accepted"},
+        {HEARD("\"update\":[\"o\",\"sender\"]"), "", "accepted"},
+        {HEARD(""), "", "b.json:1#/x-audience: must be an object: of at most 8 commands, who hears of them"},
+        {HEARD("\"create\":\"everybody\""), "",
+         "b.json:1#/x-audience/create: must be \"nobody\", or an array of fields that name users"},
+        {HEARD("\"create\":7"), "",
+         "b.json:1#/x-audience/create: must be \"nobody\", or an array of fields that name users"},
+        {HEARD("\"create\":[]"), "", "b.json:1#/x-audience/create: must not be empty: \"nobody\" says that"},
+        {HEARD("\"create\":[\"v\"]"), "",
+         "b.json:1#/x-audience/create/0: must be the name of a field of the format uuid, or \"sender\""},
+        {HEARD("\"delete\":[\"o\"]"), "",
+         "b.json:1#/x-audience/delete/0: the event of a delete says only who sent it: \"sender\""},
+        {HEARD("\"cancel\":[\"sender\"]"), "",
+         "b.json:1#/x-audience/cancel: is for create, update and delete: of others it can only be "
+         "\"nobody\""},
+        {HEARD("\"update\":\"nobody\""), OVER_B("\"value\":\"child.v\""),
+         "b.json:1#/x-audience/update: what changes the sums of others cannot be kept from those who see "
+         "them"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_sums_refused(*state, cases[i].of_a, cases[i].of_b, cases[i].expected);
+}
+
 static void test_resources_when_two_have_a_channel_then_refused(void **state)
 {
     put_file(*state, "a.json",
@@ -825,6 +854,7 @@ int main(void)
         IN_FOLDER(test_resource_when_a_word_makes_no_sense_then_refused),
         IN_FOLDER(test_resource_when_a_rule_names_what_is_not_then_refused),
         IN_FOLDER(test_resource_when_a_sum_makes_no_sense_then_refused),
+        IN_FOLDER(test_resource_when_an_audience_makes_no_sense_then_refused),
         IN_FOLDER(test_resources_when_two_have_a_channel_then_refused),
         IN_FOLDER(test_rights_when_they_name_what_is_not_then_refused),
         IN_FOLDER(test_rights_when_the_resource_has_no_project_or_makes_one_then_members_are_refused),

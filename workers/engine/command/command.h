@@ -33,6 +33,7 @@ struct effect {
     struct slice at;   /* RFC 3339 */
     struct slice data; /* the entity as JSON text */
     struct command *command;
+    bool is_private; /* nobody but the sender hears of it: it has no number, and only the inbox keeps it */
     bool is_published;
 };
 

@@ -40,6 +40,7 @@ static struct event make_event(struct outbox *o, const struct command *command, 
         .version = effect->version,
         .correlation_id = is_first ? command->envelope.correlation_id : SLICE_NONE,
         .reply_to = is_first ? command->envelope.reply_to : SLICE_NONE,
+        .is_private = effect->is_private,
         .entity_at = entity_at,
         .body = buf_slice(&o->body),
     };
@@ -169,10 +170,16 @@ static bool publish(struct outbox *o, const struct event *event, broker_on_confi
     return true;
 }
 
+/* Nobody waits for what nobody else may hear of. */
+static bool is_for_no_one(const struct command *command, const struct effect *effect)
+{
+    return effect->is_private && command->envelope.reply_to.len == 0;
+}
+
 static bool publish_all(struct outbox *o, struct command *command)
 {
     for (struct effect *effect = command->effects; effect; effect = effect->next) {
-        if (effect->is_published)
+        if (effect->is_published || is_for_no_one(command, effect))
             continue;
         struct event event = make_event(o, command, effect);
         if (!publish(o, &event, on_event_confirm, effect, command, &effect->is_published))

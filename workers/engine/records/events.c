@@ -110,7 +110,8 @@ void events_add(struct records *records, struct command *const *commands, size_t
         if (!command_has_result(commands[i]))
             continue;
         for (const struct effect *effect = commands[i]->effects; effect; effect = effect->next)
-            add_event(records, commands[i], effect);
+            if (!effect->is_private)
+                add_event(records, commands[i], effect);
     }
     pg_rows_send(&records->rows, records->db, &insert_events, at, on_done, arg);
 }

@@ -1,19 +1,37 @@
 #include "workers/engine/records/inbox.h"
 
+#include <assert.h>
+
 #include "workers/engine/command/refusal.h"
 #include "workers/engine/records/events.h"
 
 static const struct db_statement find_results = {
     "inbox.look",
     "SELECT k.i, coalesce(x.fingerprint, d.fingerprint), x.status, x.http_status, x.refusal, x.seq, x.at,"
-    " d.reason"
+    " d.reason, x.type, x.subject, x.actor, x.version, x.data, to_char(x.at, "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
     " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (company_id, command_id, i)"
     " LEFT JOIN inbox AS x ON x.company_id = k.company_id AND x.command_id = k.command_id"
     " LEFT JOIN deferred AS d ON d.company_id = k.company_id AND d.command_id = k.command_id"
     " WHERE x.command_id IS NOT NULL OR d.command_id IS NOT NULL",
 };
 
-enum { I, FINGERPRINT, STATUS, HTTP_STATUS, REFUSAL, SEQ, AT, REASON };
+enum {
+    I,
+    FINGERPRINT,
+    STATUS,
+    HTTP_STATUS,
+    REFUSAL,
+    SEQ,
+    AT,
+    REASON,
+    TYPE,
+    SUBJECT,
+    ACTOR,
+    VERSION,
+    DATA,
+    AT_TEXT
+};
 
 static const struct db_statement insert_results = {
     "inbox.add",
@@ -22,6 +40,17 @@ static const struct db_statement insert_results = {
     " $1::timestamptz"
     " FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::smallint[], $7::bigint[], $8::json[])"
     " AS n (company_id, command_id, fingerprint, status, http_status, seq, refusal)",
+};
+
+/* Of successes of which nobody hears there is no event that their answer could be rebuilt from. */
+static const struct db_statement insert_private = {
+    "inbox.add_private",
+    "INSERT INTO inbox (" INBOX_COLUMNS ", type, subject, actor, version, data)"
+    " SELECT n.company_id, n.command_id, n.fingerprint, n.status, n.http_status, NULL, NULL, $1::timestamptz,"
+    " n.type, n.subject, n.actor, n.version, n.data"
+    " FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::smallint[], $7::text[], $8::uuid[],"
+    " $9::uuid[], $10::bigint[], $11::json[])"
+    " AS n (company_id, command_id, fingerprint, status, http_status, type, subject, actor, version, data)",
 };
 
 static const struct db_statement delete_replaced = {
@@ -114,6 +143,23 @@ static void read_row(struct command *command, const struct db_result *result, in
         read_waiting(command, result, row);
 }
 
+/* Returns false when the answer has to be rebuilt from an event. */
+static bool read_private(struct command *command, const struct db_result *result, int row)
+{
+    if (!db_text(result, row, DATA).data)
+        return false;
+    struct effect *effect =
+        command_add_effect(command, db_text(result, row, TYPE), db_text(result, row, DATA));
+    effect->is_private = true;
+    effect->version = db_int(result, row, VERSION);
+    effect->at = arena_copy(&command->arena, db_text(result, row, AT_TEXT));
+    bool is_good = uuid_parse(db_text(result, row, SUBJECT), &effect->subject) &&
+                   uuid_parse(db_text(result, row, ACTOR), &effect->actor);
+    assert(is_good);
+    (void)is_good;
+    return true;
+}
+
 size_t inbox_read_found(struct records *records, struct command *const *commands, size_t count,
                         const struct db_result *result)
 {
@@ -125,7 +171,8 @@ size_t inbox_read_found(struct records *records, struct command *const *commands
             continue;
         struct command *command = commands[ordinal - 1];
         read_row(command, result, row);
-        if (command->finding != FINDING_REPLAY || command->status != ERR_OK)
+        if (command->finding != FINDING_REPLAY || command->status != ERR_OK ||
+            read_private(command, result, row))
             continue;
         events_recall_add(records, ordinal, command, db_int(result, row, SEQ), db_text(result, row, AT));
         successes++;
@@ -166,15 +213,48 @@ static void add_result(struct records *records, const struct command *command)
     pg_array_add_text(column++, command->effects ? SLICE_NONE : command->refusal);
 }
 
+static bool is_private(const struct command *command)
+{
+    return command->effects && command->effects->is_private;
+}
+
+static void add_private(struct records *records, const struct command *command)
+{
+    struct pg_array *column = pg_rows_add(&records->rows);
+    pg_array_add_uuid(column++, &command->envelope.company);
+    pg_array_add_uuid(column++, &command->envelope.id);
+    pg_array_add_i64(column++, (int64_t)command->envelope.fingerprint);
+    pg_array_add_text(column++, slice_of(err_info(command->status)->slug));
+    pg_array_add_i64(column++, command->http_status);
+    pg_array_add_text(column++, command->effects->type);
+    pg_array_add_uuid(column++, &command->effects->subject);
+    pg_array_add_uuid(column++, &command->effects->actor);
+    pg_array_add_i64(column++, command->effects->version);
+    pg_array_add_text(column++, command->effects->data);
+}
+
+static void add_all_private(struct records *records, struct command *const *commands, size_t count,
+                            const char *at, db_on_result *on_done, void *arg)
+{
+    static const enum pg_element columns[] = {PG_UUID, PG_UUID, PG_BIGINT, PG_TEXT,   PG_SMALLINT,
+                                              PG_TEXT, PG_UUID, PG_UUID,   PG_BIGINT, PG_JSON};
+    pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
+    for (size_t i = 0; i < count; i++)
+        if (command_has_result(commands[i]) && is_private(commands[i]))
+            add_private(records, commands[i]);
+    pg_rows_send(&records->rows, records->db, &insert_private, at, on_done, arg);
+}
+
 void inbox_add(struct records *records, struct command *const *commands, size_t count, const char *at,
                db_on_result *on_done, void *arg)
 {
     replace(records, commands, count, on_done, arg);
+    add_all_private(records, commands, count, at, on_done, arg);
     static const enum pg_element columns[] = {PG_UUID,     PG_UUID,   PG_BIGINT, PG_TEXT,
                                               PG_SMALLINT, PG_BIGINT, PG_JSON};
     pg_rows_begin_binary(&records->rows, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < count; i++)
-        if (command_has_result(commands[i]))
+        if (command_has_result(commands[i]) && !is_private(commands[i]))
             add_result(records, commands[i]);
     pg_rows_send(&records->rows, records->db, &insert_results, at, on_done, arg);
 }

@@ -20,6 +20,6 @@ void inbox_look(struct records *records, struct command *const *commands, size_t
 size_t inbox_read_found(struct records *records, struct command *const *commands, size_t count,
                         const struct db_result *result);
 
-/* Sends at most two statements. `at`: the time of the batch. */
+/* Sends at most three statements. `at`: the time of the batch. */
 void inbox_add(struct records *records, struct command *const *commands, size_t count, const char *at,
                db_on_result *on_done, void *arg);

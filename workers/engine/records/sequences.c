@@ -164,6 +164,8 @@ void sequences_number(struct sequences *sequences, struct command *const *comman
             continue;
         struct sequence *sequence = sequence_of(sequences, commands[i]);
         for (struct effect *effect = commands[i]->effects; effect; effect = effect->next) {
+            if (effect->is_private)
+                continue;
             effect->seq = ++sequence->seq;
             sequence->has_moved = true;
         }

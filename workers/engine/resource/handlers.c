@@ -43,7 +43,8 @@ static const struct resource_plan plain_create_of_many = {.verb = RESOURCE_CREAT
 
 static const struct resource_plan *plain_plan(const struct msg_resource *resource, const struct plain *row)
 {
-    bool is_many = row->verb == MSG_VERB_CREATE && !resource->is_alone;
+    bool is_many = row->verb == MSG_VERB_CREATE && !resource->is_alone &&
+                   !msg_is_for_nobody(resource, msg_verb_name(row->verb));
     return is_many ? &plain_create_of_many : &row->plan;
 }
 
@@ -55,6 +56,18 @@ static void add_plain(struct handlers *handlers, const struct msg_resource *reso
         snprintf(event, sizeof(event), "%s.%s", resource->name, plain[i].past);
         if (msg_resource_has(resource, plain[i].verb) && !handlers_find(handlers, slice_of(type)))
             add(handlers, type, event, resource, plain_plan(resource, &plain[i]));
+    }
+}
+
+/* schemac does not know the commands of handlers.def. */
+static void check_audiences(const struct handlers *handlers, const struct msg_resource *resource)
+{
+    char type[128];
+    for (const struct msg_audience *at = resource->audiences; at && at->command; at++) {
+        snprintf(type, sizeof(type), "%s.%s", resource->name, at->command);
+        const struct handler *handler = handlers_find(handlers, slice_of(type));
+        assert(handler);
+        (void)handler;
     }
 }
 
@@ -74,6 +87,9 @@ struct handlers *handlers_new(const char *pool)
     for (size_t i = 0; i < resources; i++)
         if (strcmp(msg_resources[i]->pool, pool) == 0)
             add_plain(handlers, msg_resources[i]);
+    for (size_t i = 0; i < resources; i++)
+        if (strcmp(msg_resources[i]->pool, pool) == 0)
+            check_audiences(handlers, msg_resources[i]);
     return handlers;
 }
 

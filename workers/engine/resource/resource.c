@@ -448,6 +448,7 @@ static void read_row(const struct resource_statement *s, struct command *command
     effect->version = version;
     effect->actor = command->envelope.actor;
     effect->at = arena_copy(&command->arena, slice_of(moment->at));
+    effect->is_private = s->is_for_nobody;
     if (!place(s, command, result, row, effect))
         command_refuse(command, ERR_INTERNAL, NULL, NULL, 0);
     command->http_status = s->plan->http_status ? s->plan->http_status : http_status[s->plan->verb];

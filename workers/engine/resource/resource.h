@@ -101,7 +101,8 @@ struct resource_statement {
     size_t rule_count;
     struct resource_rule *made_rules; /* those of the rules that follow from the schemas; heap */
     size_t made_count;
-    bool has_follow; /* sums of other entities follow from it (follow.c) */
+    bool is_for_nobody; /* what it does is told to the sender alone (x-audience) */
+    bool has_follow;    /* sums of other entities follow from it (follow.c) */
 };
 
 /* `name` is the command's type and becomes the statement's name; it must outlive the statement. `event` is the

@@ -653,11 +653,13 @@ void resource_statement_init(struct resource_statement *statement, const char *n
     struct resource_plan *plan = resource_plan_whole(resource, written);
     assert(resource->object->field_count <= MSG_COLUMNS_MAX); /* bits of :has */
     assert(!plan->many || (plan->verb == RESOURCE_CREATE && !resource_has_follow(resource)));
+    assert(!msg_is_for_nobody(resource, name) || (!plan->many && !resource_has_follow(resource)));
     *statement = (struct resource_statement){
         .resource = resource,
         .plan = plan,
         .made_rules = xcalloc(RESOURCE_RULES_MAX, sizeof(*statement->made_rules)),
         .has_follow = resource_has_follow(resource),
+        .is_for_nobody = msg_is_for_nobody(resource, name),
     };
     struct sql_writer w = {.statement = statement, .resource = resource, .plan = plan};
     CLEANUP(buf_done) struct buf beginning;

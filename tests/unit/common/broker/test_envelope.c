@@ -295,6 +295,23 @@ static void test_refusal_when_written_then_goes_to_the_reply_key_alone(void **st
     assert_int_equal(envelope_write_event(&event, EVENT_KEYS_BOTH, &scratch, &message), ERR_BAD_REQUEST);
 }
 
+static void test_private_event_when_written_then_goes_to_the_reply_key_alone(void **state)
+{
+    (void)state;
+    struct envelope_scratch scratch;
+    struct broker_message message;
+    struct event event = full_event();
+    event.is_private = true;
+    event.seq = 0;
+    assert_round_trip_of_event(&event);
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_OK);
+    assert_true(slice_is(message.exchange, "events"));
+    assert_true(slice_is(message.routing_key, "reply.here"));
+    assert_int_equal(message.cc_count, 0);
+    event.reply_to = SLICE("");
+    assert_int_equal(envelope_write_event(&event, EVENT_KEYS_SLOT, &scratch, &message), ERR_BAD_REQUEST);
+}
+
 static const struct {
     const char *header;
     enum trick trick;
@@ -350,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_event_when_written_then_goes_to_its_company_with_the_reply_key_in_cc),
         cmocka_unit_test(test_event_when_written_by_slot_then_goes_to_the_slot_of_its_company_alone),
         cmocka_unit_test(test_refusal_when_written_then_goes_to_the_reply_key_alone),
+        cmocka_unit_test(test_private_event_when_written_then_goes_to_the_reply_key_alone),
         cmocka_unit_test(test_event_when_a_part_is_missing_or_malformed_then_poison),
     };
     return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);

@@ -112,6 +112,26 @@ static void test_page_when_events_are_hidden_goes_on_with_numbers(void **state)
     assert_string_equal(buf_data(&page), "{\"type\":\"task.created\",\"seq\":9,\"data\":{\"a\":\"}],\"}}");
 }
 
+static void test_event_when_it_is_for_some_users_names_them_by_fields_or_as_its_sender(void **state)
+{
+    (void)state;
+    static const char *const of_fields[] = {"user_id", "other_id", NULL};
+    static const char *const of_sender[] = {MSG_AUDIENCE_SENDER, NULL};
+    static const char one[] = "{\"type\":\"a.created\",\"seq\":1,"
+                              "\"actor\":\"01000000-0000-0000-0000-000000000000\",\"data\":{"
+                              "\"actor\":\"04000000-0000-0000-0000-000000000000\","
+                              "\"user_id\":\"02000000-0000-0000-0000-000000000000\",\"other_id\":null}}";
+    const struct uuid actor = {{1}}, user = {{2}}, other = {{3}}, fourth = {{4}};
+    assert_true(audience_names(of_sender, slice_of(one), &actor));
+    assert_true(audience_names(of_fields, slice_of(one), &user));
+    assert_false(audience_names(of_sender, slice_of(one), &user));
+    assert_false(audience_names(of_sender, slice_of(one), &fourth));
+    assert_false(audience_names(of_fields, slice_of(one), &actor));
+    assert_false(audience_names(of_fields, slice_of(one), &other));
+    assert_false(audience_names(of_fields, slice_of(one), NULL));
+    assert_false(audience_names(of_fields, SLICE("{\"type\":\"a.created\"}"), &user));
+}
+
 static void test_roles_when_they_see_the_same_share_what_is_encoded(void **state)
 {
     (void)state;
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_events_when_the_role_may_not_read_them_have_their_number_alone),
         cmocka_unit_test(test_events_of_a_project_when_the_role_sees_no_money_are_without_it),
         cmocka_unit_test(test_page_when_events_are_hidden_goes_on_with_numbers),
+        cmocka_unit_test(test_event_when_it_is_for_some_users_names_them_by_fields_or_as_its_sender),
         cmocka_unit_test(test_roles_when_they_see_the_same_share_what_is_encoded),
         cmocka_unit_test(
             test_company_page_when_the_user_is_tied_to_some_projects_has_their_events_and_else_numbers),
