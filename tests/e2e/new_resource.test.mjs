@@ -29,6 +29,19 @@ await tree.newResource('punch_item', 'project', {
 });
 await tree.newResource('punch_note', 'punch_item', { cost: { $ref: 'types.json#/$defs/optional-money' } });
 
+// Nothing of it comes from a client, and a rule of its reads.
+await tree.newResource('tick', undefined,
+    { name: { type: 'string', maxLength: 20, default: 'tick', readOnly: true }, description: { type: ['string', 'null'], maxLength: 20, readOnly: true } },
+    {
+        required: [], 'x-rules': [{ verbs: ['create'], detail: 'The company has ticked twice.',
+            broken_when: '(SELECT count(*) FROM tick AS k WHERE k.company_id = :company) >= 2' }],
+    });
+// Who hears of what: of a badge its holder and who made it, of a seal nobody.
+await tree.newResource('badge', 'project', { holder_id: { $ref: 'types.json#/$defs/optional-uuid' } },
+    { 'x-audience': { create: ['holder_id', 'sender'], update: ['holder_id'], delete: ['sender'] } });
+await tree.newResource('seal', undefined, { stamp: { type: 'integer', minimum: 0, maximum: 9, default: 0 } },
+    { 'x-audience': { create: 'nobody', update: 'nobody', delete: 'nobody' } });
+
 const shared = {};
 let stack;
 
@@ -141,6 +154,75 @@ describe('resources of a stranger', () => {
         assert.equal(strangers.length, 3);
         const all = readResources(join(tree.folder, 'schemas', 'messages'));
         assert.deepEqual((await differences(stack.name, all)).filter((one) => strangers.some(({ table }) => one.startsWith(table))), []);
+    });
+
+    test('test_a_resource_without_a_field_of_a_client_when_a_rule_reads_then_it_is_made_until_the_rule_is_broken', async () => {
+        const api = stack.client({ company: await stack.addCompany() });
+        for (let i = 0; i < 2; i++) {
+            const made = expectCreated(await api.post('/v1/ticks', {}), '/v1/ticks');
+            assert.equal(expectStatus(await api.patch(`/v1/ticks/${made.id}`, {}), 200).body.name, 'tick');
+        }
+        assert.equal(expectProblem(await api.post('/v1/ticks', {}), 409, 'conflict').body.detail, 'The company has ticked twice.');
+    });
+
+    test('test_a_resource_for_some_users_when_it_changes_then_each_door_shows_it_to_these_alone', { timeout: 60_000 }, async () => {
+        const company = await stack.addCompany();
+        const [holder, other, sender] = [await stack.addUser(company, 'project_manager'), await stack.addUser(company), await stack.addUser(company)];
+        const api = stack.client({ company, user: sender });
+        const project = expectCreated(await api.post('/v1/projects', { name: 'Gate' }), '/v1/projects');
+        const who = { sender: { user: sender }, holder: { user: holder, role: 'project_manager' }, other: { user: other } };
+        const speakers = {};
+        for (const [name, of] of Object.entries(who)) {
+            speakers[name] = await Speaker.connected(stack, { company, ...of });
+            for (const [id, channel] of [[2, `company:${company}`], [3, `project:${project.id}`]])
+                assert.equal((await speakers[name].ask({ id, subscribe: { channel } })).error, undefined, `${name} ${channel}`);
+        }
+        const path = `/v1/projects/${project.id}/badges`;
+        const badge = expectCreated(await api.post(path, { name: 'Key', holder_id: holder }), path);
+        expectStatus(await api.patch(`${path}/${badge.id}`, { name: 'Card' }), 200);
+        expectStatus(await api.delete(`${path}/${badge.id}`), 204);
+        const sees = { sender: [true, false, true], holder: [true, true, false], other: [false, false, false] };
+        for (const [name, of] of Object.entries(who)) {
+            const client = stack.client({ company, ...of });
+            const expected = ['created', 'updated', 'deleted'].map((past, i) => [sees[name][i] ? `badge.${past}` : undefined, i + 2]);
+            const page = async (channel) => flat(expectStatus(await client.get(`/v1/events?after=1&channels=${channel}`, { accept: 'application/json' }), 200).body.data);
+            const shown = (events) => events.map(({ type, seq }) => [type, seq]);
+            assert.deepEqual(shown(await page(`company:${company}`)), expected, `page, ${name}`);
+            assert.deepEqual(shown(await page(`project:${project.id}`)), expected.filter(([type]) => type), `page of the project, ${name}`);
+            const live = { company: [], project: [] };
+            await until(async () => {
+                for (const { push } of speakers[name].heard.splice(0)) if (push?.pub) live[push.channel.split(':')[0]].push(push.pub.data);
+                return flat(live.company).length >= 3;
+            }, 20_000, `${name} to hear`);
+            assert.deepEqual(shown(flat(live.company)), expected, `live, ${name}`);
+            assert.deepEqual(shown(live.project), expected.filter(([type]) => type), `live, the project, ${name}`);
+            const history = await speakers[name].ask({ id: 5, history: { channel: `company:${company}`, limit: 100, since: { offset: 1, epoch: '' } } });
+            assert.deepEqual(shown(flat(history.history.publications.map(({ data }) => data))), expected, `history, ${name}`);
+            speakers[name].disconnect();
+        }
+    });
+
+    test('test_a_resource_for_nobody_when_it_changes_then_its_sender_is_answered_and_no_number_is_taken', { timeout: 60_000 }, async () => {
+        const company = await stack.addCompany();
+        const api = stack.client({ company }), speaker = await Speaker.connected(stack, { company });
+        const key = { 'idempotency-key': randomUUID() };
+        const made = expectCreated(await api.post('/v1/seals', { name: 'Wax' }, key), '/v1/seals');
+        const again = await api.post('/v1/seals', { name: 'Wax' }, key);
+        assert.deepEqual([again.status, again.body], [201, made]);
+        const { rpc } = await speaker.ask({ id: 2, rpc: { method: `PATCH /v1/seals/${made.id}`, data: { body: { stamp: 3 } } } });
+        assert.deepEqual([rpc.data.status, rpc.data.body.stamp, rpc.data.body.version], [200, 3, 2]);
+        const operation = expectStatus(await api.get(`/v1/operations/${made.id}`), 200).body;
+        assert.deepEqual([operation.status, operation.result], ['succeeded', made]);
+        const later = await api.post('/v1/seals', { name: 'Lead' }, { prefer: 'respond-async' });
+        const location = expectStatus(later, 202).headers.location;
+        await until(async () => (await api.get(location)).body.status === 'succeeded', 20_000, 'the result');
+        expectStatus(await api.delete(`/v1/seals/${made.id}`), 204);
+        const project = expectCreated(await api.post('/v1/projects', { name: 'First event' }), '/v1/projects');
+        const { data } = expectStatus(await api.get(`/v1/events?after=0&channels=company:${company}`, { accept: 'application/json' }), 200).body;
+        assert.deepEqual(data.map(({ type, seq, id }) => [type, seq, id]), [['project.created', 1, project.id]]);
+        const { body } = expectStatus(await api.get('/openapi.json'), 200);
+        assert.equal(body.components.schemas.Event.discriminator.mapping['seal.created'], undefined);
+        speaker.disconnect();
     });
 
     test('test_the_document_when_read_then_it_describes_them', async () => {

@@ -71,7 +71,8 @@ static void write_new_field(struct sql_writer *w, size_t index)
 
 static void write_new_fields(struct sql_writer *w)
 {
-    const char *separator = "(SELECT ";
+    const char *separator = "";
+    buf_append_text(&w->text, "(SELECT ");
     for (size_t i = 0; i < w->resource->object->field_count; i++) {
         if (!resource_is_given(w, &w->resource->object->fields[i]))
             continue;
@@ -79,7 +80,9 @@ static void write_new_fields(struct sql_writer *w)
         write_new_field(w, i);
         separator = ", ";
     }
-    buf_append_text(&w->text, w->plan->verb == RESOURCE_CREATE ? ", 1 AS _i) AS new" : ") AS new");
+    if (w->plan->verb == RESOURCE_CREATE) /* there may be no field that a client gives */
+        buf_printf(&w->text, "%s1 AS _i", separator);
+    buf_append_text(&w->text, ") AS new");
 }
 
 static void write_array_param(struct sql_writer *w, unsigned param, const char *type)
