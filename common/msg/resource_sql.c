@@ -18,6 +18,13 @@ void resource_sql_column(const char *alias, const char *column, struct buf *out)
     append_quoted(out, column);
 }
 
+void resource_sql_sort(const char *alias, const struct msg_field *field, struct buf *out)
+{
+    char column[128];
+    snprintf(column, sizeof(column), "%s%s", field->column, field->shape.type == MSG_NUMBER ? "_cents" : "");
+    resource_sql_column(alias, column, out);
+}
+
 /* Times have the one form of time_text (schemas/sql/0015_event_text.sql). */
 static void append_value(const char *alias, const struct msg_field *field, struct buf *out)
 {

@@ -31,5 +31,8 @@ uint64_t resource_sql_seen(const struct msg_resource *resource, unsigned hidden)
 void resource_sql_json_without(const struct msg_resource *resource, const char *alias, unsigned hidden,
                                struct buf *out);
 
+/* Appends the column that lists are sorted by: of a field with x-sort its own, of money that of its cents, which PostgreSQL
+ * keeps (schemas/sql/0061_sort_money_concurrently.sql). */
+void resource_sql_sort(const char *alias, const struct msg_field *field, struct buf *out);
 /* Appends `alias."column"`, quoted. */
 void resource_sql_column(const char *alias, const char *column, struct buf *out);

@@ -93,7 +93,9 @@ static bool is_bound(uint8_t demand)
 static struct walk walk_of(const struct plan *plan, const struct plan_shape *shape)
 {
     int sorted = sorted_filter(plan, shape);
-    if (sorted >= 0 && is_bound(shape->filters[sorted]))
+    bool is_amount =
+        plan->sorts[shape->sort]->shape.type == MSG_NUMBER; /* its index has cents, no filter has */
+    if (sorted >= 0 && is_bound(shape->filters[sorted]) && !is_amount)
         return (struct walk){.filter = -1, .bounds = sorted};
     return (struct walk){.filter = shape->sort == 0 ? walked_filter(plan, shape) : -1, .bounds = -1};
 }
@@ -191,6 +193,11 @@ static struct writer writer_of(struct buf *sql, const struct plan *plan, const s
 static void append_column(const struct writer *w, const struct msg_field *field)
 {
     resource_sql_column("t", field->column, w->sql);
+}
+
+static void append_sort(const struct writer *w)
+{
+    resource_sql_sort("t", w->sort, w->sql);
 }
 
 /* " AND <column> <operator> $<number>" */
@@ -303,7 +310,7 @@ static void append_position(const struct writer *w)
         buf_append_text(w->sql, "(extract(epoch FROM t.created_at) * 1000000)::bigint, t.id");
         return;
     }
-    append_column(w, w->sort);
+    append_sort(w);
     buf_append_text(w->sql, "::text, t.id");
 }
 
@@ -381,13 +388,13 @@ static void append_walk_of_sort(const struct writer *w)
     bool descending = w->shape->descending;
     if (w->shape->place == PLAN_NULLS || w->shape->place == PLAN_AFTER_NULL) {
         buf_append_text(w->sql, " AND ");
-        append_column(w, w->sort);
+        append_sort(w);
         buf_append_text(w->sql, " IS NULL");
         if (w->n.after_id)
             buf_printf(w->sql, " AND t.id %s $%u", w->forward, w->n.after_id);
     } else if (w->n.after_id) {
         buf_append_text(w->sql, " AND (");
-        append_column(w, w->sort);
+        append_sort(w);
         buf_printf(w->sql, ", t.id) %s ($%u, $%u)", w->forward, w->n.after_value, w->n.after_id);
         append_bound(w, descending);
         append_bound_before(w, !descending);
@@ -396,12 +403,12 @@ static void append_walk_of_sort(const struct writer *w)
         append_bound(w, !descending);
         if (w->sort->shape.nullable && w->walk.bounds < 0) {
             buf_append_text(w->sql, " AND ");
-            append_column(w, w->sort);
+            append_sort(w);
             buf_append_text(w->sql, " IS NOT NULL");
         }
     }
     buf_append_text(w->sql, " ORDER BY ");
-    append_column(w, w->sort);
+    append_sort(w);
     buf_printf(w->sql, "%s, t.id%s", w->order, w->order);
 }
 
@@ -457,16 +464,16 @@ static void append_after(const struct writer *w)
     bool nullable = w->sort->shape.nullable;
     if (w->shape->place == PLAN_AFTER) {
         buf_append_text(w->sql, nullable ? " AND ((" : " AND (");
-        append_column(w, w->sort);
+        append_sort(w);
         buf_printf(w->sql, ", t.id) %s ($%u, $%u)", w->forward, w->n.after_value, w->n.after_id);
         if (nullable) {
             buf_append_text(w->sql, " OR ");
-            append_column(w, w->sort);
+            append_sort(w);
             buf_append_text(w->sql, " IS NULL)");
         }
     } else if (w->shape->place == PLAN_AFTER_NULL) {
         buf_append_text(w->sql, " AND ");
-        append_column(w, w->sort);
+        append_sort(w);
         buf_printf(w->sql, " IS NULL AND t.id %s $%u", w->forward, w->n.after_id);
     }
 }
@@ -488,7 +495,7 @@ void list_sql_search(struct buf *sql, const struct plan *plan, const struct plan
     append_conditions(&w, &no_walk);
     append_after(&w);
     buf_append_text(sql, " ORDER BY ");
-    append_column(&w, w.sort);
+    append_sort(&w);
     buf_printf(sql, "%s NULLS LAST, t.id%s", w.order, w.order);
     buf_append_text(sql, " LIMIT $2) UNION ALL (SELECT NULL, NULL, NULL FROM found WHERE ids IS NULL)");
 }

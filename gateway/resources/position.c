@@ -40,6 +40,21 @@ static bool is_old(const struct plan *plan, const struct plan_shape *shape)
     return is_old;
 }
 
+/* Of money a cursor has the cents. */
+static bool is_cents(struct slice text)
+{
+    enum { DIGITS_MAX = 17 };
+    size_t begin = text.len > 0 && text.data[0] == '-', i = begin;
+    while (i < text.len && text.data[i] >= '0' && text.data[i] <= '9')
+        i++;
+    return i == text.len && i > begin && i - begin <= DIGITS_MAX;
+}
+
+static bool is_value(struct call *call, const struct msg_field *sort, struct slice *text)
+{
+    return sort->shape.type == MSG_NUMBER ? is_cents(*text) : !filter_check(call, sort, text).data;
+}
+
 static struct slice check_cursor(struct call *call, const struct plan *plan, struct selection *selection,
                                  uint64_t digest)
 {
@@ -47,7 +62,7 @@ static struct slice check_cursor(struct call *call, const struct plan *plan, str
     struct cursor *after = &selection->after;
     if (after->has_digest ? after->digest != digest : !is_old(plan, shape))
         return SLICE("is the `next` of a list with another order, other filters, or of somebody else");
-    if (after->kind == CURSOR_TEXT && filter_check(call, plan->sorts[shape->sort], &after->text).data)
+    if (after->kind == CURSOR_TEXT && !is_value(call, plan->sorts[shape->sort], &after->text))
         return SLICE("must be the `next` of an earlier page");
     bool is_null = after->kind == CURSOR_NULL;
     if ((after->kind == CURSOR_TIME) != (shape->sort == 0) ||

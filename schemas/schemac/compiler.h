@@ -62,6 +62,9 @@ bool compile_object(struct compiler *c, const struct spot *spot, const struct ms
 bool compile_field(struct compiler *c, const struct spot *spot, const char *name,
                    struct msg_field *ret_field);
 
+/* money.c: whether x-money is true for the property. */
+bool is_money(struct compiler *c, const struct spot *property);
+
 /* sort.c: x-sort of one field, and the indexes of a resource as a whole. */
 bool check_sort(struct compiler *c, const struct spot *spot, const struct msg_field *field);
 bool check_indexes(struct compiler *c, const struct spot *root, const struct msg_resource *resource);

@@ -21,6 +21,12 @@ static bool find_word(struct compiler *c, const struct spot *property, struct sp
     return false;
 }
 
+bool is_money(struct compiler *c, const struct spot *property)
+{
+    struct spot word;
+    return find_word(c, property, &word) && json_is_true(word.json);
+}
+
 /* Most amounts are whole, and for these nothing is looked up. */
 static bool add_rules(struct rule_reader *r, const struct spot *at, const struct msg_field *field)
 {

@@ -13,9 +13,10 @@ bool check_sort(struct compiler *c, const struct spot *spot, const struct msg_fi
         return refuse(c, spot, "x-sort: every list can be sorted by created_at, and equal ones by id");
     if (shape->type == MSG_OBJECT || shape->type == MSG_ARRAY || shape->type == MSG_BOOLEAN)
         return refuse(c, spot, "x-sort is for dates, times, integers and texts");
-    /* Row-level security keeps comparisons of numeric from every index: they are not leakproof. */
-    if (shape->type == MSG_NUMBER)
-        return refuse(c, spot, "x-sort is not for numbers with decimals: give it an integer, as in cents");
+    /* Row-level security keeps comparisons of numeric from every index: they are not leakproof. Money has a column of
+     * cents beside its own. */
+    if (shape->type == MSG_NUMBER && !is_money(c, spot))
+        return refuse(c, spot, "x-sort is not for numbers with decimals but x-money: give it an integer");
     /* Cursors have the value. */
     if (shape->type == MSG_STRING && !shape->allowed && shape->max_length > TEXT_MAX)
         return refuse(c, spot, "x-sort is for texts of at most %d characters", TEXT_MAX);

@@ -39,6 +39,9 @@ export const isNullable = ({ type }) => Array.isArray(type) && type.includes('nu
 export const typeOf = ({ type }) => (Array.isArray(type) ? type.find((one) => one !== 'null') : type);
 const columnOf = ([name, field]) => field['x-column'] ?? name;
 
+// Lists are sorted by money along its cents, which PostgreSQL computes.
+const sortedBy = (entry) => `${columnOf(entry)}${typeOf(entry[1]) === 'number' ? '_cents' : ''}`;
+
 const CATALOG = (tables) => `
     SELECT c.relname AS name, c.relkind AS kind,
            (SELECT json_object_agg(a.attname, json_build_object('type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull))

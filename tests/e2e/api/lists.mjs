@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 
-import { expectProblem, expectStatus, newProject, newTask } from './expect.mjs';
+import { expectCreated, expectProblem, expectStatus, newProject, newTask } from './expect.mjs';
 
 // RFC 8288: the next page's address, or undefined on the last.
 function nextOf(answer) {
@@ -182,6 +182,21 @@ export function lists(shared) {
                     assert.equal(walked.length, 9);
                     assert.deepEqual(walked.map(({ id }) => id), ids);
                 }
+            });
+
+            test('test_list_sorted_by_money_in_pages_then_by_its_amount_and_each_once', async () => {
+                const path = `/v1/projects/${(await newProject(other, { name: 'Money' })).id}/subcontracts`, made = [];
+                for (const contract_amount of [10, 9.99, 0, 0.01, 99999999999.99, 10, 100.5, 2]) {
+                    const { id } = expectCreated(await other.post('/v1/subcontractors', { name: `S${contract_amount}` }), '/v1/subcontractors');
+                    made.push(expectCreated(await other.post(path, { subcontractor_id: id, contract_amount }), path));
+                }
+                for (const [sort, sign] of [['contract_amount', 1], ['-contract_amount', -1]]) {
+                    const walked = await walk(other, `${path}?sort=${sort}&limit=2`);
+                    const expected = made.toSorted((a, b) => sign * (a.contract_amount - b.contract_amount || compare(a.id, b.id)));
+                    assert.deepEqual(walked.map(({ id }) => id), expected.map(({ id }) => id), sort);
+                }
+                const { next } = expectStatus(await other.get(`${path}?limit=2&sort=contract_amount`), 200).body;
+                expectProblem(await other.get(`${path}?limit=2&sort=-contract_amount&after=${next}`), 400, 'bad-request');
             });
 
             test('test_pages_walked_while_the_order_of_others_changes_then_those_that_stay_once', async () => {

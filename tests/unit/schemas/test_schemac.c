@@ -178,7 +178,7 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
         {"\"x-id\":1,\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"x-filter\":true,\"x-indexed\":true",
          ": x-indexed is not for numbers"},
         {"\"x-id\":1,\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"x-sort\":true",
-         ": x-sort is not for numbers with decimals: give it an integer, as in cents"},
+         ": x-sort is not for numbers with decimals but x-money: give it an integer"},
         {"\"x-id\":1,\"type\":\"boolean\",\"x-sort\":true",
          ": x-sort is for dates, times, integers and texts"},
         {"\"x-id\":1,\"type\":\"string\",\"maxLength\":201,\"x-sort\":true",
