@@ -86,6 +86,7 @@ struct msg_field {
         sort; /* lists can be sorted by it: there is an index (company_id, id of the parent, this column, id) */
     /* x-tie: the enum msg_condition of which it names the user, or MSG_TIE_UNTIL; 0: none */
     uint8_t tie;
+    bool money;                      /* x-money: an amount in the currency of the company */
     const struct msg_secret *secret; /* NULL: it is none */
 };
 

@@ -86,6 +86,24 @@ static int scale_of(const struct msg_field *field)
     return multiple > 0 ? scale : -1;
 }
 
+bool sum_is_amount(const struct msg_resource *resource, const struct msg_sum *sum)
+{
+    const struct msg_field *field = field_of(resource, sum->column);
+    return field && field->money && !sum->of && strpbrk(sum->sql, "*/");
+}
+
+/* `is_check`: what has been computed may be from before the company had another currency. */
+static void write_amount(const struct msg_sum *sum, bool is_check, struct buf *out)
+{
+    if (is_check)
+        buf_printf(
+            out,
+            "CASE WHEN t.\"%s\" = round((%s)::numeric, 0) THEN t.\"%s\" ELSE round((%s)::numeric, 2) END",
+            sum->column, sum->sql, sum->column, sum->sql);
+    else
+        buf_printf(out, "money_round(:company, (%s)::numeric)", sum->sql);
+}
+
 static void write_rounded(const struct msg_resource *resource, const struct msg_sum *sum, struct buf *out)
 {
     int scale = scale_of(field_of(resource, sum->column));
@@ -203,6 +221,7 @@ struct values {
     const struct msg_resource *resource;
     sum_write_base *write;
     void *ctx;
+    bool is_check;
     struct columns base;
 };
 
@@ -237,7 +256,10 @@ static void write_level(const struct values *v, size_t count, struct columns *re
     for (size_t i = 0; i < ret_columns->count; i++)
         if (strcmp(ret_columns->names[i], last->column) != 0)
             buf_printf(out, "new.\"%s\", ", ret_columns->names[i]);
-    write_rounded(v->resource, last, out);
+    if (sum_is_amount(v->resource, last))
+        write_amount(last, v->is_check, out);
+    else
+        write_rounded(v->resource, last, out);
     buf_append_text(out, " AS ");
     write_quoted(last->column, out);
     buf_append_text(out, " FROM ");
@@ -246,15 +268,21 @@ static void write_level(const struct values *v, size_t count, struct columns *re
     add_column(ret_columns, last->column);
 }
 
-void sum_sql_values(const struct msg_resource *resource, sum_write_base *write, void *ctx, struct buf *out)
+static void write_values(const struct msg_resource *resource, sum_write_base *write, void *ctx, bool is_check,
+                         struct buf *out)
 {
-    struct values v = {.resource = resource, .write = write, .ctx = ctx};
+    struct values v = {.resource = resource, .write = write, .ctx = ctx, .is_check = is_check};
     struct columns columns;
     size_t count = 0;
     find_base(resource, &v.base);
     while (sums_of(resource)[count].column)
         count++;
     write_level(&v, count, &columns, out);
+}
+
+void sum_sql_values(const struct msg_resource *resource, sum_write_base *write, void *ctx, struct buf *out)
+{
+    write_values(resource, write, ctx, false, out);
 }
 
 /* ---- what is added ---- */
@@ -380,7 +408,7 @@ static const struct {
     {"DELETE", "old_rows AS child", NULL, "OLD TABLE AS old_rows"},
 };
 
-/* Copies the text for a statement without parameters. */
+/* Copies the text for a statement without parameters, about the rows `t`. */
 static void copy_with_now(struct buf *text, struct buf *out)
 {
     buf_append_char(text, '\0');
@@ -389,6 +417,9 @@ static void copy_with_now(struct buf *text, struct buf *out)
         if (before != ':' && strncmp(at, ":at", 3) == 0 && !is_word(at[3])) {
             buf_append_text(out, "now()");
             at += 2;
+        } else if (before != ':' && strncmp(at, ":company", 8) == 0 && !is_word(at[8])) {
+            buf_append_text(out, "t.company_id");
+            at += 7;
         } else {
             buf_append_char(out, *at);
         }
@@ -544,7 +575,7 @@ void sum_sql_check(const struct msg_resource *const *resources, const struct msg
             write_joined(resource, *at, "", out);
     CLEANUP(buf_done) struct buf values;
     buf_init(&values, TEXT_MAX);
-    sum_sql_values(resource, write_counted, NULL, &values);
+    write_values(resource, write_counted, NULL, true, &values);
     buf_append_text(out, " CROSS JOIN LATERAL ");
     copy_with_now(&values, out);
     buf_append_text(out, " AS f CROSS JOIN LATERAL (");

@@ -5,7 +5,8 @@
  * A resource keeps its sums as columns. A sum over others is either a field, or a column that is none and that no client
  * sees. The columns whose value is SQL of `new` follow from these and from the other columns of the row, in the order
  * of the schema. Values are exact (numeric). What becomes a field is rounded to the decimals of the field, half away
- * from zero: each item by itself.
+ * from zero: each item by itself. An amount of money that is a product is rounded to the decimals of the company's
+ * currency (money_round); what is added up of such amounts has no more.
  *
  * A column that is no field is NULL in the rows that were there before it, until the migration that made it has counted
  * what they are sums over. Whoever adds a difference to NULL changes nothing, and what follows from it stays.
@@ -26,6 +27,8 @@ bool sum_keeps(const struct msg_resource *resource, const struct msg_resource *c
 bool sum_is_fed(const struct msg_resource *const *resources, const struct msg_resource *child);
 /* true when columns of the resource follow from what a client gives, and not from sums over others alone. */
 bool sum_has_own(const struct msg_resource *resource);
+/* true when the column is an amount that is computed anew, and rounded as the currency wants it. */
+bool sum_is_amount(const struct msg_resource *resource, const struct msg_sum *sum);
 /* The sum of this column; NULL: none. */
 const struct msg_sum *sum_of_column(const struct msg_resource *resource, const char *column);
 

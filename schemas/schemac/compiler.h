@@ -132,7 +132,7 @@ bool reader_has_verb(const struct rule_reader *r, enum msg_verb verb);
 bool read_transition_rules(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
 bool read_number(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
 bool read_unique(struct rule_reader *r, const struct spot *property, struct msg_field *field);
-bool read_money(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
+bool read_money(struct rule_reader *r, const struct spot *property, struct msg_field *field);
 bool read_kept_secret(struct rule_reader *r, const struct spot *property, const struct msg_field *field);
 
 /* line.c: the line of the JSON pointer in the file, from 1. */

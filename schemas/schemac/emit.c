@@ -156,6 +156,8 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     emit_reference(e, "transitions", "transitions", parts->transitions);
     if (field->classes)
         fprintf(e->out, ", .classes = %u", field->classes);
+    if (field->money)
+        fputs(", .money = true", e->out);
     if (field->tie)
         fprintf(e->out, ", .tie = %u", field->tie);
     fputs(",\n     .shape = ", e->out);

@@ -71,12 +71,13 @@ static bool check_within(struct rule_reader *r, const struct spot *property, con
     return !is || refuse(r->c, property, "x-money is for a field of its own, not for a part of one");
 }
 
-bool read_money(struct rule_reader *r, const struct spot *property, const struct msg_field *field)
+bool read_money(struct rule_reader *r, const struct spot *property, struct msg_field *field)
 {
     struct spot word;
     if (!find_word(r->c, property, &word))
         return check_within(r, property, field);
     if (!json_is_boolean(word.json))
         return refuse(r->c, &word, "must be true or false");
+    field->money = json_is_true(word.json);
     return field->read_only || json_is_false(word.json) || add_rules(r, &word, field);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "common/msg/sum_sql.h"
 #include "schemas/schemac/compiler.h"
 
 enum { SUMS_MAX = 32, WAYS_MAX = 32 };
@@ -229,6 +230,13 @@ static bool read_sum(struct reader *r, const struct spot *spot, const char *colu
     return ok;
 }
 
+/* Rounding asks for the company, which creates of several companies would not share. */
+static void note_amounts(struct msg_resource *resource)
+{
+    for (const struct msg_sum *sum = resource->sums; sum->column; sum++)
+        resource->is_alone |= sum_is_amount(resource, sum) && sum_has_own(resource);
+}
+
 static bool read_sums(struct compiler *c, struct schema_set *set, struct schema_message *message)
 {
     struct document *document = document_named(c, message->file);
@@ -251,6 +259,7 @@ static bool read_sums(struct compiler *c, struct schema_set *set, struct schema_
             return false;
     }
     message->resource.sums = r.sums;
+    note_amounts(&message->resource);
     return true;
 }
 
