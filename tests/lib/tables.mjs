@@ -51,20 +51,22 @@ const CATALOG = (tables) => `
                         'columns', ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u (n, i), pg_attribute AS a
                                          WHERE a.attrelid = c.oid AND a.attnum = u.n ORDER BY u.i))
                    FROM pg_constraint AS k WHERE k.conrelid = c.oid) AS constraints,
-           ARRAY(SELECT to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n))
-                   FROM pg_index AS i WHERE i.indrelid = c.oid) AS indexes,
-           ARRAY(SELECT to_json(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n))
-                   FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique) AS uniques,
+           ARRAY(SELECT json_build_object('name', x.relname, 'method', m.amname, 'unique', i.indisunique, 'valid', i.indisvalid AND i.indisready,
+                        'columns', ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n),
+                        'options', i.indoption::text, 'where', pg_get_expr(i.indpred, i.indrelid))
+                   FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid JOIN pg_am AS m ON m.oid = x.relam
+                  WHERE i.indrelid = c.oid ORDER BY x.relname) AS indexes,
            c.relrowsecurity AS is_secured,
-           ARRAY(SELECT r.rolname FROM pg_policy AS p, pg_roles AS r WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS policies,
+           ARRAY(SELECT format('%s%s for %s to %s using (%s) with check (%s)', p.polname, CASE WHEN p.polpermissive THEN '' ELSE ' restrictive' END, p.polcmd,
+                        ARRAY(SELECT CASE u.r WHEN 0 THEN 'public' ELSE u.r::regrole::text END FROM unnest(p.polroles) AS u (r) ORDER BY 1)::text,
+                        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+                   FROM pg_policy AS p WHERE p.polrelid = c.oid ORDER BY p.polname) AS policies,
            (SELECT json_object_agg(r.rolname, ARRAY(
                 SELECT x FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS x WHERE has_table_privilege(r.oid, c.oid, x)))
               FROM pg_roles AS r WHERE r.rolname LIKE 'cortex\\_%') AS may,
            to_regproc('public.' || quote_ident(c.relname || '_search')) IS NOT NULL AS has_search
       FROM pg_class AS c
      WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN (${tables.map((table) => `'${table}'`).join(', ')})`;
-
-const begins = (index, columns) => columns.every((column, i) => index[i]?.replace(/"/g, '') === column);
 
 // ---- types and bounds ----
 
@@ -150,16 +152,6 @@ function trialsOf({ table, isOld }, entry, found) {
     ].map((trial) => ({ ...trial, type, column, checks }));
 }
 
-function* ofUniques({ table, parent, fields }, found) {
-    const company = ['company_id'], above = [...company, `${parent}_id`];
-    for (const entry of Object.entries(fields)) {
-        const number = entry[1]['x-number'], unique = entry[1]['x-unique'];
-        const wanted = [...((number?.per ?? unique) === 'parent' ? above : company), columnOf(entry)];
-        if ((number || unique) && !found.uniques.some((index) => index.length === wanted.length && begins(index, wanted)))
-            yield `${table}.${entry[0]}: has no unique index (${wanted.join(', ')})`;
-    }
-}
-
 function* ofKeys({ table, parent, fields, computed }, resources, found) {
     const keys = found.constraints.filter(({ kind }) => kind === 'p' || kind === 'f')
         .map(({ kind, columns, other }) => `${kind} ${columns.join(',')}${kind === 'f' ? ` ${other}` : ''}`);
@@ -174,30 +166,62 @@ function* ofKeys({ table, parent, fields, computed }, resources, found) {
     if (!keys.includes(above)) yield `${table}: has no foreign key ${above.slice(2)}`;
 }
 
-function* ofIndexes({ table, parent, fields, verbs, export: isExported = true }, found) {
-    const list = ['company_id', ...(parent ? [`${parent}_id`] : []), 'created_at', 'id'];
-    if (!found.indexes.some((index) => begins(index, list))) yield `${table}: has no index for its list (${list.join(', ')})`;
-    if (isExported && verbs.includes('list') && !found.indexes.some((index) => begins(index, ['company_id', 'created_at', 'id'])))
-        yield `${table}: has no index for its exports (company_id, created_at, id)`;
-    for (const entry of Object.entries(fields)) {
-        if (entry[1]['x-indexed'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry)])))
-            yield `${table}: has no index for its filter ${entry[0]}`;
+// ---- indexes ----
+
+const bare = (text) => text.replace(/"/g, '');
+const ofIndex = ({ method = 'btree', unique = false, columns, where }) =>
+    `${unique ? 'unique ' : ''}${method} (${columns.map(bare).join(', ')})${where ? ` where ${bare(where).replace(/^\((.*)\)$/, '$1')}` : ''}`;
+const unlessNull = (entry) => (isNullable(entry[1]) ? `${columnOf(entry)} IS NOT NULL` : undefined);
+
+// [what it is for, the index], for everything that the schema makes. The keys of an entity that is the company's only one are others.
+function* indexesOf({ parent, fields, verbs, export: isExported = true }, found) {
+    const above = ['company_id', ...(parent ? [`${parent}_id`] : [])], entries = Object.entries(fields);
+    yield ['its key', { unique: true, columns: ['company_id', 'id'] }];
+    if (found.columns.legacy_id) yield ['its old ids', { unique: true, columns: ['company_id', 'legacy_id'], where: 'legacy_id IS NOT NULL' }];
+    yield ['its list', { columns: [...above, 'created_at', 'id'] }];
+    if (parent && isExported && verbs.includes('list')) yield ['its exports', { columns: ['company_id', 'created_at', 'id'] }];
+    for (const entry of entries) {
+        const [name, field] = entry, column = columnOf(entry), to = field['x-reference']?.to, unique = field['x-number']?.per ?? field['x-unique'];
+        if (field['x-indexed']) yield [`its filter ${name}`, { columns: [...above, column, 'created_at', 'id'], where: unlessNull(entry) }];
+        if (field['x-sort']) yield [`its sort ${name}`, { columns: [...above, sortedBy(entry), 'id'] }];
+        if (unique) yield [`what is unique, ${name}`, { unique: true, columns: [...(unique === 'parent' ? above : ['company_id']), column] }];
+        if (to && to !== 'user' && !(field['x-indexed'] && !parent))
+            yield [`its reference ${name}`, { method: 'hash', columns: [column], where: unlessNull(entry) }];
     }
-    for (const entry of Object.entries(fields)) {
-        if (entry[1]['x-sort'] && !found.indexes.some((index) => begins(index, [...list.slice(0, -2), columnOf(entry), 'id'])))
-            yield `${table}: has no index to sort its list by ${entry[0]}`;
+}
+
+function* ofIndexes(resource, found) {
+    const { table } = resource, there = new Map(found.indexes.map((index) => [ofIndex(index), index]));
+    for (const [what, index] of indexesOf(resource, found)) {
+        const wanted = ofIndex(index);
+        if (!there.delete(wanted)) yield `${table}: has no index for ${what}: ${wanted}`;
+    }
+    for (const [text, { name }] of there) yield `${table}: has an index that its schema does not want: ${name} ${text}`;
+    for (const { name, valid, options } of found.indexes) {
+        if (!valid) yield `${table}: its index ${name} is not valid`;
+        if (/[^0 ]/.test(options)) yield `${table}: its index ${name} is in another order`;
     }
     if (found.indexes.length > INDEXES_MAX) yield `${table}: has ${found.indexes.length} indexes, and at most ${INDEXES_MAX} are allowed`;
 }
+
+// ---- rights ----
+
+// What row-level security lets through: of the company that the gateway has named, and for workers all. Those of the version before, too.
+const POLICIES = (isOld) => [
+    `every_company for * to {cortex_engine${isOld ? ',cortex_worker' : ''}} using (true) with check (true)`,
+    "own_company for r to {cortex_gateway} using ((company_id = (NULLIF(current_setting('cortex.company'::text, true), ''::text))::uuid)) with check ()",
+];
 
 function* ofRights({ table, verbs, pool }, found) {
     const worker = `cortex_${pool}`, gatewayMay = found.may.cortex_gateway, workerMay = found.may[worker] ?? [];
     const needed = ['SELECT', ...verbs.map((verb) => GRANTS[verb]).filter(Boolean)];
     if (!found.is_secured) yield `${table}: has no row-level security`;
-    for (const role of ['cortex_gateway', 'cortex_engine']) if (!found.policies.includes(role)) yield `${table}: has no policy for ${role}`;
+    const policies = POLICIES(found.policies.some((one) => one.includes('cortex_worker')));
+    for (const policy of policies) if (!found.policies.includes(policy)) yield `${table}: has no policy ${policy}`;
+    for (const policy of found.policies) if (!policies.includes(policy)) yield `${table}: has a policy that its schema does not want: ${policy}`;
     if (gatewayMay.join() !== 'SELECT') yield `${table}: cortex_gateway may ${gatewayMay.join(', ') || 'do nothing'}, and should only SELECT`;
     for (const right of needed) if (!workerMay.includes(right)) yield `${table}: ${worker} may not ${right}`;
-    if (workerMay.includes('TRUNCATE')) yield `${table}: ${worker} may TRUNCATE`;
+    for (const right of workerMay) if (!needed.includes(right)) yield `${table}: ${worker} may ${right}, and no command does`;
 }
 
 function* ofResource(resource, resources, found) {
@@ -205,7 +229,6 @@ function* ofResource(resource, resources, found) {
     for (const entry of Object.entries(resource.fields)) yield* ofColumn(resource, entry, found);
     if (!resource.single) yield* ofKeys(resource, resources, found);
     if (!resource.single) yield* ofIndexes(resource, found);
-    yield* ofUniques(resource, found);
     yield* ofRights(resource, found);
     const searches = Object.values(resource.fields).some((field) => field['x-search']);
     if (searches && !found.has_search) yield `${resource.table}: has x-search, and text_search_begin was not called for it`;
