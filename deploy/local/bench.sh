@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench [--against REV] [part...]: measure speed and memory, against the goals or against another commit
 #
-# The parts are memory idle health read create companies events scale fairness retention locked sums reads-fairness usual endurance rows realtime.
+# The parts are memory idle health read create companies events scale fairness retention locked sums lists reads-fairness traffic usual endurance rows realtime.
 # realtime is made of parts that can be named alone: realtime-memory, -storm, -companies, -saturation, -steady, -stalled. Without a name all of
 # them are run, each beside what it is compared with.
 #
@@ -10,7 +10,8 @@
 # worse than 0.95 of that commit's, by more than that commit's own rounds differ.
 #
 # BENCH_SECONDS: the length of one run (5). BENCH_ROUNDS: how often the two sides are measured in turn (3; with --against 5).
-# BENCH_ENDURANCE_S: how long endurance lasts (600). BENCH_ROWS: how many rows the part rows makes (1,000,000).
+# BENCH_ENDURANCE_S: how long endurance lasts (600). BENCH_ROWS, BENCH_TRAFFIC_ROWS: how many rows the parts rows and
+# traffic make (1,000,000).
 set -euo pipefail
 here=$(dirname "$0")
 unset CORTEX_AMQP_URL CORTEX_DATABASE_URL CORTEX_READ_DATABASE_URL CORTEX_CONFIG CORTEX_BUILD

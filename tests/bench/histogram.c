@@ -48,8 +48,8 @@ static const struct {
     const char *name, *title;
     double percent;
 } shown[] = {
-    {"p50_us", "p50", 50},      {"p90_us", "p90", 90},  {"p99_us", "p99", 99},
-    {"p999_us", "p99.9", 99.9}, {"max_us", "max", 100},
+    {"p50_us", "p50", 50}, {"p90_us", "p90", 90},      {"p95_us", "p95", 95},
+    {"p99_us", "p99", 99}, {"p999_us", "p99.9", 99.9}, {"max_us", "max", 100},
 };
 
 void histogram_print_json(const struct histogram *h, FILE *out)

@@ -24,6 +24,38 @@ static void add_request(struct crowd *crowd, const struct request_parts *parts)
     request_init(&crowd->requests[crowd->request_count++], parts);
 }
 
+/* A file, line by line. */
+struct lines {
+    FILE *file; /* NULL: there is none */
+    char *line;
+    size_t size;
+};
+
+static void open_lines(struct lines *lines, const char *name)
+{
+    if (name && !(lines->file = fopen(name, "r")))
+        err(2, "%s", name);
+}
+
+static void close_lines(struct lines *lines)
+{
+    if (lines->file)
+        fclose(lines->file);
+    free(lines->line);
+}
+
+/* Without a file nothing changes. False: it has ended. */
+static bool next_line(struct lines *lines, const char **text)
+{
+    if (!lines->file)
+        return true;
+    if (getline(&lines->line, &lines->size, lines->file) <= 0)
+        return false;
+    lines->line[strcspn(lines->line, "\r\n")] = 0;
+    *text = lines->line;
+    return true;
+}
+
 static void add_requests(struct crowd *crowd, const struct options *o, const char *host, const char *path)
 {
     struct request_parts parts = {.method = o->method ? o->method
@@ -38,20 +70,15 @@ static void add_requests(struct crowd *crowd, const struct options *o, const cha
         add_request(crowd, &parts);
         return;
     }
-    const char *name = o->paths_file ? o->paths_file : o->tokens_file;
-    FILE *file = fopen(name, "r");
-    if (!file)
-        err(2, "%s", name);
-    CLEANUP_FREE char *line = NULL;
-    size_t size = 0;
-    while (getline(&line, &size, file) > 0) {
-        line[strcspn(line, "\r\n")] = 0;
-        *(o->paths_file ? &parts.path : &parts.token) = line;
+    struct lines paths = {0}, tokens = {0};
+    open_lines(&paths, o->paths_file);
+    open_lines(&tokens, o->tokens_file);
+    while (next_line(&paths, &parts.path) && next_line(&tokens, &parts.token))
         add_request(crowd, &parts);
-    }
-    fclose(file);
+    close_lines(&paths);
+    close_lines(&tokens);
     if (crowd->request_count == 0)
-        errx(2, "%s: no lines", name);
+        errx(2, "%s: no lines", o->paths_file ? o->paths_file : o->tokens_file);
 }
 
 static void print_report(const struct crowd *crowd, bool json)
@@ -75,7 +102,8 @@ static void parse(int argc, char **argv, struct options *o)
         {"header", "'NAME: V'", "a header; may be given several times", .list = o->headers},
         {"body", "TEXT", "sent as application/json", .text = &o->body},
         {"paths", "FILE", "one path a line, taken in turn, instead of the URL's", .text = &o->paths_file},
-        {"tokens", "FILE", "one token a line, taken in turn; not with paths", .text = &o->tokens_file},
+        {"tokens", "FILE", "one token a line, taken in turn; with paths, one for each",
+         .text = &o->tokens_file},
         {"connections", "N", "keep-alive connections (64)", .number = &o->crowd.connections},
         {"rate", "N",
          "requests per second at fixed times; without it each connection asks again when answered",
@@ -92,8 +120,6 @@ static void parse(int argc, char **argv, struct options *o)
                 "load: HTTP requests to one server, closed loop or at a fixed rate. Percentiles are of 2xx "
                 "and 3xx answers.\n"
                 "{n} in path, headers and body becomes 16 characters that no other request has.");
-    if (o->paths_file && o->tokens_file)
-        errx(2, "--paths and --tokens: one of them");
     if (!o->url || o->crowd.connections == 0 || o->crowd.duration_s == 0)
         errx(2, "--url, --connections and --duration must say something; --help explains");
 }

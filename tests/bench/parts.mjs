@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 
 // Memory comes first: it is taken from a stack that nobody has used yet.
-const PARTS = ['memory', 'idle', 'health', 'read', 'create', 'companies', 'events', 'scale', 'fairness', 'retention', 'locked', 'sums', 'reads-fairness', 'usual', 'endurance'];
+const PARTS = ['memory', 'idle', 'health', 'read', 'create', 'companies', 'events', 'scale', 'fairness', 'retention', 'locked', 'sums', 'lists', 'reads-fairness', 'traffic', 'usual', 'endurance'];
 const LAST = ['rows']; // they stay
 // A group stands for parts that can also be named alone.
 const GROUPS = { realtime: ['realtime-memory', 'realtime-storm', 'realtime-companies', 'realtime-saturation', 'realtime-steady', 'realtime-stalled'] };
