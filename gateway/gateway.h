@@ -20,6 +20,7 @@ struct gateway {
     struct writers *writers; /* writers.h: whose reads a late replica must not serve; NULL: no replica */
     struct neighbours *neighbours;   /* bus/neighbours.h: which companies read in the other processes */
     struct plans *plans;             /* resources/plan.h: the SQL of each resource's reads */
+    struct address_guard *outbound;  /* common/net/address_guard.h: where requests to clients' URLs may go */
     struct columns *columns;         /* resources/columns.h: whether the database has what the schemas say */
     struct commands *commands;       /* commands.h: publishes, waits for results (pending) */
     struct events *events;           /* events.h: replies and events of the workers */

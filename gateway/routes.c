@@ -44,6 +44,8 @@ static const struct route rows[] = {
      "Download the file of a completed export."},
     {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "listEvents",
      "Read events: as a stream of Server-Sent Events, or page by page."},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/event-types", NULL, event_types_show, "listEventTypes",
+     "List the types of events, with examples."},
     {METHOD_POST, ACCESS_TOKEN, "/v1/tickets", NULL, ticket_create, "createTicket",
      "Get a ticket, with which a page's EventSource, which cannot send a token, opens one stream of events."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/operations", NULL, read_operations, "listOperations",

@@ -4,6 +4,7 @@
 
 #include "common/broker/topology.h"
 #include "common/db/db.h"
+#include "common/net/address_guard.h"
 #include "gateway/auth/auth.h"
 #include "gateway/auth/revocations.h"
 #include "gateway/bus/commands.h"
@@ -149,6 +150,7 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     gateway->routes = routes_new();
     gateway->http = http_new(gateway);
     gateway->plans = plans_new();
+    gateway->outbound = address_guard_new(gateway->config->webhook_allow);
     gateway->deflate = ws_deflate_new(gateway->config);
     enum err err = auth_new(gateway, &gateway->auth);
     if (!err)
@@ -201,6 +203,7 @@ void gateway_close(struct gateway *gateway)
     columns_free(gateway->columns);
     plans_free(gateway->plans);
     ws_deflate_free(gateway->deflate);
+    address_guard_free(gateway->outbound);
     http_free(gateway->http);
     routes_free(gateway->routes);
     auth_free(gateway->auth);

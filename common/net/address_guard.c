@@ -144,3 +144,8 @@ bool address_guard_allows_expressly(const struct address_guard *guard, const str
     struct ip_address reached = as_reached(guard, address);
     return is_allowed(guard, &reached, 0) && !address_guard_refuses(guard, address);
 }
+
+bool address_guard_allows_any_expressly(const struct address_guard *guard)
+{
+    return guard->allowed_count > 0;
+}

@@ -23,3 +23,5 @@ const char *address_guard_refuses(const struct address_guard *guard, const struc
 
 /* Whether a network of `allow` has it. Such an address may be spoken to without TLS. */
 bool address_guard_allows_expressly(const struct address_guard *guard, const struct ip_address *address);
+/* Whether `allow` named any network. */
+bool address_guard_allows_any_expressly(const struct address_guard *guard);

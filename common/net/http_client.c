@@ -14,7 +14,6 @@
 
 enum {
     ADDRESSES_MAX = 8,
-    HOST_SIZE = 256, /* of a name of DNS */
     WHY_SIZE = 256,
     HANDLES_KEPT = 64,
     RECEIVE_BUFFER = 4096,
@@ -50,8 +49,7 @@ struct http_exchange {
     ev_timer timer; /* LOOKING_UP: its limit; DONE: at once, since it is told from the loop */
     struct dns_question *question;
     char *url;
-    char host[HOST_SIZE];
-    bool is_plain; /* without TLS */
+    struct http_url target;
     struct dns_address addresses[ADDRESSES_MAX];
     size_t address_count, address_at;
     CURL *easy;
@@ -234,7 +232,7 @@ static void set_walls(struct http_exchange *x)
 {
     CURL *easy = x->easy;
     const char *ca_file = x->client->options->ca_file;
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, x->is_plain ? "http" : "https");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, x->target.is_plain ? "http" : "https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -384,7 +382,7 @@ static int on_timer_wanted(CURLM *multi, long ms, void *arg)
 
 /* Reads scheme and host. Numbers that old resolvers take for addresses of IPv4 (0x7f.1, 2130706433) come out of
  * curl's parser as such addresses. */
-static const char *read_url(const char *url, char host[HOST_SIZE], bool *ret_is_plain)
+const char *http_url_read(const char *url, struct http_url *ret_url)
 {
     const char *why = NULL;
     char *scheme = NULL, *name = NULL, *other = NULL;
@@ -399,16 +397,16 @@ static const char *read_url(const char *url, char host[HOST_SIZE], bool *ret_is_
         why = "the URL is neither https nor http";
     else if (curl_url_get(parts, CURLUPART_ZONEID, &other, 0) == CURLUE_OK)
         why = "the URL names a zone of this machine";
-    else if (strlen(name) >= HOST_SIZE)
+    else if (strlen(name) >= sizeof(ret_url->host))
         why = "the host's name is too long";
     for (size_t i = 0; !why && i < len; i++)
         if ((unsigned char)url[i] <= ' ' || (unsigned char)url[i] >= 0x7f)
             why = "the URL has characters other than the printable ones of ASCII";
     if (!why) {
         size_t brackets = name[0] == '[' ? 1 : 0, name_len = strlen(name) - 2 * brackets;
-        memcpy(host, name + brackets, name_len);
-        host[name_len] = '\0';
-        *ret_is_plain = strcmp(scheme, "http") == 0;
+        memcpy(ret_url->host, name + brackets, name_len);
+        ret_url->host[name_len] = '\0';
+        ret_url->is_plain = strcmp(scheme, "http") == 0;
     }
     curl_free(scheme);
     curl_free(name);
@@ -419,9 +417,8 @@ static const char *read_url(const char *url, char host[HOST_SIZE], bool *ret_is_
 
 const char *http_url_refuses(const char *url)
 {
-    char host[HOST_SIZE];
-    bool is_plain;
-    return read_url(url, host, &is_plain);
+    struct http_url parts;
+    return http_url_read(url, &parts);
 }
 
 /* What the address is, when it may not be reached in this way. */
@@ -432,7 +429,7 @@ static const char *refusal(const struct http_exchange *x, const struct dns_addre
     if (!ip_address_from_socket((const struct sockaddr *)&address->socket, &ip))
         return "no address of the Internet";
     const char *what = address_guard_refuses(guard, &ip);
-    return what || !x->is_plain || address_guard_allows_expressly(guard, &ip) ? what
+    return what || !x->target.is_plain || address_guard_allows_expressly(guard, &ip) ? what
                                                                               : "to be spoken to over TLS";
 }
 
@@ -488,7 +485,7 @@ struct http_exchange *http_client_send(struct http_client *client, const struct 
         x->next->at = &x->next;
     client->first = x;
 
-    const char *why = read_url(x->url, x->host, &x->is_plain);
+    const char *why = http_url_read(x->url, &x->target);
     if (!why && !take_headers(x, request->headers))
         why = "a header line cannot be sent";
     if (why) {
@@ -497,7 +494,7 @@ struct http_exchange *http_client_send(struct http_client *client, const struct 
     }
     const struct dns_options options = {.servers = client->options->dns_servers, .is_absolute = true};
     ev_timer_start(client->loop, &x->timer);
-    x->question = dns_ask(client->loop, &options, x->host, on_addresses, x);
+    x->question = dns_ask(client->loop, &options, x->target.host, on_addresses, x);
     return x;
 }
 

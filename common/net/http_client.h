@@ -76,5 +76,11 @@ void http_exchange_cancel(struct http_exchange *exchange); /* NULL is allowed; n
  * first one of several. */
 struct slice http_answer_header(const struct http_answer *answer, const char *name);
 
-/* Why the URL cannot be asked at all, whatever its addresses are; NULL when it can. */
+struct http_url {
+    char host[256]; /* a name of DNS, or an address in its usual form without brackets; it may end with a dot */
+    bool is_plain;  /* http */
+};
+
+/* NULL, or why the URL cannot be asked at all, whatever its addresses are; then *ret_url is as it was. */
+const char *http_url_read(const char *url, struct http_url *ret_url);
 const char *http_url_refuses(const char *url);

@@ -269,14 +269,13 @@ static enum err check_origins(struct loading *loading)
 }
 
 /* A list of networks, such as "10.0.0.0/8 ::1". */
-static enum err check_proxies(struct loading *loading)
+static enum err check_networks(struct loading *loading, const char *name, const char *networks)
 {
-    struct slice list = slice_of(loading->config->proxies);
+    struct slice list = slice_of(networks);
     for (struct slice entry; (entry = origin_next(&list)).data;)
         if (!network_is_valid(entry)) {
             snprintf(loading->why, 256,
-                     "CORTEX_PROXIES: \"%.*s\" is neither an address nor a network such as 10.0.0.0/8 or "
-                     "fd00::/8.",
+                     "%s: \"%.*s\" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8.", name,
                      (int)(entry.len < 80 ? entry.len : 80), entry.data);
             return fault(loading);
         }
@@ -322,7 +321,9 @@ static enum err load(struct loading *loading)
     if (err == ERR_OK)
         err = check_origins(loading);
     if (err == ERR_OK)
-        err = check_proxies(loading);
+        err = check_networks(loading, "CORTEX_PROXIES", loading->config->proxies);
+    if (err == ERR_OK)
+        err = check_networks(loading, "CORTEX_WEBHOOK_ALLOW", loading->config->webhook_allow);
     if (loading->fault_count > 0)
         config_done(loading->config);
     return loading->fault_count > 0 ? ERR_BAD_REQUEST : err;

@@ -212,7 +212,7 @@ static json_t *problem_type_schema(void)
     return json_loads(text, 0, NULL);
 }
 
-static json_t *schema_components(const struct route_table *routes)
+static json_t *schema_components(void)
 {
     json_t *all = json_object();
     json_object_set_new(all, "Problem", problem_schema());
@@ -220,7 +220,8 @@ static json_t *schema_components(const struct route_table *routes)
     json_object_set_new(all, "EventPage", event_page_schema());
     json_object_set_new(all, "ProblemType", problem_type_schema());
     json_object_set_new(all, "ProblemTypeList", problem_type_list_schema());
-    openapi_add_events(all, routes);
+    openapi_add_events(all);
+    openapi_add_event_types(all);
     openapi_add_operator_schemas(all);
     for (const struct msg_resource *const *resource = msg_resources; *resource; resource++)
         openapi_add_schemas(all, *resource);
@@ -285,10 +286,10 @@ static json_t *response_components(void)
     return all;
 }
 
-static json_t *components(const struct route_table *routes, const struct config *config)
+static json_t *components(const struct config *config)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}}", "schemas",
-                     schema_components(routes), "responses", response_components(), "parameters",
+                     schema_components(), "responses", response_components(), "parameters",
                      parameter_components(config), "headers", header_components(), "securitySchemes",
                      "bearer", "type", "http", "scheme", "bearer", "bearerFormat", "JWT", "ticket", "type",
                      "apiKey", "in", "query", "name", "ticket", "description",
@@ -402,7 +403,7 @@ json_t *openapi_build(const struct route_table *routes, const struct config *con
     json_t *document =
         json_pack("{s:s, s:o, s:[{s:s}], s:[{s:[]}], s:o, s:o, s:o}", "openapi", "3.1.0", "info", info(),
                   "servers", "url", "/", "security", "bearer", "tags", openapi_tags(routes), "paths",
-                  paths(routes, config), "components", components(routes, config));
+                  paths(routes, config), "components", components(config));
     drop_all_unused(document);
     return document;
 }

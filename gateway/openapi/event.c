@@ -1,29 +1,10 @@
-/* The schemas of events: one for each type, so that a client knows from `type` what `data` is. The types follow from
- * the commands that the table of routes has, and from the turns of long jobs. */
+/* The schemas of events: one for each type (common/msg/event_type.h), so that a client knows from `type` what `data` is. */
 
 #include "gateway/openapi/openapi.h"
 
 #include <stdio.h>
 
-/* What a command that this verb sends becomes: "project.created". */
-static const struct {
-    const char *verb, *past;
-} pasts[] = {
-    {"create", "created"},
-    {"update", "updated"},
-    {"delete", "deleted"},
-    {"cancel", "cancelling"},
-};
-
-/* The turns of a long job are events of its entity (workers/engine/long_jobs/kinds.c). */
-static const struct {
-    const char *resource, *past;
-} turns[] = {
-    {"export", "started"},
-    {"export", "completed"},
-    {"export", "failed"},
-    {"export", "cancelled"},
-};
+#include "common/msg/event_type.h"
 
 static json_t *reference(const char *schema)
 {
@@ -65,11 +46,13 @@ struct events {
 };
 
 /* Adds ProjectCreated for the resource project and the past "created". */
-static void add_event(struct events *events, const struct msg_resource *resource, const char *past)
+static void add_event(void *arg, const struct msg_event_type *event)
 {
+    struct events *events = arg;
+    const char *past = event->past;
     char title[64], type[96], name[96];
-    openapi_title(resource, title);
-    snprintf(type, sizeof(type), "%s.%s", resource->name, past);
+    openapi_title(event->resource, title);
+    snprintf(type, sizeof(type), "%s.%s", event->resource->name, past);
     snprintf(name, sizeof(name), "%s%c%s", title, past[0] - 'a' + 'A', past + 1);
     if (json_object_get(events->schemas, name))
         return;
@@ -78,23 +61,10 @@ static void add_event(struct events *events, const struct msg_resource *resource
     json_object_set_new(events->mapping, type, json_sprintf("#/components/schemas/%s", name));
 }
 
-static void add_event_of_route(struct events *events, const struct route *route)
-{
-    if (!route->resource)
-        return;
-    const struct msg_resource *resource = msg_resource_by_name(slice_of(route->resource));
-    for (size_t i = 0; i < ARRAY_LEN(pasts); i++)
-        if (strcmp(pasts[i].verb, route->verb) == 0 && !msg_is_for_nobody(resource, route->verb))
-            add_event(events, resource, pasts[i].past);
-}
-
-void openapi_add_events(json_t *schemas, const struct route_table *routes)
+void openapi_add_events(json_t *schemas)
 {
     struct events events = {schemas, json_array(), json_object()};
-    for (const struct route *route = routes->rows; route < routes->rows + routes->count; route++)
-        add_event_of_route(&events, route);
-    for (size_t i = 0; i < ARRAY_LEN(turns); i++)
-        add_event(&events, msg_resource_by_name(slice_of(turns[i].resource)), turns[i].past);
+    msg_event_types_each(add_event, &events);
     json_object_set_new(schemas, "Event",
                         json_pack("{s:s, s:o, s:{s:s, s:o}}", "description",
                                   "What has happened to an entity. Later versions may add types.", "oneOf",

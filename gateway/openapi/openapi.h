@@ -26,7 +26,17 @@ void openapi_add_operator_schemas(json_t *schemas);
 json_t *openapi_request_schema(const struct msg_request *request);
 
 /* event.c: adds Event, and the schema of each type of event: ProjectCreated, … */
-void openapi_add_events(json_t *schemas, const struct route_table *routes);
+void openapi_add_events(json_t *schemas);
+
+/* event_types.c: GET /v1/event-types. The list is made on the first request. */
+void event_types_show(struct call *call);
+/* Adds the schema of the list. */
+void openapi_add_event_types(json_t *schemas);
+
+#define EXAMPLE_ID   "01890a5d-ac96-774b-bcce-b302099a8057"
+#define EXAMPLE_TIME "2026-06-01T08:30:00.000000Z"
+/* example.c: an entity of the resource, as answers and events have it. The caller owns it. */
+json_t *openapi_example(const struct msg_resource *resource);
 
 /* operation.c: one row of the route table as an operation; NULL: OpenAPI cannot describe it (a WebSocket). The
  * caller owns it. */

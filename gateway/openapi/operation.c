@@ -23,6 +23,7 @@ enum body {
 static const struct kind {
     const char *verb;    /* the route's; the operationId begins with it: "create" and the resource's title */
     const char *id;      /* the operationId where it is another; NULL: as above */
+    const char *begin, *end; /* around the resource's title, where that is so; NULL: the verb before it */
     const char *meaning; /* the description of the answer when the request succeeds */
     const char *request; /* the body's schema: a suffix of the resource's; NULL: none of a resource */
     const char *msg_request; /* the schema of the body, or of the query where there is no body; NULL: none */
@@ -81,12 +82,16 @@ static const struct kind {
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
     {.verb = "secret",
+     .begin = "get",
+     .end = "Secret",
      .status = 200,
      .meaning = "The secret, and the one before as long as that is valid. The answer is kept nowhere",
      .body = BODY_DOCUMENT,
      .document = "Secrets",
      .refusals = {400, 401, 403, 404, 500, 503}},
     {.verb = "rotate",
+     .begin = "rotate",
+     .end = "Secret",
      .status = 200,
      .meaning = "The entity, which has a new secret",
      .body = BODY_ENTITY,
@@ -256,6 +261,14 @@ static const struct kind {
      .parameters = {"channels", "limit", "after", "Last-Event-ID", "Prefer", "If-None-Match"},
      .headers = {"ETag"},
      .refusals = {304, 400, 401, 403, 404, 406, 410, 412, 500, 503}},
+    {.verb = "listEventTypes",
+     .status = 200,
+     .meaning = "All types of events, each with what it says and an example of what a webhook gets",
+     .body = BODY_DOCUMENT,
+     .document = "EventTypeList",
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 401, 403, 412, 503}},
     {.verb = "createTicket",
      .status = 201,
      .meaning = "The ticket: it opens one stream of these channels within 60 seconds",
@@ -681,7 +694,8 @@ static void operation_id(const struct kind *kind, const struct msg_resource *res
     if (kind->id || !resource)
         snprintf(id, OPERATION_ID_SIZE, "%s", kind->id ? kind->id : kind->verb);
     else if (kind->body != BODY_LIST)
-        snprintf(id, OPERATION_ID_SIZE, "%s%s", kind->verb, openapi_title(resource, title));
+        snprintf(id, OPERATION_ID_SIZE, "%s%s%s", kind->begin ? kind->begin : kind->verb,
+                 openapi_title(resource, title), kind->end ? kind->end : "");
     else {
         size_t len = (size_t)snprintf(id, OPERATION_ID_SIZE, "%s", kind->verb);
         bool upper = true;

@@ -9,6 +9,7 @@ static const struct {
     {"/v1/operations", "operations", "What became of commands, and which of them wait."},
     {"/v1/exports", "exports", NULL}, /* a resource, which describes itself */
     {"/v1/events", "events", "What has happened in the company, as a stream or page by page."},
+    {"/v1/event-types", "events", NULL},
     {"/v1/tickets", "events", NULL},
     {"/", "service", "The service itself: whether it works, this document, the types of problems."},
 };

@@ -16,6 +16,7 @@
 #include "gateway/http/schema_input.h"
 #include "gateway/operator/pool_request.h"
 #include "gateway/resources/command_body.h"
+#include "gateway/resources/demands.h"
 #include "gateway/resources/page.h"
 #include "gateway/resources/query.h"
 
@@ -255,8 +256,10 @@ static void encode_body(struct put *p, const struct verb *verb)
             complain(p, "body", "has no meaning for this command");
         return;
     }
-    if (msg_from_json(p->resource->object, verb->mode, p->body ? p->body : nothing, &p->msgpack, &problems) ==
-        ERR_OK)
+    enum err err =
+        msg_from_json(p->resource->object, verb->mode, p->body ? p->body : nothing, &p->msgpack, &problems);
+    demands_check(p->call->gateway->outbound, p->resource->object, p->body, &problems);
+    if (!err && problems.count == 0)
         return;
     if (!p->body) {
         complain(p, "body", "is needed by this command");

@@ -12,6 +12,7 @@
 #include "gateway/bus/inbox.h"
 #include "gateway/http/authorize.h"
 #include "gateway/http/preconditions.h"
+#include "gateway/resources/demands.h"
 #include "gateway/resources/entity.h"
 #include "gateway/resources/operation.h"
 #include "gateway/resources/plan.h"
@@ -197,6 +198,9 @@ static bool encode_body(struct write *w, const json_t *json, const struct msg_se
     struct msg_problems problems = {.arena = &w->call->arena};
     enum err err =
         msg_from_json_sealing(w->call->resource->object, w->verb->mode, json, sealer, &w->body, &problems);
+    demands_check(w->call->gateway->outbound, w->call->resource->object, json, &problems);
+    if (!err && problems.count > 0)
+        err = ERR_VALIDATION;
     if (!err)
         return true;
     call_fail_fields(w->call, err, NULL, &problems);

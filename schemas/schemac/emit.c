@@ -167,6 +167,10 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
                 field->unique == MSG_UNIQUE_COMPANY ? "MSG_UNIQUE_COMPANY" : "MSG_UNIQUE_PARENT");
     if (field->holds)
         fputs(", .holds = true", e->out);
+    if (field->outbound)
+        fputs(", .outbound = true", e->out);
+    if (field->event_types)
+        fputs(", .event_types = true", e->out);
     emit_secret(e, field->secret);
     fprintf(e->out, ", .sort = %s},\n", flag[field->sort]);
 }

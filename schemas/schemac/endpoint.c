@@ -82,7 +82,7 @@ static bool read_summaries(struct compiler *c, const struct spot *spot, struct s
 /* These begin the paths of gateway/routes.c. */
 static bool is_taken(const char *collection)
 {
-    static const char *const taken[] = {"admin", "events", "operations", "tickets"};
+    static const char *const taken[] = {"admin", "event-types", "events", "operations", "tickets"};
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
         if (strcmp(taken[i], collection) == 0)
             return true;

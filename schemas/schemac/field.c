@@ -91,6 +91,13 @@ static bool is_scalar(const struct msg_shape *shape)
     return shape->type != MSG_OBJECT && shape->type != MSG_ARRAY;
 }
 
+/* Whether the field is one of the message, and of no object inside it. */
+static bool is_at_the_top(const struct spot *spot)
+{
+    static const char begin[] = "/properties/";
+    return strncmp(spot->pointer, begin, strlen(begin)) == 0 && !strchr(spot->pointer + strlen(begin), '/');
+}
+
 static bool check_flags(struct compiler *c, const struct spot *spot, const struct msg_field *field)
 {
     if (field->filter && !is_scalar(&field->shape))
@@ -102,6 +109,13 @@ static bool check_flags(struct compiler *c, const struct spot *spot, const struc
         return refuse(c, spot, "x-indexed is not for numbers");
     if (field->search && field->shape.type != MSG_STRING)
         return refuse(c, spot, "x-search is for strings");
+    bool is_url = field->shape.type == MSG_STRING && field->shape.format == MSG_FORMAT_URI;
+    if (field->outbound && (!is_url || field->read_only || !is_at_the_top(spot)))
+        return refuse(c, spot, "x-outbound is for a uri in the message itself, which a client gives");
+    bool is_list = field->shape.type == MSG_ARRAY && field->shape.items->type == MSG_STRING;
+    if (field->event_types && (!is_list || field->read_only || !is_at_the_top(spot)))
+        return refuse(c, spot,
+                      "x-event-types is for an array of texts in the message itself, which a client gives");
     if (field->read_only && field->create_only)
         return refuse(c, spot, "readOnly and x-create-only exclude each other");
     return true;
@@ -195,6 +209,8 @@ bool compile_field(struct compiler *c, const struct spot *spot, const char *name
         (read_id(c, spot, &field.id) && read_flag(c, spot, "readOnly", &field.read_only) &&
          read_flag(c, spot, "x-create-only", &field.create_only) &&
          read_flag(c, spot, "x-filter", &field.filter) && read_flag(c, spot, "x-indexed", &field.indexed) &&
+         read_flag(c, spot, "x-outbound", &field.outbound) &&
+         read_flag(c, spot, "x-event-types", &field.event_types) &&
          read_flag(c, spot, "x-search", &field.search) && read_flag(c, spot, "x-sort", &field.sort) &&
          read_column(c, spot, &field) && read_default(c, spot, &field) && read_transitions(c, spot, &field) &&
          check_flags(c, spot, &field) && check_sort(c, spot, &field) && compile_secret(c, spot, &field));

@@ -210,6 +210,8 @@ static const struct keyword {
     {"x-tie", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"x-money", NULL, BIT(MSG_NUMBER), ROLE_FIELD | ROLE_VALUE, true},
     {"x-unique", NULL, ANY_TYPE, ROLE_FIELD, true},
+    {"x-outbound", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
+    {"x-event-types", NULL, BIT(MSG_ARRAY), ROLE_FIELD, true},
     {"x-secret", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"writeOnly", NULL, BIT(MSG_STRING), ROLE_FIELD, true},
     {"$schema", NULL, ANY_TYPE, ROLE_ROOT, true},

@@ -26,8 +26,8 @@ const isOlder = (from) => from.includes(join('.cortex', 'older')); // older.mjs
 
 // amqpUrl: called with the name of the vhost, where the broker is not the private one of this run; all processes then have that one user, who
 // may do everything. from: where the programs were built.
-// tree: whose migrations make the database.
-export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build, tree = root } = {}) {
+// tree: whose migrations make the database. pools: which run besides projects; they have keys for secrets.
+export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = undefined, from = build, tree = root, pools = [] } = {}) {
     await ensureServers();
     const unique = `${name}_${process.pid}`;
     await servers(['vhost', unique]);
@@ -42,6 +42,7 @@ export async function startStack(name, { gateway = {}, worker = {}, amqpUrl = un
     stack.hasUsers = !amqpUrl;
     await stack.prepare(gateway, worker, from);
     await stack.worker.start();
+    for (const pool of pools) stack[pool] = await stack.addWorker(from, pool);
     await stack.gateway.start();
     return stack;
 }
@@ -63,6 +64,8 @@ class Stack {
         mkdirSync(state, { recursive: true });
         writeFileSync(keyFile, secret, { mode: 0o600 });
         this.keyFile = keyFile;
+        this.secretKeys = join(state, `secret_keys.${this.name}`);
+        writeFileSync(this.secretKeys, `k1 ${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
         this.address = `127.0.0.1:${await freePort()}`;
         this.url = `http://${this.address}`;
         this.brokerOf = await this.#brokerUsers();
@@ -102,7 +105,12 @@ class Stack {
             name: `${this.name}-${name}`,
             command: join(from, 'workers', 'cortex-worker'),
             args: [pool],
-            settings: { ...this.brokerOf(pool, from), CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool], ...this.workerSettings },
+            settings: {
+                ...this.brokerOf(pool, from),
+                CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool],
+                ...(pool === 'webhooks' && { CORTEX_SECRET_KEYS: this.secretKeys }),
+                ...this.workerSettings,
+            },
             ready: async () => (await this.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'cortex-worker ${pool}'`)).length > 0,
         });
     }

@@ -208,6 +208,18 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
         {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"writeOnly\":true,\"x-secret\":{\"keep_hours\":"
          "24}",
          "/x-secret: keep_hours are 1 to 8760, of a secret that is made by itself and is never null"},
+        {"\"x-id\":1,\"type\":\"string\",\"maxLength\":20,\"x-outbound\":true",
+         ": x-outbound is for a uri in the message itself, which a client gives"},
+        {"\"x-id\":1,\"type\":\"boolean\",\"x-outbound\":true",
+         "/x-outbound: keyword `x-outbound` says nothing about this type"},
+        {"\"x-id\":1,\"type\":\"string\",\"format\":\"uri\",\"maxLength\":20,\"x-outbound\":true,"
+         "\"readOnly\":true",
+         ": x-outbound is for a uri in the message itself, which a client gives"},
+        {"\"x-id\":1,\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"b\":{\"x-id\":1,"
+         "\"type\":\"string\",\"format\":\"uri\",\"maxLength\":20,\"x-outbound\":true}}",
+         "/properties/b: x-outbound is for a uri in the message itself, which a client gives"},
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-event-types\":true",
+         ": x-event-types is for an array of texts in the message itself, which a client gives"},
         {"\"x-id\":1,\"type\":\"boolean\",\"default\":\"yes\"",
          "/default: the default does not fit its own schema: must be true or false"},
         {"\"x-id\":1,\"type\":\"integer\",\"minimum\":1,\"maximum\":2,\"default\":3",

@@ -271,6 +271,12 @@ static void test_load_when_an_origin_or_a_proxy_can_match_nothing_then_it_is_nam
     assert_int_equal(config_load(&config, why), ERR_OK);
     config_done(&config);
     unsetenv("CORTEX_PROXIES");
+    for (size_t i = 0; i < ARRAY_LEN(bad_proxies); i++) {
+        setenv("CORTEX_WEBHOOK_ALLOW", bad_proxies[i], 1);
+        assert_int_equal(config_load(&config, why), ERR_BAD_REQUEST);
+        assert_non_null(strstr(why, "CORTEX_WEBHOOK_ALLOW"));
+    }
+    unsetenv("CORTEX_WEBHOOK_ALLOW");
     unsetenv("CORTEX_CORS_ORIGINS");
 }
 
