@@ -1,6 +1,7 @@
 #include "workers/engine/resource/plan.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { COMPUTED_MAX = 32 };
 
@@ -41,12 +42,21 @@ static void join_rules(struct whole *whole, const struct msg_resource *resource,
     whole->plan.rules = whole->rules;
 }
 
+static bool is_written(const struct resource_plan *written, const char *column)
+{
+    for (const struct resource_column *c = written->computed; c && c->column; c++)
+        if (strcmp(c->column, column) == 0)
+            return true;
+    return false;
+}
+
+/* What is written in C takes the place of what the schema says of the same column. */
 static void join_computed(struct whole *whole, const struct msg_resource *resource,
                           const struct resource_plan *written)
 {
     size_t count = 0;
     for (const struct msg_compute *column = resource->computed; column->column; column++) {
-        if (!(column->verbs & bit_of(written->verb)))
+        if (!(column->verbs & bit_of(written->verb)) || is_written(written, column->column))
             continue;
         assert(count < COMPUTED_MAX);
         whole->computed[count++] = (struct resource_column){column->column, column->sql};
