@@ -11,6 +11,7 @@
 #include "gateway/operator/dead_letters.h"
 #include "gateway/operator/pools.h"
 #include "gateway/operator/schedules.h"
+#include "gateway/resources/attempts.h"
 #include "gateway/resources/entity.h"
 #include "gateway/resources/export_content.h"
 #include "gateway/resources/list.h"
@@ -55,6 +56,12 @@ static const struct route rows[] = {
     {METHOD_DELETE, ACCESS_TOKEN, "/v1/operations/{id}", "job", write_cancel, "cancel",
      "Cancel a command that waits for its time, so that it never runs, or a long job, which ends at its next "
      "step."},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/webhook-endpoints/{id}/test", "webhook_endpoint", write_test, "test",
+     "Send a test event to a webhook endpoint, whatever its status is. It is sent once."},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/webhook-deliveries/{id}/resend", "webhook_delivery", write_resend,
+     "resend", "Send a delivery again, now. It uses up none of its attempts."},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/webhook-deliveries/{id}/attempts", "webhook_delivery", read_attempts,
+     "listAttempts", "List the attempts of a delivery, oldest first, with what the receiver has answered."},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools", NULL, pools_show, "listPools", "List the worker pools."},
     {METHOD_GET, ACCESS_OPERATOR, "/v1/admin/pools/{pool}", NULL, pool_show, "getPool",
      "Get a worker pool: how many workers it should have, which hosts they run on, and what each of them "

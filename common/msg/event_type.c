@@ -17,8 +17,14 @@ static const struct {
     const char *resource, *past, *says;
 } others[] = {
     {"export", "started", "has begun"},
-    {"export", "completed", "is completed"},   {"export", "failed", "has failed"},
+    {"export", "completed", "is completed"},
+    {"export", "failed", "has failed"},
     {"export", "cancelled", "was cancelled"},
+    {"webhook_endpoint", "tested", "is tested"},
+    {"webhook_endpoint", "failing", "has only failed for some time"},
+    {"webhook_endpoint", "recovered", "has succeeded again"},
+    {"webhook_endpoint", "disabled", "was disabled"},
+    {"webhook_delivery", "resent", "is sent again"},
 };
 
 static const char *says_of(enum msg_verb verb, const char **ret_past)

@@ -88,7 +88,7 @@ struct msg_field {
     uint8_t tie;
     bool money;                      /* x-money: an amount in the currency of the company */
     const struct msg_secret *secret; /* NULL: it is none */
-    bool outbound;    /* x-outbound: a URL to which we will send requests */
+    bool outbound;                   /* x-outbound: a URL to which we will send requests */
     bool event_types; /* x-event-types: an array of types of events, or of patterns (event_type.h) */
 };
 

@@ -429,8 +429,9 @@ static const char *refusal(const struct http_exchange *x, const struct dns_addre
     if (!ip_address_from_socket((const struct sockaddr *)&address->socket, &ip))
         return "no address of the Internet";
     const char *what = address_guard_refuses(guard, &ip);
-    return what || !x->target.is_plain || address_guard_allows_expressly(guard, &ip) ? what
-                                                                              : "to be spoken to over TLS";
+    return what || !x->target.is_plain || address_guard_allows_expressly(guard, &ip)
+               ? what
+               : "to be spoken to over TLS";
 }
 
 static void on_addresses(void *arg, const struct dns_address *addresses, size_t count, const char *why)

@@ -77,8 +77,9 @@ void http_exchange_cancel(struct http_exchange *exchange); /* NULL is allowed; n
 struct slice http_answer_header(const struct http_answer *answer, const char *name);
 
 struct http_url {
-    char host[256]; /* a name of DNS, or an address in its usual form without brackets; it may end with a dot */
-    bool is_plain;  /* http */
+    char host
+        [256]; /* a name of DNS, or an address in its usual form without brackets; it may end with a dot */
+    bool is_plain; /* http */
 };
 
 /* NULL, or why the URL cannot be asked at all, whatever its addresses are; then *ret_url is as it was. */

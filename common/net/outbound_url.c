@@ -8,8 +8,8 @@
 #include "common/net/http_client.h"
 
 /* Names of this machine in the hosts files of Linux distributions; RFC 6761 6.3 for those below localhost. */
-static const char *const own_names[] = {"localhost",     "localdomain",  "localhost4",
-                                        "localhost6",    "ip6-localhost", "ip6-loopback"};
+static const char *const own_names[] = {"localhost",  "localdomain",   "localhost4",
+                                        "localhost6", "ip6-localhost", "ip6-loopback"};
 
 static bool refuse(char why[OUTBOUND_URL_WHY_SIZE], const char *begin, const char *what)
 {

@@ -89,7 +89,8 @@ void openapi_add_event_types(json_t *schemas)
     static const char text[] =
         "{\"EventTypeList\":{\"type\":\"object\",\"required\":[\"data\"],\"properties\":{"
         "\"data\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/EventType\"}}}},"
-        "\"EventType\":{\"type\":\"object\",\"required\":[\"type\",\"description\",\"example\"],\"properties\":{"
+        "\"EventType\":{\"type\":\"object\",\"required\":[\"type\",\"description\",\"example\"],"
+        "\"properties\":{"
         "\"type\":{\"type\":\"string\"},"
         "\"description\":{\"type\":\"string\"},"
         "\"example\":{\"$ref\":\"#/components/schemas/WebhookBody\"}}},"
@@ -101,8 +102,10 @@ void openapi_add_event_types(json_t *schemas)
         "\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"description\":\"The id of the entity.\"},"
         "\"project\":{\"type\":[\"string\",\"null\"],\"format\":\"uuid\","
         "\"description\":\"The project that the entity is or belongs to, if there is one.\"},"
-        "\"actor\":{\"type\":[\"string\",\"null\"],\"format\":\"uuid\",\"description\":\"Who caused the event.\"},"
-        "\"data\":{\"type\":\"object\",\"description\":\"The `data` of the event. Thin webhooks have none.\"}}}}";
+        "\"actor\":{\"type\":[\"string\",\"null\"],\"format\":\"uuid\",\"description\":\"Who caused the "
+        "event.\"},"
+        "\"data\":{\"type\":\"object\",\"description\":\"The `data` of the event. Thin webhooks have "
+        "none.\"}}}}";
     json_t *both = json_loads(text, 0, NULL);
     json_object_update(schemas, both);
     json_decref(both);

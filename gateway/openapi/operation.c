@@ -21,11 +21,11 @@ enum body {
 
 /* Components are named as in document.c. */
 static const struct kind {
-    const char *verb;    /* the route's; the operationId begins with it: "create" and the resource's title */
-    const char *id;      /* the operationId where it is another; NULL: as above */
+    const char *verb; /* the route's; the operationId begins with it: "create" and the resource's title */
+    const char *id;   /* the operationId where it is another; NULL: as above */
     const char *begin, *end; /* around the resource's title, where that is so; NULL: the verb before it */
-    const char *meaning; /* the description of the answer when the request succeeds */
-    const char *request; /* the body's schema: a suffix of the resource's; NULL: none of a resource */
+    const char *meaning;     /* the description of the answer when the request succeeds */
+    const char *request;     /* the body's schema: a suffix of the resource's; NULL: none of a resource */
     const char *msg_request; /* the schema of the body, or of the query where there is no body; NULL: none */
     const char *apart;       /* a member of it that the schema does not describe */
     const char *document;    /* the schema of the answer, where `body` is BODY_DOCUMENT; NULL: any object */
@@ -99,6 +99,31 @@ static const struct kind {
      .headers = {"ETag", "Idempotent-Replayed"},
      .is_write = true,
      .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.verb = "test",
+     .status = 200,
+     .meaning = "The endpoint. What became of the test is in its deliveries",
+     .body = BODY_ENTITY,
+     .parameters = {"If-Match", "If-None-Match-Write", "Idempotency-Key", "Cortex-Run-At", "Prefer"},
+     .headers = {"ETag", "Idempotent-Replayed"},
+     .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.verb = "resend",
+     .status = 200,
+     .meaning = "The delivery, which is due",
+     .body = BODY_ENTITY,
+     .parameters = {"If-Match", "If-None-Match-Write", "Idempotency-Key", "Cortex-Run-At", "Prefer"},
+     .headers = {"ETag", "Idempotent-Replayed"},
+     .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 412, 422, 500, 503}},
+    {.verb = "listAttempts",
+     .id = "listWebhookAttempts",
+     .status = 200,
+     .meaning = "All attempts of the delivery",
+     .body = BODY_DOCUMENT,
+     .document = "WebhookAttemptList",
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 401, 403, 404, 412, 500, 503}},
     {.verb = "cancel",
      .id = "cancelOperation",
      .status = 202,
@@ -612,6 +637,8 @@ static enum msg_right right_of(const struct route *route)
 {
     return route->method == METHOD_GET          ? MSG_RIGHT_READ
            : strcmp(route->verb, "rotate") == 0 ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "test") == 0   ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "resend") == 0 ? MSG_RIGHT_UPDATE
            : route->method == METHOD_POST       ? MSG_RIGHT_CREATE
            : route->method == METHOD_PATCH      ? MSG_RIGHT_UPDATE
            : strcmp(route->verb, "cancel")      ? MSG_RIGHT_DELETE

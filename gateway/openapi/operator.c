@@ -173,6 +173,15 @@ static const struct member {
     {"PreviousSecret", "secret", TEXT, 0, NULL},
     {"PreviousSecret", "until", TIME, 0, NULL},
 
+    {"WebhookAttemptList", "data", LIST, 0, "WebhookAttempt"},
+
+    {"WebhookAttempt", "n", COUNT, 0, NULL},
+    {"WebhookAttempt", "at", TIME, 0, NULL},
+    {"WebhookAttempt", "http_status", COUNT, MAY_BE_NULL, NULL},
+    {"WebhookAttempt", "error", TEXT, MAY_BE_NULL, NULL},
+    {"WebhookAttempt", "took_ms", COUNT, 0, NULL},
+    {"WebhookAttempt", "response", TEXT, MAY_BE_NULL, NULL},
+
     {"Waiting", "id", UUID, 0, NULL},
     {"Waiting", "status", TEXT, 0, NULL},
     {"Waiting", "type", TEXT, 0, NULL},

@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 /* Keywords that only our own code reads. */
-static const char *const internal[] = {"x-id",     "x-create-only", "x-filter",    "x-indexed", "x-search",
-                                       "x-column", "x-request",     "x-reference", "x-number",  "x-unique",
-                                       "x-sort",   "x-money",       "x-tie",       "x-secret",
-                                       "x-outbound", "x-event-types", NULL};
+static const char *const internal[] = {
+    "x-id",      "x-create-only", "x-filter",   "x-indexed",     "x-search", "x-column",
+    "x-request", "x-reference",   "x-number",   "x-unique",      "x-sort",   "x-money",
+    "x-tie",     "x-secret",      "x-outbound", "x-event-types", NULL};
 
 enum variant { VARIANT_ENTITY, VARIANT_CREATE, VARIANT_UPDATE, VARIANT_COUNT };
 
@@ -78,7 +78,8 @@ static json_t *property_of(const json_t *schema, const struct msg_field *field)
     if (is_money)
         append_description(property, "In the currency of the company, with no more decimals than that has.");
     if (field->outbound)
-        append_description(property, "It begins with https://, names no user, and leads to no private address.");
+        append_description(property,
+                           "It begins with https://, names no user, and leads to no private address.");
     if (field->event_types)
         append_description(property, "Of GET /v1/event-types: `task.created`, `task.*`, or `*` for all.");
     return property;

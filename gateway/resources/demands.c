@@ -40,7 +40,8 @@ void demands_check(const struct address_guard *outbound, const struct msg_object
 {
     for (size_t i = 0; i < object->field_count; i++) {
         const struct msg_field *field = &object->fields[i];
-        const json_t *value = field->outbound || field->event_types ? json_object_get(body, field->name) : NULL;
+        const json_t *value =
+            field->outbound || field->event_types ? json_object_get(body, field->name) : NULL;
         const struct msg_place place = {.name = field->name};
         if (!value || !has_its_form(field, value, problems->arena))
             continue;

@@ -444,6 +444,21 @@ void write_rotate(struct call *call)
     run(call, &verb);
 }
 
+/* An act: an update without a body, whose command does the rest. */
+void write_test(struct call *call)
+{
+    static const struct verb verb = {
+        .name = "test", .names_entity = true, .body = "{}", .mode = MSG_UPDATE, .right = MSG_RIGHT_UPDATE};
+    run(call, &verb);
+}
+
+void write_resend(struct call *call)
+{
+    static const struct verb verb = {
+        .name = "resend", .names_entity = true, .body = "{}", .mode = MSG_UPDATE, .right = MSG_RIGHT_UPDATE};
+    run(call, &verb);
+}
+
 void write_delete(struct call *call)
 {
     static const struct verb verb = {.name = "delete", .names_entity = true, .right = MSG_RIGHT_DELETE};

@@ -17,6 +17,7 @@ enum schema_rules {
 /* What x-resource asks for. */
 struct schema_wishes {
     unsigned verbs;                   /* bits: 1 << MSG_VERB_… */
+    bool has_acts;                    /* commands of its own beside the verbs */
     const char *path;                 /* NULL: what follows from the collection and the parent */
     const char *summaries[MSG_VERBS]; /* NULL: the usual sentence */
 };

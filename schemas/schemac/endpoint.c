@@ -183,13 +183,31 @@ static bool read_goes_with_parent(struct compiler *c, const struct spot *spot, s
     return true;
 }
 
+/* Commands of its entities that are written by hand, and may be sent by whoever has the right `update`. */
+static bool read_acts(struct compiler *c, const struct spot *spot, struct schema_wishes *wishes)
+{
+    const json_t *list = json_object_get(spot->json, "acts");
+    struct spot at = spot_below(c, spot, "acts", list);
+    wishes->has_acts = list != NULL;
+    if (list && (!json_is_array(list) || json_array_size(list) == 0))
+        return refuse(c, &at, "must be an array of names");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct spot entry = spot_at(c, &at, i, json_array_get(list, i));
+        enum msg_verb verb;
+        const char *name = json_string_value(entry.json);
+        if (!name || !is_identifier(name) || verb_named(name, &verb))
+            return refuse(c, &entry, "must be a name, and that of no verb");
+    }
+    return true;
+}
+
 bool read_wishes(struct compiler *c, const struct spot *spot, struct msg_resource *resource,
                  struct schema_wishes *wishes)
 {
     return read_pool(c, spot, resource) && read_verbs(c, spot, wishes) && read_summaries(c, spot, wishes) &&
            read_path(c, spot, resource, wishes) && read_channel(c, spot, resource) &&
            read_single(c, spot, resource, wishes) && read_goes_with_parent(c, spot, resource) &&
-           read_export(c, spot, resource, wishes);
+           read_export(c, spot, resource, wishes) && read_acts(c, spot, wishes);
 }
 
 /* ---- when all resources are known ---- */

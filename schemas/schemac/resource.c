@@ -45,7 +45,7 @@ static bool read_resource(struct compiler *c, const struct spot *root, struct ms
 {
     static const char *const members[] = {
         "name",      "collection", "table",  "parent",           "pool",   "verbs", "path",
-        "summaries", "channel",    "single", "goes_with_parent", "export", NULL};
+        "summaries", "channel",    "single", "goes_with_parent", "export", "acts",  NULL};
     struct spot spot = spot_below(c, root, "x-resource", json_object_get(root->json, "x-resource"));
     return check_members(c, &spot, members) && read_name(c, &spot, "name", &resource->name) &&
            read_collection(c, &spot, &resource->collection) &&

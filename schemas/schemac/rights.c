@@ -4,8 +4,8 @@
 #include "schemas/schemac/compiler.h"
 
 /* The verbs of a resource that make a right worth giving. A resource without any verb has commands that are written
- * by hand, and rights for these. */
-static bool has_use(enum msg_right right, unsigned verbs)
+ * by hand, and rights for these; one with acts has the right to change its entities by them. */
+static bool has_use(enum msg_right right, const struct schema_wishes *wishes)
 {
     static const unsigned wanted[] = {
         [MSG_RIGHT_CREATE] = 1U << MSG_VERB_CREATE,
@@ -13,7 +13,8 @@ static bool has_use(enum msg_right right, unsigned verbs)
         [MSG_RIGHT_UPDATE] = 1U << MSG_VERB_UPDATE,
         [MSG_RIGHT_DELETE] = 1U << MSG_VERB_DELETE,
     };
-    return verbs == 0 || verbs & wanted[right];
+    return wishes->verbs == 0 || wishes->verbs & wanted[right] ||
+           (wishes->has_acts && right == MSG_RIGHT_UPDATE);
 }
 
 static bool check_condition(struct compiler *c, const struct spot *at, const struct schema_set *set,
@@ -71,7 +72,7 @@ static bool read_rights_of(struct compiler *c, const struct spot *of_role, const
         enum msg_right right;
         if (!msg_right_by_name(slice_of(name), &right))
             return refuse(c, &at, "must be create, read, update or delete");
-        if (!has_use(right, message->wishes.verbs))
+        if (!has_use(right, &message->wishes))
             return refuse(c, &at, "x-resource has no verb for it");
         if (!read_conditions(c, &at, set, &message->resource, role, right))
             return false;

@@ -22,8 +22,13 @@ const KNOWN = [
     ...[['export', 'export_expiry btree (GREATEST(ended_at, expires_at)) where ended_at IS NOT NULL'],
         ['invoice', "invoice_due btree (due_date) where status = 'sent'::text"], ['project_member', 'project_member_user btree (company_id, user_id, project_id)'],
         ['revocation', 'revocation_age btree (GREATEST(created_at, before))'], ['revocation', 'revocation_user btree (company_id, user_id, before)'],
+        ['webhook_delivery', 'webhook_delivery_asked btree (company_id, endpoint_id) where (next_at IS NOT NULL) AND is_asked'],
+        ['webhook_delivery', 'webhook_delivery_expiry btree (COALESCE(attempted_at, created_at)) where next_at IS NULL'],
+        ['webhook_delivery', 'webhook_delivery_next btree (company_id, endpoint_id, next_at, event_seq) where (next_at IS NOT NULL) AND (NOT is_behind)'],
+        ['webhook_delivery', 'webhook_delivery_turn btree (company_id, endpoint_id, turn, event_seq) where (next_at IS NOT NULL) AND (turn IS NOT NULL)'],
     ].map(([table, index]) => `${table}: has an index that its schema does not want: ${index}`),
     // A long job writes how far it is, and retention deletes revocations; a gateway hears of those of every company.
+    ...['webhook_delivery', 'webhook_health'].flatMap((table) => ['INSERT', 'UPDATE'].map((right) => `${table}: cortex_webhooks may ${right}, and no command does`)), // the feed, the sender
     'export: cortex_projects may UPDATE, and no command does', 'revocation: cortex_projects may DELETE, and no command does',
     "revocation: has no policy own_company for r to {cortex_gateway} using ((company_id = (NULLIF(current_setting('cortex.company'::text, true), ''::text))::uuid)) with check ()",
     'revocation: has a policy that its schema does not want: every_company_gateway for r to {cortex_gateway} using (true) with check ()',

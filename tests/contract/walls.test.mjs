@@ -20,7 +20,7 @@ const ENGINE = {
     deferred_total: 'SELECT INSERT UPDATE',
     events: 'SELECT INSERT', events_default: 'SELECT DELETE', feed: 'SELECT INSERT UPDATE DELETE', inbox: 'SELECT INSERT DELETE',
     long_job: 'SELECT INSERT UPDATE DELETE', mark: 'SELECT INSERT UPDATE DELETE', operator_act: 'SELECT INSERT UPDATE DELETE',
-    pool_key: 'SELECT INSERT UPDATE',
+    outgoing_lane: 'SELECT INSERT UPDATE DELETE', pool_key: 'SELECT INSERT UPDATE',
     retention_cursor: 'SELECT INSERT UPDATE', revocation: 'SELECT DELETE', schedule: 'SELECT INSERT UPDATE DELETE', schema_migration: 'SELECT',
     unpublished: 'SELECT INSERT DELETE', untold: 'SELECT INSERT DELETE',
 };
@@ -30,10 +30,11 @@ const OF_POOL = {
         export: 'UPDATE DELETE', export_content: 'SELECT INSERT UPDATE DELETE', export_piece: 'SELECT INSERT DELETE',
         export_total: 'SELECT INSERT UPDATE', operation: 'SELECT UPDATE',
     },
+    webhooks: { webhook_attempt: 'SELECT INSERT', webhook_delivery: 'INSERT UPDATE', webhook_gone: 'INSERT', webhook_health: 'INSERT UPDATE' },
 };
 // What the gateway reads beside the tables of resources.
 const GATEWAY = ['company_sequence', 'dead_letter', 'deferred', 'deferred_total', 'events', 'export_piece', 'inbox', 'long_job', 'operator_act',
-    'pool_key', 'schedule', 'schema_migration'];
+    'pool_key', 'schedule', 'schema_migration', 'webhook_attempt'];
 // Of these, some columns only.
 const COLUMNS = {
     'app_user cortex_engine SELECT': 'active,company_id,id,role',
@@ -42,7 +43,7 @@ const COLUMNS = {
 };
 // Functions that run as their owner.
 const DEFINER = {
-    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|deferred_is_of|dead_letter_(replay|take|drop|expire)|invoice_overdue|export_expire|\w+_text_fill)$/,
+    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|deferred_is_of|dead_letter_(replay|take|drop|expire)|invoice_overdue|export_expire|webhook_(attempts_ahead|attempt_expire|delivery_expire|delivery_sweep)|\w+_text_fill)$/,
     cortex_projects: /^export_sweep$/,
     cortex_gateway: /^(feed_view|walk_begin|\w+_search)$/,
 };

@@ -15,7 +15,7 @@ import { tenants } from './api/tenants.mjs';
 import { tokens } from './api/tokens.mjs';
 
 const shared = {};
-before(async () => Object.assign(shared, { stack: await startStack('api') }));
+before(async () => Object.assign(shared, { stack: await startStack('api', { pools: ['webhooks'] }) }));
 after(() => shared.stack?.stop());
 
 for (const subject of [crud, resources, idempotency, asynchronous, money, reads, references, lists, semantics, tenants, tokens]) subject(shared);

@@ -24,7 +24,7 @@ const SHOWN = 3; // of the failures of a test
 const REFUSED = [404, 409, 412, 422];
 const SHARE = 0.4; // of the valid requests of an operation
 
-const stack = await startStack('generated', { gateway: { CORTEX_WAIT_MS: '60000' } });
+const stack = await startStack('generated', { gateway: { CORTEX_WAIT_MS: '60000' }, pools: ['webhooks'] });
 const { body: document } = await send(`${stack.url}/openapi.json`);
 const described = new Described(document);
 const folder = join(root, 'schemas', 'messages');

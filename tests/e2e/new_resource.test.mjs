@@ -48,7 +48,7 @@ let stack;
 before(async () => {
     await tree.build();
     stack = await startStack('new_resource', {
-        from: tree.programs, tree: tree.folder, gateway: { CORTEX_WAIT_MS: '60000' },
+        from: tree.programs, tree: tree.folder, gateway: { CORTEX_WAIT_MS: '60000' }, pools: ['webhooks'],
     });
     shared.stack = stack;
 });

@@ -37,7 +37,7 @@ const flat = (events) => events.flatMap((event) => (event.from === undefined ? [
 
 let stack;
 // Positions are not compared by the clock: what ends a channel here is the event.
-before(async () => { stack = await startStack('rights', { gateway: { CORTEX_POSITION_CHECK_MS: '3600000' } }); });
+before(async () => { stack = await startStack('rights', { gateway: { CORTEX_POSITION_CHECK_MS: '3600000' }, pools: ['webhooks'] }); });
 after(async () => {
     closeAll();
     closeStreams();

@@ -21,4 +21,4 @@ export function statusOf(resource, right, who, ok, above = resource) {
 }
 
 // The names of the fields that a role sees.
-export const fieldsOf = ({ fields }, classes) => Object.entries(fields).filter(([, field]) => !field['x-class'] || classes.includes(field['x-class'])).map(([name]) => name).sort();
+export const fieldsOf = ({ fields }, classes) => Object.entries(fields).filter(([, field]) => !field['x-secret']).filter(([, field]) => !field['x-class'] || classes.includes(field['x-class'])).map(([name]) => name).sort();

@@ -1,5 +1,5 @@
 // A company with an entity of every resource that the schemas make, in projects to which a user is tied in each way that rights know.
-import { isNullable, typeOf } from './tables.mjs';
+import { canBeMade, isNullable, sampleOfMany, typeOf } from './tables.mjs';
 
 // What the user is. `own`: the entities are assigned to it, made by it, and about it; `former`: made by it and about it, but it is no member.
 export const RELATIONS = {
@@ -21,7 +21,7 @@ const tieOf = ({ 'x-tie': tie }) => tie;
 export class World {
     // `create(api, path, body)` returns the entity.
     constructor(stack, resources, create) {
-        Object.assign(this, { stack, create, resources: Object.values(resources).filter(({ verbs }) => verbs.length > 0), byName: resources });
+        Object.assign(this, { stack, create, resources: Object.values(resources).filter((one) => canBeMade(one) || one.single), byName: resources });
     }
 
     async build() {
@@ -52,6 +52,8 @@ export class World {
         if (name === 'user_id') return '00000000-0000-7000-8000-000000000001'; // of a revocation: nobody's
         if (name === 'resource') return 'client';
         if (field.enum) return field.enum[0];
+        if (field.format === 'uri') return 'https://test.example/';
+        if (['array', 'object'].includes(typeOf(field))) return sampleOfMany(field);
         return { integer: Math.max(field.minimum ?? 1, 1), number: 1, boolean: true, string: 'x' }[typeOf(field)];
     }
 

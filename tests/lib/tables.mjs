@@ -35,6 +35,13 @@ export function readResources(folder) {
     }));
 }
 
+// Whether clients make its entities; those of others follow from something else, or there is one of each company.
+export const canBeMade = ({ verbs }) => verbs.includes('create');
+// The names of the fields that its entities show.
+export const shownFields = ({ fields }) => Object.entries(fields).filter(([, field]) => !field['x-secret']).map(([name]) => name);
+// A value of a field that is a list or an object.
+export const sampleOfMany = (field) => (typeOf(field) === 'object' ? {} : field['x-event-types'] ? ['*'] : []);
+
 export const isNullable = ({ type }) => Array.isArray(type) && type.includes('null');
 export const typeOf = ({ type }) => (Array.isArray(type) ? type.find((one) => one !== 'null') : type);
 const columnOf = ([name, field]) => field['x-column'] ?? name;

@@ -73,8 +73,10 @@ static void on_settled(void *ctx, struct command *command)
     if (command->outcome == COMMAND_DONE && command->handler &&
         command->handler->statement.plan->begins_long_job)
         long_jobs_poke(w->long_jobs);
-    if (command->outcome == COMMAND_DONE)
+    if (command->outcome == COMMAND_DONE) {
         feed_joined(w->feed, &command->envelope.company);
+        outgoing_poke(w->outgoing);
+    }
     if (command->outcome != COMMAND_DEFERRED && command->outcome != COMMAND_GONE)
         outbox_send(w->outbox, command);
     else
@@ -124,7 +126,8 @@ static bool has_finished(const struct worker *w)
     return batch_is_idle(w->batch) && intake_waiting(w->intake) == 0 && intake_backing_off(w->intake) == 0 &&
            outbox_unpublished(w->outbox) == 0 && (backlog_is_idle(w->backlog) || !db_is_up(w->db)) &&
            partitions_held(w->partitions) == 0 && farewell_is_sent(w) &&
-           housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs) && feed_is_idle(w->feed);
+           housekeeping_is_idle(w->housekeeping) && long_jobs_is_idle(w->long_jobs) &&
+           feed_is_idle(w->feed) && outgoing_is_idle(w->outgoing);
 }
 
 /* Other statements on this connection go between two batches. */
@@ -163,6 +166,7 @@ static void on_gained(void *ctx, unsigned partition)
     w->set.mine |= UINT64_C(1) << partition;
     backlog_rescan(w->backlog, UINT64_C(1) << partition);
     feed_gained(w->feed);
+    outgoing_gained(w->outgoing);
     log_debug("partition.gained", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
@@ -171,6 +175,7 @@ static void on_lost(void *ctx, unsigned partition)
     struct worker *w = ctx;
     w->set.mine &= ~(UINT64_C(1) << partition);
     feed_lost(w->feed, partition);
+    outgoing_lost(w->outgoing, partition);
     log_debug("partition.lost", LOG_S("pool", w->pool), LOG_I("partition", partition));
 }
 
@@ -288,6 +293,7 @@ static void on_schema_changed(void *ctx)
     struct worker *w = ctx;
     long_jobs_hold(w->long_jobs, schema_check_is_lacking(w->schema_check));
     feed_hold(w->feed, !schema_check_is_complete(w->schema_check));
+    outgoing_hold(w->outgoing, !schema_check_is_complete(w->schema_check));
     members_changed(w->members);
 }
 
@@ -338,6 +344,12 @@ static void make_engine(struct worker *w)
                   &batch_callbacks, w);
 }
 
+static void on_passed(void *ctx)
+{
+    struct worker *w = ctx;
+    outgoing_poke(w->outgoing);
+}
+
 /* Only a pool with a consumer has a feed. */
 static enum err make_feed(struct worker *w)
 {
@@ -347,9 +359,23 @@ static enum err make_feed(struct worker *w)
         .consumer = feed_consumer_of(w->pool),
         .partitions = &w->set,
         .broker = w->publisher,
+        .on_passed = on_passed,
+        .ctx = w,
     };
     w->set.count = (unsigned)w->config->partitions;
     return options.consumer ? feed_new(w->loop, &options, &w->feed) : ERR_OK;
+}
+
+/* Only a pool that does something outside sends. */
+static enum err make_outgoing(struct worker *w)
+{
+    const struct outgoing_options options = {
+        .config = w->config,
+        .kind = outgoing_kind_of(w->pool),
+        .secrets = w->secrets,
+        .partitions = &w->set,
+    };
+    return options.kind ? outgoing_new(w->loop, &options, &w->outgoing) : ERR_OK;
 }
 
 enum err worker_new(struct ev_loop *loop, const struct config *config, const char *pool,
@@ -377,6 +403,8 @@ enum err worker_new(struct ev_loop *loop, const struct config *config, const cha
         err = long_jobs_new(loop, config, pool, w->publisher, w->gateways, &w->long_jobs);
     if (!err)
         err = make_feed(w);
+    if (!err)
+        err = make_outgoing(w);
     if (err) {
         worker_free(w);
         return err;
@@ -409,6 +437,7 @@ void worker_free(struct worker *w)
     plan_cache_free(w->plan_cache);
     schema_check_free(w->schema_check);
     long_jobs_close(w->long_jobs);
+    outgoing_free(w->outgoing);
     feed_close(w->feed);
     broker_free(w->publisher);
     feed_free(w->feed);
@@ -437,6 +466,7 @@ void worker_drain(struct worker *w)
     intake_drain(w->intake);
     long_jobs_drain(w->long_jobs);
     feed_drain(w->feed);
+    outgoing_drain(w->outgoing);
     ev_timer_set(&w->deadline, (double)w->config->drain_ms / 1000, 0);
     ev_timer_start(w->loop, &w->deadline);
 }

@@ -16,6 +16,7 @@
 #include "workers/engine/long_jobs/long_jobs.h"
 #include "workers/engine/outbox/acks.h"
 #include "workers/engine/outbox/outbox.h"
+#include "workers/engine/outgoing/outgoing.h"
 #include "workers/engine/resource/schema_check.h"
 #include "workers/engine/secrets/secrets.h"
 #include "workers/engine/worker.h"
@@ -46,6 +47,7 @@ struct worker {
     double pause_s;
     struct long_jobs *long_jobs;
     struct feed *feed;
+    struct outgoing *outgoing;
     ev_prepare turn;
     ev_timer deadline;
     struct schema_check *schema_check; /* until it is complete the worker takes no partition */

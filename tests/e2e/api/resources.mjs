@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 
 import { root } from '../../lib/servers.mjs';
-import { readResources, typeOf } from '../../lib/tables.mjs';
+import { canBeMade, readResources, sampleOfMany, shownFields, typeOf } from '../../lib/tables.mjs';
 import { expectCreated, expectProblem, expectStatus } from './expect.mjs';
 
 const METHODS = { create: 'POST', get: 'GET', list: 'GET', update: 'PATCH', delete: 'DELETE' };
@@ -23,6 +23,7 @@ function sampleOf(field) {
     const type = typeOf(field);
     if (field.enum) return field.enum[0];
     if (field.format) return samples[field.format];
+    if (['array', 'object'].includes(type)) return sampleOfMany(field);
     if (type === 'string') return 'x'.repeat(Math.max(field.minLength ?? 0, 1));
     return type === 'boolean' ? true : field.minimum;
 }
@@ -42,12 +43,17 @@ async function bodyOf(company, all, { name: resource, required, fields }) {
     return body;
 }
 
-// Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
-export async function make(company, all, resource) {
+// The path of its list, below an entity that is made for it.
+async function collectionOf(company, all, resource) {
     const parent = all.find(({ name }) => name === resource.parent);
     const above = parent && await make(company, all, parent);
     const begin = parent?.parent ? `/v1/${parent.collection}` : above?.path;
-    const path = parent ? `${begin}/${above.made.id}/${resource.collection}` : resource.path ?? `/v1/${resource.collection}`;
+    return parent ? `${begin}/${above.made.id}/${resource.collection}` : resource.path ?? `/v1/${resource.collection}`;
+}
+
+// Makes an entity, and those that it belongs to. Returns it, the path of its collection, and what was sent.
+export async function make(company, all, resource) {
+    const path = await collectionOf(company, all, resource);
     const body = await bodyOf(company, all, resource);
     const made = expectCreated(await company(mayDo(resource, 'create')).post(path, body, patient), path);
     return { path, body, made, at: `${path}/${made.id}` };
@@ -67,12 +73,24 @@ async function walkSingle(company, own, resource) {
     const at = `/v1/${resource.collection}`, api = company(mayDo(resource, 'update'));
     const read = expectStatus(await company('operative').get(at), 200).body;
     assert.equal(read.id, own);
-    assert.deepEqual(Object.keys(read).sort(), Object.keys(resource.fields).sort());
+    assert.deepEqual(Object.keys(read).sort(), shownFields(resource).sort());
     const changed = expectStatus(await api.patch(at, {}, { ...patient, 'if-match': `"${read.version}"` }), 200).body;
     assert.deepEqual(changed, { ...read, version: read.version + 1, updated_at: changed.updated_at });
     expectProblem(await api.patch(at, {}, { ...patient, 'if-match': `"${read.version}"` }), 412, 'version-conflict');
     expectProblem(await company('operative').patch(at, {}), 403, 'forbidden');
     for (const method of ['POST', 'DELETE']) expectProblem(await api.call(method, at, { body: {} }), 405, 'method-not-allowed');
+}
+
+// What follows from something else is only looked at, and there is nothing yet.
+async function walkUnmade(company, all, resource) {
+    if (resource.verbs.length === 0) return;
+    const path = await collectionOf(company, all, resource), at = `${path}/${randomUUID()}`, has = (verb) => resource.verbs.includes(verb);
+    const reader = company(mayDo(resource, 'read')), outside = ROLES.find((role) => !resource.rights[role]?.read);
+    if (has('list')) assert.deepEqual(expectStatus(await reader.get(path), 200).body.data, []);
+    if (has('list') && outside) expectProblem(await company(outside).get(path), 403, 'forbidden');
+    if (has('get')) expectProblem(await reader.get(at), 404, 'not-found');
+    for (const [verb, method] of Object.entries(METHODS).filter(([verb]) => !has(verb)))
+        expectProblem(await company('super_admin').call(method, verb === 'create' || verb === 'list' ? path : at, { body: {} }), 405, 'method-not-allowed');
 }
 
 async function walk(stack, all, resource) {
@@ -81,12 +99,12 @@ async function walk(stack, all, resource) {
     company.addUser = () => stack.addUser(own);
     const { verbs } = resource, reader = mayDo(resource, 'read'), has = (verb) => verbs.includes(verb);
     if (resource.single) return walkSingle(company, own, resource);
-    if (!has('create')) return;
+    if (!canBeMade(resource)) return walkUnmade(company, all, resource);
     const { path, body, made, at } = await make(company, all, resource);
     const stranger = stack.client({ company: await stack.addCompany() });
     const outside = ROLES.find((role) => !resource.rights[role]?.create);
     for (const [name, value] of Object.entries(body)) assert.deepEqual(made[name], value, name);
-    assert.deepEqual(Object.keys(made).sort(), Object.keys(resource.fields).sort());
+    assert.deepEqual(Object.keys(made).sort(), shownFields(resource).sort());
     if (outside) expectProblem(await company(outside).post(path, body), 403, 'forbidden');
     for (const missing of resource.required) {
         const { [missing]: _, ...rest } = body;

@@ -218,7 +218,8 @@ static void test_field_when_its_annotations_are_wrong_then_refused(void **state)
         {"\"x-id\":1,\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"b\":{\"x-id\":1,"
          "\"type\":\"string\",\"format\":\"uri\",\"maxLength\":20,\"x-outbound\":true}}",
          "/properties/b: x-outbound is for a uri in the message itself, which a client gives"},
-        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-event-types\":true",
+        {"\"x-id\":1,\"type\":\"array\",\"maxItems\":1,\"items\":{\"type\":\"boolean\"},\"x-event-types\":"
+         "true",
          ": x-event-types is for an array of texts in the message itself, which a client gives"},
         {"\"x-id\":1,\"type\":\"boolean\",\"default\":\"yes\"",
          "/default: the default does not fit its own schema: must be true or false"},
@@ -498,6 +499,9 @@ static void test_resource_when_a_word_makes_no_sense_then_refused(void **state)
         {POOL "\"verbs\":[\"get\"],\"summaries\":{\"list\":\"List.\"}",
          "/x-resource/summaries/list: the resource has no verb `list`"},
         {POOL "\"summaries\":{\"get\":\"\"}", "/x-resource/summaries/get: must be a sentence"},
+        {POOL "\"acts\":[]", "/x-resource/acts: must be an array of names"},
+        {POOL "\"acts\":[\"update\"]", "/x-resource/acts/0: must be a name, and that of no verb"},
+        {POOL "\"acts\":[\"Send it\"]", "/x-resource/acts/0: must be a name, and that of no verb"},
         {POOL "\"path\":\"/v2/as\"",
          "/x-resource/path: must be \"/v1/as\", with words between the two, if any"},
         {POOL "\"path\":\"/v1/{x}/as\"",

@@ -14,3 +14,6 @@ struct feed_consumer {
 
 /* NULL: the pool has none. */
 const struct feed_consumer *feed_consumer_of(const char *pool);
+
+/* One of each pool that has one; consumers.c lists them. */
+extern const struct feed_consumer webhooks_consumer; /* webhooks/consumer.c */

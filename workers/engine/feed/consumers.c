@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* One for each pool that lives on events; NULL is behind the last. */
-static const struct feed_consumer *const consumers[] = {NULL};
+static const struct feed_consumer *const consumers[] = {&webhooks_consumer, NULL};
 
 const struct feed_consumer *feed_consumer_of(const char *pool)
 {

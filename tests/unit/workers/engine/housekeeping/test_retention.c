@@ -10,7 +10,8 @@ static const struct config settings = {.inbox_days = 7,
                                        .export_days = 30,
                                        .long_job_days = 30,
                                        .dead_letter_days = 365,
-                                       .act_days = 365};
+                                       .act_days = 365,
+                                       .webhook_days = 30};
 
 struct retained {
     const char *table;
@@ -89,6 +90,12 @@ static const struct {
     {"operator_act",
      "INSERT INTO operator_act (company_id, id, actor, act, at, outcome)"
      " SELECT '%s', gen_random_uuid(), gen_random_uuid(), 'schedule.run', " AGE ", 'ok'" ROWS},
+    {"webhook_attempt", "INSERT INTO webhook_attempt (company_id, delivery_id, at, n, took_ms)"
+                        " SELECT '%s', gen_random_uuid(), " AGE ", 1, 9" ROWS},
+    {"webhook_delivery", "INSERT INTO webhook_delivery (company_id, id, endpoint_id, event_type, event_seq,"
+                         " event_at, subject_id, status, attempted_at)"
+                         " SELECT '%s', gen_random_uuid(), gen_random_uuid(), 'task.created', n, now(),"
+                         " gen_random_uuid(), 'delivered', " AGE ROWS},
     {"begun_mark", "INSERT INTO begun_mark (company_id, command_id, at)"
                    " SELECT '%s', gen_random_uuid(), " AGE ROWS},
     {"revocation",
