@@ -25,6 +25,10 @@ static const struct {
     {"webhook_endpoint", "recovered", "has succeeded again"},
     {"webhook_endpoint", "disabled", "was disabled"},
     {"webhook_delivery", "resent", "is sent again"},
+    {"webhook_recovery", "started", "has begun"},
+    {"webhook_recovery", "completed", "is completed"},
+    {"webhook_recovery", "failed", "has failed"},
+    {"webhook_recovery", "cancelled", "was cancelled"},
 };
 
 static const char *says_of(enum msg_verb verb, const char **ret_past)

@@ -29,6 +29,7 @@ const KNOWN = [
     ].map(([table, index]) => `${table}: has an index that its schema does not want: ${index}`),
     // A long job writes how far it is, and retention deletes revocations; a gateway hears of those of every company.
     ...['webhook_delivery', 'webhook_health'].flatMap((table) => ['INSERT', 'UPDATE'].map((right) => `${table}: cortex_webhooks may ${right}, and no command does`)), // the feed, the sender
+    'webhook_recovery: cortex_webhooks may UPDATE, and no command does', // its long job
     'export: cortex_projects may UPDATE, and no command does', 'revocation: cortex_projects may DELETE, and no command does',
     "revocation: has no policy own_company for r to {cortex_gateway} using ((company_id = (NULLIF(current_setting('cortex.company'::text, true), ''::text))::uuid)) with check ()",
     'revocation: has a policy that its schema does not want: every_company_gateway for r to {cortex_gateway} using (true) with check ()',

@@ -30,7 +30,7 @@ const OF_POOL = {
         export: 'UPDATE DELETE', export_content: 'SELECT INSERT UPDATE DELETE', export_piece: 'SELECT INSERT DELETE',
         export_total: 'SELECT INSERT UPDATE', operation: 'SELECT UPDATE',
     },
-    webhooks: { webhook_attempt: 'SELECT INSERT', webhook_delivery: 'INSERT UPDATE', webhook_gone: 'INSERT', webhook_health: 'INSERT UPDATE' },
+    webhooks: { webhook_attempt: 'SELECT INSERT', webhook_delivery: 'INSERT UPDATE', webhook_gone: 'INSERT', webhook_health: 'INSERT UPDATE', webhook_kept: 'SELECT', webhook_recovery: 'UPDATE' },
 };
 // What the gateway reads beside the tables of resources.
 const GATEWAY = ['company_sequence', 'dead_letter', 'deferred', 'deferred_total', 'events', 'export_piece', 'inbox', 'long_job', 'operator_act',
@@ -50,6 +50,9 @@ const DEFINER = {
 const VIEWS = ['operation'];
 const GRANTS = { create: 'INSERT', update: 'UPDATE', delete: 'DELETE' };
 
+// Whether what it belongs to, in the end, has a channel.
+const isOfProjects = ({ channel, parent }) => Boolean(channel || (parent && isOfProjects(resources.find(({ name }) => name === parent))));
+
 // "task cortex_projects SELECT" of every right that there should be, by inheritance too.
 function wanted() {
     const rights = new Set();
@@ -60,7 +63,7 @@ function wanted() {
         for (const [table, list] of [...Object.entries(ENGINE), ...Object.entries(OF_POOL[pool] ?? {})]) add(table, role, list.split(' '));
         for (const one of resources.filter((resource) => resource.pool === pool)) {
             add(one.table, role, ['SELECT', ...one.verbs.map((verb) => GRANTS[verb]).filter(Boolean)]);
-            const named = [one.parent, ...Object.values(one.fields).map((field) => field['x-reference']?.to), ...(one.channel || one.parent ? ['project', 'project_member'] : [])];
+            const named = [one.parent, ...Object.values(one.fields).map((field) => field['x-reference']?.to), ...(isOfProjects(one) ? ['project', 'project_member'] : [])];
             for (const other of resources.filter((resource) => named.includes(resource.name))) add(other.table, role, ['SELECT']);
         }
     }

@@ -52,6 +52,7 @@ export class World {
         if (name === 'user_id') return '00000000-0000-7000-8000-000000000001'; // of a revocation: nobody's
         if (name === 'resource') return 'client';
         if (field.enum) return field.enum[0];
+        if (field.format === 'date-time') return '2026-01-01T00:00:00Z';
         if (field.format === 'uri') return 'https://test.example/';
         if (['array', 'object'].includes(typeOf(field))) return sampleOfMany(field);
         return { integer: Math.max(field.minimum ?? 1, 1), number: 1, boolean: true, string: 'x' }[typeOf(field)];

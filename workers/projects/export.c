@@ -398,6 +398,7 @@ static void add_kind(struct long_job_kind *kind, const struct export_shape *shap
                    " make_interval(hours => $9::integer)",
         .count_sql = text_of(append_count, shape),
         .step_sql = text_of(append_step, shape),
+        .sweep_sql = "SELECT export_sweep($1::integer)",
     };
     snprintf(kind->name, sizeof(kind->name), "export.%s.%s", shape->resource->name, format);
 }

@@ -19,7 +19,7 @@ const patient = { prefer: 'wait=60' };
 
 // A value that the schema allows.
 function sampleOf(field) {
-    const samples = { uuid: randomUUID(), date: '2026-12-24', 'date-time': '2026-12-24T18:00:00Z', email: 'site@test.example', uri: 'https://test.example/' };
+    const samples = { uuid: randomUUID(), date: '2026-12-24', 'date-time': '2026-12-24T18:00:00.000000Z', email: 'site@test.example', uri: 'https://test.example/' };
     const type = typeOf(field);
     if (field.enum) return field.enum[0];
     if (field.format) return samples[field.format];

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 
 import { client } from '../../lib/http.mjs';
+import { canBeMade } from '../../lib/tables.mjs';
 import { valueOf } from './values.mjs';
 
 const SCHEDULES = ['deleted', 'weekly', 'monthly'];
@@ -29,6 +30,11 @@ const SAMPLES = {
     'pool.wanted': [1, 2],
     'pool.min': [1],
     'pool.max': [0, 2],
+    'webhook_endpoint.url': ['https://test.example/hooks', 'https://[2a00:1450:4001:80b::200e]:8443/?a=b#c'],
+    'webhook_endpoint.event_types': [['*'], ['task.*', 'project.created']],
+    'webhook_recovery.since': ['2026-01-01T00:00:00Z'],
+    'webhook_recovery.until': [NONE, '2099-01-01T00:00:00Z'],
+    'webhook_endpoint.headers': [[], [{ name: 'X-Site', value: 'north' }]],
 };
 
 // Members of bodies that are optional, and without which hardly a request would be done.
@@ -71,10 +77,23 @@ export class World {
         if (this.base.has(resource.name)) return;
         this.base.set(resource.name, []);
         this.extra.set(resource.name, []);
-        if (!resource.verbs.includes('create')) return;
+        if (!canBeMade(resource)) return this.extra.set(resource.name, await this.#found(resource));
         const needs = [resource.parent, ...resource.required.map((name) => resource.fields[name]['x-reference']?.to)];
         for (const name of needs) if (this.byName.has(name)) await this.#begin(this.byName.get(name));
         for (let i = 0; i < 2; i++) this.base.get(resource.name).push(await this.make(resource));
+    }
+
+    // What no request makes: it follows from something else, or from events.
+    async #found({ name, collection }) {
+        const { stack, company } = this, at = (id) => ({ id, at: `/v1/${collection}/${id}` });
+        if (!name.startsWith('webhook_')) return [];
+        await this.#begin(this.byName.get('webhook_endpoint'));
+        const endpoints = this.base.get('webhook_endpoint').map(({ id }) => id);
+        if (name === 'webhook_health') return endpoints.map(at);
+        const ids = endpoints.map(() => randomUUID());
+        await stack.run(ids.map((id, i) => `INSERT INTO webhook_delivery (company_id, id, endpoint_id, event_type, event_seq, event_at, subject_id, status)
+            SELECT company_id, '${id}', '${endpoints[i]}', type, seq, at, subject, 'failed' FROM events WHERE company_id = '${company}' ORDER BY seq LIMIT 1`).join(';\n'));
+        return ids.map(at);
     }
 
     client(operation) {
@@ -95,9 +114,18 @@ export class World {
             body[name] = samples ? samples[0] : to === 'user' ? this.users.pop() : to ? this.base.get(to)[0].id
                 : field.format ? randomUUID() : field.enum ? field.enum[0] : [field.type].flat().includes('string') ? 'x' : Math.max(field.minimum, 1);
         }
-        const answer = await this.client(operation).post(path, body, { prefer: 'wait=60' });
+        const answer = await this.#post(operation, path, body);
         if (answer.status !== 201) throw new Error(`${resource.name}: ${answer.status} ${answer.text}`);
         return { id: answer.body.id, at: `${path}/${answer.body.id}`, above };
+    }
+
+    // Where so many are under way that there may be no more, again.
+    async #post(operation, path, body) {
+        for (let tries = 0; ; tries++) {
+            const answer = await this.client(operation).post(path, body, { prefer: 'wait=60' });
+            if (answer.status !== 409 || tries === 100) return answer;
+            await new Promise((resolve) => setTimeout(resolve, 200));
+        }
     }
 
     #below(pattern, above) {
@@ -120,9 +148,9 @@ export class World {
             return { path: this.#below(pattern, above), above };
         }
         const list = this.extra.get(resource.name);
-        if (resource.verbs.includes('create') && (method === 'DELETE' || list.length === 0 || g(fc.nat, { max: 1 }) === 0))
+        if (canBeMade(resource) && (method === 'DELETE' || list.length === 0 || g(fc.nat, { max: 1 }) === 0))
             list.push(await this.make(resource));
-        const one = list[method === 'DELETE' ? list.length - 1 : g(fc.nat, { max: list.length - 1 })];
+        const one = list[method === 'DELETE' ? list.length - 1 : g(fc.nat, { max: Math.max(list.length - 1, 0) })];
         if (method === 'DELETE') list.pop();
         return { path: one?.at ?? pattern.replace('{id}', randomUUID()), above: one?.above };
     }
@@ -134,6 +162,8 @@ export class World {
     }
 
     #idOf(g, { pattern, method }) {
+        if (pattern.includes('webhook-endpoints')) return g(fc.constantFrom, ...this.base.get('webhook_endpoint').map(({ id }) => id));
+        if (pattern.includes('webhook-deliveries')) return g(fc.constantFrom, ...this.extra.get('webhook_delivery').map(({ id }) => id));
         if (pattern.includes('dead-letters')) return method === 'GET' ? this.dead[0] : this.dead.pop();
         const ids = pattern.includes('exports') ? this.extra.get('export').map(({ id }) => id) : this.waiting ?? [];
         return ids.length > 0 ? g(fc.constantFrom, ...ids) : randomUUID();

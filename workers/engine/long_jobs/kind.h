@@ -21,6 +21,9 @@ struct long_job_kind {
      * cancelled, done, total, whether it is through, whether it is too large. It writes only where `lease` is
      * $3, and sets attempts to 0; it returns no row when another process has the job. */
     char *step_sql;
+    /* Deletes up to $1 pieces of results that are no longer wanted, and says how many there were: done while no job is
+     * due. NULL: the kind keeps no results of that sort. The same for all kinds of a pool. */
+    const char *sweep_sql;
 
     /* long_job_kinds_new makes the rest. */
     char *turn_sql;
@@ -31,10 +34,13 @@ struct long_job_kind {
 struct long_job_kinds;
 
 struct long_job_kinds *long_job_kinds_new(void);
+/* What a process of this pool does while no job is due; NULL: nothing. */
+const char *long_job_kinds_sweep(const struct long_job_kinds *kinds, const char *pool);
 /* Whether this pool has any. */
 bool long_job_kinds_are_of(const char *pool);
 void long_job_kinds_free(struct long_job_kinds *kinds);
 const struct long_job_kind *long_job_kinds_find(const struct long_job_kinds *kinds, struct slice name);
 
 /* One function for each file; it fills in some kinds, unless `kinds` is NULL, and returns how many there are. */
-size_t export_kinds(struct long_job_kind *kinds); /* projects/export.c */
+size_t export_kinds(struct long_job_kind *kinds);           /* projects/export.c */
+size_t webhook_recovery_kinds(struct long_job_kind *kinds); /* webhooks/recovery.c */

@@ -8,7 +8,7 @@
 
 enum { SQL_MAX = 16 << 10 };
 
-static size_t (*const sources[])(struct long_job_kind *kinds) = {export_kinds};
+static size_t (*const sources[])(struct long_job_kind *kinds) = {export_kinds, webhook_recovery_kinds};
 
 struct long_job_kinds {
     size_t count;
@@ -21,26 +21,26 @@ struct long_job_kinds {
  * $1 company, $2 id, $3 lease, $4 status, $5 error, $6 seconds of the lease, $7 total (when the job begins),
  * $8 "export", $9 hours for which a result is kept → the status, the number of the event. The status is
  * `cancelled` when a client asked for that first. */
-#define TURN_JOB                                                                   \
-    "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at),"                \
-    " j AS ("                                                                      \
-    " UPDATE long_job AS j SET"                                                    \
-    " status = CASE WHEN j.cancel_asked THEN 'cancelled' ELSE $4::text END,"       \
-    " error = CASE WHEN NOT j.cancel_asked THEN $5::text END,"                     \
-    " total = CASE WHEN $4::text = 'running' THEN $7::bigint ELSE j.total END,"    \
-    " started_at = CASE WHEN $4::text = 'running' AND NOT j.cancel_asked"          \
-    " THEN m.at ELSE j.started_at END,"                                            \
-    " ended_at = CASE WHEN $4::text <> 'running' OR j.cancel_asked THEN m.at END," \
-    " event_seq = s.seq + 1,"                                                      \
-    " event_at = m.at,"                                                            \
-    " version = j.version + 1,"                                                    \
-    " updated_at = m.at,"                                                          \
-    " due_at = m.at + make_interval(secs => $6::double precision)"                 \
-    " FROM moment AS m, company_sequence AS s"                                     \
-    " WHERE s.company_id = $1::uuid"                                               \
-    " AND j.company_id = $1::uuid AND j.id = $2::uuid"                             \
-    " AND j.lease = $3::bigint"                                                    \
-    " AND j.status IN ('pending', 'running')"                                      \
+#define TURN_JOB                                                                               \
+    "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS at, $9::integer AS kept_hours)," \
+    " j AS ("                                                                                  \
+    " UPDATE long_job AS j SET"                                                                \
+    " status = CASE WHEN j.cancel_asked THEN 'cancelled' ELSE $4::text END,"                   \
+    " error = CASE WHEN NOT j.cancel_asked THEN $5::text END,"                                 \
+    " total = CASE WHEN $4::text = 'running' THEN $7::bigint ELSE j.total END,"                \
+    " started_at = CASE WHEN $4::text = 'running' AND NOT j.cancel_asked"                      \
+    " THEN m.at ELSE j.started_at END,"                                                        \
+    " ended_at = CASE WHEN $4::text <> 'running' OR j.cancel_asked THEN m.at END,"             \
+    " event_seq = s.seq + 1,"                                                                  \
+    " event_at = m.at,"                                                                        \
+    " version = j.version + 1,"                                                                \
+    " updated_at = m.at,"                                                                      \
+    " due_at = m.at + make_interval(secs => $6::double precision)"                             \
+    " FROM moment AS m, company_sequence AS s"                                                 \
+    " WHERE s.company_id = $1::uuid"                                                           \
+    " AND j.company_id = $1::uuid AND j.id = $2::uuid"                                         \
+    " AND j.lease = $3::bigint"                                                                \
+    " AND j.status IN ('pending', 'running')"                                                  \
     " RETURNING j.*),"
 
 /* The table, and what else the kind sets. */
@@ -105,12 +105,25 @@ static struct long_job_kinds *gather(void)
     return kinds;
 }
 
+static bool is_of(const struct long_job_kind *kind, const char *pool)
+{
+    return strcmp(msg_resource_by_name(slice_of(kind->resource))->pool, pool) == 0;
+}
+
+const char *long_job_kinds_sweep(const struct long_job_kinds *kinds, const char *pool)
+{
+    for (size_t i = 0; i < kinds->count; i++)
+        if (kinds->rows[i].sweep_sql && is_of(&kinds->rows[i], pool))
+            return kinds->rows[i].sweep_sql;
+    return NULL;
+}
+
 bool long_job_kinds_are_of(const char *pool)
 {
     bool are_of = false;
     struct long_job_kinds *kinds = gather();
     for (size_t i = 0; i < kinds->count; i++)
-        are_of |= strcmp(msg_resource_by_name(slice_of(kinds->rows[i].resource))->pool, pool) == 0;
+        are_of |= is_of(&kinds->rows[i], pool);
     long_job_kinds_free(kinds);
     return are_of;
 }

@@ -138,7 +138,7 @@ static void sweep(struct long_jobs *r)
 {
     char pieces[NUMBER_SIZE];
     const struct slice params[] = {long_job_number(pieces, SWEEP_PIECES)};
-    long_jobs_ask(r, SWEEPING, false, &long_job_sweep, params, ARRAY_LEN(params), on_swept);
+    long_jobs_ask(r, SWEEPING, false, &r->sweep, params, ARRAY_LEN(params), on_swept);
 }
 
 /* When no job is due, the results that have expired are deleted in the meantime. */
@@ -147,7 +147,7 @@ static void after_look(struct long_jobs *r)
     if (r->is_holding) {
         ev_timer_again(r->loop, &r->beat);
         held_proceed(r);
-    } else if (r->phase == LOOKING && clock_monotonic_s() >= r->sweep_at && !r->is_draining) {
+    } else if (r->phase == LOOKING && r->sweep.sql && clock_monotonic_s() >= r->sweep_at && !r->is_draining) {
         sweep(r);
     } else {
         long_jobs_idle(r, long_jobs_poll_s(r));
@@ -244,6 +244,7 @@ enum err long_jobs_new(struct ev_loop *loop, const struct config *config, const 
     r->publisher = publisher;
     r->gateways = gateways;
     r->kinds = long_job_kinds_new();
+    r->sweep = (struct db_statement){"long_job.sweep", long_job_kinds_sweep(r->kinds, pool)};
     buf_init(&r->body, BODY_MAX);
     host_process(r->name);
     snprintf(r->hold, sizeof(r->hold), "%.3f", (double)config->job_lease_ms / 1000);

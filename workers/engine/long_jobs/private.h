@@ -55,7 +55,8 @@ struct long_jobs {
     bool is_holding, is_draining, is_poked, is_held;
     bool is_of_schema; /* the last failure: the database lacks what the statement names, or forbids it */
     struct held held;
-    int64_t rows; /* that the next step goes through */
+    int64_t rows;              /* that the next step goes through */
+    struct db_statement sweep; /* its sql is NULL: there is nothing to sweep */
     double step_began, sweep_at;
     enum err answer;         /* of the statement in work */
     struct db_result *event; /* as it was read; NULL: there is none */

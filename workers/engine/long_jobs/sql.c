@@ -66,5 +66,3 @@ const struct db_statement long_job_let_go = {
     " lease = j.lease + 1"
     " WHERE " IS_MINE,
 };
-
-const struct db_statement long_job_sweep = {"long_job.sweep", "SELECT export_sweep($1::integer)"};

@@ -41,6 +41,3 @@ extern const struct db_statement long_job_let_go;
 
 /* The columns that a step of a kind returns. */
 enum { STEP_CANCEL_ASKED, STEP_DONE, STEP_TOTAL, STEP_IS_THROUGH, STEP_IS_TOO_LARGE };
-
-/* Deletes pieces of results that have expired: $1 how many at most → how many. */
-extern const struct db_statement long_job_sweep;
