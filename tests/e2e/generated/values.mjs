@@ -62,7 +62,7 @@ export function wrongsOf(schema) {
     if (schema.format === 'uri') add('no URI', 'not a uri');
     if (type === 'string' && schema.maxLength !== undefined && !schema.format && !schema.enum) add('too long', 'é'.repeat(schema.maxLength + 1));
     if (type === 'string' && schema.minLength > 0) add('too short', '');
-    if (type === 'string' && !schema.format && !schema.enum) add('with a NUL', `${'x'.repeat(schema.minLength ?? 0)}\0`.slice(0, Math.max(1, schema.maxLength ?? 9)));
+    if (type === 'string' && !schema.format && !schema.enum) add('with a NUL', `\0${'x'.repeat(schema.minLength ?? 0)}`.slice(0, Math.max(1, schema.maxLength ?? 9)));
     if (schema.maximum !== undefined) add('too large', schema.maximum < Number.MAX_SAFE_INTEGER ? schema.maximum + 1 : 1e17);
     if (schema.minimum !== undefined) add('too small', schema.minimum - 1);
     if (type === 'number' && decimalsOf(schema) < 15) add('with too many decimals', round((schema.minimum ?? 0) + 10 ** -(decimalsOf(schema) + 1), decimalsOf(schema) + 1));
