@@ -28,6 +28,7 @@ struct gateway {
     struct peers *peers;             /* bus/peers.h: questions to other gateway processes */
     struct presence *presence;       /* presence.h: who is on the channels, over all processes */
     struct revocations *revocations; /* revocations.h: revoked tokens */
+    struct hook_sources *hooks;      /* hooks/sources.h: who may post webhooks */
     struct addresses *addresses;     /* addresses.h: what each network address may do */
     struct user_counts *user_counts; /* user_counts.h: counts the WebSockets of each user */
     struct hub *hub;                 /* hub.h: channels and subscribers, fed by events */

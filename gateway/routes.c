@@ -4,6 +4,8 @@
 #include "gateway/centrifuge/http_stream.h"
 #include "gateway/centrifuge/socket.h"
 #include "gateway/health.h"
+#include "gateway/hooks/kept.h"
+#include "gateway/hooks/receive.h"
 #include "gateway/http/route_tree.h"
 #include "gateway/openapi/openapi.h"
 #include "gateway/openapi/problems.h"
@@ -41,6 +43,15 @@ static const struct route rows[] = {
      "List the types of problems."},
     {METHOD_GET, ACCESS_PUBLIC, "/problems/{name}", NULL, problem_show, "getProblemType",
      "Say what a type of problem means."},
+    {METHOD_POST, ACCESS_HOOK, "/v1/hooks/{source}", NULL, hook_receive, "receiveHook",
+     "Take a webhook of another system, signed as its hook source says."},
+    {METHOD_GET, ACCESS_TOKEN, "/v1/hook-events/{id}/body", "hook_event", hook_body, "downloadHookEvent",
+     "Get the body of a webhook, octet for octet."},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/hook-events/{id}/replay", "hook_event", hook_replay, "replay",
+     "Map a webhook again, by the mapping that its source has now. What was made of it already is not made "
+     "again."},
+    {METHOD_POST, ACCESS_TOKEN, "/v1/hook-sources/{id}/preview", "hook_source", hook_preview, "preview",
+     "Show what would become of a webhook. Nothing is stored."},
     {METHOD_GET, ACCESS_TOKEN, "/v1/exports/{id}/content", NULL, read_export_content, "downloadExport",
      "Download the file of a completed export."},
     {METHOD_GET, ACCESS_TICKET, "/v1/events", NULL, read_events, "listEvents",

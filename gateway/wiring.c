@@ -16,6 +16,7 @@
 #include "gateway/bus/writers.h"
 #include "gateway/centrifuge/emulation.h"
 #include "gateway/centrifuge/http_stream.h"
+#include "gateway/hooks/sources.h"
 #include "gateway/http/http.h"
 #include "gateway/hub/hub.h"
 #include "gateway/hub/presence/presence.h"
@@ -103,6 +104,7 @@ static void on_neighbours(struct gateway *gateway, struct slice body)
 static void on_event(struct gateway *gateway, const struct event *event)
 {
     revocations_on_event(gateway->revocations, event);
+    hook_sources_on_event(gateway->hooks, event);
     hub_on_event(gateway->hub, event);
 }
 
@@ -114,15 +116,18 @@ static void on_watched(struct gateway *gateway, const struct uuid *company)
 static void on_bound(struct gateway *gateway, bool is_again)
 {
     revocations_read(gateway->revocations); /* those of the time without a binding */
+    hook_sources_read(gateway->hooks);
     if (is_again)
         hub_on_reconnect(gateway->hub);
     control_resend(gateway->control);
     presence_on_bound(gateway->presence);
 }
 
-static const char revocation_key[] = REVOCATION_KEY;
-static const char *const event_keys[] = {revocation_key, PRESENCE_ALL_KEY, WRITERS_KEY, NEIGHBOURS_KEY, NULL};
-static const char *const slot_keys[] = {"*." REVOCATION_KEY, revocation_key, NULL};
+static const char revocation_key[] = REVOCATION_KEY, hook_source_key[] = HOOK_SOURCE_KEY;
+static const char *const event_keys[] = {revocation_key, hook_source_key, PRESENCE_ALL_KEY,
+                                         WRITERS_KEY,    NEIGHBOURS_KEY,  NULL};
+static const char *const slot_keys[] = {"*." REVOCATION_KEY, revocation_key, "*." HOOK_SOURCE_KEY,
+                                        hook_source_key, NULL};
 static const struct events_announcement announcements[] = {
     {{PRESENCE_TYPE, sizeof(PRESENCE_TYPE) - 1}, .on_announcement = on_presence},
     {{EMULATION_TYPE, sizeof(EMULATION_TYPE) - 1}, .on_question = emulation_on_question},
@@ -160,6 +165,8 @@ enum err gateway_open(struct gateway *gateway, int listen_fd)
     gateway->peers = peers_new(gateway);
     if (!err)
         gateway->revocations = revocations_new(gateway, close_revoked);
+    if (!err)
+        err = hook_sources_new(gateway, &gateway->hooks);
     if (!err)
         gateway->full_companies = full_companies_new(gateway);
     if (!err)
@@ -200,6 +207,7 @@ void gateway_close(struct gateway *gateway)
     control_free(gateway->control);
     peers_free(gateway->peers);
     revocations_free(gateway->revocations);
+    hook_sources_free(gateway->hooks);
     columns_free(gateway->columns);
     plans_free(gateway->plans);
     ws_deflate_free(gateway->deflate);

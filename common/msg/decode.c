@@ -5,6 +5,7 @@
 #include <msgpack.h>
 #include <stdio.h>
 
+#include "common/base/base64.h"
 #include "common/base/utf8.h"
 #include "common/msg/check.h"
 #include "common/msg/precheck.h"
@@ -46,6 +47,8 @@ static bool take_text(struct decoder *d, const struct msg_shape *shape, const ms
                       struct msg_value *value)
 {
     struct slice text = {item->via.str.ptr, item->via.str.size};
+    if (shape->format == MSG_FORMAT_OCTETS)
+        return fail(d, "must be octets");
     if (text.len == 0)
         text = SLICE(""); /* msgpack-c has NULL for it, which would mean absent */
     if (!utf8_valid(text))
@@ -53,6 +56,19 @@ static bool take_text(struct decoder *d, const struct msg_shape *shape, const ms
     msg_check_text(shape, text, &d->sink);
     value->text = text;
     return !d->failed;
+}
+
+/* A bound of characters is one of the base64 text that JSON has. */
+static bool take_octets(struct decoder *d, const struct msg_shape *shape, const msgpack_object *item,
+                        struct msg_value *value)
+{
+    struct slice octets = {item->via.bin.ptr, item->via.bin.size};
+    if (shape->format != MSG_FORMAT_OCTETS)
+        return fail(d, msg_type_demand(shape->type));
+    if (octets.len > base64_room((size_t)shape->max_length))
+        return fail(d, "has too many octets");
+    value->text = octets.len > 0 ? octets : SLICE("");
+    return true;
 }
 
 static bool is_integer(const msgpack_object *item)
@@ -164,7 +180,7 @@ typedef bool take(struct decoder *, const struct msg_shape *, const msgpack_obje
 static take *const takers[][OBJECT_TYPES] = {
     [MSG_OBJECT] = {[MSGPACK_OBJECT_MAP] = take_object},
     [MSG_ARRAY] = {[MSGPACK_OBJECT_ARRAY] = take_array},
-    [MSG_STRING] = {[MSGPACK_OBJECT_STR] = take_text},
+    [MSG_STRING] = {[MSGPACK_OBJECT_STR] = take_text, [MSGPACK_OBJECT_BIN] = take_octets},
     [MSG_INTEGER] =
         {[MSGPACK_OBJECT_POSITIVE_INTEGER] = take_number, [MSGPACK_OBJECT_NEGATIVE_INTEGER] = take_number},
     [MSG_NUMBER] = {[MSGPACK_OBJECT_POSITIVE_INTEGER] = take_number,

@@ -20,6 +20,8 @@ static const struct {
     {"export", "completed", "is completed"},
     {"export", "failed", "has failed"},
     {"export", "cancelled", "was cancelled"},
+    {"hook_event", "created", "came in"},
+    {"hook_event", "replayed", "was mapped again"},
     {"webhook_endpoint", "tested", "is tested"},
     {"webhook_endpoint", "failing", "has only failed for some time"},
     {"webhook_endpoint", "recovered", "has succeeded again"},

@@ -1,5 +1,6 @@
 #include "common/msg/format.h"
 
+#include "common/base/base64.h"
 #include "common/base/uuid.h"
 #include "common/time/calendar.h"
 
@@ -116,6 +117,13 @@ static bool is_uuid(struct slice text)
     return uuid_parse(text, &ignored);
 }
 
+static bool is_base64(struct slice text)
+{
+    size_t len;
+    CLEANUP_FREE char *octets = xmalloc(base64_room(text.len) + 1);
+    return base64_decode(text, octets, &len);
+}
+
 static bool is_anything(struct slice text)
 {
     (void)text;
@@ -132,6 +140,7 @@ static const struct {
     [MSG_FORMAT_DATE] = {"date", is_date, "must be a date (YYYY-MM-DD)"},
     [MSG_FORMAT_DATE_TIME] = {"date-time", is_date_time, "must be a time (YYYY-MM-DDThh:mm:ssZ, RFC 3339)"},
     [MSG_FORMAT_EMAIL] = {"email", msg_format_is_email, "must be an e-mail address"},
+    [MSG_FORMAT_OCTETS] = {"octets", is_base64, "must be base64 (RFC 4648 section 4)"},
     [MSG_FORMAT_URI] = {"uri", msg_format_is_uri, "must be an absolute URI"},
 };
 
@@ -153,7 +162,7 @@ const char *msg_format_name(enum msg_format format)
 bool msg_format_from_name(const char *name, enum msg_format *ret_format)
 {
     for (size_t i = 1; i < ARRAY_LEN(formats); i++)
-        if (strcmp(formats[i].name, name) == 0) {
+        if (i != MSG_FORMAT_OCTETS && strcmp(formats[i].name, name) == 0) {
             *ret_format = (enum msg_format)i;
             return true;
         }

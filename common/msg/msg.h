@@ -21,7 +21,8 @@ enum msg_format {
     MSG_FORMAT_DATE,
     MSG_FORMAT_DATE_TIME,
     MSG_FORMAT_EMAIL,
-    MSG_FORMAT_URI
+    MSG_FORMAT_URI,
+    MSG_FORMAT_OCTETS, /* any octets: base64 in JSON (contentEncoding), bin in msgpack, bytea in a table */
 };
 
 struct msg_object;
@@ -61,6 +62,8 @@ struct msg_secret {
     /* The one before stays valid for as many hours after an update: columns <column>_before and <column>_before_until. Such a
      * secret can be read and rotated (MSG_VERB_SECRET, MSG_VERB_ROTATE). 0: it goes at once. */
     unsigned keep_hours;
+    /* It rests under the keys that gateways have, too (CORTEX_HOOK_KEYS), since they check signatures with it. */
+    bool is_for_gateways;
 };
 
 struct msg_field {
@@ -90,7 +93,14 @@ struct msg_field {
     const struct msg_secret *secret; /* NULL: it is none */
     bool outbound;                   /* x-outbound: a URL to which we will send requests */
     bool event_types; /* x-event-types: an array of types of events, or of patterns (event_type.h) */
+    bool write_only;  /* it is stored, and in no entity, event or file */
 };
+
+/* Whether entities show it. */
+static inline bool msg_is_shown(const struct msg_field *field)
+{
+    return !field->secret && !field->write_only;
+}
 
 enum { MSG_COLUMNS_MAX = 62 }; /* most fields of a resource; schemac refuses more */
 enum { MSG_FILTERS_MAX = 10 }; /* most of them with x-filter */

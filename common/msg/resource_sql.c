@@ -54,7 +54,7 @@ uint64_t resource_sql_seen(const struct msg_resource *resource, unsigned hidden)
 {
     uint64_t seen = 0;
     for (size_t i = 0; i < resource->object->field_count; i++)
-        if (!(resource->object->fields[i].classes & hidden) && !resource->object->fields[i].secret)
+        if (!(resource->object->fields[i].classes & hidden) && msg_is_shown(&resource->object->fields[i]))
             seen |= UINT64_C(1) << i;
     return seen;
 }

@@ -1,6 +1,14 @@
 /* Turns msgpack into JSON text. */
 
+#include "common/base/base64.h"
 #include "common/msg/check.h"
+
+static void print_octets(struct slice octets, struct buf *out)
+{
+    buf_append_char(out, '"');
+    base64_append(out, octets);
+    buf_append_char(out, '"');
+}
 
 static void print_array(const struct msg_shape *shape, const struct msg_value *value, struct buf *out)
 {
@@ -38,6 +46,8 @@ void msg_value_to_json(const struct msg_shape *shape, const struct msg_value *va
         print_object(shape->object, value->elements, out);
     else if (shape->type == MSG_ARRAY)
         print_array(shape, value, out);
+    else if (shape->format == MSG_FORMAT_OCTETS)
+        print_octets(value->text, out);
     else if (shape->type == MSG_STRING)
         buf_append_json_string(out, value->text);
     else

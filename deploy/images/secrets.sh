@@ -13,10 +13,13 @@ secret() {
 }
 
 # The keys of clients' secrets: an id and 32 octets in base64url (CORTEX_SECRET_KEYS).
-[ -s all/secret_keys ] || {
-    printf 'k%s %s\n' "$(date -u +%Y%m%d%H%M%S)" "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" >all/secret_keys.new
-    mv all/secret_keys.new all/secret_keys
-}
+# Those of inbound webhooks, with which gateways check signatures, are a file of their own (CORTEX_HOOK_KEYS).
+for keys in secret_keys hook_keys; do
+    [ -s "all/$keys" ] || {
+        printf 'k%s %s\n' "$(date -u +%Y%m%d%H%M%S)" "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" >"all/$keys.new"
+        mv "all/$keys.new" "all/$keys"
+    }
+done
 
 # give SERVICE SECRET…
 give() {
@@ -31,9 +34,9 @@ give() {
 give database database_password
 give migrate database_password gateway_password projects_password webhooks_password
 give queues broker_password gateway_password token_key
-give gateway broker_cortex_gateway gateway_password token_key
+give gateway broker_cortex_gateway gateway_password token_key hook_keys
 give projects broker_cortex_projects projects_password
-give webhooks broker_cortex_webhooks webhooks_password secret_keys
+give webhooks broker_cortex_webhooks webhooks_password secret_keys hook_keys
 
 # The broker has its users, their rights and the exchanges from a file, at each start.
 # shellcheck disable=SC2034 # for broker_users.sh

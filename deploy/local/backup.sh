@@ -31,6 +31,7 @@ migration=$(database_sql cortex cortex <<<"SELECT to_char(version, 'FM0000') || 
 
 secret token_key >"$PARTS_FOLDER/token_key"
 cat "$(secret_keys_file)" >"$PARTS_FOLDER/secret_keys"
+cat "$(hook_keys_file)" >"$PARTS_FOLDER/hook_keys"
 settings_to_keep >"$PARTS_FOLDER/settings"
 {
     printf 'format=%s\nat=%s\n' "$BACKUP_FORMAT" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"

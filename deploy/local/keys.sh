@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# keys [rotate]: show the keys of clients' secrets, or replace the one that seals them
+# keys [rotate] [hooks]: show the keys of clients' secrets (hooks: of inbound webhooks), or replace the one that seals them
 #
 # The new key is first one that every process can open with, and then the one that seals. What the old ones have sealed is sealed anew
 # within moments; they stay in the file for commands that wait (deploy/operating.md, "Replace the key of secrets").
@@ -7,25 +7,40 @@ set -euo pipefail
 here=$(dirname "$0")
 . "$here/lib/stack.sh"
 
-action=${1:-show}
-[ $# -le 1 ] && [[ $action =~ ^(show|rotate)$ ]] || die "keys takes nothing, or rotate: ./cortex keys [rotate]"
+usage() {
+    die "keys takes nothing, rotate, hooks, or both: ./cortex keys [rotate] [hooks]"
+}
+action=show
+[ "${1:-}" != rotate ] || { action=rotate && shift; }
 readonly POOL=webhooks
-file=${SETTING[CORTEX_SECRET_KEYS]:-$STATE/secrets/${POOL}_keys}
+case $#:${1:-} in
+0:) file=${SETTING[CORTEX_SECRET_KEYS]:-$STATE/secrets/${POOL}_keys} readers=("$POOL") ;;
+1:hooks) file=${SETTING[CORTEX_HOOK_KEYS]:-$STATE/secrets/hook_keys} readers=(gateway "$POOL") ;;
+*) usage ;;
+esac
 [ -s "$file" ] || die "there is no file of keys yet; ./cortex up makes it"
 
-# SIGHUP, and the pool's word that each of its processes has been replaced.
+# SIGHUP, and the word of each reader that all of its processes have been replaced.
 reload() {
-    local count
-    is_running "$POOL" || return 0
-    count=$(reloads)
-    kill -s HUP "$(pid_of "$POOL")"
-    wait_until 120 has_reloaded "$count" || die "$POOL has not taken the keys within 120 s; ./cortex logs $POOL says why. The old key still opens"
+    local part before
+    for part in "$@"; do
+        is_running "$part" || continue
+        before=$(replaced "$part")
+        kill -s HUP "$(pid_of "$part")"
+        wait_until 120 has_replaced "$part" "$((before + $(processes_of "$part")))" ||
+            die "$part has not taken the keys within 120 s; ./cortex logs $part says why. The old key still opens"
+    done
 }
-reloads() {
-    grep -c '"event":"pool.reloaded"' "$STATE/log/$POOL.log" || true
+replaced() {
+    grep -cE '"event":"(pool.reloaded|parent.replaced)"' "$STATE/log/$1.log" || true
 }
-has_reloaded() {
-    [ "$(reloads)" -gt "$1" ]
+has_replaced() {
+    [ "$(replaced "$1")" -ge "$2" ]
+}
+# A pool says it once, the gateway of each of its processes.
+processes_of() {
+    [ "$1" = gateway ] || { echo 1 && return 0; }
+    grep -o '"event":"parent.ready".*' "$STATE/log/$1.log" | tail -n 1 | grep -oE '"processes":[0-9]+' | cut -d: -f2
 }
 
 case $action in
@@ -37,9 +52,9 @@ rotate)
     line=$(new_key)
     id=${line%% *}
     { cat "$file" && printf '%s\n' "$line"; } | put_file 600 "$file"
-    reload
+    reload "${readers[@]}"
     { printf '%s\n' "$line" && grep -v "^$id " "$file"; } | put_file 600 "$file"
-    reload
+    reload "$POOL"
     say "$POOL seals with $id now."
     ;;
 esac

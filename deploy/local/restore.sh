@@ -26,7 +26,9 @@ readonly NOTHING_CHANGED="nothing was changed"
 check_file() {
     local part
     [ -r "$file" ] && [ -f "$file" ] || die "$file cannot be read; $NOTHING_CHANGED"
-    tar --list --file "$file" 2>/dev/null | grep -qx secret_keys || BACKUP_PARTS=(database.dump token_key settings) # of before there were any
+    # Of before there were any.
+    tar --list --file "$file" 2>/dev/null | grep -qx hook_keys || BACKUP_PARTS=(database.dump token_key settings secret_keys)
+    tar --list --file "$file" 2>/dev/null | grep -qx secret_keys || BACKUP_PARTS=(database.dump token_key settings)
     [ "$(tar --list --file "$file" 2>/dev/null | sort | paste -sd' ')" = "$(printf '%s\n' manifest "${BACKUP_PARTS[@]}" | sort | paste -sd' ')" ] ||
         die "$file is no backup of ./cortex, or only a part of one; $NOTHING_CHANGED"
     tar --extract --no-same-owner --no-same-permissions --file "$file" --directory "$PARTS_FOLDER" 2>/dev/null ||
@@ -109,9 +111,10 @@ stop_processes() {
 }
 
 # Those of the backup seal; those that were here still open what waits in the queues.
-put_secret_keys() {
-    local keys=$STATE/secrets/webhooks_keys
-    { cat "$PARTS_FOLDER/secret_keys" && { [ ! -s "$keys" ] || grep -vxFf "$PARTS_FOLDER/secret_keys" "$keys" || true; }; } | put_file 600 "$keys"
+put_keys() {
+    local part=$PARTS_FOLDER/$1 keys=$STATE/secrets/$2
+    [ -s "$part" ] || return 0
+    { cat "$part" && { [ ! -s "$keys" ] || grep -vxFf "$part" "$keys" || true; }; } | put_file 600 "$keys"
 }
 
 put_secrets() {
@@ -120,7 +123,8 @@ put_secrets() {
         put_file 600 "$key.replaced" <"$key"
     fi
     put_file 600 "$key" <"$PARTS_FOLDER/token_key"
-    [ ! -s "$PARTS_FOLDER/secret_keys" ] || put_secret_keys
+    put_keys secret_keys webhooks_keys
+    put_keys hook_keys hook_keys
     [ -n "$existed" ] || put_file 600 "$KEPT_FILE" <"$PARTS_FOLDER/settings"
 }
 

@@ -42,7 +42,10 @@ static void answer(struct pending *pending, const struct outcome *outcome)
 static void answer_accepted(struct pending *pending)
 {
     struct call *call = pending_let_go(&pending->commands->pending, pending);
-    outcome_answer_accepted(call, &pending->id, pending->is_async && !pending->is_scheduled);
+    if (call->on_accepted)
+        call->on_accepted(call, &pending->id);
+    else
+        outcome_answer_accepted(call, &pending->id, pending->is_async && !pending->is_scheduled);
     pending_release(pending);
 }
 
@@ -210,10 +213,12 @@ static void ask_inbox(struct pending *pending)
 }
 
 /* With respond-async the client does not wait for the result, in which it would learn that its
- * Idempotency-Key belongs to another request. So the inbox is asked before the 202. */
+ * Idempotency-Key belongs to another request. So the inbox is asked before the 202. Whoever is content with the confirm
+ * has no such key. */
 static void check_key(struct pending *pending)
 {
-    if (uuid_is_derived(&pending->id) && db_pool_is_up(pending->commands->gateway->reads))
+    if (uuid_is_derived(&pending->id) && !pending->call->on_accepted &&
+        db_pool_is_up(pending->commands->gateway->reads))
         ask_inbox(pending);
     else
         answer_accepted(pending);

@@ -70,6 +70,8 @@ struct call {
     /* A handler that waits for something to happen (conn_set_long_lived) sets it: answer now, with what there
      * is. */
     void (*on_drain)(struct call *call);
+    /* A handler that sends a command and is content with the broker's confirm sets it: answers in place of 202. */
+    void (*on_accepted)(struct call *call, const struct uuid *command_id);
     void *waiter; /* for the handler's own use */
     bool answered;
     /* Takes the answer to the client: by HTTP on a connection, or as the result of an rpc on a WebSocket

@@ -197,12 +197,23 @@ static bool takes_body(enum http_method method)
     return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
 }
 
+static size_t body_limit(const struct call *call)
+{
+    const struct config *config = call->gateway->config;
+    bool is_hook = call->route && call->route->access == ACCESS_HOOK;
+    return (size_t)(is_hook ? config->hook_max_body_bytes : config->max_body_bytes);
+}
+
 /* The head is complete. False when the connection is closed. */
 static bool on_head(struct exchange *exchange, bool more_has_arrived)
 {
     static const struct slice go_on = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
     struct request *request = &exchange->request;
     exchange->refusal = look_at_head(exchange);
+    if (!request_limit_body(request, body_limit(&exchange->call))) {
+        refuse(exchange, ERR_BODY_TOO_LARGE, NULL);
+        return false;
+    }
     request->discard_body = exchange->refusal != ERR_OK || !takes_body(exchange->call.method);
     if (!request->expects_continue || !request_has_body(request))
         return true;

@@ -153,7 +153,7 @@ static int too_large(struct request *request)
 static int on_chunk_header(llhttp_t *parser)
 {
     struct request *request = parser->data;
-    uint64_t left = (uint64_t)request->config->max_body_bytes - request->body_bytes;
+    uint64_t left = (uint64_t)request->body_max - request->body_bytes;
     return parser->content_length > left ? too_large(request) : 0;
 }
 
@@ -161,7 +161,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct request *request = parser->data;
     request->body_bytes += len;
-    if (request->body_bytes > (size_t)request->config->max_body_bytes)
+    if (request->body_bytes > request->body_max)
         return too_large(request);
     if (!request->discard_body && !buf_append(&request->body, at, len))
         return too_large(request);
@@ -213,11 +213,23 @@ bool request_has_body(const struct request *request)
 
 /* ---- feeding ---- */
 
+static size_t largest_body(const struct config *config)
+{
+    return (size_t)(config->hook_max_body_bytes > config->max_body_bytes ? config->hook_max_body_bytes
+                                                                         : config->max_body_bytes);
+}
+
+bool request_limit_body(struct request *request, size_t bytes)
+{
+    request->body_max = bytes;
+    return (request->parser.flags & F_CHUNKED) || request->parser.content_length <= bytes;
+}
+
 void request_init(struct request *request, const struct config *config)
 {
     *request = (struct request){.config = config};
     buf_init(&request->text, (size_t)config->max_head_bytes);
-    buf_init(&request->body, (size_t)config->max_body_bytes);
+    buf_init(&request->body, largest_body(config));
     request_reset(request);
 }
 
@@ -251,6 +263,7 @@ void request_reset(struct request *request)
     empty(&text, TEXT_KEPT);
     empty(&body, BODY_KEPT);
     *request = (struct request){.config = request->config,
+                                .body_max = largest_body(request->config),
                                 .text = text,
                                 .body = body,
                                 .fields = fields,
@@ -357,8 +370,7 @@ static size_t run_parser(struct request *request, struct slice bytes)
 static void check_overhead(struct request *request, size_t used, size_t body_before)
 {
     request->body_overhead += used - (request->body_bytes - body_before);
-    size_t bound =
-        (size_t)(request->config->max_head_bytes + CHUNK_OVERHEAD * request->config->max_body_bytes);
+    size_t bound = (size_t)request->config->max_head_bytes + CHUNK_OVERHEAD * request->body_max;
     if (request->body_overhead > bound)
         too_large(request);
 }

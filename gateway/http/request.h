@@ -43,6 +43,7 @@ struct request {
     size_t lead_bytes;    /* of those, empty lines before the request line */
     size_t body_overhead; /* octets of the chunked framing */
     size_t body_bytes;    /* decoded */
+    size_t body_max;      /* request_limit_body */
     struct buf body;
     ptrdiff_t moved;       /* from what the parser reads to the octets as they were sent */
     uint8_t protocol_seen; /* octets of "HTTP/" */
@@ -74,6 +75,9 @@ struct slice request_target(const struct request *request);
 struct slice request_name(const struct request *request, size_t field);
 struct slice request_value(const struct request *request, size_t field);
 bool request_has_body(const struct request *request);
+/* Sets how many octets the body may have. false: it says itself that it has more. Until then, and for what is read and not
+ * kept, the bound is the largest that any route has. */
+bool request_limit_body(struct request *request, size_t bytes) MUST_CHECK;
 static inline bool request_is_1_0(const struct request *request)
 {
     return request->parser.http_minor == 0;

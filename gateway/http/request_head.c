@@ -76,7 +76,7 @@ int request_check_head(struct request *request)
         return request_refuse(request, ERR_NOT_IMPLEMENTED, "the only transfer coding is chunked");
     if (facts.unknown_expectation)
         return request_refuse(request, ERR_EXPECTATION_FAILED, "the only expectation is 100-continue");
-    if (!(parser->flags & F_CHUNKED) && parser->content_length > (uint64_t)request->config->max_body_bytes)
+    if (!(parser->flags & F_CHUNKED) && parser->content_length > request->body_max)
         return request_refuse(request, ERR_BODY_TOO_LARGE, NULL);
     request->keep_alive = llhttp_should_keep_alive(parser) != 0;
     return HPE_OK;

@@ -6,6 +6,7 @@
 enum route_access {
     ACCESS_HEALTH, /* anybody, also while the process takes no other connections */
     ACCESS_PUBLIC,
+    ACCESS_HOOK,   /* who can sign as the source that the path names; the handler asks (hooks/receive.h) */
     ACCESS_TICKET, /* a token, or a ticket in the query, which the handler takes (sse/tickets.h) */
     ACCESS_TOKEN,
     ACCESS_OPERATOR

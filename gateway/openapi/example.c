@@ -30,6 +30,7 @@ static json_t *text_of(const struct msg_shape *shape, const char *name)
         [MSG_FORMAT_DATE_TIME] = EXAMPLE_TIME,
         [MSG_FORMAT_EMAIL] = "somebody@example.com",
         [MSG_FORMAT_URI] = "https://example.com/",
+        [MSG_FORMAT_OCTETS] = "AAECAw==",
     };
     if (shape->allowed)
         return json_string(shape->allowed[0]);
@@ -51,7 +52,7 @@ static json_t *object_of(const struct msg_object *object)
 {
     json_t *json = json_object();
     for (size_t i = 0; object && i < object->field_count; i++)
-        if (!object->fields[i].secret)
+        if (msg_is_shown(&object->fields[i]))
             json_object_set_new(json, object->fields[i].name,
                                 example_of(&object->fields[i].shape, object->fields[i].name));
     return json;

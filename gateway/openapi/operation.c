@@ -16,6 +16,7 @@ enum body {
     BODY_EVENTS,
     BODY_DOCUMENT,
     BODY_FILE,
+    BODY_OCTETS,
     BODY_CANCELLED,
 };
 
@@ -35,8 +36,9 @@ static const struct kind {
     int status;
     enum body body; /* of the answer */
     int refusals[REFUSALS_MAX + 1];
-    bool is_write;   /* the answer may be 202 */
-    bool may_create; /* the answer may be 201 */
+    bool is_write;       /* the answer may be 202 */
+    bool may_create;     /* the answer may be 201 */
+    bool takes_anything; /* the request's body may be of any type */
 } kinds[] = {
     {.verb = "get",
      .status = 200,
@@ -124,6 +126,37 @@ static const struct kind {
      .parameters = {"If-None-Match"},
      .headers = {"ETag"},
      .refusals = {304, 400, 401, 403, 404, 412, 500, 503}},
+    {.verb = "receiveHook",
+     .status = 200,
+     .meaning = "The webhook is safe: the broker has confirmed it. Its id is that of the hook event, the "
+                "same when it "
+                "comes again",
+     .body = BODY_DOCUMENT,
+     .document = "HookTaken",
+     .takes_anything = true,
+     .refusals = {400, 401, 413, 415, 429, 500, 503}},
+    {.verb = "downloadHookEvent",
+     .id = "downloadHookEvent",
+     .status = 200,
+     .meaning = "The octets of the body",
+     .body = BODY_OCTETS,
+     .parameters = {"If-None-Match"},
+     .headers = {"ETag"},
+     .refusals = {304, 400, 401, 403, 404, 412, 500, 503}},
+    {.verb = "replay",
+     .status = 200,
+     .meaning = "The webhook, mapped again",
+     .body = BODY_ENTITY,
+     .headers = {"ETag"},
+     .is_write = true,
+     .refusals = {400, 401, 403, 404, 409, 500, 503}},
+    {.verb = "preview",
+     .status = 200,
+     .meaning = "What would become of it",
+     .msg_request = "hook_preview",
+     .body = BODY_DOCUMENT,
+     .document = "HookPreviewed",
+     .refusals = {400, 401, 403, 404, 413, 415, 422, 500, 503}},
     {.verb = "cancel",
      .id = "cancelOperation",
      .status = 202,
@@ -383,6 +416,8 @@ static json_t *answer_content(const struct route *route, const struct kind *kind
     case BODY_FILE:
         return json_pack("{s:{s:{s:s}},s:{s:{s:s}}}", "text/csv", "schema", "type", "string",
                          "application/x-ndjson", "schema", "type", "string");
+    case BODY_OCTETS:
+        return content("application/octet-stream", json_pack("{s:s}", "type", "string"));
     case BODY_OPERATION:
         return content("application/json", component("schemas", "Operation"));
     case BODY_EVENTS: {
@@ -547,7 +582,7 @@ static void add_members(json_t *parameters, const struct msg_resource *resource)
     for (size_t i = 0; i < resource->object->field_count; i++) {
         const struct msg_field *field = &resource->object->fields[i];
         size_t len = strlen(field->name);
-        if (!field->secret)
+        if (msg_is_shown(field))
             json_array_append_new(fields, json_string(field->name));
         has_transitions = has_transitions || field->transitions;
         if (resource_of_table(field->reference) && len > 3 && strcmp(field->name + len - 3, "_id") == 0)
@@ -635,14 +670,16 @@ static void add_request(json_t *operation, const struct route *route, const stru
 /* What the route does with its resource. */
 static enum msg_right right_of(const struct route *route)
 {
-    return route->method == METHOD_GET          ? MSG_RIGHT_READ
-           : strcmp(route->verb, "rotate") == 0 ? MSG_RIGHT_UPDATE
-           : strcmp(route->verb, "test") == 0   ? MSG_RIGHT_UPDATE
-           : strcmp(route->verb, "resend") == 0 ? MSG_RIGHT_UPDATE
-           : route->method == METHOD_POST       ? MSG_RIGHT_CREATE
-           : route->method == METHOD_PATCH      ? MSG_RIGHT_UPDATE
-           : strcmp(route->verb, "cancel")      ? MSG_RIGHT_DELETE
-                                                : MSG_RIGHT_UPDATE;
+    return route->method == METHOD_GET           ? MSG_RIGHT_READ
+           : strcmp(route->verb, "rotate") == 0  ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "test") == 0    ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "resend") == 0  ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "replay") == 0  ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "preview") == 0 ? MSG_RIGHT_UPDATE
+           : route->method == METHOD_POST        ? MSG_RIGHT_CREATE
+           : route->method == METHOD_PATCH       ? MSG_RIGHT_UPDATE
+           : strcmp(route->verb, "cancel")       ? MSG_RIGHT_DELETE
+                                                 : MSG_RIGHT_UPDATE;
 }
 
 /* The conditions under which the role may use the route, as bits; 0: never. */
@@ -756,6 +793,9 @@ json_t *openapi_operation(const struct route *route)
         add_request(operation, route, kind);
     if (kind->msg_request && takes_body(route))
         add_msg_request(operation, kind->msg_request, kind->apart);
+    if (kind->takes_anything)
+        json_object_set_new(operation, "requestBody",
+                            json_pack("{s:b, s:o}", "required", 0, "content", content("*/*", json_object())));
     if (!route_asks_token(route))
         json_object_set_new(operation, "security", json_array());
     if (route->access == ACCESS_TICKET)

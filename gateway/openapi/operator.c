@@ -182,6 +182,24 @@ static const struct member {
     {"WebhookAttempt", "took_ms", COUNT, 0, NULL},
     {"WebhookAttempt", "response", TEXT, MAY_BE_NULL, NULL},
 
+    {"HookTaken", "id", UUID, MAY_BE_ABSENT, NULL},
+    {"HookTaken", "challenge", TEXT, MAY_BE_ABSENT, NULL},
+
+    {"HookPreviewed", "event", TEXT, 0, NULL},
+    {"HookPreviewed", "status", TEXT, 0, NULL},
+    {"HookPreviewed", "reasons", LIST, 0, "HookReason"},
+    {"HookPreviewed", "commands", LIST, 0, "HookPreviewedCommand"},
+
+    {"HookReason", "rule", TEXT, 0, NULL},
+    {"HookReason", "pointer", TEXT, MAY_BE_NULL, NULL},
+    {"HookReason", "detail", TEXT, 0, NULL},
+
+    {"HookPreviewedCommand", "type", TEXT, 0, NULL},
+    {"HookPreviewedCommand", "rule", TEXT, 0, NULL},
+    {"HookPreviewedCommand", "subject", UUID, MAY_BE_NULL, NULL},
+    {"HookPreviewedCommand", "parent", UUID, MAY_BE_NULL, NULL},
+    {"HookPreviewedCommand", "body", OBJECT, 0, NULL},
+
     {"Waiting", "id", UUID, 0, NULL},
     {"Waiting", "status", TEXT, 0, NULL},
     {"Waiting", "type", TEXT, 0, NULL},

@@ -38,7 +38,7 @@ const char *openapi_title(const struct msg_resource *resource, char title[64])
 
 static bool belongs_in(enum variant variant, const struct msg_field *field)
 {
-    if (field->secret && variant == VARIANT_ENTITY)
+    if (!msg_is_shown(field) && variant == VARIANT_ENTITY)
         return false;
     return variant == VARIANT_ENTITY ||
            (!field->read_only && !(variant == VARIANT_UPDATE && field->create_only));

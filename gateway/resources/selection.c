@@ -153,7 +153,7 @@ static bool take_field(struct parsing *p, struct slice field)
 {
     const struct msg_object *object = p->plan->resource->object;
     for (size_t i = 0; i < object->field_count; i++)
-        if (slice_is(field, object->fields[i].name) && !object->fields[i].secret) {
+        if (slice_is(field, object->fields[i].name) && msg_is_shown(&object->fields[i])) {
             p->selection->shape.fields |= UINT64_C(1) << i;
             return true;
         }
@@ -186,7 +186,7 @@ static void take_fields(struct parsing *p, struct slice name, struct slice value
         return;
     begin_names(&names, "must be names of fields with commas between them: ");
     for (size_t i = 0; i < object->field_count; i++)
-        if (!object->fields[i].secret)
+        if (msg_is_shown(&object->fields[i]))
             add_name(&names, slice_of(object->fields[i].name));
     complain(p, name, end_names(p, &names));
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/hooks/mapping.h"
 #include "common/msg/problem.h"
 #include "gateway/bus/commands.h"
 #include "gateway/bus/inbox.h"
@@ -193,6 +194,19 @@ static bool check_classes(struct write *w, const json_t *json)
     return false;
 }
 
+/* What the mapping of a hook source names must be there. What does not fit its schema is told by that. */
+static bool check_names(struct write *w, const json_t *json)
+{
+    struct msg_problems problems = {.arena = &w->call->arena};
+    if (strcmp(w->call->resource->name, "hook_source") != 0)
+        return true;
+    hook_source_check(json, &problems);
+    if (problems.count == 0)
+        return true;
+    call_fail_fields(w->call, ERR_VALIDATION, NULL, &problems);
+    return false;
+}
+
 static bool encode_body(struct write *w, const json_t *json, const struct msg_sealer *sealer)
 {
     struct msg_problems problems = {.arena = &w->call->arena};
@@ -232,7 +246,7 @@ static bool read_body_of(struct write *w, struct slice body)
         call_fail(w->call, ERR_BAD_REQUEST, why);
         return false;
     }
-    bool is_read = check_classes(w, json) && read_json(w, body, json);
+    bool is_read = check_classes(w, json) && read_json(w, body, json) && check_names(w, json);
     json_decref(json);
     return is_read;
 }

@@ -42,6 +42,7 @@ static json_t *text_value(const char *name, const struct msg_shape *shape)
         [MSG_FORMAT_DATE_TIME] = "2026-11-24T15:20:00.5Z",
         [MSG_FORMAT_EMAIL] = "site@example.com",
         [MSG_FORMAT_URI] = "https://example.com/",
+        [MSG_FORMAT_OCTETS] = "AAECA/8=",
     };
     if (shape->format != MSG_FORMAT_NONE)
         return json_string(samples[shape->format]);

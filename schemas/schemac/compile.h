@@ -18,6 +18,7 @@ enum schema_rules {
 struct schema_wishes {
     unsigned verbs;                   /* bits: 1 << MSG_VERB_… */
     bool has_acts;                    /* commands of its own beside the verbs */
+    unsigned commands;                /* verbs that have rights and no endpoint */
     const char *path;                 /* NULL: what follows from the collection and the parent */
     const char *summaries[MSG_VERBS]; /* NULL: the usual sentence */
 };

@@ -72,9 +72,10 @@ static void emit_initializer(struct emitter *e, const struct msg_shape *shape, c
         [MSG_NULL] = "MSG_NULL",       [MSG_ANY] = "MSG_ANY",
     };
     static const char *const formats[] = {
-        [MSG_FORMAT_NONE] = "MSG_FORMAT_NONE",   [MSG_FORMAT_UUID] = "MSG_FORMAT_UUID",
-        [MSG_FORMAT_DATE] = "MSG_FORMAT_DATE",   [MSG_FORMAT_DATE_TIME] = "MSG_FORMAT_DATE_TIME",
-        [MSG_FORMAT_EMAIL] = "MSG_FORMAT_EMAIL", [MSG_FORMAT_URI] = "MSG_FORMAT_URI",
+        [MSG_FORMAT_NONE] = "MSG_FORMAT_NONE",     [MSG_FORMAT_UUID] = "MSG_FORMAT_UUID",
+        [MSG_FORMAT_DATE] = "MSG_FORMAT_DATE",     [MSG_FORMAT_DATE_TIME] = "MSG_FORMAT_DATE_TIME",
+        [MSG_FORMAT_EMAIL] = "MSG_FORMAT_EMAIL",   [MSG_FORMAT_URI] = "MSG_FORMAT_URI",
+        [MSG_FORMAT_OCTETS] = "MSG_FORMAT_OCTETS",
     };
     fprintf(e->out, "{.type = %s", types[shape->type]);
     if (shape->nullable)
@@ -136,7 +137,8 @@ static void emit_secret(struct emitter *e, const struct msg_secret *secret)
         return;
     fputs(", .secret = &(const struct msg_secret){", e->out);
     emit_string(e, secret->prefix);
-    fprintf(e->out, ", %u, %u}", secret->octets, secret->keep_hours);
+    fprintf(e->out, ", %u, %u, %s}", secret->octets, secret->keep_hours,
+            secret->is_for_gateways ? "true" : "false");
 }
 
 static void emit_field(struct emitter *e, const struct msg_field *field, const struct parts *parts)
@@ -172,6 +174,8 @@ static void emit_field(struct emitter *e, const struct msg_field *field, const s
     if (field->event_types)
         fputs(", .event_types = true", e->out);
     emit_secret(e, field->secret);
+    if (field->write_only)
+        fputs(", .write_only = true", e->out);
     fprintf(e->out, ", .sort = %s},\n", flag[field->sort]);
 }
 

@@ -34,14 +34,10 @@ static bool verb_named(const char *name, enum msg_verb *ret_verb)
     return false;
 }
 
-static bool read_verbs(struct compiler *c, const struct spot *spot, struct schema_wishes *wishes)
+static bool read_verb_list(struct compiler *c, const struct spot *spot, const char *word, unsigned *ret_verbs)
 {
-    const json_t *list = json_object_get(spot->json, "verbs");
-    struct spot at = spot_below(c, spot, "verbs", list);
-    if (!list) {
-        wishes->verbs = (1u << MSG_VERBS) - 1;
-        return true;
-    }
+    const json_t *list = json_object_get(spot->json, word);
+    struct spot at = spot_below(c, spot, word, list);
     if (!json_is_array(list))
         return refuse(c, &at, "must be an array of verbs");
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -49,10 +45,21 @@ static bool read_verbs(struct compiler *c, const struct spot *spot, struct schem
         enum msg_verb verb;
         if (!verb_named(json_string_value(entry.json), &verb))
             return refuse(c, &entry, "must be create, get, list, update or delete");
-        if (wishes->verbs & 1u << verb)
+        if (*ret_verbs & 1u << verb)
             return refuse(c, &entry, "`%s` is listed twice", msg_verb_name(verb));
-        wishes->verbs |= 1u << verb;
+        *ret_verbs |= 1u << verb;
     }
+    return true;
+}
+
+/* `commands` are verbs to which rights are given although no endpoint has them: commands of workers/handlers.def. */
+static bool read_verbs(struct compiler *c, const struct spot *spot, struct schema_wishes *wishes)
+{
+    if (json_object_get(spot->json, "commands") && !read_verb_list(c, spot, "commands", &wishes->commands))
+        return false;
+    if (json_object_get(spot->json, "verbs"))
+        return read_verb_list(c, spot, "verbs", &wishes->verbs);
+    wishes->verbs = (1u << MSG_VERBS) - 1;
     return true;
 }
 

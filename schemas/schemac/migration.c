@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "common/base/base64.h"
+
 /* A secret at rest (common/crypto/secret.h): what is in clear is no such text. */
 #define SECRET_PATTERN "^[A-Za-z0-9._-]{1,32}:[A-Za-z0-9_-]{40,}$"
 
@@ -70,9 +72,10 @@ static void numeric_type(const struct msg_shape *shape, char type[TYPE_SIZE])
 static const char *type_of(const struct msg_shape *shape, char type[TYPE_SIZE])
 {
     static const char *const by_format[] = {
-        [MSG_FORMAT_NONE] = "text",  [MSG_FORMAT_UUID] = "uuid",
-        [MSG_FORMAT_DATE] = "date",  [MSG_FORMAT_DATE_TIME] = "timestamptz",
-        [MSG_FORMAT_EMAIL] = "text", [MSG_FORMAT_URI] = "text",
+        [MSG_FORMAT_NONE] = "text",    [MSG_FORMAT_UUID] = "uuid",
+        [MSG_FORMAT_DATE] = "date",    [MSG_FORMAT_DATE_TIME] = "timestamptz",
+        [MSG_FORMAT_EMAIL] = "text",   [MSG_FORMAT_URI] = "text",
+        [MSG_FORMAT_OCTETS] = "bytea",
     };
     bool is_small = fabs(shape->minimum) <= INTEGER_MAX && fabs(shape->maximum) <= INTEGER_MAX;
     switch (shape->type) {
@@ -125,6 +128,13 @@ static void print_lengths(FILE *out, const struct msg_field *field)
         fprintf(out, "BETWEEN %" PRId64 " AND %" PRId64 ")", shape->min_length, shape->max_length);
     else
         fprintf(out, "<= %" PRId64 ")", shape->max_length);
+}
+
+static void print_octets(FILE *out, const struct msg_field *field)
+{
+    char name[NAME_SIZE];
+    fprintf(out, " CHECK (octet_length(%s) <= %zu)", column_text(field->column, name),
+            base64_room((size_t)field->shape.max_length));
 }
 
 static void print_enum(FILE *out, const struct msg_field *field)
@@ -187,6 +197,8 @@ static void print_checks(FILE *out, const struct msg_field *field)
         print_json_type(out, field);
     else if (shape->allowed)
         print_enum(out, field);
+    else if (shape->format == MSG_FORMAT_OCTETS)
+        print_octets(out, field);
     else if (is_text)
         print_lengths(out, field);
     else if (shape->type == MSG_INTEGER || shape->type == MSG_NUMBER)

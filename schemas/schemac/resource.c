@@ -43,9 +43,9 @@ static bool read_collection(struct compiler *c, const struct spot *spot, const c
 static bool read_resource(struct compiler *c, const struct spot *root, struct msg_resource *resource,
                           struct schema_wishes *wishes)
 {
-    static const char *const members[] = {
-        "name",      "collection", "table",  "parent",           "pool",   "verbs", "path",
-        "summaries", "channel",    "single", "goes_with_parent", "export", "acts",  NULL};
+    static const char *const members[] = {"name",   "collection",       "table",  "parent",    "pool",
+                                          "verbs",  "commands",         "path",   "summaries", "channel",
+                                          "single", "goes_with_parent", "export", "acts",      NULL};
     struct spot spot = spot_below(c, root, "x-resource", json_object_get(root->json, "x-resource"));
     return check_members(c, &spot, members) && read_name(c, &spot, "name", &resource->name) &&
            read_collection(c, &spot, &resource->collection) &&

@@ -13,7 +13,7 @@ static bool has_use(enum msg_right right, const struct schema_wishes *wishes)
         [MSG_RIGHT_UPDATE] = 1U << MSG_VERB_UPDATE,
         [MSG_RIGHT_DELETE] = 1U << MSG_VERB_DELETE,
     };
-    return wishes->verbs == 0 || wishes->verbs & wanted[right] ||
+    return wishes->verbs == 0 || (wishes->verbs | wishes->commands) & wanted[right] ||
            (wishes->has_acts && right == MSG_RIGHT_UPDATE);
 }
 

@@ -1,6 +1,7 @@
 /* x-secret: a text that the gateway seals to the pool, and that nobody gets to see in an entity, an event or a file.
  * true, or an object: {"prefix": "whsec_", "octets": 32}: a create without it gets a random one; {"keep_hours": 24}: the one
- * before stays valid for as long, and both can be read. */
+ * before stays valid for as long, and both can be read. {"keys": "hook"}: it rests under the keys that gateways have, too.
+ * A field that is writeOnly without being a secret is stored as it is, and shown to nobody. */
 
 #include "schemas/schemac/compiler.h"
 
@@ -33,12 +34,14 @@ static bool has_other_words(const struct spot *spot, const struct msg_field *fie
 
 bool compile_secret(struct compiler *c, const struct spot *spot, struct msg_field *field)
 {
-    static const char *const known[] = {"prefix", "octets", "keep_hours", NULL};
+    static const char *const known[] = {"prefix", "octets", "keep_hours", "keys", NULL};
     const json_t *json = json_object_get(spot->json, "x-secret");
     bool is_write_only = json_is_true(json_object_get(spot->json, "writeOnly"));
     struct spot at = spot_below(c, spot, "x-secret", json);
+    field->write_only = is_write_only && !json;
     if (!json)
-        return !is_write_only || refuse(c, spot, "writeOnly is for secrets (x-secret)");
+        return !field->write_only || !has_other_words(spot, field) ||
+               refuse(c, spot, "what is writeOnly has no default, no class, and lists know nothing of it");
     if (!json_is_true(json) && !json_is_object(json))
         return refuse(c, &at, "must be true, or an object");
     if (json_is_object(json) && !check_members(c, &at, known))
@@ -58,6 +61,10 @@ bool compile_secret(struct compiler *c, const struct spot *spot, struct msg_fiel
                   field->shape.nullable))
         return refuse(c, &at, "keep_hours are 1 to %d, of a secret that is made by itself and is never null",
                       KEEP_HOURS_MAX);
+    const json_t *keys = json_object_get(json, "keys");
+    if (keys && (!json_is_string(keys) || strcmp(json_string_value(keys), "hook") != 0))
+        return refuse(c, &at, "keys are `hook`: those that gateways have, too");
+    secret->is_for_gateways = keys != NULL;
     secret->keep_hours = (unsigned)keep_hours;
     field->secret = secret;
     return read_generated(c, &at, secret);

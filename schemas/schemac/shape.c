@@ -122,6 +122,15 @@ static bool read_format(struct compiler *c, const struct spot *spot, struct msg_
            refuse(c, spot, "format must be uuid, date, date-time, email or uri");
 }
 
+/* Octets: no schema names them as a format. */
+static bool read_encoding(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
+{
+    if (!json_is_string(spot->json) || strcmp(json_string_value(spot->json), "base64") != 0 || shape->format)
+        return refuse(c, spot, "contentEncoding must be base64, of a text without a format");
+    shape->format = MSG_FORMAT_OCTETS;
+    return true;
+}
+
 /* An enum must list null exactly when the type allows it: without it in the enum, null would not be
  * allowed. */
 static bool read_enum(struct compiler *c, const struct spot *spot, struct msg_shape *shape)
@@ -177,6 +186,7 @@ static const struct keyword {
     {"type", read_type, ANY_TYPE, ANYWHERE, false},
     {"enum", read_enum, BIT(MSG_STRING), ANYWHERE, false},
     {"format", read_format, BIT(MSG_STRING), ANYWHERE, false},
+    {"contentEncoding", read_encoding, BIT(MSG_STRING), ANYWHERE, false},
     {"minLength", read_min_length, BIT(MSG_STRING), ANYWHERE, false},
     {"maxLength", read_max_length, BIT(MSG_STRING), ANYWHERE, false},
     {"minimum", read_minimum, NUMBERS, ANYWHERE, false},

@@ -33,6 +33,8 @@ static const struct difference {
     {"invalid date-time string is only an annotation by default", "formats are assertions here"},
     {"invalid uri string is only an annotation by default", "formats are assertions here"},
     {"invalid uuid string is only an annotation by default", "formats are assertions here"},
+    {"an invalid base64 string (% is not a valid character); validates true",
+     "encodings are assertions here"},
 };
 
 struct tally {

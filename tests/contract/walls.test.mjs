@@ -30,7 +30,7 @@ const OF_POOL = {
         export: 'UPDATE DELETE', export_content: 'SELECT INSERT UPDATE DELETE', export_piece: 'SELECT INSERT DELETE',
         export_total: 'SELECT INSERT UPDATE', operation: 'SELECT UPDATE',
     },
-    webhooks: { webhook_attempt: 'SELECT INSERT', webhook_delivery: 'INSERT UPDATE', webhook_gone: 'INSERT', webhook_health: 'INSERT UPDATE', webhook_kept: 'SELECT', webhook_recovery: 'UPDATE' },
+    webhooks: { hook_event: 'INSERT UPDATE', webhook_attempt: 'SELECT INSERT', webhook_delivery: 'INSERT UPDATE', webhook_gone: 'INSERT', webhook_health: 'INSERT UPDATE', webhook_kept: 'SELECT', webhook_recovery: 'UPDATE' },
 };
 // What the gateway reads beside the tables of resources.
 const GATEWAY = ['company_sequence', 'dead_letter', 'deferred', 'deferred_total', 'events', 'export_piece', 'inbox', 'long_job', 'operator_act',
@@ -43,7 +43,7 @@ const COLUMNS = {
 };
 // Functions that run as their owner.
 const DEFINER = {
-    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|deferred_is_of|dead_letter_(replay|take|drop|expire)|invoice_overdue|export_expire|webhook_(attempts_ahead|attempt_expire|delivery_expire|delivery_sweep)|\w+_text_fill)$/,
+    cortex_engine: /^(events_partitions_ahead|events_drop_before|events_expire|probe_write|deferred_is_of|dead_letter_(replay|take|drop|expire)|invoice_overdue|(export|hook_event)_expire|webhook_(attempts_ahead|attempt_expire|delivery_expire|delivery_sweep)|\w+_text_fill)$/,
     cortex_projects: /^export_sweep$/,
     cortex_gateway: /^(feed_view|walk_begin|\w+_search)$/,
 };

@@ -17,7 +17,7 @@ async function create(checkout, name, headers = {}) {
     assert.equal(status, headers.prefer ? 202 : 201, text);
 }
 
-const keysOf = ({ state }) => readFileSync(join(state, 'secrets', 'webhooks_keys'), 'utf8').trim().split('\n');
+const keysOf = ({ state }, file = 'webhooks_keys') => readFileSync(join(state, 'secrets', file), 'utf8').trim().split('\n');
 async function names(checkout) {
     const { body } = await checkout.request('GET', '/v1/projects?limit=100');
     return body.data.map(({ name }) => name);
@@ -111,6 +111,10 @@ describe('./cortex backup and restore', () => {
         assert.match(await checkout.cortex('keys', 'rotate'), /^webhooks seals with k/);
         const [newest, ...older] = keysOf(checkout);
         assert.deepEqual(older, keys);
+        const hookKeys = keysOf(checkout, 'hook_keys');
+        assert.match(await checkout.cortex('keys', 'rotate', 'hooks'), /^webhooks seals with k/);
+        const [newestHook, ...olderHook] = keysOf(checkout, 'hook_keys');
+        assert.deepEqual(olderHook, hookKeys);
         const token = (await checkout.cortex('token')).trim();
         const stack = { address: `127.0.0.1:${checkout.port}`, token: () => token };
         const { next } = (await ours()).body;
@@ -122,6 +126,7 @@ describe('./cortex backup and restore', () => {
         assert.match(said, /Restored: the state of 20/);
         assert.match(said, /set aside as cortex_replaced/);
         assert.deepEqual(keysOf(checkout), [...keys, newest]);
+        assert.deepEqual(keysOf(checkout, 'hook_keys'), [...hookKeys, newestHook]);
         assert.ok((await names(checkout)).includes('Kept'));
         assert.ok(!(await names(checkout)).includes('Lost'));
         await open.closed;

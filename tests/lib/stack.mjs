@@ -66,6 +66,8 @@ class Stack {
         this.keyFile = keyFile;
         this.secretKeys = join(state, `secret_keys.${this.name}`);
         writeFileSync(this.secretKeys, `k1 ${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+        this.hookKeys = join(state, `hook_keys.${this.name}`);
+        writeFileSync(this.hookKeys, `h1 ${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
         this.address = `127.0.0.1:${await freePort()}`;
         this.url = `http://${this.address}`;
         this.brokerOf = await this.#brokerUsers();
@@ -73,6 +75,7 @@ class Stack {
             CORTEX_DATABASE_URL: await database.url('cortex_gateway', this.name),
             CORTEX_AUTH_HS256_FILE: keyFile,
             CORTEX_GATEWAY_PROCESSES: '2',
+            ...(!isOlder(from) && { CORTEX_HOOK_KEYS: this.hookKeys }),
             ...gatewaySettings,
         };
         this.others = [];
@@ -108,7 +111,7 @@ class Stack {
             settings: {
                 ...this.brokerOf(pool, from),
                 CORTEX_DATABASE_URL: isOlder(from) ? this.databaseUrl : this.poolUrls[pool],
-                ...(pool === 'webhooks' && { CORTEX_SECRET_KEYS: this.secretKeys }),
+                ...(pool === 'webhooks' && { CORTEX_SECRET_KEYS: this.secretKeys, CORTEX_HOOK_KEYS: this.hookKeys }),
                 ...this.workerSettings,
             },
             ready: async () => (await this.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'cortex-worker ${pool}'`)).length > 0,

@@ -38,7 +38,7 @@ export function readResources(folder) {
 // Whether clients make its entities; those of others follow from something else, or there is one of each company.
 export const canBeMade = ({ verbs }) => verbs.includes('create');
 // The names of the fields that its entities show.
-export const shownFields = ({ fields }) => Object.entries(fields).filter(([, field]) => !field['x-secret']).map(([name]) => name);
+export const shownFields = ({ fields }) => Object.entries(fields).filter(([, field]) => !field.writeOnly).map(([name]) => name);
 // A value of a field that is a list or an object.
 export const sampleOfMany = (field) => (typeOf(field) === 'object' ? {} : field['x-event-types'] ? ['*'] : []);
 
@@ -87,6 +87,7 @@ function samplesOf(field) {
     const type = typeOf(field);
     if (field['x-secret']) return { right: [`k1:${'A'.repeat(80)}`], wrong: ['', 'a secret in clear', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'] };
     if (field.enum) return { right: field.enum.filter((one) => one !== null), wrong: ['no such value', ''] };
+    if (field.contentEncoding) return { right: ['\\x00ff'], wrong: [] };
     if (type === 'string' && !FORMATS[field.format])
         return {
             right: ['x'.repeat(field.minLength ?? 0), 'é'.repeat(field.maxLength)].filter((one) => one !== '' || !field.minLength),
@@ -140,7 +141,7 @@ function* ofColumn({ table }, entry, found) {
     const [, field] = entry, column = columnOf(entry), at = `${table}.${column}`;
     if (!found.columns[column]) return yield `${at}: there is no such column`;
     const { type, not_null } = found.columns[column];
-    const wanted = FORMATS[field.format] ?? TYPES[typeOf(field)] ?? ['numeric'];
+    const wanted = field.contentEncoding ? ['bytea'] : FORMATS[field.format] ?? TYPES[typeOf(field)] ?? ['numeric'];
     if (!wanted.includes(type.replace(/\(.*/, ''))) return yield `${at}: is ${type} and should be ${wanted.join(' or ')}`;
     if (not_null === isNullable(field)) yield `${at}: ${not_null ? 'is NOT NULL, and the schema allows null' : 'may be NULL, and the schema does not allow it'}`;
 }

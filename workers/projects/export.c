@@ -240,7 +240,7 @@ static void append_csv_line(struct buf *sql, const struct msg_object *object)
     const char *separator = "";
     buf_append_text(sql, "concat(");
     for (size_t i = 0; i < object->field_count; i++) {
-        if (object->fields[i].secret)
+        if (!msg_is_shown(&object->fields[i]))
             continue;
         buf_append_text(sql, separator);
         append_csv_value(sql, &object->fields[i]);
@@ -254,7 +254,7 @@ static void append_csv_header(struct buf *sql, const struct msg_object *object)
     const char *separator = "";
     buf_append_text(sql, "E'");
     for (size_t i = 0; i < object->field_count; i++) {
-        if (object->fields[i].secret)
+        if (!msg_is_shown(&object->fields[i]))
             continue;
         buf_printf(sql, "%s%s", separator, object->fields[i].name);
         separator = ",";

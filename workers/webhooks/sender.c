@@ -194,7 +194,7 @@ static bool sign(struct sending *s, struct slice kept, const struct webhook_sign
     char key[WEBHOOK_PUBLIC_KEY_SIZE];
     buf_init(&secret, SECRET_MAX);
     bool is_first = buf_len(out) == 0;
-    bool is_done = secrets_open(s->sender->secrets, &place, kept, &secret) &&
+    bool is_done = secrets_open(s->sender->secrets, s->sender->secret, &place, kept, &secret) &&
                    (is_first || buf_append_char(out, ' ')) &&
                    (is_v1a ? webhook_sign_v1a : webhook_sign_v1)(buf_slice(&secret), content, out);
     if (is_done && is_v1a && is_first && webhook_public_key(buf_slice(&secret), key) &&

@@ -8,6 +8,7 @@
 #   database.dump    pg_dump's own format: one snapshot, whatever was written meanwhile
 #   token_key        the key of the tokens: without it all that were issued are worthless
 #   secret_keys      the keys of clients' secrets, without which those in the dump do not open; not in backups of before there were any
+#   hook_keys        the same of inbound webhooks
 #   settings         what `up` keeps (settings.sh)
 #
 # The passwords of RabbitMQ and PostgreSQL are not in it: each stack has its own.
@@ -15,7 +16,7 @@
 # shellcheck disable=SC2034 # for the commands
 readonly BACKUP_FORMAT=1
 # shellcheck disable=SC2034
-BACKUP_PARTS=(database.dump token_key settings secret_keys)
+BACKUP_PARTS=(database.dump token_key settings secret_keys hook_keys)
 # shellcheck disable=SC2034
 readonly RESTORING=cortex_restoring REPLACED=cortex_replaced # databases: the one that is made, the one that was there before
 

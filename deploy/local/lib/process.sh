@@ -23,6 +23,7 @@ process_settings() {
     fi
     printf 'CORTEX_AUTH_HS256_FILE=%s\n' "$STATE/secrets/token_key"
     [ "$part" != webhooks ] || printf 'CORTEX_SECRET_KEYS=%s\n' "$(secret_keys_file)"
+    [ "$part" = projects ] || printf 'CORTEX_HOOK_KEYS=%s\n' "$(hook_keys_file)"
     for name in $(printf '%s\n' "${!SETTING[@]}" | sort); do
         printf '%s=%s\n' "$name" "${SETTING[$name]}"
     done
@@ -35,7 +36,14 @@ secret_keys_file() {
     printf '%s' "$path"
 }
 
-# A line of that file: an id that no other stack has, and the key.
+# The file of the keys of inbound webhooks, which the gateway has, too: it checks their signatures.
+hook_keys_file() {
+    local path=$STATE/secrets/hook_keys
+    [ -s "$path" ] || new_key | put_file 600 "$path"
+    printf '%s' "$path"
+}
+
+# A line of such a file: an id that no other stack has, and the key.
 new_key() {
     printf 'k%s%s %s\n' "$(date -u +%Y%m%d%H%M%S)" "$(openssl rand -hex 2)" "$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')"
 }

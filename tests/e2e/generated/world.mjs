@@ -35,6 +35,9 @@ const SAMPLES = {
     'webhook_recovery.since': ['2026-01-01T00:00:00Z'],
     'webhook_recovery.until': [NONE, '2099-01-01T00:00:00Z'],
     'webhook_endpoint.headers': [[], [{ name: 'X-Site', value: 'north' }]],
+    'hook_source.mapping': [[], [{ name: 'a', event: '*', command: 'client.create', fields: [{ to: 'name', from: '/name' }] }]],
+    'hook_source.id_pointer': [NONE, '/id'],
+    'hook_source.event_pointer': [NONE, '/type', ''],
 };
 
 // Members of bodies that are optional, and without which hardly a request would be done.
@@ -86,9 +89,18 @@ export class World {
     // What no request makes: it follows from something else, or from events.
     async #found({ name, collection }) {
         const { stack, company } = this, at = (id) => ({ id, at: `/v1/${collection}/${id}` });
+        const madeOf = async (of) => {
+            await this.#begin(this.byName.get(of));
+            return this.base.get(of).map(({ id }) => id);
+        };
+        if (name === 'hook_event') {
+            const sources = await madeOf('hook_source'), ids = sources.map(() => randomUUID());
+            await stack.run(ids.map((id, i) => `INSERT INTO hook_event (company_id, id, source_id, headers, size, body)
+                VALUES ('${company}', '${id}', '${sources[i]}', '[]', 2, '{}')`).join(';\n'));
+            return ids.map(at);
+        }
         if (!name.startsWith('webhook_')) return [];
-        await this.#begin(this.byName.get('webhook_endpoint'));
-        const endpoints = this.base.get('webhook_endpoint').map(({ id }) => id);
+        const endpoints = await madeOf('webhook_endpoint');
         if (name === 'webhook_health') return endpoints.map(at);
         const ids = endpoints.map(() => randomUUID());
         await stack.run(ids.map((id, i) => `INSERT INTO webhook_delivery (company_id, id, endpoint_id, event_type, event_seq, event_at, subject_id, status)
@@ -164,6 +176,8 @@ export class World {
     #idOf(g, { pattern, method }) {
         if (pattern.includes('webhook-endpoints')) return g(fc.constantFrom, ...this.base.get('webhook_endpoint').map(({ id }) => id));
         if (pattern.includes('webhook-deliveries')) return g(fc.constantFrom, ...this.extra.get('webhook_delivery').map(({ id }) => id));
+        if (pattern.includes('hook-sources')) return g(fc.constantFrom, ...this.base.get('hook_source').map(({ id }) => id));
+        if (pattern.includes('hook-events')) return g(fc.constantFrom, ...this.extra.get('hook_event').map(({ id }) => id));
         if (pattern.includes('dead-letters')) return method === 'GET' ? this.dead[0] : this.dead.pop();
         const ids = pattern.includes('exports') ? this.extra.get('export').map(({ id }) => id) : this.waiting ?? [];
         return ids.length > 0 ? g(fc.constantFrom, ...ids) : randomUUID();

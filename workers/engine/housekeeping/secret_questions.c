@@ -83,7 +83,7 @@ static bool append_value(const struct question *q, struct slice kept, struct buf
 {
     struct buf value;
     buf_init(&value, VALUE_MAX);
-    bool is_open = secrets_open(q->questions->secrets, &q->place, kept, &value) &&
+    bool is_open = secrets_open(q->questions->secrets, q->source->field, &q->place, kept, &value) &&
                    buf_append_json_string(out, buf_slice(&value));
     if (value.data)
         seal_wipe(value.data, value.capacity);

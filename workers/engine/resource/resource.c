@@ -65,9 +65,27 @@ static struct slice json_param(const struct msg_field *field, const struct msg_v
 {
     CLEANUP(buf_done) struct buf text;
     buf_init(&text, COLUMN_MAX);
+    if (value->text.data)
+        return value->text; /* the plan has made it */
     msg_value_to_json(&field->shape, value, &text);
     assert(!text.truncated); /* a body is smaller */
     return arena_copy(arena, buf_slice(&text));
+}
+
+/* Returns the octets in the text form of bytea. */
+static struct slice octets_param(const struct msg_value *value, struct arena *arena)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = arena_alloc(arena, 2 + 2 * value->text.len + 1);
+    assert(text); /* the arena has no limit */
+    char *at = text;
+    *at++ = '\\';
+    *at++ = 'x';
+    for (size_t i = 0; i < value->text.len; i++) {
+        *at++ = digits[(uint8_t)value->text.data[i] >> 4];
+        *at++ = digits[value->text.data[i] & 15];
+    }
+    return (struct slice){text, (size_t)(at - text)};
 }
 
 static struct slice field_param(const struct msg_field *field, const struct msg_value *value,
@@ -76,7 +94,9 @@ static struct slice field_param(const struct msg_field *field, const struct msg_
     bool is_json = field->shape.type == MSG_ARRAY || field->shape.type == MSG_OBJECT;
     switch (value->state) {
     case MSG_PRESENT:
-        return is_json ? json_param(field, value, arena) : value->text;
+        return is_json                                    ? json_param(field, value, arena)
+               : field->shape.format == MSG_FORMAT_OCTETS ? octets_param(value, arena)
+                                                          : value->text;
     case MSG_IS_NULL:
         return SLICE_NONE;
     default:
@@ -288,6 +308,8 @@ enum err resource_write(struct resource_writer *w, const struct resource_stateme
         err = read_body(s, command, &w->scratch, &values, why);
     if (!err)
         err = check_classes(s, command, values, why);
+    if (!err && s->plan->prepare)
+        err = s->plan->prepare(command, values, &w->scratch, why);
     if (!err)
         err = seal_secrets(w, s, &command->envelope, values, &w->scratch, why);
     if (err)

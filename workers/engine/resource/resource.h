@@ -84,6 +84,10 @@ struct resource_plan {
         many; /* of a create: its rules read nothing that its own kind changes, and nothing follows from it */
     bool begins_long_job; /* or makes one due */
     int http_status;      /* of a success; 0: what the verb says */
+    /* Puts values into the place of those that came, before they are written: what follows from them by more than SQL. An
+     * array or an object is given as the text of its JSON. ERR_POISON with a sentence. */
+    enum err (*prepare)(const struct command *command, struct msg_value *values, struct arena *arena,
+                        char why[160]);
 };
 
 enum { RESOURCE_RULES_MAX = 60, RESOURCE_STATEMENT_MAX = 32 << 10 };

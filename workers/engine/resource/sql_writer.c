@@ -89,6 +89,7 @@ const char *sql_type_of(const struct msg_field *field)
         [MSG_FORMAT_UUID] = "uuid",
         [MSG_FORMAT_DATE] = "date",
         [MSG_FORMAT_DATE_TIME] = "timestamptz",
+        [MSG_FORMAT_OCTETS] = "bytea",
     };
     switch (field->shape.type) {
     case MSG_INTEGER:

@@ -87,8 +87,8 @@ static void seal_anew(struct secret_care *care, const struct column *column, str
         secrets_place(column->resource, column->field, &care->company, &care->id);
     buf_init(&value, VALUE_MAX);
     buf_init(&anew, KEPT_MAX);
-    bool is_done = secrets_open(care->secrets, &place, kept, &value) &&
-                   secret_keep(secrets_keys(care->secrets), &place, buf_slice(&value), &anew);
+    bool is_done = secrets_open(care->secrets, column->field, &place, kept, &value) &&
+                   secret_keep(secrets_keys(care->secrets, column->field), &place, buf_slice(&value), &anew);
     if (value.data)
         seal_wipe(value.data, value.capacity);
     buf_done(&value);
@@ -135,8 +135,10 @@ static void on_looked(void *arg, enum err err)
 
 static void step(struct secret_care *care)
 {
-    const struct seal_keys *keys = secrets_keys(care->secrets);
-    if (!keys || care->at == care->count || care->is_draining || !db_is_up(care->db)) {
+    const struct seal_keys *keys = NULL;
+    for (; care->at < care->count && !keys; care->at += !keys)
+        keys = secrets_keys(care->secrets, care->columns[care->at].field);
+    if (!keys || care->is_draining || !db_is_up(care->db)) {
         care->at = 0;
         begin_column(care);
         look_in(care, db_is_up(care->db) ? LOOK_S : AGAIN_S);

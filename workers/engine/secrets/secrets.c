@@ -8,16 +8,25 @@ enum { VALUE_MAX = 64 << 10, KEPT_MAX = 128 << 10 };
 
 struct secrets {
     struct seal_keys *keys;               /* NULL: no file is named */
+    struct seal_keys *hook_keys;          /* the same: those that gateways have, too */
     struct seal_box boxes[SEAL_KEYS_MAX]; /* of the keys */
     size_t box_count;
 };
 
-enum err secrets_new(const struct config *config, struct secrets **ret_secrets)
+static bool load(const char *file, const char *setting, struct seal_keys **ret_keys)
 {
     char why[256];
+    if (!file[0] || seal_keys_load(file, why, ret_keys) == ERR_OK)
+        return true;
+    log_error("secrets.no_keys", LOG_S("setting", setting), LOG_S("why", why));
+    return false;
+}
+
+enum err secrets_new(const struct config *config, struct secrets **ret_secrets)
+{
     struct secrets *s = xcalloc(1, sizeof(*s));
-    if (config->secret_keys[0] && seal_keys_load(config->secret_keys, why, &s->keys)) {
-        log_error("secrets.no_keys", LOG_S("setting", "CORTEX_SECRET_KEYS"), LOG_S("why", why));
+    if (!load(config->secret_keys, "CORTEX_SECRET_KEYS", &s->keys) ||
+        !load(config->hook_keys, "CORTEX_HOOK_KEYS", &s->hook_keys)) {
         secrets_free(s);
         return ERR_BAD_REQUEST;
     }
@@ -33,13 +42,14 @@ void secrets_free(struct secrets *s)
     if (!s)
         return;
     seal_keys_free(s->keys);
+    seal_keys_free(s->hook_keys);
     seal_wipe(s, sizeof(*s));
     free(s);
 }
 
-const struct seal_keys *secrets_keys(const struct secrets *s)
+const struct seal_keys *secrets_keys(const struct secrets *s, const struct msg_field *field)
 {
-    return s->keys;
+    return field->secret->is_for_gateways ? s->hook_keys : s->keys;
 }
 
 const struct seal_box *secrets_box(const struct secrets *s, const char **ret_key_id)
@@ -77,7 +87,7 @@ static bool open_box(const struct secrets *s, const struct secret_place *place, 
 bool secrets_take(const struct secrets *s, const struct msg_field *field, const struct secret_place *place,
                   struct slice box, struct arena *arena, struct slice *ret_kept, char why[160])
 {
-    const struct seal_keys *keys = s->keys;
+    const struct seal_keys *keys = secrets_keys(s, field);
     struct buf value;
     CLEANUP(buf_done) struct buf kept;
     buf_init(&value, VALUE_MAX);
@@ -85,7 +95,8 @@ bool secrets_take(const struct secrets *s, const struct msg_field *field, const 
     bool is_there = box.data ? open_box(s, place, box, &value)
                              : secret_generate(field->secret->prefix, field->secret->octets, &value);
     if (!keys)
-        snprintf(why, 160, "%.60s: this process has no keys for it (CORTEX_SECRET_KEYS).", field->name);
+        snprintf(why, 160, "%.60s: this process has no keys for it (%s).", field->name,
+                 field->secret->is_for_gateways ? "CORTEX_HOOK_KEYS" : "CORTEX_SECRET_KEYS");
     else if (!is_there)
         snprintf(why, 160, "%.60s: it was sealed to a key that is not there, or for another row.",
                  field->name);
@@ -97,8 +108,9 @@ bool secrets_take(const struct secrets *s, const struct msg_field *field, const 
     return ret_kept->data;
 }
 
-bool secrets_open(const struct secrets *s, const struct secret_place *place, struct slice kept,
-                  struct buf *out)
+bool secrets_open(const struct secrets *s, const struct msg_field *field, const struct secret_place *place,
+                  struct slice kept, struct buf *out)
 {
-    return s->keys && secret_open(s->keys, place, kept, out);
+    const struct seal_keys *keys = secrets_keys(s, field);
+    return keys && secret_open(keys, place, kept, out);
 }

@@ -14,12 +14,13 @@
 
 struct secrets;
 
-/* Of the file that CORTEX_SECRET_KEYS names, if it does. One that cannot be read is logged: ERR_BAD_REQUEST. */
+/* Of the files that CORTEX_SECRET_KEYS and CORTEX_HOOK_KEYS name, if they do. One that cannot be read is logged:
+ * ERR_BAD_REQUEST. */
 enum err secrets_new(const struct config *config, struct secrets **ret_secrets) MUST_CHECK;
 void secrets_free(struct secrets *secrets);
 
-/* NULL: the pool has none. */
-const struct seal_keys *secrets_keys(const struct secrets *secrets);
+/* Those under which the field's values rest; NULL: the pool has none. */
+const struct seal_keys *secrets_keys(const struct secrets *secrets, const struct msg_field *field);
 /* The pair to which gateways seal; NULL: the pool has no keys. */
 const struct seal_box *secrets_box(const struct secrets *secrets, const char **ret_key_id);
 
@@ -34,5 +35,5 @@ bool secrets_take(const struct secrets *secrets, const struct msg_field *field,
                   struct slice *ret_kept, char why[160]) MUST_CHECK;
 
 /* Appends the value of what rests. The caller wipes it (seal_wipe). false: its key is not there, or it was changed. */
-bool secrets_open(const struct secrets *secrets, const struct secret_place *place, struct slice kept,
-                  struct buf *out) MUST_CHECK;
+bool secrets_open(const struct secrets *secrets, const struct msg_field *field,
+                  const struct secret_place *place, struct slice kept, struct buf *out) MUST_CHECK;

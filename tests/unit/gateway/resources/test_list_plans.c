@@ -68,6 +68,10 @@ static void append_value(struct buf *sql, const struct msg_resource *resource, c
         buf_append_text(sql, "gen_random_uuid()");
     else if (strcmp(type, "text") == 0)
         buf_append_text(sql, "'Row ' || i");
+    else if (strcmp(type, "jsonb") == 0)
+        buf_append_text(sql, "'[]'");
+    else if (strcmp(type, "bytea") == 0)
+        buf_append_text(sql, "''");
     else if (strncmp(type, "timestamp", 9) == 0 || strcmp(type, "date") == 0)
         buf_append_text(sql, "now()");
     else

@@ -11,6 +11,7 @@ static const struct config settings = {.inbox_days = 7,
                                        .long_job_days = 30,
                                        .dead_letter_days = 365,
                                        .act_days = 365,
+                                       .hook_event_days = 30,
                                        .webhook_days = 30};
 
 struct retained {
@@ -85,6 +86,9 @@ static const struct {
      "INSERT INTO long_job (company_id, id, pool, kind, actor, status, due_at, ended_at)"
      " SELECT '%s', gen_random_uuid(), 'projects', 'export.task.csv', gen_random_uuid(), 'completed', NULL,"
      " " AGE ROWS},
+    {"hook_event",
+     "INSERT INTO hook_event (company_id, id, source_id, headers, size, body, created_at, updated_at)"
+     " SELECT '%s', gen_random_uuid(), gen_random_uuid(), '[]', 0, '', " AGE ", " AGE ROWS},
     {"dead_letter", "INSERT INTO dead_letter (pool, company_id, command_id, reason, last_at, body)"
                     " SELECT 'projects', '%s', gen_random_uuid(), 'rejected', " AGE ", ''" ROWS},
     {"operator_act",
