@@ -97,11 +97,13 @@ async function each(operation, what, check) {
     assert.equal(failures.length, 0, `${failures.length} of ${RUNS}, with CORTEX_TEST_SEED=${SEED}:\n\n${failures.slice(0, SHOWN).join('\n\n')}`);
 }
 
-// Whether most of them were really accepted. What is left is refused for what the schemas do not say: a rule, a version, what is there already.
+// Whether most of them were really accepted. What is left is refused for what the schemas do not say: a rule, what is there already. A
+// version that a request asks for is a guess, so an answer that says so does not count.
 function expectMostDone({ id }, answers) {
-    const done = answers.filter(({ status }) => status < 300).length;
-    const refused = answers.filter(({ status }) => status >= 400).map(({ status, text }) => `${status} ${text}`.slice(0, 300));
-    assert.ok(done >= answers.length * SHARE, `${id}: only ${done} of ${answers.length} were done:\n${refused.slice(0, 5).join('\n')}`);
+    const judged = answers.filter(({ status }) => status !== 412);
+    const done = judged.filter(({ status }) => status < 300).length;
+    const refused = judged.filter(({ status }) => status >= 400).map(({ status, text }) => `${status} ${text}`.slice(0, 300));
+    assert.ok(done > 0 && done >= judged.length * SHARE, `${id}: only ${done} of ${judged.length} were done:\n${refused.slice(0, 5).join('\n')}`);
 }
 
 describe('requests made from the API document', { concurrency: 32 }, () => {
