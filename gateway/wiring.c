@@ -36,7 +36,7 @@ static void name_reply_key(struct gateway *gateway)
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&id, text);
     snprintf(gateway->reply_key, sizeof(gateway->reply_key), TOPOLOGY_PARCELS_REPLY "%s", text);
-    snprintf(gateway->peer_key, sizeof(gateway->peer_key), "reply.%s", text);
+    snprintf(gateway->peer_key, sizeof(gateway->peer_key), TOPOLOGY_PEER_KEY "%s", text);
 }
 
 static enum err open_reads(struct gateway *gateway)

@@ -265,7 +265,7 @@ enum err envelope_read_command(const struct broker_delivery *delivery, struct en
     struct envelope envelope = {
         .timestamp = delivery->timestamp,
         .correlation_id = delivery->correlation_id,
-        .reply_to = delivery->reply_to,
+        .reply_to = topology_reply_key(delivery->reply_to),
         .body = delivery->body,
     };
     expect_content_type(&r, "application/msgpack");

@@ -118,7 +118,7 @@ static void take_replying(struct form_reader *r, struct envelope *e)
 {
     e->type = form_take_text(r);
     e->correlation_id = form_take_text(r);
-    e->reply_to = form_take_text(r);
+    e->reply_to = topology_reply_key(form_take_text(r));
     e->body = form_take_binary(r);
 }
 

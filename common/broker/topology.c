@@ -284,6 +284,21 @@ static bool begins_with(struct slice key, struct slice prefix)
     return key.len > prefix.len && memcmp(key.data, prefix.data, prefix.len) == 0;
 }
 
+static bool has_more_than(struct slice key, struct slice prefix)
+{
+    return key.len > prefix.len && begins_with(key, prefix);
+}
+
+struct slice topology_peer_key(struct slice asked)
+{
+    return has_more_than(asked, SLICE(TOPOLOGY_PEER_KEY)) ? asked : SLICE_NONE;
+}
+
+struct slice topology_reply_key(struct slice asked)
+{
+    return has_more_than(asked, SLICE(TOPOLOGY_SLOTS_REPLY)) ? asked : topology_peer_key(asked);
+}
+
 bool topology_binds_slots(struct slice reply_key)
 {
     return begins_with(reply_key, SLICE(TOPOLOGY_SLOTS_REPLY));

@@ -72,6 +72,9 @@ enum {
 /* Of one that reads parcels of events, too. */
 #define TOPOLOGY_PARCELS_REPLY TOPOLOGY_SLOTS_REPLY "p-"
 
+/* With which the key begins under which other gateways answer one. */
+#define TOPOLOGY_PEER_KEY "reply."
+
 /* Declares the number of partitions, every exchange, and for each pool its command queues and its queue of
  * dead letters, with their bindings. Where the broker is given, only the number and what is the pool's own. pool: NULL
  * for a gateway. Call it from on_up. */
@@ -117,6 +120,11 @@ unsigned topology_event_slot(const struct uuid *company);
 void topology_event_slot_format(unsigned slot, char text[TOPOLOGY_SLOT_SIZE]);
 /* Whether a reply key is one of a gateway process that binds slots. */
 bool topology_binds_slots(struct slice reply_key);
+/* What somebody asks to be answered under, when that is a key under which a gateway process is answered by workers, or
+ * by other gateways; SLICE_NONE otherwise. Whoever answers goes by this: the broker refuses other keys to some of us, and
+ * ends the connection that tries. */
+struct slice topology_reply_key(struct slice asked);
+struct slice topology_peer_key(struct slice asked);
 /* Whether that process reads parcels of events, too. */
 bool topology_reads_parcels(struct slice reply_key);
 

@@ -114,12 +114,14 @@ void peers_reply(struct gateway *gateway, const struct broker_delivery *question
         {.name = SLICE("status"), .text = slice_of(err_info(err)->slug)},
     };
     const struct broker_message reply = {.exchange = SLICE(EXCHANGE_EVENTS),
-                                         .routing_key = question->reply_to,
+                                         .routing_key = topology_peer_key(question->reply_to),
                                          .content_type = SLICE("application/octet-stream"),
                                          .correlation_id = question->correlation_id,
                                          .headers = headers,
                                          .header_count = ARRAY_LEN(headers)};
-    enum err failed = broker_publish(commands_publisher(gateway->commands), &reply, NULL, NULL);
+    enum err failed = reply.routing_key.len > 0
+                          ? broker_publish(commands_publisher(gateway->commands), &reply, NULL, NULL)
+                          : ERR_BAD_REQUEST;
     if (failed) /* who asked finds out by the time */
         log_debug("peers.unanswered", LOG_S("error", err_info(failed)->name));
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
+#include "common/broker/topology.h"
 #include "common/msg/problem.h"
 #include "gateway/bus/commands.h"
 #include "gateway/http/schema_input.h"
@@ -314,9 +315,10 @@ void tickets_on_take(struct tickets *tickets, struct slice body)
     char why[160];
     if (json_parse_no_nul(body, DEPTH_MAX, &asked, why))
         return;
-    const char *reply_to = json_string_value(json_object_get(asked, "reply_to"));
+    struct slice reply_to =
+        topology_peer_key(slice_of(json_string_value(json_object_get(asked, "reply_to"))));
     struct ticket *ticket = find(tickets, slice_of(json_string_value(json_object_get(asked, "secret"))));
-    if (!reply_to)
+    if (reply_to.len == 0)
         return;
     CLEANUP(json_cleanup)
     json_t *answer = ticket ? identity_as_json(&ticket->identity, ticket->channels) : json_object();
@@ -324,8 +326,8 @@ void tickets_on_take(struct tickets *tickets, struct slice body)
     if (ticket)
         ticket_free(tickets, ticket);
     CLEANUP_FREE char *text = json_dumps(answer, JSON_COMPACT);
-    enum err err = commands_announce(tickets->gateway->commands, slice_of(reply_to), SLICE_NONE,
-                                     SLICE(TICKET_TAKEN), slice_of(text));
+    enum err err = commands_announce(tickets->gateway->commands, reply_to, SLICE_NONE, SLICE(TICKET_TAKEN),
+                                     slice_of(text));
     if (err) /* the page gets 401 and asks for another ticket */
         log_debug("ticket.unanswered", LOG_S("error", err_info(err)->name));
 }

@@ -120,6 +120,20 @@ export function poison(shared) {
             await until(async () => (await stack.client({ company }).get(`/v1/projects/${envelope.messageId}`)).status === 200, 10_000,
                 'the project');
         });
+
+        // The broker refuses a worker this key, and would end the connection by which all others are answered, again and again.
+        test('test_good_command_that_asks_to_be_answered_where_nobody_may_be_then_it_is_done_and_others_are_answered', async () => {
+            const { stack } = shared;
+            const company = await stack.addCompany(), api = stack.client({ company });
+            const connection = await amqp.connect(stack.amqpUrl);
+            const channel = await connection.createConfirmChannel();
+            const envelope = properties(company, { replyTo: 'gateways.slots' });
+            channel.publish('commands', 'projects.00.project.create', good, envelope);
+            await channel.waitForConfirms();
+            await connection.close();
+            await until(async () => (await api.get(`/v1/projects/${envelope.messageId}`)).status === 200, 10_000, 'the project');
+            assert.equal((await api.post('/v1/projects', { name: 'After it' })).status, 201);
+        });
     });
 }
 

@@ -106,14 +106,16 @@ export function fallbacks(shared) {
             const { connect: { session, node } } = await stream.heard(({ id }) => id === 1);
             const connection = await amqp.connect(shared.stack.amqpUrl);
             const channel = await connection.createChannel();
-            const { queue } = await channel.assertQueue('', { exclusive: true });
-            await channel.bindQueue(queue, 'events', queue);
+            const { queue } = await channel.assertQueue('', { exclusive: true }), key = `reply.${randomUUID()}`;
+            await channel.bindQueue(queue, 'events', key);
             const statuses = [];
             await channel.consume(queue, ({ properties }) => statuses.push(properties.headers.status), { noAck: true });
             const create = (id) => JSON.stringify({ id, rpc: { method: 'POST /v1/projects', data: { body: { name: 'Once' } } } });
-            const ask = (number, id) => channel.publish('events', `reply.${node}`,
-                Buffer.concat([Buffer.from(session.replaceAll('-', ''), 'hex'), number, Buffer.from(create(id))]),
-                { type: 'emulation', correlationId: `${id}`, replyTo: queue });
+            const ask = (number, id, { data = create(id), replyTo = key } = {}) => channel.publish('events', `reply.${node}`,
+                Buffer.concat([Buffer.from(session.replaceAll('-', ''), 'hex'), number, Buffer.from(data)]),
+                { type: 'emulation', correlationId: `${id}`, replyTo });
+            const read = JSON.stringify({ id: 9, rpc: { method: 'GET /v1/projects' } });
+            for (const replyTo of [queue, 'gateways.slots', 'reply.', '']) ask(randomBytes(8), 9, { data: read, replyTo }); // nobody whom we answer
             const first = randomBytes(8), second = randomBytes(8);
             for (const [number, id] of [[first, 2], [first, 2], [second, 3]]) ask(number, id);
             for (const id of [2, 3]) assert.equal((await stream.heard((line) => line.id === id)).rpc.data.status, 201);

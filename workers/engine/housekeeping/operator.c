@@ -298,7 +298,7 @@ void operator_take(struct operator* operator, const struct broker_delivery * del
                                      .tag = delivery->tag,
                                      .epoch = delivery->epoch,
                                      .name = slice_dup(delivery->type),
-                                     .reply_to = slice_dup(delivery->reply_to),
+                                     .reply_to = slice_dup(topology_reply_key(delivery->reply_to)),
                                      .correlation_id = slice_dup(delivery->correlation_id)};
     operator->open++;
     const struct operator_request *row = find(delivery->type);

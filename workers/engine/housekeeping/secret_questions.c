@@ -196,7 +196,7 @@ bool secret_questions_take(struct secret_questions *questions, const struct brok
     *q = (struct question){.questions = questions,
                            .tag = delivery->tag,
                            .epoch = delivery->epoch,
-                           .reply_to = slice_dup(delivery->reply_to),
+                           .reply_to = slice_dup(topology_reply_key(delivery->reply_to)),
                            .correlation_id = slice_dup(delivery->correlation_id)};
     questions->open++;
     if (!read_question(delivery, q)) {

@@ -110,7 +110,7 @@ struct command *command_row_read(struct db_result *result, int row, int column, 
         .fingerprint = (uint64_t)db_int(result, row, column + FINGERPRINT),
         .timestamp = db_int(result, row, column + SENT),
         .correlation_id = db_text(result, row, column + CORRELATION_ID),
-        .reply_to = db_text(result, row, column + REPLY_TO),
+        .reply_to = topology_reply_key(db_text(result, row, column + REPLY_TO)),
         .traceparent = db_text(result, row, column + TRACEPARENT),
     };
     bool is_good = read_uuid(db_text(result, row, column + COMPANY), &envelope.company) &&

@@ -257,10 +257,25 @@ static void test_event_slot_when_there_are_many_companies_then_all_have_their_sh
         assert_in_range(counts[i], EACH / 3, EACH * 3);
 }
 
+static void test_reply_key_when_it_is_none_then_nobody_is_answered(void **state)
+{
+    (void)state;
+    assert_true(slice_is(topology_reply_key(SLICE("reply.1")), "reply.1"));
+    assert_true(slice_is(topology_peer_key(SLICE("reply.1")), "reply.1"));
+    assert_true(slice_is(topology_reply_key(SLICE("slots.p-1")), "slots.p-1"));
+    assert_null(topology_peer_key(SLICE("slots.p-1")).data);
+    static const char *const others[] = {"reply.",         "slots.",  "reply",     "",
+                                         "gateways.slots", "Reply.x", "amq.gen-x", "xreply.y"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_null(topology_reply_key(slice_of(others[i])).data);
+    assert_null(topology_reply_key(SLICE_NONE).data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_event_slot_when_asked_again_then_always_the_same),
+        cmocka_unit_test(test_reply_key_when_it_is_none_then_nobody_is_answered),
         cmocka_unit_test(test_event_slot_when_there_are_many_companies_then_all_have_their_share),
         cmocka_unit_test(test_command_queue_when_the_name_does_not_fit_then_cut),
         cmocka_unit_test(test_slot_when_asked_again_then_always_the_same),
