@@ -55,6 +55,7 @@ export class NameServer {
 
     constructor(says) {
         this.says = says;
+        this.isOpen = true;
         this.asked = new Map(); // 'name family' → how often
         this.socket = createSocket('udp4');
         this.socket.on('message', (message, from) => this.#on(message, from));
@@ -68,7 +69,7 @@ export class NameServer {
         if (said === NEVER) return;
         const { addresses, afterMs } = said?.addresses ? said : { addresses: said, afterMs: 0 };
         const of = addresses && addresses.filter((one) => (family === 4 ? isIPv4(one) : isIPv6(one)));
-        setTimeout(() => this.socket.send(answerTo(message, question, of), from.port, from.address, () => {}), afterMs);
+        setTimeout(() => this.isOpen && this.socket.send(answerTo(message, question, of), from.port, from.address, () => {}), afterMs);
     }
 
     // How often the addresses of the name were asked for.
@@ -77,6 +78,7 @@ export class NameServer {
     }
 
     close() {
+        this.isOpen = false; // for the answers that are late
         this.socket.close();
     }
 }
