@@ -56,10 +56,15 @@ broker_update() {
     broker_definitions / | put_file 600 "$definitions.wanted"
     as_service cmp -s "$definitions.wanted" "$definitions" || {
         step "broker: giving each kind of process its user"
-        as_service cat "$definitions.wanted" | broker_ctl import_definitions --format json >/dev/null
+        broker_import "$definitions.wanted"
         broker_remember_definitions
     }
     as_service rm -f "$definitions.wanted"
+}
+
+# broker_import FILE: of definitions. RabbitMQ 4 does not read them from standard input.
+broker_import() {
+    broker_ctl import_definitions --format json "${1#"${CHROOT:-}"}" >/dev/null
 }
 
 # A broker whose data is new, or gone, begins with them.
@@ -69,7 +74,10 @@ broker_remember_definitions() {
 
 # broker_vhost NAME: an empty vhost, where the users have the same rights as in /.
 broker_vhost() {
-    broker_definitions "$1" | broker_ctl import_definitions --format json >/dev/null
+    local definitions=$STATE/broker/definitions.$1.json
+    broker_definitions "$1" | put_file 600 "$definitions"
+    broker_import "$definitions"
+    as_service rm -f "$definitions"
 }
 
 # Where BROKER_PEERS names other nodes, a new node joins them. Once it is one of theirs, it remembers them by itself.
