@@ -19,7 +19,7 @@
     " ELSE b.type NOT LIKE 'webhook\\_delivery.%'"                                                          \
     " AND webhook_wants(w.event_types, w.filters, b.type, b.data) END)"
 
-/* Everybody locks the lane first, and it goes with its endpoint. So nothing is made for an endpoint that was deleted while
+/* Everybody locks the lane first, and it goes with its endpoint. So nothing is made for an endpoint that was deleted after
  * this statement had begun. */
 #define LANES                                                           \
     ", lanes AS MATERIALIZED ("                                         \
